@@ -1,0 +1,21 @@
+# options.cmake -- compile options of the project's own code.
+add_library(swage_options INTERFACE)
+target_compile_options(swage_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror
+  # No contraction and no fast maths in our own code: the evaluator's bits are the reference.
+  -ffp-contract=off)
+target_include_directories(swage_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+if(SWAGE_SANITIZE)
+  target_compile_options(swage_options INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(swage_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+# One target a folder: swage_folder(ir LINKS ...) makes swage_ir of every source file beside it.
+function(swage_folder name)
+  cmake_parse_arguments(arg "" "" "LINKS;PRIVATE_LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  add_library(swage_${name} STATIC ${sources})
+  target_link_libraries(swage_${name} PUBLIC ${arg_LINKS} PRIVATE swage_options ${arg_PRIVATE_LINKS})
+  target_include_directories(swage_${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+endfunction()

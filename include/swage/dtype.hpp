@@ -1,0 +1,79 @@
+// dtype.hpp -- the element types that tensors and scalars are stored in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace swage {
+
+/// A storage type. Values are part of the C ABI and of cache keys: never renumber.
+enum class DType : std::uint8_t {
+  f64 = 0,
+  f32 = 1,
+  f16 = 2,  ///< IEEE 754 binary16
+  bf16 = 3, ///< the upper half of an f32
+  i8 = 4,
+  u8 = 5,
+  i16 = 6,
+  i32 = 7,
+  i64 = 8,
+  boolean = 9, ///< one byte, 0 or 1; spelled `bool` in the language
+};
+
+inline constexpr int kDTypeCount = 10;
+
+inline constexpr DType f64 = DType::f64;
+inline constexpr DType f32 = DType::f32;
+inline constexpr DType f16 = DType::f16;
+inline constexpr DType bf16 = DType::bf16;
+inline constexpr DType i8 = DType::i8;
+inline constexpr DType u8 = DType::u8;
+inline constexpr DType i16 = DType::i16;
+inline constexpr DType i32 = DType::i32;
+inline constexpr DType i64 = DType::i64;
+inline constexpr DType boolean = DType::boolean;
+
+/// Size of one element in bytes: 1, 2, 4 or 8.
+constexpr int size_of(DType type) noexcept {
+  constexpr int bytes[kDTypeCount] = {8, 4, 2, 2, 1, 1, 2, 4, 8, 1};
+  return bytes[static_cast<int>(type)];
+}
+
+/// Spelling in the kernel language: "bf16", "bool".
+constexpr std::string_view name_of(DType type) noexcept {
+  constexpr std::string_view names[kDTypeCount] = {"f64", "f32", "f16", "bf16", "i8",
+                                                   "u8",  "i16", "i32", "i64",  "bool"};
+  return names[static_cast<int>(type)];
+}
+
+/// The type spelled `name` in the kernel language, if there is one.
+constexpr std::optional<DType> dtype_from_name(std::string_view name) noexcept {
+  for (int i = 0; i < kDTypeCount; ++i)
+    if (name_of(static_cast<DType>(i)) == name)
+      return static_cast<DType>(i);
+  return std::nullopt;
+}
+
+constexpr bool is_float(DType type) noexcept { return type <= DType::bf16; }
+constexpr bool is_integer(DType type) noexcept {
+  return type >= DType::i8 && type <= DType::i64;
+}
+
+/// The type that arithmetic on `type` is done in: f32 for f32, f16 and bf16; i32 for integers of
+/// up to 32 bits; f64, i64 and bool for themselves.
+constexpr DType compute_type(DType type) noexcept {
+  switch (type) {
+  case DType::f32:
+  case DType::f16:
+  case DType::bf16: return DType::f32;
+  case DType::i8:
+  case DType::u8:
+  case DType::i16:
+  case DType::i32: return DType::i32;
+  default: return type;
+  }
+}
+
+} // namespace swage

@@ -1,0 +1,146 @@
+// kernel.hpp -- Kernel, the value that says what is computed: a typed SSA graph for one element.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "ir/ops.hpp"
+#include "swage/dtype.hpp"
+
+namespace swage::ir {
+
+/// Bounds on what one kernel may hold; each has its own message.
+inline constexpr std::size_t kMaxSourceBytes = 4u << 20;
+inline constexpr int kMaxNesting = 256;
+inline constexpr std::size_t kMaxNodes = 100'000;
+inline constexpr std::size_t kMaxParams = 64;
+inline constexpr std::size_t kMaxNameBytes = 128;
+inline constexpr std::size_t kMaxErrors = 20;
+
+enum class MathMode : std::uint8_t { accurate = 0, triton = 1, fast = 2 };
+std::string_view name_of(MathMode mode) noexcept;
+
+enum class ParamKind : std::uint8_t { in, out, inout, scalar };
+
+/// `per_row`: one value a row (`[row]`); `per_column`: one value a column (`[col]`).
+enum class Broadcast : std::uint8_t { none, per_row, per_column };
+
+struct Param {
+  std::string name;
+  ParamKind kind = ParamKind::in;
+  DType dtype = DType::f32;
+  Broadcast broadcast = Broadcast::none; ///< of `in` tensors only
+
+  bool is_tensor() const noexcept { return kind != ParamKind::scalar; }
+  bool is_read() const noexcept { return kind == ParamKind::in || kind == ParamKind::inout; }
+  bool is_written() const noexcept { return kind == ParamKind::out || kind == ParamKind::inout; }
+  friend bool operator==(const Param&, const Param&) = default;
+};
+
+using NodeId = std::uint32_t;
+
+/// One operation. Operands come before their users in the node list.
+struct Node {
+  Op op = Op::constant;
+  DType type = DType::f32; ///< compute type of the value: f64, f32, i32, i64 or bool
+  /// `cast`: the type named. From float to a float the value is rounded once to `storage` and
+  /// carried in `type`; between integers it wraps to `storage`; float to integer saturates at the
+  /// bounds of `storage`, NaN gives 0; from integer or bool to float it rounds once; to bool it is
+  /// `!= 0`. Other ops: equal to `type`.
+  DType storage = DType::f32;
+  std::array<NodeId, 3> args{}; ///< info(op).arity of them
+  std::uint32_t param = 0;      ///< `load`, `scalar`: index into the kernel's parameters
+  /// `constant`: f64 and f32 hold the value as the bits of a double (f32 exactly representable),
+  /// integers and bool as a sign-extended 64-bit integer. NaN is canonical.
+  std::uint64_t bits = 0;
+
+  friend bool operator==(const Node&, const Node&) = default;
+  double real() const noexcept;            ///< value of a float constant
+  std::int64_t integer() const noexcept;   ///< value of an integer or bool constant
+};
+
+/// `params[param]` receives `node`, rounded once to the parameter's dtype.
+struct Store {
+  std::uint32_t param = 0;
+  NodeId node = 0;
+  friend bool operator==(const Store&, const Store&) = default;
+};
+
+/// An immutable kernel with all types and constants bound. Nodes are in canonical order (post-order
+/// from the stores in parameter order, operands left to right), hold nothing dead and no two equal
+/// nodes, so equal kernels compare equal.
+class Kernel {
+public:
+  const std::string& name() const noexcept { return name_; }
+  MathMode math() const noexcept { return math_; }
+  std::span<const Param> params() const noexcept { return params_; }
+  std::span<const Node> nodes() const noexcept { return nodes_; }
+  const Node& node(NodeId id) const noexcept { return nodes_[id]; }
+  /// One per written parameter, in parameter order.
+  std::span<const Store> stores() const noexcept { return stores_; }
+
+  friend bool operator==(const Kernel&, const Kernel&) = default;
+
+private:
+  friend class KernelBuilder;
+  std::string name_;
+  MathMode math_ = MathMode::accurate;
+  std::vector<Param> params_;
+  std::vector<Node> nodes_;
+  std::vector<Store> stores_;
+};
+
+/// Builds a kernel node by node, merging equal nodes as they are made. Types are the caller's duty
+/// (the parser and `verify` check them); structure is checked by `build`.
+class KernelBuilder {
+public:
+  KernelBuilder(std::string name, MathMode math, std::vector<Param> params);
+
+  NodeId load(std::uint32_t param);   ///< of a tensor parameter that is read
+  NodeId scalar(std::uint32_t param); ///< of a scalar parameter
+  /// `type` is a compute type. f32 values are rounded to f32; NaN is made canonical.
+  NodeId real(DType type, double value);
+  NodeId integer(DType type, std::int64_t value); ///< i32 (wrapped), i64 or bool (0 or 1)
+  NodeId cast(DType storage, NodeId value);
+  /// An operation of the table; the result type follows from its rule.
+  NodeId make(Op op, std::span<const NodeId> args);
+  NodeId make(Op op, std::initializer_list<NodeId> args) {
+    return make(op, std::span<const NodeId>(args.begin(), args.size()));
+  }
+  /// Each written parameter must be stored exactly once before `build`.
+  void store(std::uint32_t param, NodeId value);
+
+  const Node& node(NodeId id) const noexcept { return nodes_[id]; }
+  std::size_t size() const noexcept { return nodes_.size(); }
+  std::span<const Param> params() const noexcept { return params_; }
+
+  /// The finished kernel in canonical order. Throws Error(internal) on a store missing or doubled.
+  Kernel build() &&;
+
+private:
+  NodeId intern(const Node& node);
+
+  struct NodeHash {
+    std::size_t operator()(const Node& node) const noexcept;
+  };
+  std::string name_;
+  MathMode math_;
+  std::vector<Param> params_;
+  std::vector<Node> nodes_;
+  std::unordered_map<Node, NodeId, NodeHash> index_;
+  std::vector<Store> stores_;
+};
+
+/// Whether a op b equals b op a bit for bit (NaN payloads aside).
+bool is_commutative(Op op) noexcept;
+
+/// The result type of `op` on operands of these compute types, or nothing if the rule forbids them.
+std::optional<DType> result_type(Op op, std::span<const DType> operands) noexcept;
+
+} // namespace swage::ir

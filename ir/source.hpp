@@ -1,0 +1,58 @@
+// source.hpp -- from kernel text to a bound Kernel.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "ir/kernel.hpp"
+
+namespace swage::ir {
+
+/// A value for a generic type, a `const` parameter: "T" = bf16, "limit" = 5.0.
+struct Binding {
+  std::string name;
+  std::variant<DType, double, std::int64_t> value;
+};
+
+/// What a program text declares, for listings; found without binding anything.
+struct KernelDeclaration {
+  std::string name;
+  std::vector<std::string> generics; ///< type parameters in order
+  struct Constant {
+    std::string name;
+    DType dtype;
+    bool has_default;
+  };
+  std::vector<Constant> constants;
+  std::string comment; ///< the `//` lines directly above it, without the slashes
+  int line = 0;        ///< of the kernel's name, from 1
+};
+
+struct SourceText {
+  std::string_view text;
+  std::string_view file = "<kernel>"; ///< name for diagnostics
+};
+
+/// The kernels that `source` declares, in order. Throws Error(invalid_kernel) with every diagnostic
+/// if the text does not parse.
+std::vector<KernelDeclaration> list_kernels(const SourceText& source);
+
+/// Parses `source`, picks kernel `name` (the only one, if `name` is empty), binds its types and
+/// constants and checks it. Every generic and every `const` without a default needs a binding; a
+/// binding that names nothing is an error that suggests the nearest name. `math` overrides the
+/// kernel's own mode (`@triton kernel ...`) when given. The result is not simplified.
+/// Throws Error(invalid_kernel) with every diagnostic found, at most kMaxErrors.
+Kernel parse_kernel(const SourceText& source, std::string_view name,
+                    const std::vector<Binding>& bindings,
+                    std::optional<MathMode> math = std::nullopt);
+
+/// parse_kernel, then verify, simplify and contract: what every caller outside `ir` wants.
+Kernel load_kernel(const SourceText& source, std::string_view name,
+                   const std::vector<Binding>& bindings,
+                   std::optional<MathMode> math = std::nullopt);
+
+} // namespace swage::ir
