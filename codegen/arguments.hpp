@@ -1,0 +1,58 @@
+// arguments.hpp -- the argument list of compiled code: what the launch passes, in which order.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "codegen/schedule.hpp"
+
+namespace swage::codegen {
+
+enum class SlotKind : std::uint8_t {
+  pointer,       ///< tensor base, 8 bytes
+  row_stride,    ///< elements, 8 bytes; 2-D only, not for per_column
+  column_stride, ///< elements, 8 bytes; strided layouts only
+  scalar,        ///< run-time scalar in its storage type
+  rows,          ///< 2-D only
+  columns,       ///< flat: the element count
+  // CUDA, 2-D: item index -> row by multiplication, see `divider`
+  items_per_row,
+  divider_factor,
+  divider_shift,
+};
+
+struct Slot {
+  SlotKind kind;
+  std::uint8_t param = 0; ///< parameter index, for the first four kinds
+  std::uint8_t bytes = 8; ///< size and alignment of the CUDA kernel parameter
+};
+
+/// In order: for each tensor parameter pointer, row_stride, column_stride as they apply; then the
+/// scalars in parameter order; then sizes. Sizes, items_per_row and factor take 4 bytes with 32-bit
+/// indices and 8 with 64-bit ones; shift takes 4. Both back ends and the launcher walk this list.
+/// A host artifact takes the same slots (those for CUDA alone left out) as an array of 64-bit words,
+/// scalars in the low bytes: `void entry(const std::uint64_t* words, std::int64_t begin,
+/// std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns.
+std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization& specialization,
+                                 Target::Kind kind);
+
+/// n / divisor == mulhi(2 * n, factor) >> shift for every 0 <= n < 2^31 (bits = 32) or 2^63 (64),
+/// divisor at least 1.
+struct Divider {
+  std::uint64_t factor;
+  std::uint32_t shift;
+};
+Divider divider(std::uint64_t divisor, int bits) noexcept;
+
+/// What a CUDA launch needs beyond the slots.
+struct LaunchShape {
+  std::int64_t items_per_row = 0; ///< full vectors, then one item an element of the row's tail
+  std::int64_t items = 0;         ///< items_per_row * rows
+  std::int64_t blocks = 0;        ///< grid.x; 0 when there is nothing to do
+};
+/// `sm_count` is used by persistent grids alone. Throws Error(invalid_argument) if the grid would
+/// pass 2^31 - 1 blocks.
+LaunchShape launch_shape(const CudaSchedule& schedule, int vector_elements, std::int64_t rows,
+                         std::int64_t columns, int sm_count);
+
+} // namespace swage::codegen

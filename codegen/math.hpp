@@ -1,0 +1,37 @@
+// math.hpp -- the functions of the language in LLVM IR, for scalars and vectors, on both targets.
+#pragma once
+
+#include <llvm/IR/IRBuilder.h>
+
+#include "codegen/target.hpp"
+#include "ir/kernel.hpp"
+
+namespace swage::codegen {
+
+/// What accuracy the results of a kernel are owed in `accurate` mode.
+enum class Accuracy : std::uint8_t {
+  half, ///< everything float that is stored is f16 or bf16: relative error up to 2^-19 a function
+  full, ///< f32 within 4 ulp, f64 within 4 ulp
+};
+
+/// Emits one operation at a time with `builder`, element-wise on values of type float, double,
+/// <N x float> or <N x double>. Straight-line code, no calls, no branches, the same operations on
+/// every lane, so results do not depend on vector width. Full accuracy uses IEEE operations alone,
+/// so its bits are the same on both targets.
+class MathBuilder {
+public:
+  MathBuilder(llvm::IRBuilderBase& builder, const Target& target, ir::MathMode mode,
+              Accuracy accuracy);
+
+  /// `op` is one of the rule `real` or `test`, or div, min, max, clamp, relu, abs, neg on floats.
+  /// Throws Error(unsupported) when the mode cannot offer it (triton mode).
+  llvm::Value* emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args);
+
+private:
+  llvm::IRBuilderBase& b_;
+  const Target& target_;
+  ir::MathMode mode_;
+  Accuracy accuracy_;
+};
+
+} // namespace swage::codegen

@@ -1,0 +1,73 @@
+// schedule.hpp -- Schedule, the value that says how a kernel is laid onto the machine.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "codegen/specialization.hpp"
+#include "codegen/target.hpp"
+#include "ir/kernel.hpp"
+
+namespace swage::codegen {
+
+enum class LoadPolicy : std::uint8_t {
+  automatic,      ///< plain ld.global
+  read_only,      ///< ld.global.nc, where no output aliases the input and the launch is not dependent
+  no_l1_allocate, ///< .L1::no_allocate
+  streaming,      ///< .cs
+};
+enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
+
+/// One thread handles `accesses` items, each one access of up to `access_bytes` per tensor, that lie
+/// a block's width apart so that every warp access is coalesced.
+struct CudaSchedule {
+  int threads = 256;     ///< threads a block: 32 to 1024, a multiple of 32
+  int access_bytes = 16; ///< bytes an access of the widest tensor type: 4, 8, 16 (32 from sm_100)
+  int accesses = 1;      ///< independent items in flight per thread: 1, 2, 4, 8
+  int waves = 0;         ///< 0: one pass; else a persistent grid of this many blocks an SM
+  LoadPolicy load = LoadPolicy::automatic;
+  StorePolicy store = StorePolicy::automatic;
+  bool dependent_launch = false; ///< griddepcontrol; sm_90 and later
+  friend bool operator==(const CudaSchedule&, const CudaSchedule&) = default;
+};
+
+struct HostSchedule {
+  int lanes = 16;         ///< elements a vector; a power of two, 1 to 64
+  int unroll = 1;         ///< vectors in flight an iteration: 1, 2, 4
+  bool streaming = false; ///< non-temporal stores
+  int grain = 16384;      ///< elements a task; launch-time only, not part of the artifact
+  int threads = 0;        ///< at most this many; 0: all; launch-time only
+  friend bool operator==(const HostSchedule&, const HostSchedule&) = default;
+};
+
+using Schedule = std::variant<HostSchedule, CudaSchedule>;
+
+/// "threads=256 bytes=16 accesses=1 grid=once load=auto store=auto dependent=0", or for the host
+/// "lanes=16 unroll=1 store=auto grain=16384 threads=0". Parsing takes any subset of the keys, in
+/// any order, separated by spaces or commas, over the default of the target.
+std::string canonical(const Schedule& schedule);
+/// The canonical line of what the artifact depends on alone (no grain, threads of the host, waves
+/// stay): schedules with equal code lines share one artifact.
+std::string code_line(const Schedule& schedule);
+/// Throws Error(invalid_argument) that names the keys and the legal values.
+Schedule parse_schedule(std::string_view text, const Schedule& base);
+
+/// A good schedule without tuning for `elements` elements in all.
+Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specialization,
+                          const Target& target, std::int64_t elements);
+
+/// Throws Error(invalid_argument) saying which field is out of its legal range for this target.
+void check_schedule(const Schedule& schedule, const ir::Kernel& kernel,
+                    const Specialization& specialization, const Target& target);
+
+/// Every legal schedule that gives different code or a different launch: the tuner's space.
+std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specialization& specialization,
+                                    const Target& target);
+
+/// Elements an item: access_bytes over the widest tensor element (CUDA), lanes (host).
+int vector_elements(const Schedule& schedule, const ir::Kernel& kernel);
+
+} // namespace swage::codegen

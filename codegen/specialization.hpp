@@ -1,0 +1,57 @@
+// specialization.hpp -- Specialization, the value that says what is known about a call.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ir/kernel.hpp"
+
+namespace swage::codegen {
+
+/// How the columns of one tensor parameter are addressed. Element (r, c) of a tensor is at
+/// `base + r * row_stride + c * column_stride`, strides in elements, possibly negative or zero.
+enum class Layout : std::uint8_t {
+  unit,             ///< column stride 1
+  strided,          ///< any column stride, known at run time only
+  interleaved_even, ///< column stride 2; `partner` is the tensor one element behind
+  interleaved_odd,  ///< column stride 2; `partner` is the tensor one element before
+  per_row,          ///< one value a row (stride between rows at run time)
+  per_column,       ///< one value a column, contiguous; the same for every row
+  per_column_strided,
+};
+
+struct TensorSpec {
+  Layout layout = Layout::unit;
+  /// log2 of the alignment in bytes that the first element of every row has: 0 to 6 (64 bytes).
+  std::uint8_t align_log2 = 4;
+  std::uint8_t partner = 0; ///< parameter index, for the interleaved layouts
+  /// Read, and also written through another parameter of this call (an output equal to an input):
+  /// no read-only loads.
+  bool aliased = false;
+  friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
+};
+
+/// What the code may rely on. Every field only makes code faster: the general one is
+/// {flat = false, index64 = true, exact = false, layouts strided, align_log2 = log2 of the element}.
+struct Specialization {
+  /// One run of elements: rows * columns elements at column stride 1 (or interleaved) with no gap
+  /// between rows; there are no row strides then, and columns holds the count.
+  bool flat = true;
+  bool index64 = false; ///< some element offset or item index passes 2^31
+  bool exact = false;   ///< columns are a multiple of 64 elements: no tail code
+  std::vector<TensorSpec> tensors; ///< by tensor parameter, in parameter order, scalars left out
+  friend bool operator==(const Specialization&, const Specialization&) = default;
+};
+
+/// "flat i32 exact gate=unit@16 up=unit@16 h=unit@16".
+std::string canonical(const Specialization& specialization, const ir::Kernel& kernel);
+
+/// The usual one: flat, 32-bit, contiguous tensors, 16-byte aligned for CUDA and the host alike.
+Specialization contiguous(const ir::Kernel& kernel);
+
+/// Throws Error(invalid_argument) if the specialization does not fit the kernel's parameters.
+void check_specialization(const Specialization& specialization, const ir::Kernel& kernel);
+
+} // namespace swage::codegen
