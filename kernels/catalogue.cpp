@@ -34,7 +34,9 @@ bool declares(std::string_view text, std::string_view name) noexcept {
 
 } // namespace
 
-std::span<const CatalogueFile> files() noexcept { return kFiles; }
+std::span<const CatalogueFile> files() noexcept {
+  return kFiles;
+}
 
 const CatalogueFile* find(std::string_view name) noexcept {
   if (name.empty())

@@ -56,7 +56,9 @@ constexpr std::optional<DType> dtype_from_name(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-constexpr bool is_float(DType type) noexcept { return type <= DType::bf16; }
+constexpr bool is_float(DType type) noexcept {
+  return type <= DType::bf16;
+}
 constexpr bool is_integer(DType type) noexcept {
   return type >= DType::i8 && type <= DType::i64;
 }

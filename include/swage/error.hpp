@@ -3,6 +3,9 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
+
+#include "swage/export.h"
 
 namespace swage {
 
@@ -22,7 +25,7 @@ enum class ErrorCode : int {
 /// Thrown by every function of the C++ API that fails. `what()` is the message: lower case, says
 /// what was found, what was expected and what to do. For kernel text it holds every diagnostic,
 /// each with file, line, column and caret.
-class Error : public std::runtime_error {
+class SWAGE_EXPORT Error : public std::runtime_error {
 public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
   Error(ErrorCode code, const std::string& message, std::string build_log)

@@ -1,0 +1,220 @@
+// swage.hpp -- the C++ API: kernels from strings, compiled on first use, launched on any device.
+//
+//   swage::Device device = swage::Device::open();
+//   swage::Kernel swiglu = device.kernel(source, "swiglu", {{"T", swage::bf16}});
+//   swiglu.launch(stream, {gate, up, h});
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "swage/dtype.hpp"
+#include "swage/error.hpp"
+#include "swage/export.h"
+
+namespace swage {
+
+inline constexpr int kMaxRank = 8;
+
+/// A view of memory that the caller owns: device memory for a CUDA kernel, host memory for the CPU.
+/// Strides count elements and may be zero (inputs) or negative. Trivially copyable.
+struct Tensor {
+  void* data = nullptr;
+  DType dtype = DType::f32;
+  std::int32_t rank = 0; ///< 0 (one element) to kMaxRank
+  std::int64_t shape[kMaxRank] = {};
+  std::int64_t strides[kMaxRank] = {};
+
+  Tensor() = default;
+  /// Contiguous, row-major. A rank above kMaxRank is recorded and refused at launch.
+  Tensor(void* pointer, DType type, std::initializer_list<std::int64_t> dims) noexcept
+      : Tensor(pointer, type, std::span<const std::int64_t>(dims.begin(), dims.size())) {}
+  Tensor(void* pointer, DType type, std::span<const std::int64_t> dims) noexcept
+      : data(pointer), dtype(type), rank(static_cast<std::int32_t>(dims.size())) {
+    // Unsigned, so that absurd shapes wrap here and are refused at launch.
+    std::uint64_t stride = 1;
+    for (int i = rank <= kMaxRank ? rank - 1 : -1; i >= 0; --i) {
+      shape[i] = dims[static_cast<std::size_t>(i)];
+      strides[i] = static_cast<std::int64_t>(stride);
+      stride *= static_cast<std::uint64_t>(shape[i]);
+    }
+  }
+  Tensor(void* pointer, DType type, std::initializer_list<std::int64_t> dims,
+         std::initializer_list<std::int64_t> element_strides) noexcept
+      : Tensor(pointer, type, std::span<const std::int64_t>(dims.begin(), dims.size())) {
+    if (element_strides.size() != dims.size())
+      rank = kMaxRank + 1;
+    else if (rank <= kMaxRank)
+      for (int i = 0; i < rank; ++i)
+        strides[i] = element_strides.begin()[i];
+  }
+};
+
+/// One launch argument: a tensor, or the value of a run-time scalar. A scalar is converted to its
+/// parameter's type; a value that does not fit an integer parameter is an error.
+class Arg {
+public:
+  enum class Kind : std::uint8_t { tensor, real, integer };
+
+  Arg(const Tensor& value) noexcept : kind_(Kind::tensor), tensor_(&value) {}
+  Arg(double value) noexcept : kind_(Kind::real), real_(value) {}
+  Arg(float value) noexcept : kind_(Kind::real), real_(value) {}
+  Arg(int value) noexcept : kind_(Kind::integer), integer_(value) {}
+  Arg(std::int64_t value) noexcept : kind_(Kind::integer), integer_(value) {}
+
+  Kind kind() const noexcept { return kind_; }
+  const Tensor& tensor() const noexcept { return *tensor_; } ///< valid as long as the tensor passed
+  double real() const noexcept { return real_; }
+  std::int64_t integer() const noexcept { return integer_; }
+
+private:
+  Kind kind_;
+  union {
+    const Tensor* tensor_;
+    double real_;
+    std::int64_t integer_;
+  };
+};
+
+/// A CUDA stream (a `CUstream` or `cudaStream_t`), not owned. Null is the default stream of the
+/// device's context. The CPU has no streams: it ignores the handle and launches synchronously.
+struct Stream {
+  void* handle = nullptr;
+  Stream() = default;
+  Stream(std::nullptr_t) noexcept {}
+  explicit Stream(void* stream) noexcept : handle(stream) {}
+};
+
+/// A value for a generic type or a `const` parameter of a kernel: {"T", swage::bf16},
+/// {"limit", 5.0}.
+struct Binding {
+  std::string name;
+  std::variant<DType, double, std::int64_t> value;
+  Binding(std::string key, DType type) : name(std::move(key)), value(type) {}
+  Binding(std::string key, double number) : name(std::move(key)), value(number) {}
+  Binding(std::string key, std::int64_t number) : name(std::move(key)), value(number) {}
+  Binding(std::string key, int number) : name(std::move(key)), value(std::int64_t{number}) {}
+};
+
+/// Accuracy contract of a kernel's functions, see docs/numbers.md.
+enum class Math : std::uint8_t { accurate = 0, triton = 1, fast = 2 };
+
+struct KernelOptions {
+  std::optional<Math> math;      ///< default: what the kernel text says, else accurate
+  std::string schedule;          ///< "threads=128 bytes=16 ..."; empty: tuned, else heuristic
+  std::string file = "<kernel>"; ///< name of the text in diagnostics
+};
+
+enum class DeviceKind : std::uint8_t { cpu, cuda };
+
+struct DeviceInfo {
+  DeviceKind kind = DeviceKind::cpu;
+  int index = 0;         ///< CUDA ordinal; 0 for the CPU
+  std::string id;        ///< "cuda:0", "cpu": what Device::open takes
+  std::string name;      ///< "NVIDIA H200", "AMD EPYC ..."
+  std::string target;    ///< "sm_90", "x86-64 znver5"
+  int compute_units = 0; ///< SMs, or hardware threads this process may use
+  std::int64_t memory_bytes = 0;
+  std::int64_t cache_bytes = 0;     ///< last-level cache
+  double peak_bytes_per_second = 0; ///< from the memory clock and bus width; 0 if not known
+  int driver_version = 0;           ///< 13000 is CUDA 13.0; 0 for the CPU
+};
+
+class Device;
+
+/// Device memory that is freed with the object; ordinary memory on the CPU (64-byte aligned).
+class SWAGE_EXPORT Buffer {
+public:
+  Buffer() = default;
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  ~Buffer();
+
+  void* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  /// Synchronous copies. Throw Error(invalid_argument) past the end, Error(driver) on failure.
+  void write(const void* from, std::size_t bytes, std::size_t offset = 0);
+  void read(void* to, std::size_t bytes, std::size_t offset = 0) const;
+
+private:
+  friend class Device;
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::shared_ptr<void> owner_; ///< keeps the device's context alive
+};
+
+/// A kernel bound to a device. A cheap handle: copies share the compiled code. Every member may be
+/// called from many threads at once.
+class SWAGE_EXPORT Kernel {
+public:
+  /// Runs the kernel on `arguments`, in the order of its parameters (`const` ones left out).
+  /// Shapes must agree after [row] and [col] broadcasts; an output may equal an input exactly, but
+  /// not overlap one in part. Asynchronous on CUDA, never synchronises; compiles on first use of a
+  /// call shape. Zero elements do nothing. Throws Error: invalid_argument (says which argument and
+  /// why), driver, not_prepared (stream is capturing and code would have to be compiled).
+  void launch(Stream stream, std::initializer_list<Arg> arguments) const {
+    launch(stream, std::span<const Arg>(arguments.begin(), arguments.size()));
+  }
+  void launch(Stream stream, std::span<const Arg> arguments) const;
+
+  /// Compiles and loads whatever launching `arguments` would need; touches no tensor data.
+  void prepare(std::initializer_list<Arg> arguments) const {
+    prepare(std::span<const Arg>(arguments.begin(), arguments.size()));
+  }
+  void prepare(std::span<const Arg> arguments) const;
+
+  const std::string& name() const noexcept;
+  /// The bound kernel as language text.
+  std::string text() const;
+  Device device() const;
+
+private:
+  friend class Device;
+  friend struct KernelAccess;
+  explicit Kernel(std::shared_ptr<struct KernelState> state) noexcept : state_(std::move(state)) {}
+  std::shared_ptr<struct KernelState> state_;
+};
+
+/// A GPU or the CPU. A cheap handle; devices live as long as the process.
+class SWAGE_EXPORT Device {
+public:
+  /// `id`: "cuda:N", "cpu", or "" for $SWAGE_DEVICE, else the first CUDA GPU, else the CPU.
+  /// Throws Error(no_device) saying what was looked for and found.
+  static Device open(std::string_view id = {});
+  /// Every CUDA GPU that the driver lists, then the CPU. Creates no context.
+  static std::vector<Device> all();
+
+  const DeviceInfo& info() const noexcept;
+
+  /// Parses and binds; compiles nothing yet. `name` may be empty if the text declares one kernel.
+  /// Throws Error(invalid_kernel) with every diagnostic.
+  Kernel kernel(std::string_view source, std::string_view name,
+                const std::vector<Binding>& bindings = {}, const KernelOptions& options = {}) const;
+  /// A kernel of the catalogue by name ("swiglu").
+  Kernel catalogue_kernel(std::string_view name, const std::vector<Binding>& bindings = {},
+                          const KernelOptions& options = {}) const;
+
+  /// Throws Error(out_of_memory). Zero bytes give a buffer with a null pointer.
+  Buffer allocate(std::size_t bytes) const;
+  /// Waits for everything launched on this device.
+  void synchronize() const;
+
+private:
+  friend class Kernel;
+  friend struct DeviceAccess;
+  explicit Device(std::shared_ptr<struct DeviceState> state) noexcept : state_(std::move(state)) {}
+  std::shared_ptr<struct DeviceState> state_;
+};
+
+/// "0.1.0".
+SWAGE_EXPORT std::string_view version() noexcept;
+
+} // namespace swage
