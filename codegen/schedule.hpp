@@ -14,15 +14,15 @@
 namespace swage::codegen {
 
 enum class LoadPolicy : std::uint8_t {
-  automatic,      ///< plain ld.global
-  read_only,      ///< ld.global.nc, where no output aliases the input and the launch is not dependent
+  automatic, ///< plain ld.global
+  read_only, ///< ld.global.nc, where no output aliases the input and the launch is not dependent
   no_l1_allocate, ///< .L1::no_allocate
   streaming,      ///< .cs
 };
 enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
 
-/// One thread handles `accesses` items, each one access of up to `access_bytes` per tensor, that lie
-/// a block's width apart so that every warp access is coalesced.
+/// One thread handles `accesses` items, each one access of up to `access_bytes` per tensor, that
+/// lie a block's width apart so that every warp access is coalesced.
 struct CudaSchedule {
   int threads = 256;     ///< threads a block: 32 to 1024, a multiple of 32
   int access_bytes = 16; ///< bytes an access of the widest tensor type: 4, 8, 16 (32 from sm_100)

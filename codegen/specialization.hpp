@@ -34,13 +34,14 @@ struct TensorSpec {
 };
 
 /// What the code may rely on. Every field only makes code faster: the general one is
-/// {flat = false, index64 = true, exact = false, layouts strided, align_log2 = log2 of the element}.
+/// {flat = false, index64 = true, exact = false, layouts strided, align_log2 = log2 of the
+/// element}.
 struct Specialization {
   /// One run of elements: rows * columns elements at column stride 1 (or interleaved) with no gap
   /// between rows; there are no row strides then, and columns holds the count.
   bool flat = true;
-  bool index64 = false; ///< some element offset or item index passes 2^31
-  bool exact = false;   ///< columns are a multiple of 64 elements: no tail code
+  bool index64 = false;            ///< some element offset or item index passes 2^31
+  bool exact = false;              ///< columns are a multiple of 64 elements: no tail code
   std::vector<TensorSpec> tensors; ///< by tensor parameter, in parameter order, scalars left out
   friend bool operator==(const Specialization&, const Specialization&) = default;
 };

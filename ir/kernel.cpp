@@ -16,8 +16,12 @@ std::string_view name_of(MathMode mode) noexcept {
   return names[static_cast<int>(mode)];
 }
 
-double Node::real() const noexcept { return std::bit_cast<double>(bits); }
-std::int64_t Node::integer() const noexcept { return static_cast<std::int64_t>(bits); }
+double Node::real() const noexcept {
+  return std::bit_cast<double>(bits);
+}
+std::int64_t Node::integer() const noexcept {
+  return static_cast<std::int64_t>(bits);
+}
 
 bool is_commutative(Op op) noexcept {
   switch (op) {
@@ -55,7 +59,7 @@ std::optional<DType> result_type(Op op, std::span<const DType> operands) noexcep
     return alike && first == DType::boolean ? std::optional(DType::boolean) : std::nullopt;
   case TypeRule::select:
     return first == DType::boolean && operands[1] == operands[2] ? std::optional(operands[1])
-                                                                  : std::nullopt;
+                                                                 : std::nullopt;
   case TypeRule::test: return is_float(first) ? std::optional(DType::boolean) : std::nullopt;
   case TypeRule::leaf:
   case TypeRule::cast: return std::nullopt;
@@ -149,7 +153,9 @@ NodeId KernelBuilder::make(Op op, std::span<const NodeId> args) {
   return intern(node);
 }
 
-void KernelBuilder::store(std::uint32_t param, NodeId value) { stores_.push_back({param, value}); }
+void KernelBuilder::store(std::uint32_t param, NodeId value) {
+  stores_.push_back({param, value});
+}
 
 Kernel KernelBuilder::build() && {
   Kernel kernel;
@@ -163,7 +169,8 @@ Kernel KernelBuilder::build() && {
   }
   constexpr NodeId kUnseen = ~NodeId{0};
   std::vector<NodeId> renamed(nodes_.size(), kUnseen);
-  std::vector<std::pair<NodeId, int>> stack; // node and its next operand; no recursion: graphs are deep
+  std::vector<std::pair<NodeId, int>>
+      stack; // node and its next operand; no recursion: graphs are deep
   for (std::uint32_t p = 0; p < params_.size(); ++p) {
     if (count[p] != (params_[p].is_written() ? 1 : 0))
       throw Error(ErrorCode::internal, "parameter '" + params_[p].name + "' is stored " +

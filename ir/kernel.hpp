@@ -61,8 +61,8 @@ struct Node {
   std::uint64_t bits = 0;
 
   friend bool operator==(const Node&, const Node&) = default;
-  double real() const noexcept;            ///< value of a float constant
-  std::int64_t integer() const noexcept;   ///< value of an integer or bool constant
+  double real() const noexcept;          ///< value of a float constant
+  std::int64_t integer() const noexcept; ///< value of an integer or bool constant
 };
 
 /// `params[param]` receives `node`, rounded once to the parameter's dtype.

@@ -13,7 +13,9 @@ constexpr OpInfo kOps[] = {
 
 } // namespace
 
-const OpInfo& info(Op op) noexcept { return kOps[static_cast<int>(op)]; }
+const OpInfo& info(Op op) noexcept {
+  return kOps[static_cast<int>(op)];
+}
 
 std::optional<Op> function_from_name(std::string_view name) noexcept {
   for (const OpInfo& entry : kOps)

@@ -7,8 +7,8 @@
 
 namespace swage::ir {
 
-/// Throws Error(internal) naming the node if an invariant of Kernel is broken: operand order, arity,
-/// types by rule, store types, parameter use. A kernel that came from `parse_kernel` passes.
+/// Throws Error(internal) naming the node if an invariant of Kernel is broken: operand order,
+/// arity, types by rule, store types, parameter use. A kernel that came from `parse_kernel` passes.
 void verify(const Kernel& kernel);
 
 /// Folds constants exactly as the evaluator would compute them in the compute type, applies

@@ -3,6 +3,8 @@
 # or a third-party header where it does not belong.
 #   cmake -DROOT=<source directory> -P check_includes.cmake
 
+cmake_minimum_required(VERSION 3.25)
+
 set(may_include_ir ir)
 set(may_include_codegen ir codegen)
 set(may_include_runtime ir codegen runtime kernels)
