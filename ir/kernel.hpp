@@ -52,7 +52,8 @@ struct Node {
   /// `cast`: the type named. From float to a float the value is rounded once to `storage` and
   /// carried in `type`; between integers it wraps to `storage`; float to integer saturates at the
   /// bounds of `storage`, NaN gives 0; from integer or bool to float it rounds once; to bool it is
-  /// `!= 0`. Other ops: equal to `type`.
+  /// `!= 0`. A cast to the compute type that the value already has is the identity, in the machine
+  /// and in the evaluator. Other ops: equal to `type`.
   DType storage = DType::f32;
   std::array<NodeId, 3> args{}; ///< info(op).arity of them
   std::uint32_t param = 0;      ///< `load`, `scalar`: index into the kernel's parameters

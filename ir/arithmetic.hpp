@@ -1,0 +1,121 @@
+// arithmetic.hpp -- the op table's evaluation columns as functions: one meaning for the evaluator
+// and for constant folding.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "ir/ops.hpp"
+#include "swage/dtype.hpp"
+
+namespace swage::ir::eval {
+
+/// What a column yields where the rule of an operation admits no such operands.
+struct None {};
+inline constexpr None none;
+
+/// The smaller of both; NaN if either is, and -0 below +0.
+template <class Real>
+Real minimum(Real a, Real b) noexcept {
+  if (a < b || std::isnan(a))
+    return a;
+  return a == b && std::signbit(a) ? a : b;
+}
+
+/// The larger of both; NaN if either is, and +0 above -0.
+template <class Real>
+Real maximum(Real a, Real b) noexcept {
+  if (a > b || std::isnan(a))
+    return a;
+  return a == b && !std::signbit(a) ? a : b;
+}
+
+/// 1 / (1 + exp(-x)), the exponential always of -|x| so that it cannot overflow.
+template <class Real>
+Real sigmoid(Real x) noexcept {
+  const Real e = std::exp(-std::abs(x));
+  return (x < 0 ? e : Real(1)) / (1 + e);
+}
+
+inline std::int64_t wrap_add(std::int64_t a, std::int64_t b) noexcept {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+inline std::int64_t wrap_sub(std::int64_t a, std::int64_t b) noexcept {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+inline std::int64_t wrap_mul(std::int64_t a, std::int64_t b) noexcept {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+}
+inline std::int64_t wrap_abs(std::int64_t a) noexcept {
+  return a < 0 ? wrap_sub(0, a) : a;
+}
+
+/// Toward zero; division by zero gives 0, and the one quotient that does not fit wraps.
+inline std::int64_t int_div(std::int64_t a, std::int64_t b) noexcept {
+  if (b == 0)
+    return 0;
+  return b == -1 ? wrap_sub(0, a) : a / b;
+}
+
+inline std::int64_t int_clamp(std::int64_t a, std::int64_t b, std::int64_t c) noexcept {
+  const std::int64_t raised = a > b ? a : b;
+  return raised < c ? raised : c;
+}
+
+/// `value` modulo 2^width in the range of integer type `type`; for bool, whether it is not zero.
+constexpr std::int64_t wrap(DType type, std::int64_t value) noexcept {
+  switch (type) {
+  case DType::boolean: return value != 0;
+  case DType::i8: return static_cast<std::int8_t>(value);
+  case DType::u8: return static_cast<std::uint8_t>(value);
+  case DType::i16: return static_cast<std::int16_t>(value);
+  case DType::i32: return static_cast<std::int32_t>(value);
+  default: return value;
+  }
+}
+
+/// `value` toward zero, saturated at the bounds of integer type `type`; NaN gives 0.
+template <class Real>
+std::int64_t saturate(DType type, Real value) noexcept {
+  constexpr auto max = std::numeric_limits<std::int64_t>::max();
+  const std::int64_t high = type == DType::u8 ? 255 : max >> (64 - 8 * size_of(type));
+  const std::int64_t low = type == DType::u8 ? 0 : -high - 1;
+  if (std::isnan(value))
+    return 0;
+  if (value >= static_cast<Real>(high))
+    return high;
+  return value <= static_cast<Real>(low) ? low : static_cast<std::int64_t>(value);
+}
+
+/// Calls `visit(f)`, f(a, b, c) being the `real` column of `op`: gives a Real, a bool or None.
+template <class Real, class Visit>
+decltype(auto) with_real(Op op, Visit&& visit) {
+  switch (op) {
+#define SWAGE_OP(id, spelling, form, arity, rule, real, integer, d_a, d_b, d_c)                    \
+  case Op::id:                                                                                     \
+    return visit([]([[maybe_unused]] Real a, [[maybe_unused]] Real b, [[maybe_unused]] Real c) {   \
+      return real;                                                                                 \
+    });
+#include "ir/ops.def"
+  }
+  return visit([](Real, Real, Real) { return none; });
+}
+
+/// Calls `visit(f)`, f(a, b, c) being the `integer` column of `op`: gives an integer, a bool or
+/// None. The result is exact modulo 2^64 and still has to be wrapped to its type.
+template <class Visit>
+decltype(auto) with_integer(Op op, Visit&& visit) {
+  using Int = std::int64_t;
+  switch (op) {
+#define SWAGE_OP(id, spelling, form, arity, rule, real, integer, d_a, d_b, d_c)                    \
+  case Op::id:                                                                                     \
+    return visit([]([[maybe_unused]] Int a, [[maybe_unused]] Int b, [[maybe_unused]] Int c) {      \
+      return integer;                                                                              \
+    });
+#include "ir/ops.def"
+  }
+  return visit([](Int, Int, Int) { return none; });
+}
+
+} // namespace swage::ir::eval

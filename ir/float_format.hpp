@@ -1,0 +1,266 @@
+// float_format.hpp -- float formats as integers: taking a value apart, rounding it, putting it
+// back.
+//
+// All in integer arithmetic, so neither the rounding mode nor flush-to-zero of the calling thread
+// can change a bit. Templates, so that loops over one format run without a switch per element.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "swage/dtype.hpp"
+
+namespace swage::ir {
+
+template <DType>
+struct FloatFormat;
+template <>
+struct FloatFormat<DType::f64> {
+  static constexpr int kMantissa = 52, kExponent = 11;
+};
+template <>
+struct FloatFormat<DType::f32> {
+  static constexpr int kMantissa = 23, kExponent = 8;
+};
+template <>
+struct FloatFormat<DType::f16> {
+  static constexpr int kMantissa = 10, kExponent = 5;
+};
+template <>
+struct FloatFormat<DType::bf16> {
+  static constexpr int kMantissa = 7, kExponent = 8;
+};
+
+/// What follows from the two widths of a format.
+template <DType type>
+struct FloatTraits : FloatFormat<type> {
+  using FloatFormat<type>::kMantissa;
+  using FloatFormat<type>::kExponent;
+  static constexpr int kBias = (1 << (kExponent - 1)) - 1;
+  static constexpr int kMinExponent = 1 - kBias; ///< of the smallest normal
+  static constexpr int kMaxExponent = kBias;     ///< of the largest finite value
+  static constexpr std::uint64_t kInfinity = ((std::uint64_t{1} << kExponent) - 1) << kMantissa;
+  static constexpr std::uint64_t kQuietNan = kInfinity | std::uint64_t{1} << (kMantissa - 1);
+  static constexpr std::uint64_t kSign = std::uint64_t{1} << (kMantissa + kExponent);
+};
+
+/// A real number taken apart. A finite one is (-1)^negative * mantissa * 2^(exponent - 63), top bit
+/// of the mantissa set; `sticky` says that bits below the mantissa were cut off.
+struct RealParts {
+  enum class Kind : std::uint8_t { zero, finite, infinite, nan };
+  Kind kind = Kind::zero;
+  bool negative = false;
+  bool sticky = false;
+  int exponent = 0;
+  std::uint64_t mantissa = 0;
+};
+
+namespace detail {
+
+/// Parts of an IEEE-style number whose fraction is left-justified in 64 bits below the hidden bit.
+inline RealParts parts_of_fields(bool negative, int biased, int bias, int max_biased,
+                                 std::uint64_t fraction, bool sticky) noexcept {
+  RealParts parts{.negative = negative, .sticky = sticky};
+  if (biased == max_biased) {
+    parts.kind = fraction == 0 && !sticky ? RealParts::Kind::infinite : RealParts::Kind::nan;
+  } else if (biased != 0) {
+    parts.kind = RealParts::Kind::finite;
+    parts.exponent = biased - bias;
+    parts.mantissa = std::uint64_t{1} << 63 | fraction >> 1;
+    parts.sticky = sticky || (fraction & 1) != 0;
+  } else if (fraction != 0) {
+    const int shift = std::countl_zero(fraction);
+    parts.kind = RealParts::Kind::finite;
+    parts.exponent = -bias - shift;
+    parts.mantissa = fraction << shift;
+  } else if (sticky) { // far below every storage format: the exponent only has to say so
+    parts.kind = RealParts::Kind::finite;
+    parts.exponent = -bias - 64;
+    parts.mantissa = std::uint64_t{1} << 63;
+  }
+  return parts;
+}
+
+} // namespace detail
+
+inline RealParts parts_of(double value) noexcept {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  return detail::parts_of_fields(bits >> 63 != 0, static_cast<int>(bits >> 52 & 0x7ff), 1023, 0x7ff,
+                                 bits << 12, false);
+}
+
+inline RealParts parts_of(long double value) noexcept {
+  using Limits = std::numeric_limits<long double>;
+  static_assert(Limits::digits == 64 || Limits::digits == 113 || Limits::digits == 53,
+                "long double has a format that is not known here");
+  if constexpr (Limits::digits == 64) { // x87: an explicit leading bit
+    std::uint64_t mantissa = 0;
+    std::uint16_t top = 0;
+    std::memcpy(&mantissa, &value, sizeof mantissa);
+    std::memcpy(&top, reinterpret_cast<const char*>(&value) + sizeof mantissa, sizeof top);
+    const int biased = top & 0x7fff;
+    RealParts parts{.negative = top >> 15 != 0};
+    if (biased == 0x7fff) {
+      parts.kind = mantissa << 1 == 0 ? RealParts::Kind::infinite : RealParts::Kind::nan;
+    } else if (mantissa != 0) {
+      const int shift = std::countl_zero(mantissa);
+      parts.kind = RealParts::Kind::finite;
+      parts.exponent = (biased == 0 ? 1 : biased) - 16383 - shift;
+      parts.mantissa = mantissa << shift;
+    }
+    return parts;
+  } else if constexpr (Limits::digits == 113) { // binary128
+    std::uint64_t words[2];
+    std::memcpy(words, &value, sizeof words);
+    const std::uint64_t low = words[std::endian::native == std::endian::little ? 0 : 1];
+    const std::uint64_t high = words[std::endian::native == std::endian::little ? 1 : 0];
+    return detail::parts_of_fields(high >> 63 != 0, static_cast<int>(high >> 48 & 0x7fff), 16383,
+                                   0x7fff, high << 16 | low >> 48, low << 16 != 0);
+  } else {
+    return parts_of(static_cast<double>(value));
+  }
+}
+
+inline RealParts parts_of(std::int64_t value) noexcept {
+  if (value == 0)
+    return {};
+  const std::uint64_t size =
+      value < 0 ? ~static_cast<std::uint64_t>(value) + 1 : static_cast<std::uint64_t>(value);
+  const int shift = std::countl_zero(size);
+  return {.kind = RealParts::Kind::finite,
+          .negative = value < 0,
+          .exponent = 63 - shift,
+          .mantissa = size << shift};
+}
+
+/// The bits of `type` nearest to `parts`, ties to even; overflow gives infinity.
+template <DType type>
+std::uint64_t round_parts(const RealParts& parts) noexcept {
+  using Traits = FloatTraits<type>;
+  const std::uint64_t sign = parts.negative ? Traits::kSign : 0;
+  if (parts.kind == RealParts::Kind::nan)
+    return Traits::kQuietNan;
+  if (parts.kind == RealParts::Kind::zero)
+    return sign;
+  if (parts.kind == RealParts::Kind::infinite || parts.exponent > Traits::kMaxExponent)
+    return sign | Traits::kInfinity;
+  int drop = 63 - Traits::kMantissa;
+  if (parts.exponent < Traits::kMinExponent)
+    drop += Traits::kMinExponent - parts.exponent;
+  if (drop > 64)
+    return sign; // below half of the smallest subnormal
+  std::uint64_t kept = drop == 64 ? 0 : parts.mantissa >> drop;
+  const std::uint64_t half = std::uint64_t{1} << (drop - 1);
+  const std::uint64_t rest = parts.mantissa & (half | (half - 1));
+  if (rest > half || (rest == half && (parts.sticky || (kept & 1) != 0)))
+    ++kept;
+  if (parts.exponent < Traits::kMinExponent)
+    return sign | kept;
+  // The hidden bit of `kept` adds one to the exponent field, and so does a carry out of rounding.
+  const auto below = static_cast<std::uint64_t>(parts.exponent - Traits::kMinExponent);
+  return sign | ((below << Traits::kMantissa) + kept);
+}
+
+template <DType type, class Value>
+std::uint64_t encode_float(Value value) noexcept {
+  return round_parts<type>(parts_of(value));
+}
+
+/// The value of `bits`, exactly. `Real` holds every value of `type`.
+template <DType type, class Real>
+Real decode_float(std::uint64_t bits) noexcept {
+  using Traits = FloatTraits<type>;
+  if constexpr (type == DType::f64) {
+    return static_cast<Real>(std::bit_cast<double>(bits));
+  } else {
+    // Through the bits of a double: converting an f32 would flush subnormals in some threads.
+    const std::uint64_t sign = (bits & Traits::kSign)
+                               << (63 - Traits::kMantissa - Traits::kExponent);
+    const std::uint64_t size = bits & (Traits::kSign - 1);
+    if (size >= Traits::kInfinity) {
+      const std::uint64_t fraction = size == Traits::kInfinity ? 0 : std::uint64_t{1} << 51;
+      return static_cast<Real>(std::bit_cast<double>(sign | 0x7ff0000000000000u | fraction));
+    }
+    if (size >> Traits::kMantissa == 0) {
+      constexpr int exponent = Traits::kMinExponent - Traits::kMantissa;
+      constexpr double spacing = std::bit_cast<double>(std::uint64_t(1023 + exponent) << 52);
+      const double value = static_cast<double>(static_cast<std::int64_t>(size)) * spacing;
+      return static_cast<Real>(std::bit_cast<double>(std::bit_cast<std::uint64_t>(value) | sign));
+    }
+    constexpr std::uint64_t rebias = std::uint64_t(1023 - Traits::kBias) << 52;
+    return static_cast<Real>(
+        std::bit_cast<double>(sign | ((size << (52 - Traits::kMantissa)) + rebias)));
+  }
+}
+
+/// `value` rounded once to `type`.
+template <DType type, class Real, class Value>
+Real round_float(Value value) noexcept {
+  return decode_float<type, Real>(encode_float<type>(value));
+}
+
+/// Calls `visit.template operator()<type>()` for the float type `type`.
+template <class Visit>
+decltype(auto) with_float(DType type, Visit&& visit) {
+  switch (type) {
+  case DType::f64: return visit.template operator()<DType::f64>();
+  case DType::f16: return visit.template operator()<DType::f16>();
+  case DType::bf16: return visit.template operator()<DType::bf16>();
+  default: return visit.template operator()<DType::f32>();
+  }
+}
+
+/// Exponent of `type`'s spacing around a value: log2 of its ulp.
+template <DType type>
+int spacing_exponent(const RealParts& exact) noexcept {
+  using Traits = FloatTraits<type>;
+  int exponent = Traits::kMinExponent;
+  if (exact.kind == RealParts::Kind::finite && exact.exponent > exponent)
+    exponent = exact.exponent < Traits::kMaxExponent ? exact.exponent : Traits::kMaxExponent;
+  return exponent - Traits::kMantissa;
+}
+
+/// 2^exponent; `exponent` is within Real's normal range.
+template <class Real>
+Real power_of_two(int exponent) noexcept {
+  if constexpr (std::is_same_v<Real, double>)
+    return std::bit_cast<double>(static_cast<std::uint64_t>(1023 + exponent) << 52);
+  else
+    return std::ldexp(Real(1), exponent);
+}
+
+/// |got - exact| in units of `type`'s spacing around `exact`; see ulp_error in number.hpp.
+template <DType type, class Real>
+Real ulp_distance(Real got, Real exact) noexcept {
+  using Traits = FloatTraits<type>;
+  constexpr Real infinity = std::numeric_limits<Real>::infinity();
+  if (got == exact)
+    return 0;
+  if (std::isnan(got) || std::isnan(exact))
+    return std::isnan(got) && std::isnan(exact) ? Real(0) : infinity;
+  if (std::isinf(exact))
+    return infinity;
+  const RealParts parts = parts_of(exact);
+  const Real scale = power_of_two<Real>(-spacing_exponent<type>(parts));
+  const bool top = parts.kind == RealParts::Kind::finite && parts.exponent >= Traits::kMaxExponent;
+  if (!top)
+    return std::isinf(got) ? infinity : std::abs(got - exact) * scale;
+  // Near the end of the range infinity stands for the first power of two that is not there.
+  const Real bound = power_of_two<Real>(Traits::kMaxExponent) * 2;
+  if (std::isinf(got)) {
+    if (std::signbit(got) != parts.negative)
+      return infinity;
+    return (round_parts<type>(parts) & ~Traits::kSign) == Traits::kInfinity
+               ? Real(0)
+               : (bound - std::abs(exact)) * scale;
+  }
+  if (std::abs(exact) > bound)
+    exact = std::copysign(bound, exact);
+  return std::abs(got - exact) * scale;
+}
+
+} // namespace swage::ir
