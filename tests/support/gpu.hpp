@@ -1,0 +1,103 @@
+// gpu.hpp -- what tests that need a CUDA device share. They run on the real driver, or on the
+// emulated one of tests/cuda_emulator when SWAGE_LIBCUDA_PATH names it; without either they say
+// `skipped: no CUDA device`, which CTest reports as skipped.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ir/evaluate.hpp"
+#include "ir/source.hpp"
+#include "kernels/catalogue.hpp"
+#include "swage/swage.hpp"
+
+namespace swage::test {
+
+/// The device under test, or nothing after saying why.
+inline std::optional<Device> gpu() {
+  for (const Device& device : Device::all())
+    if (device.info().kind == DeviceKind::cuda)
+      return device;
+  std::cout << "skipped: no CUDA device\n";
+  return std::nullopt;
+}
+
+/// The emulator interprets PTX: sizes beyond a few thousand elements are for hardware.
+inline bool emulated() {
+  const char* path = std::getenv("SWAGE_LIBCUDA_PATH");
+  return path != nullptr && std::strstr(path, "fake_cuda") != nullptr;
+}
+
+/// One tensor's worth of host bytes with its type.
+struct HostTensor {
+  DType dtype = DType::f32;
+  std::vector<std::byte> bytes;
+
+  HostTensor(DType type, std::int64_t elements)
+      : dtype(type),
+        bytes(static_cast<std::size_t>(elements) * static_cast<std::size_t>(size_of(type))) {}
+
+  std::int64_t size() const { return static_cast<std::int64_t>(bytes.size()) / size_of(dtype); }
+  std::byte* at(std::int64_t index) { return bytes.data() + index * size_of(dtype); }
+  const std::byte* at(std::int64_t index) const { return bytes.data() + index * size_of(dtype); }
+  ir::Scalar get(std::int64_t index) const {
+    return ir::decode(dtype, ir::load_bits(dtype, at(index)));
+  }
+  void set(std::int64_t index, double value) {
+    ir::store_bits(dtype, at(index),
+                   ir::encode(dtype, {.real = value, .integer = static_cast<std::int64_t>(value)}));
+  }
+  /// Values about N(0, 2), from a counter: the same for equal seeds and sizes.
+  void fill(std::uint64_t seed) {
+    for (std::int64_t i = 0; i < size(); ++i) {
+      std::uint64_t x = (seed << 40) + static_cast<std::uint64_t>(i) + 0x9e3779b97f4a7c15u;
+      x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+      x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+      x ^= x >> 31;
+      double sum = 0;
+      for (int k = 0; k < 4; ++k)
+        sum += static_cast<double>((x >> (16 * k)) & 0xffff) / 65536.0 - 0.5;
+      set(i, sum * 3.5);
+    }
+  }
+};
+
+/// A catalogue kernel with T bound, as the library loads it.
+inline ir::Kernel catalogue_kernel(const std::string& name, DType type) {
+  const kernels::CatalogueFile* file = kernels::find(name);
+  if (file == nullptr)
+    throw Error(ErrorCode::invalid_argument, "no catalogue kernel '" + name + "'");
+  return ir::load_kernel({file->text, file->name}, name, {{"T", type}});
+}
+
+/// The largest error in ulp of `got` (one tensor a parameter, as left by the kernel) against the
+/// evaluator on `before` (as they were on entry), over every `stride`-th element.
+inline long double worst_error(const ir::Kernel& kernel, const std::vector<HostTensor>& before,
+                               const std::vector<HostTensor>& got, std::int64_t stride = 1) {
+  const ir::Evaluator evaluate(kernel);
+  ir::Evaluator::Workspace workspace;
+  std::vector<ir::Scalar> arguments(kernel.params().size());
+  std::vector<ir::Scalar> results(kernel.stores().size());
+  long double worst = 0;
+  for (std::int64_t i = 0; i < before[0].size(); i += stride) {
+    for (std::size_t p = 0; p < arguments.size(); ++p)
+      if (kernel.params()[p].is_read())
+        arguments[p] = before[p].get(i);
+    evaluate(arguments, results, workspace);
+    for (std::size_t s = 0; s < results.size(); ++s) {
+      const std::uint32_t p = kernel.stores()[s].param;
+      const long double error = ir::ulp_error(got[p].dtype, got[p].get(i).real, results[s].real);
+      if (!(error <= worst))
+        worst = error;
+    }
+  }
+  return worst;
+}
+
+} // namespace swage::test
