@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# setup.sh -- installs what the build and the tests need on Debian 12. Does nothing when all is there.
+# setup.sh [PACKAGE ...] -- installs what the build and the tests need on Debian 12. Does nothing when all is there.
 set -euo pipefail
 
 packages=(
   g++ cmake ninja-build git ca-certificates
   llvm-22-dev catch2 libcli11-dev libfmt-dev nlohmann-json3-dev libtbb-dev libxxhash-dev
-  libmpfr-dev clang-format python3
+  libmpfr-dev clang-format python3 "$@"
 )
 
 missing=()

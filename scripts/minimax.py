@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""minimax.py -- fits the polynomials of codegen/math_*.cpp.
+
+Each entry of FITS names a polynomial; `minimax.py NAME...` prints its coefficients, rounded to the
+format they are used in, and the largest weighted error that they leave. Needs mpmath; the build and
+the tests do not need this script.
+
+Method: Remez exchange on the functions x^k, k in `powers`, for the error weight(x) * (f(x) - p(x)).
+Coefficients are rounded one at a time, lowest power first, and the rest are fitted again, so later
+ones make up for the rounding of earlier ones.
+"""
+import sys
+from mpmath import mp, mpf, matrix, lu_solve, pi
+import mpmath
+
+mp.dps = 50
+
+
+def round_to(x, bits):
+    """x to `bits` significant bits, ties to even."""
+    if x == 0:
+        return mpf(0)
+    mantissa, exponent = mpmath.frexp(x)
+    return mpmath.ldexp(mpmath.nint(mpmath.ldexp(mantissa, bits)), int(exponent) - bits)
+
+
+def grid(lo, hi, n):
+    """Chebyshev points, so that the ends are well covered; none is exactly zero."""
+    points = [(lo + hi) / 2 - (hi - lo) / 2 * mpmath.cos(pi * (i + mpf(1) / 3) / n) for i in range(n)]
+    return [lo] + [p for p in points if abs(p) > mpf(10) ** -30] + [hi]
+
+
+def remez(points, g, w, powers):
+    """Coefficients c that minimise max w |g - sum c_k x^k| over the points, and that maximum."""
+    n = len(powers)
+    x_pow = [[x ** k for k in powers] for x in points]
+    index = [int(round(i * (len(points) - 1) / n)) for i in range(n + 1)]
+    for i, at in enumerate(index):  # a zero weight gives no equation
+        while w[at] == 0:
+            at += 1
+        index[i] = at
+    best = None
+    for _ in range(60):
+        a = matrix(n + 1, n + 1)
+        rhs = matrix(n + 1, 1)
+        for row, at in enumerate(index):
+            for col in range(n):
+                a[row, col] = x_pow[at][col]
+            a[row, n] = (-1) ** row / w[at]
+            rhs[row] = g[at]
+        solution = lu_solve(a, rhs)
+        c = [solution[i] for i in range(n)]
+        error = [w[i] * (g[i] - sum(ck * p for ck, p in zip(c, x_pow[i]))) for i in range(len(points))]
+        worst = max(abs(e) for e in error)
+        if best is None or worst < best[1]:
+            best = (c, worst)
+        if worst <= abs(solution[n]) * mpf("1.0005"):
+            break
+        runs = []  # the largest error of each run of one sign
+        for i, e in enumerate(error):
+            if e == 0:
+                continue
+            if runs and (error[runs[-1]] > 0) == (e > 0):
+                if abs(e) > abs(error[runs[-1]]):
+                    runs[-1] = i
+            else:
+                runs.append(i)
+        while len(runs) > n + 1:
+            least = min(range(len(runs)), key=lambda i: abs(error[runs[i]]))
+            if least in (0, len(runs) - 1) or len(runs) == n + 2:
+                runs.pop(0 if abs(error[runs[0]]) < abs(error[runs[-1]]) else -1)
+            else:  # its neighbours have one sign: the larger of them stays
+                a, b = runs[least - 1], runs[least + 1]
+                runs[least - 1:least + 2] = [a if abs(error[a]) > abs(error[b]) else b]
+        if len(runs) < n + 1:
+            break
+        index = runs
+    return best
+
+
+def fit(f, lo, hi, powers, weight, bits=24, fixed=None, first=None, n=None):
+    """Rounded coefficients {power: value} and the largest weighted error.
+
+    fixed: coefficients given in advance; first: bits of single coefficients that need more or fewer.
+    """
+    lo, hi = mpf(lo), mpf(hi)
+    known = dict(fixed or {})
+    points = grid(lo, hi, n or 60 * (len(powers) + 1))
+    values = [f(x) for x in points]
+    w = [abs(weight(x)) for x in points]
+    powers = list(powers)
+    while powers:
+        # Divided by the lowest power that is left: the rest are a Haar system across zero too.
+        low = powers[0]
+        rest = [(v - sum(c * x ** k for k, c in known.items())) / x ** low for v, x in zip(values, points)]
+        c, _ = remez(points, rest, [wi * abs(x) ** low for wi, x in zip(w, points)],
+                     [k - low for k in powers])
+        k = powers.pop(0)
+        known[k] = round_to(c[0], (first or {}).get(k, bits))
+    error = max(wi * abs(v - sum(c * x ** k for k, c in known.items()))
+                for wi, v, x in zip(w, values, points))
+    return known, error
+
+
+def show(name, coefficients, error):
+    print(f"// {name}: error 2^{float(mpmath.log(error, 2)):.2f}")
+    for k in sorted(coefficients):
+        print(f"  {float(coefficients[k]).hex()},  // x^{k} = {mpmath.nstr(coefficients[k], 17)}")
+
+
+LN2 = mpmath.log(2)
+HALF_LN2 = LN2 / 2 * mpf("1.0005")  # rounding of x*log2(e) reaches a little past the middle
+one = lambda x: mpf(1)
+
+
+def exp_poly(degree, bits):
+    return lambda: fit(mpmath.exp, -HALF_LN2, HALF_LN2, range(2, degree + 1),
+                       lambda x: 1 / mpmath.exp(x), bits, {0: mpf(1), 1: mpf(1)})
+
+
+def exp2_poly(degree, bits):
+    return lambda: fit(lambda x: mpf(2) ** x, "-0.5005", "0.5005", range(1, degree + 1),
+                       lambda x: mpf(2) ** -x, bits, {0: mpf(1)})
+
+
+def expm1_poly(degree, bits):
+    """(expm1(x) - x) / x^2; the error is relative to expm1."""
+    return lambda: fit(lambda x: (mpmath.expm1(x) - x) / x ** 2, -HALF_LN2, HALF_LN2,
+                       range(1, degree - 1), lambda x: x ** 2 / mpmath.expm1(x), bits, {0: mpf(1) / 2})
+
+
+FITS = {
+    "exp_f32": exp_poly(6, 24),
+    "exp_f64": exp_poly(11, 53),
+    # half accuracy: 2^x, no fixed coefficient but the one that keeps exp(0) = 1
+    "exp2_half": exp2_poly(5, 24),
+    "exp2_half4": exp2_poly(4, 24),
+    "exp2_f32": exp2_poly(6, 24),
+    "exp2_f64": exp2_poly(11, 53),
+    "expm1_f32": expm1_poly(7, 24),
+    "expm1_f64": expm1_poly(12, 53),
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or FITS:
+        show(name, *FITS[name]())
