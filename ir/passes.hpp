@@ -1,7 +1,9 @@
 // passes.hpp -- checks and rewrites of a bound kernel.
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "ir/kernel.hpp"
 
@@ -11,9 +13,16 @@ namespace swage::ir {
 /// arity, types by rule, store types, parameter use. A kernel that came from `parse_kernel` passes.
 void verify(const Kernel& kernel);
 
-/// Folds constants exactly as the evaluator would compute them in the compute type, applies
-/// identities that hold for every float including NaN, infinities and signed zeros, merges equal
-/// nodes, drops casts that change nothing and code that nothing uses. Idempotent.
+/// The same for the parts of a kernel that no builder made.
+void verify(std::string_view name, std::span<const Param> params, std::span<const Node> nodes,
+            std::span<const Store> stores);
+
+/// Folds constants as the machine would compute them in the compute type: what IEEE 754 defines to
+/// the bit, to the bit; other functions in the next wider type, rounded once (not in triton mode,
+/// whose approximations are their own definition). Applies identities that hold for every float
+/// including NaN, infinities and signed zeros, merges equal nodes, drops casts that change nothing
+/// (to a type that holds the value already, or just before a store that does the same) and code
+/// that nothing uses. Idempotent, linear in the size of the kernel.
 Kernel simplify(const Kernel& kernel);
 
 /// Forms `fma` from a product with a single use and the sum or difference that uses it, for float
