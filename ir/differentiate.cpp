@@ -1,0 +1,371 @@
+// differentiate.cpp -- reverse-mode differentiation on the graph.
+//
+// Adjoints are kept as products of factors until a sum or a condition needs their value. So
+// contributions that share factors are added with the common part taken out, which is what a person
+// would write: d_h*up*s + d_h*up*gate*s*(1-s) becomes d_h*up*s*(1 + gate*(1-s)).
+#include "ir/differentiate.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "ir/derivative_rules.hpp"
+
+namespace swage::ir {
+
+namespace {
+
+/// (-1)^negative times the factors, multiplied from left to right; no factors is 1.
+struct Product {
+  bool negative = false;
+  std::vector<NodeId> factors;
+};
+
+/// The signature of the derived kernel.
+struct Signature {
+  std::vector<Param> params;
+  std::vector<std::uint32_t> incoming;  ///< by store of the forward kernel: its d_NAME
+  std::vector<std::uint32_t> forwarded; ///< by parameter of the forward kernel, if it is read
+  std::vector<std::uint32_t> target;    ///< by item: the parameter that receives it
+};
+
+std::optional<std::uint32_t> find_param(std::span<const Param> params, const std::string& name) {
+  for (std::uint32_t p = 0; p < params.size(); ++p)
+    if (params[p].name == name)
+      return p;
+  return std::nullopt;
+}
+
+void check_forward(const Kernel& forward, std::size_t item) {
+  for (const Store& store : forward.stores()) {
+    const Param& param = forward.params()[store.param];
+    if (param.kind == ParamKind::inout)
+      throw GradError{item, "the gradient of '" + forward.name() +
+                                "' is not defined: it overwrites '" + param.name +
+                                "'; differentiate a form with separate outputs"};
+    if (!is_float(param.dtype))
+      throw GradError{item, "output '" + param.name + "' of '" + forward.name() + "' is " +
+                                std::string(name_of(param.dtype)) +
+                                ": only kernels whose outputs are floats have gradients"};
+  }
+}
+
+void check_variable(const Param& param, std::size_t item) {
+  if (param.kind == ParamKind::scalar || param.broadcast != Broadcast::none)
+    throw GradError{item,
+                    "the gradient of '" + param.name + "', a " +
+                        (param.kind == ParamKind::scalar ? "run-time scalar" : "broadcast vector") +
+                        ", is a sum over elements, which an elementwise kernel cannot form; "
+                        "take gradients of full tensors only"};
+  if (!is_float(param.dtype))
+    throw GradError{item, "'" + param.name + "' is " + std::string(name_of(param.dtype)) +
+                              ": only float tensors have gradients"};
+}
+
+void add_param(Signature& signature, Param param, std::size_t item) {
+  if (find_param(signature.params, param.name))
+    throw GradError{item, "the derived kernel would have two parameters named '" + param.name +
+                              "'; rename one of the forward kernel's"};
+  signature.params.push_back(std::move(param));
+}
+
+/// Gives item `item` the buffer of an existing parameter.
+void take_buffer(Signature& signature, const GradRequest& request, std::size_t item, DType dtype) {
+  const std::string& into = request.items[item].into;
+  const auto p = find_param(signature.params, into);
+  if (!p || !signature.params[*p].is_tensor() || signature.params[*p].broadcast != Broadcast::none)
+    throw GradError{item, "'" + into +
+                              "' is no buffer to overwrite, expected an input tensor of the "
+                              "forward kernel or an incoming gradient (d_ and an output's name)"};
+  Param& param = signature.params[*p];
+  if (param.kind != ParamKind::in)
+    throw GradError{item, "two results would overwrite the buffer of '" + into + "'"};
+  if (param.dtype != dtype)
+    throw GradError{item, "the buffer of '" + into + "' holds " +
+                              std::string(name_of(param.dtype)) + ", the result is " +
+                              std::string(name_of(dtype))};
+  param.kind = ParamKind::inout;
+  signature.target[item] = *p;
+}
+
+Signature make_signature(const Kernel& forward, const GradRequest& request) {
+  Signature signature;
+  const std::size_t none = request.items.size();
+  signature.target.resize(none);
+  for (const Store& store : forward.stores()) {
+    const Param& output = forward.params()[store.param];
+    signature.incoming.push_back(static_cast<std::uint32_t>(signature.params.size()));
+    add_param(signature, {"d_" + output.name, ParamKind::in, output.dtype, Broadcast::none}, none);
+  }
+  signature.forwarded.resize(forward.params().size());
+  for (std::size_t p = 0; p < forward.params().size(); ++p) {
+    if (forward.params()[p].is_written())
+      continue;
+    signature.forwarded[p] = static_cast<std::uint32_t>(signature.params.size());
+    add_param(signature, forward.params()[p], none);
+  }
+  bool any_gradient = false;
+  for (std::size_t i = 0; i < request.items.size(); ++i) {
+    const auto& [what, into] = request.items[i];
+    for (std::size_t j = 0; j < i; ++j)
+      if (request.items[j].what == what)
+        throw GradError{i, "'" + what + "' is asked for twice"};
+    const auto p = find_param(forward.params(), what);
+    if (!p)
+      throw GradError{i, "'" + what + "' is no parameter of '" + forward.name() + "'"};
+    const Param& param = forward.params()[*p];
+    if (!param.is_written()) {
+      check_variable(param, i);
+      any_gradient = true;
+    }
+    if (!into.empty()) {
+      take_buffer(signature, request, i, param.dtype);
+      continue;
+    }
+    signature.target[i] = static_cast<std::uint32_t>(signature.params.size());
+    add_param(
+        signature,
+        {param.is_written() ? what : "d_" + what, ParamKind::out, param.dtype, Broadcast::none}, i);
+  }
+  if (!any_gradient)
+    throw GradError{none,
+                    "no gradient is asked for; name an input tensor of '" + forward.name() + "'"};
+  return signature;
+}
+
+/// Splits a rule's value into d and the factors it is multiplied by, if it is such a product.
+bool split_product(const Kernel& rule, NodeId id, Product& product) {
+  const Node& node = rule.node(id);
+  if (node.op == Op::load)
+    return node.param == kRuleD;
+  if (node.op == Op::neg && split_product(rule, node.args[0], product)) {
+    product.negative = !product.negative;
+    return true;
+  }
+  if (node.op == Op::mul && split_product(rule, node.args[0], product)) {
+    product.factors.push_back(node.args[1]);
+    return true;
+  }
+  return false;
+}
+
+class Differentiator {
+public:
+  Differentiator(const Kernel& forward, const GradRequest& request)
+      : forward_(forward), request_(request), signature_(make_signature(forward, request)),
+        builder_(request.name, forward.math(), signature_.params) {}
+
+  Kernel run() {
+    copy_forward();
+    mark_active();
+    propagate();
+    for (std::size_t i = 0; i < request_.items.size(); ++i) {
+      const std::uint32_t p = *find_param(forward_.params(), request_.items[i].what);
+      builder_.store(signature_.target[i],
+                     forward_.params()[p].is_written() ? value_of_output(p) : value_of_gradient(p));
+    }
+    return std::move(builder_).build();
+  }
+
+private:
+  void copy_forward() {
+    values_.reserve(forward_.nodes().size());
+    for (const Node& node : forward_.nodes())
+      values_.push_back(copy(node, values_, signature_.forwarded));
+  }
+
+  /// `node` of another graph rebuilt here, its operands and parameters renamed.
+  NodeId copy(const Node& node, const std::vector<NodeId>& renamed,
+              const std::vector<std::uint32_t>& params) {
+    switch (node.op) {
+    case Op::load: return builder_.load(params[node.param]);
+    case Op::scalar: return builder_.scalar(params[node.param]);
+    case Op::constant:
+      return is_float(node.type) ? builder_.real(node.type, node.real())
+                                 : builder_.integer(node.type, node.integer());
+    case Op::cast: return builder_.cast(node.storage, renamed[node.args[0]]);
+    default: {
+      std::array<NodeId, 3> args{};
+      const auto arity = static_cast<std::size_t>(info(node.op).arity);
+      for (std::size_t i = 0; i < arity; ++i)
+        args[i] = renamed[node.args[i]];
+      return builder_.make(node.op, std::span<const NodeId>(args.data(), arity));
+    }
+    }
+  }
+
+  /// A node is active when a gradient asked for flows through it.
+  void mark_active() {
+    active_.assign(forward_.nodes().size(), false);
+    for (NodeId id = 0; id < active_.size(); ++id) {
+      const Node& node = forward_.node(id);
+      if (!is_float(node.type))
+        continue;
+      if (node.op == Op::load)
+        active_[id] = is_variable(node.param);
+      for (int i = 0; i < info(node.op).arity; ++i)
+        if (active_[node.args[static_cast<std::size_t>(i)]])
+          active_[id] = true;
+    }
+  }
+
+  bool is_variable(std::uint32_t param) const {
+    return std::any_of(request_.items.begin(), request_.items.end(), [&](const auto& item) {
+      return item.what == forward_.params()[param].name;
+    });
+  }
+
+  void propagate() {
+    contributions_.resize(forward_.nodes().size());
+    for (std::size_t s = 0; s < forward_.stores().size(); ++s)
+      contribute(forward_.stores()[s].node, {false, {builder_.load(signature_.incoming[s])}});
+    for (NodeId id = static_cast<NodeId>(forward_.nodes().size()); id-- > 0;) {
+      if (contributions_[id].empty())
+        continue;
+      const Product adjoint = sum(std::exchange(contributions_[id], {}), forward_.node(id).type);
+      contributions_[id].push_back(adjoint);
+      propagate_through(id, adjoint);
+    }
+  }
+
+  void contribute(NodeId id, Product product) {
+    if (active_[id])
+      contributions_[id].push_back(std::move(product));
+  }
+
+  void propagate_through(NodeId id, const Product& adjoint) {
+    const Node& node = forward_.node(id);
+    if (node.op == Op::cast) {
+      const DType from = forward_.node(node.args[0]).type;
+      contribute(node.args[0],
+                 from == node.type
+                     ? adjoint
+                     : Product{false, {builder_.cast(from, value(adjoint, node.type))}});
+      return;
+    }
+    for (int i = 0; i < info(node.op).arity; ++i) {
+      const NodeId operand = node.args[static_cast<std::size_t>(i)];
+      if (!active_[operand])
+        continue;
+      if (const Kernel* rule = derivative_rule(node.op, i, node.type))
+        contribute(operand, apply(*rule, id, adjoint));
+    }
+  }
+
+  Product apply(const Kernel& rule, NodeId id, const Product& adjoint) {
+    const NodeId root = rule.stores()[0].node;
+    Product split;
+    if (split_product(rule, root, split)) {
+      Product product = adjoint;
+      product.negative ^= split.negative;
+      for (const NodeId factor : split.factors)
+        product.factors.push_back(instantiate(rule, factor, id, {}));
+      return product;
+    }
+    return {false, {instantiate(rule, root, id, value(adjoint, forward_.node(id).type))}};
+  }
+
+  /// Node `root` of a rule over the operands and the result of node `id`. `incoming` stands for d.
+  NodeId instantiate(const Kernel& rule, NodeId root, NodeId id, std::optional<NodeId> incoming) {
+    const Node& node = forward_.node(id);
+    std::vector<NodeId> renamed(root + 1);
+    for (NodeId r = 0; r <= root; ++r) {
+      const Node& part = rule.node(r);
+      if (part.op != Op::load)
+        renamed[r] = is_known(part, renamed) ? copy(part, renamed, {}) : kUnknown;
+      else if (part.param == kRuleD)
+        renamed[r] = incoming.value_or(kUnknown);
+      else if (part.param == kRuleR)
+        renamed[r] = values_[id];
+      else
+        renamed[r] = values_[node.args[part.param]];
+    }
+    return renamed[root];
+  }
+
+  /// Without a value for d, the parts of a rule that need it are passed over: nobody asks for them.
+  static bool is_known(const Node& part, const std::vector<NodeId>& renamed) {
+    for (int i = 0; i < info(part.op).arity; ++i)
+      if (renamed[part.args[static_cast<std::size_t>(i)]] == kUnknown)
+        return false;
+    return true;
+  }
+
+  /// The sum of products with their common factors taken out.
+  Product sum(std::vector<Product> terms, DType type) {
+    if (terms.size() == 1)
+      return std::move(terms[0]);
+    Product result{
+        std::all_of(terms.begin(), terms.end(), [](const Product& t) { return t.negative; }),
+        take_common(terms)};
+    NodeId total = value({terms[0].negative != result.negative, terms[0].factors}, type);
+    for (std::size_t i = 1; i < terms.size(); ++i) {
+      const NodeId term = value({false, terms[i].factors}, type);
+      total =
+          builder_.make(terms[i].negative != result.negative ? Op::sub : Op::add, {total, term});
+    }
+    result.factors.push_back(total);
+    return result;
+  }
+
+  /// Removes the factors that all terms share, and gives them in the first term's order.
+  static std::vector<NodeId> take_common(std::vector<Product>& terms) {
+    std::vector<NodeId> common;
+    for (std::size_t f = 0; f < terms[0].factors.size();) {
+      const NodeId factor = terms[0].factors[f];
+      const bool shared = std::all_of(terms.begin(), terms.end(), [&](const Product& term) {
+        return std::find(term.factors.begin(), term.factors.end(), factor) != term.factors.end();
+      });
+      if (!shared) {
+        ++f;
+        continue;
+      }
+      common.push_back(factor);
+      for (Product& term : terms)
+        term.factors.erase(std::find(term.factors.begin(), term.factors.end(), factor));
+    }
+    return common;
+  }
+
+  NodeId value(const Product& product, DType type) {
+    if (product.factors.empty())
+      return builder_.real(type, product.negative ? -1 : 1);
+    NodeId result = product.factors[0];
+    for (std::size_t i = 1; i < product.factors.size(); ++i)
+      result = builder_.make(Op::mul, {result, product.factors[i]});
+    return product.negative ? builder_.make(Op::neg, {result}) : result;
+  }
+
+  NodeId value_of_output(std::uint32_t param) const {
+    const auto store = std::find_if(forward_.stores().begin(), forward_.stores().end(),
+                                    [&](const Store& s) { return s.param == param; });
+    return values_[store->node];
+  }
+
+  NodeId value_of_gradient(std::uint32_t param) {
+    const DType type = compute_type(forward_.params()[param].dtype);
+    for (NodeId id = 0; id < forward_.nodes().size(); ++id)
+      if (const Node& node = forward_.node(id); node.op == Op::load && node.param == param)
+        if (!contributions_[id].empty())
+          return value(contributions_[id].front(), type);
+    return builder_.real(type, 0); // the outputs do not depend on it
+  }
+
+  static constexpr NodeId kUnknown = ~NodeId{0};
+  const Kernel& forward_;
+  const GradRequest& request_;
+  Signature signature_;
+  KernelBuilder builder_;
+  std::vector<NodeId> values_; ///< of the forward nodes, in the derived graph
+  std::vector<bool> active_;
+  std::vector<std::vector<Product>> contributions_; ///< one, the sum, once a node is done
+};
+
+} // namespace
+
+Kernel differentiate(const Kernel& forward, const GradRequest& request) {
+  check_forward(forward, request.items.size());
+  return Differentiator(forward, request).run();
+}
+
+} // namespace swage::ir
