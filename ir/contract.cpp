@@ -12,16 +12,6 @@ namespace swage::ir {
 
 namespace {
 
-std::vector<std::uint32_t> count_uses(const Kernel& kernel) {
-  std::vector<std::uint32_t> uses(kernel.nodes().size(), 0);
-  for (const Node& node : kernel.nodes())
-    for (int i = 0; i < info(node.op).arity; ++i)
-      ++uses[node.args[static_cast<std::size_t>(i)]];
-  for (const Store& store : kernel.stores())
-    ++uses[store.node];
-  return uses;
-}
-
 /// -value, without the negations that `simplify` would take away again.
 NodeId negated(KernelBuilder& builder, NodeId value) {
   const Node node = builder.node(value);

@@ -1,12 +1,25 @@
-// rebuild.hpp -- copying a kernel node by node into a builder, for the passes.
+// rebuild.hpp -- walking a kernel and copying it node by node into a builder, for the passes.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <span>
+#include <vector>
 
 #include "ir/kernel.hpp"
 
 namespace swage::ir {
+
+/// How often each node is used: as an operand, counting every occurrence, or by a store.
+inline std::vector<std::uint32_t> count_uses(const Kernel& kernel) {
+  std::vector<std::uint32_t> uses(kernel.nodes().size(), 0);
+  for (const Node& node : kernel.nodes())
+    for (int i = 0; i < info(node.op).arity; ++i)
+      ++uses[node.args[static_cast<std::size_t>(i)]];
+  for (const Store& store : kernel.stores())
+    ++uses[store.node];
+  return uses;
+}
 
 /// `node`'s operands as they are called in the new kernel: made[old id] is the new id.
 inline std::array<NodeId, 3> renamed_args(const Node& node, std::span<const NodeId> made) {

@@ -1,0 +1,282 @@
+// print.cpp -- a bound kernel as language text that parses back to the same graph.
+//
+// Text is made bottom up, one pass over the nodes, so depth costs no stack: a value used once is
+// kept as text until its user takes it in, and becomes a `let` where the line would grow too wide.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "ir/passes.hpp"
+#include "ir/rebuild.hpp"
+
+namespace swage::ir {
+
+namespace {
+
+/// A line holds at most this many characters, indentation and `let t123 = ;` apart.
+constexpr std::size_t kWidth = 84;
+constexpr std::size_t kLine = 100;
+/// Of parentheses and calls in one expression, for the reader; kMaxNesting is far above.
+constexpr int kDepth = 8;
+
+/// How tightly an expression's outermost operation binds, as in C.
+enum Precedence : int {
+  kTernary,
+  kOr,
+  kAnd,
+  kEquality,
+  kOrder,
+  kSum,
+  kProduct,
+  kPrefix,
+  kPrimary,
+};
+
+struct Text {
+  std::string text;
+  int precedence = kPrimary;
+  int depth = 0; ///< nested parentheses and calls
+};
+
+int precedence_of(Op op) noexcept {
+  switch (op) {
+  case Op::select: return kTernary;
+  case Op::logical_or: return kOr;
+  case Op::logical_and: return kAnd;
+  case Op::eq:
+  case Op::ne: return kEquality;
+  case Op::lt:
+  case Op::le:
+  case Op::gt:
+  case Op::ge: return kOrder;
+  case Op::add:
+  case Op::sub: return kSum;
+  case Op::mul:
+  case Op::div: return kProduct;
+  case Op::neg:
+  case Op::logical_not: return kPrefix;
+  default: return kPrimary;
+  }
+}
+
+/// Digits that read back as exactly this value: those of an f32 where they are enough.
+std::string digits_of(DType type, double value) {
+  std::string digits = fmt::format("{}", value);
+  if (type == DType::f32) {
+    const std::string narrow = fmt::format("{}", static_cast<float>(value));
+    if (static_cast<double>(static_cast<float>(std::strtod(narrow.c_str(), nullptr))) == value)
+      digits = narrow;
+  }
+  // An integer has no -0, and beyond f32's integers it would have to be exact.
+  const bool whole = digits.find_first_of(".e") == std::string::npos;
+  const bool plain = (value != 0 || !std::signbit(value)) && std::abs(value) <= 0x1p24;
+  return whole && !plain ? digits + ".0" : digits;
+}
+
+/// A constant as a literal that takes its type from what stands beside it.
+Text literal(const Node& node) {
+  if (node.type == DType::boolean)
+    return {node.integer() != 0 ? "true" : "false"};
+  if (!is_float(node.type))
+    return {fmt::format("{}", node.integer()), node.integer() < 0 ? kPrefix : kPrimary};
+  const double value = node.real();
+  if (std::isnan(value))
+    return {"nan"};
+  if (std::isinf(value))
+    return value > 0 ? Text{"inf"} : Text{"-inf", kPrefix};
+  return {digits_of(node.type, value), std::signbit(value) ? kPrefix : kPrimary};
+}
+
+/// A constant whose type nothing else says: `f32(1.5)`.
+Text typed(const Node& node) {
+  return {fmt::format("{}({})", name_of(node.type), literal(node).text), kPrimary, 1};
+}
+
+class Printer {
+public:
+  explicit Printer(const Kernel& kernel) : kernel_(kernel), uses_(count_uses(kernel)) {
+    for (const Param& param : kernel.params())
+      taken_.insert(param.name);
+    texts_.resize(kernel.nodes().size());
+  }
+
+  /// The statements of the body, each with its ';'.
+  std::vector<std::string> statements() &&;
+
+private:
+  void print_node(NodeId id);
+  Text compose(const Node& node) const;
+  Text operand(const Node& node, std::size_t i) const;
+  bool says_type(const Node& node, std::size_t i) const;
+  bool is_constant(NodeId id) const { return kernel_.node(id).op == Op::constant; }
+  /// A value that can get a name of its own, and has none yet.
+  bool is_nested(NodeId id) const { return info(kernel_.node(id).op).arity > 0 && !named_[id]; }
+  void name(NodeId id);
+
+  const Kernel& kernel_;
+  std::vector<std::uint32_t> uses_;
+  std::unordered_set<std::string> taken_;
+  std::vector<Text> texts_;
+  std::vector<bool> named_ = std::vector<bool>(kernel_.nodes().size(), false);
+  std::vector<std::string> lines_;
+  unsigned next_name_ = 0;
+};
+
+std::vector<std::string> Printer::statements() && {
+  for (NodeId id = 0; id < kernel_.nodes().size(); ++id)
+    print_node(id);
+  for (const Store& store : kernel_.stores()) {
+    const Node& node = kernel_.node(store.node);
+    lines_.push_back(
+        fmt::format("{} = {};", kernel_.params()[store.param].name,
+                    node.op == Op::constant ? typed(node).text : texts_[store.node].text));
+  }
+  return std::move(lines_);
+}
+
+void Printer::print_node(NodeId id) {
+  const Node& node = kernel_.node(id);
+  if (node.op == Op::constant)
+    return; // written where it is used
+  if (node.op == Op::load || node.op == Op::scalar) {
+    texts_[id] = {kernel_.params()[node.param].name};
+    return;
+  }
+  Text text = compose(node);
+  while (text.text.size() > kWidth || text.depth > kDepth) {
+    NodeId widest = id;
+    for (int i = 0; i < info(node.op).arity; ++i) {
+      const NodeId candidate = node.args[static_cast<std::size_t>(i)];
+      if (is_nested(candidate) &&
+          (widest == id || texts_[candidate].text.size() > texts_[widest].text.size()))
+        widest = candidate;
+    }
+    if (widest == id)
+      break; // names alone are this long
+    name(widest);
+    text = compose(node);
+  }
+  texts_[id] = std::move(text);
+  if (uses_[id] > 1)
+    name(id);
+}
+
+void Printer::name(NodeId id) {
+  std::string name;
+  do
+    name = fmt::format("t{}", next_name_++);
+  while (taken_.contains(name));
+  lines_.push_back(fmt::format("let {} = {};", name, texts_[id].text));
+  texts_[id] = {std::move(name)};
+  named_[id] = true;
+}
+
+/// Whether an operand of `node` other than the i-th gives a literal in its place the type.
+bool Printer::says_type(const Node& node, std::size_t i) const {
+  if (node.op == Op::cast || (node.op == Op::select && i == 0))
+    return false;
+  for (std::size_t k = node.op == Op::select ? 1 : 0;
+       k < static_cast<std::size_t>(info(node.op).arity); ++k)
+    if (k != i && !is_constant(node.args[k]))
+      return true;
+  return false;
+}
+
+Text Printer::operand(const Node& node, std::size_t i) const {
+  const Node& argument = kernel_.node(node.args[i]);
+  if (argument.op != Op::constant)
+    return texts_[node.args[i]];
+  return says_type(node, i) ? literal(argument) : typed(argument);
+}
+
+Text in_parentheses(Text text, bool needed) {
+  return needed ? Text{"(" + text.text + ")", kPrimary, text.depth + 1} : text;
+}
+
+Text Printer::compose(const Node& node) const {
+  const OpInfo& row = info(node.op);
+  const int precedence = precedence_of(node.op);
+  if (node.op == Op::select) {
+    const Text condition = operand(node, 0), yes = operand(node, 1), no = operand(node, 2);
+    const Text c = in_parentheses(condition, condition.precedence == kTernary);
+    const Text y = in_parentheses(yes, yes.precedence == kTernary);
+    return {c.text + " ? " + y.text + " : " + no.text, kTernary,
+            std::max({c.depth, y.depth, no.depth})};
+  }
+  if (row.form == OpForm::infix) {
+    // Infix operators associate to the left; comparisons do not associate, and mixed && and || are
+    // easily misread.
+    Text a = operand(node, 0), b = operand(node, 1);
+    const bool strict = precedence == kEquality || precedence == kOrder;
+    a = in_parentheses(a, a.precedence < precedence + (strict ? 1 : 0) ||
+                              (precedence == kOr && a.precedence == kAnd));
+    b = in_parentheses(b,
+                       b.precedence <= precedence || (precedence == kOr && b.precedence == kAnd));
+    return {fmt::format("{} {} {}", a.text, row.spelling, b.text), precedence,
+            std::max(a.depth, b.depth)};
+  }
+  if (row.form == OpForm::prefix) {
+    const Text argument = operand(node, 0);
+    const Text a = in_parentheses(argument, argument.precedence <= kPrefix);
+    return {std::string(row.spelling) + a.text, kPrefix, a.depth};
+  }
+  Text call{std::string(node.op == Op::cast ? name_of(node.storage) : row.spelling) + "("};
+  for (std::size_t i = 0; i < static_cast<std::size_t>(row.arity); ++i) {
+    const Text argument = operand(node, i);
+    call.text += (i ? ", " : "") + argument.text;
+    call.depth = std::max(call.depth, argument.depth + 1);
+  }
+  call.text += ")";
+  return call;
+}
+
+std::string declaration_of(const Param& param) {
+  const std::string_view kind = param.kind == ParamKind::in      ? "in "
+                                : param.kind == ParamKind::out   ? "out "
+                                : param.kind == ParamKind::inout ? "inout "
+                                                                 : "";
+  const std::string_view broadcast = param.broadcast == Broadcast::per_row      ? "[row]"
+                                     : param.broadcast == Broadcast::per_column ? "[col]"
+                                                                                : "";
+  return fmt::format("{}: {}{}{}", param.name, kind, name_of(param.dtype), broadcast);
+}
+
+/// Up to and with the opening brace, on one line.
+std::string head_of(const Kernel& kernel, std::string_view separator) {
+  std::string head = kernel.math() == MathMode::accurate
+                         ? std::string()
+                         : fmt::format("@{} ", name_of(kernel.math()));
+  head += fmt::format("kernel {}(", kernel.name());
+  std::string_view between;
+  for (const Param& param : kernel.params()) {
+    head += between;
+    head += declaration_of(param);
+    between = separator;
+  }
+  return head + ") {";
+}
+
+} // namespace
+
+std::string print(const Kernel& kernel) {
+  std::string text = head_of(kernel, ", ");
+  if (text.size() > kLine)
+    text = head_of(kernel, ",\n    ");
+  for (const std::string& line : Printer(kernel).statements())
+    text += "\n  " + line;
+  return text + "\n}\n";
+}
+
+std::string canonical(const Kernel& kernel) {
+  std::string text = head_of(kernel, ", ");
+  for (const std::string& line : Printer(kernel).statements())
+    text += " " + line;
+  return text + " }";
+}
+
+} // namespace swage::ir
