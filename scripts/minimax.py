@@ -129,6 +129,22 @@ def expm1_poly(degree, bits):
                        range(1, degree - 1), lambda x: x ** 2 / mpmath.expm1(x), bits, {0: mpf(1) / 2})
 
 
+SQRT_HALF = mpmath.sqrt(mpf(1) / 2)
+LOG_LOW, LOG_HIGH = SQRT_HALF - 1, 2 * SQRT_HALF - 1
+
+
+def log_poly(degree, bits):
+    """(log1p(f) - f) / f^2, -1/2 first; the error is relative to log1p."""
+    return lambda: fit(lambda f: (mpmath.log1p(f) - f) / f ** 2, LOG_LOW, LOG_HIGH, range(1, degree - 1),
+                       lambda f: f ** 2 / mpmath.log1p(f), bits, {0: mpf(-1) / 2})
+
+
+def log_atanh_poly(terms, bits):
+    high = (mpmath.sqrt(2) - 1) / (mpmath.sqrt(2) + 1)
+    return lambda: fit(lambda z: (2 * mpmath.atanh(mpmath.sqrt(z)) / mpmath.sqrt(z) - 2) / z,
+                       high ** 2 / 1000, high ** 2, range(0, terms), lambda z: z / 2, bits)
+
+
 FITS = {
     "exp_f32": exp_poly(6, 24),
     "exp_f64": exp_poly(11, 53),
@@ -139,6 +155,11 @@ FITS = {
     "exp2_f64": exp2_poly(11, 53),
     "expm1_f32": expm1_poly(7, 24),
     "expm1_f64": expm1_poly(12, 53),
+    # tanh(x) = x + x z (c[0] + z c[1] + ...), z = x^2, on [0, 1/2]
+    "tanh_half": lambda: fit(lambda z: (mpmath.tanh(mpmath.sqrt(z)) / mpmath.sqrt(z) - 1) / z, "0.001",
+                             "0.26", range(0, 3), lambda z: z * mpmath.sqrt(z) / mpmath.tanh(mpmath.sqrt(z)), 24),
+    "log_f32": log_poly(10, 24),
+    "log_f64": log_atanh_poly(7, 53),
 }
 
 if __name__ == "__main__":

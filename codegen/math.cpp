@@ -1,0 +1,185 @@
+// math.cpp -- chooses the form of each function by math mode, accuracy and target.
+#include "codegen/math.hpp"
+
+#include <optional>
+#include <string>
+
+#include "codegen/math_functions.hpp"
+#include "swage/error.hpp"
+
+namespace swage::codegen {
+namespace {
+
+using emit::Real;
+using ir::Op;
+namespace Intrinsic = llvm::Intrinsic;
+
+Real maximum(Real a, Real b) {
+  return binary(Intrinsic::maximum, a, b);
+}
+Real minimum(Real a, Real b) {
+  return binary(Intrinsic::minimum, a, b);
+}
+
+/// Operations that are exact or rounded once, so that every mode has one form of them.
+std::optional<Real> emit_exact(Op op, llvm::ArrayRef<Real> x) {
+  switch (op) {
+  case Op::neg: return -x[0];
+  case Op::abs: return abs(x[0]);
+  case Op::fma: return fma(x[0], x[1], x[2]);
+  case Op::copysign: return copysign(x[0], x[1]);
+  case Op::floor: return unary(Intrinsic::floor, x[0]);
+  case Op::ceil: return unary(Intrinsic::ceil, x[0]);
+  case Op::trunc: return unary(Intrinsic::trunc, x[0]);
+  case Op::round: return unary(Intrinsic::roundeven, x[0]);
+  case Op::min: return minimum(x[0], x[1]);
+  case Op::max: return maximum(x[0], x[1]);
+  case Op::clamp: return minimum(maximum(x[0], x[1]), x[2]);
+  case Op::relu: return maximum(x[0], x[0].constant(0));
+  default: return std::nullopt;
+  }
+}
+
+/// By IEEE operations alone.
+std::optional<Real> emit_full(Op op, llvm::ArrayRef<Real> x) {
+  switch (op) {
+  case Op::div: return x[0] / x[1];
+  case Op::rcp: return 1.0 / x[0];
+  case Op::sqrt: return sqrt(x[0]);
+  case Op::rsqrt: return 1.0 / sqrt(x[0]);
+  case Op::exp: return math::exp(x[0]);
+  case Op::exp2: return math::exp2(x[0]);
+  case Op::expm1: return math::expm1(x[0]);
+  case Op::log: return math::log(x[0]);
+  case Op::log2: return math::log2(x[0]);
+  case Op::log1p: return math::log1p(x[0]);
+  case Op::sigmoid: return math::sigmoid(x[0]);
+  case Op::tanh: return math::tanh(x[0]);
+  case Op::erf: return math::erf(x[0]);
+  case Op::sin: return math::sin(x[0]);
+  case Op::cos: return math::cos(x[0]);
+  case Op::pow: return math::pow(x[0], x[1]);
+  default: return std::nullopt;
+  }
+}
+
+/// f32 functions that have a cheaper form on any target.
+std::optional<Real> emit_half(Op op, llvm::ArrayRef<Real> x) {
+  switch (op) {
+  case Op::exp: return math::exp_half(x[0]);
+  case Op::exp2: return math::exp2_half(x[0]);
+  case Op::sigmoid: return math::sigmoid_half(x[0]);
+  case Op::tanh: return math::tanh_half(x[0]);
+  case Op::erf: return math::erf_half(x[0]);
+  default: return std::nullopt;
+  }
+}
+
+/// f32 functions that NVIDIA hardware approximates well enough for results of 16 bits.
+std::optional<Real> emit_nvptx_half(Op op, llvm::ArrayRef<Real> x) {
+  switch (op) {
+  case Op::div: return math::nvptx::divide(x[0], x[1], false);
+  case Op::rcp: return math::nvptx::divide(x[0].constant(1), x[0], false);
+  case Op::sqrt: return math::nvptx::sqrt(x[0], false);
+  case Op::rsqrt: return math::nvptx::rsqrt(x[0], false);
+  case Op::exp: return math::nvptx::exp(x[0], false);
+  case Op::exp2: return math::nvptx::exp2(x[0], false);
+  case Op::sigmoid: return math::nvptx::sigmoid(x[0]);
+  case Op::tanh: return math::nvptx::tanh(x[0]);
+  default: return std::nullopt;
+  }
+}
+
+std::optional<Real> emit_nvptx_fast(Op op, llvm::ArrayRef<Real> x, const Target& target) {
+  switch (op) {
+  case Op::div: return math::nvptx::divide(x[0], x[1], true);
+  case Op::rcp: return math::nvptx::rcp_fast(x[0]);
+  case Op::sqrt: return math::nvptx::sqrt(x[0], true);
+  case Op::rsqrt: return math::nvptx::rsqrt(x[0], true);
+  case Op::exp: return math::nvptx::exp(x[0], true);
+  case Op::exp2: return math::nvptx::exp2(x[0], true);
+  case Op::log: return math::nvptx::log(x[0]);
+  case Op::log2: return math::nvptx::log2(x[0]);
+  case Op::sigmoid: return math::nvptx::sigmoid_fast(x[0]);
+  case Op::tanh: return target.ptx >= 70 ? math::nvptx::tanh_fast(x[0]) : math::nvptx::tanh(x[0]);
+  case Op::sin: return math::nvptx::sin_fast(x[0]);
+  case Op::cos: return math::nvptx::cos_fast(x[0]);
+  default: return std::nullopt;
+  }
+}
+
+/// What Triton emits without a library function, where its bits can be had.
+std::optional<Real> emit_triton(Op op, llvm::ArrayRef<Real> x) {
+  if (x[0].is_double())
+    return op == Op::div   ? std::optional(x[0] / x[1])
+           : op == Op::rcp ? std::optional(1.0 / x[0])
+                           : std::nullopt;
+  switch (op) {
+  case Op::div: return math::nvptx::divide(x[0], x[1], false);
+  case Op::rcp: return math::nvptx::divide(x[0].constant(1), x[0], false);
+  case Op::exp: return math::nvptx::exp(x[0], false);
+  case Op::exp2: return math::nvptx::exp2(x[0], false);
+  case Op::sigmoid: return math::nvptx::sigmoid_triton(x[0]);
+  default: return std::nullopt;
+  }
+}
+
+[[noreturn]] void refuse_in_triton_mode(Op op, bool is_double) {
+  throw Error(ErrorCode::unsupported,
+              std::string(ir::info(op).spelling) + " of " + (is_double ? "f64" : "f32") +
+                  " cannot be bit-equal to Triton's: triton mode offers arithmetic, comparisons, "
+                  "abs min max clamp relu fma copysign floor ceil round trunc isnan rcp, and for "
+                  "f32 exp exp2 sigmoid; use accurate mode, or write the formula out");
+}
+
+} // namespace
+
+MathBuilder::MathBuilder(llvm::IRBuilderBase& builder, const Target& target, ir::MathMode mode,
+                         Accuracy accuracy)
+    : b_(builder), target_(target), mode_(mode), accuracy_(accuracy) {
+  if (mode == ir::MathMode::triton && target.kind == Target::Kind::host)
+    throw Error(ErrorCode::unsupported, "triton mode needs a CUDA device, and the target is the "
+                                        "host: use accurate or fast mode here");
+}
+
+llvm::Value* MathBuilder::emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args) {
+  // Results must not depend on flags that the caller has set.
+  const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
+  b_.setFastMathFlags(llvm::FastMathFlags());
+
+  llvm::SmallVector<Real, 3> x;
+  for (llvm::Value* arg : args) {
+    Real real;
+    real.b = &b_;
+    real.v = arg;
+    x.push_back(real);
+  }
+  if (op == Op::isnan)
+    return is_nan(x[0]).v;
+  if (const auto result = emit_exact(op, x))
+    return result->v;
+
+  const bool is_double = x[0].is_double();
+  if (mode_ == ir::MathMode::triton) {
+    if (const auto result = emit_triton(op, x))
+      return result->v;
+    refuse_in_triton_mode(op, is_double);
+  }
+  const bool fast = mode_ == ir::MathMode::fast;
+  const bool cuda = target_.kind == Target::Kind::cuda;
+  std::optional<Real> result;
+  if (!is_double && cuda && fast)
+    result = emit_nvptx_fast(op, x, target_);
+  if (!result && !is_double && cuda && accuracy_ == Accuracy::half)
+    result = emit_nvptx_half(op, x);
+  if (!result && !is_double && (fast || accuracy_ == Accuracy::half))
+    result = emit_half(op, x);
+  if (!result)
+    result = emit_full(op, x);
+  if (!result)
+    throw Error(ErrorCode::internal,
+                "the math functions do not know the operation " + std::string(ir::info(op).id));
+  return result->v;
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,63 @@
+// math_functions.hpp -- the math functions behind MathBuilder, by family; one file a family.
+// `full` functions use IEEE operations alone and meet the bounds of docs/numbers.md; `half` ones
+// are cheaper, for f32 results that are stored in 16 bits.
+#pragma once
+
+#include "codegen/math_emit.hpp"
+
+namespace swage::codegen::math {
+
+using emit::Real;
+
+// math_exp.cpp
+Real exp(Real x);
+Real exp_half(Real x);
+Real exp2(Real x);
+Real exp2_half(Real x);
+Real expm1(Real x);
+Real sigmoid(Real x);
+Real sigmoid_half(Real x);
+Real tanh(Real x);
+Real tanh_half(Real x);
+/// tanh on [0, 1/2] to 2^-20.
+Real tanh_near_zero(Real x);
+
+// math_log.cpp
+Real log(Real x);
+Real log2(Real x);
+Real log1p(Real x);
+
+// math_erf.cpp
+Real erf(Real x);
+Real erf_half(Real x);
+
+// math_trig.cpp
+Real sin(Real x);
+Real cos(Real x);
+
+// math_pow.cpp
+Real pow(Real x, Real y);
+
+// math_nvptx.cpp: f32 on the hardware's approximations, lane by lane. `flush`: subnormal operands
+// and results may be zero.
+namespace nvptx {
+Real exp(Real x, bool flush);
+Real exp2(Real x, bool flush);
+Real log(Real x);  ///< flushes, and is accurate relative to 1 near x = 1
+Real log2(Real x); ///< the same
+Real sigmoid(Real x);
+Real sigmoid_fast(Real x);
+/// exp and div.full as Triton emits them.
+Real sigmoid_triton(Real x);
+Real tanh(Real x);
+/// tanh.approx.f32, of PTX 7.0.
+Real tanh_fast(Real x);
+Real sin_fast(Real x);
+Real cos_fast(Real x);
+Real rcp_fast(Real x);
+Real sqrt(Real x, bool flush);
+Real rsqrt(Real x, bool flush);
+Real divide(Real a, Real b, bool flush);
+} // namespace nvptx
+
+} // namespace swage::codegen::math
