@@ -1,0 +1,139 @@
+// compile.cpp -- `swage compile`: a kernel in one of the forms it takes on its way to machine code.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/files.hpp"
+#include "cli/kernel_text.hpp"
+#include "cli/layout.hpp"
+#include "cli/signature.hpp"
+#include "cli/verbs.hpp"
+#include "codegen/compile.hpp"
+#include "ir/passes.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+struct CompileOptions {
+  KernelOptionsText kernel;
+  std::string emit, arch, schedule, layout, output;
+};
+
+/// Elements that the default schedule is chosen for: a size that memory, not the cache, holds.
+constexpr std::int64_t kElements = std::int64_t{1} << 26;
+
+constexpr const char* kForms = "source, ir, llvm, llvm-raw, ptx or asm";
+
+/// The target of --arch; without it the host, or the first CUDA device for ptx.
+codegen::Target choose_target(const CompileOptions& options) {
+  if (!options.arch.empty())
+    return codegen::target_from_name(options.arch);
+  if (options.emit != "ptx")
+    return codegen::host_target();
+  for (const Device& device : Device::all())
+    if (device.info().kind == DeviceKind::cuda)
+      return codegen::target_from_name(device.info().target);
+  throw Error(ErrorCode::invalid_argument,
+              "there is no CUDA device to make ptx for; name one with --arch, as in --arch sm_90");
+}
+
+codegen::Emit parse_form(std::string_view form, const codegen::Target& target) {
+  const bool cuda = target.kind == codegen::Target::Kind::cuda;
+  if (form == "llvm")
+    return codegen::Emit::llvm_optimised;
+  if (form == "llvm-raw")
+    return codegen::Emit::llvm;
+  if ((form == "ptx" && cuda) || (form == "asm" && !cuda))
+    return codegen::Emit::assembly;
+  if (form == "ptx")
+    throw Error(ErrorCode::invalid_argument,
+                "the host has no ptx; use --emit asm, or an --arch such as sm_90");
+  if (form == "asm")
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("sm_{} has no asm; use --emit ptx, or --arch host", target.sm));
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("'{}' is not a form to emit; there are {}", form, kForms));
+}
+
+/// A compiled form with the values that decided it.
+struct Emitted {
+  std::string text;
+  nlohmann::ordered_json object;
+};
+
+Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel) {
+  const codegen::Target target = choose_target(options);
+  const codegen::Emit form = parse_form(options.emit, target);
+  const codegen::Specialization specialization = parse_layout(options.layout, kernel);
+  codegen::Schedule schedule = codegen::default_schedule(kernel, specialization, target, kElements);
+  if (!options.schedule.empty())
+    schedule = codegen::parse_schedule(options.schedule, schedule);
+  codegen::check_schedule(schedule, kernel, specialization, target);
+  return {codegen::emit_text(kernel, specialization, schedule, target, form),
+          {{"target", codegen::canonical(target)},
+           {"specialization", codegen::canonical(specialization, kernel)},
+           {"schedule", codegen::canonical(schedule)}}};
+}
+
+Emitted emit(const CompileOptions& options) {
+  const KernelText text = read_kernel(options.kernel);
+  nlohmann::ordered_json object = {
+      {"kernel", text.kernel}, {"file", text.file}, {"bindings", format_bindings(text.bindings)}};
+  Emitted result;
+  if (options.emit == "source") {
+    result.text = text.text;
+  } else {
+    const ir::Kernel kernel = bind_kernel(text);
+    if (options.emit == "ir")
+      result.text = ir::print(kernel);
+    else
+      result = emit_compiled(options, kernel);
+    object["operations"] = operation_count(kernel);
+  }
+  if (!result.text.ends_with('\n'))
+    result.text += '\n';
+  object["form"] = options.emit;
+  object.update(result.object);
+  return {std::move(result.text), std::move(object)};
+}
+
+Report compile(CompileOptions options) {
+  if (options.emit.empty())
+    options.emit = options.arch.empty() || options.arch == "host" ? "asm" : "ptx";
+  Emitted emitted = emit(options);
+  Report report;
+  if (options.output.empty() || options.output == "-") {
+    emitted.object["text"] = emitted.text;
+    report.text = std::move(emitted.text);
+  } else {
+    write_file(options.output, [&](FileWriter& file) { file.write(emitted.text); });
+    emitted.object["output"] = options.output;
+  }
+  report.object = dump_json(emitted.object);
+  return report;
+}
+
+} // namespace
+
+Action add_compile(CLI::App& app) {
+  const auto options = std::make_shared<CompileOptions>();
+  add_kernel_options(app, options->kernel);
+  app.add_option("--emit", options->emit,
+                 std::string(kForms) + "; default ptx or asm, as --arch has it")
+      ->type_name("FORM");
+  app.add_option("--arch", options->arch, "sm_75 to sm_121, or host (the default)")
+      ->type_name("ARCH");
+  app.add_option("--schedule", options->schedule,
+                 "As in \"threads=128 bytes=16\", over the default")
+      ->type_name("KEYS");
+  app.add_option("--layout", options->layout,
+                 "flat (default), rows, strided, align=N, index64, exact, aliased")
+      ->type_name("WORDS");
+  app.add_option("-o,--output", options->output, "Write to a file")->type_name("FILE");
+  return [options] { return compile(*options); };
+}
+
+} // namespace swage::cli

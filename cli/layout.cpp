@@ -1,0 +1,85 @@
+// layout.cpp -- a specialization as it is written on the command line.
+#include "cli/layout.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "swage/error.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+using codegen::Layout;
+
+std::uint8_t parse_alignment(std::string_view word) {
+  unsigned bytes = 0;
+  const std::string_view digits = word.substr(word.find('=') + 1);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bytes);
+  if (error == std::errc{} && end == digits.data() + digits.size())
+    for (std::uint8_t log2 = 0; log2 <= 6; ++log2)
+      if (bytes == 1u << log2)
+        return log2;
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format("'{}' in --layout is no alignment; it takes 1, 2, 4, 8, 16, 32 or 64", word));
+}
+
+void set_layouts(codegen::Specialization& result, const ir::Kernel& kernel, bool strided) {
+  result.flat = false;
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    Layout& layout = result.tensors[tensor++].layout;
+    if (param.broadcast == ir::Broadcast::none)
+      layout = strided ? Layout::strided : Layout::unit;
+    else if (param.broadcast == ir::Broadcast::per_column && strided)
+      layout = Layout::per_column_strided;
+  }
+}
+
+void set_aliased(codegen::Specialization& result, const ir::Kernel& kernel) {
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor())
+      result.tensors[tensor++].aliased = param.kind == ir::ParamKind::in;
+}
+
+void apply(std::string_view word, codegen::Specialization& result, const ir::Kernel& kernel) {
+  if (word == "rows" || word == "strided")
+    set_layouts(result, kernel, word == "strided");
+  else if (word == "index64")
+    result.index64 = true;
+  else if (word == "exact")
+    result.exact = true;
+  else if (word == "aliased")
+    set_aliased(result, kernel);
+  else if (word.starts_with("align="))
+    for (codegen::TensorSpec& tensor : result.tensors)
+      tensor.align_log2 = parse_alignment(word);
+  else if (word != "flat")
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("'{}' is not a word of --layout; there are flat, rows, strided, align=N, "
+                    "index64, exact and aliased",
+                    word));
+}
+
+} // namespace
+
+codegen::Specialization parse_layout(std::string_view text, const ir::Kernel& kernel) {
+  codegen::Specialization result = codegen::contiguous(kernel);
+  for (std::size_t at = text.find_first_not_of(" ,"); at != text.npos;
+       at = text.find_first_not_of(" ,", at)) {
+    const std::size_t end = std::min(text.find_first_of(" ,", at), text.size());
+    apply(text.substr(at, end - at), result, kernel);
+    at = end;
+  }
+  codegen::check_specialization(result, kernel);
+  return result;
+}
+
+} // namespace swage::cli

@@ -1,0 +1,11 @@
+// main.cpp -- the swage command.
+#include <csignal>
+
+#include "cli/command.hpp"
+
+int main(int count, char** arguments) {
+  // A reader that closes the pipe is seen as a failed write, not as a signal that ends the process
+  // halfway through writing its files.
+  std::signal(SIGPIPE, SIG_IGN);
+  return swage::cli::run_command(count, arguments);
+}

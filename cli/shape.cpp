@@ -1,0 +1,128 @@
+// shape.cpp -- shapes and other values as they are written on the command line.
+#include "cli/shape.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "swage/error.hpp"
+#include "swage/swage.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 59; // 2^62 bytes of 8-byte elements
+
+std::optional<std::int64_t> to_integer(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size())
+    return std::nullopt;
+  return value;
+}
+
+std::optional<double> to_real(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size())
+    return std::nullopt;
+  return value;
+}
+
+struct NameAndText {
+  std::string_view name, value;
+};
+
+NameAndText split_assignment(std::string_view text, std::string_view example) {
+  const std::size_t equals = text.find('=');
+  if (equals == text.npos || equals == 0 || equals + 1 == text.size())
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' is not NAME=VALUE; write it as in {}", text, example));
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+} // namespace
+
+Shape parse_shape(std::string_view text) {
+  Shape shape;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find('x', at), text.size());
+    const std::optional<std::int64_t> size = to_integer(text.substr(at, end - at));
+    if (!size || *size < 0)
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("shape '{}' is not a list of sizes; write it as in 4096x14336", text));
+    shape.push_back(*size);
+    at = end + 1;
+  }
+  if (shape.size() > kMaxRank)
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("shape '{}' has {} dimensions; at most {} are possible", text,
+                            shape.size(), kMaxRank));
+  element_count(shape);
+  return shape;
+}
+
+std::string format_shape(std::span<const std::int64_t> shape) {
+  return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
+}
+
+std::int64_t element_count(std::span<const std::int64_t> shape) {
+  std::int64_t count = 1;
+  for (const std::int64_t size : shape)
+    if (size < 0 || (size > 0 && count > kMaxElements / size))
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("shape {} holds more elements than memory can; at most 2^59 are possible",
+                      format_shape(shape)));
+    else
+      count *= size;
+  return count;
+}
+
+ir::Binding parse_binding(std::string_view text) {
+  const auto [name, value] = split_assignment(text, "-D T=bf16 or -D limit=5.0");
+  const auto bound = [&](auto v) { return ir::Binding{std::string(name), v}; };
+  if (const std::optional<DType> type = dtype_from_name(value))
+    return bound(*type);
+  if (value == "true" || value == "false")
+    return bound(std::int64_t{value == "true"});
+  if (const std::optional<std::int64_t> integer = to_integer(value))
+    return bound(*integer);
+  if (const std::optional<double> real = to_real(value))
+    return bound(*real);
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format("'{}' in '{}' is neither a type (f64 f32 f16 bf16 i8 u8 i16 i32 i64 bool) "
+                  "nor a number",
+                  value, text));
+}
+
+NamedValue parse_value(std::string_view text) {
+  const auto [name, value] = split_assignment(text, "--arg alpha=1.702");
+  NamedValue result;
+  result.name = name;
+  if (value == "true" || value == "false") {
+    result.is_integer = true;
+    result.integer = value == "true";
+    result.real = static_cast<double>(result.integer);
+  } else if (const std::optional<std::int64_t> integer = to_integer(value)) {
+    result.is_integer = true;
+    result.integer = *integer;
+    result.real = static_cast<double>(*integer);
+  } else if (const std::optional<double> real = to_real(value)) {
+    result.real = *real;
+  } else {
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' in '{}' is not a number", value, text));
+  }
+  return result;
+}
+
+} // namespace swage::cli
