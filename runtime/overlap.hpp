@@ -1,0 +1,32 @@
+// overlap.hpp -- whether two strided views of memory share bytes.
+#pragma once
+
+#include <cstdint>
+
+namespace swage::runtime {
+
+/// The bytes of elements (r, c) at `base + r * row_stride + c * column_stride`, strides in bytes.
+/// A stride along a size of 1 is 0. `low` and `high` bound the bytes: [low, high).
+struct Region {
+  std::uint64_t base;
+  std::int64_t row_stride, column_stride;
+  std::int64_t rows, columns;
+  std::int64_t element_bytes;
+  std::uint64_t low, high;
+};
+
+enum class Relation {
+  disjoint,
+  identical,   ///< element (r, c) of both is the same memory, for every r and c
+  overlapping, ///< they share bytes, or could not be shown to be disjoint
+};
+
+/// Exact for identical views; proves disjoint what does not share a range, column slices of one
+/// buffer (packed halves) and views that interleave with a common period.
+Relation relation(const Region& a, const Region& b) noexcept;
+
+/// Whether two elements of one view share memory. Exact for strides that are multiples of the
+/// element's size.
+bool overlaps_itself(const Region& region) noexcept;
+
+} // namespace swage::runtime

@@ -1,0 +1,34 @@
+// signature.hpp -- the parameters of a kernel as a launch needs them: flat, with nothing to chase.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ir/kernel.hpp"
+#include "swage/swage.hpp"
+
+namespace swage::runtime {
+
+struct ParamInfo {
+  ir::ParamKind kind;
+  DType dtype;
+  ir::Broadcast broadcast;
+  std::uint8_t tensor = 0; ///< index among the tensors
+  bool is_tensor, is_read, is_written;
+};
+
+struct Signature {
+  std::vector<ParamInfo> params;
+  std::vector<std::uint8_t> tensors; ///< parameter index of each tensor
+  std::vector<std::string> names;    ///< of the parameters, for messages
+  std::string kernel_name;
+  bool broadcasts = false;   ///< some tensor is [row] or [col]
+  bool updates = false;      ///< some tensor is inout
+  std::uint8_t shape_of = 0; ///< tensor index of the first that has the full shape
+  std::uint8_t written = 0;  ///< tensor index of the first that is written
+
+  explicit Signature(const ir::Kernel& kernel);
+};
+
+} // namespace swage::runtime
