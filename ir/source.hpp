@@ -24,8 +24,9 @@ struct KernelDeclaration {
   std::vector<std::string> generics; ///< type parameters in order
   struct Constant {
     std::string name;
-    DType dtype;
+    DType dtype; ///< f32 where the type is a generic
     bool has_default;
+    std::string generic; ///< the generic that is its type, if one is: `const limit: T`
   };
   std::vector<Constant> constants;
   std::string comment; ///< the `//` lines directly above it, without the slashes

@@ -1,0 +1,133 @@
+// bind.cpp -- parameters, constants, statements.
+#include "ir/bind.hpp"
+
+#include <fmt/format.h>
+
+#include "ir/binder.hpp"
+
+namespace swage::ir {
+
+std::optional<Kernel> bind_kernel(const Program& program, const KernelDecl& kernel,
+                                  const std::vector<Binding>& bindings,
+                                  std::optional<MathMode> math, Diagnostics& diagnostics) {
+  return Binder(program, kernel, bindings, math, diagnostics).run();
+}
+
+Binder::Binder(const Program& program, const KernelDecl& kernel,
+               const std::vector<Binding>& bindings, std::optional<MathMode> math,
+               Diagnostics& diagnostics)
+    : program_(program), kernel_(kernel), diagnostics_(diagnostics),
+      math_(math.value_or(kernel.math)), bound_(match_bindings(kernel, bindings, diagnostics)) {}
+
+std::optional<Kernel> Binder::run() {
+  builder_.emplace(std::string(kernel_.name.text), math_, run_time_params());
+  bind_params();
+  lets_.resize(kernel_.statements.size());
+  for (std::size_t i = 0; i < kernel_.statements.size(); ++i) {
+    const Statement& statement = kernel_.statements[i];
+    const Value value = evaluate(statement.value, {});
+    if (statement.is_let)
+      lets_[i] = value;
+    else if (statement.target)
+      bind_store(statement, value);
+  }
+  if (!diagnostics_.empty())
+    return std::nullopt;
+  return std::move(*builder_).build();
+}
+
+std::optional<DType> Binder::dtype_of(const TypeName& type) const {
+  if (type.dtype || type.generic < 0)
+    return type.dtype;
+  return bound_.generics[static_cast<std::size_t>(type.generic)];
+}
+
+std::vector<Param> Binder::run_time_params() const {
+  std::vector<Param> result;
+  for (const ParamDecl& param : kernel_.params)
+    if (!param.is_const)
+      // Where the type is not known an error has been reported and the kernel is never built.
+      result.push_back({std::string(param.name.text), param.kind,
+                        dtype_of(param.type).value_or(DType::f32), param.broadcast});
+  return result;
+}
+
+void Binder::bind_params() {
+  params_.resize(kernel_.params.size());
+  indices_.resize(kernel_.params.size());
+  std::uint32_t next = 0;
+  for (std::size_t i = 0; i < kernel_.params.size(); ++i) {
+    const ParamDecl& param = kernel_.params[i];
+    if (param.is_const) {
+      params_[i] = constant(i);
+      continue;
+    }
+    indices_[i] = next++;
+    if (!dtype_of(param.type))
+      continue;
+    if (param.kind == ParamKind::scalar)
+      params_[i] = Value::of(builder_->scalar(indices_[i]));
+    else if (param.kind != ParamKind::out)
+      params_[i] = Value::of(builder_->load(indices_[i]));
+  }
+}
+
+// A constant has the compute type of its declaration and a value that its storage type holds.
+Value Binder::constant(std::size_t index) {
+  const ParamDecl& param = kernel_.params[index];
+  Expr place{.kind = ExprKind::literal, .span = param.name.span, .caret = param.name.span.begin};
+  Value value;
+  if (param.default_value) {
+    value = evaluate(*param.default_value, {});
+    place = program_.exprs[param.default_value->root];
+  }
+  const auto storage = dtype_of(param.type);
+  if (!storage)
+    return {};
+  if (const auto& literal = bound_.params[index]) {
+    value = Value::of(*literal);
+    place.span = param.name.span;
+    place.caret = place.span.begin;
+    // A caller that has only doubles or only integers may still mean the other, or a bool.
+    if (literal->kind == LiteralKind::real && !is_float(*storage)) {
+      const Literal whole = convert(DType::i64, *literal);
+      if (whole.as_real() == literal->real)
+        value = Value::of(whole);
+    }
+    const Literal known = value.literal;
+    if (*storage == DType::boolean && known.kind == LiteralKind::integer &&
+        (known.integer == 0 || known.integer == 1))
+      value = Value::of(Literal::of_bool(known.integer != 0));
+  }
+  if (value.kind != Value::Kind::literal)
+    return {};
+  const DType type = compute_type(*storage);
+  if (!adapt(value, type, *storage, place))
+    return {};
+  return cast_value(*storage, value);
+}
+
+void Binder::bind_store(const Statement& statement, Value value) {
+  if (value.kind == Value::Kind::poison)
+    return;
+  const ParamDecl& param = kernel_.params[*statement.target];
+  const auto storage = dtype_of(param.type);
+  if (!storage)
+    return;
+  const DType type = compute_type(*storage);
+  const Expr& expr = program_.exprs[statement.value.root];
+  if (value.kind == Value::Kind::node && type_of(value.index) != type) {
+    const std::string_view stored = type == *storage ? "" : name_of(*storage);
+    error(expr,
+          fmt::format("the value is {}, but '{}' takes {}{}{}", kind_of(value), param.name.text,
+                      name_of(type), stored.empty() ? "" : ", stored as ", stored))
+        .help(fmt::format("convert it: {} = {}({});", param.name.text, param.type.name.text,
+                          text_of(expr)))
+        .note(param.name.span, "declared here");
+    return;
+  }
+  if (const auto node = adapt(value, type, *storage, expr))
+    builder_->store(indices_[*statement.target], *node);
+}
+
+} // namespace swage::ir

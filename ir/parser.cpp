@@ -1,0 +1,316 @@
+// parser.cpp -- declarations, and going on after a syntax error.
+#include "ir/parser.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "ir/nearest.hpp"
+#include "ir/parser_state.hpp"
+
+namespace swage::ir {
+
+Program parse(std::string_view text, Diagnostics& diagnostics) {
+  check_encoding(text, diagnostics);
+  return Parser(text, diagnostics).program();
+}
+
+Program Parser::program() && {
+  const auto declared = [this] {
+    return program_.functions.size() + program_.kernels.size() + program_.gradients.size();
+  };
+  while (token_.kind != TokenKind::end) {
+    const std::size_t before = declared();
+    try {
+      declaration();
+    } catch (const Recover&) {
+      check_full();
+      program_.incomplete |= declared() == before;
+      skip_to_declaration();
+    }
+  }
+  return std::move(program_);
+}
+
+// Tokens
+
+void Parser::advance() {
+  last_end_ = token_.span.end;
+  token_ = lexer_.next();
+}
+
+bool Parser::take(Symbol symbol) {
+  if (!at(symbol))
+    return false;
+  advance();
+  return true;
+}
+
+bool Parser::on_new_line() const noexcept {
+  const std::uint32_t begin = token_.span.begin;
+  return program_.text.substr(last_end_, begin - last_end_).find('\n') != std::string_view::npos;
+}
+
+std::string Parser::found() const {
+  if (token_.kind == TokenKind::end)
+    return "the end of the text";
+  constexpr std::size_t kShown = 40;
+  const std::string_view text = program_.text_of(token_.span);
+  const std::string_view kind = token_.kind == TokenKind::keyword ? "keyword " : "";
+  return fmt::format("{}'{}{}'", kind, text.substr(0, kShown), text.size() > kShown ? "..." : "");
+}
+
+Diagnostic& Parser::unexpected(std::string_view expected, std::string help) {
+  if (token_.kind == TokenKind::invalid)
+    return diagnostics_.discard();
+  // What is missing at the end of a line is missing there, not on the line below.
+  const bool after_last = last_end_ > 0 && (on_new_line() || token_.kind == TokenKind::end);
+  const Span place = after_last ? Span{last_end_, last_end_ + 1} : token_.span;
+  return diagnostics_.error(place, fmt::format("found {}, expected {}", found(), expected))
+      .help(std::move(help));
+}
+
+void Parser::fail(std::string_view expected, std::string help) {
+  unexpected(expected, std::move(help));
+  throw Recover{};
+}
+
+void Parser::expect(Symbol symbol, std::string_view after) {
+  if (!take(symbol))
+    fail(fmt::format("'{}' after {}", spelling_of(symbol), after));
+}
+
+Name Parser::expect_name(std::string_view what) {
+  if (token_.kind != TokenKind::name)
+    fail(what, token_.kind == TokenKind::keyword ? "a keyword cannot be a name" : "");
+  const Name name{program_.text_of(token_.span), token_.span};
+  advance();
+  return name;
+}
+
+// A ';' that is missing at the end of a line is reported, and what follows is read as if it stood
+// there.
+void Parser::end_statement(std::string_view after) {
+  if (take(Symbol::semicolon))
+    return;
+  unexpected(fmt::format("';' after {}", after));
+  if (!on_new_line() && !at(Symbol::right_brace))
+    throw Recover{};
+}
+
+void Parser::check_full() const {
+  if (diagnostics_.full())
+    throw Stop{};
+}
+
+void Parser::skip_to_declaration() {
+  depth_ = 0;
+  while (!at_declaration())
+    advance();
+}
+
+// Declarations
+
+void Parser::declaration() {
+  if (at(Symbol::kw_fn))
+    function();
+  else if (at(Symbol::kw_kernel) || at(Symbol::at))
+    kernel();
+  else
+    fail("'fn' or 'kernel'");
+}
+
+void Parser::function() {
+  advance();
+  const Name name = expect_name("the name of the function");
+  FunctionDecl& function = program_.functions.emplace_back();
+  function.name = name;
+  // Known from here on, whatever becomes of its parameters and its body.
+  const ExprId nothing = poison(function.name.span);
+  function.body = {nothing, nothing};
+  function.broken = true;
+  expect(Symbol::left_paren, "the name of the function");
+  function.params = name_list("the name of a parameter");
+  function.broken = false;
+  expect(Symbol::assign, "the parameters");
+  function.body = body();
+  end_statement(fmt::format("the body of function '{}'", function.name.text));
+}
+
+MathMode Parser::mode() {
+  advance();
+  constexpr std::string_view names[] = {"accurate", "triton", "fast"};
+  const std::string_view text = program_.text_of(token_.span);
+  const auto found_name = std::find(std::begin(names), std::end(names), text);
+  if (found_name == std::end(names))
+    fail("a math mode: 'accurate', 'triton' or 'fast'", did_you_mean(text, names));
+  advance();
+  if (!at(Symbol::kw_kernel))
+    fail("'kernel' after the math mode");
+  return static_cast<MathMode>(found_name - std::begin(names));
+}
+
+void Parser::kernel() {
+  KernelDecl kernel;
+  kernel.begin = token_.span.begin;
+  if (at(Symbol::at))
+    kernel.math = mode();
+  advance();
+  kernel.name = expect_name("the name of the kernel");
+  if (take(Symbol::assign))
+    return gradient(kernel.name, kernel.begin);
+  try {
+    generics(kernel);
+    params(kernel);
+    kernel_body(kernel);
+  } catch (const Recover&) {
+    kernel.incomplete = kernel.names_lost = true;
+    check_full();
+    skip_to_declaration();
+  }
+  program_.kernels.push_back(std::move(kernel));
+}
+
+void Parser::gradient(Name name, std::uint32_t begin) {
+  GradDecl decl{.name = name, .begin = begin};
+  expect(Symbol::kw_grad, "'='");
+  decl.forward = expect_name("the name of the forward kernel");
+  expect(Symbol::left_paren, "the forward kernel");
+  decl.wrt = name_list("the name of an input to differentiate by");
+  decl.clauses = {token_.span.begin, token_.span.begin};
+  while (!at(Symbol::semicolon) && !at_declaration()) {
+    decl.clauses.end = token_.span.end;
+    advance();
+  }
+  program_.gradients.push_back(decl);
+  end_statement("the gradient");
+}
+
+// Up to and with the ')'.
+std::vector<Name> Parser::name_list(std::string_view what) {
+  std::vector<Name> names;
+  while (!take(Symbol::right_paren)) {
+    names.push_back(expect_name(what));
+    if (!take(Symbol::comma) && !at(Symbol::right_paren))
+      fail(fmt::format("',' or ')' after '{}'", names.back().text));
+    if (names.size() == kMaxParams && !at(Symbol::right_paren)) {
+      diagnostics_.error(token_.span, fmt::format("more than {} parameters", kMaxParams));
+      throw Recover{};
+    }
+  }
+  return names;
+}
+
+void Parser::generics(KernelDecl& kernel) {
+  if (!take(Symbol::less))
+    return;
+  do {
+    if (at(Symbol::greater) && !kernel.generics.empty())
+      break;
+    if (kernel.generics.size() == kMaxParams) {
+      diagnostics_.error(token_.span, fmt::format("more than {} generic types", kMaxParams));
+      throw Recover{};
+    }
+    kernel.generics.push_back(expect_name("the name of a generic type"));
+  } while (take(Symbol::comma));
+  expect(Symbol::greater, "the generic types");
+}
+
+void Parser::params(KernelDecl& kernel) {
+  expect(Symbol::left_paren, "the name of the kernel");
+  while (!take(Symbol::right_paren)) {
+    if (kernel.params.size() == kMaxParams) {
+      diagnostics_.error(token_.span, fmt::format("more than {} parameters", kMaxParams))
+          .help("split the kernel");
+      throw Recover{};
+    }
+    try {
+      kernel.params.push_back(param());
+      if (!take(Symbol::comma) && !at(Symbol::right_paren))
+        fail(fmt::format("',' or ')' after parameter '{}'", kernel.params.back().name.text));
+    } catch (const Recover&) {
+      kernel.incomplete = kernel.names_lost = true;
+      check_full();
+      skip_param();
+    }
+  }
+}
+
+// To the next parameter, or to the ')'.
+void Parser::skip_param() {
+  depth_ = 0;
+  int open = 0;
+  while (!at_declaration() && !at(Symbol::left_brace) && !at(Symbol::semicolon)) {
+    if (open == 0 && (at(Symbol::comma) || at(Symbol::right_paren))) {
+      take(Symbol::comma);
+      return;
+    }
+    open += at(Symbol::left_paren) ? 1 : at(Symbol::right_paren) ? -1 : 0;
+    advance();
+  }
+  throw Recover{};
+}
+
+ParamDecl Parser::param() {
+  ParamDecl param;
+  param.is_const = take(Symbol::kw_const);
+  param.name = expect_name("a parameter, as in 'gate: in T'");
+  expect(Symbol::colon, fmt::format("the name of parameter '{}'", param.name.text));
+  const Token direction = token_;
+  if (take(Symbol::kw_in))
+    param.kind = ParamKind::in;
+  else if (take(Symbol::kw_out))
+    param.kind = ParamKind::out;
+  else if (take(Symbol::kw_inout))
+    param.kind = ParamKind::inout;
+  if (at(Symbol::kw_const))
+    fail("'in', 'out', 'inout' or a type",
+         fmt::format("'const' comes first: const {}: TYPE", param.name.text));
+  if (param.is_const && param.kind != ParamKind::scalar) {
+    diagnostics_
+        .error(direction.span,
+               fmt::format("'{}' is const and cannot be a tensor too", param.name.text))
+        .help(fmt::format("write const {}: TYPE", param.name.text));
+    throw Recover{};
+  }
+  param.type = type_name();
+  broadcast(param);
+  if (at(Symbol::assign)) {
+    if (!param.is_const)
+      fail("',' or ')'", "only const parameters have a default");
+    advance();
+    param.default_value = body();
+  }
+  return param;
+}
+
+TypeName Parser::type_name() {
+  TypeName type{.name = expect_name("a type, such as f32 or a generic of the kernel")};
+  type.dtype = dtype_from_name(type.name.text);
+  return type;
+}
+
+void Parser::broadcast(ParamDecl& param) {
+  const std::uint32_t begin = token_.span.begin;
+  if (!take(Symbol::left_bracket))
+    return;
+  const std::string_view text = program_.text_of(token_.span);
+  if (text == "row")
+    param.broadcast = Broadcast::per_row;
+  else if (text == "col")
+    param.broadcast = Broadcast::per_column;
+  else
+    fail("'row' or 'col'", "[row] is one value per row, [col] is one value per column");
+  advance();
+  expect(Symbol::right_bracket, fmt::format("'{}'", text));
+  if (param.kind == ParamKind::in)
+    return;
+  const std::string_view what = param.kind == ParamKind::scalar ? "a scalar" : "an output";
+  diagnostics_
+      .error({begin, last_end_},
+             fmt::format("'{}' is {}, which cannot be broadcast", param.name.text, what))
+      .help("only `in` tensors can be [row] or [col]");
+  param.broadcast = Broadcast::none;
+}
+
+} // namespace swage::ir
