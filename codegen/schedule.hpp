@@ -24,10 +24,12 @@ enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
 /// One thread handles `accesses` items, each one access of up to `access_bytes` per tensor, that
 /// lie a block's width apart so that every warp access is coalesced.
 struct CudaSchedule {
-  int threads = 256;     ///< threads a block: 32 to 1024, a multiple of 32
-  int access_bytes = 16; ///< bytes an access of the widest tensor type: 4, 8, 16 (32 from sm_100)
-  int accesses = 1;      ///< independent items in flight per thread: 1, 2, 4, 8
-  int waves = 0;         ///< 0: one pass; else a persistent grid of this many blocks an SM
+  int threads = 256; ///< threads a block: 32 to 1024, a multiple of 32
+  /// Bytes an access of the widest tensor type: a power of two from the size of one element to 16
+  /// (32 from sm_100).
+  int access_bytes = 16;
+  int accesses = 1; ///< independent items in flight per thread: 1, 2, 4, 8
+  int waves = 0;    ///< 0: one pass; else a persistent grid of this many blocks an SM
   LoadPolicy load = LoadPolicy::automatic;
   StorePolicy store = StorePolicy::automatic;
   bool dependent_launch = false; ///< griddepcontrol; sm_90 and later
@@ -49,8 +51,12 @@ using Schedule = std::variant<HostSchedule, CudaSchedule>;
 /// "lanes=16 unroll=1 store=auto grain=16384 threads=0". Parsing takes any subset of the keys, in
 /// any order, separated by spaces or commas, over the default of the target.
 std::string canonical(const Schedule& schedule);
-/// The canonical line of what the artifact depends on alone (no grain, threads of the host, waves
-/// stay): schedules with equal code lines share one artifact.
+/// The representative of all schedules that share `schedule`'s code. Block size (up to the bound of
+/// 256, 512 or 1024 threads that registers are allotted for) and the number of waves are read by
+/// the code at run time; grain and threads of the host are the launcher's.
+Schedule code_schedule(const Schedule& schedule);
+/// The canonical line of what the artifact depends on alone, that of `code_schedule`: schedules
+/// with equal code lines share one artifact.
 std::string code_line(const Schedule& schedule);
 /// Throws Error(invalid_argument) that names the keys and the legal values.
 Schedule parse_schedule(std::string_view text, const Schedule& base);

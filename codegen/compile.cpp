@@ -1,0 +1,268 @@
+// compile.cpp -- the pipeline: lower, optimise, emit; one LLVM context a compile.
+#include "codegen/compile.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+
+#include <fmt/format.h>
+#include <llvm/ADT/SmallString.h>
+#include <llvm/IR/DiagnosticInfo.h>
+#include <llvm/IR/DiagnosticPrinter.h>
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Module.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Transforms/InstCombine/InstCombine.h>
+#include <llvm/Transforms/Scalar/DCE.h>
+#include <llvm/Transforms/Scalar/EarlyCSE.h>
+#include <llvm/Transforms/Scalar/SimplifyCFG.h>
+
+#include "codegen/host.hpp"
+#include "codegen/llvm_compat.hpp"
+#include "codegen/lower.hpp"
+#include "codegen/nvptx.hpp"
+#include "swage/error.hpp"
+
+extern "C" {
+void LLVMInitializeNVPTXTargetInfo();
+void LLVMInitializeNVPTXTarget();
+void LLVMInitializeNVPTXTargetMC();
+void LLVMInitializeNVPTXAsmPrinter();
+}
+
+namespace swage::codegen {
+
+namespace {
+
+std::atomic<std::int64_t> pipeline_starts{0};
+
+void initialise_backends() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+  });
+}
+
+/// The machine for `target`, one a thread: machines keep state between compiles, and making one
+/// costs as much as a small compile.
+llvm::TargetMachine& machine_for(const Target& target) {
+  struct Entry {
+    Target target;
+    std::unique_ptr<llvm::TargetMachine> machine;
+  };
+  thread_local std::vector<Entry> machines;
+  for (const Entry& entry : machines)
+    if (entry.target == target)
+      return *entry.machine;
+  initialise_backends();
+  machines.push_back({target, target.kind == Target::Kind::cuda ? make_nvptx_machine(target)
+                                                                : make_host_machine(target)});
+  return *machines.back().machine;
+}
+
+class Stopwatch {
+public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::chrono::duration<double>(now - start_).count();
+    start_ = now;
+    return seconds;
+  }
+
+private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// One module on its way through the stages.
+class Pipeline {
+public:
+  explicit Pipeline(const Target& target)
+      : target_(target), machine_(machine_for(target)), module_("swage", context_) {
+    ++pipeline_starts;
+    // Messages become exceptions after the stage; without a handler LLVM prints errors and exits.
+    context_.setDiagnosticHandlerCallBack(&Pipeline::collect, &errors_);
+    compat::set_triple(module_, machine_.getTargetTriple());
+    module_.setDataLayout(machine_.createDataLayout());
+    if (target.kind == Target::Kind::host)
+      module_.setPICLevel(llvm::PICLevel::SmallPIC);
+  }
+
+  void lower(const ir::Kernel& kernel, const Specialization& specialization,
+             const Schedule& schedule, const std::string& entry) {
+    const Job job{kernel, specialization, target_};
+    if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
+      lower_cuda(module_, job, *cuda, entry);
+    else
+      lower_host(module_, job, std::get<HostSchedule>(schedule), entry);
+  }
+
+  void verify() {
+    std::string message;
+    llvm::raw_string_ostream stream(message);
+    if (llvm::verifyModule(module_, &stream))
+      throw Error(ErrorCode::internal, "lowering made LLVM IR that does not verify: " + message);
+  }
+
+  /// The code is straight-line, vectorised and unrolled by construction: what is left is to share
+  /// address arithmetic, to fold constants and to clean up. Linear in the size of the kernel.
+  void optimise() {
+    llvm::LoopAnalysisManager loops;
+    llvm::FunctionAnalysisManager functions;
+    llvm::CGSCCAnalysisManager graphs;
+    llvm::ModuleAnalysisManager modules;
+    llvm::PassBuilder builder(&machine_);
+    builder.registerModuleAnalyses(modules);
+    builder.registerCGSCCAnalyses(graphs);
+    builder.registerFunctionAnalyses(functions);
+    builder.registerLoopAnalyses(loops);
+    builder.crossRegisterProxies(loops, functions, graphs, modules);
+    llvm::FunctionPassManager passes;
+    passes.addPass(llvm::EarlyCSEPass());
+    passes.addPass(llvm::InstCombinePass());
+    passes.addPass(llvm::SimplifyCFGPass());
+    passes.addPass(llvm::EarlyCSEPass());
+    passes.addPass(llvm::DCEPass());
+    for (llvm::Function& function : module_)
+      if (!function.isDeclaration())
+        passes.run(function, functions);
+    check();
+  }
+
+  std::string emit(llvm::CodeGenFileType type) {
+    llvm::SmallString<0> buffer;
+    llvm::raw_svector_ostream stream(buffer);
+    llvm::legacy::PassManager passes;
+    if (machine_.addPassesToEmitFile(passes, stream, nullptr, type))
+      throw Error(ErrorCode::internal,
+                  "LLVM cannot emit this kind of file for the target '" + canonical(target_) + "'");
+    passes.run(module_);
+    check();
+    return std::string(buffer);
+  }
+
+  std::string text() const {
+    std::string result;
+    llvm::raw_string_ostream stream(result);
+    module_.print(stream, nullptr);
+    return result;
+  }
+
+private:
+  static void collect(const llvm::DiagnosticInfo* info, void* errors) {
+    if (info->getSeverity() != llvm::DS_Error)
+      return;
+    llvm::raw_string_ostream stream(*static_cast<std::string*>(errors));
+    llvm::DiagnosticPrinterRawOStream printer(stream);
+    info->print(printer);
+    stream << '\n';
+  }
+
+  void check() const {
+    if (!errors_.empty())
+      throw Error(ErrorCode::internal, "LLVM reported: " + errors_);
+  }
+
+  const Target& target_;
+  llvm::TargetMachine& machine_;
+  std::string errors_;
+  llvm::LLVMContext context_;
+  llvm::Module module_;
+};
+
+std::string entry_name(const ir::Kernel& kernel) {
+  return "swage_" + kernel.name();
+}
+
+llvm::CodeGenFileType payload_type(const Target& target) {
+  return target.kind == Target::Kind::cuda ? llvm::CodeGenFileType::AssemblyFile
+                                           : llvm::CodeGenFileType::ObjectFile;
+}
+
+} // namespace
+
+Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
+                 const Schedule& schedule, const Target& target, CompileTimes* times) {
+  check_schedule(schedule, kernel, specialization, target);
+  const Schedule code = code_schedule(schedule);
+  Artifact artifact;
+  artifact.target = with_ptx_for(target, {&code, 1});
+  artifact.entry = entry_name(kernel);
+  Stopwatch watch;
+  CompileTimes spent;
+  Pipeline pipeline(artifact.target);
+  pipeline.lower(kernel, specialization, code, artifact.entry);
+  pipeline.verify();
+  spent.lower = watch.lap();
+  pipeline.optimise();
+  spent.optimise = watch.lap();
+  artifact.payload = pipeline.emit(payload_type(target));
+  spent.emit = watch.lap();
+  if (target.kind == Target::Kind::cuda)
+    artifact.waits_for_dependencies = waits_for_dependencies(artifact.payload, artifact.entry);
+  if (times)
+    *times = spent;
+  return artifact;
+}
+
+ModuleArtifact compile_module(const ir::Kernel& kernel, const Specialization& specialization,
+                              std::span<const Schedule> schedules, const Target& target) {
+  if (target.kind != Target::Kind::cuda)
+    throw Error(ErrorCode::invalid_argument,
+                "several schedules in one module are for CUDA targets; compile host schedules one "
+                "by one");
+  ModuleArtifact artifact;
+  artifact.target = with_ptx_for(target, schedules);
+  Pipeline pipeline(artifact.target);
+  std::vector<std::string> lines; // code lines, each lowered once
+  for (const Schedule& schedule : schedules) {
+    check_schedule(schedule, kernel, specialization, target);
+    const std::string line = code_line(schedule);
+    const auto known = std::find(lines.begin(), lines.end(), line) - lines.begin();
+    artifact.entries.push_back(fmt::format("{}_{}", entry_name(kernel), known));
+    if (known < static_cast<std::ptrdiff_t>(lines.size()))
+      continue;
+    lines.push_back(line);
+    pipeline.lower(kernel, specialization, code_schedule(schedule), artifact.entries.back());
+  }
+  pipeline.verify();
+  pipeline.optimise();
+  artifact.payload = pipeline.emit(payload_type(target));
+  for (const std::string& entry : artifact.entries)
+    artifact.waits_for_dependencies.push_back(waits_for_dependencies(artifact.payload, entry));
+  return artifact;
+}
+
+std::string emit_text(const ir::Kernel& kernel, const Specialization& specialization,
+                      const Schedule& schedule, const Target& target, Emit form) {
+  check_schedule(schedule, kernel, specialization, target);
+  const Schedule code = code_schedule(schedule);
+  const Target raised = with_ptx_for(target, {&code, 1});
+  Pipeline pipeline(raised);
+  pipeline.lower(kernel, specialization, code, entry_name(kernel));
+  pipeline.verify();
+  if (form == Emit::llvm)
+    return pipeline.text();
+  pipeline.optimise();
+  if (form == Emit::llvm_optimised)
+    return pipeline.text();
+  return pipeline.emit(llvm::CodeGenFileType::AssemblyFile);
+}
+
+std::string_view toolchain_identity() noexcept {
+  return "Swage " SWAGE_VERSION ", LLVM " LLVM_VERSION_STRING;
+}
+
+std::int64_t compile_count() noexcept {
+  return pipeline_starts.load();
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,58 @@
+// convert.hpp -- between storage bits and compute values, and the casts of the language.
+#pragma once
+
+#include <llvm/IR/IRBuilder.h>
+
+#include "codegen/target.hpp"
+#include "swage/dtype.hpp"
+
+namespace swage::codegen {
+
+/// The LLVM type of `lanes` values of a compute type: i1 for bool, float for f32; a vector unless
+/// `lanes` is 1.
+llvm::Type* value_type(llvm::LLVMContext& context, DType compute, int lanes);
+/// The integer type of `lanes` elements in storage: i16 for bf16, i8 for bool.
+llvm::Type* bits_type(llvm::LLVMContext& context, DType storage, int lanes);
+/// 1 for a scalar.
+int lanes_of(const llvm::Value* value);
+
+/// Emits conversions with `builder`, element-wise on scalars and vectors alike. Every rounding is
+/// to nearest even and happens once; any NaN stays a NaN. The same bits on both targets.
+class Converter {
+public:
+  Converter(llvm::IRBuilderBase& builder, const Target& target);
+
+  /// Storage bits (of `bits_type`) to the compute type. Exact.
+  llvm::Value* widen(DType storage, llvm::Value* bits);
+  /// The same for 32-bit words that hold two bf16 each: first the lower, then the upper half of
+  /// every word. No shuffles where the caller wants the halves apart.
+  llvm::Value* widen_low_bf16(llvm::Value* words);
+  llvm::Value* widen_high_bf16(llvm::Value* words);
+  /// A value of `compute_type(storage)` to storage bits, rounded once.
+  llvm::Value* narrow(DType storage, llvm::Value* value);
+
+  /// `ir::Op::cast` of a value of compute type `from`: see ir::Node::storage. When the cast rounds
+  /// to 16 bits, `*bits` receives what `narrow` of the result would give.
+  llvm::Value* cast(DType from, DType storage, llvm::Value* value, llvm::Value** bits = nullptr);
+
+private:
+  llvm::Value* float_to_float(DType from, DType storage, llvm::Value* value, llvm::Value** bits);
+  llvm::Value* integer_to_float(DType from, DType storage, llvm::Value* value, llvm::Value** bits);
+  llvm::Value* float_to_integer(DType from, DType storage, llvm::Value* value);
+  llvm::Value* integer_to_integer(DType from, DType storage, llvm::Value* value);
+  llvm::Value* round_to_half(DType storage, llvm::Value* f32, llvm::Value** bits);
+  llvm::Value* odd_f32(llvm::Value* f64);
+  llvm::Value* odd_f64(llvm::Value* i64);
+  llvm::Value* narrow_bf16(llvm::Value* f32);
+  llvm::Value* narrow_f16(llvm::Value* f32);
+  llvm::Value* widen_f16(llvm::Value* bits);
+
+  llvm::Type* like(llvm::Type* scalar, const llvm::Value* shape) const;
+  llvm::Constant* word(const llvm::Value* shape, std::uint32_t value) const;
+
+  llvm::IRBuilderBase& b_;
+  bool hardware_bf16_; ///< fptrunc to bfloat is one rounding instruction that keeps subnormals
+  bool hardware_f16_;  ///< fptrunc and fpext of half are instructions, not library calls
+};
+
+} // namespace swage::codegen

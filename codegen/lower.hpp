@@ -1,0 +1,114 @@
+// lower.hpp -- what the two back ends share: the body of a kernel, arguments, tensor accesses.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <llvm/IR/IRBuilder.h>
+
+#include "codegen/arguments.hpp"
+#include "codegen/convert.hpp"
+#include "codegen/math.hpp"
+#include "codegen/schedule.hpp"
+#include "codegen/specialization.hpp"
+#include "codegen/target.hpp"
+#include "ir/kernel.hpp"
+
+namespace swage::codegen {
+
+/// What one function is made from; lives as long as the lowering.
+struct Job {
+  const ir::Kernel& kernel;
+  const Specialization& specialization;
+  const Target& target;
+};
+
+/// Adds the CUDA kernel function `entry` to `module`.
+void lower_cuda(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
+                const std::string& entry);
+/// Adds the host function `entry` to `module`.
+void lower_host(llvm::Module& module, const Job& job, const HostSchedule& schedule,
+                const std::string& entry);
+
+/// What accuracy the functions of `kernel` owe: half when nothing finer than a 16-bit float can
+/// see their error.
+Accuracy accuracy_of(const ir::Kernel& kernel) noexcept;
+
+/// Emits every node of the kernel. `loaded[p]` is the value of parameter p in its compute type,
+/// with `lanes` lanes (a scalar for one). Returns storage bits, one per `kernel.stores()`.
+std::vector<llvm::Value*> lower_body(llvm::IRBuilderBase& builder, const Job& job, int lanes,
+                                     const std::vector<llvm::Value*>& loaded);
+
+/// The argument list as LLVM values. By parameter index where a slot belongs to a parameter; absent
+/// ones are null. Strides are i64 elements, sizes of the index type.
+struct Arguments {
+  std::vector<llvm::Value*> base, row_stride, column_stride;
+  std::vector<llvm::Value*> scalar; ///< in storage bits
+  llvm::Value* rows = nullptr;
+  llvm::Value* columns = nullptr;
+  llvm::Value* items_per_row = nullptr;
+  llvm::Value* divider_factor = nullptr;
+  llvm::Value* divider_shift = nullptr;
+
+  explicit Arguments(std::size_t params);
+  void bind(const Slot& slot, llvm::Value* value);
+};
+
+/// How a back end reads and writes consecutive elements.
+class Memory {
+public:
+  virtual ~Memory() = default;
+  /// `count` elements of `unit` bytes at `address`, as an integer vector (an integer for one).
+  virtual llvm::Value* load(llvm::Value* address, int unit, int count, std::uint32_t param) = 0;
+  virtual void store(llvm::Value* address, int unit, llvm::Value* bits, std::uint32_t param) = 0;
+};
+
+/// One run of consecutive elements of one row.
+struct Place {
+  std::vector<llvm::Value*> base;   ///< by parameter: pointer the offset counts from
+  std::vector<llvm::Value*> offset; ///< by parameter: elements before column 0 of the row, or null
+  llvm::Value* column = nullptr;
+};
+
+/// Loads and stores of the tensors of a kernel in all their layouts.
+class Tensors {
+public:
+  Tensors(llvm::IRBuilderBase& builder, const Job& job, Memory& memory, const Arguments& arguments,
+          bool wide_index);
+
+  const TensorSpec& spec(std::uint32_t param) const { return specs_[param]; }
+  /// The address of the element at `place`.
+  llvm::Value* address(const Place& place, std::uint32_t param);
+
+  /// Every parameter's value for `lanes` elements from `place` on, in compute types; entries of
+  /// `fixed` that are not null are taken as they are.
+  std::vector<llvm::Value*> load(const Place& place, int lanes,
+                                 const std::vector<llvm::Value*>& fixed);
+  /// `bits` as lower_body returns them.
+  void store(const Place& place, int lanes, const std::vector<llvm::Value*>& bits);
+
+  /// The scalar parameters, widened, by parameter index; null for tensors.
+  std::vector<llvm::Value*> scalars();
+  /// The value of a per-row tensor at `place`, one lane.
+  llvm::Value* load_row_value(const Place& place, std::uint32_t param);
+
+private:
+  bool paired(std::uint32_t param, bool for_store) const;
+  void load_pair(const Place& place, int lanes, std::uint32_t even,
+                 std::vector<llvm::Value*>& values);
+  llvm::Value* load_one(const Place& place, int lanes, std::uint32_t param);
+  void store_one(const Place& place, int lanes, std::uint32_t param, llvm::Value* bits);
+  llvm::Value* lane_stride(std::uint32_t param) const;
+  llvm::Value* splat(llvm::Value* value, int lanes);
+
+  llvm::IRBuilderBase& b_;
+  const Job& job_;
+  Memory& memory_;
+  const Arguments& arguments_;
+  Converter convert_;
+  bool wide_index_;
+  std::vector<TensorSpec> specs_; ///< by parameter index
+};
+
+} // namespace swage::codegen

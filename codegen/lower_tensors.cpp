@@ -1,0 +1,213 @@
+// lower_tensors.cpp -- loads and stores of tensors in every layout.
+#include "codegen/lower.hpp"
+
+#include <bit>
+
+namespace swage::codegen {
+
+using llvm::Value;
+
+namespace {
+
+bool is_interleaved(Layout layout) {
+  return layout == Layout::interleaved_even || layout == Layout::interleaved_odd;
+}
+
+/// Lanes of `value` from `first` on, every second one.
+Value* every_second(llvm::IRBuilderBase& b, Value* value, int first, int lanes) {
+  if (lanes == 1)
+    return b.CreateExtractElement(value, static_cast<std::uint64_t>(first));
+  llvm::SmallVector<int, 64> mask;
+  for (int i = 0; i < lanes; ++i)
+    mask.push_back(first + 2 * i);
+  return b.CreateShuffleVector(value, mask);
+}
+
+/// a0 b0 a1 b1 ...
+Value* interleave(llvm::IRBuilderBase& b, Value* even, Value* odd, int lanes) {
+  if (lanes == 1) {
+    Value* pair = llvm::PoisonValue::get(llvm::FixedVectorType::get(even->getType(), 2));
+    return b.CreateInsertElement(b.CreateInsertElement(pair, even, std::uint64_t{0}), odd,
+                                 std::uint64_t{1});
+  }
+  llvm::SmallVector<int, 128> mask;
+  for (int i = 0; i < lanes; ++i) {
+    mask.push_back(i);
+    mask.push_back(lanes + i);
+  }
+  return b.CreateShuffleVector(even, odd, mask);
+}
+
+} // namespace
+
+Arguments::Arguments(std::size_t params)
+    : base(params), row_stride(params), column_stride(params), scalar(params) {}
+
+void Arguments::bind(const Slot& slot, Value* value) {
+  switch (slot.kind) {
+  case SlotKind::pointer: base[slot.param] = value; break;
+  case SlotKind::row_stride: row_stride[slot.param] = value; break;
+  case SlotKind::column_stride: column_stride[slot.param] = value; break;
+  case SlotKind::scalar: scalar[slot.param] = value; break;
+  case SlotKind::rows: rows = value; break;
+  case SlotKind::columns: columns = value; break;
+  case SlotKind::items_per_row: items_per_row = value; break;
+  case SlotKind::divider_factor: divider_factor = value; break;
+  case SlotKind::divider_shift: divider_shift = value; break;
+  }
+}
+
+Tensors::Tensors(llvm::IRBuilderBase& builder, const Job& job, Memory& memory,
+                 const Arguments& arguments, bool wide_index)
+    : b_(builder), job_(job), memory_(memory), arguments_(arguments), convert_(builder, job.target),
+      wide_index_(wide_index), specs_(job.kernel.params().size()) {
+  std::size_t tensor = 0;
+  for (std::size_t p = 0; p < specs_.size(); ++p)
+    if (job.kernel.params()[p].is_tensor())
+      specs_[p] = job.specialization.tensors[tensor++];
+}
+
+Value* Tensors::splat(Value* value, int lanes) {
+  return lanes == 1 ? value : b_.CreateVectorSplat(static_cast<unsigned>(lanes), value);
+}
+
+/// Elements between neighbouring lanes where that is not one; null where it is.
+Value* Tensors::lane_stride(std::uint32_t param) const {
+  if (is_interleaved(specs_[param].layout))
+    return b_.getInt64(2);
+  return arguments_.column_stride[param];
+}
+
+Value* Tensors::address(const Place& place, std::uint32_t param) {
+  const Layout layout = specs_[param].layout;
+  const bool has_column = layout != Layout::per_row;
+  Value* index = has_column ? place.column : nullptr;
+  if (Value* stride = lane_stride(param); stride && index)
+    index = b_.CreateMul(index, wide_index_ ? stride : b_.CreateTrunc(stride, b_.getInt32Ty()));
+  Value* offset = place.offset[param];
+  const bool is_signed = offset || arguments_.column_stride[param];
+  index = !index ? offset : offset ? b_.CreateAdd(index, offset) : index;
+  if (!index)
+    return place.base[param];
+  if (!wide_index_)
+    index =
+        is_signed ? b_.CreateSExt(index, b_.getInt64Ty()) : b_.CreateZExt(index, b_.getInt64Ty());
+  llvm::Type* element = bits_type(b_.getContext(), job_.kernel.params()[param].dtype, 1);
+  return b_.CreateGEP(element, place.base[param], index);
+}
+
+/// Whether an interleaved tensor moves together with its partner.
+bool Tensors::paired(std::uint32_t param, bool for_store) const {
+  const TensorSpec& spec = specs_[param];
+  if (!is_interleaved(spec.layout))
+    return false;
+  const auto moves = [&](std::uint32_t p) {
+    const ir::Param& row = job_.kernel.params()[p];
+    return for_store ? row.is_written() : row.is_read();
+  };
+  return moves(param) && moves(spec.partner);
+}
+
+void Tensors::load_pair(const Place& place, int lanes, std::uint32_t even,
+                        std::vector<Value*>& values) {
+  const DType dtype = job_.kernel.params()[even].dtype;
+  const std::uint32_t odd = specs_[even].partner;
+  Value* from = address(place, even);
+  if (dtype == DType::bf16) {
+    // An even and an odd element are one word: shifting and masking widens and separates at once.
+    Value* words = memory_.load(from, 4, lanes, even);
+    values[even] = convert_.widen_low_bf16(words);
+    values[odd] = convert_.widen_high_bf16(words);
+    return;
+  }
+  Value* both = memory_.load(from, size_of(dtype), 2 * lanes, even);
+  values[even] = convert_.widen(dtype, every_second(b_, both, 0, lanes));
+  values[odd] = convert_.widen(dtype, every_second(b_, both, 1, lanes));
+}
+
+Value* Tensors::load_row_value(const Place& place, std::uint32_t param) {
+  const DType dtype = job_.kernel.params()[param].dtype;
+  return convert_.widen(dtype, memory_.load(address(place, param), size_of(dtype), 1, param));
+}
+
+Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {
+  const DType dtype = job_.kernel.params()[param].dtype;
+  if (specs_[param].layout == Layout::per_row)
+    return splat(load_row_value(place, param), lanes);
+  Value* from = address(place, param);
+  Value* stride = lane_stride(param);
+  if (!stride && dtype == DType::bf16 && lanes > 1 && job_.target.kind == Target::Kind::cuda) {
+    Value* words = memory_.load(from, 4, lanes / 2, param);
+    return interleave(b_, convert_.widen_low_bf16(words), convert_.widen_high_bf16(words),
+                      lanes / 2);
+  }
+  if (!stride || lanes == 1)
+    return convert_.widen(dtype, memory_.load(from, size_of(dtype), lanes, param));
+  llvm::Type* element = bits_type(b_.getContext(), dtype, 1);
+  Value* bits = llvm::PoisonValue::get(bits_type(b_.getContext(), dtype, lanes));
+  for (int lane = 0; lane < lanes; ++lane) {
+    Value* at = b_.CreateGEP(element, from, b_.CreateMul(stride, b_.getInt64(lane)));
+    bits = b_.CreateInsertElement(bits, memory_.load(at, size_of(dtype), 1, param),
+                                  static_cast<std::uint64_t>(lane));
+  }
+  return convert_.widen(dtype, bits);
+}
+
+std::vector<Value*> Tensors::load(const Place& place, int lanes, const std::vector<Value*>& fixed) {
+  const auto params = job_.kernel.params();
+  std::vector<Value*> values(params.size());
+  for (std::uint32_t p = 0; p < params.size(); ++p) {
+    if (fixed[p])
+      values[p] = splat(fixed[p], lanes);
+    else if (!params[p].is_tensor() || !params[p].is_read() || values[p])
+      continue;
+    else if (paired(p, false))
+      load_pair(place, lanes, specs_[p].layout == Layout::interleaved_even ? p : specs_[p].partner,
+                values);
+    else
+      values[p] = load_one(place, lanes, p);
+  }
+  return values;
+}
+
+void Tensors::store_one(const Place& place, int lanes, std::uint32_t param, Value* bits) {
+  const DType dtype = job_.kernel.params()[param].dtype;
+  Value* to = address(place, param);
+  Value* stride = lane_stride(param);
+  if (!stride || lanes == 1)
+    return memory_.store(to, size_of(dtype), bits, param);
+  llvm::Type* element = bits_type(b_.getContext(), dtype, 1);
+  for (int lane = 0; lane < lanes; ++lane) {
+    Value* at = b_.CreateGEP(element, to, b_.CreateMul(stride, b_.getInt64(lane)));
+    memory_.store(at, size_of(dtype),
+                  b_.CreateExtractElement(bits, static_cast<std::uint64_t>(lane)), param);
+  }
+}
+
+void Tensors::store(const Place& place, int lanes, const std::vector<Value*>& bits) {
+  const auto stores = job_.kernel.stores();
+  std::vector<Value*> by_param(job_.kernel.params().size());
+  for (std::size_t i = 0; i < stores.size(); ++i)
+    by_param[stores[i].param] = bits[i];
+  for (std::uint32_t p = 0; p < by_param.size(); ++p) {
+    if (!by_param[p])
+      continue;
+    if (!paired(p, true)) {
+      store_one(place, lanes, p, by_param[p]);
+    } else if (specs_[p].layout == Layout::interleaved_even) {
+      Value* both = interleave(b_, by_param[p], by_param[specs_[p].partner], lanes);
+      memory_.store(address(place, p), size_of(job_.kernel.params()[p].dtype), both, p);
+    }
+  }
+}
+
+std::vector<Value*> Tensors::scalars() {
+  const auto params = job_.kernel.params();
+  std::vector<Value*> values(params.size());
+  for (std::uint32_t p = 0; p < params.size(); ++p)
+    if (!params[p].is_tensor())
+      values[p] = convert_.widen(params[p].dtype, arguments_.scalar[p]);
+  return values;
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,59 @@
+// nvptx.cpp -- the NVPTX back end: its machine, and what its text says.
+#include "codegen/nvptx.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "codegen/llvm_compat.hpp"
+#include "swage/error.hpp"
+
+namespace swage::codegen {
+
+std::unique_ptr<llvm::TargetMachine> make_nvptx_machine(const Target& target) {
+  const llvm::Triple triple("nvptx64-nvidia-cuda");
+  std::string error;
+  const llvm::Target* found = compat::lookup_target(triple, error);
+  if (!found)
+    throw Error(ErrorCode::unsupported, "this build of LLVM has no NVPTX back end: " + error);
+  llvm::TargetOptions options; // contraction is decided in ir
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  return compat::create_machine(*found, triple, fmt::format("sm_{}", target.sm),
+                                fmt::format("+ptx{}", target.ptx), options, std::nullopt,
+                                std::nullopt, llvm::CodeGenOptLevel::Default);
+}
+
+// Versions from the PTX ISA's notes to each instruction.
+Target with_ptx_for(const Target& target, std::span<const Schedule> schedules) {
+  Target raised = target;
+  for (const Schedule& schedule : schedules) {
+    const auto* cuda = std::get_if<CudaSchedule>(&schedule);
+    if (!cuda)
+      continue;
+    if (cuda->load == LoadPolicy::no_l1_allocate)
+      raised.ptx = std::max(raised.ptx, 74);
+    if (cuda->dependent_launch)
+      raised.ptx = std::max(raised.ptx, 78);
+    if (cuda->access_bytes > 16)
+      raised.ptx = std::max(raised.ptx, 88);
+  }
+  return raised;
+}
+
+bool waits_for_dependencies(std::string_view ptx, std::string_view entry) {
+  const std::size_t start = ptx.find(fmt::format(".entry {}(", entry));
+  if (start == std::string_view::npos)
+    return false;
+  const std::string_view rest = ptx.substr(start);
+  const std::string_view body = rest.substr(0, rest.find("\n}"));
+  const std::size_t wait = body.find("griddepcontrol.wait;");
+  if (wait == std::string_view::npos)
+    return false;
+  // A branch, a label, an exit or an access in front of it would each make the promise false.
+  constexpr std::string_view obstacles[] = {"bra",       "ret;", "exit;", "ld.global",
+                                            "st.global", "$L",   "ld.b",  "st.b"};
+  return std::ranges::none_of(obstacles,
+                              [&](std::string_view text) { return body.find(text) < wait; });
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,343 @@
+// schedule.cpp -- schedules: their text, their legal range and the default.
+#include "codegen/schedule.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <optional>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "swage/error.hpp"
+
+namespace swage::codegen {
+
+namespace {
+
+/// The assembler is super-linear in straight-line size: lanes times operations of one thread stay
+/// below this, which one second of assembly does not pass.
+constexpr std::size_t kStraightLineBudget = 8000;
+
+constexpr std::string_view kLoadNames[] = {"auto", "readonly", "noalloc", "streaming"};
+constexpr std::string_view kStoreNames[] = {"auto", "streaming"};
+
+template <typename Enum>
+std::string_view spelling(std::span<const std::string_view> names, Enum e) {
+  return names[static_cast<std::size_t>(e)];
+}
+
+[[noreturn]] void refuse(std::string message) {
+  throw Error(ErrorCode::invalid_argument, std::move(message));
+}
+
+// --- text ---
+
+int parse_int(std::string_view key, std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size())
+    refuse(fmt::format("schedule key '{}' needs a whole number, found '{}'", key, text));
+  return value;
+}
+
+template <typename Enum>
+Enum parse_name(std::string_view key, std::string_view text,
+                std::span<const std::string_view> names) {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (names[i] == text)
+      return static_cast<Enum>(i);
+  refuse(fmt::format("schedule key '{}' takes {}; found '{}'", key, fmt::join(names, ", "), text));
+}
+
+bool parse_flag(std::string_view key, std::string_view text) {
+  if (text != "0" && text != "1")
+    refuse(fmt::format("schedule key '{}' takes 0 or 1; found '{}'", key, text));
+  return text == "1";
+}
+
+void set(CudaSchedule& schedule, std::string_view key, std::string_view value) {
+  if (key == "threads")
+    schedule.threads = parse_int(key, value);
+  else if (key == "bytes")
+    schedule.access_bytes = parse_int(key, value);
+  else if (key == "accesses")
+    schedule.accesses = parse_int(key, value);
+  else if (key == "grid")
+    schedule.waves = value == "once" ? 0 : parse_int(key, value);
+  else if (key == "load")
+    schedule.load = parse_name<LoadPolicy>(key, value, kLoadNames);
+  else if (key == "store")
+    schedule.store = parse_name<StorePolicy>(key, value, kStoreNames);
+  else if (key == "dependent")
+    schedule.dependent_launch = parse_flag(key, value);
+  else
+    refuse(fmt::format("unknown schedule key '{}'; a CUDA schedule has threads, bytes, accesses, "
+                       "grid, load, store, dependent",
+                       key));
+}
+
+void set(HostSchedule& schedule, std::string_view key, std::string_view value) {
+  if (key == "lanes")
+    schedule.lanes = parse_int(key, value);
+  else if (key == "unroll")
+    schedule.unroll = parse_int(key, value);
+  else if (key == "store")
+    schedule.streaming = parse_name<StorePolicy>(key, value, kStoreNames) == StorePolicy::streaming;
+  else if (key == "grain")
+    schedule.grain = parse_int(key, value);
+  else if (key == "threads")
+    schedule.threads = parse_int(key, value);
+  else
+    refuse(
+        fmt::format("unknown schedule key '{}'; a host schedule has lanes, unroll, store, grain, "
+                    "threads",
+                    key));
+}
+
+// --- legal range ---
+
+bool is_one_of(int value, std::initializer_list<int> values) {
+  return std::ranges::find(values, value) != values.end();
+}
+
+/// Bytes of the widest tensor element.
+int widest_element(const ir::Kernel& kernel) {
+  int bytes = 1;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor())
+      bytes = std::max(bytes, size_of(param.dtype));
+  return bytes;
+}
+
+int widest_access(const Target& target) {
+  return target.sm >= 100 ? 32 : 16;
+}
+
+void check(const CudaSchedule& schedule, const ir::Kernel& kernel, const Target& target) {
+  if (schedule.threads < 32 || schedule.threads > 1024 || schedule.threads % 32 != 0)
+    refuse(fmt::format("threads={} is not a multiple of 32 from 32 to 1024", schedule.threads));
+  const int low = widest_element(kernel);
+  const int high = widest_access(target);
+  if (!std::has_single_bit(static_cast<unsigned>(schedule.access_bytes)) ||
+      schedule.access_bytes < low || schedule.access_bytes > high)
+    refuse(fmt::format("bytes={} is not a power of two from {}, the widest element of '{}', to {}, "
+                       "the widest access of sm_{}",
+                       schedule.access_bytes, low, kernel.name(), high, target.sm));
+  if (!is_one_of(schedule.accesses, {1, 2, 4, 8}))
+    refuse(fmt::format("accesses={} is not one of 1, 2, 4, 8", schedule.accesses));
+  if (schedule.waves < 0 || schedule.waves > 64)
+    refuse(fmt::format("grid={} is neither 'once' nor from 1 to 64 blocks a multiprocessor",
+                       schedule.waves));
+  if (schedule.dependent_launch && target.sm < 90)
+    refuse(fmt::format("dependent=1 needs sm_90 or later, the target is sm_{}", target.sm));
+}
+
+void check(const HostSchedule& schedule) {
+  if (schedule.lanes < 1 || schedule.lanes > 64 ||
+      !std::has_single_bit(static_cast<unsigned>(schedule.lanes)))
+    refuse(fmt::format("lanes={} is not a power of two from 1 to 64", schedule.lanes));
+  if (!is_one_of(schedule.unroll, {1, 2, 4}))
+    refuse(fmt::format("unroll={} is not one of 1, 2, 4", schedule.unroll));
+  if (schedule.grain < 1)
+    refuse(fmt::format("grain={} is below 1", schedule.grain));
+  if (schedule.threads < 0)
+    refuse(fmt::format("threads={} is negative; 0 means all", schedule.threads));
+}
+
+// --- defaults ---
+
+/// The largest power of two of elements whose straight-line code stays within the budget.
+int affordable_elements(const ir::Kernel& kernel) {
+  const std::size_t nodes = std::max<std::size_t>(kernel.nodes().size(), 1);
+  return static_cast<int>(std::bit_floor(std::max<std::size_t>(kStraightLineBudget / nodes, 1)));
+}
+
+/// Neighbouring threads, not neighbouring lanes, should touch neighbouring elements where most
+/// tensors have no unit stride along the columns.
+bool mostly_strided(const Specialization& specialization) {
+  const auto strided = std::ranges::count_if(specialization.tensors, [](const TensorSpec& spec) {
+    return spec.layout == Layout::strided || spec.layout == Layout::per_column_strided;
+  });
+  return 2 * strided > static_cast<std::ptrdiff_t>(specialization.tensors.size());
+}
+
+// The measurements behind these numbers: on an H200 one 16-byte access per tensor and thread and
+// one pass were best at every size, 128 to 512 threads alike at large sizes, and small grids gained
+// from more, smaller blocks. Dependent launch takes a quarter to a third off small launches and
+// costs nothing on large ones with 128 threads and more.
+CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specialization,
+                          const Target& target, std::int64_t elements) {
+  constexpr std::int64_t kChipFullOfItems = 132 * 2048;
+  CudaSchedule schedule;
+  const int element = widest_element(kernel);
+  int count = std::min(16 / element, affordable_elements(kernel));
+  if (mostly_strided(specialization))
+    count = 1;
+  schedule.access_bytes = count * element;
+  schedule.threads = elements / count < kChipFullOfItems ? 128 : 256;
+  schedule.dependent_launch = target.sm >= 90;
+  return schedule;
+}
+
+/// Lanes that fill one vector register with the widest type that is computed in.
+int natural_lanes(const ir::Kernel& kernel, const Target& target) {
+  const bool wide = std::ranges::any_of(
+      kernel.nodes(), [](const ir::Node& node) { return size_of(node.type) == 8; });
+  return std::clamp(target.vector_bits / (wide ? 64 : 32), 1, 64);
+}
+
+HostSchedule default_host(const ir::Kernel& kernel, const Target& target) {
+  HostSchedule schedule;
+  schedule.lanes = natural_lanes(kernel, target);
+  // Two vectors in flight hide the latency of divisions; bodies too long for the reorder buffer
+  // and the registers gain nothing.
+  schedule.unroll = kernel.nodes().size() <= 48 ? 2 : 1;
+  return schedule;
+}
+
+// --- the tuner's space ---
+
+std::vector<LoadPolicy> load_policies(const ir::Kernel& kernel,
+                                      const Specialization& specialization, bool dependent) {
+  std::vector<LoadPolicy> policies{LoadPolicy::automatic, LoadPolicy::no_l1_allocate,
+                                   LoadPolicy::streaming};
+  std::size_t tensor = 0;
+  bool constant = false;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && !specialization.tensors.at(tensor++).aliased)
+      constant |= param.kind == ir::ParamKind::in;
+  if (constant && !dependent)
+    policies.push_back(LoadPolicy::read_only);
+  return policies;
+}
+
+std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& specialization,
+                               const Target& target) {
+  std::vector<Schedule> schedules;
+  const int element = widest_element(kernel);
+  const int affordable = affordable_elements(kernel);
+  const auto add_policies = [&](CudaSchedule schedule) {
+    for (const bool dependent : {false, true}) {
+      if (dependent && target.sm < 90)
+        continue;
+      schedule.dependent_launch = dependent;
+      for (const LoadPolicy load : load_policies(kernel, specialization, dependent))
+        for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
+          schedule.load = load;
+          schedule.store = store;
+          schedules.emplace_back(schedule);
+        }
+    }
+  };
+  for (int bytes = widest_access(target); bytes >= element; bytes /= 2)
+    for (const int accesses : {1, 2, 4, 8}) {
+      const int elements = bytes / element * accesses;
+      if (elements > affordable && elements > 1)
+        continue;
+      if (bytes < 4 && bytes > element)
+        continue; // sub-word accesses of several elements never pay
+      for (const int threads : {64, 128, 256, 512, 1024})
+        for (const int waves : {0, 2, 4, 8})
+          add_policies(
+              {.threads = threads, .access_bytes = bytes, .accesses = accesses, .waves = waves});
+    }
+  return schedules;
+}
+
+std::vector<Schedule> all_host(const ir::Kernel& kernel, const Target& target) {
+  std::vector<Schedule> schedules;
+  const int natural = natural_lanes(kernel, target);
+  const auto affordable = static_cast<std::size_t>(affordable_elements(kernel)) * 16;
+  for (int lanes = std::max(natural / 2, 1); lanes <= std::min(natural * 2, 64); lanes *= 2)
+    for (const int unroll : {1, 2, 4}) {
+      if (static_cast<std::size_t>(lanes * unroll) > std::max<std::size_t>(affordable, 1) &&
+          unroll > 1)
+        continue;
+      for (const bool streaming : {false, true})
+        for (const int grain : {4096, 16384, 65536, 262144})
+          schedules.emplace_back(HostSchedule{
+              .lanes = lanes, .unroll = unroll, .streaming = streaming, .grain = grain});
+    }
+  return schedules;
+}
+
+} // namespace
+
+std::string canonical(const Schedule& schedule) {
+  if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
+    return fmt::format("threads={} bytes={} accesses={} grid={} load={} store={} dependent={}",
+                       cuda->threads, cuda->access_bytes, cuda->accesses,
+                       cuda->waves == 0 ? "once" : std::to_string(cuda->waves),
+                       spelling(kLoadNames, cuda->load), spelling(kStoreNames, cuda->store),
+                       cuda->dependent_launch ? 1 : 0);
+  const auto& host = std::get<HostSchedule>(schedule);
+  return fmt::format("lanes={} unroll={} store={} grain={} threads={}", host.lanes, host.unroll,
+                     host.streaming ? "streaming" : "auto", host.grain, host.threads);
+}
+
+Schedule code_schedule(const Schedule& schedule) {
+  if (const auto* cuda = std::get_if<CudaSchedule>(&schedule)) {
+    CudaSchedule code = *cuda;
+    code.threads = code.threads <= 256 ? 256 : code.threads <= 512 ? 512 : 1024;
+    code.waves = std::min(code.waves, 1);
+    return code;
+  }
+  HostSchedule code = std::get<HostSchedule>(schedule);
+  code.grain = HostSchedule{}.grain;
+  code.threads = HostSchedule{}.threads;
+  return code;
+}
+
+std::string code_line(const Schedule& schedule) {
+  return canonical(code_schedule(schedule));
+}
+
+Schedule parse_schedule(std::string_view text, const Schedule& base) {
+  Schedule schedule = base;
+  constexpr std::string_view separators = " ,\t\n";
+  for (std::size_t at = text.find_first_not_of(separators); at != std::string_view::npos;) {
+    const std::size_t end = std::min(text.find_first_of(separators, at), text.size());
+    const std::string_view word = text.substr(at, end - at);
+    const std::size_t equals = word.find('=');
+    if (equals == std::string_view::npos)
+      refuse(fmt::format("schedule has '{}' where key=value was expected", word));
+    std::visit([&](auto& s) { set(s, word.substr(0, equals), word.substr(equals + 1)); }, schedule);
+    at = text.find_first_not_of(separators, end);
+  }
+  return schedule;
+}
+
+Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specialization,
+                          const Target& target, std::int64_t elements) {
+  if (target.kind == Target::Kind::cuda)
+    return default_cuda(kernel, specialization, target, elements);
+  return default_host(kernel, target);
+}
+
+void check_schedule(const Schedule& schedule, const ir::Kernel& kernel,
+                    const Specialization& specialization, const Target& target) {
+  check_specialization(specialization, kernel);
+  const bool cuda = target.kind == Target::Kind::cuda;
+  if (std::holds_alternative<CudaSchedule>(schedule) != cuda)
+    refuse(fmt::format("a {} schedule was given for the target '{}'", cuda ? "host" : "CUDA",
+                       canonical(target)));
+  if (cuda)
+    check(std::get<CudaSchedule>(schedule), kernel, target);
+  else
+    check(std::get<HostSchedule>(schedule));
+}
+
+std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specialization& specialization,
+                                    const Target& target) {
+  return target.kind == Target::Kind::cuda ? all_cuda(kernel, specialization, target)
+                                           : all_host(kernel, target);
+}
+
+int vector_elements(const Schedule& schedule, const ir::Kernel& kernel) {
+  if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
+    return std::max(cuda->access_bytes / widest_element(kernel), 1);
+  return std::get<HostSchedule>(schedule).lanes;
+}
+
+} // namespace swage::codegen

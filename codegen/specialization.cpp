@@ -1,0 +1,129 @@
+// specialization.cpp -- what is known about a call: its canonical line and its checks.
+#include "codegen/specialization.hpp"
+
+#include <fmt/format.h>
+
+#include "swage/error.hpp"
+
+namespace swage::codegen {
+
+namespace {
+
+constexpr std::string_view kLayoutNames[] = {
+    "unit", "strided", "even", "odd", "row", "col", "colstrided",
+};
+
+constexpr std::string_view name_of(Layout layout) {
+  return kLayoutNames[static_cast<std::size_t>(layout)];
+}
+
+bool is_interleaved(Layout layout) {
+  return layout == Layout::interleaved_even || layout == Layout::interleaved_odd;
+}
+
+[[noreturn]] void refuse(const ir::Param& param, std::string_view why) {
+  throw Error(ErrorCode::invalid_argument, fmt::format("parameter '{}': {}", param.name, why));
+}
+
+/// The spec of parameter `index`, which must be a tensor.
+const TensorSpec& spec_of(const Specialization& specialization, const ir::Kernel& kernel,
+                          std::size_t index) {
+  std::size_t tensor = 0;
+  for (std::size_t p = 0; p < index; ++p)
+    tensor += kernel.params()[p].is_tensor();
+  return specialization.tensors[tensor];
+}
+
+void check_partner(const Specialization& specialization, const ir::Kernel& kernel,
+                   std::size_t index, const TensorSpec& spec) {
+  const ir::Param& param = kernel.params()[index];
+  const std::size_t partner = spec.partner;
+  if (partner >= kernel.params().size() || !kernel.params()[partner].is_tensor() ||
+      partner == index)
+    refuse(param, "an interleaved layout needs another tensor parameter as its partner");
+  const TensorSpec& other = spec_of(specialization, kernel, partner);
+  const Layout expected =
+      spec.layout == Layout::interleaved_even ? Layout::interleaved_odd : Layout::interleaved_even;
+  if (other.layout != expected || other.partner != index)
+    refuse(param,
+           fmt::format("its interleaved partner '{}' does not name it back as the other half",
+                       kernel.params()[partner].name));
+  if (kernel.params()[partner].dtype != param.dtype)
+    refuse(param, fmt::format("it is {} but its interleaved partner '{}' is {}; both must be of "
+                              "one type",
+                              swage::name_of(param.dtype), kernel.params()[partner].name,
+                              swage::name_of(kernel.params()[partner].dtype)));
+}
+
+void check_tensor(const Specialization& specialization, const ir::Kernel& kernel, std::size_t index,
+                  const TensorSpec& spec) {
+  const ir::Param& param = kernel.params()[index];
+  const bool per_row = spec.layout == Layout::per_row;
+  const bool per_column =
+      spec.layout == Layout::per_column || spec.layout == Layout::per_column_strided;
+  if (per_row != (param.broadcast == ir::Broadcast::per_row) ||
+      per_column != (param.broadcast == ir::Broadcast::per_column))
+    refuse(param, fmt::format("layout '{}' does not fit its broadcast", name_of(spec.layout)));
+  if (spec.align_log2 > 6)
+    refuse(param,
+           fmt::format("alignment 2^{} is above 64 bytes, the highest used", spec.align_log2));
+  if ((1 << spec.align_log2) < size_of(param.dtype))
+    refuse(param, fmt::format("alignment of {} bytes is below that of one {}", 1 << spec.align_log2,
+                              swage::name_of(param.dtype)));
+  if (specialization.flat && spec.layout != Layout::unit && !is_interleaved(spec.layout))
+    refuse(param, fmt::format("layout '{}' needs rows and columns, not one flat run",
+                              name_of(spec.layout)));
+  if (is_interleaved(spec.layout))
+    check_partner(specialization, kernel, index, spec);
+}
+
+} // namespace
+
+std::string canonical(const Specialization& specialization, const ir::Kernel& kernel) {
+  std::string line =
+      fmt::format("{} {}{}", specialization.flat ? "flat" : "2d",
+                  specialization.index64 ? "i64" : "i32", specialization.exact ? " exact" : "");
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    const TensorSpec& spec = specialization.tensors.at(tensor++);
+    line += fmt::format(" {}={}", param.name, name_of(spec.layout));
+    if (is_interleaved(spec.layout))
+      line += fmt::format("({})", kernel.params()[spec.partner].name);
+    line += fmt::format("@{}{}", 1 << spec.align_log2, spec.aliased ? " aliased" : "");
+  }
+  return line;
+}
+
+Specialization contiguous(const ir::Kernel& kernel) {
+  Specialization specialization;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    TensorSpec spec;
+    if (param.broadcast != ir::Broadcast::none) {
+      spec.layout =
+          param.broadcast == ir::Broadcast::per_row ? Layout::per_row : Layout::per_column;
+      specialization.flat = false;
+    }
+    specialization.tensors.push_back(spec);
+  }
+  return specialization;
+}
+
+void check_specialization(const Specialization& specialization, const ir::Kernel& kernel) {
+  std::size_t tensors = 0;
+  for (const ir::Param& param : kernel.params())
+    tensors += param.is_tensor();
+  if (specialization.tensors.size() != tensors)
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("the specialization describes {} tensors, kernel '{}' has {}",
+                            specialization.tensors.size(), kernel.name(), tensors));
+  std::size_t tensor = 0;
+  for (std::size_t p = 0; p < kernel.params().size(); ++p)
+    if (kernel.params()[p].is_tensor())
+      check_tensor(specialization, kernel, p, specialization.tensors[tensor++]);
+}
+
+} // namespace swage::codegen
