@@ -22,12 +22,6 @@ LiteralError overflow() {
   return {"integer literals overflow i64 here", "write a float, as in 1.0"};
 }
 
-Folded checked(bool overflowed, std::int64_t value) {
-  if (overflowed)
-    return overflow();
-  return Literal::of_integer(value);
-}
-
 Folded divide(std::int64_t a, std::int64_t b) {
   if (b == 0)
     return LiteralError{"division of integer literals by zero", "write 1.0 / 0 to get inf"};
@@ -43,15 +37,19 @@ Folded divide(std::int64_t a, std::int64_t b) {
 // arithmetic.
 std::optional<Folded> fold_checked(Op op, std::int64_t a, std::int64_t b) {
   std::int64_t r = 0;
+  bool overflowed = false;
   switch (op) {
-  case Op::add: return checked(__builtin_add_overflow(a, b, &r), r);
-  case Op::sub: return checked(__builtin_sub_overflow(a, b, &r), r);
-  case Op::mul: return checked(__builtin_mul_overflow(a, b, &r), r);
+  case Op::add: overflowed = __builtin_add_overflow(a, b, &r); break;
+  case Op::sub: overflowed = __builtin_sub_overflow(a, b, &r); break;
+  case Op::mul: overflowed = __builtin_mul_overflow(a, b, &r); break;
+  case Op::neg: overflowed = __builtin_sub_overflow(std::int64_t{0}, a, &r); break;
+  case Op::abs: overflowed = __builtin_sub_overflow(std::int64_t{0}, a, &r) && a < 0; break;
   case Op::div: return divide(a, b);
-  case Op::neg: return checked(__builtin_sub_overflow(std::int64_t{0}, a, &r), r);
-  case Op::abs: return checked(a < 0 && __builtin_sub_overflow(std::int64_t{0}, a, &a), a);
   default: return std::nullopt;
   }
+  if (overflowed)
+    return overflow();
+  return Literal::of_integer(op == Op::abs && a >= 0 ? a : r);
 }
 
 // What a column of the op table gave, as a literal.
