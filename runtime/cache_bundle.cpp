@@ -19,15 +19,15 @@ namespace {
 
 constexpr std::string_view kMagic("\x89SWGB\r\n\x1a", 8);
 constexpr std::uint64_t kHeaderBytes = 8 + 4 + 8;
-constexpr std::uint64_t kPlaceBytes = sizeof(Digest) + 8 + 8;
+constexpr std::uint64_t kPlaceBytes = sizeof(EntryDigest) + 8 + 8;
 constexpr std::uint64_t kMaxEntries = 1'000'000;
 
-std::string_view view_of(const Digest& digest) {
+std::string_view view_of(const EntryDigest& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-Digest read_digest(ByteReader& in) {
-  Digest digest{};
+EntryDigest read_digest(ByteReader& in) {
+  EntryDigest digest{};
   const auto bytes = in.bytes(digest.size());
   std::memcpy(digest.data(), bytes.data(), bytes.size());
   return digest;
@@ -66,9 +66,9 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& path, std::string& reaso
     return fail("the header is damaged");
 
   const std::uint64_t covered = kHeaderBytes + count * kPlaceBytes;
-  if (!read_at(bundle->fd_.get(), 0, covered + sizeof(Digest), bytes))
+  if (!read_at(bundle->fd_.get(), 0, covered + sizeof(EntryDigest), bytes))
     return fail(error_text(errno));
-  if (bytes.size() != covered + sizeof(Digest) ||
+  if (bytes.size() != covered + sizeof(EntryDigest) ||
       view_of(checksum(std::string_view(bytes).substr(0, covered))) !=
           std::string_view(bytes).substr(covered))
     return fail("the index is damaged");
@@ -99,10 +99,11 @@ Bundle::Found Bundle::read(const Place& place) const {
   return found;
 }
 
-Bundle::Found Bundle::find(const CacheKey& key) const {
-  const Digest digest = digest_of(key);
-  const auto place = std::lower_bound(index_.begin(), index_.end(), digest,
-                                      [](const Place& a, const Digest& b) { return a.digest < b; });
+Bundle::Found Bundle::find(const EntryKey& key) const {
+  const EntryDigest digest = digest_of(key);
+  const auto place =
+      std::lower_bound(index_.begin(), index_.end(), digest,
+                       [](const Place& a, const EntryDigest& b) { return a.digest < b; });
   if (place == index_.end() || place->digest != digest)
     return {};
   Found found = read(*place);
@@ -118,7 +119,7 @@ Bundle::Found Bundle::entry(std::size_t number) const {
 }
 
 void write_bundle(const std::string& path, const std::vector<CacheEntry>& entries) {
-  std::map<Digest, std::string> sorted;
+  std::map<EntryDigest, std::string> sorted;
   for (const auto& entry : entries)
     sorted[digest_of(entry.key)] = encode(entry);
 
@@ -127,14 +128,14 @@ void write_bundle(const std::string& path, const std::vector<CacheEntry>& entrie
   out.bytes(kMagic);
   out.u32(kCacheFormatVersion);
   out.u64(sorted.size());
-  std::uint64_t offset = kHeaderBytes + sorted.size() * kPlaceBytes + sizeof(Digest);
+  std::uint64_t offset = kHeaderBytes + sorted.size() * kPlaceBytes + sizeof(EntryDigest);
   for (const auto& [digest, text] : sorted) {
     out.bytes(view_of(digest));
     out.u64(offset);
     out.u64(text.size());
     offset += text.size();
   }
-  const Digest sum = checksum(bytes);
+  const EntryDigest sum = checksum(bytes);
   out.bytes(view_of(sum));
   for (const auto& [digest, text] : sorted)
     out.bytes(text);

@@ -29,13 +29,13 @@ public:
     std::string defect; ///< why the bundle's entry of that key or number is unusable
     std::uint64_t bytes = 0;
   };
-  Found find(const CacheKey& key) const;
+  Found find(const EntryKey& key) const;
   /// By number from 0 to size(), in digest order.
   Found entry(std::size_t number) const;
 
 private:
   struct Place {
-    Digest digest;
+    EntryDigest digest;
     std::uint64_t offset;
     std::uint64_t bytes;
   };

@@ -138,15 +138,15 @@ bool CacheDirectory::exists() const noexcept {
   return ::fstat(fd(), &now) == 0 && now.st_nlink > 0;
 }
 
-std::string entry_name(const Digest& digest) {
+std::string entry_name(const EntryDigest& digest) {
   return to_hex(digest).append(kEntrySuffix);
 }
 
-std::string lock_name(const Digest& digest) {
+std::string lock_name(const EntryDigest& digest) {
   return to_hex(digest).append(kLockSuffix);
 }
 
-std::optional<Digest> digest_of_entry_name(std::string_view name) noexcept {
+std::optional<EntryDigest> digest_of_entry_name(std::string_view name) noexcept {
   if (!name.ends_with(kEntrySuffix))
     return std::nullopt;
   return digest_from_hex(name.substr(0, name.size() - kEntrySuffix.size()));
@@ -160,7 +160,7 @@ bool is_temporary_name(std::string_view name) noexcept {
   return starts_with_digest(name) && name.ends_with(kTemporarySuffix);
 }
 
-std::string temporary_name(const Digest& digest) {
+std::string temporary_name(const EntryDigest& digest) {
   // Process numbers repeat between machines that share the directory, so randomness it is.
   return fmt::format("{}.{:016x}{}", to_hex(digest), random_number(), kTemporarySuffix);
 }

@@ -67,14 +67,14 @@ private:
 };
 
 /// "<digest>.swgk".
-std::string entry_name(const Digest& digest);
-std::string lock_name(const Digest& digest);
+std::string entry_name(const EntryDigest& digest);
+std::string lock_name(const EntryDigest& digest);
 /// Names by kind; the digest that a directory entry of this name belongs to.
-std::optional<Digest> digest_of_entry_name(std::string_view name) noexcept;
+std::optional<EntryDigest> digest_of_entry_name(std::string_view name) noexcept;
 bool is_lock_name(std::string_view name) noexcept;
 bool is_temporary_name(std::string_view name) noexcept;
 /// A name that no other process uses: "<digest>.<random>.tmp".
-std::string temporary_name(const Digest& digest);
+std::string temporary_name(const EntryDigest& digest);
 
 /// The file that counts what the directory holds, see cache_usage.hpp.
 inline constexpr const char* kUsageName = "usage";

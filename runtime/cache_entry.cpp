@@ -14,16 +14,16 @@ namespace {
 // As in PNG: a byte above 127, both line ends and a control-Z, so that transfers as text show.
 constexpr std::string_view kMagic("\x89SWGK\r\n\x1a", 8);
 constexpr std::size_t kHeaderBytes = 8 + 4 + 8;
-constexpr std::size_t kChecksumBytes = sizeof(Digest);
+constexpr std::size_t kChecksumBytes = sizeof(EntryDigest);
 
-void write_key(ByteWriter& out, const CacheKey& key) {
+void write_key(ByteWriter& out, const EntryKey& key) {
   for (const std::string* field :
        {&key.toolchain, &key.kernel, &key.specialization, &key.schedule, &key.target, &key.driver})
     out.string(*field);
 }
 
-CacheKey read_key(ByteReader& in) {
-  CacheKey key;
+EntryKey read_key(ByteReader& in) {
+  EntryKey key;
   for (std::string* field :
        {&key.toolchain, &key.kernel, &key.specialization, &key.schedule, &key.target, &key.driver})
     *field = in.string();
@@ -51,15 +51,15 @@ bool read_body(std::string_view body, CacheEntry& entry) {
 
 } // namespace
 
-std::string to_hex(const Digest& digest) {
+std::string to_hex(const EntryDigest& digest) {
   std::string text;
   for (const auto byte : digest)
     text += fmt::format("{:02x}", byte);
   return text;
 }
 
-std::optional<Digest> digest_from_hex(std::string_view text) noexcept {
-  Digest digest{};
+std::optional<EntryDigest> digest_from_hex(std::string_view text) noexcept {
+  EntryDigest digest{};
   if (text.size() != 2 * digest.size())
     return std::nullopt;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -72,16 +72,16 @@ std::optional<Digest> digest_from_hex(std::string_view text) noexcept {
   return digest;
 }
 
-Digest checksum(std::string_view bytes) noexcept {
+EntryDigest checksum(std::string_view bytes) noexcept {
   XXH128_canonical_t canonical;
   XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
-  Digest digest;
-  static_assert(sizeof canonical.digest == sizeof(Digest));
+  EntryDigest digest;
+  static_assert(sizeof canonical.digest == sizeof(EntryDigest));
   std::memcpy(digest.data(), canonical.digest, digest.size());
   return digest;
 }
 
-Digest digest_of(const CacheKey& key) {
+EntryDigest digest_of(const EntryKey& key) {
   std::string bytes;
   ByteWriter out(bytes);
   out.u32(kCacheFormatVersion);
@@ -108,7 +108,7 @@ std::string encode(const CacheEntry& entry) {
   file.u32(kCacheFormatVersion);
   file.u64(kHeaderBytes + body.size() + kChecksumBytes);
   file.bytes(body);
-  const Digest sum = checksum(bytes);
+  const EntryDigest sum = checksum(bytes);
   file.bytes({reinterpret_cast<const char*>(sum.data()), sum.size()});
   return bytes;
 }
@@ -125,7 +125,7 @@ Decoded decode(std::string_view bytes) {
     return defect(fmt::format("{} bytes of {}", bytes.size(), size));
 
   const auto covered = bytes.substr(0, bytes.size() - kChecksumBytes);
-  const Digest sum = checksum(covered);
+  const EntryDigest sum = checksum(covered);
   if (std::memcmp(sum.data(), bytes.data() + covered.size(), sum.size()) != 0)
     return defect("the checksum does not match");
 
@@ -135,7 +135,7 @@ Decoded decode(std::string_view bytes) {
   return {std::move(entry), {}};
 }
 
-Decoded decode(std::string_view bytes, const CacheKey& key) {
+Decoded decode(std::string_view bytes, const EntryKey& key) {
   Decoded decoded = decode(bytes);
   if (decoded.entry && !(decoded.entry->key == key))
     return defect("it holds another key");

@@ -16,14 +16,14 @@ inline constexpr std::uint32_t kCacheFormatVersion = 1;
 inline constexpr std::uint64_t kMaxEntryBytes = std::uint64_t{256} << 20;
 
 /// 128 bits that name an entry.
-using Digest = std::array<std::uint8_t, 16>;
+using EntryDigest = std::array<std::uint8_t, 16>;
 
 /// Lower case, 32 digits.
-std::string to_hex(const Digest& digest);
-std::optional<Digest> digest_from_hex(std::string_view text) noexcept;
+std::string to_hex(const EntryDigest& digest);
+std::optional<EntryDigest> digest_from_hex(std::string_view text) noexcept;
 
 /// Everything that may influence the bytes of an entry, each as its canonical line.
-struct CacheKey {
+struct EntryKey {
   std::string toolchain;      ///< codegen::toolchain_identity()
   std::string kernel;         ///< the bound kernel's canonical line
   std::string specialization; ///< codegen::canonical
@@ -33,17 +33,17 @@ struct CacheKey {
   /// "driver 13000 sm_90".
   std::string driver;
 
-  friend bool operator==(const CacheKey&, const CacheKey&) = default;
+  friend bool operator==(const EntryKey&, const EntryKey&) = default;
 };
 
 /// Over the format version and the length-prefixed fields: moving a byte from one field to the
 /// next changes the digest. XXH3-128, which is no defence against people: who may write the
 /// directory is decided by CacheDirectory.
-Digest digest_of(const CacheKey& key);
+EntryDigest digest_of(const EntryKey& key);
 
 /// A compile as it is kept.
 struct CacheEntry {
-  CacheKey key;
+  EntryKey key;
 
   std::string kernel_name;
   std::string entry_symbol;
@@ -69,9 +69,9 @@ struct Decoded {
 Decoded decode(std::string_view bytes);
 
 /// As decode, and the key must equal `key` in every byte.
-Decoded decode(std::string_view bytes, const CacheKey& key);
+Decoded decode(std::string_view bytes, const EntryKey& key);
 
 /// XXH3-128 in canonical byte order.
-Digest checksum(std::string_view bytes) noexcept;
+EntryDigest checksum(std::string_view bytes) noexcept;
 
 } // namespace swage::runtime

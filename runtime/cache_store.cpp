@@ -80,7 +80,7 @@ void step(const char* name) {
 }
 
 // A new file, locked, so that a sweep can tell it from what a dead process left.
-FileDescriptor create_temporary(const CacheDirectory& directory, const Digest& digest,
+FileDescriptor create_temporary(const CacheDirectory& directory, const EntryDigest& digest,
                                 std::string& name) {
   for (int round = 0; round < 8; ++round) {
     name = temporary_name(digest);
@@ -123,7 +123,7 @@ const char* write_and_rename(const CacheDirectory& directory, int fd, const std:
 
 void (*publish_step)(const char* step) = nullptr;
 
-EntryRead read_entry(const CacheDirectory& directory, const CacheKey& key) {
+EntryRead read_entry(const CacheDirectory& directory, const EntryKey& key) {
   const std::string name = entry_name(digest_of(key));
   Raw raw = open_raw(directory, name);
   if (raw.status == Status::found) {
@@ -159,21 +159,21 @@ EntryRead inspect_entry(const CacheDirectory& directory, const std::string& name
 }
 
 std::optional<FileIdentity> entry_identity(const CacheDirectory& directory,
-                                           const Digest& digest) noexcept {
+                                           const EntryDigest& digest) noexcept {
   struct stat status {};
   if (::fstatat(directory.fd(), entry_name(digest).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return std::nullopt;
   return FileIdentity{status.st_dev, status.st_ino, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
 }
 
-void remove_entry(const CacheDirectory& directory, const CacheKey& key) noexcept {
+void remove_entry(const CacheDirectory& directory, const EntryKey& key) noexcept {
   ::unlinkat(directory.fd(), entry_name(digest_of(key)).c_str(), 0);
 }
 
 Published publish_entry(const CacheDirectory& directory, const CacheEntry& entry,
                         std::uint64_t limit) {
   Published result;
-  const Digest digest = digest_of(entry.key);
+  const EntryDigest digest = digest_of(entry.key);
   const std::string bytes = encode(entry);
   result.bytes = bytes.size();
   if (bytes.size() > limit || bytes.size() > kMaxEntryBytes) {

@@ -25,7 +25,7 @@ struct EntryRead {
 };
 
 /// Reads the file once, checks all of it, and marks it as used.
-EntryRead read_entry(const CacheDirectory& directory, const CacheKey& key);
+EntryRead read_entry(const CacheDirectory& directory, const EntryKey& key);
 /// As above, for tools: any entry by its file's name, key unchecked, nothing removed or marked.
 EntryRead inspect_entry(const CacheDirectory& directory, const std::string& name);
 
@@ -36,10 +36,10 @@ struct FileIdentity {
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
 std::optional<FileIdentity> entry_identity(const CacheDirectory& directory,
-                                           const Digest& digest) noexcept;
+                                           const EntryDigest& digest) noexcept;
 
 /// Removes the entry of `key`, found wrong by whoever used it.
-void remove_entry(const CacheDirectory& directory, const CacheKey& key) noexcept;
+void remove_entry(const CacheDirectory& directory, const EntryKey& key) noexcept;
 
 struct Published {
   bool done = false;

@@ -21,7 +21,7 @@ namespace swage::runtime {
 namespace {
 
 constexpr std::string_view kMagic("\x89SWGU\r\n\x1a", 8);
-constexpr std::size_t kUsageBytes = 8 + 4 * 8 + sizeof(Digest);
+constexpr std::size_t kUsageBytes = 8 + 4 * 8 + sizeof(EntryDigest);
 constexpr std::uint64_t kNanoseconds = 1'000'000'000;
 // The year 2200. Stamps beyond are nonsense and must not push the sequence to its end.
 constexpr std::uint64_t kLastStamp = std::uint64_t{7'258'118'400} * kNanoseconds;
@@ -56,7 +56,7 @@ std::string encode(const Usage& usage) {
   out.bytes(kMagic);
   for (const auto value : {usage.stamp, usage.era_stamp, usage.era_bytes, usage.total})
     out.u64(value);
-  const Digest sum = checksum(bytes);
+  const EntryDigest sum = checksum(bytes);
   out.bytes({reinterpret_cast<const char*>(sum.data()), sum.size()});
   return bytes;
 }
@@ -64,8 +64,8 @@ std::string encode(const Usage& usage) {
 std::optional<Usage> decode_usage(std::string_view bytes) {
   if (bytes.size() != kUsageBytes || !bytes.starts_with(kMagic))
     return std::nullopt;
-  const auto covered = bytes.substr(0, bytes.size() - sizeof(Digest));
-  const Digest sum = checksum(covered);
+  const auto covered = bytes.substr(0, bytes.size() - sizeof(EntryDigest));
+  const EntryDigest sum = checksum(covered);
   if (std::memcmp(sum.data(), bytes.data() + covered.size(), sum.size()) != 0)
     return std::nullopt;
   ByteReader in(covered.substr(kMagic.size()));
@@ -151,7 +151,7 @@ Swept sweep(const CacheDirectory& directory, std::uint64_t limit) {
   return swept;
 }
 
-void remove_leftovers_of(const CacheDirectory& directory, const Digest& digest) {
+void remove_leftovers_of(const CacheDirectory& directory, const EntryDigest& digest) {
   const std::string prefix = to_hex(digest) + ".";
   for_each_name(directory, [&](const std::string& name) {
     if (name.starts_with(prefix) && is_temporary_name(name))

@@ -37,7 +37,7 @@ struct Swept {
 Swept sweep(const CacheDirectory& directory, std::uint64_t limit);
 
 /// Removes the temporary files of dead processes that were publishing `digest`.
-void remove_leftovers_of(const CacheDirectory& directory, const Digest& digest);
+void remove_leftovers_of(const CacheDirectory& directory, const EntryDigest& digest);
 
 /// Books an entry just published and open as `fd`: stamps it as the most recently used, and evicts
 /// if the directory is now too full. One publish in 64 counts everything afresh, which corrects

@@ -66,7 +66,7 @@ const Bundle* DiskCache::bundle() {
   return bundle_.get();
 }
 
-std::optional<CacheEntry> DiskCache::find_in_bundle(const CacheKey& key) {
+std::optional<CacheEntry> DiskCache::find_in_bundle(const EntryKey& key) {
   const Bundle* open = bundle();
   if (!open)
     return std::nullopt;
@@ -82,7 +82,7 @@ std::optional<CacheEntry> DiskCache::find_in_bundle(const CacheKey& key) {
 }
 
 std::optional<CacheEntry> DiskCache::find_in_directory(CacheDirectory& directory,
-                                                       const CacheKey& key, bool& unreadable) {
+                                                       const EntryKey& key, bool& unreadable) {
   EntryRead read = read_entry(directory, key);
   const auto path = [&] { return directory.path_of(entry_name(digest_of(key))); };
   unreadable =
@@ -109,7 +109,7 @@ std::optional<CacheEntry> DiskCache::find_in_directory(CacheDirectory& directory
   return std::move(read.entry);
 }
 
-std::optional<CacheEntry> DiskCache::look_up(const CacheKey& key, CacheSource& source,
+std::optional<CacheEntry> DiskCache::look_up(const EntryKey& key, CacheSource& source,
                                              bool& unreadable) {
   unreadable = false;
   source = CacheSource::bundle;
@@ -120,13 +120,13 @@ std::optional<CacheEntry> DiskCache::look_up(const CacheKey& key, CacheSource& s
   return open ? find_in_directory(*open, key, unreadable) : std::nullopt;
 }
 
-std::optional<CacheEntry> DiskCache::find(const CacheKey& key, CacheSource* source) {
+std::optional<CacheEntry> DiskCache::find(const EntryKey& key, CacheSource* source) {
   bool unreadable;
   CacheSource ignored;
   return look_up(key, source ? *source : ignored, unreadable);
 }
 
-CacheEntry DiskCache::find_or_make(const CacheKey& key, const std::function<CacheEntry()>& make,
+CacheEntry DiskCache::find_or_make(const EntryKey& key, const std::function<CacheEntry()>& make,
                                    CacheSource* source) {
   CacheSource ignored;
   CacheSource& from = source ? *source : ignored;
@@ -149,9 +149,9 @@ CacheEntry DiskCache::find_or_make(const CacheKey& key, const std::function<Cach
   return entry;
 }
 
-std::optional<CacheEntry> DiskCache::wait_for_turn(CacheDirectory& directory, const CacheKey& key,
+std::optional<CacheEntry> DiskCache::wait_for_turn(CacheDirectory& directory, const EntryKey& key,
                                                    bool unreadable, LockFile& lock) {
-  const Digest digest = digest_of(key);
+  const EntryDigest digest = digest_of(key);
   const auto deadline = Clock::now() + settings_.wait;
   // A file that the first look could not use has been warned of; only another one is worth a look.
   auto useless = unreadable ? entry_identity(directory, digest) : std::nullopt;
@@ -232,7 +232,7 @@ void DiskCache::cannot_write(const CacheDirectory& directory, std::string_view s
                         removed ? std::string("it has been removed") : error_text(error)));
 }
 
-void DiskCache::discard(const CacheKey& key, std::string_view reason) {
+void DiskCache::discard(const EntryKey& key, std::string_view reason) {
   ++counters_.defects;
   CacheDirectory* open = directory(/*create=*/false);
   if (!open)

@@ -48,19 +48,19 @@ public:
   DiskCache(CacheSettings settings, Warn warn);
 
   /// The entry if it is there. No lock is taken; a directory that is absent is not created.
-  std::optional<CacheEntry> find(const CacheKey& key, CacheSource* source = nullptr);
+  std::optional<CacheEntry> find(const EntryKey& key, CacheSource* source = nullptr);
 
   /// The entry, found or else made by `make` and published. While one process makes it the others
   /// wait for it, at most settings().wait; then they make it themselves. `make` must return an
   /// entry of this key. What it throws passes through, and nothing is kept.
-  CacheEntry find_or_make(const CacheKey& key, const std::function<CacheEntry()>& make,
+  CacheEntry find_or_make(const EntryKey& key, const std::function<CacheEntry()>& make,
                           CacheSource* source = nullptr);
 
   /// Puts an entry there. Failures are warned of, once.
   void publish(const CacheEntry& entry);
 
   /// Drops an entry whose code turned out to be unusable: "the driver refuses the cubin".
-  void discard(const CacheKey& key, std::string_view reason);
+  void discard(const EntryKey& key, std::string_view reason);
 
   DiskCacheCounters counters() const noexcept;
   const CacheSettings& settings() const noexcept { return settings_; }
@@ -68,14 +68,14 @@ public:
 private:
   CacheDirectory* directory(bool create);
   const Bundle* bundle();
-  std::optional<CacheEntry> find_in_bundle(const CacheKey& key);
+  std::optional<CacheEntry> find_in_bundle(const EntryKey& key);
   /// `unreadable`: there is a file, and it stays.
-  std::optional<CacheEntry> find_in_directory(CacheDirectory& directory, const CacheKey& key,
+  std::optional<CacheEntry> find_in_directory(CacheDirectory& directory, const EntryKey& key,
                                               bool& unreadable);
-  std::optional<CacheEntry> look_up(const CacheKey& key, CacheSource& source, bool& unreadable);
+  std::optional<CacheEntry> look_up(const EntryKey& key, CacheSource& source, bool& unreadable);
   /// Waits until this process may make the entry, with `lock` if locks work at all, or until
   /// another has published it.
-  std::optional<CacheEntry> wait_for_turn(CacheDirectory& directory, const CacheKey& key,
+  std::optional<CacheEntry> wait_for_turn(CacheDirectory& directory, const EntryKey& key,
                                           bool unreadable, LockFile& lock);
   void publish_in(CacheDirectory& directory, const CacheEntry& entry);
   void book_without_lock(CacheDirectory& directory, std::uint64_t bytes);
