@@ -103,13 +103,18 @@ struct KernelDecl {
   bool names_lost = false; ///< a parameter or a let was skipped
 };
 
-/// `kernel name = grad forward(wrt, ...);`
+/// `gate` or `gate -> up` in the list of a gradient.
+struct GradItem {
+  Name what;
+  std::optional<Name> into;
+};
+
+/// `kernel name = grad forward(gate, up -> gate);`
 struct GradDecl {
   Name name;
   std::uint32_t begin = 0;
   Name forward = {};
-  std::vector<Name> wrt = {};
-  Span clauses = {}; ///< what stands between the list and the ';': kept for a later version
+  std::vector<GradItem> items = {};
 };
 
 struct Program {

@@ -176,14 +176,26 @@ void Parser::gradient(Name name, std::uint32_t begin) {
   expect(Symbol::kw_grad, "'='");
   decl.forward = expect_name("the name of the forward kernel");
   expect(Symbol::left_paren, "the forward kernel");
-  decl.wrt = name_list("the name of an input to differentiate by");
-  decl.clauses = {token_.span.begin, token_.span.begin};
-  while (!at(Symbol::semicolon) && !at_declaration()) {
-    decl.clauses.end = token_.span.end;
-    advance();
+  while (!take(Symbol::right_paren)) {
+    GradItem item{expect_name("the name of an input or an output of the forward kernel"), {}};
+    if (take(Symbol::arrow))
+      item.into = expect_name("the name of a tensor after '->'");
+    decl.items.push_back(item);
+    if (!take(Symbol::comma) && !at(Symbol::right_paren))
+      fail(fmt::format("',', '->' or ')' after '{}'", item.what.text));
+    check_count(decl.items.size(), "items");
   }
   program_.gradients.push_back(decl);
   end_statement("the gradient");
+}
+
+// After one more of what a declaration may have kMaxParams of.
+void Parser::check_count(std::size_t count, std::string_view what) {
+  if (count <= kMaxParams)
+    return;
+  diagnostics_.error({last_end_ - 1, last_end_}, fmt::format("more than {} {}", kMaxParams, what));
+  skip_to_declaration();
+  throw Recover{};
 }
 
 // Up to and with the ')'.
@@ -193,10 +205,7 @@ std::vector<Name> Parser::name_list(std::string_view what) {
     names.push_back(expect_name(what));
     if (!take(Symbol::comma) && !at(Symbol::right_paren))
       fail(fmt::format("',' or ')' after '{}'", names.back().text));
-    if (names.size() == kMaxParams && !at(Symbol::right_paren)) {
-      diagnostics_.error(token_.span, fmt::format("more than {} parameters", kMaxParams));
-      throw Recover{};
-    }
+    check_count(names.size(), "parameters");
   }
   return names;
 }
@@ -207,11 +216,8 @@ void Parser::generics(KernelDecl& kernel) {
   do {
     if (at(Symbol::greater) && !kernel.generics.empty())
       break;
-    if (kernel.generics.size() == kMaxParams) {
-      diagnostics_.error(token_.span, fmt::format("more than {} generic types", kMaxParams));
-      throw Recover{};
-    }
     kernel.generics.push_back(expect_name("the name of a generic type"));
+    check_count(kernel.generics.size(), "generic types");
   } while (take(Symbol::comma));
   expect(Symbol::greater, "the generic types");
 }
@@ -219,13 +225,9 @@ void Parser::generics(KernelDecl& kernel) {
 void Parser::params(KernelDecl& kernel) {
   expect(Symbol::left_paren, "the name of the kernel");
   while (!take(Symbol::right_paren)) {
-    if (kernel.params.size() == kMaxParams) {
-      diagnostics_.error(token_.span, fmt::format("more than {} parameters", kMaxParams))
-          .help("split the kernel");
-      throw Recover{};
-    }
     try {
       kernel.params.push_back(param());
+      check_count(kernel.params.size(), "parameters");
       if (!take(Symbol::comma) && !at(Symbol::right_paren))
         fail(fmt::format("',' or ')' after parameter '{}'", kernel.params.back().name.text));
     } catch (const Recover&) {
