@@ -171,8 +171,17 @@ Real polynomial(Real x, std::span<const double> c) {
   return sum;
 }
 
-Real to_real(Bits a, Real like) {
-  return make<Real>(like, a.b->CreateSIToFP(a.v, like.v->getType()));
+Bits funnel_shift_left(Bits a, Bits b, Bits n) {
+  return make<Bits>(a,
+                    a.b->CreateIntrinsic(llvm::Intrinsic::fshl, {a.v->getType()}, {a.v, b.v, n.v}));
+}
+
+Real to_real(Bits a, unsigned width) {
+  llvm::Type* scalar = width == 64 ? a.b->getDoubleTy() : a.b->getFloatTy();
+  return make<Real>(a, a.b->CreateSIToFP(a.v, a.lanes_of(scalar)));
+}
+Real narrowed(Real a) {
+  return make<Real>(a, a.b->CreateFPTrunc(a.v, a.lanes_of(a.b->getFloatTy())));
 }
 
 Pair fast_two_sum(Real a, Real b) {

@@ -172,8 +172,13 @@ inline Real polynomial(Real x, std::initializer_list<double> c) {
   return polynomial(x, std::span<const double>(c.begin(), c.size()));
 }
 
-/// The signed integer to floating point, exactly if it fits.
-Real to_real(Bits a, Real like);
+/// The high word of a : b shifted left by n modulo the width.
+Bits funnel_shift_left(Bits a, Bits b, Bits n);
+
+/// A signed integer as a float of so many bits, rounded once.
+Real to_real(Bits a, unsigned width);
+/// f64 to f32, rounded once.
+Real narrowed(Real a);
 
 /// A value as an unevaluated sum, |low| <= ulp(high) / 2.
 struct Pair {

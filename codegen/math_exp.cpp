@@ -185,15 +185,25 @@ Real exp_half(Real x) {
 
 Real exp2(Real x) {
   const Real a = clamped(x, exp2_range(x));
-  const double magic = rounder(x, 2 * exponent_bias(x));
-  const Rounded n = rounded(a + magic, magic);
+  const Rounded n = nearest(a, 2 * exponent_bias(x));
   return scaled(polynomial_of(a - n.integer, kExp2F32, kExp2F64), n.biased);
+}
+
+Real exp2_sum(Real x, Real low) {
+  const Real a = clamped(x, exp2_range(x));
+  const Rounded n = nearest(a, 2 * exponent_bias(x));
+  return scaled(polynomial_of((a - n.integer) + low, kExp2F32, kExp2F64), n.biased);
+}
+
+Real exp2_normal(Real x) {
+  const Rounded n = nearest(x, exponent_bias(x));
+  const Real f = x - n.integer;
+  return polynomial_of(f, kExp2Half, kExp2F64) * power_of_two(n.biased, x);
 }
 
 Real exp2_half(Real x) {
   const Real a = clamped(x, exp2_range(x));
-  const double magic = rounder(x, 2 * exponent_bias(x));
-  const Rounded n = rounded(a + magic, magic);
+  const Rounded n = nearest(a, 2 * exponent_bias(x));
   return exp2_half_scaled(a - n.integer, n.biased);
 }
 

@@ -22,7 +22,18 @@ Real tanh_half(Real x);
 /// tanh on [0, 1/2] to 2^-20.
 Real tanh_near_zero(Real x);
 
+/// 2^x for a normal result; x is neither checked nor clamped.
+Real exp2_normal(Real x);
+/// 2^(x + low), x unbounded and |low| small.
+Real exp2_sum(Real x, Real low);
+
 // math_log.cpp
+/// x = 2^exponent * mantissa with mantissa in [sqrt(1/2), sqrt(2)), for positive and finite x,
+/// subnormal ones included.
+struct FloatParts {
+  Real exponent, mantissa;
+};
+FloatParts split_float(Real x);
 Real log(Real x);
 Real log2(Real x);
 Real log1p(Real x);

@@ -57,15 +57,6 @@ double plain_offset(Real x) {
   return x.is_double() ? 0x1.8p52 + 1023 : 0x1.8p23 + 127;
 }
 
-/// As `split`, subnormal x included.
-Parts split_any(Real x) {
-  const bool wide = x.is_double();
-  const Mask tiny = x < (wide ? 0x1p-1022 : 0x1p-126);
-  const double digits = wide ? 54 : 25;
-  const Real offset = select(tiny, x.constant(plain_offset(x) + digits), plain_offset(x));
-  return split(select(tiny, x * (wide ? 0x1p54 : 0x1p25), x), offset);
-}
-
 /// w of log(1 + f) = f + w.
 Real log_tail(Real f) {
   if (!f.is_double())
@@ -91,13 +82,22 @@ Real with_specials(Real x, Real distance_from_pole, Real result) {
 
 } // namespace
 
+FloatParts split_float(Real x) {
+  const bool wide = x.is_double();
+  const Mask tiny = x < (wide ? 0x1p-1022 : 0x1p-126);
+  const double digits = wide ? 54 : 25;
+  const Real offset = select(tiny, x.constant(plain_offset(x) + digits), plain_offset(x));
+  const Parts parts = split(select(tiny, x * (wide ? 0x1p54 : 0x1p25), x), offset);
+  return {parts.exponent, parts.mantissa};
+}
+
 Real log(Real x) {
-  const Parts parts = split_any(x);
+  const FloatParts parts = split_float(x);
   return with_specials(x, x, log_of(parts.exponent, parts.mantissa - 1.0));
 }
 
 Real log2(Real x) {
-  const Parts parts = split_any(x);
+  const FloatParts parts = split_float(x);
   const Real f = parts.mantissa - 1.0;
   const Split scale = x.is_double() ? kLog2eF64 : kLog2eF32;
   // f * log2(e) exactly as a pair; the rest is small beside it.

@@ -145,6 +145,51 @@ def log_atanh_poly(terms, bits):
                        high ** 2 / 1000, high ** 2, range(0, terms), lambda z: z / 2, bits)
 
 
+def erf_near_poly(high, degree, bits):
+    """erf(x) / x - 1 in z = x^2, on [0, high]."""
+    def ratio(z):
+        x = mpmath.sqrt(z)
+        return mpmath.erf(x) / x
+    return lambda: fit(lambda z: ratio(z) - 1, mpf(high) ** 2 / 10000, mpf(high) ** 2, range(0, degree + 1),
+                       lambda z: 1 / ratio(z), bits)
+
+
+def erf_far_poly(low, high, center, degree, bits):
+    """log2(erfc(a)) in a - center, on [low, high]; the error is relative to erf."""
+    def weight(t):
+        return LN2 * mpmath.erfc(t + center) / mpmath.erf(t + center)
+    return lambda: fit(lambda t: mpmath.log(mpmath.erfc(t + center)) / LN2, mpf(low) - center,
+                       mpf(high) - center, range(0, degree + 1), weight, bits)
+
+
+QUARTER_PI = pi / 4 * mpf("1.0001")
+
+
+def sin_poly(degree, bits):
+    """(sin(r) - r) / r^3 in z = r^2; the error is relative to sin."""
+    def f(z):
+        r = mpmath.sqrt(z)
+        return (mpmath.sin(r) - r) / r ** 3
+    return lambda: fit(f, QUARTER_PI ** 2 / 10000, QUARTER_PI ** 2, range(0, degree + 1), lambda z: z, bits)
+
+
+def cos_poly(degree, bits):
+    """(cos(r) - 1 + r^2 / 2) / r^4 in z = r^2; the error is relative to 1."""
+    def f(z):
+        return (mpmath.cos(mpmath.sqrt(z)) - 1 + z / 2) / z ** 2
+    return lambda: fit(f, QUARTER_PI ** 2 / 10000, QUARTER_PI ** 2, range(0, degree + 1), lambda z: z ** 2, bits)
+
+
+def pow_poly(degree, bits):
+    """log2((1 + s) / (1 - s)) / s without its terms in 1 and z = s^2, over z^2."""
+    high = ((mpmath.sqrt(2) - 1) / (mpmath.sqrt(2) + 1)) ** 2 * mpf("1.0001")
+    scale = 2 / LN2
+    def f(z):
+        s = mpmath.sqrt(z)
+        return scale * (mpmath.atanh(s) / s - 1 - z / 3) / z ** 2
+    return lambda: fit(f, high / 1000, high, range(0, degree + 1), lambda z: z ** 2 / scale, bits)
+
+
 FITS = {
     "exp_f32": exp_poly(6, 24),
     "exp_f64": exp_poly(11, 53),
@@ -158,6 +203,18 @@ FITS = {
     # tanh(x) = x + x z (c[0] + z c[1] + ...), z = x^2, on [0, 1/2]
     "tanh_half": lambda: fit(lambda z: (mpmath.tanh(mpmath.sqrt(z)) / mpmath.sqrt(z) - 1) / z, "0.001",
                              "0.26", range(0, 3), lambda z: z * mpmath.sqrt(z) / mpmath.tanh(mpmath.sqrt(z)), 24),
+    "erf_near_f32": erf_near_poly(1, 6, 24),
+    "erf_far_f32": erf_far_poly(1, "3.95", 0, 6, 24),
+    "erf_near_half": erf_near_poly("0.9", 4, 24),
+    "erf_far_half": erf_far_poly("0.9", "3.95", 0, 4, 24),
+    "erf_near_f64": erf_near_poly(1, 11, 53),
+    "erf_far_f64": erf_far_poly(1, "5.95", 2, 18, 53),
+    "sin_f32": sin_poly(2, 24),
+    "cos_f32": cos_poly(2, 24),
+    "sin_f64": sin_poly(5, 53),
+    "cos_f64": cos_poly(5, 53),
+    "pow_f32": pow_poly(2, 24),
+    "pow_f64": pow_poly(6, 53),
     "log_f32": log_poly(10, 24),
     "log_f64": log_atanh_poly(7, 53),
 }
