@@ -1,0 +1,168 @@
+// device.cpp -- the devices of this process, and the CUDA context that a call works in.
+#include "runtime/device.hpp"
+
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "runtime/log.hpp"
+#include "runtime/settings.hpp"
+#include "swage/error.hpp"
+
+namespace swage {
+
+cuda::Context DeviceState::primary_context() const {
+  const std::lock_guard lock(primary_mutex_);
+  if (!primary_)
+    cuda::driver().cuDevicePrimaryCtxRetain(&primary_, ordinal);
+  return primary_;
+}
+
+namespace runtime {
+
+namespace {
+
+using Devices = std::vector<std::shared_ptr<DeviceState>>;
+
+int attribute(cuda::DeviceAttribute which, cuda::Ordinal ordinal) {
+  int value = 0;
+  cuda::driver().cuDeviceGetAttribute(&value, which, ordinal);
+  return value;
+}
+
+/// Two transfers a clock: the rate that the memory clock of NVIDIA's GPUs is stated at.
+double peak_bandwidth(cuda::Ordinal ordinal) {
+  const double clock = 1e3 * attribute(cuda::DeviceAttribute::memory_clock_khz, ordinal);
+  return 2 * clock * attribute(cuda::DeviceAttribute::memory_bus_bits, ordinal) / 8;
+}
+
+std::shared_ptr<DeviceState> describe_gpu(int index) {
+  const cuda::Driver& driver = cuda::driver();
+  auto state = std::make_shared<DeviceState>();
+  driver.cuDeviceGet(&state->ordinal, index);
+  char name[256] = {};
+  driver.cuDeviceGetName(name, sizeof name - 1, state->ordinal);
+  std::size_t memory = 0;
+  driver.cuDeviceTotalMem_v2(&memory, state->ordinal);
+  const int sm = 10 * attribute(cuda::DeviceAttribute::compute_major, state->ordinal) +
+                 attribute(cuda::DeviceAttribute::compute_minor, state->ordinal);
+  state->target = codegen::cuda_target(sm);
+  state->reads_pageable_memory =
+      attribute(cuda::DeviceAttribute::pageable_memory_access, state->ordinal) != 0;
+
+  DeviceInfo& info = state->info;
+  info.kind = DeviceKind::cuda;
+  info.index = index;
+  info.id = fmt::format("cuda:{}", index);
+  info.name = name;
+  info.target = fmt::format("sm_{}", sm);
+  info.compute_units = attribute(cuda::DeviceAttribute::multiprocessor_count, state->ordinal);
+  info.memory_bytes = static_cast<std::int64_t>(memory);
+  info.cache_bytes = attribute(cuda::DeviceAttribute::l2_cache_bytes, state->ordinal);
+  info.peak_bytes_per_second = peak_bandwidth(state->ordinal);
+  info.driver_version = driver.version;
+  // 256-bit accesses exist from sm_100 on.
+  state->limits.align_log2 = state->limits.streaming_align_log2 = sm >= 100 ? 5 : 4;
+  return state;
+}
+
+std::shared_ptr<DeviceState> cpu_device() {
+  auto state = std::make_shared<DeviceState>();
+  state->info = describe_cpu();
+  state->target = codegen::host_target();
+  state->info.target = fmt::format(
+      "{} {}", state->target.triple.substr(0, state->target.triple.find('-')), state->target.cpu);
+  // Streaming stores need whole aligned vectors; ordinary ones are as fast where they lie.
+  const int vector_bytes = std::max(state->target.vector_bits / 8, 16);
+  state->limits.streaming_align_log2 =
+      static_cast<int>(std::bit_width(static_cast<unsigned>(vector_bytes))) - 1;
+  // A machine that does not tell its cache: one of usual size.
+  state->limits.cache_bytes =
+      state->info.cache_bytes > 0 ? state->info.cache_bytes : std::int64_t{32} << 20;
+  return state;
+}
+
+Devices find_devices() {
+  Devices devices;
+  int count = 0;
+  if (const cuda::Driver* driver = cuda::find_driver())
+    driver->cuDeviceGetCount(&count);
+  else
+    log(LogLevel::debug, "no CUDA: {}", cuda::why_no_driver());
+  for (int i = 0; i < count; ++i) {
+    try {
+      devices.push_back(describe_gpu(i));
+    } catch (const Error& error) {
+      log(LogLevel::warn, "cuda:{} is left out: {}", i, error.what());
+    }
+  }
+  devices.push_back(cpu_device());
+  return devices;
+}
+
+[[noreturn]] void refuse_device(std::string_view id, std::string_view source) {
+  std::string found;
+  for (const auto& device : all_devices())
+    found += (found.empty() ? "" : ", ") + device->info.id;
+  const std::string& why = cuda::why_no_driver();
+  throw Error(ErrorCode::no_device, fmt::format("no device '{}'{}; found {}{}", id, source, found,
+                                                why.empty() ? "" : fmt::format(" ({})", why)));
+}
+
+} // namespace
+
+const Devices& all_devices() {
+  static const Devices* const devices = new Devices(find_devices());
+  return *devices;
+}
+
+std::shared_ptr<DeviceState> open_device(std::string_view id) {
+  const Devices& devices = all_devices();
+  std::string_view source;
+  std::string chosen(id);
+  if (chosen.empty()) {
+    chosen = value(Setting::device).value_or("");
+    source = " (from SWAGE_DEVICE)";
+  }
+  if (chosen.empty())
+    return devices.front();
+  if (chosen == "cuda")
+    chosen = "cuda:0";
+  for (const auto& device : devices)
+    if (device->info.id == chosen)
+      return device;
+  refuse_device(chosen, source);
+}
+
+ContextScope::ContextScope(const DeviceState& device) {
+  const cuda::Driver& driver = cuda::driver();
+  cuda::Context current = nullptr;
+  driver.cuCtxGetCurrent(&current);
+  cuda::Ordinal ordinal = -1;
+  if (current && driver.cuCtxGetDevice.raw(&ordinal) == cuda::Result::success &&
+      ordinal == device.ordinal) {
+    context_ = current;
+    return;
+  }
+  context_ = device.primary_context();
+  driver.cuCtxPushCurrent_v2(context_);
+  pushed_ = true;
+}
+
+ContextScope::ContextScope(cuda::Context context) : context_(context) {
+  cuda::Context current = nullptr;
+  cuda::driver().cuCtxGetCurrent(&current);
+  if (current == context)
+    return;
+  cuda::driver().cuCtxPushCurrent_v2(context);
+  pushed_ = true;
+}
+
+ContextScope::~ContextScope() {
+  cuda::Context popped = nullptr;
+  if (pushed_)
+    cuda::driver().cuCtxPopCurrent_v2.raw(&popped);
+}
+
+} // namespace runtime
+} // namespace swage

@@ -1,0 +1,186 @@
+// function_cache.cpp -- code loaded into this process, shared by every kernel with the same text.
+#include "runtime/function_cache.hpp"
+
+#include <chrono>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "runtime/disk_cache.hpp"
+#include "runtime/dump.hpp"
+#include "runtime/log.hpp"
+#include "runtime/single_flight.hpp"
+#include "swage/error.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+DiskCache& disk_cache() {
+  static DiskCache* const cache = [] {
+    std::vector<std::string> complaints;
+    CacheSettings settings = cache_settings_from_environment(&complaints);
+    for (const std::string& complaint : complaints)
+      log(LogLevel::warn, "{}", complaint);
+    return new DiskCache(std::move(settings),
+                         [](std::string_view line) { log(LogLevel::warn, "{}", line); });
+  }();
+  return *cache;
+}
+
+bool keeps_on_disk() {
+  const CacheSettings& settings = disk_cache().settings();
+  return !settings.directory.empty() || !settings.bundle.empty();
+}
+
+CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
+                         codegen::CompileTimes* times = nullptr) {
+  const auto start = Clock::now();
+  codegen::Artifact artifact = codegen::compile(request.kernel, request.specialization,
+                                                request.schedule, request.device.target, times);
+  CacheEntry entry;
+  entry.key = std::move(key);
+  entry.kernel_name = request.kernel.name();
+  entry.entry_symbol = std::move(artifact.entry);
+  entry.waits_for_dependencies = artifact.waits_for_dependencies;
+  entry.created = std::chrono::duration_cast<std::chrono::seconds>(
+                      std::chrono::system_clock::now().time_since_epoch())
+                      .count();
+  entry.compile_microseconds = static_cast<std::int64_t>(1e6 * seconds_since(start));
+  (request.device.is_cuda() ? entry.ptx : entry.object) = std::move(artifact.payload);
+  dump(entry);
+  return entry;
+}
+
+/// The entry that holds machine code for this driver and device, made of the one that holds PTX.
+CacheEntry assemble_entry(const CompileRequest& request, EntryKey key) {
+  EntryKey portable = key;
+  portable.driver.clear();
+  CacheEntry entry =
+      disk_cache().find_or_make(portable, [&] { return compile_entry(request, portable); });
+  entry.cubin = cuda::assemble(entry.ptx);
+  entry.key = std::move(key);
+  return entry;
+}
+
+std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::string& image,
+                                          cuda::Context context) {
+  auto loaded = std::make_shared<LoadedFunction>();
+  loaded->waits_for_dependencies = entry.waits_for_dependencies;
+  loaded->module = std::make_unique<cuda::LoadedModule>(image);
+  loaded->function = loaded->module->function(entry.entry_symbol);
+  loaded->context = context;
+  return loaded;
+}
+
+std::shared_ptr<LoadedFunction> load_host(const CacheEntry& entry) {
+  auto loaded = std::make_shared<LoadedFunction>();
+  loaded->host = std::make_unique<HostCode>(entry.object, entry.entry_symbol);
+  return loaded;
+}
+
+/// Machine code from the disk, or made for it; where that fails the PTX, whose error then stands.
+std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& request, EntryKey key,
+                                                       cuda::Context context, CacheSource& source) {
+  EntryKey native = key;
+  native.driver =
+      fmt::format("driver {} {}", request.device.info.driver_version, request.device.info.target);
+  try {
+    const CacheEntry entry = disk_cache().find_or_make(
+        native, [&] { return assemble_entry(request, native); }, &source);
+    return load_cuda(entry, entry.cubin, context);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::driver)
+      throw;
+    disk_cache().discard(native, error.what());
+  }
+  const CacheEntry entry = disk_cache().find_or_make(
+      key, [&] { return compile_entry(request, key); }, &source);
+  return load_cuda(entry, entry.ptx, context);
+}
+
+std::shared_ptr<LoadedFunction> load(const CompileRequest& request, EntryKey key,
+                                     cuda::Context context, CacheSource& source) {
+  if (request.device.is_cuda() && keeps_on_disk())
+    return load_cuda_through_disk(request, std::move(key), context, source);
+  const CacheEntry entry = disk_cache().find_or_make(
+      key, [&] { return compile_entry(request, key); }, &source);
+  return request.device.is_cuda() ? load_cuda(entry, entry.ptx, context) : load_host(entry);
+}
+
+struct FunctionId {
+  EntryDigest digest;
+  std::uint64_t context; ///< the driver's number of a context, which it never gives out again
+  friend bool operator==(const FunctionId&, const FunctionId&) = default;
+};
+
+struct FunctionIdHash {
+  std::size_t operator()(const FunctionId& id) const noexcept {
+    std::size_t hash;
+    std::memcpy(&hash, id.digest.data(), sizeof hash);
+    return hash ^ id.context;
+  }
+};
+
+std::uint64_t number_of(cuda::Context context) {
+  unsigned long long number = 0;
+  if (context)
+    cuda::driver().cuCtxGetId(context, &number);
+  return number;
+}
+
+std::string_view name_of(CacheSource source) {
+  constexpr std::string_view names[] = {"miss", "hit on disk", "hit in bundle"};
+  return names[static_cast<std::size_t>(source)];
+}
+
+} // namespace
+
+EntryKey cache_key(const CompileRequest& request) {
+  return {std::string(codegen::toolchain_identity()),
+          request.kernel_line,
+          codegen::canonical(request.specialization, request.kernel),
+          codegen::code_line(request.schedule),
+          codegen::canonical(request.device.target),
+          {}};
+}
+
+std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,
+                                                   cuda::Context context) {
+  using Functions = SingleFlight<FunctionId, LoadedFunction, FunctionIdHash>;
+  static Functions* const functions = new Functions;
+  EntryKey key = cache_key(request);
+  const FunctionId id{digest_of(key), number_of(context)};
+  return functions->find_or_make(id, [&] {
+    const auto start = Clock::now();
+    CacheSource source = CacheSource::compiled;
+    auto loaded = load(request, std::move(key), context, source);
+    log(LogLevel::info, "{} for {} ({}; {}): {}, {:.1f} ms", request.kernel.name(),
+        request.device.info.id, codegen::canonical(request.specialization, request.kernel),
+        codegen::canonical(request.schedule), name_of(source), 1e3 * seconds_since(start));
+    return loaded;
+  });
+}
+
+std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
+                                                    cuda::Context context, LoadTimes& times) {
+  const CacheEntry entry = compile_entry(request, cache_key(request), &times.compile);
+  auto start = Clock::now();
+  std::string cubin;
+  if (request.device.is_cuda()) {
+    cubin = cuda::assemble(entry.ptx);
+    times.assemble = seconds_since(start);
+    start = Clock::now();
+  }
+  auto loaded = request.device.is_cuda() ? load_cuda(entry, cubin, context) : load_host(entry);
+  times.load = seconds_since(start);
+  return loaded;
+}
+
+} // namespace swage::runtime

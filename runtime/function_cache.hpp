@@ -1,0 +1,55 @@
+// function_cache.hpp -- code loaded into this process, shared by every kernel with the same text.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "codegen/compile.hpp"
+#include "runtime/cache_entry.hpp"
+#include "runtime/cuda_module.hpp"
+#include "runtime/device.hpp"
+#include "runtime/host_jit.hpp"
+
+namespace swage::runtime {
+
+/// Code that can run. Immutable.
+struct LoadedFunction {
+  bool waits_for_dependencies = false; ///< see codegen::Artifact
+  // CUDA
+  std::unique_ptr<cuda::LoadedModule> module;
+  cuda::Function function = nullptr;
+  cuda::Context context = nullptr;
+  // host
+  std::unique_ptr<HostCode> host;
+};
+
+/// What is to be compiled; refers to its parts.
+struct CompileRequest {
+  const ir::Kernel& kernel;
+  const std::string& kernel_line; ///< ir::canonical(kernel)
+  const codegen::Specialization& specialization;
+  const codegen::Schedule& schedule;
+  const DeviceState& device;
+};
+
+/// Host seconds of the stages that one request went through; stages skipped stay 0.
+struct LoadTimes {
+  codegen::CompileTimes compile;
+  double assemble = 0, load = 0;
+};
+
+/// The function, loaded for `context` (null for the CPU): from memory, else from disk, else
+/// compiled. Many threads that ask for one function have it compiled once; what compiling throws
+/// reaches each of them, and the next request tries again. Functions stay loaded as long as the
+/// process lives, for a launch, or a graph that holds one, may run at any later time.
+std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,
+                                                   cuda::Context context);
+
+/// The same past every cache, timed.
+std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
+                                                    cuda::Context context, LoadTimes& times);
+
+/// The cache key of what `request` compiles to; `driver` left empty.
+EntryKey cache_key(const CompileRequest& request);
+
+} // namespace swage::runtime

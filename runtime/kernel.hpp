@@ -1,0 +1,69 @@
+// kernel.hpp -- what stands behind a Kernel handle.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "ir/kernel.hpp"
+#include "runtime/device.hpp"
+#include "runtime/launch_plan.hpp"
+#include "runtime/plan_table.hpp"
+#include "runtime/signature.hpp"
+#include "swage/swage.hpp"
+
+namespace swage {
+
+/// One kernel on one device. Immutable but for the table of plans, which grows as calls of new
+/// kinds are made.
+struct KernelState {
+  KernelState(std::shared_ptr<DeviceState> device, ir::Kernel kernel, KernelOptions options);
+
+  const std::shared_ptr<DeviceState> device;
+  const ir::Kernel graph;
+  const std::string name;
+  const std::string line; ///< ir::canonical(graph)
+  const std::string schedule_text;
+  const runtime::Signature signature;
+  mutable runtime::PlanTable<runtime::LaunchPlan> plans;
+
+  void classify(std::span<const Arg> arguments, runtime::Call& call) const {
+    runtime::classify(signature, arguments, device->limits, call);
+  }
+  /// The schedule that calls like this one are launched with.
+  codegen::Schedule schedule_of(const runtime::Call& call) const;
+  codegen::Specialization specialization_of(const runtime::Call& call) const {
+    return call.key.specialization(static_cast<int>(signature.tensors.size()));
+  }
+
+  /// The plan of calls like this one, compiled and loaded if need be.
+  const runtime::LaunchPlan& plan_of(const runtime::Call& call, cuda::StreamHandle stream) const;
+  /// A plan with a schedule of its own, loaded for the context that `stream` belongs to; not in
+  /// the table.
+  runtime::LaunchPlan plan_with(const codegen::Schedule& schedule, const runtime::Call& call,
+                                cuda::Context context) const;
+
+  /// Launches a classified call. Zero elements do nothing.
+  void launch(const runtime::LaunchPlan& plan, const runtime::Call& call,
+              cuda::StreamHandle stream) const;
+};
+
+/// Lets the runtime make and open the public handle.
+struct KernelAccess {
+  static Kernel make(std::shared_ptr<KernelState> state) { return Kernel(std::move(state)); }
+  static const KernelState& state(const Kernel& kernel) { return *kernel.state_; }
+};
+
+namespace runtime {
+
+/// The context that a launch on `stream` of `device` works in: the stream's own, or for the streams
+/// that stand for a context's default the one that ContextScope would make current. Null for the
+/// CPU. Throws Error(invalid_argument) for a stream of another device.
+cuda::Context context_for(const DeviceState& device, cuda::StreamHandle stream);
+
+/// Refuses tensors that kernels of `device` cannot reach: memory of another GPU without peer
+/// access, host memory that CUDA does not know. Asks the driver, so it is not done on warm calls.
+void check_reachable(const DeviceState& device, cuda::Context context, const Signature& signature,
+                     const Call& call);
+
+} // namespace runtime
+} // namespace swage

@@ -1,0 +1,79 @@
+// plan_table.hpp -- the table a launch is looked up in: read without a lock, never shrinks.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "runtime/specialization_key.hpp"
+
+namespace swage::runtime {
+
+/// SpecializationKey to a Plan that stays where it is until the table goes. `find` takes no lock
+/// and no atomic read-modify-write; `insert` publishes under a mutex. Open addressing; a table that
+/// fills is replaced by one twice as large and kept, for a reader may still be in it.
+template <typename Plan>
+class PlanTable {
+public:
+  PlanTable() { grow(16); }
+
+  const Plan* find(const SpecializationKey& key) const noexcept {
+    const Slots& slots = *current_.load(std::memory_order_acquire);
+    for (std::uint64_t i = key.hash();; ++i) {
+      const Entry* entry = slots.entries[i & slots.mask].load(std::memory_order_acquire);
+      if (!entry)
+        return nullptr;
+      if (entry->key == key)
+        return &entry->plan;
+    }
+  }
+
+  /// The plan that is in the table afterwards: the one given, or one that was there before.
+  const Plan* insert(const SpecializationKey& key, Plan plan) {
+    const std::lock_guard lock(mutex_);
+    if (const Plan* present = find(key))
+      return present;
+    entries_.push_back(std::make_unique<Entry>(Entry{key, std::move(plan)}));
+    const Slots& slots = *current_.load(std::memory_order_relaxed);
+    if (2 * entries_.size() > slots.mask + 1)
+      grow(2 * (slots.mask + 1));
+    else
+      place(slots, entries_.back().get());
+    return &entries_.back()->plan;
+  }
+
+private:
+  struct Entry {
+    SpecializationKey key;
+    Plan plan;
+  };
+  struct Slots {
+    std::uint64_t mask;
+    std::unique_ptr<std::atomic<const Entry*>[]> entries;
+  };
+
+  static void place(const Slots& slots, const Entry* entry) {
+    std::uint64_t i = entry->key.hash();
+    while (slots.entries[i & slots.mask].load(std::memory_order_relaxed))
+      ++i;
+    slots.entries[i & slots.mask].store(entry, std::memory_order_release);
+  }
+
+  void grow(std::uint64_t size) {
+    auto slots = std::make_unique<Slots>();
+    slots->mask = size - 1;
+    slots->entries = std::make_unique<std::atomic<const Entry*>[]>(size);
+    for (const auto& entry : entries_)
+      place(*slots, entry.get());
+    current_.store(slots.get(), std::memory_order_release);
+    all_.push_back(std::move(slots));
+  }
+
+  std::atomic<const Slots*> current_ = nullptr;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Slots>> all_;
+  std::vector<std::unique_ptr<Entry>> entries_;
+};
+
+} // namespace swage::runtime
