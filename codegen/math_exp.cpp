@@ -97,8 +97,14 @@ double rounder(Real x, int bias) {
   return (x.is_double() ? 0x1.8p52 : 0x1.8p23) + bias;
 }
 
+/// From a sum with `rounder`.
 Rounded rounded(Real sum, double magic) {
   return {sum - magic, sum.bits()};
+}
+
+Rounded nearest(Real x, int bias) {
+  const double magic = rounder(x, bias);
+  return rounded(x + magic, magic);
 }
 
 /// x = n ln 2 + r.
