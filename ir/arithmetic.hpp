@@ -88,6 +88,27 @@ std::int64_t saturate(DType type, Real value) noexcept {
   return value <= static_cast<Real>(low) ? low : static_cast<std::int64_t>(value);
 }
 
+/// Whether IEEE 754 defines the result to the bit, so that the compute type itself folds it. The
+/// other functions are folded in the next wider type and rounded once.
+inline bool is_exactly_rounded(Op op) noexcept {
+  switch (op) {
+  case Op::exp:
+  case Op::exp2:
+  case Op::expm1:
+  case Op::log:
+  case Op::log2:
+  case Op::log1p:
+  case Op::rsqrt:
+  case Op::sigmoid:
+  case Op::tanh:
+  case Op::erf:
+  case Op::sin:
+  case Op::cos:
+  case Op::pow: return false;
+  default: return true;
+  }
+}
+
 /// Calls `visit(f)`, f(a, b, c) being the `real` column of `op`: gives a Real, a bool or None.
 template <class Real, class Visit>
 decltype(auto) with_real(Op op, Visit&& visit) {

@@ -75,7 +75,9 @@ std::string digits_of(DType type, double value) {
   // An integer has no -0, and beyond f32's integers it would have to be exact.
   const bool whole = digits.find_first_of(".e") == std::string::npos;
   const bool plain = (value != 0 || !std::signbit(value)) && std::abs(value) <= 0x1p24;
-  return whole && !plain ? digits + ".0" : digits;
+  if (whole && !plain)
+    digits += ".0";
+  return digits;
 }
 
 /// A constant as a literal that takes its type from what stands beside it.
@@ -195,7 +197,7 @@ Text Printer::operand(const Node& node, std::size_t i) const {
 }
 
 Text in_parentheses(Text text, bool needed) {
-  return needed ? Text{"(" + text.text + ")", kPrimary, text.depth + 1} : text;
+  return needed ? Text{fmt::format("({})", text.text), kPrimary, text.depth + 1} : text;
 }
 
 Text Printer::compose(const Node& node) const {
@@ -205,7 +207,7 @@ Text Printer::compose(const Node& node) const {
     const Text condition = operand(node, 0), yes = operand(node, 1), no = operand(node, 2);
     const Text c = in_parentheses(condition, condition.precedence == kTernary);
     const Text y = in_parentheses(yes, yes.precedence == kTernary);
-    return {c.text + " ? " + y.text + " : " + no.text, kTernary,
+    return {fmt::format("{} ? {} : {}", c.text, y.text, no.text), kTernary,
             std::max({c.depth, y.depth, no.depth})};
   }
   if (row.form == OpForm::infix) {
@@ -223,12 +225,12 @@ Text Printer::compose(const Node& node) const {
   if (row.form == OpForm::prefix) {
     const Text argument = operand(node, 0);
     const Text a = in_parentheses(argument, argument.precedence <= kPrefix);
-    return {std::string(row.spelling) + a.text, kPrefix, a.depth};
+    return {fmt::format("{}{}", row.spelling, a.text), kPrefix, a.depth};
   }
-  Text call{std::string(node.op == Op::cast ? name_of(node.storage) : row.spelling) + "("};
+  Text call{fmt::format("{}(", node.op == Op::cast ? name_of(node.storage) : row.spelling)};
   for (std::size_t i = 0; i < static_cast<std::size_t>(row.arity); ++i) {
     const Text argument = operand(node, i);
-    call.text += (i ? ", " : "") + argument.text;
+    call.text.append(i ? ", " : "").append(argument.text);
     call.depth = std::max(call.depth, argument.depth + 1);
   }
   call.text += ")";
@@ -246,37 +248,45 @@ std::string declaration_of(const Param& param) {
   return fmt::format("{}: {}{}{}", param.name, kind, name_of(param.dtype), broadcast);
 }
 
-/// Up to and with the opening brace, on one line.
-std::string head_of(const Kernel& kernel, std::string_view separator) {
+/// Up to and with the opening brace; lines longer than `width` are broken between parameters.
+std::string head_of(const Kernel& kernel, std::size_t width) {
   std::string head = kernel.math() == MathMode::accurate
                          ? std::string()
                          : fmt::format("@{} ", name_of(kernel.math()));
   head += fmt::format("kernel {}(", kernel.name());
-  std::string_view between;
-  for (const Param& param : kernel.params()) {
-    head += between;
-    head += declaration_of(param);
-    between = separator;
+  std::size_t line = 0; // where the current line begins
+  for (std::size_t i = 0; i < kernel.params().size(); ++i) {
+    const std::string declaration = declaration_of(kernel.params()[i]);
+    const bool last = i + 1 == kernel.params().size();
+    if (i > 0 && head.size() - line + 1 + declaration.size() + (last ? 3 : 1) > width) {
+      head += "\n";
+      line = head.size();
+      head += "   ";
+    }
+    head += i > 0 ? " " : "";
+    head += declaration;
+    head += last ? "" : ",";
   }
-  return head + ") {";
+  head += ") {";
+  return head;
 }
 
 } // namespace
 
 std::string print(const Kernel& kernel) {
-  std::string text = head_of(kernel, ", ");
-  if (text.size() > kLine)
-    text = head_of(kernel, ",\n    ");
+  std::string text = head_of(kernel, kLine);
   for (const std::string& line : Printer(kernel).statements())
-    text += "\n  " + line;
-  return text + "\n}\n";
+    text.append("\n  ").append(line);
+  text += "\n}\n";
+  return text;
 }
 
 std::string canonical(const Kernel& kernel) {
-  std::string text = head_of(kernel, ", ");
+  std::string text = head_of(kernel, std::string::npos);
   for (const std::string& line : Printer(kernel).statements())
-    text += " " + line;
-  return text + " }";
+    text.append(" ").append(line);
+  text += " }";
+  return text;
 }
 
 } // namespace swage::ir

@@ -35,27 +35,6 @@ private:
   std::fenv_t saved_;
 };
 
-/// Whether IEEE 754 defines the result to the bit: folded in the compute type itself. The other
-/// functions are folded in the next wider type and rounded once.
-bool is_exactly_rounded(Op op) noexcept {
-  switch (op) {
-  case Op::exp:
-  case Op::exp2:
-  case Op::expm1:
-  case Op::log:
-  case Op::log2:
-  case Op::log1p:
-  case Op::rsqrt:
-  case Op::sigmoid:
-  case Op::tanh:
-  case Op::erf:
-  case Op::sin:
-  case Op::cos:
-  case Op::pow: return false;
-  default: return true;
-  }
-}
-
 using Args = std::array<NodeId, 3>;
 using TypeSet = std::uint16_t;
 
@@ -269,7 +248,7 @@ Simplifier::Made Simplifier::fold(Op op, const Args& args) {
     return std::nullopt; // an identity
   if (!is_float(of))
     return fold_integer(op, args);
-  const bool exact = is_exactly_rounded(op);
+  const bool exact = eval::is_exactly_rounded(op);
   const bool divides = op == Op::div || op == Op::rcp || op == Op::sqrt;
   if ((!exact || divides) && !divides_exactly(of))
     return std::nullopt; // Triton's approximations have bits of their own

@@ -128,7 +128,7 @@ struct Checker {
     const auto type = result_type(node.op, std::span(types.data(), arity));
     std::string given;
     for (std::size_t i = 0; i < arity; ++i)
-      given += (i ? ", " : "") + std::string(name_of(types[i]));
+      given.append(i ? ", " : "").append(name_of(types[i]));
     require(type.has_value(), "{} has operands of type {}, expected what its rule admits",
             label(id), given);
     require(*type == node.type, "{} of {} has type {}, expected {}", label(id), given,

@@ -1,0 +1,65 @@
+// catalogue.hpp -- the kernels of the catalogue for tests, read from the source tree.
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/source.hpp"
+#include "swage/error.hpp"
+
+namespace swage::test {
+
+struct CatalogueKernel {
+  std::string name;
+  std::string text; ///< of the whole file
+  ir::KernelDeclaration declaration;
+
+  /// Every generic bound to `type`, every constant without a default to 1.
+  std::vector<ir::Binding> bindings(DType type) const {
+    std::vector<ir::Binding> result;
+    for (const std::string& generic : declaration.generics)
+      result.push_back({generic, type});
+    for (const auto& constant : declaration.constants)
+      if (!constant.has_default)
+        result.push_back({constant.name, 1.0});
+    return result;
+  }
+
+  /// The kernel with `type` for every generic. Nothing where the kernel mixes `type` with an f32
+  /// of its own, as one with an f32 constant does for f64.
+  std::optional<ir::Kernel> bound(DType type) const {
+    try {
+      return ir::parse_kernel({text}, name, bindings(type));
+    } catch (const Error& error) {
+      if (type == f64 && std::string_view(error.what()).find("mixes") != std::string_view::npos)
+        return std::nullopt;
+      throw;
+    }
+  }
+};
+
+/// Every kernel of every file in kernels/, by file name, then in the order of the file.
+inline std::vector<CatalogueKernel> catalogue_kernels() {
+  std::vector<std::filesystem::path> paths;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(SWAGE_SOURCE_DIR) / "kernels"))
+    if (entry.path().extension() == ".swg")
+      paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  std::vector<CatalogueKernel> kernels;
+  for (const auto& path : paths) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    for (auto& declaration : ir::list_kernels({text.str()}))
+      kernels.push_back({declaration.name, text.str(), std::move(declaration)});
+  }
+  return kernels;
+}
+
+} // namespace swage::test

@@ -1,0 +1,327 @@
+// random_kernel.hpp -- kernels at random, driven by the op table, for property tests.
+//
+// The same seed gives the same kernel on every platform: no distribution of the standard library is
+// used, whose results are each library's own.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ir/kernel.hpp"
+#include "ir/ops.hpp"
+#include "swage/dtype.hpp"
+
+namespace swage::test {
+
+/// Random numbers from a seed.
+class Random {
+public:
+  explicit Random(std::uint64_t seed) : engine_(seed) {}
+
+  std::uint64_t bits() { return engine_(); }
+  /// In [0, bound).
+  std::size_t below(std::size_t bound) { return static_cast<std::size_t>(engine_() % bound); }
+  bool one_in(std::size_t n) { return below(n) == 0; }
+  template <class Range>
+  const auto& pick(const Range& range) {
+    return range[below(std::size(range))];
+  }
+  /// Storage bits of `type`: special values, values of ordinary size and any bits, mixed.
+  std::uint64_t element(DType type);
+
+private:
+  std::mt19937_64 engine_;
+};
+
+inline std::vector<DType> all_dtypes() {
+  std::vector<DType> types;
+  for (int i = 0; i < kDTypeCount; ++i)
+    types.push_back(static_cast<DType>(i));
+  return types;
+}
+
+struct RandomKernelOptions {
+  std::size_t nodes = 30;        ///< operations that are tried; a few may merge or stay unused
+  std::size_t inputs = 3;        ///< `in` tensors
+  std::size_t inouts = 0;        ///< `inout` tensors
+  std::size_t outputs = 2;       ///< `out` tensors
+  std::size_t scalars = 1;       ///< run-time scalars
+  bool broadcasts = true;        ///< some inputs are [row] or [col]
+  bool special_constants = true; ///< infinities, NaN, -0 and extremes among the constants
+  ir::MathMode math = ir::MathMode::accurate;
+  std::vector<DType> dtypes = all_dtypes();
+  std::vector<ir::Op> ops; ///< empty: every operation of the table
+
+  /// Floats of up to 32 bits only, and the operations among them.
+  static RandomKernelOptions narrow_floats() {
+    RandomKernelOptions options;
+    options.dtypes = {f32, f16, bf16};
+    return options;
+  }
+};
+
+/// A kernel of random operations on random operands, most of them used. Bool comes in by
+/// comparisons even where `dtypes` leaves it out. Passes `ir::verify`.
+inline ir::Kernel random_kernel(std::uint64_t seed, const RandomKernelOptions& options = {});
+
+/// Every operation of the table that is not a leaf, and the cast.
+inline std::vector<ir::Op> all_ops() {
+  std::vector<ir::Op> ops;
+  for (int i = 0; i < ir::kOpCount; ++i) {
+    const auto op = static_cast<ir::Op>(i);
+    if (ir::info(op).arity > 0)
+      ops.push_back(op);
+  }
+  return ops;
+}
+
+namespace detail {
+
+class KernelMaker {
+public:
+  KernelMaker(std::uint64_t seed, const RandomKernelOptions& options)
+      : random_(seed), options_(options), ops_(options.ops.empty() ? all_ops() : options.ops),
+        params_(make_params()), builder_("random_" + std::to_string(seed), options.math, params_) {}
+
+  ir::Kernel run() && {
+    for (std::uint32_t p = 0; p < params_.size(); ++p) {
+      if (params_[p].is_read())
+        add(builder_.load(p));
+      else if (!params_[p].is_tensor())
+        add(builder_.scalar(p));
+    }
+    for (std::size_t i = 0; i < options_.nodes; ++i)
+      add_operation();
+    for (std::uint32_t p = 0; p < params_.size(); ++p)
+      if (params_[p].is_written())
+        builder_.store(p, value_for(params_[p].dtype));
+    return std::move(builder_).build();
+  }
+
+private:
+  /// How many values back an operand is looked for: bounds the time that large kernels take.
+  static constexpr std::size_t kReach = 200;
+
+  std::vector<ir::Param> make_params() {
+    std::vector<ir::Param> params;
+    const auto several = [&](std::size_t count, std::string_view name, ir::ParamKind kind) {
+      for (std::size_t i = 0; i < count; ++i) {
+        ir::Param param{std::string(name) + std::to_string(i), kind, random_.pick(options_.dtypes)};
+        if (kind == ir::ParamKind::in && options_.broadcasts && random_.one_in(4))
+          param.broadcast = random_.one_in(2) ? ir::Broadcast::per_row : ir::Broadcast::per_column;
+        params.push_back(std::move(param));
+      }
+    };
+    several(options_.inputs, "x", ir::ParamKind::in);
+    several(options_.inouts, "t", ir::ParamKind::inout); // the printer's favourite letter
+    several(options_.outputs, "y", ir::ParamKind::out);
+    several(options_.scalars, "s", ir::ParamKind::scalar);
+    return params;
+  }
+
+  void add(ir::NodeId id) {
+    if (in_pool_.size() <= id)
+      in_pool_.resize(id + 1, false);
+    if (!in_pool_[id])
+      pool_.push_back(id);
+    in_pool_[id] = true;
+  }
+
+  DType type(ir::NodeId id) const { return builder_.node(id).type; }
+
+  /// A compute type that the parameters may have.
+  DType any_type() { return compute_type(random_.pick(options_.dtypes)); }
+
+  ir::NodeId constant(DType type) {
+    static constexpr double kPlain[] = {0, 1, -1, 2, 0.5, -0.25, 3, 1.702, -0.044715, 100};
+    static constexpr double kSpecial[] = {-0.0,      HUGE_VAL,
+                                          -HUGE_VAL, std::numeric_limits<double>::quiet_NaN(),
+                                          1e-45,     3.4028234663852886e38,
+                                          0x1p-126,  16777216,
+                                          0.1,       1e-310};
+    static constexpr std::int64_t kIntegers[] = {0, 1, -1, 2, 3, -7, 127, 128, 255, -128, 65536};
+    static constexpr std::int64_t kExtreme[] = {
+        std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(),
+        std::numeric_limits<std::int32_t>::min(), std::numeric_limits<std::int32_t>::max()};
+    const bool special = options_.special_constants && random_.one_in(3);
+    if (type == DType::boolean)
+      return builder_.integer(type, random_.one_in(2));
+    if (is_float(type))
+      return builder_.real(type, special ? random_.pick(kSpecial) : random_.pick(kPlain));
+    return builder_.integer(type, special ? random_.pick(kExtreme) : random_.pick(kIntegers));
+  }
+
+  /// A value of compute type `type`: one that nothing uses yet, any other, a constant, or a cast.
+  ir::NodeId operand(DType type) {
+    if (random_.one_in(6))
+      return constant(type);
+    std::vector<ir::NodeId> fitting, fresh;
+    const std::size_t oldest = pool_.size() < kReach ? 0 : pool_.size() - kReach;
+    for (std::size_t i = oldest; i < pool_.size(); ++i) {
+      const ir::NodeId id = pool_[i];
+      if (this->type(id) != type)
+        continue;
+      fitting.push_back(id);
+      if (!used(id))
+        fresh.push_back(id);
+    }
+    if (!fresh.empty() && !random_.one_in(3))
+      return use(random_.pick(fresh));
+    if (!fitting.empty())
+      return use(random_.pick(fitting));
+    if (type == DType::boolean || !allows(ir::Op::cast) || pool_.empty())
+      return constant(type);
+    return use(cast_to(type));
+  }
+
+  bool used(ir::NodeId id) const { return id < used_.size() && used_[id]; }
+  ir::NodeId use(ir::NodeId id) {
+    if (used_.size() <= id)
+      used_.resize(id + 1, false);
+    used_[id] = true;
+    return id;
+  }
+  bool allows(ir::Op op) const { return std::find(ops_.begin(), ops_.end(), op) != ops_.end(); }
+
+  ir::NodeId cast_to(DType storage) {
+    const ir::NodeId id = builder_.cast(storage, use(random_.pick(pool_)));
+    add(id);
+    return id;
+  }
+
+  bool has(bool (*admits)(DType) noexcept) const {
+    return std::any_of(options_.dtypes.begin(), options_.dtypes.end(), admits);
+  }
+
+  DType float_type() {
+    for (;;)
+      if (const DType type = any_type(); is_float(type))
+        return type;
+  }
+
+  DType number_type() {
+    for (;;)
+      if (const DType type = any_type(); type != DType::boolean)
+        return type;
+  }
+
+  /// Whether the types asked for give `rule` anything to work on.
+  bool admitted(ir::TypeRule rule) const {
+    switch (rule) {
+    case ir::TypeRule::real:
+    case ir::TypeRule::test: return has(is_float);
+    case ir::TypeRule::number:
+    case ir::TypeRule::order:
+      return has([](DType type) noexcept { return type != DType::boolean; });
+    default: return true;
+    }
+  }
+
+  void add_operation() {
+    const ir::Op op = random_.pick(ops_);
+    if (!admitted(ir::info(op).rule))
+      return;
+    std::vector<ir::NodeId> args;
+    const auto alike = [&](DType type) {
+      for (int i = 0; i < ir::info(op).arity; ++i)
+        args.push_back(operand(type));
+    };
+    switch (ir::info(op).rule) {
+    case ir::TypeRule::leaf: return;
+    case ir::TypeRule::cast:
+      if (!pool_.empty())
+        cast_to(random_.pick(options_.dtypes));
+      return;
+    case ir::TypeRule::number:
+    case ir::TypeRule::order: alike(number_type()); break;
+    case ir::TypeRule::real:
+    case ir::TypeRule::test: alike(float_type()); break;
+    case ir::TypeRule::compare: alike(random_.one_in(4) ? boolean : any_type()); break;
+    case ir::TypeRule::logic: alike(boolean); break;
+    case ir::TypeRule::select: {
+      const DType type = random_.one_in(6) ? boolean : any_type();
+      args = {operand(boolean), operand(type), operand(type)};
+      break;
+    }
+    }
+    add(builder_.make(op, args));
+  }
+
+  /// A late value of the type that a store to `dtype` takes.
+  ir::NodeId value_for(DType dtype) {
+    const DType wanted = compute_type(dtype);
+    std::vector<ir::NodeId> fitting;
+    for (auto id = pool_.rbegin(); id != pool_.rend() && fitting.size() < 3; ++id)
+      if (type(*id) == wanted && !used(*id))
+        fitting.push_back(*id);
+    if (!fitting.empty())
+      return use(random_.pick(fitting));
+    for (auto id = pool_.rbegin(); id != pool_.rend(); ++id)
+      if (type(*id) == wanted)
+        return use(*id);
+    return allows(ir::Op::cast) && !pool_.empty() ? use(cast_to(dtype)) : constant(wanted);
+  }
+
+  Random random_;
+  const RandomKernelOptions& options_;
+  std::vector<ir::Op> ops_;
+  std::vector<ir::Param> params_;
+  ir::KernelBuilder builder_;
+  std::vector<ir::NodeId> pool_;
+  std::vector<bool> in_pool_; ///< by node
+  std::vector<bool> used_;    ///< by node
+};
+
+} // namespace detail
+
+inline ir::Kernel random_kernel(std::uint64_t seed, const RandomKernelOptions& options) {
+  return detail::KernelMaker(seed, options).run();
+}
+
+inline std::uint64_t Random::element(DType type) {
+  const std::uint64_t any = bits();
+  if (type == DType::boolean)
+    return any & 1;
+  if (!is_float(type))
+    return one_in(2) ? any : any % 9 - 4; // wraps to small negative and positive numbers
+  struct Layout {
+    int mantissa, exponent;
+  };
+  const Layout layout = type == f64   ? Layout{52, 11}
+                        : type == f32 ? Layout{23, 8}
+                        : type == f16 ? Layout{10, 5}
+                                      : Layout{7, 8};
+  const std::uint64_t fraction = any & ((std::uint64_t{1} << layout.mantissa) - 1);
+  const std::uint64_t sign = (any >> 63) << (layout.mantissa + layout.exponent);
+  const std::uint64_t bias = (std::uint64_t{1} << (layout.exponent - 1)) - 1;
+  const auto field = [&](std::uint64_t exponent) { return exponent << layout.mantissa; };
+  switch (below(8)) {
+  case 0: return sign;                                                    // zero
+  case 1: return sign | fraction;                                         // subnormal
+  case 2: return sign | field(2 * bias + 1) | (one_in(2) ? 0 : fraction); // infinity or NaN
+  case 3: return sign | field(any >> 52 & (2 * bias + 1)) | fraction;     // any size
+  default: return sign | field(bias - 4 + below(8)) | fraction;           // near one
+  }
+}
+
+/// `count` elements of `type` in storage format.
+inline std::vector<std::byte> random_elements(Random& random, DType type, std::size_t count) {
+  const auto size = static_cast<std::size_t>(size_of(type));
+  std::vector<std::byte> bytes(count * size);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t bits = random.element(type);
+    for (std::size_t k = 0; k < size; ++k)
+      bytes[i * size + k] = static_cast<std::byte>(bits >> (8 * k));
+  }
+  return bytes;
+}
+
+} // namespace swage::test
