@@ -158,12 +158,11 @@ EntryRead inspect_entry(const CacheDirectory& directory, const std::string& name
   return result;
 }
 
-std::optional<FileIdentity> entry_identity(const CacheDirectory& directory,
-                                           const EntryDigest& digest) noexcept {
+FileIdentity entry_identity(const CacheDirectory& directory, const EntryDigest& digest) noexcept {
   struct stat status {};
   if (::fstatat(directory.fd(), entry_name(digest).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
-    return std::nullopt;
-  return FileIdentity{status.st_dev, status.st_ino, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
+    return {};
+  return {status.st_dev, status.st_ino, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
 }
 
 void remove_entry(const CacheDirectory& directory, const EntryKey& key) noexcept {
@@ -197,9 +196,7 @@ Published publish_entry(const CacheDirectory& directory, const CacheEntry& entry
     return result;
   }
   result.done = true;
-  step("sync directory");
-  // Without this the entry may be gone after a power cut, which is only a miss.
-  ::fsync(directory.fd());
+  // The directory is not synced: after a power cut the entry may be gone, which is only a miss.
   step("book");
   result.booked = book(directory, fd.get(), bytes.size(), limit, result.swept);
   step("done");

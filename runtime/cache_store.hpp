@@ -29,14 +29,13 @@ EntryRead read_entry(const CacheDirectory& directory, const EntryKey& key);
 /// As above, for tools: any entry by its file's name, key unchecked, nothing removed or marked.
 EntryRead inspect_entry(const CacheDirectory& directory, const std::string& name);
 
-/// Which file an entry is, good or not; changes when it is replaced.
+/// Which file an entry is, good or not; changes when it is replaced. All zero: there is none.
 struct FileIdentity {
   std::uint64_t device = 0, inode = 0;
   std::int64_t changed_s = 0, changed_ns = 0;
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
-std::optional<FileIdentity> entry_identity(const CacheDirectory& directory,
-                                           const EntryDigest& digest) noexcept;
+FileIdentity entry_identity(const CacheDirectory& directory, const EntryDigest& digest) noexcept;
 
 /// Removes the entry of `key`, found wrong by whoever used it.
 void remove_entry(const CacheDirectory& directory, const EntryKey& key) noexcept;

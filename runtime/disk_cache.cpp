@@ -154,11 +154,12 @@ std::optional<CacheEntry> DiskCache::wait_for_turn(CacheDirectory& directory, co
   const EntryDigest digest = digest_of(key);
   const auto deadline = Clock::now() + settings_.wait;
   // A file that the first look could not use has been warned of; only another one is worth a look.
-  auto useless = unreadable ? entry_identity(directory, digest) : std::nullopt;
+  auto useless = unreadable ? entry_identity(directory, digest) : FileIdentity();
   for (int round = 0;; ++round) {
     LockAttempt attempt = try_lock(directory, lock_name(digest), /*remove=*/true);
     // The winner's entry serves the others at once, without their taking turns at the lock.
-    if (const auto there = entry_identity(directory, digest); there && there != useless) {
+    if (const auto there = entry_identity(directory, digest);
+        there != FileIdentity() && there != useless) {
       if (auto entry = find_in_directory(directory, key, unreadable)) {
         ++counters_.waits;
         return entry;
