@@ -24,7 +24,8 @@ public:
   BoundNames match(const std::vector<Binding>& bindings) {
     for (const Binding& binding : bindings)
       one(binding);
-    report_missing();
+    if (!kernel_.names_lost)
+      report_missing();
     return std::move(bound_);
   }
 
@@ -86,6 +87,8 @@ void Matcher::constant(std::size_t index, const Binding& binding) {
 }
 
 void Matcher::unknown(const Binding& binding) {
+  if (kernel_.names_lost)
+    return;
   for (const ParamDecl& param : kernel_.params)
     if (param.name.text == binding.name) {
       const bool scalar = param.kind == ParamKind::scalar;

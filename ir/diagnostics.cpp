@@ -117,9 +117,11 @@ Diagnostic& Diagnostics::error(Span span, std::string message) {
   const bool known = std::any_of(list_.begin(), list_.end(), [&](const Diagnostic& other) {
     return other.span == span && other.message == message;
   });
-  if (known || full()) {
-    left_out_ += !known;
+  if (known)
     return discard();
+  if (list_.size() >= kMaxErrors) {
+    truncated_ = true;
+    throw Stop{};
   }
   return list_.emplace_back(Diagnostic{span, span.begin, std::move(message), {}, {}});
 }
@@ -153,9 +155,8 @@ std::string render(const SourceText& source, const Diagnostics& diagnostics) {
   std::string out;
   for (const Diagnostic& diagnostic : diagnostics.sorted())
     out += (out.empty() ? "" : "\n") + render(source, diagnostic);
-  if (diagnostics.left_out() > 0)
-    out += fmt::format("\n{}: {} more not shown: correct these first", source.file,
-                       diagnostics.left_out());
+  if (diagnostics.truncated())
+    out += fmt::format("\n{}: more than {} errors: correct these first", source.file, kMaxErrors);
   return out;
 }
 

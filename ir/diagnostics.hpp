@@ -49,32 +49,32 @@ struct Diagnostic {
   }
 };
 
-/// The errors found so far, at most kMaxErrors; later ones are counted only. One place has one
-/// error of one wording: a function inlined twice does not report twice.
+/// Thrown where going on is pointless: a limit is passed (its error has been added) or the list is
+/// full. Never leaves `ir`.
+struct Stop {};
+
+/// The errors found so far, at most kMaxErrors. One place has one error of one wording: a function
+/// inlined twice does not report twice.
 class Diagnostics {
 public:
-  /// Adds an error, caret at the start of `span`. The reference is good until the next call.
+  /// Adds an error, caret at the start of `span`. The reference is good until the next call. Throws
+  /// Stop if the list is full, which bounds the work on texts that are wrong everywhere.
   Diagnostic& error(Span span, std::string message);
 
   /// A diagnostic that is thrown away, for what follows from an error already reported.
   Diagnostic& discard();
 
   bool empty() const noexcept { return list_.empty(); }
-  /// Nothing more will be shown: no use in looking for suggestions.
-  bool full() const noexcept { return list_.size() >= kMaxErrors; }
-  std::size_t left_out() const noexcept { return left_out_; }
+  /// Whether there was more than the list holds.
+  bool truncated() const noexcept { return truncated_; }
   /// In the order of the text; those without a place first.
   std::vector<Diagnostic> sorted() const;
 
 private:
   std::vector<Diagnostic> list_;
   Diagnostic discarded_;
-  std::size_t left_out_ = 0;
+  bool truncated_ = false;
 };
-
-/// Thrown where going on is pointless: a limit is passed (its error has been added) or the list is
-/// full. Never leaves `ir`.
-struct Stop {};
 
 /// `file:line:column: error: message`, the line, a caret below, notes and help. Lines and columns
 /// count from 1, columns in code points. Long lines are shown around the caret.

@@ -42,7 +42,6 @@ void Parser::kernel_body(KernelDecl& kernel) {
       statement(kernel);
     } catch (const Recover&) {
       kernel.incomplete = true;
-      check_full();
       skip_statement(kernel);
     }
   }
@@ -73,6 +72,7 @@ void Parser::statement(KernelDecl& kernel) {
     add();
   if (is_let && at(Symbol::colon))
     fail(fmt::format("'=' after '{}'", name.text), "a let has the type of its expression");
+  kernel.names_lost |= token_.kind == TokenKind::name; // `float z = ...` was to declare z
   if (!at(Symbol::assign))
     fail(fmt::format("'=' after '{}'", name.text), assignment_hint(name.text));
   advance();

@@ -24,7 +24,6 @@ Program Parser::program() && {
     try {
       declaration();
     } catch (const Recover&) {
-      check_full();
       program_.incomplete |= declared() == before;
       skip_to_declaration();
     }
@@ -98,11 +97,6 @@ void Parser::end_statement(std::string_view after) {
     throw Recover{};
 }
 
-void Parser::check_full() const {
-  if (diagnostics_.full())
-    throw Stop{};
-}
-
 void Parser::skip_to_declaration() {
   depth_ = 0;
   while (!at_declaration())
@@ -165,7 +159,6 @@ void Parser::kernel() {
     kernel_body(kernel);
   } catch (const Recover&) {
     kernel.incomplete = kernel.names_lost = true;
-    check_full();
     skip_to_declaration();
   }
   program_.kernels.push_back(std::move(kernel));
@@ -232,7 +225,6 @@ void Parser::params(KernelDecl& kernel) {
         fail(fmt::format("',' or ')' after parameter '{}'", kernel.params.back().name.text));
     } catch (const Recover&) {
       kernel.incomplete = kernel.names_lost = true;
-      check_full();
       skip_param();
     }
   }

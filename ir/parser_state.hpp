@@ -41,7 +41,6 @@ private:
   Diagnostic& unexpected(std::string_view expected, std::string help = {});
   [[noreturn]] void fail(std::string_view expected, std::string help = {});
   void end_statement(std::string_view after);
-  void check_full() const;
 
   // parser.cpp: declarations
   void declaration();

@@ -183,14 +183,14 @@ bool Resolver::declare(Name name, Ref ref, std::uint32_t target, std::string_vie
 }
 
 void Resolver::function(FunctionDecl& function) {
-  scope_.clear();
+  scope_ = {};
   for (std::uint32_t i = 0; i < function.params.size(); ++i)
     declare(function.params[i], Ref::argument, i, "a parameter");
   body(function.body, nullptr, &function);
 }
 
 void Resolver::kernel(KernelDecl& kernel) {
-  scope_.clear();
+  scope_ = {};
   for (std::uint32_t i = 0; i < kernel.generics.size(); ++i)
     declare(kernel.generics[i], Ref::generic, i, "a generic type");
   params(kernel);
@@ -406,8 +406,6 @@ void Resolver::check_count(Expr& expr, std::size_t expected, std::string_view wh
 }
 
 std::string Resolver::suggestion(std::string_view name, bool calls) const {
-  if (diagnostics_.full())
-    return {};
   std::vector<std::string_view> known;
   for (const auto& [text, entry] : scope_)
     if (calls == (entry.ref == Ref::generic))

@@ -22,11 +22,14 @@ std::string_view trimmed(std::string_view line) {
   return line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
 }
 
-// The `//` lines that end on the line before `offset`.
+// The `//` lines right above what begins its line at `offset`.
 std::string comment_above(std::string_view text, std::size_t offset) {
   std::vector<std::string_view> lines;
-  std::size_t end = text.rfind('\n', offset);
-  while (end != text.npos && end < offset) {
+  while (offset > 0 && (text[offset - 1] == ' ' || text[offset - 1] == '\t'))
+    --offset;
+  if (offset == 0 || text[offset - 1] != '\n')
+    return {};
+  for (std::size_t end = offset - 1; end != text.npos;) {
     const std::size_t before = end == 0 ? text.npos : text.rfind('\n', end - 1);
     const std::size_t begin = before == text.npos ? 0 : before + 1;
     std::string_view line = trimmed(text.substr(begin, end - begin));
@@ -54,7 +57,6 @@ KernelDeclaration describe(const Program& program, const KernelDecl& kernel) {
                                 generic ? std::string(param.type.name.text) : std::string()});
   }
   result.comment = comment_above(program.text, kernel.begin);
-  result.line = line_of(program.text, kernel.name.span.begin);
   return result;
 }
 
@@ -75,8 +77,9 @@ const KernelDecl* pick(const Program& program, std::string_view name, Diagnostic
     return &*found;
   if (name.empty() && program.kernels.size() == 1)
     return &program.kernels[0];
-  // After a syntax error the kernel may be there and have no name.
-  if (program.incomplete)
+  // After a syntax error the kernel may be there and have no name; and which one is meant can wait
+  // until the text is right.
+  if (program.incomplete || (name.empty() && !diagnostics.empty()))
     return nullptr;
   if (program.kernels.empty()) {
     if (program.gradients.empty())
@@ -106,8 +109,15 @@ std::vector<KernelDeclaration> list_kernels(const SourceText& source) {
   try {
     Program program = parse(source.text, diagnostics);
     resolve(program, diagnostics);
-    for (const KernelDecl& kernel : program.kernels)
+    int line = 1;
+    std::size_t counted = 0; // kernels come in the order of the text
+    for (const KernelDecl& kernel : program.kernels) {
+      const std::size_t at = kernel.name.span.begin;
+      line += line_of(source.text.substr(counted, at - counted), at) - 1;
+      counted = at;
       result.push_back(describe(program, kernel));
+      result.back().line = line;
+    }
   } catch (const Stop&) {
   }
   throw_if_any(source, diagnostics);
