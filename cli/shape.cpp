@@ -86,6 +86,14 @@ std::int64_t element_count(std::span<const std::int64_t> shape) {
   return count;
 }
 
+std::int64_t parse_count(std::string_view text, std::string_view option) {
+  const std::optional<std::int64_t> count = to_integer(text);
+  if (!count || *count < 1)
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' for {} is not a whole number from 1 up", text, option));
+  return *count;
+}
+
 ir::Binding parse_binding(std::string_view text) {
   const auto [name, value] = split_assignment(text, "-D T=bf16 or -D limit=5.0");
   const auto bound = [&](auto v) { return ir::Binding{std::string(name), v}; };

@@ -22,6 +22,9 @@ format_shape(std::span<const std::int64_t> shape); ///< "2x512x14336"; "scalar" 
 /// Elements in all. Throws Error(invalid_argument) on overflow or a negative size.
 std::int64_t element_count(std::span<const std::int64_t> shape);
 
+/// A whole number from 1 up, for the option named. Throws Error(invalid_argument).
+std::int64_t parse_count(std::string_view text, std::string_view option);
+
 /// "T=bf16", "limit=5.0", "n=3", "flag=true". Throws Error(invalid_argument).
 ir::Binding parse_binding(std::string_view text);
 

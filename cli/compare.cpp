@@ -1,0 +1,226 @@
+// compare.cpp -- a kernel's results against the evaluator, element by element.
+#include "cli/compare.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <mutex>
+
+#include "cli/admissible.hpp"
+#include "cli/parallel.hpp"
+#include "ir/evaluate.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+constexpr std::int64_t kBlock = static_cast<std::int64_t>(ir::Evaluator::kBatch);
+
+/// Following intervals costs a hundred times an evaluation. Where this many elements are beyond the
+/// limit, the kernel is wrong and the rest is counted as such.
+constexpr std::int64_t kMaxAdmissibleChecks = 1 << 20;
+
+/// Which elements are compared: blocks by index, each [first, first + count).
+class Sample {
+public:
+  Sample(std::int64_t elements, std::int64_t limit) : elements_(elements) {
+    const std::int64_t wanted = std::max(limit, kBlock);
+    all_ = elements <= wanted;
+    blocks_ = all_ ? (elements + kBlock - 1) / kBlock : wanted / kBlock;
+  }
+  std::int64_t blocks() const noexcept { return blocks_; }
+  std::int64_t first(std::int64_t block) const noexcept {
+    if (all_ || blocks_ == 1)
+      return block * kBlock;
+    // In two steps, since (elements - kBlock) * block may pass 63 bits.
+    const std::int64_t span = elements_ - kBlock, gaps = blocks_ - 1;
+    return span / gaps * block + span % gaps * block / gaps;
+  }
+  std::int64_t count(std::int64_t block) const noexcept {
+    return std::min(kBlock, elements_ - first(block));
+  }
+
+private:
+  std::int64_t elements_, blocks_;
+  bool all_;
+};
+
+class Comparer {
+public:
+  Comparer(const ir::Kernel& kernel, const Operands& operands, const Shape& shape,
+           const CompareOptions& options)
+      : kernel_(kernel), operands_(operands.all()), columns_(shape.empty() ? 1 : shape.back()),
+        options_(options), evaluator_(kernel), admissible_(kernel),
+        sample_(element_count(shape), options.sample) {
+    for (const ir::Store& store : kernel.stores()) {
+      OutputComparison& total = totals_.emplace_back();
+      total.param = store.param;
+      total.limit = options.max_ulp.value_or(default_max_ulp(kernel.params()[store.param].dtype));
+      results_.push_back(operands.result(store.param));
+    }
+    broadcasts_ = std::any_of(operands_.begin(), operands_.end(), [](const Operand& operand) {
+      return operand.param.broadcast != ir::Broadcast::none;
+    });
+  }
+
+  std::vector<OutputComparison> run() {
+    constexpr std::int64_t grain = 64; // blocks
+    parallel_ranges(sample_.blocks(), grain, [&](std::int64_t begin, std::int64_t end) {
+      Scratch scratch(*this);
+      for (std::int64_t block = begin; block < end; ++block)
+        compare_block(sample_.first(block), sample_.count(block), scratch);
+      const std::scoped_lock lock(mutex_);
+      for (std::size_t i = 0; i < totals_.size(); ++i)
+        merge(totals_[i], std::move(scratch.found[i]));
+    });
+    return std::move(totals_);
+  }
+
+private:
+  /// What one task works in.
+  struct Scratch {
+    explicit Scratch(const Comparer& comparer)
+        : found(comparer.totals_), worst_is_wrong(found.size(), false),
+          columns(comparer.kernel_.stores().size()), arguments(comparer.operands_.size()) {
+      for (OutputComparison& output : found)
+        output = {.param = output.param, .limit = output.limit};
+    }
+    std::vector<OutputComparison> found;
+    std::vector<bool> worst_is_wrong;
+    std::vector<ir::Column> columns;
+    std::vector<ir::Elements> arguments;
+    ir::Evaluator::Workspace workspace;
+    std::array<double, ir::Evaluator::kBatch> errors;
+  };
+
+  static void merge(OutputComparison& total, OutputComparison&& part) {
+    const bool part_is_worse =
+        part.worst && (!total.worst || (part.wrong > 0) > (total.wrong > 0) ||
+                       ((part.wrong > 0) == (total.wrong > 0) &&
+                        worse(part.worst->error, part.worst->index, *total.worst)));
+    total.checked += part.checked;
+    total.max_error = std::max(total.max_error, part.max_error);
+    total.misrounded += part.misrounded;
+    total.admitted += part.admitted;
+    total.wrong += part.wrong;
+    if (part_is_worse)
+      total.worst = std::move(part.worst);
+  }
+
+  /// Larger error first, then smaller index, so that the element shown does not depend on threads.
+  static bool worse(double error, std::int64_t index, const ShownElement& than) {
+    return error > than.error || (error == than.error && index < than.index);
+  }
+
+  /// Broadcasts step from row to row, so a batch may not pass the end of one.
+  void compare_block(std::int64_t first, std::int64_t count, Scratch& scratch) {
+    while (count > 0) {
+      const std::int64_t part = broadcasts_ ? std::min(count, columns_ - first % columns_) : count;
+      compare_batch(first, static_cast<std::size_t>(part), scratch);
+      first += part;
+      count -= part;
+    }
+  }
+
+  void compare_batch(std::int64_t first, std::size_t count, Scratch& scratch) {
+    for (std::size_t p = 0; p < operands_.size(); ++p)
+      scratch.arguments[p] = elements_at(operands_[p], first);
+    evaluator_.batch(count, scratch.arguments, scratch.columns, scratch.workspace);
+    for (std::size_t s = 0; s < results_.size(); ++s) {
+      const DType type = kernel_.params()[kernel_.stores()[s].param].dtype;
+      const ir::Elements got = {results_[s].data() + first * size_of(type), size_of(type)};
+      ir::ulp_errors(type, got, scratch.columns[s], count, scratch.errors.data());
+      OutputComparison& found = scratch.found[s];
+      found.checked += static_cast<std::int64_t>(count);
+      for (std::size_t i = 0; i < count; ++i)
+        if (scratch.errors[i] > 0.5)
+          judge(s, first + static_cast<std::int64_t>(i), scratch.errors[i], scratch.columns[s][i],
+                scratch);
+        else
+          found.max_error = std::max(found.max_error, scratch.errors[i]);
+    }
+  }
+
+  /// An element that is not correctly rounded.
+  void judge(std::size_t store, std::int64_t index, double error, const ir::Scalar& exact,
+             Scratch& scratch) {
+    OutputComparison& found = scratch.found[store];
+    found.max_error = std::max(found.max_error, error);
+    ++found.misrounded;
+    const bool beyond = error > found.limit;
+    const bool wrong = beyond && !admitted(store, index);
+    found.admitted += beyond && !wrong;
+    found.wrong += wrong;
+    const bool replaces =
+        !found.worst || (wrong && !scratch.worst_is_wrong[store]) ||
+        (wrong == scratch.worst_is_wrong[store] && worse(error, index, *found.worst));
+    if (!replaces)
+      return;
+    scratch.worst_is_wrong[store] = wrong;
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    found.worst = {index, inputs_at(index), got_at(store, index), ir::encode(type, exact), error};
+  }
+
+  bool admitted(std::size_t store, std::int64_t index) {
+    if (options_.max_ulp || admissible_checks_.fetch_add(1) >= kMaxAdmissibleChecks)
+      return false;
+    return admissible_.check(store, got_at(store, index), inputs_at(index));
+  }
+
+  ir::Elements elements_at(const Operand& operand, std::int64_t index) const {
+    const int size = size_of(operand.param.dtype);
+    if (!operand.param.is_tensor())
+      return {&operand.scalar_bits, 0};
+    if (!operand.param.is_read())
+      return {};
+    switch (operand.param.broadcast) {
+    case ir::Broadcast::per_row: return {operand.entry.data() + index / columns_ * size, 0};
+    case ir::Broadcast::per_column: return {operand.entry.data() + index % columns_ * size, size};
+    case ir::Broadcast::none: break;
+    }
+    return {operand.entry.data() + index * size, size};
+  }
+
+  std::vector<std::uint64_t> inputs_at(std::int64_t index) const {
+    std::vector<std::uint64_t> bits;
+    for (const Operand& operand : operands_) {
+      const ir::Elements element = elements_at(operand, index);
+      bits.push_back(element.data ? ir::load_bits(operand.param.dtype, element.data) : 0);
+    }
+    return bits;
+  }
+
+  std::uint64_t got_at(std::size_t store, std::int64_t index) const {
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    return ir::load_bits(type, results_[store].data() + index * size_of(type));
+  }
+
+  const ir::Kernel& kernel_;
+  std::span<const Operand> operands_;
+  std::int64_t columns_;
+  const CompareOptions& options_;
+  ir::Evaluator evaluator_;
+  AdmissibleResults admissible_;
+  Sample sample_;
+  bool broadcasts_ = false;
+  std::vector<std::span<const std::byte>> results_; ///< by store
+  std::vector<OutputComparison> totals_;            ///< by store
+  std::mutex mutex_;
+  std::atomic<std::int64_t> admissible_checks_{0};
+};
+
+} // namespace
+
+double default_max_ulp(DType type) noexcept {
+  if (!is_float(type))
+    return 0;
+  return size_of(type) == 2 ? 1 : 16;
+}
+
+std::vector<OutputComparison> compare(const ir::Kernel& kernel, const Operands& operands,
+                                      const Shape& shape, const CompareOptions& options) {
+  return Comparer(kernel, operands, shape, options).run();
+}
+
+} // namespace swage::cli

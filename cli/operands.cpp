@@ -1,0 +1,194 @@
+// operands.cpp -- the arguments of one run: values on entry, device memory, results.
+#include "cli/operands.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/fill.hpp"
+#include "cli/table.hpp"
+#include "ir/nearest.hpp"
+#include "ir/number.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+constexpr int kPoison = 0x5a; // an ordinary but unlikely number in every storage type
+
+[[noreturn]] void throw_argument(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+[[noreturn]] void throw_missing(const SafetensorsFile& file, const std::string& name) {
+  std::vector<std::string> names;
+  std::vector<std::string_view> views;
+  for (const SafetensorsEntry& entry :
+       file.entries().first(std::min<std::size_t>(8, file.entries().size())))
+    names.push_back(printable(entry.name));
+  for (const SafetensorsEntry& entry : file.entries())
+    views.push_back(entry.name);
+  const std::string nearest = ir::did_you_mean(name, views);
+  throw_argument(
+      fmt::format("{} holds no tensor '{}' for the parameter of that name{}; it holds {}{}",
+                  file.path(), name, nearest.empty() ? "" : "; " + nearest,
+                  names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")),
+                  file.entries().size() > names.size() ? ", ..." : ""));
+}
+
+const SafetensorsEntry& entry_for(const ir::Param& param, const SafetensorsFile& file) {
+  const SafetensorsEntry* entry = file.find(param.name);
+  if (entry == nullptr)
+    throw_missing(file, param.name);
+  return *entry;
+}
+
+/// The entry's bytes if it fits the parameter.
+std::span<const std::byte> checked_entry(const ir::Param& param, const Shape& shape,
+                                         const SafetensorsFile& file) {
+  const SafetensorsEntry& entry = entry_for(param, file);
+  if (entry.dtype != param.dtype)
+    throw_argument(
+        fmt::format("tensor '{}' of {} is {}, but the parameter is {}; bind the kernel's "
+                    "types with -D, or convert the tensor",
+                    param.name, file.path(), printable(entry.dtype_name), name_of(param.dtype)));
+  if (entry.shape != shape)
+    throw_argument(fmt::format("tensor '{}' of {} has shape {}, but the call needs {}", param.name,
+                               file.path(), format_shape(entry.shape), format_shape(shape)));
+  return entry.data;
+}
+
+} // namespace
+
+HostBytes::HostBytes(std::size_t size) : size_(size) {
+  constexpr std::size_t alignment = 64;
+  if (size == 0)
+    return;
+  data_.reset(static_cast<std::byte*>(
+      std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)));
+  if (!data_)
+    throw Error(ErrorCode::out_of_memory,
+                fmt::format("the host has no {} bytes for one tensor; use a smaller shape", size));
+}
+
+Shape parameter_shape(const ir::Param& param, const Shape& full) {
+  switch (param.broadcast) {
+  case ir::Broadcast::per_row: return full.empty() ? full : Shape(full.begin(), full.end() - 1);
+  case ir::Broadcast::per_column: return full.empty() ? full : Shape(full.end() - 1, full.end());
+  case ir::Broadcast::none: break;
+  }
+  return full;
+}
+
+Shape shape_of_input(const ir::Kernel& kernel, const SafetensorsFile& file) {
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
+      return entry_for(param, file).shape;
+  throw_argument("no input of the kernel has the shape of its outputs; give it with --shape");
+}
+
+bool types_match(const ir::Kernel& kernel, const SafetensorsFile& file) {
+  return std::all_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
+    if (!param.is_tensor() || !param.is_read())
+      return true;
+    const SafetensorsEntry* entry = file.find(param.name);
+    return entry != nullptr && entry->dtype == param.dtype;
+  });
+}
+
+Operands::Operands(const Device& device, const ir::Kernel& kernel, const OperandOptions& options)
+    : device_(device), operands_(kernel.params().size()) {
+  for (const NamedValue& value : options.scalars)
+    if (std::none_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
+          return !param.is_tensor() && param.name == value.name;
+        }))
+      throw_argument(fmt::format("kernel '{}' has no run-time scalar '{}' for --arg; constants are "
+                                 "bound with -D",
+                                 kernel.name(), value.name));
+  for (std::size_t i = 0; i < operands_.size(); ++i) {
+    operands_[i].param = kernel.params()[i];
+    if (operands_[i].param.is_tensor())
+      make_tensor(operands_[i], i, options);
+    else
+      make_scalar(operands_[i], options);
+  }
+  for (const Operand& operand : operands_)
+    arguments_.push_back(operand.param.is_tensor() ? Arg(operand.tensor) : *operand.arg);
+}
+
+void Operands::make_scalar(Operand& operand, const OperandOptions& options) {
+  NamedValue value{operand.param.name, 1, 1, true};
+  for (const NamedValue& given : options.scalars)
+    if (given.name == operand.param.name)
+      value = given;
+  operand.arg = value.is_integer ? Arg(value.integer) : Arg(value.real);
+  operand.scalar_bits =
+      ir::encode(operand.param.dtype, {.real = value.real, .integer = value.integer});
+}
+
+void Operands::make_tensor(Operand& operand, std::size_t index, const OperandOptions& options) {
+  operand.shape = parameter_shape(operand.param, options.shape);
+  const std::size_t bytes = static_cast<std::size_t>(element_count(operand.shape)) *
+                            static_cast<std::size_t>(size_of(operand.param.dtype));
+  operand.buffer = device_.allocate(bytes);
+  operand.tensor = Tensor(operand.buffer.data(), operand.param.dtype, operand.shape);
+  if (!operand.param.is_read())
+    return;
+  if (options.input != nullptr) {
+    operand.entry = checked_entry(operand.param, operand.shape, *options.input);
+    return;
+  }
+  // On the CPU an input that stays as it is needs no second copy.
+  const bool in_buffer =
+      device_.info().kind == DeviceKind::cpu && operand.param.kind == ir::ParamKind::in;
+  if (!in_buffer)
+    operand.owned = HostBytes(bytes);
+  const std::span<std::byte> memory =
+      in_buffer ? std::span(static_cast<std::byte*>(operand.buffer.data()), bytes)
+                : operand.owned.bytes();
+  fill_random(operand.param.dtype, memory, {options.seed, index, options.specials});
+  operand.entry = memory;
+}
+
+void Operands::upload(bool poison) {
+  HostBytes pattern;
+  for (Operand& operand : operands_) {
+    if (operand.param.is_read() && operand.entry.data() != operand.buffer.data()) {
+      operand.buffer.write(operand.entry.data(), operand.entry.size());
+    } else if (poison && operand.param.kind == ir::ParamKind::out) {
+      if (pattern.bytes().size() < operand.buffer.size()) {
+        pattern = HostBytes(operand.buffer.size());
+        std::memset(pattern.bytes().data(), kPoison, operand.buffer.size());
+      }
+      operand.buffer.write(pattern.bytes().data(), operand.buffer.size());
+    }
+  }
+}
+
+void Operands::download() {
+  if (device_.info().kind == DeviceKind::cpu)
+    return;
+  for (Operand& operand : operands_)
+    if (operand.param.is_written()) {
+      if (operand.results.bytes().size() != operand.buffer.size())
+        operand.results = HostBytes(operand.buffer.size());
+      operand.buffer.read(operand.results.bytes().data(), operand.buffer.size());
+    }
+}
+
+std::span<const std::byte> Operands::result(std::size_t param) const {
+  const Operand& operand = operands_[param];
+  if (device_.info().kind == DeviceKind::cpu)
+    return {static_cast<const std::byte*>(operand.buffer.data()), operand.buffer.size()};
+  return operand.results.bytes();
+}
+
+bool Operands::in_place() const noexcept {
+  return std::any_of(operands_.begin(), operands_.end(), [](const Operand& operand) {
+    return operand.param.kind == ir::ParamKind::inout;
+  });
+}
+
+} // namespace swage::cli

@@ -1,0 +1,97 @@
+// operands.hpp -- the arguments of one run: values on entry, device memory, results.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/safetensors.hpp"
+#include "cli/shape.hpp"
+#include "ir/kernel.hpp"
+#include "swage/swage.hpp"
+
+namespace swage::cli {
+
+/// Host memory without a value, aligned to 64 bytes. Throws Error(out_of_memory).
+class HostBytes {
+public:
+  HostBytes() = default;
+  explicit HostBytes(std::size_t size);
+  std::span<std::byte> bytes() const noexcept { return {data_.get(), size_}; }
+
+private:
+  struct Free {
+    void operator()(std::byte* data) const noexcept { std::free(data); }
+  };
+  std::unique_ptr<std::byte, Free> data_;
+  std::size_t size_ = 0;
+};
+
+/// One parameter of the kernel with its value.
+struct Operand {
+  ir::Param param;
+  Shape shape; ///< empty for scalars
+  /// A tensor's value on entry, empty for `out`; a scalar's bits in its storage type.
+  std::span<const std::byte> entry;
+  std::uint64_t scalar_bits = 0;
+
+  HostBytes owned;   ///< what `entry` looks at, unless that is a file or the buffer itself
+  Buffer buffer;     ///< of tensors, on the device
+  HostBytes results; ///< read back from a device
+  Tensor tensor;
+  std::optional<Arg> arg;
+};
+
+struct OperandOptions {
+  Shape shape;                            ///< of tensors without broadcast
+  const SafetensorsFile* input = nullptr; ///< null: random values
+  std::vector<NamedValue> scalars;        ///< run-time scalars; 1 where not named
+  std::uint64_t seed = 0;
+  bool specials = false;
+};
+
+/// The operands of one kernel on one device.
+class Operands {
+public:
+  /// Throws Error(invalid_argument) when the file or a name does not fit the kernel.
+  Operands(const Device& device, const ir::Kernel& kernel, const OperandOptions& options);
+  Operands(const Operands&) = delete;
+  Operands& operator=(const Operands&) = delete;
+
+  /// Writes the entry values to the device again; with `poison`, a pattern into pure outputs, so
+  /// that an element which is never stored is seen.
+  void upload(bool poison);
+  /// Reads every written tensor back. The spans of `result` hold until the next call.
+  void download();
+  std::span<const std::byte> result(std::size_t param) const;
+
+  std::span<const Arg> arguments() const noexcept { return arguments_; }
+  std::span<const Operand> all() const noexcept { return operands_; }
+  bool in_place() const noexcept; ///< some tensor is read and written
+
+private:
+  void make_scalar(Operand& operand, const OperandOptions& options);
+  void make_tensor(Operand& operand, std::size_t index, const OperandOptions& options);
+
+  Device device_;
+  std::vector<Operand> operands_; ///< by parameter; tensors in it are referred to by `arguments_`
+  std::vector<Arg> arguments_;
+};
+
+/// The shape of a parameter for a call of this shape: all of it, its leading dimensions ([row]) or
+/// its last ([col]).
+Shape parameter_shape(const ir::Param& param, const Shape& full);
+
+/// The shape of the call that a file's tensors make: that of the first parameter without broadcast
+/// which is read. Throws Error(invalid_argument) if the file lacks it.
+Shape shape_of_input(const ir::Kernel& kernel, const SafetensorsFile& file);
+
+/// Whether every parameter that is read has an entry of its type in the file.
+bool types_match(const ir::Kernel& kernel, const SafetensorsFile& file);
+
+} // namespace swage::cli

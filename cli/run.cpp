@@ -1,0 +1,141 @@
+// run.cpp -- `swage run`: a kernel on a device, timed and verified.
+#include <limits>
+#include <memory>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/run_report.hpp"
+#include "cli/timing.hpp"
+#include "cli/typing.hpp"
+#include "cli/verbs.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+struct RunOptions {
+  KernelOptionsText kernel;
+  std::string shape, device, schedule, input, output;
+  std::vector<std::string> scalars;
+  std::uint64_t seed = 0;
+  bool specials = false, verify = false;
+  int repeat = 11;
+  std::string sample;
+  std::optional<double> max_ulp;
+};
+
+std::vector<DType> all_types() {
+  std::vector<DType> types;
+  for (int i = 0; i < kDTypeCount; ++i)
+    types.push_back(static_cast<DType>(i));
+  return types;
+}
+
+/// Generics that -D leaves open follow the types of the input's tensors.
+void infer_from_input(KernelText& text, const SafetensorsFile& file) {
+  if (!unbound_generics(text).empty())
+    infer_generics(text, all_types(),
+                   [&](const ir::Kernel& kernel) { return types_match(kernel, file); });
+}
+
+Shape choose_shape(const RunOptions& options, const ir::Kernel& kernel,
+                   const SafetensorsFile* input) {
+  if (!options.shape.empty())
+    return parse_shape(options.shape);
+  if (input != nullptr)
+    return shape_of_input(kernel, *input);
+  throw Error(ErrorCode::invalid_argument,
+              "there is neither a --shape nor an --input to take it from; "
+              "give one, as in --shape 4096x14336");
+}
+
+CompareOptions compare_options(const RunOptions& options) {
+  CompareOptions result;
+  result.max_ulp = options.max_ulp;
+  if (options.max_ulp && !(*options.max_ulp >= 0))
+    throw Error(ErrorCode::invalid_argument, "--max-ulp takes a number from 0 up");
+  if (options.sample == "all")
+    result.sample = std::numeric_limits<std::int64_t>::max();
+  else if (!options.sample.empty())
+    result.sample = parse_count(options.sample, "--sample");
+  return result;
+}
+
+void write_outputs(const std::string& path, const Operands& operands) {
+  std::vector<SafetensorsTensor> tensors;
+  for (std::size_t i = 0; i < operands.all().size(); ++i) {
+    const Operand& operand = operands.all()[i];
+    if (operand.param.is_written())
+      tensors.push_back(
+          {operand.param.name, operand.param.dtype, operand.shape, operands.result(i)});
+  }
+  write_safetensors(path, std::move(tensors));
+}
+
+Report run(const RunOptions& options) {
+  KernelText text = read_kernel(options.kernel);
+  std::optional<SafetensorsFile> input;
+  if (!options.input.empty()) {
+    input.emplace(options.input);
+    infer_from_input(text, *input);
+  }
+  const SafetensorsFile* file = input ? &*input : nullptr;
+  const CompareOptions comparison = compare_options(options);
+
+  const Device device = Device::open(options.device);
+  const Kernel kernel =
+      device.kernel(text.text, text.kernel, api_bindings(text.bindings),
+                    {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
+  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+
+  OperandOptions wanted = {
+      choose_shape(options, graph, file), file, {}, options.seed, options.specials};
+  for (const std::string& scalar : options.scalars)
+    wanted.scalars.push_back(parse_value(scalar));
+  Operands operands(device, graph, wanted);
+
+  RunResult result{text, device.info(), wanted.shape, runtime::plan(kernel, operands.arguments())};
+  operands.upload(options.verify);
+  result.first_call = prepare_timed(kernel, operands);
+  kernel.launch(nullptr, operands.arguments());
+  device.synchronize();
+  operands.download();
+  if (options.verify)
+    result.outputs = compare(graph, operands, wanted.shape, comparison);
+  if (!options.output.empty()) {
+    write_outputs(options.output, operands);
+    result.output_file = options.output;
+  }
+  if (result.plan.elements() > 0 && options.repeat > 0)
+    result.time = time_run(device, kernel, operands, options.repeat);
+  return report_run(result, graph, operands);
+}
+
+} // namespace
+
+Action add_run(CLI::App& app) {
+  const auto options = std::make_shared<RunOptions>();
+  add_kernel_options(app, options->kernel);
+  const auto add = [&](const char* name, auto& value, const char* type, const char* help) {
+    return app.add_option(name, value, help)->type_name(type);
+  };
+  add("--shape", options->shape, "SIZES", "Shape of the tensors, as in 4096x14336");
+  add("--device", options->device, "ID", "cpu or cuda:N; default the first CUDA device, else cpu");
+  add("--schedule", options->schedule, "KEYS", "As in \"threads=128 bytes=16\", over the default");
+  add("--arg", options->scalars, "NAME=VALUE", "Value of a run-time scalar (default 1)")
+      ->allow_extra_args(false);
+  add("--input", options->input, "FILE", "Take inputs by name from a safetensors file");
+  add("--output", options->output, "FILE", "Write outputs to a safetensors file");
+  add("--seed", options->seed, "N", "Seed of random inputs (default 0)");
+  app.add_flag("--specials", options->specials,
+               "Mix zeros, infinities, NaN, subnormals and bounds into random inputs");
+  add("--repeat", options->repeat, "N", "Rounds to time (default 11; 0 times nothing)");
+  app.add_flag("--verify", options->verify, "Compare every element with the reference evaluator");
+  add("--sample", options->sample, "N|all", "Elements to verify at most (default 16777216)");
+  add("--max-ulp", options->max_ulp, "U", "Hard limit on the error of every element, in ulp");
+  return [options] { return run(*options); };
+}
+
+} // namespace swage::cli

@@ -1,0 +1,202 @@
+// run_report.cpp -- what `swage run` says about a run.
+#include "cli/run_report.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/table.hpp"
+#include "cli/units.hpp"
+#include "ir/number.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+/// JSON has no infinities and no NaN: they become strings.
+OrderedJson json_number(double value) {
+  if (std::isfinite(value))
+    return value;
+  return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
+}
+
+OrderedJson json_value(DType type, std::uint64_t bits) {
+  const ir::Scalar value = ir::decode(type, bits);
+  if (is_float(type))
+    return json_number(static_cast<double>(value.real));
+  return value.integer;
+}
+
+/// "[12, 345]" of a row-major index.
+std::vector<std::int64_t> position(std::int64_t index, const Shape& shape) {
+  std::vector<std::int64_t> at(shape.size());
+  for (std::size_t i = shape.size(); i-- > 0;) {
+    at[i] = index % shape[i];
+    index /= shape[i];
+  }
+  return at;
+}
+
+double rate(const RunResult& result) {
+  return result.time && result.time->median > 0
+             ? static_cast<double>(result.plan.bytes) / result.time->median
+             : 0;
+}
+
+bool in_cache(const RunResult& result) {
+  return result.plan.bytes <= result.device.cache_bytes;
+}
+
+std::int64_t wrong_elements(const RunResult& result) {
+  std::int64_t wrong = 0;
+  for (const OutputComparison& output : result.outputs)
+    wrong += output.wrong;
+  return wrong;
+}
+
+std::string rate_line(const RunResult& result) {
+  std::string line = format_rate(rate(result));
+  if (in_cache(result))
+    line +=
+        fmt::format("  (all of it fits the {} cache)", format_memory(result.device.cache_bytes));
+  else if (result.device.peak_bytes_per_second > 0)
+    line += fmt::format("  ({:.0f} % of the memory's peak)",
+                        100 * rate(result) / result.device.peak_bytes_per_second);
+  return line;
+}
+
+std::string facts(const RunResult& result, const ir::Kernel& kernel, bool color) {
+  Table table({{""}, {""}});
+  const auto row = [&](const char* name, std::string value) {
+    table.row({Cell(name, Tone::faint), Cell(std::move(value))});
+  };
+  const std::string bindings = format_bindings(result.text.bindings);
+  row("kernel", fmt::format("{}{}{}  {}", kernel.name(), bindings.empty() ? "" : "  ", bindings,
+                            ir::name_of(kernel.math())));
+  row("device", fmt::format("{}  {}", result.device.id, result.device.name));
+  row("shape", fmt::format("{}  ({} elements)", format_shape(result.shape),
+                           format_count(result.plan.elements())));
+  row("layout", codegen::canonical(result.plan.specialization, kernel));
+  row("schedule", codegen::canonical(result.plan.schedule));
+  row("first call", format_seconds(result.first_call));
+  if (result.time)
+    row("time",
+        fmt::format("{}  (median of {} x {}; quartiles {} to {})",
+                    format_seconds(result.time->median), result.time->rounds, result.time->launches,
+                    format_seconds(result.time->low), format_seconds(result.time->high)));
+  row("moved", format_bytes(result.plan.bytes));
+  if (result.time)
+    row("rate", rate_line(result));
+  if (!result.output_file.empty())
+    row("output", result.output_file);
+  return table.render(color);
+}
+
+std::string shown_element(const OutputComparison& output, const Operands& operands) {
+  const ShownElement& worst = *output.worst;
+  const Operand& written = operands.all()[output.param];
+  const DType type = written.param.dtype;
+  std::string inputs;
+  for (std::size_t p = 0; p < operands.all().size(); ++p)
+    if (const ir::Param& param = operands.all()[p].param; param.kind != ir::ParamKind::out)
+      inputs += fmt::format("{}{} {}", inputs.empty() ? "" : ", ", param.name,
+                            format_value(param.dtype, worst.inputs[p]));
+  return fmt::format("{} {}[{}]: got {}, expected {}, {} ulp, from {}\n",
+                     output.wrong > 0 ? "wrong" : "worst", written.param.name,
+                     fmt::join(position(worst.index, written.shape), ", "),
+                     format_value(type, worst.got), format_value(type, worst.expected),
+                     format_number(worst.error, 3), inputs);
+}
+
+std::string verification(const RunResult& result, const Operands& operands, bool color) {
+  Table table({{"output"},
+               {"checked", Align::right},
+               {"of", Align::right},
+               {"max ulp", Align::right},
+               {"limit", Align::right},
+               {"misrounded", Align::right},
+               {"admitted", Align::right},
+               {"wrong", Align::right}});
+  std::string elements;
+  for (const OutputComparison& output : result.outputs) {
+    table.row({operands.all()[output.param].param.name, format_count(output.checked),
+               format_count(result.plan.elements()), format_number(output.max_error, 3),
+               fmt::format("{:g}", output.limit), format_count(output.misrounded),
+               format_count(output.admitted),
+               Cell(format_count(output.wrong), output.wrong > 0 ? Tone::bad : Tone::good)});
+    if (output.worst)
+      elements += shown_element(output, operands);
+  }
+  return table.render(color) + elements +
+         (wrong_elements(result) == 0 ? "verified\n" : "NOT verified\n");
+}
+
+OrderedJson output_json(const OutputComparison& output, const Operands& operands) {
+  const Operand& written = operands.all()[output.param];
+  OrderedJson object = {{"name", written.param.name},  {"dtype", name_of(written.param.dtype)},
+                        {"checked", output.checked},   {"max_ulp", json_number(output.max_error)},
+                        {"limit", output.limit},       {"misrounded", output.misrounded},
+                        {"admitted", output.admitted}, {"wrong", output.wrong}};
+  if (!output.worst)
+    return object;
+  OrderedJson inputs = OrderedJson::object();
+  for (std::size_t p = 0; p < operands.all().size(); ++p)
+    if (const ir::Param& param = operands.all()[p].param; param.kind != ir::ParamKind::out)
+      inputs[param.name] = json_value(param.dtype, output.worst->inputs[p]);
+  object["worst"] = {{"index", position(output.worst->index, written.shape)},
+                     {"got", json_value(written.param.dtype, output.worst->got)},
+                     {"expected", json_value(written.param.dtype, output.worst->expected)},
+                     {"ulp", json_number(output.worst->error)},
+                     {"inputs", inputs}};
+  return object;
+}
+
+OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel, const Operands& operands) {
+  OrderedJson object = {
+      {"kernel", kernel.name()},
+      {"file", result.text.file},
+      {"bindings", format_bindings(result.text.bindings)},
+      {"math", ir::name_of(kernel.math())},
+      {"device",
+       {{"id", result.device.id}, {"name", result.device.name}, {"target", result.device.target}}},
+      {"shape", result.shape},
+      {"elements", result.plan.elements()},
+      {"specialization", codegen::canonical(result.plan.specialization, kernel)},
+      {"schedule", codegen::canonical(result.plan.schedule)},
+      {"first_call_seconds", result.first_call},
+      {"bytes", result.plan.bytes},
+      {"in_cache", in_cache(result)}};
+  if (result.time)
+    object.update({{"seconds", result.time->median},
+                   {"seconds_low", result.time->low},
+                   {"seconds_high", result.time->high},
+                   {"rounds", result.time->rounds},
+                   {"launches_per_round", result.time->launches},
+                   {"bytes_per_second", rate(result)}});
+  if (!result.output_file.empty())
+    object["output"] = result.output_file;
+  if (!result.outputs.empty()) {
+    object["verified"] = wrong_elements(result) == 0;
+    for (const OutputComparison& output : result.outputs)
+      object["outputs"].push_back(output_json(output, operands));
+  }
+  return object;
+}
+
+} // namespace
+
+Report report_run(const RunResult& result, const ir::Kernel& kernel, const Operands& operands) {
+  const bool color = stdout_takes_color();
+  std::string text = facts(result, kernel, color);
+  if (!result.outputs.empty())
+    text += '\n' + verification(result, operands, color);
+  return {wrong_elements(result) == 0 ? kDone : kFailed, std::move(text),
+          dump_json(to_json(result, kernel, operands))};
+}
+
+} // namespace swage::cli

@@ -1,0 +1,30 @@
+// run_report.hpp -- what `swage run` says about a run.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/compare.hpp"
+#include "cli/kernel_text.hpp"
+#include "cli/operands.hpp"
+#include "cli/verbs.hpp"
+#include "runtime/session.hpp"
+
+namespace swage::cli {
+
+struct RunResult {
+  KernelText text;
+  DeviceInfo device;
+  Shape shape;
+  runtime::CallPlan plan;
+  double first_call = 0;                   ///< seconds to compile and load
+  std::vector<OutputComparison> outputs{}; ///< empty: not verified
+  std::string output_file{};               ///< empty: not written
+  std::optional<runtime::LaunchTime> time{};
+};
+
+/// Fails when an element is wrong.
+Report report_run(const RunResult& result, const ir::Kernel& kernel, const Operands& operands);
+
+} // namespace swage::cli
