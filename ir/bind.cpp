@@ -72,7 +72,9 @@ void Binder::bind_params() {
   }
 }
 
-// A constant has the compute type of its declaration and a value that its storage type holds.
+// A constant has a value that its storage type holds. A float adapts like a literal, so that one
+// `const limit: f32` serves a kernel for f64 as well; an integer is typed, so that it divides and
+// wraps as integers do.
 Value Binder::constant(std::size_t index) {
   const ParamDecl& param = kernel_.params[index];
   Expr place{.kind = ExprKind::literal, .span = param.name.span, .caret = param.name.span.begin};
@@ -104,7 +106,8 @@ Value Binder::constant(std::size_t index) {
   const DType type = compute_type(*storage);
   if (!adapt(value, type, *storage, place))
     return {};
-  return cast_value(*storage, value);
+  return is_float(*storage) ? Value::of(convert(*storage, value.literal))
+                            : cast_value(*storage, value);
 }
 
 void Binder::bind_store(const Statement& statement, Value value) {

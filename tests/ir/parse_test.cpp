@@ -156,9 +156,22 @@ TEST_CASE("a const is folded and is no run-time parameter") {
       "{ y = x * a + f32(b); }";
   const Kernel kernel = parse_text(text, {{"T", f64}, {"b", 0.1}});
   REQUIRE(kernel.params().size() == 2);
-  CHECK(show(kernel) == "y = add(mul(load x, f32 7), f32(f64 0.1))");
+  CHECK(show(kernel) ==
+        fmt::format("y = add(mul(load x, f32 7), f32 {})", static_cast<double>(0.1f)));
   CHECK(show(parse_text(text, {{"T", f32}, {"a", std::int64_t{5}}, {"b", 1.0}})) ==
-        "y = add(mul(load x, f32 5), f32(f32 1))");
+        "y = add(mul(load x, f32 5), f32 1)");
+}
+
+TEST_CASE("a float const adapts like a literal, an integer const is typed") {
+  constexpr std::string_view text =
+      "kernel k<T>(x: in T, const a: f32 = 0.1, const b: f64 = 0.1, const n: i32 = 7, y: out T, "
+      "m: out i32) { y = x * a + b; m = n / 2; }";
+  CHECK(show(parse_text(text, {{"T", f64}})) ==
+        fmt::format("y = add(mul(load x, f64 {}), f64 0.1)\nm = div(i32 7, i32 2)",
+                    static_cast<double>(0.1f)));
+  CHECK(show(parse_text(text, {{"T", f16}})) ==
+        fmt::format("y = add(mul(load x, f32 {0}), f32 {0})\nm = div(i32 7, i32 2)",
+                    static_cast<double>(0.1f)));
 }
 
 TEST_CASE("a const holds what its storage type holds") {
