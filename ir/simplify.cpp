@@ -187,7 +187,7 @@ TypeSet Simplifier::fitting_constant(const Node& constant) const {
   TypeSet set = 0;
   for (int i = 0; i < kDTypeCount; ++i) {
     const auto candidate = static_cast<DType>(i);
-    if (!same_kind(candidate, constant.type))
+    if (is_float(candidate) != is_float(constant.type))
       continue;
     const bool fits =
         is_float(candidate)
@@ -202,8 +202,7 @@ TypeSet Simplifier::fitting_constant(const Node& constant) const {
 NodeId Simplifier::cast(DType storage, NodeId value) {
   const DType to = compute_type(storage);
   // A cast that kept its value is skipped: what it was made of can be cast directly.
-  while (is_op(value, Op::cast) && same_kind(node(value).storage, type(arg(value))) &&
-         (fits_[arg(value)] & set_of(node(value).storage)) != 0)
+  while (is_op(value, Op::cast) && (fits_[arg(value)] & set_of(node(value).storage)) != 0)
     value = arg(value);
   // Of wrapping casts the narrower decides.
   while (is_op(value, Op::cast) && is_integer(storage) && is_integer(node(value).storage) &&

@@ -98,6 +98,14 @@ TEST_CASE("the factor of SwiGLU's backward becomes one fma") {
   CHECK(s.contracted(s.add(one, s.mul(s.a, s.sub(one, s.b)))) == "y = fma(a, 1 - b, 1); z = a;");
 }
 
+TEST_CASE("a product whose users become one is fused in the same call") {
+  Sketch s;
+  const NodeId product = s.mul(s.d, s.a);
+  const NodeId sum = s.add(s.mul(s.a, s.b), s.c), same = s.make(Op::fma, {s.a, s.b, s.c});
+  CHECK(s.contracted(s.add(product, sum), s.add(product, same)) ==
+        "let t0 = fma(d, a, fma(a, b, c)); y = t0; z = t0;");
+}
+
 TEST_CASE("contraction is idempotent, keeps kernels valid and simple kernels simple") {
   for (std::uint64_t seed = 0; seed < 1000; ++seed) {
     INFO("seed " << seed);

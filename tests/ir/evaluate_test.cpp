@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/machine.hpp"
 #include "tests/support/random_kernel.hpp"
 
 namespace swage::ir {
@@ -261,6 +262,31 @@ TEST_CASE("a batch gives what single elements give, for all operations and types
     }
     INFO("seed " << seed);
     CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("integer kernels with many stores give what a machine of their width gives") {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    INFO("seed " << seed);
+    test::RandomKernelOptions options;
+    options.dtypes = {i8, u8, i16, i32, i64, boolean};
+    options.outputs = 1 + seed % 6;
+    options.nodes = 60;
+    const Kernel kernel = test::random_kernel(seed, options);
+    test::Random random(seed);
+    std::vector<std::uint64_t> bits;
+    std::vector<Scalar> arguments, results(kernel.stores().size());
+    for (const Param& param : kernel.params()) {
+      bits.push_back(random.element(param.dtype));
+      arguments.push_back(decode(param.dtype, bits.back()));
+    }
+    Evaluator::Workspace workspace;
+    const Evaluator evaluator(kernel);
+    evaluator(arguments, results, workspace);
+    std::vector<std::uint64_t> stored;
+    for (std::size_t i = 0; i < results.size(); ++i)
+      stored.push_back(encode(kernel.params()[kernel.stores()[i].param].dtype, results[i]));
+    CHECK(stored == test::run_machine(kernel, bits));
   }
 }
 

@@ -1,4 +1,5 @@
 // print_test.cpp -- the text of kernels: what it looks like, and that it parses back.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -54,8 +55,15 @@ void check_round_trip(const Kernel& kernel) {
   REQUIRE(parse_kernel({line}, "", {}) == kernel);
   REQUIRE(line.find('\n') == std::string::npos);
   std::istringstream lines(text);
-  for (std::string one; std::getline(lines, one);)
+  for (std::string one; std::getline(lines, one);) {
+    int depth = 0, deepest = 0;
+    for (char c : one) {
+      depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+      deepest = std::max(deepest, depth);
+    }
     REQUIRE(one.size() <= 100);
+    REQUIRE(deepest <= 8);
+  }
 }
 
 } // namespace
