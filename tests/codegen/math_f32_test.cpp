@@ -1,0 +1,83 @@
+// math_f32_test.cpp -- f32 functions of one argument against double precision: strided over all bit
+// patterns in every run, all 2^32 of them on request (tag [.exhaustive]), and their worst inputs.
+#include <bit>
+#include <cstdio>
+#include <thread>
+#include <vector>
+
+#include "tests/codegen/math_jit.hpp"
+#include "tests/codegen/math_reference.hpp"
+#include "tests/support/catch.hpp"
+
+namespace swage::codegen::test {
+namespace {
+
+using ir::Op;
+
+struct Worst {
+  double error = 0; ///< ulp
+  float input = 0, got = 0;
+};
+
+constexpr std::size_t kBatch = 1 << 14;
+
+/// The worst error over bit patterns begin, begin + stride... below end.
+Worst sweep(const MathFunction& f, double (*reference)(double), std::uint64_t begin,
+            std::uint64_t end, std::uint64_t stride) {
+  std::vector<float> input(kBatch), output(kBatch);
+  Worst worst;
+  for (std::uint64_t at = begin; at < end;) {
+    std::size_t count = 0;
+    for (; count < kBatch && at < end; at += stride)
+      input[count++] = std::bit_cast<float>(static_cast<std::uint32_t>(at));
+    f(input.data(), nullptr, nullptr, output.data(), kBatch);
+    for (std::size_t i = 0; i < count; ++i) {
+      const double error = ulp_error(output[i], reference(input[i]));
+      if (error > worst.error)
+        worst = {error, input[i], output[i]};
+    }
+  }
+  return worst;
+}
+
+Worst sweep_everything(const MathFunction& f, double (*reference)(double)) {
+  const unsigned threads = std::max(1u, std::thread::hardware_concurrency());
+  std::vector<Worst> worst(threads);
+  std::vector<std::thread> pool;
+  const std::uint64_t all = std::uint64_t{1} << 32;
+  for (unsigned t = 0; t < threads; ++t)
+    pool.emplace_back([&, t] {
+      worst[t] = sweep(f, reference, all * t / threads, all * (t + 1) / threads, 1);
+    });
+  for (std::thread& thread : pool)
+    thread.join();
+  return *std::max_element(worst.begin(), worst.end(),
+                           [](const Worst& a, const Worst& b) { return a.error < b.error; });
+}
+
+std::string name(Op op) { return std::string(ir::info(op).spelling); }
+
+} // namespace
+
+TEST_CASE("every f32 function of one argument stays within its stated bound") {
+  for (const FunctionCase& each : one_argument_functions()) {
+    const MathFunction f({each.op});
+    // An odd stride visits every exponent and every low bit: two million inputs.
+    const Worst worst = sweep(f, each.in_double, 0, std::uint64_t{1} << 32, 2047);
+    INFO(name(each.op) << "(" << worst.input << ") = " << worst.got);
+    CHECK(worst.error <= each.bound_f32);
+  }
+}
+
+TEST_CASE("every f32 function of one argument stays within its bound on all inputs",
+          "[.exhaustive]") {
+  for (const FunctionCase& each : one_argument_functions()) {
+    const Worst worst = sweep_everything(MathFunction({each.op}), each.in_double);
+    std::printf("%-8s %.4f ulp at %a\n", name(each.op).c_str(), worst.error, worst.input);
+    std::fflush(stdout);
+    INFO(name(each.op) << "(" << worst.input << ") = " << worst.got);
+    CHECK(worst.error <= each.bound_f32);
+  }
+}
+
+} // namespace swage::codegen::test
