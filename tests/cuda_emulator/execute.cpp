@@ -99,7 +99,10 @@ private:
     warp.waited = 0;
     warp.first_thread = first_thread;
     std::fill_n(warp.pc, kLanes, 0U);
-    std::fill_n(warp.registers, program_.kernel.registers.size() * kLanes, 0xa5a5a5a5U);
+    const auto& registers = program_.kernel.registers;
+    for (std::size_t i = 0; i < registers.size(); ++i) // no wider than the register is
+      std::fill_n(warp.registers + i * kLanes, kLanes,
+                  0xa5a5a5a5U >> (32 - 8 * std::min(size_of(registers[i].type), 4U)));
     std::fill_n(warp.local, program_.local_bytes * kLanes, kPoison);
     for (const auto& [row, special] : program_.specials)
       for (unsigned lane = 0; lane < kLanes; ++lane)
