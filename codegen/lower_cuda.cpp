@@ -40,6 +40,14 @@ public:
       constant_[p] = schedule.load == LoadPolicy::read_only && !schedule.dependent_launch &&
                      param.kind == ir::ParamKind::in && !spec.aliased;
     }
+    const std::vector<bool> alone = constant_; // an interleaved pair is loaded as one
+    tensor = 0;
+    for (std::size_t p = 0; p < aligns_.size(); ++p)
+      if (job.kernel.params()[p].is_tensor()) {
+        const TensorSpec& spec = job.specialization.tensors[tensor++];
+        if (is_interleaved(spec.layout))
+          constant_[p] = alone[p] && alone[spec.partner];
+      }
   }
 
   Value* load(Value* address, int unit, int count, std::uint32_t param) override {

@@ -9,10 +9,6 @@ using llvm::Value;
 
 namespace {
 
-bool is_interleaved(Layout layout) {
-  return layout == Layout::interleaved_even || layout == Layout::interleaved_odd;
-}
-
 /// Lanes of `value` from `first` on, every second one.
 Value* every_second(llvm::IRBuilderBase& b, Value* value, int first, int lanes) {
   if (lanes == 1)

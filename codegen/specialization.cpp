@@ -17,10 +17,6 @@ constexpr std::string_view name_of(Layout layout) {
   return kLayoutNames[static_cast<std::size_t>(layout)];
 }
 
-bool is_interleaved(Layout layout) {
-  return layout == Layout::interleaved_even || layout == Layout::interleaved_odd;
-}
-
 [[noreturn]] void refuse(const ir::Param& param, std::string_view why) {
   throw Error(ErrorCode::invalid_argument, fmt::format("parameter '{}': {}", param.name, why));
 }

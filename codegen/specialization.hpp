@@ -22,6 +22,10 @@ enum class Layout : std::uint8_t {
   per_column_strided,
 };
 
+constexpr bool is_interleaved(Layout layout) noexcept {
+  return layout == Layout::interleaved_even || layout == Layout::interleaved_odd;
+}
+
 struct TensorSpec {
   Layout layout = Layout::unit;
   /// log2 of the alignment in bytes that the first element of every row has: 0 to 6 (64 bytes).
