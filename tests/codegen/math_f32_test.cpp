@@ -46,16 +46,17 @@ Worst sweep_everything(const MathFunction& f, double (*reference)(double)) {
   std::vector<std::thread> pool;
   const std::uint64_t all = std::uint64_t{1} << 32;
   for (unsigned t = 0; t < threads; ++t)
-    pool.emplace_back([&, t] {
-      worst[t] = sweep(f, reference, all * t / threads, all * (t + 1) / threads, 1);
-    });
+    pool.emplace_back(
+        [&, t] { worst[t] = sweep(f, reference, all * t / threads, all * (t + 1) / threads, 1); });
   for (std::thread& thread : pool)
     thread.join();
   return *std::max_element(worst.begin(), worst.end(),
                            [](const Worst& a, const Worst& b) { return a.error < b.error; });
 }
 
-std::string name(Op op) { return std::string(ir::info(op).spelling); }
+std::string name(Op op) {
+  return std::string(ir::info(op).spelling);
+}
 
 } // namespace
 

@@ -33,7 +33,9 @@ struct Worst {
   double x = 0, y = 0, got = 0;
 };
 
-std::string name(Op op) { return std::string(ir::info(op).spelling); }
+std::string name(Op op) {
+  return std::string(ir::info(op).spelling);
+}
 
 /// Random inputs a function gets: 10^5 unless SWAGE_TEST_F64_INPUTS says otherwise.
 std::size_t input_count() {

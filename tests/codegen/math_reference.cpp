@@ -89,7 +89,9 @@ void evaluate(Op op, mpfr_ptr r, mpfr_ptr x, mpfr_ptr y) {
 
 } // namespace
 
-std::span<const FunctionCase> one_argument_functions() { return kFunctions; }
+std::span<const FunctionCase> one_argument_functions() {
+  return kFunctions;
+}
 
 const FunctionCase& function_case(Op op) {
   return *std::find_if(std::begin(kFunctions), std::end(kFunctions),
