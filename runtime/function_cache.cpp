@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -81,7 +82,8 @@ std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::st
 
 std::shared_ptr<LoadedFunction> load_host(const CacheEntry& entry) {
   auto loaded = std::make_shared<LoadedFunction>();
-  loaded->host = std::make_unique<HostCode>(entry.object, entry.entry_symbol);
+  loaded->code = CodeBlob::load(std::as_bytes(std::span(entry.object)), entry.entry_symbol);
+  loaded->host = reinterpret_cast<HostEntry>(loaded->code->entry());
   return loaded;
 }
 
@@ -109,9 +111,19 @@ std::shared_ptr<LoadedFunction> load(const CompileRequest& request, EntryKey key
                                      cuda::Context context, CacheSource& source) {
   if (request.device.is_cuda() && keeps_on_disk())
     return load_cuda_through_disk(request, std::move(key), context, source);
-  const CacheEntry entry = disk_cache().find_or_make(
-      key, [&] { return compile_entry(request, key); }, &source);
-  return request.device.is_cuda() ? load_cuda(entry, entry.ptx, context) : load_host(entry);
+  const auto make = [&] { return compile_entry(request, key); };
+  const CacheEntry entry = disk_cache().find_or_make(key, make, &source);
+  if (request.device.is_cuda())
+    return load_cuda(entry, entry.ptx, context);
+  try {
+    return load_host(entry);
+  } catch (const Error& error) {
+    if (source == CacheSource::compiled || error.code() == ErrorCode::out_of_memory)
+      throw;
+    disk_cache().discard(key, error.what());
+  }
+  source = CacheSource::compiled;
+  return load_host(make());
 }
 
 struct FunctionId {

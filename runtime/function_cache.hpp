@@ -6,9 +6,10 @@
 
 #include "codegen/compile.hpp"
 #include "runtime/cache_entry.hpp"
+#include "runtime/code_blob.hpp"
 #include "runtime/cuda_module.hpp"
 #include "runtime/device.hpp"
-#include "runtime/host_jit.hpp"
+#include "runtime/host_executor.hpp"
 
 namespace swage::runtime {
 
@@ -20,7 +21,8 @@ struct LoadedFunction {
   cuda::Function function = nullptr;
   cuda::Context context = nullptr;
   // host
-  std::unique_ptr<HostCode> host;
+  std::shared_ptr<const CodeBlob> code;
+  HostEntry host = nullptr;
 };
 
 /// What is to be compiled; refers to its parts.

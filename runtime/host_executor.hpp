@@ -4,9 +4,12 @@
 #include <cstdint>
 
 #include "codegen/schedule.hpp"
-#include "runtime/host_jit.hpp"
 
 namespace swage::runtime {
+
+/// Computes elements [begin, end), in row-major order, of the call that `words` describes; see
+/// codegen/arguments.hpp.
+using HostEntry = void (*)(const std::uint64_t* words, std::int64_t begin, std::int64_t end);
 
 /// Runs `entry` over elements [0, count) and returns when all are done. Ranges of about `grain`
 /// elements, aligned to 64 so that neighbours share no cache line of a one-byte type, run on the
