@@ -3,10 +3,14 @@
 
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Verifier.h>
+#include <llvm/MC/TargetRegistry.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
+#include <llvm/Target/TargetMachine.h>
 #include <stdexcept>
+#include <string>
 
 namespace swage::codegen::test {
 namespace {
@@ -93,13 +97,31 @@ MathFunction::MathFunction(const MathForm& form) : jit_(std::make_unique<Jit>())
 MathFunction::~MathFunction() = default;
 MathFunction::MathFunction(MathFunction&&) noexcept = default;
 
-std::string math_module_text(const MathForm& form, const Target& target) {
+std::string math_ptx(const MathForm& form, const Target& target) {
+  LLVMInitializeNVPTXTargetInfo();
+  LLVMInitializeNVPTXTarget();
+  LLVMInitializeNVPTXTargetMC();
+  LLVMInitializeNVPTXAsmPrinter();
+  const llvm::Triple triple("nvptx64-nvidia-cuda");
+  std::string error;
+  const llvm::Target* back_end = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!back_end)
+    throw std::runtime_error(error);
+  const std::unique_ptr<llvm::TargetMachine> machine(back_end->createTargetMachine(
+      triple, "sm_" + std::to_string(target.sm), "+ptx" + std::to_string(target.ptx), {}, {}));
+
   llvm::LLVMContext context;
   llvm::Module module("math", context);
+  module.setTargetTriple(triple);
+  module.setDataLayout(machine->createDataLayout());
   build(module, form, target);
-  std::string text;
-  llvm::raw_string_ostream(text) << module;
-  return text;
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager passes;
+  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
+    throw std::runtime_error("no PTX from this target machine");
+  passes.run(module);
+  return std::string(text);
 }
 
 } // namespace swage::codegen::test

@@ -36,7 +36,7 @@ private:
   void (*entry_)(const void*, const void*, const void*, void*, std::int64_t);
 };
 
-/// The LLVM IR module text of `void entry(...)` as above.
-std::string math_module_text(const MathForm& form, const Target& target);
+/// PTX of a device function `entry` as above. `target` is a CUDA target.
+std::string math_ptx(const MathForm& form, const Target& target);
 
 } // namespace swage::codegen::test
