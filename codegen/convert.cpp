@@ -50,9 +50,24 @@ int lanes_of(const Value* value) {
   return vector ? static_cast<int>(vector->getNumElements()) : 1;
 }
 
+Value* interleave(llvm::IRBuilderBase& b, Value* even, Value* odd) {
+  const int lanes = lanes_of(even);
+  if (lanes == 1) {
+    Value* pair = llvm::PoisonValue::get(llvm::FixedVectorType::get(even->getType(), 2));
+    return b.CreateInsertElement(b.CreateInsertElement(pair, even, std::uint64_t{0}), odd,
+                                 std::uint64_t{1});
+  }
+  llvm::SmallVector<int, 128> mask;
+  for (int i = 0; i < lanes; ++i) {
+    mask.push_back(i);
+    mask.push_back(lanes + i);
+  }
+  return b.CreateShuffleVector(even, odd, mask);
+}
+
 Converter::Converter(llvm::IRBuilderBase& builder, const Target& target)
     : b_(builder), hardware_bf16_(has_hardware_bf16(target)),
-      hardware_f16_(has_hardware_f16(target)) {}
+      hardware_f16_(has_hardware_f16(target)), by_words_(target.kind == Target::Kind::cuda) {}
 
 Type* Converter::like(Type* scalar, const Value* shape) const {
   return with_lanes(scalar, lanes_of(shape));
@@ -70,7 +85,7 @@ Value* Converter::widen(DType storage, Value* bits) {
   case DType::f64: return b_.CreateBitCast(bits, like(b_.getDoubleTy(), bits));
   case DType::f32: return b_.CreateBitCast(bits, like(b_.getFloatTy(), bits));
   case DType::f16: return widen_f16(bits);
-  case DType::bf16: return widen_low_bf16(b_.CreateZExt(bits, i32));
+  case DType::bf16: return widen_bf16(bits);
   case DType::u8: return b_.CreateZExt(bits, i32);
   case DType::i8:
   case DType::i16: return b_.CreateSExt(bits, i32);
@@ -79,6 +94,14 @@ Value* Converter::widen(DType storage, Value* bits) {
   case DType::boolean: return b_.CreateICmpNE(bits, Constant::getNullValue(bits->getType()));
   }
   return nullptr;
+}
+
+Value* Converter::widen_bf16(Value* bits) {
+  const int lanes = lanes_of(bits);
+  if (!by_words_ || lanes % 2 != 0)
+    return widen_low_bf16(b_.CreateZExt(bits, like(b_.getInt32Ty(), bits)));
+  Value* words = b_.CreateBitCast(bits, with_lanes(b_.getInt32Ty(), lanes / 2));
+  return interleave(b_, widen_low_bf16(words), widen_high_bf16(words));
 }
 
 Value* Converter::widen_low_bf16(Value* words) {

@@ -15,6 +15,8 @@ llvm::Type* value_type(llvm::LLVMContext& context, DType compute, int lanes);
 llvm::Type* bits_type(llvm::LLVMContext& context, DType storage, int lanes);
 /// 1 for a scalar.
 int lanes_of(const llvm::Value* value);
+/// even[0] odd[0] even[1] odd[1] ...
+llvm::Value* interleave(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::Value* odd);
 
 /// Emits conversions with `builder`, element-wise on scalars and vectors alike. Every rounding is
 /// to nearest even and happens once; any NaN stays a NaN. The same bits on both targets.
@@ -46,6 +48,7 @@ private:
   llvm::Value* narrow_bf16(llvm::Value* f32);
   llvm::Value* narrow_f16(llvm::Value* f32);
   llvm::Value* widen_f16(llvm::Value* bits);
+  llvm::Value* widen_bf16(llvm::Value* bits);
 
   llvm::Type* like(llvm::Type* scalar, const llvm::Value* shape) const;
   llvm::Constant* word(const llvm::Value* shape, std::uint32_t value) const;
@@ -53,6 +56,7 @@ private:
   llvm::IRBuilderBase& b_;
   bool hardware_bf16_; ///< fptrunc to bfloat is one rounding instruction that keeps subnormals
   bool hardware_f16_;  ///< fptrunc and fpext of half are instructions, not library calls
+  bool by_words_;      ///< registers have 32 bits: take two bf16 apart by shift and mask
 };
 
 } // namespace swage::codegen

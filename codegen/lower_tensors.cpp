@@ -19,21 +19,6 @@ Value* every_second(llvm::IRBuilderBase& b, Value* value, int first, int lanes) 
   return b.CreateShuffleVector(value, mask);
 }
 
-/// a0 b0 a1 b1 ...
-Value* interleave(llvm::IRBuilderBase& b, Value* even, Value* odd, int lanes) {
-  if (lanes == 1) {
-    Value* pair = llvm::PoisonValue::get(llvm::FixedVectorType::get(even->getType(), 2));
-    return b.CreateInsertElement(b.CreateInsertElement(pair, even, std::uint64_t{0}), odd,
-                                 std::uint64_t{1});
-  }
-  llvm::SmallVector<int, 128> mask;
-  for (int i = 0; i < lanes; ++i) {
-    mask.push_back(i);
-    mask.push_back(lanes + i);
-  }
-  return b.CreateShuffleVector(even, odd, mask);
-}
-
 } // namespace
 
 Arguments::Arguments(std::size_t params)
@@ -132,11 +117,6 @@ Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {
     return splat(load_row_value(place, param), lanes);
   Value* from = address(place, param);
   Value* stride = lane_stride(param);
-  if (!stride && dtype == DType::bf16 && lanes > 1 && job_.target.kind == Target::Kind::cuda) {
-    Value* words = memory_.load(from, 4, lanes / 2, param);
-    return interleave(b_, convert_.widen_low_bf16(words), convert_.widen_high_bf16(words),
-                      lanes / 2);
-  }
   if (!stride || lanes == 1)
     return convert_.widen(dtype, memory_.load(from, size_of(dtype), lanes, param));
   llvm::Type* element = bits_type(b_.getContext(), dtype, 1);
@@ -191,7 +171,7 @@ void Tensors::store(const Place& place, int lanes, const std::vector<Value*>& bi
     if (!paired(p, true)) {
       store_one(place, lanes, p, by_param[p]);
     } else if (specs_[p].layout == Layout::interleaved_even) {
-      Value* both = interleave(b_, by_param[p], by_param[specs_[p].partner], lanes);
+      Value* both = interleave(b_, by_param[p], by_param[specs_[p].partner]);
       memory_.store(address(place, p), size_of(job_.kernel.params()[p].dtype), both, p);
     }
   }
