@@ -1,0 +1,204 @@
+/* swage.h -- the C ABI: kernels from strings, compiled on first use, launched on any device.
+ *
+ *   swage_device* device;
+ *   swage_kernel* kernel;
+ *   const char* types[] = {"T=bf16"};
+ *   swage_device_open(NULL, &device);
+ *   swage_kernel_create(device, source, "swiglu", types, 1, NULL, &kernel);
+ *   swage_arg args[] = {swage_tensor(&gate), swage_tensor(&up), swage_tensor(&h)};
+ *   if (swage_kernel_launch(kernel, stream, args, 3) != SWAGE_OK) puts(swage_last_error());
+ *
+ * Every function may be called from any thread, on one handle from many at once; only a handle that
+ * is being destroyed must not be in use elsewhere. Nothing throws, and nothing ends the process.
+ * Functions that can fail return a status; what they write through pointers they write only when
+ * they return SWAGE_OK. Strings are UTF-8 and end with a zero byte. */
+#ifndef SWAGE_SWAGE_H
+#define SWAGE_SWAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "swage/dlpack.h"
+#include "swage/export.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a call came to. The numbers never change. */
+typedef enum swage_status {
+  SWAGE_OK = 0,
+  SWAGE_INVALID_KERNEL = 1,   /* the kernel text, its name or its bindings are wrong */
+  SWAGE_INVALID_ARGUMENT = 2, /* a tensor, scalar, shape, schedule or option does not fit */
+  SWAGE_UNSUPPORTED = 3,      /* legal, but not on this device, target or math mode */
+  SWAGE_NO_DEVICE = 4,        /* the device asked for is not there */
+  SWAGE_DRIVER = 5,           /* the CUDA driver reported a failure */
+  SWAGE_OUT_OF_MEMORY = 6,    /* host or device memory ran out */
+  SWAGE_IO = 7,               /* a file could not be read or written */
+  SWAGE_NOT_PREPARED = 8,     /* a launch under stream capture would have had to compile */
+  SWAGE_INTERNAL = 9          /* a defect in Swage: please report it */
+} swage_status;
+
+typedef struct swage_device swage_device; /* a GPU or the CPU */
+typedef struct swage_kernel swage_kernel; /* a kernel bound to a device */
+
+/* --- The library --- */
+
+/* "0.1.0". Lives as long as the library. */
+SWAGE_EXPORT const char* swage_version(void);
+
+/* The message of the last call that failed on this thread: what was found, what was expected, what
+ * to do; for kernel text every diagnostic. "" if none failed yet. Valid until the next call that
+ * fails on this thread. */
+SWAGE_EXPORT const char* swage_last_error(void);
+
+/* The CUDA driver's log for that failure; "" unless it refused to load code. Valid as above. */
+SWAGE_EXPORT const char* swage_last_build_log(void);
+
+/* --- Devices --- */
+
+typedef enum swage_device_kind { SWAGE_CPU = 0, SWAGE_CUDA = 1 } swage_device_kind;
+
+typedef struct swage_device_info {
+  swage_device_kind kind;
+  int32_t index;          /* CUDA ordinal; 0 for the CPU */
+  const char* id;         /* "cuda:0", "cpu": what swage_device_open takes */
+  const char* name;       /* "NVIDIA H200" */
+  const char* target;     /* "sm_90", "x86_64 znver5" */
+  int32_t compute_units;  /* multiprocessors, or hardware threads this process may use */
+  int32_t driver_version; /* 13000 is CUDA 13.0; 0 for the CPU */
+  int64_t memory_bytes;
+  int64_t cache_bytes;          /* last-level cache */
+  double peak_bytes_per_second; /* 0 if not known */
+} swage_device_info;
+
+/* The number of devices: every CUDA GPU that the driver lists, then the CPU. Creates no context. */
+SWAGE_EXPORT swage_status swage_device_count(int32_t* count);
+
+/* Device `index` of that list. Close it with swage_device_close. */
+SWAGE_EXPORT swage_status swage_device_at(int32_t index, swage_device** device);
+
+/* Opens "cuda:N" or "cpu". Null or "": $SWAGE_DEVICE, else the first GPU, else the CPU.
+ * SWAGE_NO_DEVICE if it is not there. */
+SWAGE_EXPORT swage_status swage_device_open(const char* id, swage_device** device);
+
+/* Gives the handle back; kernels made from it stay usable. Null is allowed. */
+SWAGE_EXPORT void swage_device_close(swage_device* device);
+
+/* Describes the device. The strings live as long as the process. */
+SWAGE_EXPORT swage_status swage_device_describe(const swage_device* device,
+                                                swage_device_info* info);
+
+/* Waits for everything launched on the device. */
+SWAGE_EXPORT swage_status swage_device_synchronize(const swage_device* device);
+
+/* --- Kernels --- */
+
+typedef enum swage_math {
+  SWAGE_MATH_DEFAULT = -1, /* what the kernel text says, else accurate */
+  SWAGE_MATH_ACCURATE = 0,
+  SWAGE_MATH_TRITON = 1,
+  SWAGE_MATH_FAST = 2
+} swage_math;
+
+/* Set to swage_default_options() before changing fields. */
+typedef struct swage_options {
+  size_t size; /* sizeof(swage_options) as compiled: later versions may append fields */
+  swage_math math;
+  const char* schedule; /* "threads=128 bytes=16"; null: tuned, else heuristic */
+  const char* file;     /* name of the text in diagnostics; null: "<kernel>" */
+} swage_options;
+
+static inline swage_options swage_default_options(void) {
+  swage_options options;
+  options.size = sizeof options;
+  options.math = SWAGE_MATH_DEFAULT;
+  options.schedule = NULL;
+  options.file = NULL;
+  return options;
+}
+
+/* Parses `source` and binds kernel `name`, which may be null or "" if the text declares only one.
+ * `bindings` holds `binding_count` strings "NAME=VALUE" for generic types and `const` parameters:
+ * "T=bf16", "limit=5.0". `options` may be null. Compiles nothing yet. Destroy the kernel with
+ * swage_kernel_destroy. SWAGE_INVALID_KERNEL with every diagnostic if the text is wrong. */
+SWAGE_EXPORT swage_status swage_kernel_create(const swage_device* device, const char* source,
+                                              const char* name, const char* const* bindings,
+                                              size_t binding_count, const swage_options* options,
+                                              swage_kernel** kernel);
+
+/* The same for a kernel of the catalogue, by name: "swiglu". */
+SWAGE_EXPORT swage_status swage_kernel_from_catalogue(const swage_device* device, const char* name,
+                                                      const char* const* bindings,
+                                                      size_t binding_count,
+                                                      const swage_options* options,
+                                                      swage_kernel** kernel);
+
+/* Gives the handle back. Launches in flight and captured graphs are not disturbed. Null is
+ * allowed. */
+SWAGE_EXPORT void swage_kernel_destroy(swage_kernel* kernel);
+
+/* The kernel's name, and the bound kernel as language text. Live as long as the handle. Null for
+ * null. */
+SWAGE_EXPORT const char* swage_kernel_name(const swage_kernel* kernel);
+SWAGE_EXPORT const char* swage_kernel_text(const swage_kernel* kernel);
+
+/* --- Launching --- */
+
+typedef enum swage_arg_kind {
+  SWAGE_ARG_TENSOR = 0,
+  SWAGE_ARG_REAL = 1,
+  SWAGE_ARG_INTEGER = 2
+} swage_arg_kind;
+
+/* One argument: a tensor, or the value of a run-time scalar. */
+typedef struct swage_arg {
+  swage_arg_kind kind;
+  union {
+    const DLTensor* tensor; /* read during the call, not kept */
+    double real;
+    int64_t integer;
+  } value;
+} swage_arg;
+
+static inline swage_arg swage_tensor(const DLTensor* tensor) {
+  swage_arg arg;
+  arg.kind = SWAGE_ARG_TENSOR;
+  arg.value.tensor = tensor;
+  return arg;
+}
+static inline swage_arg swage_real(double real) {
+  swage_arg arg;
+  arg.kind = SWAGE_ARG_REAL;
+  arg.value.real = real;
+  return arg;
+}
+static inline swage_arg swage_integer(int64_t integer) {
+  swage_arg arg;
+  arg.kind = SWAGE_ARG_INTEGER;
+  arg.value.integer = integer;
+  return arg;
+}
+
+/* Runs the kernel on `count` arguments in the order of its parameters, `const` ones left out.
+ * CUDA: asynchronous on `stream`, a CUstream or cudaStream_t of the kernel's device; null is the
+ * default stream. Never synchronises; may be captured into a graph. CPU: `stream` is ignored and
+ * the work is done on return.
+ * Tensors: DLPack types float of 16, 32 and 64 bits, bfloat16, int of 8 to 64 bits, uint8 and
+ * bool, one lane; on the kernel's device (or host memory that CUDA maps, or managed memory). Shapes
+ * agree after [row] and [col] broadcasts; an output may be the same view as an input but overlap
+ * none in part. Zero elements do nothing. Compiles on the first call of its kind.
+ * SWAGE_INVALID_ARGUMENT says which argument does not fit and why. */
+SWAGE_EXPORT swage_status swage_kernel_launch(const swage_kernel* kernel, void* stream,
+                                              const swage_arg* args, size_t count);
+
+/* Compiles and loads whatever launching these arguments would need, so that the launch itself
+ * never compiles. Touches no tensor data. */
+SWAGE_EXPORT swage_status swage_kernel_prepare(const swage_kernel* kernel, const swage_arg* args,
+                                               size_t count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

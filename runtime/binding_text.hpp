@@ -1,0 +1,14 @@
+// binding_text.hpp -- bindings as people write them: "T=bf16", "limit=5.0".
+#pragma once
+
+#include <string_view>
+
+#include "swage/swage.hpp"
+
+namespace swage::runtime {
+
+/// "NAME=VALUE" to a binding: VALUE is a type's name, a whole number or a number. Throws
+/// Error(invalid_argument).
+Binding parse_binding(std::string_view text);
+
+} // namespace swage::runtime
