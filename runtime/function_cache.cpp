@@ -1,6 +1,7 @@
 // function_cache.cpp -- code loaded into this process, shared by every kernel with the same text.
 #include "runtime/function_cache.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <span>
@@ -73,6 +74,7 @@ CacheEntry assemble_entry(const CompileRequest& request, EntryKey key) {
 std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::string& image,
                                           cuda::Context context) {
   auto loaded = std::make_shared<LoadedFunction>();
+  loaded->bytes = image.size();
   loaded->waits_for_dependencies = entry.waits_for_dependencies;
   loaded->module = std::make_unique<cuda::LoadedModule>(image);
   loaded->function = loaded->module->function(entry.entry_symbol);
@@ -82,6 +84,7 @@ std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::st
 
 std::shared_ptr<LoadedFunction> load_host(const CacheEntry& entry) {
   auto loaded = std::make_shared<LoadedFunction>();
+  loaded->bytes = entry.object.size();
   loaded->code = CodeBlob::load(std::as_bytes(std::span(entry.object)), entry.entry_symbol);
   loaded->host = reinterpret_cast<HostEntry>(loaded->code->entry());
   return loaded;
@@ -147,9 +150,33 @@ std::uint64_t number_of(cuda::Context context) {
   return number;
 }
 
+using Functions = SingleFlight<FunctionId, LoadedFunction, FunctionIdHash>;
+
+/// Leaked: code may still run while static objects are destroyed.
+Functions& functions() {
+  static Functions* const instance = new Functions;
+  return *instance;
+}
+
+std::atomic<std::uint64_t> g_hits_memory = 0;
+
+/// One line tells the whole story of a request.
+void tell(const CompileRequest& request, const LoadedFunction& loaded, std::string_view outcome,
+          Clock::time_point start) {
+  if (logs(LogLevel::info))
+    log(LogLevel::info, "{} for {} ({}; {}): {}, {} bytes, {:.3f} ms", request.kernel.name(),
+        request.device.info.id, codegen::canonical(request.specialization, request.kernel),
+        codegen::canonical(request.schedule), outcome, loaded.bytes, 1e3 * seconds_since(start));
+}
+
 std::string_view name_of(CacheSource source) {
   constexpr std::string_view names[] = {"miss", "hit on disk", "hit in bundle"};
   return names[static_cast<std::size_t>(source)];
+}
+
+/// Of a function that may be forgotten; 0 for one of a GPU.
+std::size_t idle_weight(const LoadedFunction& loaded) {
+  return loaded.code ? loaded.code->bytes() : 0;
 }
 
 } // namespace
@@ -165,19 +192,38 @@ EntryKey cache_key(const CompileRequest& request) {
 
 std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,
                                                    cuda::Context context) {
-  using Functions = SingleFlight<FunctionId, LoadedFunction, FunctionIdHash>;
-  static Functions* const functions = new Functions;
+  const auto start = Clock::now();
   EntryKey key = cache_key(request);
   const FunctionId id{digest_of(key), number_of(context)};
-  return functions->find_or_make(id, [&] {
-    const auto start = Clock::now();
+  std::string_view outcome = "hit in memory";
+  const auto loaded = functions().find_or_make(id, [&] {
     CacheSource source = CacheSource::compiled;
-    auto loaded = load(request, std::move(key), context, source);
-    log(LogLevel::info, "{} for {} ({}; {}): {}, {:.1f} ms", request.kernel.name(),
-        request.device.info.id, codegen::canonical(request.specialization, request.kernel),
-        codegen::canonical(request.schedule), name_of(source), 1e3 * seconds_since(start));
-    return loaded;
+    auto made = load(request, std::move(key), context, source);
+    outcome = name_of(source);
+    return made;
   });
+  if (outcome == "hit in memory")
+    ++g_hits_memory;
+  else
+    functions().trim(kMaxIdleFunctions, kMaxIdleBytes, idle_weight);
+  tell(request, *loaded, outcome, start);
+  return loaded;
+}
+
+CacheStatistics cache_statistics() noexcept {
+  const DiskCacheCounters disk = disk_cache().counters();
+  CacheStatistics result;
+  result.hits_memory = g_hits_memory;
+  result.hits_disk = disk.hits_disk;
+  result.hits_bundle = disk.hits_bundle;
+  result.misses = disk.misses;
+  result.publishes = disk.publishes;
+  result.publish_failures = disk.publish_failures;
+  result.evictions = disk.evictions;
+  result.defects = disk.defects + disk.io_errors;
+  result.bytes_read = disk.bytes_read;
+  result.bytes_written = disk.bytes_written;
+  return result;
 }
 
 std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,

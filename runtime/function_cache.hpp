@@ -10,11 +10,13 @@
 #include "runtime/cuda_module.hpp"
 #include "runtime/device.hpp"
 #include "runtime/host_executor.hpp"
+#include "swage/swage.hpp"
 
 namespace swage::runtime {
 
 /// Code that can run. Immutable.
 struct LoadedFunction {
+  std::size_t bytes = 0;               ///< of the code that was loaded
   bool waits_for_dependencies = false; ///< see codegen::Artifact
   // CUDA
   std::unique_ptr<cuda::LoadedModule> module;
@@ -40,12 +42,20 @@ struct LoadTimes {
   double assemble = 0, load = 0;
 };
 
+inline constexpr std::size_t kMaxIdleFunctions = 4096;
+inline constexpr std::size_t kMaxIdleBytes = std::size_t{256} << 20;
+
 /// The function, loaded for `context` (null for the CPU): from memory, else from disk, else
 /// compiled. Many threads that ask for one function have it compiled once; what compiling throws
-/// reaches each of them, and the next request tries again. Functions stay loaded as long as the
-/// process lives, for a launch, or a graph that holds one, may run at any later time.
+/// reaches each of them, and the next request tries again. Host functions that no kernel refers to
+/// are forgotten beyond kMaxIdleFunctions of them or kMaxIdleBytes. Functions of a GPU stay loaded
+/// as long as the process lives, for a launch, or a graph that holds one, may run at any later
+/// time.
 std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,
                                                    cuda::Context context);
+
+/// What the caches of this process have done.
+CacheStatistics cache_statistics() noexcept;
 
 /// The same past every cache, timed.
 std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,

@@ -2,11 +2,15 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 namespace swage::runtime {
 
@@ -24,6 +28,7 @@ public:
     if (is_first)
       place->second = std::make_shared<Flight>();
     const std::shared_ptr<Flight> flight = place->second;
+    flight->last_asked = ++asked_;
     if (!is_first)
       return wait(*flight, lock);
     lock.unlock();
@@ -39,12 +44,44 @@ public:
     return flight->value;
   }
 
+  /// Forgets values that nobody else holds, the one asked for longest ago first, until at most
+  /// `count` are left and their weights sum to at most `limit`. A value of weight zero stays and
+  /// does not count. Gives how many went.
+  template <typename Weight>
+  std::size_t trim(std::size_t count, std::size_t limit, Weight weight) {
+    std::vector<std::shared_ptr<Flight>> dropped; // destroyed without the lock
+    const std::lock_guard lock(mutex_);
+    std::size_t entries = 0, total = 0;
+    std::map<std::uint64_t, typename Flights::iterator> idle;
+    for (auto place = flights_.begin(); place != flights_.end(); ++place) {
+      const Flight& flight = *place->second;
+      const std::size_t own = flight.done && flight.value ? weight(*flight.value) : 0;
+      if (own == 0)
+        continue;
+      ++entries;
+      total += own;
+      if (place->second.use_count() == 1 && flight.value.use_count() == 1)
+        idle.emplace(flight.last_asked, place);
+    }
+    for (const auto& [asked, place] : idle) {
+      if (entries <= count && total <= limit)
+        break;
+      --entries;
+      total -= weight(*place->second->value);
+      dropped.push_back(std::move(place->second));
+      flights_.erase(place);
+    }
+    return dropped.size();
+  }
+
 private:
   struct Flight {
+    std::uint64_t last_asked = 0;
     bool done = false;
     Pointer value;
     std::exception_ptr error;
   };
+  using Flights = std::unordered_map<Key, std::shared_ptr<Flight>, Hash>;
 
   Pointer wait(Flight& flight, std::unique_lock<std::mutex>& lock) {
     landed_.wait(lock, [&] { return flight.done; });
@@ -63,7 +100,8 @@ private:
 
   std::mutex mutex_;
   std::condition_variable landed_;
-  std::unordered_map<Key, std::shared_ptr<Flight>, Hash> flights_;
+  std::uint64_t asked_ = 0;
+  Flights flights_;
 };
 
 } // namespace swage::runtime

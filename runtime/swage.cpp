@@ -8,6 +8,7 @@
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
 #include "runtime/device.hpp"
+#include "runtime/function_cache.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/session.hpp"
 
@@ -39,6 +40,10 @@ std::optional<ir::MathMode> to_ir(std::optional<Math> math) {
 
 std::string_view version() noexcept {
   return SWAGE_VERSION;
+}
+
+CacheStatistics cache_statistics() noexcept {
+  return runtime::cache_statistics();
 }
 
 Device Device::open(std::string_view id) {

@@ -214,6 +214,22 @@ private:
   std::shared_ptr<struct DeviceState> state_;
 };
 
+/// What the kernel caches of this process have done so far. A request is the first launch of a
+/// kernel handle for a kind of call; later launches look nothing up.
+struct CacheStatistics {
+  std::uint64_t hits_memory = 0; ///< loaded before, by this or another kernel handle
+  std::uint64_t hits_disk = 0;
+  std::uint64_t hits_bundle = 0;
+  std::uint64_t misses = 0; ///< compiled
+  std::uint64_t publishes = 0;
+  std::uint64_t publish_failures = 0;
+  std::uint64_t evictions = 0;
+  std::uint64_t defects = 0; ///< entries that could not be read or were not what they should be
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;
+};
+SWAGE_EXPORT CacheStatistics cache_statistics() noexcept;
+
 /// "0.1.0".
 SWAGE_EXPORT std::string_view version() noexcept;
 

@@ -40,14 +40,15 @@ Function* function_of(const CodeBlob& blob) {
 
 // Linked to run at an address of the test's choice; functions outside lie at known far addresses.
 struct Linked {
+  Bytes bytes;
   CodeObject object;
   std::uint64_t address;
   Bytes image;
 
   static std::uint64_t far_away(std::string_view name) { return 0x7700000000 + name.size(); }
 
-  explicit Linked(const Bytes& bytes, std::uint64_t at = 0x10000000)
-      : object(bytes, 4096), address(at), image(object.image_bytes()) {
+  explicit Linked(Bytes file, std::uint64_t at = 0x10000000)
+      : bytes(std::move(file)), object(bytes, 4096), address(at), image(object.image_bytes()) {
     object.link(image, address, far_away);
   }
   template <class Value>
