@@ -113,8 +113,13 @@ struct GradItem {
 struct GradDecl {
   Name name;
   std::uint32_t begin = 0;
+  std::optional<MathMode> math = {}; ///< as written; else that of the forward kernel
   Name forward = {};
   std::vector<GradItem> items = {};
+  /// What `forward` names; `resolve_gradients` finds it out. Index into Program::gradients where
+  /// `of_gradient`, else into Program::kernels.
+  bool of_gradient = false;
+  std::optional<std::uint32_t> target = {};
 };
 
 struct Program {

@@ -74,16 +74,19 @@ void take_buffer(Signature& signature, const GradRequest& request, std::size_t i
   const std::string& into = request.items[item].into;
   const auto p = find_param(signature.params, into);
   if (!p || !signature.params[*p].is_tensor() || signature.params[*p].broadcast != Broadcast::none)
-    throw GradError{item, "'" + into +
-                              "' is no buffer to overwrite, expected an input tensor of the "
-                              "forward kernel or an incoming gradient (d_ and an output's name)"};
+    throw GradError{item,
+                    "'" + into +
+                        "' is no buffer to overwrite, expected an input tensor of the "
+                        "forward kernel or an incoming gradient (d_ and an output's name)",
+                    true};
   Param& param = signature.params[*p];
   if (param.kind != ParamKind::in)
-    throw GradError{item, "two results would overwrite the buffer of '" + into + "'"};
+    throw GradError{item, "two results would overwrite the buffer of '" + into + "'", true};
   if (param.dtype != dtype)
-    throw GradError{item, "the buffer of '" + into + "' holds " +
-                              std::string(name_of(param.dtype)) + ", the result is " +
-                              std::string(name_of(dtype))};
+    throw GradError{item,
+                    "the buffer of '" + into + "' holds " + std::string(name_of(param.dtype)) +
+                        ", the result is " + std::string(name_of(dtype)),
+                    true};
   param.kind = ParamKind::inout;
   signature.target[item] = *p;
 }
@@ -112,7 +115,7 @@ Signature make_signature(const Kernel& forward, const GradRequest& request) {
         throw GradError{i, "'" + what + "' is asked for twice"};
     const auto p = find_param(forward.params(), what);
     if (!p)
-      throw GradError{i, "'" + what + "' is no parameter of '" + forward.name() + "'"};
+      throw GradError{i, "'" + what + "' is no parameter of '" + forward.name() + "'", false, true};
     const Param& param = forward.params()[*p];
     if (!param.is_written()) {
       check_variable(param, i);

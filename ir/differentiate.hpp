@@ -27,6 +27,8 @@ struct GradRequest {
 struct GradError {
   std::size_t item;
   std::string message;
+  bool in_buffer = false; ///< the fault is in `into`, not in `what`
+  bool unknown = false;   ///< `what` names nothing
 };
 
 /// The kernel that maps the incoming gradients and the inputs of `forward` to the gradients asked

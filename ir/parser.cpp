@@ -147,12 +147,14 @@ MathMode Parser::mode() {
 void Parser::kernel() {
   KernelDecl kernel;
   kernel.begin = token_.span.begin;
+  std::optional<MathMode> math;
   if (at(Symbol::at))
-    kernel.math = mode();
+    math = mode();
+  kernel.math = math.value_or(MathMode::accurate);
   advance();
   kernel.name = expect_name("the name of the kernel");
   if (take(Symbol::assign))
-    return gradient(kernel.name, kernel.begin);
+    return gradient({.name = kernel.name, .begin = kernel.begin, .math = math});
   try {
     generics(kernel);
     params(kernel);
@@ -164,8 +166,7 @@ void Parser::kernel() {
   program_.kernels.push_back(std::move(kernel));
 }
 
-void Parser::gradient(Name name, std::uint32_t begin) {
-  GradDecl decl{.name = name, .begin = begin};
+void Parser::gradient(GradDecl decl) {
   expect(Symbol::kw_grad, "'='");
   decl.forward = expect_name("the name of the forward kernel");
   expect(Symbol::left_paren, "the forward kernel");
@@ -178,7 +179,7 @@ void Parser::gradient(Name name, std::uint32_t begin) {
       fail(fmt::format("',', '->' or ')' after '{}'", item.what.text));
     check_count(decl.items.size(), "items");
   }
-  program_.gradients.push_back(decl);
+  program_.gradients.push_back(std::move(decl));
   end_statement("the gradient");
 }
 

@@ -47,7 +47,7 @@ private:
   void function();
   MathMode mode();
   void kernel();
-  void gradient(Name name, std::uint32_t begin);
+  void gradient(GradDecl decl);
   void generics(KernelDecl& kernel);
   void params(KernelDecl& kernel);
   ParamDecl param();

@@ -8,6 +8,7 @@
 
 #include "ir/nearest.hpp"
 #include "ir/recursion.hpp"
+#include "ir/resolve_gradients.hpp"
 
 namespace swage::ir {
 
@@ -109,12 +110,7 @@ void Resolver::run() {
     function(decl);
   for (KernelDecl& decl : program_.kernels)
     kernel(decl);
-  for (const GradDecl& decl : program_.gradients)
-    diagnostics_
-        .error(decl.name.span, fmt::format("'{}' is a derived gradient, and gradients are not "
-                                           "available yet in this version",
-                                           decl.name.text))
-        .help("write the backward kernel by hand for now; `grad` is reserved for it");
+  resolve_gradients(program_, diagnostics_);
   reject_recursion(program_, diagnostics_);
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "ir/bind.hpp"
+#include "ir/bind_gradient.hpp"
 #include "ir/nearest.hpp"
 #include "ir/parser.hpp"
 #include "ir/resolve.hpp"
@@ -60,45 +61,67 @@ KernelDeclaration describe(const Program& program, const KernelDecl& kernel) {
   return result;
 }
 
-std::string listed(const Program& program) {
-  constexpr std::size_t kShown = 20;
-  std::vector<std::string_view> names;
-  for (const KernelDecl& kernel : program.kernels)
-    if (names.size() < kShown)
-      names.push_back(kernel.name.text);
-  return fmt::format("{}{}", fmt::join(names, ", "),
-                     program.kernels.size() > kShown ? ", ..." : "");
+// A gradient has the generics and constants of the kernel it is derived from.
+KernelDeclaration describe(const Program& program, const GradDecl& gradient) {
+  KernelDeclaration result = describe(program, base_kernel(program, gradient));
+  result.name = gradient.name.text;
+  result.comment = comment_above(program.text, gradient.begin);
+  return result;
 }
 
-const KernelDecl* pick(const Program& program, std::string_view name, Diagnostics& diagnostics) {
-  const auto is_it = [&](const KernelDecl& kernel) { return kernel.name.text == name; };
-  const auto found = std::find_if(program.kernels.begin(), program.kernels.end(), is_it);
-  if (found != program.kernels.end())
-    return &*found;
-  if (name.empty() && program.kernels.size() == 1)
-    return &program.kernels[0];
+/// A kernel or a gradient of a program.
+struct Declared {
+  std::string_view name;
+  std::uint32_t begin;
+  const KernelDecl* kernel;
+  const GradDecl* gradient;
+};
+
+/// All of them in the order of the text.
+std::vector<Declared> declared(const Program& program) {
+  std::vector<Declared> result;
+  for (const KernelDecl& kernel : program.kernels)
+    result.push_back({kernel.name.text, kernel.name.span.begin, &kernel, nullptr});
+  for (const GradDecl& gradient : program.gradients)
+    result.push_back({gradient.name.text, gradient.name.span.begin, nullptr, &gradient});
+  std::sort(result.begin(), result.end(),
+            [](const Declared& a, const Declared& b) { return a.begin < b.begin; });
+  return result;
+}
+
+std::string listed(std::span<const std::string_view> names) {
+  constexpr std::size_t kShown = 20;
+  return fmt::format("{}{}", fmt::join(names.first(std::min(names.size(), kShown)), ", "),
+                     names.size() > kShown ? ", ..." : "");
+}
+
+std::optional<Declared> pick(const Program& program, std::string_view name,
+                             Diagnostics& diagnostics) {
+  const std::vector<Declared> all = declared(program);
+  std::vector<std::string_view> names;
+  for (const Declared& one : all) {
+    if (one.name == name || (name.empty() && all.size() == 1))
+      return one;
+    names.push_back(one.name);
+  }
   // After a syntax error the kernel may be there and have no name; and which one is meant can wait
   // until the text is right.
   if (program.incomplete || (name.empty() && !diagnostics.empty()))
-    return nullptr;
-  if (program.kernels.empty()) {
-    if (program.gradients.empty())
-      diagnostics.error(kNoPlace, "the text declares no kernel")
-          .help("write kernel name(x: in f32, y: out f32) { y = x; }");
+    return std::nullopt;
+  if (all.empty()) {
+    diagnostics.error(kNoPlace, "the text declares no kernel")
+        .help("write kernel name(x: in f32, y: out f32) { y = x; }");
   } else if (name.empty()) {
     diagnostics
-        .error(kNoPlace, fmt::format("the text declares {} kernels: name the one that is meant",
-                                     program.kernels.size()))
-        .help(fmt::format("it has {}", listed(program)));
+        .error(kNoPlace,
+               fmt::format("the text declares {} kernels: name the one that is meant", all.size()))
+        .help(fmt::format("it has {}", listed(names)));
   } else {
-    std::vector<std::string_view> names;
-    for (const KernelDecl& kernel : program.kernels)
-      names.push_back(kernel.name.text);
     std::string help = did_you_mean(name, names);
     diagnostics.error(kNoPlace, fmt::format("the text declares no kernel '{}'", name))
-        .help(help.empty() ? fmt::format("it has {}", listed(program)) : std::move(help));
+        .help(help.empty() ? fmt::format("it has {}", listed(names)) : std::move(help));
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 } // namespace
@@ -111,11 +134,14 @@ std::vector<KernelDeclaration> list_kernels(const SourceText& source) {
     resolve(program, diagnostics);
     int line = 1;
     std::size_t counted = 0; // kernels come in the order of the text
-    for (const KernelDecl& kernel : program.kernels) {
-      const std::size_t at = kernel.name.span.begin;
+    for (const Declared& one : declared(program)) {
+      if (one.gradient && !one.gradient->target)
+        continue; // reported
+      const std::size_t at = one.begin;
       line += line_of(source.text.substr(counted, at - counted), at) - 1;
       counted = at;
-      result.push_back(describe(program, kernel));
+      result.push_back(one.kernel ? describe(program, *one.kernel)
+                                  : describe(program, *one.gradient));
       result.back().line = line;
     }
   } catch (const Stop&) {
@@ -131,8 +157,10 @@ Kernel parse_kernel(const SourceText& source, std::string_view name,
   try {
     Program program = parse(source.text, diagnostics);
     resolve(program, diagnostics);
-    if (const KernelDecl* kernel = pick(program, name, diagnostics))
-      result = bind_kernel(program, *kernel, bindings, math, diagnostics);
+    if (const auto picked = pick(program, name, diagnostics))
+      result = picked->kernel
+                   ? bind_kernel(program, *picked->kernel, bindings, math, diagnostics)
+                   : bind_gradient(program, *picked->gradient, bindings, math, diagnostics);
   } catch (const Stop&) {
   }
   throw_if_any(source, diagnostics);

@@ -547,15 +547,4 @@ TEST_CASE("the kernel meant must be there") {
                            "    = help: it has swiglu, geglu");
 }
 
-TEST_CASE("gradients are reserved and say so") {
-  CHECK(errors_of("kernel f(x: in f32, y: out f32) { y = x; }\n"
-                  "kernel g = grad f(x, y -> x);\n",
-                  {}, "f") ==
-        "k.swg:2:8: error: 'g' is a derived gradient, and gradients are not available yet in this "
-        "version\n"
-        "  2 | kernel g = grad f(x, y -> x);\n"
-        "    |        ^\n"
-        "    = help: write the backward kernel by hand for now; `grad` is reserved for it");
-}
-
 } // namespace swage::ir::testing
