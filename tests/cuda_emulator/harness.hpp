@@ -4,7 +4,6 @@
 #include "tests/cuda_emulator/execute.hpp"
 
 #include <cstring>
-#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,7 +47,7 @@ inline std::string suffix_of(const std::string& reg) {
 }
 
 /// The bits of `result` after `code` ran in one thread. Registers %p %rs %r %rd, 0 to 9 of each.
-inline std::uint64_t evaluate(const std::string& code, std::initializer_list<Input> inputs,
+inline std::uint64_t evaluate(const std::string& code, const std::vector<Input>& inputs,
                               const std::string& result, const EvaluateOptions& options = {}) {
   std::string text = std::string(kHeader) +
                      ".visible .entry k(.param .u64 out)\n{\n"
@@ -77,5 +76,20 @@ inline std::uint64_t evaluate(const std::string& code, std::initializer_list<Inp
   run(text, config, memory);
   return out;
 }
+
+/// One instruction, what it reads, and the bits it must leave in `result`.
+struct Case {
+  const char* code;
+  std::vector<Input> inputs;
+  const char* result;
+  std::uint64_t expected;
+};
+
+/// Checks every case; Catch names the instruction that failed.
+#define CHECK_CASES(...)                                                                           \
+  for (const auto& each : std::vector<swage::emulator::testing::Case> __VA_ARGS__) {               \
+    INFO(each.code);                                                                               \
+    CHECK(evaluate(each.code, each.inputs, each.result) == each.expected);                         \
+  }
 
 } // namespace swage::emulator::testing
