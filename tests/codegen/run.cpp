@@ -51,21 +51,26 @@ void run_on_host(const Call& call, const HostSchedule& schedule, int pieces) {
     function(words.data(), begin, std::min(begin + step, call.elements()));
 }
 
-void run_in_emulator(const Call& call, const CudaSchedule& schedule, const Target& target) {
-  constexpr int kMultiprocessors = 2;
-  const Artifact artifact = compile(call.kernel(), call.specialization(), schedule, target);
+void emulate(const Artifact& artifact, const CudaSchedule& schedule, const LaunchShape& shape,
+             std::vector<std::byte> parameters, const std::vector<Call::Bytes>& buffers) {
   emulator::Memory memory;
-  for (const Call::Bytes& buffer : call.buffers())
+  for (const Call::Bytes& buffer : buffers)
     memory.add(buffer.data, buffer.size);
   const emulator::Image image(emulator::parse(artifact.payload), memory);
-  const LaunchShape shape = call.launch_shape(schedule, kMultiprocessors);
   emulator::LaunchConfig config;
   config.grid = {static_cast<unsigned>(shape.blocks), 1, 1};
   config.block = {static_cast<unsigned>(schedule.threads), 1, 1};
-  config.parameters = call.parameters(shape);
+  config.parameters = std::move(parameters);
   config.programmatic = artifact.waits_for_dependencies;
   if (shape.blocks > 0)
     emulator::execute(*image.find(artifact.entry), config, memory);
+}
+
+void run_in_emulator(const Call& call, const CudaSchedule& schedule, const Target& target) {
+  constexpr int kMultiprocessors = 2;
+  const LaunchShape shape = call.launch_shape(schedule, kMultiprocessors);
+  emulate(compile(call.kernel(), call.specialization(), schedule, target), schedule, shape,
+          call.parameters(shape), call.buffers());
 }
 
 } // namespace swage::codegen::test

@@ -28,6 +28,10 @@ private:
 /// Compiles for this host and runs `call` in one or, with `pieces` above one, several ranges.
 void run_on_host(const Call& call, const HostSchedule& schedule, int pieces = 1);
 
+/// Runs a CUDA artifact in the emulator over `buffers`.
+void emulate(const Artifact& artifact, const CudaSchedule& schedule, const LaunchShape& shape,
+             std::vector<std::byte> parameters, const std::vector<Call::Bytes>& buffers);
+
 /// Compiles for `target` and runs `call` in the emulator, which checks every access.
 void run_in_emulator(const Call& call, const CudaSchedule& schedule, const Target& target);
 

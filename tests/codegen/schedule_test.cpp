@@ -1,0 +1,140 @@
+// schedule_test.cpp -- schedules as text, their legal range, the default and the tuner's space.
+#include "tests/support/catch.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "codegen/compile.hpp"
+#include "swage/error.hpp"
+#include "tests/support/random_kernel.hpp"
+
+using namespace swage;
+using namespace swage::codegen;
+using Catch::Matchers::Contains;
+
+namespace {
+
+ir::Kernel gated(DType type, ir::ParamKind kind = ir::ParamKind::in) {
+  ir::KernelBuilder builder(
+      "gated", ir::MathMode::accurate,
+      {{"gate", kind, type, {}}, {"up", kind, type, {}}, {"h", ir::ParamKind::out, type, {}}});
+  const auto gate = builder.load(0), up = builder.load(1);
+  builder.store(2, builder.make(ir::Op::mul, {builder.make(ir::Op::sigmoid, {gate}), up}));
+  if (kind == ir::ParamKind::inout) {
+    builder.store(0, up);
+    builder.store(1, gate);
+  }
+  return std::move(builder).build();
+}
+
+ir::Kernel large(std::size_t nodes) {
+  swage::test::RandomKernelOptions options;
+  options.nodes = nodes;
+  options.dtypes = {bf16};
+  options.broadcasts = false;
+  options.ops = {ir::Op::add, ir::Op::mul, ir::Op::sub};
+  return swage::test::random_kernel(1, options);
+}
+
+void check(const std::string& text, const Target& target, const ir::Kernel& kernel) {
+  const Specialization known = contiguous(kernel);
+  const Schedule base = default_schedule(kernel, known, target, 1 << 20);
+  check_schedule(parse_schedule(text, base), kernel, known, target);
+}
+
+} // namespace
+
+TEST_CASE("a schedule's line parses back to it") {
+  const ir::Kernel kernel = gated(bf16);
+  for (const Target& target : {cuda_target(75), cuda_target(100), host_target()}) {
+    const Schedule base = default_schedule(kernel, contiguous(kernel), target, 1 << 20);
+    for (const Schedule& schedule : all_schedules(kernel, contiguous(kernel), target))
+      REQUIRE(parse_schedule(canonical(schedule), base) == schedule);
+  }
+  CHECK(canonical(CudaSchedule{}) ==
+        "threads=256 bytes=16 accesses=1 grid=once load=auto store=auto dependent=0");
+  CHECK(canonical(HostSchedule{}) == "lanes=16 unroll=1 store=auto grain=16384 threads=0");
+}
+
+TEST_CASE("a part of a schedule changes that part alone") {
+  const Schedule parsed = parse_schedule("accesses=4,grid=2", CudaSchedule{.threads = 512});
+  CHECK(parsed == Schedule(CudaSchedule{.threads = 512, .accesses = 4, .waves = 2}));
+}
+
+TEST_CASE("schedule text that is wrong is refused by name") {
+  const auto parse = [](const char* text) { return parse_schedule(text, CudaSchedule{}); };
+  CHECK_THROWS_WITH(parse("thread=1"), Contains("unknown schedule key 'thread'") &&
+                                           Contains("threads, bytes, accesses"));
+  CHECK_THROWS_WITH(parse("threads=many"), Contains("'threads' needs a whole number"));
+  CHECK_THROWS_WITH(parse("load=fast"), Contains("auto, readonly, noalloc, streaming"));
+  CHECK_THROWS_WITH(parse("dependent=2"), Contains("takes 0 or 1"));
+  CHECK_THROWS_WITH(parse("threads"), Contains("'threads' where key=value was expected"));
+  CHECK_THROWS_WITH(parse_schedule("bytes=4", HostSchedule{}), Contains("lanes, unroll, store"));
+}
+
+TEST_CASE("schedules outside the legal range are refused, saying what is legal") {
+  const ir::Kernel kernel = gated(f32);
+  CHECK_THROWS_WITH(check("threads=48", cuda_target(90), kernel), Contains("multiple of 32"));
+  CHECK_THROWS_WITH(check("bytes=32", cuda_target(90), kernel),
+                    Contains("from 4") && Contains("to 16"));
+  CHECK_THROWS_WITH(check("bytes=2", cuda_target(90), kernel), Contains("from 4"));
+  CHECK_THROWS_WITH(check("accesses=3", cuda_target(90), kernel), Contains("1, 2, 4, 8"));
+  CHECK_THROWS_WITH(check("dependent=1", cuda_target(89), kernel), Contains("sm_90"));
+  CHECK_THROWS_WITH(check("lanes=12", host_target(), kernel), Contains("power of two"));
+  CHECK_THROWS_WITH(check("unroll=3", host_target(), kernel), Contains("1, 2, 4"));
+  CHECK_NOTHROW(check("bytes=32", cuda_target(100), kernel));
+  CHECK_THROWS_WITH(check_schedule(HostSchedule{}, kernel, contiguous(kernel), cuda_target(90)),
+                    Contains("a host schedule was given for the target 'cuda sm_90"));
+}
+
+TEST_CASE("the default moves 16 bytes an access, one pass, and overlaps launches where it can") {
+  const auto schedule = [](const ir::Kernel& kernel, int sm, std::int64_t elements) {
+    return std::get<CudaSchedule>(
+        default_schedule(kernel, contiguous(kernel), cuda_target(sm), elements));
+  };
+  const CudaSchedule usual = schedule(gated(bf16), 90, std::int64_t{1} << 27);
+  CHECK(usual == CudaSchedule{.threads = 256, .dependent_launch = true});
+  CHECK(schedule(gated(bf16), 90, 14336).threads == 128);
+  CHECK_FALSE(schedule(gated(bf16), 80, 14336).dependent_launch);
+  CHECK(schedule(large(5000), 90, 1 << 27).access_bytes == 2);
+}
+
+TEST_CASE("every default and every schedule of the space is legal") {
+  for (const ir::Kernel& kernel :
+       {gated(bf16), gated(f64), gated(f16, ir::ParamKind::inout), large(3000)})
+    for (const Target& target :
+         {cuda_target(75), cuda_target(90), cuda_target(120), host_target()}) {
+      const Specialization known = contiguous(kernel);
+      CHECK_NOTHROW(
+          check_schedule(default_schedule(kernel, known, target, 1 << 20), kernel, known, target));
+      const auto all = all_schedules(kernel, known, target);
+      CHECK(all.size() >= 40);
+      for (const Schedule& schedule : all)
+        REQUIRE_NOTHROW(check_schedule(schedule, kernel, known, target));
+    }
+}
+
+TEST_CASE("read-only loads are offered only where something stays unwritten") {
+  const auto offered = [](const ir::Kernel& kernel) {
+    const auto all = all_schedules(kernel, contiguous(kernel), cuda_target(90));
+    return std::ranges::any_of(all, [](const Schedule& schedule) {
+      return std::get<CudaSchedule>(schedule).load == LoadPolicy::read_only;
+    });
+  };
+  CHECK(offered(gated(bf16)));
+  CHECK_FALSE(offered(gated(bf16, ir::ParamKind::inout)));
+}
+
+TEST_CASE("what only the launch needs is not in the code line") {
+  CHECK(code_line(CudaSchedule{.threads = 64}) == code_line(CudaSchedule{.threads = 256}));
+  CHECK(code_line(CudaSchedule{.threads = 64}) != code_line(CudaSchedule{.threads = 512}));
+  CHECK(code_line(CudaSchedule{.waves = 2}) == code_line(CudaSchedule{.waves = 8}));
+  CHECK(code_line(CudaSchedule{.waves = 2}) != code_line(CudaSchedule{.waves = 0}));
+  CHECK(code_line(HostSchedule{.grain = 1, .threads = 3}) == code_line(HostSchedule{}));
+  const ir::Kernel kernel = gated(bf16);
+  const auto payload = [&](int threads) {
+    return compile(kernel, contiguous(kernel), CudaSchedule{.threads = threads}, cuda_target(80))
+        .payload;
+  };
+  CHECK(payload(64) == payload(128));
+}

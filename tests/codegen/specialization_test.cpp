@@ -1,0 +1,77 @@
+// specialization_test.cpp -- what may be known about a call, its line and its checks.
+#include "tests/support/catch.hpp"
+
+#include "codegen/specialization.hpp"
+#include "swage/error.hpp"
+
+using namespace swage;
+using namespace swage::codegen;
+using Catch::Matchers::Contains;
+
+namespace {
+
+ir::Kernel gated(ir::Broadcast broadcast = ir::Broadcast::none, DType up = bf16) {
+  ir::KernelBuilder builder("gated", ir::MathMode::accurate,
+                            {{"gate", ir::ParamKind::in, bf16, broadcast},
+                             {"alpha", ir::ParamKind::scalar, f32, {}},
+                             {"up", ir::ParamKind::in, up, {}},
+                             {"h", ir::ParamKind::out, bf16, {}}});
+  const auto product = builder.make(ir::Op::mul, {builder.load(0), builder.load(2)});
+  builder.store(3, builder.make(ir::Op::mul, {product, builder.scalar(1)}));
+  return std::move(builder).build();
+}
+
+Specialization interleaved(const ir::Kernel& kernel) {
+  Specialization known = contiguous(kernel);
+  known.tensors[0] = {.layout = Layout::interleaved_even, .partner = 2};
+  known.tensors[1] = {.layout = Layout::interleaved_odd, .align_log2 = 1, .partner = 0};
+  return known;
+}
+
+} // namespace
+
+TEST_CASE("a specialization prints to one line") {
+  const ir::Kernel kernel = gated();
+  CHECK(canonical(contiguous(kernel), kernel) == "flat i32 gate=unit@16 up=unit@16 h=unit@16");
+  Specialization known = interleaved(kernel);
+  known.index64 = known.exact = true;
+  known.tensors[2].aliased = true;
+  CHECK(canonical(known, kernel) ==
+        "flat i64 exact gate=even(up)@16 up=odd(gate)@2 h=unit@16 aliased");
+  CHECK_NOTHROW(check_specialization(known, kernel));
+}
+
+TEST_CASE("broadcasts need rows and columns") {
+  const ir::Kernel kernel = gated(ir::Broadcast::per_row);
+  Specialization known = contiguous(kernel);
+  CHECK_FALSE(known.flat);
+  CHECK_NOTHROW(check_specialization(known, kernel));
+  known.flat = true;
+  CHECK_THROWS_WITH(check_specialization(known, kernel),
+                    Contains("'gate'") && Contains("flat run"));
+}
+
+TEST_CASE("a specialization that does not fit its kernel is refused") {
+  const ir::Kernel kernel = gated();
+  const auto refused = [&](auto change, const ir::Kernel& of) {
+    Specialization known = contiguous(of);
+    change(known);
+    try {
+      check_specialization(known, of);
+      return std::string("accepted");
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+  };
+  CHECK_THAT(refused([](auto& s) { s.tensors.pop_back(); }, kernel),
+             Contains("describes 2 tensors, kernel 'gated' has 3"));
+  CHECK_THAT(refused([](auto& s) { s.tensors[0].align_log2 = 0; }, kernel),
+             Contains("below that of one bf16"));
+  CHECK_THAT(refused([](auto& s) { s.tensors[0].align_log2 = 7; }, kernel), Contains("64 bytes"));
+  CHECK_THAT(refused([](auto& s) { s.tensors[0].layout = Layout::per_row; }, kernel),
+             Contains("does not fit its broadcast"));
+  CHECK_THAT(refused([](auto& s) { s.tensors[0].layout = Layout::interleaved_even; }, kernel),
+             Contains("partner"));
+  const auto swap = [&](auto& s) { s = interleaved(kernel); };
+  CHECK_THAT(refused(swap, gated(ir::Broadcast::none, f16)), Contains("both must be of one type"));
+}

@@ -1,0 +1,48 @@
+// target_test.cpp -- targets by name and number, and their canonical lines.
+#include "tests/support/catch.hpp"
+
+#include "codegen/compile.hpp"
+#include "codegen/target.hpp"
+#include "swage/error.hpp"
+
+using namespace swage;
+using namespace swage::codegen;
+
+TEST_CASE("an architecture is compiled for with the lowest PTX version that knows it") {
+  CHECK(canonical(cuda_target(75)) == "cuda sm_75 ptx63");
+  CHECK(canonical(cuda_target(80)) == "cuda sm_80 ptx70");
+  CHECK(canonical(cuda_target(90)) == "cuda sm_90 ptx78");
+  CHECK(canonical(cuda_target(120)) == "cuda sm_120 ptx87");
+}
+
+TEST_CASE("a newer GPU gets the newest code known at or below it") {
+  CHECK(cuda_target(101).sm == 100);
+  CHECK(cuda_target(999).sm == cuda_architectures().back());
+}
+
+TEST_CASE("a GPU before 7.5 is refused") {
+  CHECK_THROWS_WITH(cuda_target(70), Catch::Matchers::Contains("7.0 is older than 7.5"));
+}
+
+TEST_CASE("targets are found by name, and an unknown name lists the known ones") {
+  CHECK(target_from_name("sm_86") == cuda_target(86));
+  CHECK(target_from_name("host") == host_target());
+  CHECK_THROWS_WITH(target_from_name("sm_42"), Catch::Matchers::Contains("'sm_42'") &&
+                                                   Catch::Matchers::Contains("host, sm_75, sm_80"));
+}
+
+TEST_CASE("the host is described without starting LLVM's pipeline, the same every time") {
+  const auto before = compile_count();
+  const Target& target = host_target();
+  CHECK(compile_count() == before);
+  CHECK(target.kind == Target::Kind::host);
+  CHECK_FALSE(target.triple.empty());
+  CHECK_FALSE(target.cpu.empty());
+  CHECK((target.vector_bits == 128 || target.vector_bits == 256 || target.vector_bits == 512));
+  CHECK(canonical(target).starts_with("host "));
+}
+
+TEST_CASE("the toolchain names itself and LLVM") {
+  CHECK(std::string(toolchain_identity()).starts_with("Swage 0."));
+  CHECK(toolchain_identity().find(", LLVM 2") != std::string_view::npos);
+}
