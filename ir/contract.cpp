@@ -1,8 +1,10 @@
 // contract.cpp -- products and sums that become one fma.
 //
 // The rule is a function of the graph alone, so every schedule and back end computes the same bits.
-// It follows LLVM's combiner where both operands of a sum are products: the left one is taken.
-#include <optional>
+// It follows the combiner of LLVM's NVPTX back end, which Triton kernels go through: sums are taken
+// from the last to the first, and of two products the one that fewer others use is fused, the left
+// one where that is even. The combiner also fuses a product that stays because others use it. That
+// saves nothing, so it is done in triton mode only, where those bits are the promise.
 #include <utility>
 
 #include "ir/passes.hpp"
@@ -11,6 +13,57 @@
 namespace swage::ir {
 
 namespace {
+
+enum class Fusion : std::uint8_t {
+  none,
+  left,          ///< a * b + c, a * b - c
+  right,         ///< c + a * b, c - a * b
+  left_negative, ///< -(a * b) - c
+};
+
+/// Which sums of a kernel are fused with which operand.
+class Decisions {
+public:
+  explicit Decisions(const Kernel& kernel)
+      : kernel_(kernel), uses_(count_uses(kernel)), fusions_(kernel.nodes().size(), Fusion::none) {
+    for (auto id = static_cast<NodeId>(kernel.nodes().size()); id-- > 0;)
+      decide(id);
+  }
+
+  Fusion operator[](NodeId id) const { return fusions_[id]; }
+
+private:
+  void decide(NodeId id) {
+    const Node& sum = kernel_.node(id);
+    if ((sum.op != Op::add && sum.op != Op::sub) || !is_float(sum.type))
+      return;
+    const auto [a, b, unused] = sum.args;
+    const bool left = is_free(a, Op::mul), right = is_free(b, Op::mul);
+    if (left && right)
+      fuse(id, uses_[a] > uses_[b] ? Fusion::right : Fusion::left, uses_[a] > uses_[b] ? b : a);
+    else if (left || right)
+      fuse(id, left ? Fusion::left : Fusion::right, left ? a : b);
+    else if (sum.op == Op::sub && is_free(a, Op::neg) && is_free(kernel_.node(a).args[0], Op::mul))
+      fusions_[id] = Fusion::left_negative;
+  }
+
+  bool is_free(NodeId id, Op op) const {
+    return kernel_.node(id).op == op && (kernel_.math() == MathMode::triton || uses_[id] == 1);
+  }
+
+  void fuse(NodeId sum, Fusion fusion, NodeId product) {
+    fusions_[sum] = fusion;
+    if (--uses_[product] == 0)
+      return;
+    // The product stays, and its factors have one user more.
+    for (std::size_t i = 0; i < 2; ++i)
+      ++uses_[kernel_.node(product).args[i]];
+  }
+
+  const Kernel& kernel_;
+  std::vector<std::uint32_t> uses_;
+  std::vector<Fusion> fusions_;
+};
 
 /// -value, without the negations that `simplify` would take away again.
 NodeId negated(KernelBuilder& builder, NodeId value) {
@@ -22,32 +75,33 @@ NodeId negated(KernelBuilder& builder, NodeId value) {
   return builder.make(Op::neg, {value});
 }
 
+NodeId fused(KernelBuilder& builder, const Kernel& kernel, const Node& sum, Fusion fusion,
+             std::span<const NodeId> made) {
+  const bool right = fusion == Fusion::right;
+  NodeId product = sum.args[right ? 1 : 0];
+  if (fusion == Fusion::left_negative)
+    product = kernel.node(product).args[0];
+  auto [a, b, unused] = renamed_args(kernel.node(product), made);
+  NodeId c = made[sum.args[right ? 0 : 1]];
+  const bool difference = sum.op == Op::sub;
+  if ((difference && right) || fusion == Fusion::left_negative)
+    a = negated(builder, a);
+  if (difference && !right)
+    c = negated(builder, c);
+  return builder.make(Op::fma, {a, b, c});
+}
+
 Kernel contract_once(const Kernel& kernel) {
-  const std::vector<std::uint32_t> uses = count_uses(kernel);
+  const Decisions decisions(kernel);
   KernelBuilder builder(kernel.name(), kernel.math(),
                         {kernel.params().begin(), kernel.params().end()});
   std::vector<NodeId> made;
   made.reserve(kernel.nodes().size());
-
-  const auto is_product = [&](NodeId id) { return kernel.node(id).op == Op::mul && uses[id] == 1; };
-  const auto fused = [&](const Node& node) -> std::optional<NodeId> {
-    if ((node.op != Op::add && node.op != Op::sub) || !is_float(node.type))
-      return std::nullopt;
-    const bool left = is_product(node.args[0]);
-    if (!left && !is_product(node.args[1]))
-      return std::nullopt;
-    const auto product = renamed_args(kernel.node(node.args[left ? 0 : 1]), made);
-    const NodeId addend = made[node.args[left ? 1 : 0]];
-    if (node.op == Op::add)
-      return builder.make(Op::fma, {product[0], product[1], addend});
-    if (left) // a * b - c
-      return builder.make(Op::fma, {product[0], product[1], negated(builder, addend)});
-    return builder.make(Op::fma, {negated(builder, product[0]), product[1], addend});
-  };
-
-  for (const Node& node : kernel.nodes()) {
-    const std::optional<NodeId> fma = fused(node);
-    made.push_back(fma ? *fma : rebuild(builder, node, made));
+  for (NodeId id = 0; id < kernel.nodes().size(); ++id) {
+    const Node& node = kernel.node(id);
+    made.push_back(decisions[id] == Fusion::none
+                       ? rebuild(builder, node, made)
+                       : fused(builder, kernel, node, decisions[id], made));
   }
   for (const Store& store : kernel.stores())
     builder.store(store.param, made[store.node]);

@@ -72,6 +72,43 @@ TEST_CASE("a product that something else needs too stays") {
         "let t0 = a * b; y = fma(c, d, t0); z = t0;");
 }
 
+TEST_CASE("a negated product is fused with what is taken from it") {
+  Sketch s;
+  CHECK(s.contracted(s.sub(s.make(Op::neg, {s.mul(s.a, s.b)}), s.c)) ==
+        "y = fma(-a, b, -c); z = a;");
+}
+
+// What llc 22 makes of the same functions for sm_90 with -fp-contract=fast.
+TEST_CASE("in triton mode products are fused as LLVM fuses them for Triton") {
+  const auto mode = MathMode::triton;
+  Sketch two_uses(f32, mode);
+  const NodeId kept = two_uses.mul(two_uses.a, two_uses.b);
+  CHECK(two_uses.contracted(two_uses.add(kept, two_uses.c), kept) ==
+        "y = fma(a, b, c); z = a * b;");
+  Sketch self(f32, mode);
+  const NodeId twice = self.mul(self.a, self.b);
+  CHECK(self.contracted(self.add(twice, twice)) == "y = fma(a, b, a * b); z = a;");
+
+  // The later sum is fused first, after which the shared product has one use left.
+  Sketch first(f32, mode);
+  const NodeId m = first.mul(first.a, first.b), n = first.mul(first.c, first.d);
+  CHECK(first.contracted(first.add(m, n), first.add(m, first.d)) ==
+        "y = fma(a, b, c * d); z = fma(a, b, d);");
+  Sketch second(f32, mode);
+  const NodeId p = second.mul(second.a, second.b), q = second.mul(second.c, second.d);
+  CHECK(second.contracted(second.add(p, second.d), second.add(p, q)) ==
+        "y = fma(a, b, d); z = fma(c, d, a * b);");
+
+  Sketch other(f32, mode);
+  const NodeId u = other.mul(other.a, other.b), v = other.mul(other.c, other.d);
+  CHECK(other.contracted(other.mul(u, other.c), other.sub(u, v)) ==
+        "let t0 = a * b; y = t0 * c; z = fma(-c, d, t0);");
+  Sketch deep(f32, mode);
+  const NodeId base = deep.mul(deep.a, deep.b);
+  CHECK(deep.contracted(deep.add(base, deep.mul(deep.add(base, deep.c), base))) ==
+        "let t0 = a * b; y = fma(fma(a, b, c), t0, t0); z = a;");
+}
+
 TEST_CASE("a rounding point keeps product and sum apart") {
   Sketch s;
   CHECK(s.contracted(s.add(s.builder.cast(bf16, s.mul(s.a, s.b)), s.c)) ==
@@ -112,6 +149,7 @@ TEST_CASE("contraction is idempotent, keeps kernels valid and simple kernels sim
     test::RandomKernelOptions options;
     options.nodes = 10 + seed % 80;
     options.dtypes = {f32, f64, bf16, i32};
+    options.math = static_cast<MathMode>(seed / 2 % 3);
     if (seed % 2)
       options.ops = {Op::add, Op::sub, Op::mul, Op::neg, Op::fma, Op::cast};
     const Kernel kernel = simplify(test::random_kernel(seed, options));
