@@ -26,8 +26,8 @@ void verify(std::string_view name, std::span<const Param> params, std::span<cons
 Kernel simplify(const Kernel& kernel);
 
 /// Forms `fma` from a product with a single use and the sum or difference that uses it, for float
-/// types; in triton mode from any product, as LLVM does for Triton. The only place where contraction
-/// is decided; back ends never contract. Idempotent.
+/// types; in triton mode from any product, as LLVM does for Triton. The only place where
+/// contraction is decided; back ends never contract. Idempotent.
 Kernel contract(const Kernel& kernel);
 
 /// The kernel as language text that parses back to an equal kernel, formatted to be read:
