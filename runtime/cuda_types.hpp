@@ -56,7 +56,14 @@ enum class DeviceAttribute : int {
   pageable_memory_access = 88,
 };
 
-enum class PointerAttribute : int { device_pointer = 3, device_ordinal = 9 };
+enum class PointerAttribute : int {
+  memory_type = 2,
+  is_managed = 8,
+  device_ordinal = 9,
+  access_flags = 16,
+};
+
+inline constexpr unsigned kMemoryTypeDevice = 2;
 
 enum class FunctionAttribute : int { max_threads_per_block = 0, local_bytes = 3, registers = 4 };
 

@@ -15,6 +15,36 @@ cuda::Ordinal device_of(cuda::Context context) {
   return ordinal;
 }
 
+/// Where memory lies. `shared` is managed memory and host memory that CUDA maps; `unknown` what the
+/// driver has not heard of.
+struct Place {
+  enum Kind { device, shared, unknown } kind = unknown;
+  cuda::Ordinal ordinal = -1;
+};
+
+template <typename T>
+bool query(T& value, cuda::PointerAttribute attribute, cuda::DevicePointer pointer) {
+  return cuda::driver().cuPointerGetAttribute.raw(&value, attribute, pointer) ==
+         cuda::Result::success;
+}
+
+Place place_of(cuda::DevicePointer pointer) {
+  Place place;
+  unsigned type = 0, managed = 0;
+  if (!query(type, cuda::PointerAttribute::memory_type, pointer) ||
+      !query(place.ordinal, cuda::PointerAttribute::device_ordinal, pointer))
+    return place;
+  query(managed, cuda::PointerAttribute::is_managed, pointer);
+  place.kind = type == cuda::kMemoryTypeDevice && managed == 0 ? Place::device : Place::shared;
+  return place;
+}
+
+/// Whether kernels in the current context may access memory of another device, as its peer.
+bool has_access(cuda::DevicePointer pointer) {
+  unsigned flags = 0;
+  return query(flags, cuda::PointerAttribute::access_flags, pointer) && flags != 0;
+}
+
 [[noreturn]] void refuse_memory(const Signature& signature, std::uint8_t param,
                                 const std::string& where, const DeviceState& device) {
   throw Error(
@@ -50,21 +80,14 @@ cuda::Context context_for(const DeviceState& device, cuda::StreamHandle stream) 
 void check_reachable(const DeviceState& device, cuda::Context context, const Signature& signature,
                      const Call& call) {
   const ContextScope scope(context);
-  const auto& get = cuda::driver().cuPointerGetAttribute;
   for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
     const auto pointer = reinterpret_cast<cuda::DevicePointer>(call.tensors[t].data);
-    cuda::DevicePointer reachable = 0;
-    // Succeeds for memory that kernels in the current context may access, peers' and the host's
-    // included.
-    if (get.raw(&reachable, cuda::PointerAttribute::device_pointer, pointer) ==
-        cuda::Result::success)
-      continue;
-    int ordinal = -1;
-    if (get.raw(&ordinal, cuda::PointerAttribute::device_ordinal, pointer) == cuda::Result::success)
-      refuse_memory(signature, signature.tensors[t], fmt::format("memory of cuda:{}", ordinal),
-                    device);
-    if (!device.reads_pageable_memory)
+    const Place place = place_of(pointer);
+    if (place.kind == Place::unknown && !device.reads_pageable_memory)
       refuse_memory(signature, signature.tensors[t], "host memory", device);
+    if (place.kind == Place::device && place.ordinal != device.ordinal && !has_access(pointer))
+      refuse_memory(signature, signature.tensors[t],
+                    fmt::format("memory of cuda:{}", place.ordinal), device);
   }
 }
 
