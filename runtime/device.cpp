@@ -61,8 +61,7 @@ std::shared_ptr<DeviceState> describe_gpu(int index) {
   info.cache_bytes = attribute(cuda::DeviceAttribute::l2_cache_bytes, state->ordinal);
   info.peak_bytes_per_second = peak_bandwidth(state->ordinal);
   info.driver_version = driver.version;
-  // 256-bit accesses exist from sm_100 on.
-  state->limits.align_log2 = state->limits.streaming_align_log2 = sm >= 100 ? 5 : 4;
+  state->limits = cuda_limits(sm);
   return state;
 }
 
@@ -110,6 +109,13 @@ Devices find_devices() {
 }
 
 } // namespace
+
+ClassifyLimits cuda_limits(int sm) noexcept {
+  ClassifyLimits limits;
+  // 256-bit accesses exist from sm_100 on.
+  limits.align_log2 = limits.streaming_align_log2 = sm >= 100 ? 5 : 4;
+  return limits;
+}
 
 const Devices& all_devices() {
   static const Devices* const devices = new Devices(find_devices());

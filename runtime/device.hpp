@@ -47,6 +47,9 @@ const std::vector<std::shared_ptr<DeviceState>>& all_devices();
 /// The device with this id, or "" for the default. Throws Error(no_device).
 std::shared_ptr<DeviceState> open_device(std::string_view id);
 
+/// What is worth a variant on a GPU of compute capability `sm`, see codegen::Target.
+ClassifyLimits cuda_limits(int sm) noexcept;
+
 /// What the CPU is.
 DeviceInfo describe_cpu();
 /// The processors that this process may run on.

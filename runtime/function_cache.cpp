@@ -41,25 +41,6 @@ bool keeps_on_disk() {
   return !settings.directory.empty() || !settings.bundle.empty();
 }
 
-CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
-                         codegen::CompileTimes* times = nullptr) {
-  const auto start = Clock::now();
-  codegen::Artifact artifact = codegen::compile(request.kernel, request.specialization,
-                                                request.schedule, request.device.target, times);
-  CacheEntry entry;
-  entry.key = std::move(key);
-  entry.kernel_name = request.kernel.name();
-  entry.entry_symbol = std::move(artifact.entry);
-  entry.waits_for_dependencies = artifact.waits_for_dependencies;
-  entry.created = std::chrono::duration_cast<std::chrono::seconds>(
-                      std::chrono::system_clock::now().time_since_epoch())
-                      .count();
-  entry.compile_microseconds = static_cast<std::int64_t>(1e6 * seconds_since(start));
-  (request.device.is_cuda() ? entry.ptx : entry.object) = std::move(artifact.payload);
-  dump(entry);
-  return entry;
-}
-
 /// The entry that holds machine code for this driver and device, made of the one that holds PTX.
 CacheEntry assemble_entry(const CompileRequest& request, EntryKey key) {
   EntryKey portable = key;
@@ -180,6 +161,25 @@ std::size_t idle_weight(const LoadedFunction& loaded) {
 }
 
 } // namespace
+
+CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
+                         codegen::CompileTimes* times) {
+  const auto start = Clock::now();
+  codegen::Artifact artifact = codegen::compile(request.kernel, request.specialization,
+                                                request.schedule, request.device.target, times);
+  CacheEntry entry;
+  entry.key = std::move(key);
+  entry.kernel_name = request.kernel.name();
+  entry.entry_symbol = std::move(artifact.entry);
+  entry.waits_for_dependencies = artifact.waits_for_dependencies;
+  entry.created = std::chrono::duration_cast<std::chrono::seconds>(
+                      std::chrono::system_clock::now().time_since_epoch())
+                      .count();
+  entry.compile_microseconds = static_cast<std::int64_t>(1e6 * seconds_since(start));
+  (request.device.is_cuda() ? entry.ptx : entry.object) = std::move(artifact.payload);
+  dump(entry);
+  return entry;
+}
 
 EntryKey cache_key(const CompileRequest& request) {
   return {std::string(codegen::toolchain_identity()),

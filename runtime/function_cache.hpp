@@ -61,6 +61,10 @@ CacheStatistics cache_statistics() noexcept;
 std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
                                                     cuda::Context context, LoadTimes& times);
 
+/// Compiles to an entry of `key`, past every cache. Throws as codegen::compile.
+CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
+                         codegen::CompileTimes* times = nullptr);
+
 /// The cache key of what `request` compiles to; `driver` left empty.
 EntryKey cache_key(const CompileRequest& request);
 
