@@ -133,8 +133,9 @@ private:
       ir::ulp_errors(type, got, scratch.columns[s], count, scratch.errors.data());
       OutputComparison& found = scratch.found[s];
       found.checked += static_cast<std::int64_t>(count);
+      const double correct = std::min(0.5, found.limit);
       for (std::size_t i = 0; i < count; ++i)
-        if (scratch.errors[i] > 0.5)
+        if (scratch.errors[i] > correct)
           judge(s, first + static_cast<std::int64_t>(i), scratch.errors[i], scratch.columns[s][i],
                 scratch);
         else
@@ -142,12 +143,12 @@ private:
     }
   }
 
-  /// An element that is not correctly rounded.
+  /// An element that is not correctly rounded, or beyond a limit below half an ulp.
   void judge(std::size_t store, std::int64_t index, double error, const ir::Scalar& exact,
              Scratch& scratch) {
     OutputComparison& found = scratch.found[store];
     found.max_error = std::max(found.max_error, error);
-    ++found.misrounded;
+    found.misrounded += error > 0.5;
     const bool beyond = error > found.limit;
     const bool wrong = beyond && !admitted(store, index);
     found.admitted += beyond && !wrong;

@@ -21,7 +21,7 @@ struct CompareOptions {
   /// Errors up to this many ulp are right without question; beyond it an element is right if the
   /// stated error bounds of its operations allow it (see admissible.hpp). Given by the user, it is
   /// a hard limit. Integers and bool are right when equal.
-  std::optional<double> max_ulp;
+  std::optional<double> max_ulp{};
 };
 
 /// The limit without --max-ulp: 1 ulp for 16-bit floats, where half an ulp is the rounding at the

@@ -61,7 +61,7 @@ codegen::Emit parse_form(std::string_view form, const codegen::Target& target) {
 /// A compiled form with the values that decided it.
 struct Emitted {
   std::string text;
-  nlohmann::ordered_json object;
+  nlohmann::ordered_json object = nlohmann::ordered_json::object();
 };
 
 Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel) {

@@ -48,9 +48,9 @@ struct Operand {
 };
 
 struct OperandOptions {
-  Shape shape;                            ///< of tensors without broadcast
+  Shape shape{};                          ///< of tensors without broadcast
   const SafetensorsFile* input = nullptr; ///< null: random values
-  std::vector<NamedValue> scalars;        ///< run-time scalars; 1 where not named
+  std::vector<NamedValue> scalars{};      ///< run-time scalars; 1 where not named
   std::uint64_t seed = 0;
   bool specials = false;
 };

@@ -81,8 +81,10 @@ std::string facts(const RunResult& result, const ir::Kernel& kernel, bool color)
   row("device", fmt::format("{}  {}", result.device.id, result.device.name));
   row("shape", fmt::format("{}  ({} elements)", format_shape(result.shape),
                            format_count(result.plan.elements())));
-  row("layout", codegen::canonical(result.plan.specialization, kernel));
-  row("schedule", codegen::canonical(result.plan.schedule));
+  if (result.plan.elements() > 0) {
+    row("layout", codegen::canonical(result.plan.specialization, kernel));
+    row("schedule", codegen::canonical(result.plan.schedule));
+  }
   row("first call", format_seconds(result.first_call));
   if (result.time)
     row("time",
@@ -113,6 +115,11 @@ std::string shown_element(const OutputComparison& output, const Operands& operan
                      format_number(worst.error, 3), inputs);
 }
 
+constexpr const char* kAdmittedNote =
+    "admitted: beyond the limit, but within what the stated error bounds of the kernel's "
+    "operations "
+    "allow\nfor these inputs (terms that cancel, a value next to a tie at a rounding point)\n";
+
 std::string verification(const RunResult& result, const Operands& operands, bool color) {
   Table table({{"output"},
                {"checked", Align::right},
@@ -123,7 +130,9 @@ std::string verification(const RunResult& result, const Operands& operands, bool
                {"admitted", Align::right},
                {"wrong", Align::right}});
   std::string elements;
+  bool admitted = false;
   for (const OutputComparison& output : result.outputs) {
+    admitted |= output.admitted > 0;
     table.row({operands.all()[output.param].param.name, format_count(output.checked),
                format_count(result.plan.elements()), format_number(output.max_error, 3),
                fmt::format("{:g}", output.limit), format_count(output.misrounded),
@@ -132,7 +141,7 @@ std::string verification(const RunResult& result, const Operands& operands, bool
     if (output.worst)
       elements += shown_element(output, operands);
   }
-  return table.render(color) + elements +
+  return table.render(color) + elements + (admitted ? kAdmittedNote : "") +
          (wrong_elements(result) == 0 ? "verified\n" : "NOT verified\n");
 }
 
@@ -166,11 +175,13 @@ OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel, const Ope
        {{"id", result.device.id}, {"name", result.device.name}, {"target", result.device.target}}},
       {"shape", result.shape},
       {"elements", result.plan.elements()},
-      {"specialization", codegen::canonical(result.plan.specialization, kernel)},
-      {"schedule", codegen::canonical(result.plan.schedule)},
       {"first_call_seconds", result.first_call},
       {"bytes", result.plan.bytes},
       {"in_cache", in_cache(result)}};
+  // A call without elements has neither.
+  if (result.plan.elements() > 0)
+    object.update({{"specialization", codegen::canonical(result.plan.specialization, kernel)},
+                   {"schedule", codegen::canonical(result.plan.schedule)}});
   if (result.time)
     object.update({{"seconds", result.time->median},
                    {"seconds_low", result.time->low},

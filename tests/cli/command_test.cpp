@@ -1,6 +1,7 @@
 // command_test.cpp -- the built command, run as a user runs it.
 #include "tests/support/catch.hpp"
 
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -166,7 +167,7 @@ TEST_CASE("compile gives every form of a kernel, of the catalogue or of a file")
   const std::string ptx = form({"--arch", "sm_90"});
   CHECK(has(ptx, ".target sm_90"));
   CHECK(has(ptx, "st.global.v4"));
-  CHECK(has(form({"--arch", "sm_90", "--schedule", "threads=128"}), "128"));
+  CHECK(has(form({"--arch", "sm_90", "--schedule", "threads=128", "--json"}), "threads=128 "));
   CHECK_FALSE(has(form({"--arch", "sm_90", "--layout", "rows align=2"}), "st.global.v4"));
   CHECK(has(form({"--emit", "asm"}), ".text"));
 }
@@ -225,10 +226,16 @@ TEST_CASE("run takes run-time scalars, constants, a file and a kernel's name") {
              "kernel other(x: in f32, y: out f32) { y = x; }\n");
   const Outcome outcome = run_cpu({"run", folder.file("k.swg"), "--kernel", "scale", "-D", "T=f16",
                                    "-D", "beta=0.5", "--arg", "alpha=1.702", "--arg", "n=3",
-                                   "--shape", "33", "--verify", "--repeat", "0"});
+                                   "--shape", "33", "--verify", "--max-ulp", "0", "--json"});
   INFO(outcome.err << outcome.out);
-  CHECK(outcome.status == 0);
-  CHECK(has(outcome.out, "alpha 1.702"));
+  CHECK(outcome.status == 1); // no rounding at all is allowed, so that an element is shown
+  const Json output = json_of(outcome)["outputs"][0];
+  CHECK(output["wrong"].get<int>() > 25);
+  const Json& inputs = output["worst"]["inputs"];
+  CHECK(std::abs(inputs["alpha"].get<double>() - 1.702) < 1e-6);
+  CHECK(inputs["n"] == 3);
+  const double expected = inputs["x"].get<double>() * 1.702 * 0.5 + 3;
+  CHECK(std::abs(output["worst"]["got"].get<double>() - expected) < 3e-3);
 }
 
 TEST_CASE("run meets special values as the evaluator does") {
