@@ -30,7 +30,7 @@ constexpr FunctionCase kFunctions[] = {
     {Op::exp2, 1, 1, std::exp2, std::exp2},
     {Op::expm1, 1.5, 2, std::expm1, std::expm1},
     {Op::log, 1, 1, std::log, std::log},
-    {Op::log2, 1, 1, std::log2, std::log2},
+    {Op::log2, 1.25, 1, std::log2, std::log2},
     {Op::log1p, 1.5, 1.5, std::log1p, std::log1p},
     {Op::sqrt, 0.5, 0.5, std::sqrt, std::sqrt},
     {Op::rsqrt, 1.5, 1.5, rsqrt<double>, rsqrt<long double>},
