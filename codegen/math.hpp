@@ -10,9 +10,8 @@ namespace swage::codegen {
 
 /// What accuracy the results of a kernel are owed in `accurate` mode.
 enum class Accuracy : std::uint8_t {
-  /// Everything float that is stored is f16 or bf16: relative error up to 2^-19 a function, and up
-  /// to
-  /// 2^-17 for exp and sigmoid on CUDA past |x| = 17, the end of f16's range.
+  /// Everything float that is stored is f16 or bf16: relative error up to 2^-19 a function; on CUDA
+  /// up to 2^-17 for exp and sigmoid past |x| = 17, the end of f16's range.
   half,
   full, ///< f32 within 4 ulp, f64 within 4 ulp
 };
