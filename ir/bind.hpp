@@ -12,7 +12,7 @@ namespace swage::ir {
 
 /// Calls of functions that one kernel may inline, and operations that may be visited on the way.
 inline constexpr int kMaxInlinedCalls = 100'000;
-inline constexpr std::size_t kMaxVisited = 8'000'000;
+inline constexpr std::size_t kMaxVisited = 4'000'000;
 
 /// Binds types and constants, checks types, inlines functions, builds the graph. Errors go to
 /// `diagnostics`; with any in it, also from before, there is no kernel. Throws Stop at a limit.

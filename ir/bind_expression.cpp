@@ -1,5 +1,7 @@
 // bind_expression.cpp -- expressions to values: one loop over the nodes of a body, functions
 // inlined.
+#include <array>
+
 #include <fmt/format.h>
 
 #include "ir/binder.hpp"
@@ -62,24 +64,26 @@ Value Binder::evaluate_one(const Expr& expr, std::size_t base, ExprId begin,
   case ExprKind::op:
   case ExprKind::call: break;
   }
-  std::vector<Operand> operands;
-  for (std::uint32_t i = 0; i < expr.arg_count; ++i) {
-    const ExprId id = program_.args[expr.first_arg + i];
-    operands.push_back({values_[base + (id - begin)], &program_.exprs[id]});
-    if (operands.back().value.kind == Value::Kind::poison)
+  const auto value_of = [&](std::uint32_t i) -> const Value& {
+    return values_[base + (program_.args[expr.first_arg + i] - begin)];
+  };
+  for (std::uint32_t i = 0; i < expr.arg_count; ++i)
+    if (value_of(i).kind == Value::Kind::poison)
       return {};
-  }
-  switch (expr.ref) {
-  case Ref::type: return cast(static_cast<DType>(expr.target), operands[0].value);
-  case Ref::generic: return cast(bound_.generics[expr.target], operands[0].value);
-  case Ref::function: {
+  if (expr.ref == Ref::function) {
     std::vector<Value> values;
-    for (const Operand& operand : operands)
-      values.push_back(operand.value);
+    for (std::uint32_t i = 0; i < expr.arg_count; ++i)
+      values.push_back(value_of(i));
     return inline_call(expr, values);
   }
-  default: return operate(expr, operands);
-  }
+  if (expr.ref == Ref::type)
+    return cast(static_cast<DType>(expr.target), value_of(0));
+  if (expr.ref == Ref::generic)
+    return cast(bound_.generics[expr.target], value_of(0));
+  std::array<Operand, 3> operands{};
+  for (std::uint32_t i = 0; i < expr.arg_count; ++i)
+    operands[i] = {value_of(i), &program_.exprs[program_.args[expr.first_arg + i]]};
+  return operate(expr, {operands.data(), expr.arg_count});
 }
 
 Value Binder::inline_call(const Expr& expr, std::span<const Value> arguments) {

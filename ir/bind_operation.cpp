@@ -1,5 +1,6 @@
 // bind_operation.cpp -- operations on values: literals fold or adapt, types must agree.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -79,23 +80,24 @@ Value Binder::operate(const Expr& expr, std::span<const Operand> operands) {
   const auto type = common_type(expr, group);
   if (!type || !check_rule(expr, group, *type))
     return {};
-  std::vector<NodeId> nodes;
+  std::array<NodeId, 3> nodes{};
+  std::size_t count = 0;
   if (selects)
-    nodes.push_back(*adapt(operands[0].value, DType::boolean, DType::boolean, *operands[0].expr));
+    nodes[count++] = *adapt(operands[0].value, DType::boolean, DType::boolean, *operands[0].expr);
   for (const Operand& operand : group) {
     const auto node = adapt(operand.value, *type, *type, *operand.expr);
     if (!node)
       return {};
-    nodes.push_back(*node);
+    nodes[count++] = *node;
   }
-  return Value::of(builder_->make(expr.op, nodes));
+  return Value::of(builder_->make(expr.op, std::span(nodes.data(), count)));
 }
 
 Value Binder::fold_literals(const Expr& expr, std::span<const Operand> operands) {
-  std::vector<Literal> literals;
-  for (const Operand& operand : operands)
-    literals.push_back(operand.value.literal);
-  const auto folded = fold(expr.op, literals);
+  std::array<Literal, 3> literals{};
+  for (std::size_t i = 0; i < operands.size(); ++i)
+    literals[i] = operands[i].value.literal;
+  const auto folded = fold(expr.op, std::span(literals.data(), operands.size()));
   if (const auto* failed = std::get_if<LiteralError>(&folded)) {
     error(expr, failed->message).help(failed->help);
     return {};

@@ -135,7 +135,7 @@ TEST_CASE("a cycle through very many functions is found without recursion") {
 TEST_CASE("the work of inlining is bounded where it makes no operations") {
   const std::string text = "fn f(x) = 1" + repeated(" - 1", 5000) + ";";
   CHECK(message_of(text + kernel_of("f(x)" + repeated(" + f(x)", 1000))) ==
-        "kernel 'k' expands to more than 8000000 operations");
+        "kernel 'k' expands to more than 4000000 operations");
 }
 
 TEST_CASE("choices between literals are bounded") {
