@@ -101,6 +101,7 @@ struct KernelDecl {
   std::vector<Statement> statements;
   bool incomplete = false; ///< something was skipped, an assignment perhaps
   bool names_lost = false; ///< a parameter or a let was skipped
+  std::uint32_t end = 0;   ///< behind the closing brace
 };
 
 /// `gate` or `gate -> up` in the list of a gradient.
@@ -113,6 +114,7 @@ struct GradItem {
 struct GradDecl {
   Name name;
   std::uint32_t begin = 0;
+  std::uint32_t end = 0; ///< behind the semicolon
   std::optional<MathMode> math = {}; ///< as written; else that of the forward kernel
   Name forward = {};
   std::vector<GradItem> items = {};

@@ -163,6 +163,7 @@ void Parser::kernel() {
     kernel.incomplete = kernel.names_lost = true;
     skip_to_declaration();
   }
+  kernel.end = last_end_;
   program_.kernels.push_back(std::move(kernel));
 }
 
@@ -179,8 +180,9 @@ void Parser::gradient(GradDecl decl) {
       fail(fmt::format("',', '->' or ')' after '{}'", item.what.text));
     check_count(decl.items.size(), "items");
   }
-  program_.gradients.push_back(std::move(decl));
   end_statement("the gradient");
+  decl.end = last_end_;
+  program_.gradients.push_back(std::move(decl));
 }
 
 // After one more of what a declaration may have kMaxParams of.

@@ -58,6 +58,7 @@ KernelDeclaration describe(const Program& program, const KernelDecl& kernel) {
                                 generic ? std::string(param.type.name.text) : std::string()});
   }
   result.comment = comment_above(program.text, kernel.begin);
+  result.text = program.text_of({kernel.begin, kernel.end});
   return result;
 }
 
@@ -66,6 +67,8 @@ KernelDeclaration describe(const Program& program, const GradDecl& gradient) {
   KernelDeclaration result = describe(program, base_kernel(program, gradient));
   result.name = gradient.name.text;
   result.comment = comment_above(program.text, gradient.begin);
+  result.text = program.text_of({gradient.begin, gradient.end});
+  result.gradient_of = gradient.forward.text;
   return result;
 }
 

@@ -31,6 +31,9 @@ struct KernelDeclaration {
   std::vector<Constant> constants;
   std::string comment; ///< the `//` lines directly above it, without the slashes
   int line = 0;        ///< of the kernel's name, from 1
+  std::string text;    ///< the declaration, from `kernel` or its `@` to the end
+  /// What a derived kernel is the gradient of; empty for a kernel written out.
+  std::string gradient_of;
 };
 
 struct SourceText {
