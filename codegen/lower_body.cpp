@@ -1,9 +1,10 @@
 // lower_body.cpp -- from the nodes of a kernel to LLVM values, for both back ends.
 #include "codegen/lower.hpp"
 
-#include <limits>
+#include <functional>
 
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/Module.h>
 
 namespace swage::codegen {
 
@@ -26,41 +27,51 @@ bool is_approximate(Op op) {
   }
 }
 
+bool is_leaf(const ir::Node& node) {
+  return node.op == Op::load || node.op == Op::scalar || node.op == Op::constant;
+}
+
 class Body {
 public:
-  Body(llvm::IRBuilderBase& builder, const Job& job, int lanes, const std::vector<Value*>& loaded)
-      : b_(builder), job_(job), lanes_(lanes), loaded_(loaded), convert_(builder, job.target),
+  /// Nodes outside what is emitted are asked of `fetch`.
+  Body(llvm::IRBuilderBase& builder, const Job& job, int lanes,
+       std::function<Value*(ir::NodeId)> fetch)
+      : b_(builder), job_(job), lanes_(lanes), fetch_(std::move(fetch)),
+        convert_(builder, job.target),
         math_(builder, job.target, job.kernel.math(), accuracy_of(job.kernel)),
         values_(job.kernel.nodes().size()), bits_(job.kernel.nodes().size()) {}
 
-  std::vector<Value*> run() {
-    for (std::size_t id = 0; id < values_.size(); ++id)
-      values_[id] = emit(job_.kernel.nodes()[id], id);
-    std::vector<Value*> stored;
-    for (const ir::Store& store : job_.kernel.stores())
-      stored.push_back(stored_bits(store));
-    return stored;
+  /// The value of node `id`. Constants are made where they are used.
+  Value* value(ir::NodeId id) {
+    if (!values_[id]) {
+      const ir::Node& node = job_.kernel.node(id);
+      values_[id] = node.op == Op::constant ? constant(node) : fetch_(id);
+    }
+    return values_[id];
   }
 
-private:
-  Value* arg(const ir::Node& node, std::size_t i) const { return values_[node.args[i]]; }
+  void emit(ir::NodeId id) {
+    const ir::Node& node = job_.kernel.node(id);
+    if (!is_leaf(node))
+      values_[id] = emit(node, id);
+  }
 
   Value* stored_bits(const ir::Store& store) {
     const DType storage = job_.kernel.params()[store.param].dtype;
     const ir::Node& node = job_.kernel.node(store.node);
     if (bits_[store.node] && node.storage == storage)
       return bits_[store.node]; // the value was rounded to this type already
-    Value* value = values_[store.node];
+    Value* stored = value(store.node);
     if (node.type != compute_type(storage))
-      value = convert_.cast(node.type, storage, value);
-    return convert_.narrow(storage, value);
+      stored = convert_.cast(node.type, storage, stored);
+    return convert_.narrow(storage, stored);
   }
+
+private:
+  Value* arg(const ir::Node& node, std::size_t i) { return value(node.args[i]); }
 
   Value* emit(const ir::Node& node, std::size_t id) {
     switch (node.op) {
-    case Op::load:
-    case Op::scalar: return loaded_[node.param];
-    case Op::constant: return constant(node);
     case Op::cast:
       return convert_.cast(job_.kernel.node(node.args[0]).type, node.storage, arg(node, 0),
                            &bits_[id]);
@@ -148,11 +159,158 @@ private:
   llvm::IRBuilderBase& b_;
   const Job& job_;
   int lanes_;
-  const std::vector<Value*>& loaded_;
+  std::function<Value*(ir::NodeId)> fetch_;
   Converter convert_;
   MathBuilder math_;
   std::vector<Value*> values_;
   std::vector<Value*> bits_; ///< of casts to 16-bit floats: the value in storage
+};
+
+// LLVM's instruction selection, scheduling and register allocation for CPUs take more than linear
+// time in the length of a basic block: 30 times as long for 10 times the operations from 1,000 on.
+// Larger bodies are cut into functions, which hand values on in memory as spills would.
+constexpr std::size_t kWholeBodyNodes = 1024;
+constexpr ir::NodeId kPieceNodes = 256;
+constexpr std::int64_t kMaxScratchBytes = 512 << 10; ///< of stack; beyond it the body stays whole
+
+/// Which values outlive their piece, and where in the scratch memory each of them is.
+class Cut {
+public:
+  Cut(const Job& job, int lanes) : job_(job), lanes_(lanes), slot_(job.kernel.nodes().size(), -1) {
+    const auto nodes = job.kernel.nodes();
+    std::vector<ir::NodeId> last(nodes.size(), 0); // piece of the last use
+    for (ir::NodeId id = 0; id < nodes.size(); ++id)
+      for (int i = 0; i < ir::info(nodes[id].op).arity; ++i)
+        last[nodes[id].args[static_cast<std::size_t>(i)]] = id / kPieceNodes;
+    for (const ir::Store& store : job.kernel.stores())
+      last[store.node] = pieces(); // the caller's
+    std::vector<std::vector<ir::NodeId>> ending(pieces() + 1);
+    std::vector<int> free;
+    for (ir::NodeId id = 0; id < nodes.size(); ++id) {
+      if (id % kPieceNodes == 0 && id > 0)
+        for (const ir::NodeId dead : ending[id / kPieceNodes - 1])
+          free.push_back(slot_[dead]);
+      const bool from_outside = nodes[id].op == Op::load || nodes[id].op == Op::scalar;
+      if (nodes[id].op == Op::constant || (last[id] <= id / kPieceNodes && !from_outside))
+        continue;
+      // What comes from outside is written before the first piece, so its place is its own.
+      if (free.empty() || from_outside) {
+        slot_[id] = slots_++;
+      } else {
+        slot_[id] = free.back();
+        free.pop_back();
+      }
+      ending[last[id]].push_back(id);
+    }
+  }
+
+  ir::NodeId pieces() const {
+    return (static_cast<ir::NodeId>(job_.kernel.nodes().size()) + kPieceNodes - 1) / kPieceNodes;
+  }
+  bool has_slot(ir::NodeId id) const { return slot_[id] >= 0; }
+  std::int64_t scratch_bytes() const { return slots_ * slot_bytes(); }
+
+  void store(llvm::IRBuilderBase& b, Value* scratch, ir::NodeId id, Value* value) const {
+    if (job_.kernel.node(id).type == DType::boolean)
+      value = b.CreateZExt(value, bits_type(b.getContext(), DType::boolean, lanes_));
+    b.CreateAlignedStore(value, address(b, scratch, id), alignment());
+  }
+  Value* load(llvm::IRBuilderBase& b, Value* scratch, ir::NodeId id) const {
+    const DType type = job_.kernel.node(id).type;
+    const bool is_bool = type == DType::boolean;
+    llvm::Type* held = is_bool ? bits_type(b.getContext(), type, lanes_)
+                               : value_type(b.getContext(), type, lanes_);
+    Value* value = b.CreateAlignedLoad(held, address(b, scratch, id), alignment());
+    return is_bool ? b.CreateICmpNE(value, Constant::getNullValue(held)) : value;
+  }
+
+private:
+  std::int64_t slot_bytes() const { return std::int64_t{8} * lanes_; }
+  llvm::Align alignment() const {
+    return llvm::Align(static_cast<std::uint64_t>(std::min<std::int64_t>(slot_bytes(), 64)));
+  }
+  Value* address(llvm::IRBuilderBase& b, Value* scratch, ir::NodeId id) const {
+    return b.CreateConstGEP1_64(b.getInt8Ty(), scratch,
+                                static_cast<std::uint64_t>(slot_[id] * slot_bytes()));
+  }
+
+  const Job& job_;
+  int lanes_;
+  std::vector<int> slot_; ///< by node; negative for none
+  int slots_ = 0;
+};
+
+/// Emits a body as calls of its pieces. Loops of one module over the same lanes share the pieces.
+class Pieces {
+public:
+  Pieces(llvm::IRBuilderBase& builder, const Job& job, int lanes, const Cut& cut)
+      : b_(builder), job_(job), lanes_(lanes), cut_(cut),
+        caller_(*builder.GetInsertBlock()->getParent()) {}
+
+  std::vector<Value*> run(const std::vector<Value*>& loaded) {
+    Value* scratch = make_scratch();
+    const auto nodes = job_.kernel.nodes();
+    for (ir::NodeId id = 0; id < nodes.size(); ++id)
+      if (is_leaf(nodes[id]) && cut_.has_slot(id))
+        cut_.store(b_, scratch, id, loaded[nodes[id].param]);
+    for (ir::NodeId piece = 0; piece < cut_.pieces(); ++piece)
+      b_.CreateCall(function(piece), {scratch});
+    Body body(b_, job_, lanes_, [&](ir::NodeId id) { return cut_.load(b_, scratch, id); });
+    std::vector<Value*> stored;
+    for (const ir::Store& store : job_.kernel.stores())
+      stored.push_back(body.stored_bits(store));
+    return stored;
+  }
+
+private:
+  /// One memory for all loops over the same lanes: each is done with it before the next begins.
+  Value* make_scratch() {
+    llvm::BasicBlock& entry = caller_.getEntryBlock();
+    const std::string name = "scratch_" + std::to_string(lanes_);
+    for (llvm::Instruction& instruction : entry)
+      if (instruction.getName() == name)
+        return &instruction;
+    llvm::IRBuilder<> at(&entry, entry.begin());
+    auto* bytes =
+        llvm::ArrayType::get(at.getInt8Ty(), static_cast<std::uint64_t>(cut_.scratch_bytes()));
+    llvm::AllocaInst* scratch = at.CreateAlloca(bytes, nullptr, name);
+    scratch->setAlignment(llvm::Align(64));
+    return scratch;
+  }
+
+  llvm::Function* function(ir::NodeId piece) {
+    const std::string name =
+        (caller_.getName() + "_" + llvm::Twine(lanes_) + "_" + llvm::Twine(piece)).str();
+    llvm::Module& module = *caller_.getParent();
+    if (llvm::Function* known = module.getFunction(name))
+      return known;
+    auto* type = llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy()}, false);
+    auto* made = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, name, module);
+    made->setAttributes(caller_.getAttributes()); // of the function alone: its parameters have none
+    made->addFnAttr(llvm::Attribute::NoInline);
+    fill(*made, piece);
+    return made;
+  }
+
+  void fill(llvm::Function& made, ir::NodeId piece) {
+    llvm::IRBuilder<> b(llvm::BasicBlock::Create(b_.getContext(), "entry", &made));
+    Value* scratch = made.getArg(0);
+    Body body(b, job_, lanes_, [&](ir::NodeId id) { return cut_.load(b, scratch, id); });
+    const auto end = std::min<ir::NodeId>((piece + 1) * kPieceNodes,
+                                          static_cast<ir::NodeId>(job_.kernel.nodes().size()));
+    for (ir::NodeId id = piece * kPieceNodes; id < end; ++id)
+      body.emit(id);
+    for (ir::NodeId id = piece * kPieceNodes; id < end; ++id)
+      if (cut_.has_slot(id) && !is_leaf(job_.kernel.node(id)))
+        cut_.store(b, scratch, id, body.value(id));
+    b.CreateRetVoid();
+  }
+
+  llvm::IRBuilderBase& b_;
+  const Job& job_;
+  int lanes_;
+  const Cut& cut_;
+  llvm::Function& caller_;
 };
 
 } // namespace
@@ -181,7 +339,16 @@ Accuracy accuracy_of(const ir::Kernel& kernel) noexcept {
 
 std::vector<Value*> lower_body(llvm::IRBuilderBase& builder, const Job& job, int lanes,
                                const std::vector<Value*>& loaded) {
-  return Body(builder, job, lanes, loaded).run();
+  if (job.target.kind == Target::Kind::host && job.kernel.nodes().size() > kWholeBodyNodes)
+    if (const Cut cut(job, lanes); cut.scratch_bytes() <= kMaxScratchBytes)
+      return Pieces(builder, job, lanes, cut).run(loaded);
+  Body body(builder, job, lanes, [&](ir::NodeId id) { return loaded[job.kernel.node(id).param]; });
+  for (ir::NodeId id = 0; id < job.kernel.nodes().size(); ++id)
+    body.emit(id);
+  std::vector<Value*> stored;
+  for (const ir::Store& store : job.kernel.stores())
+    stored.push_back(body.stored_bits(store));
+  return stored;
 }
 
 } // namespace swage::codegen

@@ -15,7 +15,7 @@ namespace swage::codegen {
 
 namespace {
 
-/// The assembler is super-linear in straight-line size: lanes times operations of one thread stay
+/// The assembler is super-linear in straight-line size: lanes times instructions of one thread stay
 /// below this, which one second of assembly does not pass.
 constexpr std::size_t kStraightLineBudget = 8000;
 
@@ -147,10 +147,32 @@ void check(const HostSchedule& schedule) {
 
 // --- defaults ---
 
+/// Instructions that a node comes to, roughly: what the assembler has to do for it.
+std::size_t instructions(const ir::Node& node) {
+  switch (node.op) {
+  case ir::Op::load:
+  case ir::Op::scalar:
+  case ir::Op::constant: return 0;
+  case ir::Op::div:
+  case ir::Op::sqrt:
+  case ir::Op::rsqrt:
+  case ir::Op::rcp: return 8;
+  case ir::Op::fma:
+  case ir::Op::floor:
+  case ir::Op::ceil:
+  case ir::Op::round:
+  case ir::Op::trunc:
+  case ir::Op::copysign: return 1;
+  default: return ir::info(node.op).rule == ir::TypeRule::real ? 16 : 1;
+  }
+}
+
 /// The largest power of two of elements whose straight-line code stays within the budget.
 int affordable_elements(const ir::Kernel& kernel) {
-  const std::size_t nodes = std::max<std::size_t>(kernel.nodes().size(), 1);
-  return static_cast<int>(std::bit_floor(std::max<std::size_t>(kStraightLineBudget / nodes, 1)));
+  std::size_t size = 1;
+  for (const ir::Node& node : kernel.nodes())
+    size += instructions(node);
+  return static_cast<int>(std::bit_floor(std::max<std::size_t>(kStraightLineBudget / size, 1)));
 }
 
 /// Neighbouring threads, not neighbouring lanes, should touch neighbouring elements where most

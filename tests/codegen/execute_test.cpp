@@ -109,3 +109,23 @@ TEST_CASE("random kernels of exact operations give the defined bits in PTX") {
     REQUIRE(call.difference(expected) == "");
   }
 }
+
+TEST_CASE("kernels too large for one function give the defined bits") {
+  for (std::uint64_t seed = 0; seed < 4; ++seed) {
+    Random random(seed);
+    swage::test::RandomKernelOptions options;
+    options.ops = exact_ops();
+    options.nodes = 6000;
+    options.inouts = 1;
+    const ir::Kernel kernel = exact_kernel(seed, options);
+    REQUIRE(kernel.nodes().size() > 1100);
+    Call call(kernel, random, {.rows = 2, .columns = 37});
+    const auto expected = call.expected();
+    run_on_host(call, {.lanes = 8, .unroll = 2, .streaming = random.one_in(2)});
+    INFO("seed " << seed << ", " << call.describe());
+    REQUIRE(call.difference(expected) == "");
+    call.reset();
+    run_in_emulator(call, {.threads = 64, .access_bytes = widest_element(kernel)}, cuda_target(90));
+    REQUIRE(call.difference(expected) == "");
+  }
+}
