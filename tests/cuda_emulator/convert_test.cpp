@@ -130,5 +130,5 @@ TEST_CASE("a conversion that rounds without saying how is refused") {
   CHECK_THROWS_AS(evaluate("cvt.f32.s32 %r0, %r1;", {}, "%r0"), ParseError);
   CHECK_THROWS_AS(evaluate("cvt.bf16.f32 %rs0, %r1;", {}, "%rs0"), ParseError);
   CHECK_THROWS_AS(evaluate("cvt.s32.f32 %r0, %r1;", {}, "%r0"), ParseError);
-  CHECK_THROWS_AS(evaluate("cvt.rn.f32.bf16 %r0, %rs1;", {}, "%r0"), ParseError);
+  CHECK_THROWS_AS(evaluate("cvt.rn.f32.f16 %r0, %rs1;", {}, "%r0"), ParseError);
 }

@@ -121,6 +121,12 @@ void swage_fake_cuda_set_approximation(int worst_case, unsigned long long seed) 
   s.seed = seed;
 }
 
+void swage_fake_cuda_set_budget(unsigned long long instructions) {
+  State& s = state();
+  const std::lock_guard lock(s.mutex);
+  s.budget = instructions;
+}
+
 const char* swage_fake_cuda_last_fault(void) {
   return state().last_fault.c_str();
 }

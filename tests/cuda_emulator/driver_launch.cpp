@@ -20,25 +20,31 @@ Result result_of(emulator::FaultKind kind) {
   }
 }
 
-/// The device's clock after a grid: launch overhead, then whichever is slower of memory and
+/// What a grid adds to the device's clock: launch overhead, then whichever is slower of memory and
 /// arithmetic, at about an H200's rates.
-double duration_ns(const emulator::Statistics& statistics) {
+double duration_ns(const emulator::Statistics& statistics, double scale) {
   constexpr double kBytesPerNs = 4800;
   constexpr double kInstructionsPerNs = 132 * 128 * 1.755;
   const auto bytes = static_cast<double>(statistics.bytes_loaded + statistics.bytes_stored);
-  return 2000 + std::max(bytes / kBytesPerNs,
-                         static_cast<double>(statistics.instructions) / kInstructionsPerNs);
+  return 2000 + scale * std::max(bytes / kBytesPerNs,
+                                 static_cast<double>(statistics.instructions) / kInstructionsPerNs);
 }
 
-void run(const emulator::Program& program, const emulator::LaunchConfig& config, Context& context) {
+/// Once the budget of instructions is spent, the first block stands for its grid.
+void run(const emulator::Program& program, emulator::LaunchConfig config, Context& context) {
   State& s = state();
   if (context.fault != Result::success)
     return;
+  const double blocks = 1.0 * config.grid[0] * config.grid[1] * config.grid[2];
+  const bool sampled = s.budget == 0;
+  config.block_limit = sampled ? 1 : config.block_limit;
   try {
     const emulator::Statistics statistics =
         emulator::execute(program, config, context.device->memory);
     s.statistics += statistics;
-    s.clock_ns += duration_ns(statistics);
+    s.clock_ns += duration_ns(statistics, sampled ? blocks : 1);
+    if (s.budget != ~0ULL)
+      s.budget -= std::min<unsigned long long>(s.budget, statistics.instructions);
   } catch (const emulator::Fault& fault) {
     context.fault = result_of(fault.kind());
     s.last_fault = fault.what();

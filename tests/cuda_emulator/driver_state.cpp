@@ -64,6 +64,8 @@ State::State() {
   trace = environment("SWAGE_FAKE_CUDA_TRACE", "0") != "0";
   if (environment("SWAGE_FAKE_CUDA_WORST", "0") != "0")
     approximation = emulator::Approximation::worst_case;
+  if (const char* const limit = std::getenv("SWAGE_FAKE_CUDA_BUDGET"))
+    budget = std::strtoull(limit, nullptr, 10);
   std::vector<unsigned> architectures;
   for_parts(environment("SWAGE_FAKE_CUDA_SM", "90"), [&](const std::string& part) {
     architectures.push_back(static_cast<unsigned>(std::atoi(part.c_str())));

@@ -152,6 +152,7 @@ struct State {
   emulator::Statistics statistics;
   emulator::Approximation approximation = emulator::Approximation::nearest;
   unsigned long long seed = 0;
+  unsigned long long budget = ~0ULL; ///< instructions still executed in full grids
   std::string last_fault;
 };
 

@@ -369,6 +369,44 @@ TEST_CASE("event times follow a model of the device, so that they repeat") {
   CHECK(time(10) == Approx(0.02).epsilon(0.01));
 }
 
+TEST_CASE("with the budget spent a grid costs its time and runs its first block") {
+  Session session;
+  Handle add = session.function(kAdd, "add");
+  AddCall arguments{session.upload(std::vector<unsigned>(640000, 1)), 5, 640000};
+  Handle start = nullptr;
+  Handle end = nullptr;
+  REQUIRE(call("cuEventCreate", &start, 0U) == 0);
+  REQUIRE(call("cuEventCreate", &end, 0U) == 0);
+  const auto time = [&] {
+    CHECK(call("cuEventRecord", start, Handle{}) == 0);
+    CHECK(launch(add, 10000, 64, nullptr, arguments.parameters()) == 0);
+    CHECK(call("cuEventRecord", end, Handle{}) == 0);
+    float milliseconds = 0;
+    CHECK(call("cuEventElapsedTime", &milliseconds, start, end) == 0);
+    return milliseconds;
+  };
+  const float whole = time();
+  control<void>("swage_fake_cuda_set_budget", 0ULL);
+  const float sampled = time();
+  control<void>("swage_fake_cuda_set_budget", ~0ULL);
+  CHECK(sampled == Approx(whole).epsilon(1e-3));
+  const auto data = session.download<unsigned>(arguments.data, 65);
+  CHECK(data[63] == 11);
+  CHECK(data[64] == 6);
+}
+
+TEST_CASE("every entry point that the runtime's table names is there") {
+#define SWAGE_CUDA(symbol, since, parameters) #symbol,
+  const char* const names[] = {
+#include "runtime/cuda_driver.def"
+  };
+  void* const library = dlopen(SWAGE_FAKE_CUDA_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  for (const char* const name : names) {
+    INFO(name);
+    CHECK(dlsym(library, name) != nullptr);
+  }
+}
+
 TEST_CASE("entry points are found by name and version") {
   Session session;
   void* pointer = nullptr;

@@ -58,6 +58,9 @@ public:
     // Without barriers warps run one after the other, in the same registers.
     warps_.resize(program_.has_barrier ? warps : 1);
     const std::size_t file = std::size_t{program_.rows} * kLanes;
+    for (const Register& reg : program_.kernel.registers) // no wider than the register is
+      poison_.insert(poison_.end(), kLanes,
+                     0xa5a5a5a5a5a5a5a5 >> (64 - 8 * std::min(size_of(reg.type), 8U)));
     registers_.resize(file * warps_.size());
     local_.resize(program_.local_bytes * kLanes * warps_.size());
     for (std::size_t i = 0; i < warps_.size(); ++i) {
@@ -99,10 +102,7 @@ private:
     warp.waited = 0;
     warp.first_thread = first_thread;
     std::fill_n(warp.pc, kLanes, 0U);
-    const auto& registers = program_.kernel.registers;
-    for (std::size_t i = 0; i < registers.size(); ++i) // no wider than the register is
-      std::fill_n(warp.registers + i * kLanes, kLanes,
-                  0xa5a5a5a5U >> (32 - 8 * std::min(size_of(registers[i].type), 4U)));
+    std::copy(poison_.begin(), poison_.end(), warp.registers);
     std::fill_n(warp.local, program_.local_bytes * kLanes, kPoison);
     for (const auto& [row, special] : program_.specials)
       for (unsigned lane = 0; lane < kLanes; ++lane)
@@ -242,6 +242,7 @@ private:
   unsigned threads_ = 0;
   std::vector<Warp> warps_;
   std::vector<std::uint64_t> registers_;
+  std::vector<std::uint64_t> poison_; ///< what registers hold before they are written
   std::vector<std::byte> local_;
 };
 
@@ -304,10 +305,14 @@ Statistics execute(const Program& program, const LaunchConfig& config, Memory& m
   Grid grid(program, config, memory);
   Executor executor(grid);
   auto& [x, y, z] = grid.block_index;
+  std::uint64_t left = config.block_limit;
   for (z = 0; z < config.grid[2]; ++z)
     for (y = 0; y < config.grid[1]; ++y)
       for (x = 0; x < config.grid[0]; ++x)
-        executor.run_block();
+        if (left-- != 0)
+          executor.run_block();
+        else
+          return summarize(grid);
   return summarize(grid);
 }
 

@@ -78,6 +78,8 @@ struct LaunchConfig {
   /// The grid was launched to overlap with the one before it: fail where a thread touches global
   /// memory before griddepcontrol.wait, loads through .nc, or a block ends without having waited.
   bool programmatic = false;
+  /// Blocks to run, in order; the rest are left out. For callers that want a sample of the cost.
+  std::uint64_t block_limit = UINT64_MAX;
   /// Instructions, summed over threads, before the grid counts as hung.
   std::uint64_t instruction_limit = 1ULL << 36;
 };

@@ -11,6 +11,7 @@
  *   SWAGE_FAKE_CUDA_VERSION  what cuDriverGetVersion says (13000)
  *   SWAGE_FAKE_CUDA_FAIL     call:result pairs that fail, comma-separated: cuModuleLoadDataEx:209
  *   SWAGE_FAKE_CUDA_WORST    if set and not 0, approximate instructions err by all that PTX allows
+ *   SWAGE_FAKE_CUDA_BUDGET   as swage_fake_cuda_set_budget
  *   SWAGE_FAKE_CUDA_TRACE    if set and not 0, every call is named on stderr
  */
 #ifndef SWAGE_FAKE_CUDA_H
@@ -57,6 +58,11 @@ SWAGE_FAKE_CUDA_API void swage_fake_cuda_fail(const char* name, int result, int 
 /* 0: approximate instructions return the nearest value. 1: they err by up to PTX's bound. */
 SWAGE_FAKE_CUDA_API void swage_fake_cuda_set_approximation(int worst_case,
                                                            unsigned long long seed);
+
+/* How many more instructions, summed over threads, are executed. Of each grid after that only the
+ * first block runs, and the device's clock reckons the others from it: for timing and tuning, whose
+ * results nobody reads. Without limit at first; a reset does not change it. */
+SWAGE_FAKE_CUDA_API void swage_fake_cuda_set_budget(unsigned long long instructions);
 
 /* What the last faulting kernel did, "" if none has; valid until the next fault or reset. */
 SWAGE_FAKE_CUDA_API const char* swage_fake_cuda_last_fault(void);
