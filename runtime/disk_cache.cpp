@@ -239,6 +239,8 @@ void DiskCache::discard(const EntryKey& key, std::string_view reason) {
   if (!open)
     return;
   remove_entry(*open, key);
+  // The driver's log goes on for lines.
+  reason = reason.substr(0, reason.find('\n'));
   warn(fmt::format("removed the cache entry {}: {}", open->path_of(entry_name(digest_of(key))),
                    reason));
 }

@@ -84,7 +84,10 @@ std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& req
   } catch (const Error& error) {
     if (error.code() != ErrorCode::driver)
       throw;
-    disk_cache().discard(native, error.what());
+    if (source == CacheSource::compiled)
+      log(LogLevel::debug, "the driver is left to assemble: {}", error.what());
+    else
+      disk_cache().discard(native, error.what());
   }
   const CacheEntry entry = disk_cache().find_or_make(
       key, [&] { return compile_entry(request, key); }, &source);
