@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/admissible.hpp"
 #include "ir/evaluate.hpp"
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
@@ -76,28 +77,35 @@ inline ir::Kernel catalogue_kernel(const std::string& name, DType type) {
   return ir::load_kernel({file->text, file->name}, name, {{"T", type}});
 }
 
-/// The largest error in ulp of `got` (one tensor a parameter, as left by the kernel) against the
-/// evaluator on `before` (as they were on entry), over every `stride`-th element.
-inline long double worst_error(const ir::Kernel& kernel, const std::vector<HostTensor>& before,
-                               const std::vector<HostTensor>& got, std::int64_t stride = 1) {
+/// How many elements of `got` (one tensor a parameter, as left by the kernel) are neither within
+/// `limit` ulp of the evaluator on `before` (as they were on entry) nor within what the stated
+/// error bounds of the kernel's operations allow; over every `stride`-th element.
+inline std::int64_t count_wrong(const ir::Kernel& kernel, const std::vector<HostTensor>& before,
+                                const std::vector<HostTensor>& got, long double limit,
+                                std::int64_t stride = 1) {
   const ir::Evaluator evaluate(kernel);
+  const cli::AdmissibleResults admissible(kernel);
   ir::Evaluator::Workspace workspace;
   std::vector<ir::Scalar> arguments(kernel.params().size());
+  std::vector<std::uint64_t> bits(arguments.size());
   std::vector<ir::Scalar> results(kernel.stores().size());
-  long double worst = 0;
+  std::int64_t wrong = 0;
   for (std::int64_t i = 0; i < before[0].size(); i += stride) {
-    for (std::size_t p = 0; p < arguments.size(); ++p)
-      if (kernel.params()[p].is_read())
-        arguments[p] = before[p].get(i);
+    for (std::size_t p = 0; p < arguments.size(); ++p) {
+      arguments[p] = before[p].get(i);
+      bits[p] = ir::load_bits(before[p].dtype, before[p].at(i));
+    }
     evaluate(arguments, results, workspace);
     for (std::size_t s = 0; s < results.size(); ++s) {
-      const std::uint32_t p = kernel.stores()[s].param;
-      const long double error = ir::ulp_error(got[p].dtype, got[p].get(i).real, results[s].real);
-      if (!(error <= worst))
-        worst = error;
+      const HostTensor& tensor = got[kernel.stores()[s].param];
+      const std::uint64_t value = ir::load_bits(tensor.dtype, tensor.at(i));
+      const long double real = ir::decode(tensor.dtype, value).real;
+      if (!(ir::ulp_error(tensor.dtype, real, results[s].real) <= limit) &&
+          !admissible.check(s, value, bits))
+        ++wrong;
     }
   }
-  return worst;
+  return wrong;
 }
 
 } // namespace swage::test
