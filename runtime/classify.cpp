@@ -55,28 +55,16 @@ Extent extent_of(const Signature& signature, const Tensor* const* views, std::in
   return {1, elements, true};
 }
 
-/// The bytes a tensor covers. Refuses null, misaligned addresses and offsets past 63 bits. Returns
-/// the largest magnitude of an element offset.
-std::int64_t set_region(const Signature& signature, std::size_t t, const Extent& extent,
-                        const TensorCall& call, Region& region) {
-  const std::uint8_t param = signature.tensors[t];
-  const ParamInfo& info = signature.params[param];
-  const bool per_column = info.broadcast == ir::Broadcast::per_column;
-  const bool per_row = info.broadcast == ir::Broadcast::per_row;
-  const std::int64_t bytes = size_of(info.dtype);
-  region.base = reinterpret_cast<std::uintptr_t>(call.data);
-  region.element_bytes = bytes;
-  region.rows = per_column ? 1 : extent.rows;
-  region.columns = per_row ? 1 : extent.columns;
-
+/// Bounds of a strided view, past 64 bits where the strides are absurd: refused then.
+std::int64_t set_bounds(const Signature& signature, std::uint8_t param, const TensorCall& call,
+                        Region& region) {
+  const std::int64_t bytes = region.element_bytes;
   const Wide row = Wide{call.row_stride} * (region.rows - 1);
   const Wide column = Wide{call.column_stride} * (region.columns - 1);
   const Wide lowest = std::min<Wide>(row, 0) + std::min<Wide>(column, 0);
   const Wide highest = std::max<Wide>(row, 0) + std::max<Wide>(column, 0);
   const Wide low = Wide{region.base} + lowest * bytes;
   const Wide high = Wide{region.base} + (highest + 1) * bytes;
-  if (region.base == 0 || region.base % static_cast<std::uint64_t>(bytes) != 0) [[unlikely]]
-    refuse_address(signature, param, region.base);
   if (low < 0 || high > Wide{INT64_MAX} || highest - lowest > Wide{INT64_MAX} / 16) [[unlikely]]
     refuse_range(signature, param);
   region.row_stride = call.row_stride * bytes;
@@ -84,6 +72,36 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
   region.low = static_cast<std::uint64_t>(low);
   region.high = static_cast<std::uint64_t>(high);
   return static_cast<std::int64_t>(std::max(highest, -lowest));
+}
+
+/// Bounds of one dense run. No product here can overflow: there are at most 2^60 elements.
+std::int64_t set_dense_bounds(const Signature& signature, std::uint8_t param,
+                              const TensorCall& call, Region& region) {
+  region.row_stride = 0;
+  region.column_stride = call.column_stride * region.element_bytes;
+  region.low = region.base;
+  region.high = region.base + static_cast<std::uint64_t>(region.columns * region.element_bytes);
+  if (region.high > INT64_MAX) [[unlikely]]
+    refuse_range(signature, param);
+  return region.columns - 1;
+}
+
+/// The bytes a tensor covers. Refuses null, misaligned addresses and offsets past 63 bits. Returns
+/// the largest magnitude of an element offset.
+std::int64_t set_region(const Signature& signature, std::size_t t, const Extent& extent,
+                        const TensorCall& call, Region& region) {
+  const std::uint8_t param = signature.tensors[t];
+  const ParamInfo& info = signature.params[param];
+  region.base = reinterpret_cast<std::uintptr_t>(call.data);
+  region.element_bytes = size_of(info.dtype);
+  if (region.base == 0 || (region.base & static_cast<std::uint64_t>(region.element_bytes - 1)) != 0)
+      [[unlikely]]
+    refuse_address(signature, param, region.base);
+  region.rows = info.broadcast == ir::Broadcast::per_column ? 1 : extent.rows;
+  region.columns = info.broadcast == ir::Broadcast::per_row ? 1 : extent.columns;
+  const bool dense = region.rows == 1 && (call.column_stride == 1 || region.columns == 1);
+  return dense ? set_dense_bounds(signature, param, call, region)
+               : set_bounds(signature, param, call, region);
 }
 
 Layout layout_of(const ParamInfo& info, std::int64_t column_stride, std::int64_t columns) {
@@ -147,10 +165,10 @@ bool check_overlaps(const Signature& signature, Working& work) {
       if (overlaps_itself(work.regions[w])) [[unlikely]]
         refuse_self_overlap(signature, signature.tensors[w], *work.views[w]);
     for (std::size_t t = 0; t < tensors; ++t) {
-      if (t == w)
+      if (t == w || are_apart(work.regions[w], work.regions[t])) [[likely]]
         continue;
       const Relation found = relation(work.regions[w], work.regions[t]);
-      if (found == Relation::disjoint) [[likely]]
+      if (found == Relation::disjoint)
         continue;
       if (found == Relation::overlapping || signature.params[signature.tensors[t]].is_written)
         refuse_overlap(signature, signature.tensors[w], signature.tensors[t]);
@@ -210,12 +228,11 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   }
 
   const bool streaming = should_stream(signature, work, aliased, elements, limits.cache_bytes);
-  const int limit = streaming ? limits.streaming_align_log2 : limits.align_log2;
   call.key.reset(static_cast<int>(tensors));
-  call.key.set_call(flat, furthest >= kIndexLimit, extent.columns % 64 == 0, streaming,
-                    size_class(elements));
+  call.key.set_call(flat, furthest >= kIndexLimit, limits.exact && extent.columns % 64 == 0,
+                    streaming, size_class(elements));
   for (std::size_t t = 0; t < tensors; ++t) {
-    work.specs[t].align_log2 = alignment(work.regions[t], work.specs[t].layout, limit);
+    work.specs[t].align_log2 = alignment(work.regions[t], work.specs[t].layout, limits.align_log2);
     call.key.set_tensor(static_cast<int>(t), work.specs[t]);
   }
 }

@@ -13,8 +13,8 @@ namespace swage::runtime {
 /// What classification needs to know of the machine: bounds on what is worth a variant of its own.
 struct ClassifyLimits {
   int align_log2 = 4;           ///< alignment above this is of no use
-  int streaming_align_log2 = 4; ///< the same where stores stream
   std::int64_t cache_bytes = 0; ///< stores stream when a call touches more; 0: never (CUDA)
+  bool exact = true;            ///< code without a tail is worth a variant
 };
 
 /// One tensor of a call. Element (r, c) is at data + r * row_stride + c * column_stride, strides in

@@ -1,8 +1,6 @@
 // device.cpp -- the devices of this process, and the CUDA context that a call works in.
 #include "runtime/device.hpp"
 
-#include <bit>
-
 #include <fmt/format.h>
 
 #include "runtime/log.hpp"
@@ -71,10 +69,9 @@ std::shared_ptr<DeviceState> cpu_device() {
   state->target = codegen::host_target();
   state->info.target = fmt::format(
       "{} {}", state->target.triple.substr(0, state->target.triple.find('-')), state->target.cpu);
-  // Streaming stores need whole aligned vectors; ordinary ones are as fast where they lie.
-  const int vector_bytes = std::max(state->target.vector_bits / 8, 16);
-  state->limits.streaming_align_log2 =
-      static_cast<int>(std::bit_width(static_cast<unsigned>(vector_bytes))) - 1;
+  // Host code aligns its own loops and ends every row by itself.
+  state->limits.align_log2 = 0;
+  state->limits.exact = false;
   // A machine that does not tell its cache: one of usual size.
   state->limits.cache_bytes =
       state->info.cache_bytes > 0 ? state->info.cache_bytes : std::int64_t{32} << 20;
@@ -113,7 +110,7 @@ Devices find_devices() {
 ClassifyLimits cuda_limits(int sm) noexcept {
   ClassifyLimits limits;
   // 256-bit accesses exist from sm_100 on.
-  limits.align_log2 = limits.streaming_align_log2 = sm >= 100 ? 5 : 4;
+  limits.align_log2 = sm >= 100 ? 5 : 4;
   return limits;
 }
 

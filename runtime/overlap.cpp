@@ -47,7 +47,7 @@ bool apart_by_elements(const Region& a, const Region& b) noexcept {
 } // namespace
 
 Relation relation(const Region& a, const Region& b) noexcept {
-  if (a.high <= b.low || b.high <= a.low)
+  if (are_apart(a, b))
     return Relation::disjoint;
   if (a.base == b.base && a.row_stride == b.row_stride && a.column_stride == b.column_stride &&
       a.rows == b.rows && a.columns == b.columns && a.element_bytes == b.element_bytes)

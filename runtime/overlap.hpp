@@ -21,6 +21,11 @@ enum class Relation {
   overlapping, ///< they share bytes, or could not be shown to be disjoint
 };
 
+/// Whether the views share no byte because their ranges do not meet: the usual case.
+inline bool are_apart(const Region& a, const Region& b) noexcept {
+  return a.high <= b.low || b.high <= a.low;
+}
+
 /// Exact for identical views; proves disjoint what does not share a range, column slices of one
 /// buffer (packed halves) and views that interleave with a common period.
 Relation relation(const Region& a, const Region& b) noexcept;
