@@ -13,10 +13,15 @@ if(SWAGE_SANITIZE)
   target_link_options(swage_options INTERFACE -fsanitize=address,undefined)
 endif()
 
-# One target a folder: swage_folder(ir LINKS ...) makes swage_ir of every source file beside it.
+# One target a folder: swage_folder(ir LINKS ...) makes swage_ir of every source file beside it, and
+# in the folders below that FOLDERS names.
 function(swage_folder name)
-  cmake_parse_arguments(arg "" "" "LINKS;PRIVATE_LINKS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "FOLDERS;LINKS;PRIVATE_LINKS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  foreach(folder IN LISTS arg_FOLDERS)
+    file(GLOB more CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
+    list(APPEND sources ${more})
+  endforeach()
   if(NOT sources)
     return()
   endif()

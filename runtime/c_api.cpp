@@ -92,6 +92,29 @@ swage::KernelOptions to_options(const swage_options* given) {
   return options;
 }
 
+swage::TuneOptions to_options(const swage_tune_options* given) {
+  if (!given)
+    return {};
+  if (given->size < sizeof(swage_tune_options))
+    throw Error(ErrorCode::invalid_argument,
+                "options.size is too small; start from swage_default_tune_options()");
+  return {given->budget_seconds, given->force != 0, given->keep_private == 0};
+}
+
+swage_tune_result to_c(const swage::TuneResult& found) {
+  swage_tune_result result = {};
+  found.schedule.copy(result.schedule, SWAGE_SCHEDULE_SIZE - 1);
+  found.default_schedule.copy(result.default_schedule, SWAGE_SCHEDULE_SIZE - 1);
+  result.seconds = found.seconds;
+  result.default_seconds = found.default_seconds;
+  result.spread = found.spread;
+  result.bytes = found.bytes;
+  result.bytes_per_second = found.bytes_per_second;
+  result.candidates = found.candidates;
+  result.improved = found.improved ? 1 : 0;
+  return result;
+}
+
 /// Arguments on the stack: a launch allocates nothing.
 class Arguments {
 public:
@@ -262,6 +285,17 @@ swage_status swage_kernel_prepare(const swage_kernel* kernel, const swage_arg* a
     require(kernel, "kernel");
     const Arguments arguments(args, count, kernel->device.info());
     kernel->kernel.prepare(arguments.span());
+  });
+}
+
+swage_status swage_kernel_tune(const swage_kernel* kernel, const swage_arg* args, size_t count,
+                               const swage_tune_options* options, swage_tune_result* result) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    const Arguments arguments(args, count, kernel->device.info());
+    const swage::TuneResult found = kernel->kernel.tune(arguments.span(), to_options(options));
+    if (result)
+      *result = to_c(found);
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/cuda_objects.hpp"
 #include "runtime/device.hpp"
 #include "runtime/log.hpp"
 #include "swage/error.hpp"
@@ -13,19 +14,6 @@
 namespace swage::cuda {
 
 namespace {
-
-/// Loading allocates, which a capture in progress forbids unless this thread is exempt: under a
-/// global capture of any thread the load would fail and break the capture.
-class RelaxedCapture {
-public:
-  RelaxedCapture() { driver().cuThreadExchangeStreamCaptureMode(&mode_); }
-  RelaxedCapture(const RelaxedCapture&) = delete;
-  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
-  ~RelaxedCapture() { driver().cuThreadExchangeStreamCaptureMode.raw(&mode_); }
-
-private:
-  CaptureMode mode_ = CaptureMode::relaxed;
-};
 
 /// Buffers for the assembler's messages, and the options that hand them to the driver.
 class AssemblerLog {

@@ -45,6 +45,19 @@ inline OwnedEvent make_event() {
   return OwnedEvent(event);
 }
 
+/// Loading code and allocating are forbidden by a capture in progress unless this thread is exempt:
+/// under a global capture of any thread they would fail and break the capture.
+class RelaxedCapture {
+public:
+  RelaxedCapture() { driver().cuThreadExchangeStreamCaptureMode(&mode_); }
+  RelaxedCapture(const RelaxedCapture&) = delete;
+  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
+  ~RelaxedCapture() { driver().cuThreadExchangeStreamCaptureMode.raw(&mode_); }
+
+private:
+  CaptureMode mode_ = CaptureMode::relaxed;
+};
+
 /// What `body` launches on `stream`, as a graph that can be launched again and again.
 template <typename Body>
 OwnedGraphExec capture(StreamHandle stream, const Body& body) {

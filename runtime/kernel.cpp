@@ -5,6 +5,8 @@
 
 #include "ir/passes.hpp"
 #include "runtime/schedule_choice.hpp"
+#include "runtime/tuner/tuned_schedule.hpp"
+#include "runtime/tuner/tuner.hpp"
 #include "swage/error.hpp"
 
 namespace swage {
@@ -41,6 +43,9 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
 }
 
 codegen::Schedule KernelState::schedule_of(const Call& call) const {
+  if (schedule_text.empty())
+    if (auto tuned = runtime::tuned_schedule(*this, call))
+      return *std::move(tuned);
   return runtime::choose_schedule(graph, specialization_of(call), call.key, *device, schedule_text);
 }
 
@@ -65,13 +70,22 @@ LaunchPlan KernelState::plan_with(const codegen::Schedule& schedule, const Call&
   }
 }
 
-const LaunchPlan& KernelState::plan_of(const Call& call, cuda::StreamHandle stream) const {
+const LaunchPlan& KernelState::plan_of(const Call& call, std::span<const Arg> arguments,
+                                       cuda::StreamHandle stream) const {
   if (const LaunchPlan* plan = plans.find(call.key))
     return *plan;
   const cuda::Context context = runtime::context_for(*device, stream);
   if (context)
     runtime::check_reachable(*device, context, signature, call);
+  runtime::autotune(*this, call, arguments, stream);
+  if (const LaunchPlan* tuned = plans.find(call.key))
+    return *tuned;
   return *plans.insert(call.key, plan_with(schedule_of(call), call, context));
+}
+
+void KernelState::adopt(const Call& call, const codegen::Schedule& schedule,
+                        cuda::Context context) const {
+  plans.replace(call.key, plan_with(schedule, call, context));
 }
 
 namespace {
@@ -119,14 +133,14 @@ void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
     return;
   const auto handle = static_cast<cuda::StreamHandle>(stream.handle);
   const LaunchPlan* plan = state_->plans.find(call.key);
-  state_->launch(plan ? *plan : state_->plan_of(call, handle), call, handle);
+  state_->launch(plan ? *plan : state_->plan_of(call, arguments, handle), call, handle);
 }
 
 void Kernel::prepare(std::span<const Arg> arguments) const {
   Call call;
   state_->classify(arguments, call);
   if (call.elements() != 0)
-    state_->plan_of(call, nullptr);
+    state_->plan_of(call, arguments, nullptr);
 }
 
 const std::string& Kernel::name() const noexcept {

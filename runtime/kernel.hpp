@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "ir/kernel.hpp"
@@ -29,14 +30,20 @@ struct KernelState {
   void classify(std::span<const Arg> arguments, runtime::Call& call) const {
     runtime::classify(signature, arguments, device->limits, call);
   }
-  /// The schedule that calls like this one are launched with.
+  /// The schedule that calls like this one are launched with: what the kernel was made with, else
+  /// a tuning record of its size class or the nearest one, else the heuristic's.
   codegen::Schedule schedule_of(const runtime::Call& call) const;
   codegen::Specialization specialization_of(const runtime::Call& call) const {
     return call.key.specialization(static_cast<int>(signature.tensors.size()));
   }
 
-  /// The plan of calls like this one, compiled and loaded if need be.
-  const runtime::LaunchPlan& plan_of(const runtime::Call& call, cuda::StreamHandle stream) const;
+  /// The plan of calls like this one, compiled and loaded if need be, and tuned if
+  /// SWAGE_AUTOTUNE asks for it.
+  const runtime::LaunchPlan& plan_of(const runtime::Call& call, std::span<const Arg> arguments,
+                                     cuda::StreamHandle stream) const;
+  /// Launches calls like this one with `schedule` from now on.
+  void adopt(const runtime::Call& call, const codegen::Schedule& schedule,
+             cuda::Context context) const;
   /// A plan with a schedule of its own, loaded for the context that `stream` belongs to; not in
   /// the table.
   runtime::LaunchPlan plan_with(const codegen::Schedule& schedule, const runtime::Call& call,
@@ -54,6 +61,10 @@ struct KernelAccess {
 };
 
 namespace runtime {
+
+/// Bytes that one launch reads and writes: an inout tensor counts twice, a broadcast one by its own
+/// size.
+std::int64_t bytes_moved(const Signature& signature, const Call& call);
 
 /// The context that a launch on `stream` of `device` works in: the stream's own, or for the streams
 /// that stand for a context's default the one that ContextScope would make current. Null for the

@@ -1,6 +1,7 @@
 // plan_table.hpp -- the table a launch is looked up in: read without a lock, never shrinks.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -34,13 +35,28 @@ public:
     const std::lock_guard lock(mutex_);
     if (const Plan* present = find(key))
       return present;
-    entries_.push_back(std::make_unique<Entry>(Entry{key, std::move(plan)}));
+    return add(key, std::move(plan));
+  }
+
+  /// Puts `plan` in the place of what was there. Readers may hold on to the old one.
+  void replace(const SpecializationKey& key, Plan plan) {
+    const std::lock_guard lock(mutex_);
     const Slots& slots = *current_.load(std::memory_order_relaxed);
-    if (2 * entries_.size() > slots.mask + 1)
-      grow(2 * (slots.mask + 1));
-    else
-      place(slots, entries_.back().get());
-    return &entries_.back()->plan;
+    for (std::uint64_t i = key.hash();; ++i) {
+      const Entry* old = slots.entries[i & slots.mask].load(std::memory_order_relaxed);
+      if (!old)
+        break;
+      if (!(old->key == key))
+        continue;
+      const auto place = std::find_if(entries_.begin(), entries_.end(),
+                                      [&](const auto& each) { return each.get() == old; });
+      auto entry = std::make_unique<Entry>(Entry{key, std::move(plan)});
+      slots.entries[i & slots.mask].store(entry.get(), std::memory_order_release);
+      std::swap(*place, entry);
+      replaced_.push_back(std::move(entry));
+      return;
+    }
+    add(key, std::move(plan));
   }
 
 private:
@@ -52,6 +68,16 @@ private:
     std::uint64_t mask;
     std::unique_ptr<std::atomic<const Entry*>[]> entries;
   };
+
+  const Plan* add(const SpecializationKey& key, Plan plan) {
+    entries_.push_back(std::make_unique<Entry>(Entry{key, std::move(plan)}));
+    const Slots& slots = *current_.load(std::memory_order_relaxed);
+    if (2 * entries_.size() > slots.mask + 1)
+      grow(2 * (slots.mask + 1));
+    else
+      place(slots, entries_.back().get());
+    return &entries_.back()->plan;
+  }
 
   static void place(const Slots& slots, const Entry* entry) {
     std::uint64_t i = entry->key.hash();
@@ -74,6 +100,7 @@ private:
   std::mutex mutex_;
   std::vector<std::unique_ptr<Slots>> all_;
   std::vector<std::unique_ptr<Entry>> entries_;
+  std::vector<std::unique_ptr<Entry>> replaced_; ///< readers may still be in them
 };
 
 } // namespace swage::runtime

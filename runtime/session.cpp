@@ -17,8 +17,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Bytes that one launch reads and writes: an inout tensor counts twice, a broadcast one by its own
-/// size.
+} // namespace
+
 std::int64_t bytes_moved(const Signature& signature, const Call& call) {
   std::int64_t bytes = 0;
   for (const std::uint8_t param : signature.tensors) {
@@ -30,8 +30,6 @@ std::int64_t bytes_moved(const Signature& signature, const Call& call) {
   }
   return bytes;
 }
-
-} // namespace
 
 const ir::Kernel& ir_kernel(const Kernel& kernel) {
   return KernelAccess::state(kernel).graph;

@@ -197,6 +197,42 @@ SWAGE_EXPORT swage_status swage_kernel_launch(const swage_kernel* kernel, void* 
 SWAGE_EXPORT swage_status swage_kernel_prepare(const swage_kernel* kernel, const swage_arg* args,
                                                size_t count);
 
+typedef struct swage_tune_options {
+  size_t size;           /* sizeof(swage_tune_options) */
+  double budget_seconds; /* to spend on measuring; 0: 0.4 on CUDA, 2 on the CPU */
+  int32_t force;         /* not 0: measure however noisy the device is */
+  int32_t keep_private;  /* not 0: leave no record for other processes */
+} swage_tune_options;
+
+static inline swage_tune_options swage_default_tune_options(void) {
+  swage_tune_options options = {sizeof(swage_tune_options), 0, 0, 0};
+  return options;
+}
+
+#define SWAGE_SCHEDULE_SIZE 256
+
+typedef struct swage_tune_result {
+  char schedule[SWAGE_SCHEDULE_SIZE];         /* the winner, as swage_options.schedule takes it */
+  char default_schedule[SWAGE_SCHEDULE_SIZE]; /* what launches use without tuning */
+  double seconds;                             /* of one launch of the winner, median */
+  double default_seconds;
+  double spread;           /* of `seconds`: between the quartiles over the median */
+  int64_t bytes;           /* that one launch reads and writes */
+  double bytes_per_second; /* that memory gave in the same run; 0 if not known */
+  int32_t candidates;      /* schedules measured */
+  int32_t improved;        /* the winner beat the default by more than the noise */
+} swage_tune_result;
+
+/* Finds the fastest schedule for calls like this one by measurement, on buffers of its own: the
+ * tensors are not touched. Launches of this kernel use it from then on, and those of every kernel
+ * with the same text that first meets such a call, in this process and, through the tuning records,
+ * in others. Takes the budget and the time to compile; synchronises. Not for a thread whose stream
+ * is capturing. `options` and `result` may be null. SWAGE_UNSUPPORTED: other work keeps the device
+ * too noisy. */
+SWAGE_EXPORT swage_status swage_kernel_tune(const swage_kernel* kernel, const swage_arg* args,
+                                            size_t count, const swage_tune_options* options,
+                                            swage_tune_result* result);
+
 #ifdef __cplusplus
 }
 #endif

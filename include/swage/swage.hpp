@@ -151,6 +151,27 @@ private:
   std::shared_ptr<void> owner_; ///< keeps the device's context alive
 };
 
+/// How Kernel::tune searches.
+struct TuneOptions {
+  /// Seconds to spend on measuring, compiling not counted; 0: 0.4 on CUDA, 2 on the CPU.
+  double budget_seconds = 0;
+  bool force = false; ///< measure however noisy the device is
+  bool record = true; ///< keep the result in the tuning records, for this and other processes
+};
+
+/// What Kernel::tune found. Times are medians of one launch.
+struct TuneResult {
+  std::string schedule;         ///< the winner, as KernelOptions::schedule takes it
+  std::string default_schedule; ///< what launches use without tuning
+  double seconds = 0;
+  double default_seconds = 0;
+  double spread = 0;           ///< of `seconds`: between the quartiles over the median
+  std::int64_t bytes = 0;      ///< that one launch reads and writes
+  double bytes_per_second = 0; ///< that memory gave in the same run; 0 if not known
+  int candidates = 0;          ///< schedules measured
+  bool improved = false;       ///< the winner beat the default by more than the noise
+};
+
 /// A kernel bound to a device. A cheap handle: copies share the compiled code. Every member may be
 /// called from many threads at once.
 class SWAGE_EXPORT Kernel {
@@ -170,6 +191,19 @@ public:
     prepare(std::span<const Arg>(arguments.begin(), arguments.size()));
   }
   void prepare(std::span<const Arg> arguments) const;
+
+  /// Finds the fastest schedule for calls like this one by measurement, on buffers of its own: the
+  /// tensors are not touched. Launches of this kernel use it from then on, and those of every
+  /// kernel with the same text that first meets such a call, in this process and, through the
+  /// tuning records, in others. Takes the budget and the time to compile; synchronises. One search
+  /// runs in a process at a time. Not for a thread whose stream is capturing. Throws Error:
+  /// invalid_argument as launch does, for a call without elements and for a kernel made with a
+  /// schedule; unsupported when other work keeps the device too noisy; driver; out_of_memory; io
+  /// when the record could not be written (the result holds in this process then).
+  TuneResult tune(std::initializer_list<Arg> arguments, const TuneOptions& options = {}) const {
+    return tune(std::span<const Arg>(arguments.begin(), arguments.size()), options);
+  }
+  TuneResult tune(std::span<const Arg> arguments, const TuneOptions& options = {}) const;
 
   const std::string& name() const noexcept;
   /// The bound kernel as language text.

@@ -1,0 +1,127 @@
+// sampling.cpp -- the time of one launch, on the device's own clock.
+#include "runtime/tuner/sampling.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace swage::runtime {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A sample fills this: a hundred times what starting a graph, or reading a clock, costs.
+constexpr double kCudaSampleSeconds = 200e-6;
+constexpr double kHostSampleSeconds = 300e-6;
+/// Three at least, so that a launch meets the end of the one before it, as in a program.
+constexpr double kMinCudaLaunches = 3, kMaxCudaLaunches = 256;
+constexpr double kMaxHostLaunches = 2000;
+
+} // namespace
+
+Sampler::Sampler(const KernelState& kernel, const ArgumentPool& pool, cuda::StreamHandle stream)
+    : kernel_(kernel), pool_(pool), stream_(stream) {
+  if (!kernel.device->is_cuda())
+    return;
+  begin_ = cuda::make_event();
+  end_ = cuda::make_event();
+  const Device device = DeviceAccess::make(kernel.device);
+  const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(device.info().cache_bytes, 0));
+  from_ = device.allocate(bytes);
+  to_ = device.allocate(bytes);
+}
+
+void Sampler::drain() {
+  if (from_.size() > 0)
+    copy_on_device(*kernel_.device, to_.data(), from_.data(), from_.size(), stream_);
+}
+
+cuda::OwnedGraphExec Sampler::capture(const LaunchPlan& plan, std::size_t first_set, int launches) {
+  return cuda::capture(stream_, [&] {
+    for (int i = 0; i < launches; ++i)
+      kernel_.launch(plan, pool_.call(first_set + static_cast<std::size_t>(i)), stream_);
+  });
+}
+
+double Sampler::time_graph(const cuda::OwnedGraphExec& graph) {
+  const cuda::Driver& driver = cuda::driver();
+  driver.cuEventRecord(begin_.get(), stream_);
+  driver.cuGraphLaunch(graph.get(), stream_);
+  driver.cuEventRecord(end_.get(), stream_);
+  driver.cuEventSynchronize(end_.get());
+  float milliseconds = 0;
+  driver.cuEventElapsedTime(&milliseconds, begin_.get(), end_.get());
+  return 1e-3 * static_cast<double>(milliseconds);
+}
+
+double Sampler::time_host(const LaunchPlan& plan, std::size_t first_set, int launches) {
+  const auto seconds = [](Clock::duration time) {
+    return std::chrono::duration<double>(time).count();
+  };
+  if (pool_.in_place()) {
+    Clock::duration total{};
+    for (int i = 0; i < launches; ++i) {
+      const std::size_t set = first_set + static_cast<std::size_t>(i);
+      pool_.seed(set, nullptr);
+      const auto start = Clock::now();
+      launch_host(plan, kernel_.signature, pool_.call(set));
+      total += Clock::now() - start;
+    }
+    return seconds(total) / launches;
+  }
+  const auto start = Clock::now();
+  for (int i = 0; i < launches; ++i)
+    launch_host(plan, kernel_.signature, pool_.call(first_set + static_cast<std::size_t>(i)));
+  return seconds(Clock::now() - start) / launches;
+}
+
+double Sampler::estimate(const LaunchPlan& plan) {
+  if (!kernel_.device->is_cuda()) {
+    time_host(plan, 0, 1);
+    return time_host(plan, 1, 2);
+  }
+  constexpr int kLaunches = 4;
+  const cuda::OwnedGraphExec graph = capture(plan, 0, kLaunches);
+  time_graph(graph); // the first launch of a graph uploads it
+  return time_graph(graph) / kLaunches;
+}
+
+std::size_t Sampler::add(LaunchPlan plan, double seconds) {
+  const bool is_cuda = kernel_.device->is_cuda();
+  const double wanted =
+      std::ceil((is_cuda ? kCudaSampleSeconds : kHostSampleSeconds) / std::max(seconds, 1e-9));
+  Entry entry;
+  entry.launches = static_cast<int>(is_cuda ? std::clamp(wanted, kMinCudaLaunches, kMaxCudaLaunches)
+                                            : std::clamp(wanted, 1.0, kMaxHostLaunches));
+  entry.first_set = next_set_ % pool_.sets();
+  if (is_cuda) {
+    entry.graph = capture(plan, entry.first_set, entry.launches);
+    next_set_ += static_cast<std::size_t>(entry.launches);
+  }
+  entry.plan = std::move(plan);
+  entries_.push_back(std::move(entry));
+  return entries_.size() - 1;
+}
+
+void Sampler::begin_round(const std::vector<std::size_t>& plans) {
+  if (!kernel_.device->is_cuda())
+    return;
+  if (pool_.in_place())
+    for (const std::size_t plan : plans)
+      for (int i = 0; i < std::min<int>(entries_[plan].launches, static_cast<int>(pool_.sets()));
+           ++i)
+        pool_.seed(entries_[plan].first_set + static_cast<std::size_t>(i), stream_);
+  drain();
+}
+
+double Sampler::sample(std::size_t plan) {
+  Entry& entry = entries_[plan];
+  if (kernel_.device->is_cuda())
+    return time_graph(entry.graph) / entry.launches;
+  entry.first_set = next_set_ % pool_.sets();
+  next_set_ += static_cast<std::size_t>(entry.launches);
+  return time_host(entry.plan, entry.first_set, entry.launches);
+}
+
+} // namespace swage::runtime

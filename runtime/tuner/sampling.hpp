@@ -1,0 +1,59 @@
+// sampling.hpp -- the time of one launch, on the device's own clock.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "runtime/cuda_objects.hpp"
+#include "runtime/tuner/input.hpp"
+
+namespace swage::runtime {
+
+/// Times plans over the sets of a pool.
+///
+/// CUDA: each sample is one launch of a graph of many kernels between two events, each kernel on
+/// the next set. Graphs of different plans use different sets, and `begin_round` streams twice the
+/// cache through memory, so that no sample finds its tensors in cache.
+/// CPU: each sample is as many launches as fill a few hundred microseconds, by the steady clock. A
+/// call that fits the cache has one set and so is timed in it: there, what comes before a kernel
+/// has just written its inputs.
+class Sampler {
+public:
+  /// `stream` is for CUDA alone.
+  Sampler(const KernelState& kernel, const ArgumentPool& pool, cuda::StreamHandle stream);
+
+  /// Adds a plan; its number is the count of those before. `seconds` is about what it takes.
+  std::size_t add(LaunchPlan plan, double seconds);
+
+  /// Once before the samples of a round: drains caches and re-seeds what kernels update in place.
+  void begin_round(const std::vector<std::size_t>& plans);
+  /// Seconds of one launch.
+  double sample(std::size_t plan);
+  /// About the seconds of one launch, from a few.
+  double estimate(const LaunchPlan& plan);
+
+  int launches(std::size_t plan) const { return entries_[plan].launches; }
+
+private:
+  struct Entry {
+    LaunchPlan plan;
+    std::size_t first_set = 0;
+    int launches = 1;
+    cuda::OwnedGraphExec graph;
+  };
+
+  double time_graph(const cuda::OwnedGraphExec& graph);
+  double time_host(const LaunchPlan& plan, std::size_t first_set, int launches);
+  cuda::OwnedGraphExec capture(const LaunchPlan& plan, std::size_t first_set, int launches);
+  void drain();
+
+  const KernelState& kernel_;
+  const ArgumentPool& pool_;
+  cuda::StreamHandle stream_;
+  cuda::OwnedEvent begin_, end_;
+  Buffer from_, to_; ///< what drain() copies
+  std::size_t next_set_ = 0;
+  std::vector<Entry> entries_;
+};
+
+} // namespace swage::runtime

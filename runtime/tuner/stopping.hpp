@@ -1,0 +1,48 @@
+// stopping.hpp -- when a candidate drops out, and when the search ends.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "codegen/schedule.hpp"
+
+namespace swage::runtime {
+
+/// One schedule in the race.
+struct Candidate {
+  codegen::Schedule schedule;
+  std::vector<double> seconds{}; ///< of one launch, by round
+  std::string eliminated{};      ///< why it dropped out; empty while it runs
+  bool runs() const noexcept { return eliminated.empty(); }
+};
+
+/// Share by which the fastest sample of a candidate may lie behind the best median after `round`
+/// rounds. The first sample is taken with cold caches of every kind, so it alone drops only what is
+/// far behind; twice the noise of the default is never held against anybody.
+double allowed_lag(int round, double noise);
+
+/// How many may run on after `round` rounds: time goes to those that might win.
+int allowed_count(int round);
+
+/// Drops those behind and those too many, each with its reason; never candidate 0, the default,
+/// which every other is compared with to the end.
+void eliminate(std::vector<Candidate>& candidates, int round, double noise);
+
+/// The running candidate with the lowest median.
+std::size_t best_of(const std::vector<Candidate>& candidates);
+
+inline constexpr int kMaxRounds = 11;
+/// Nothing to be gained above this share of the measured roofline.
+inline constexpr double kRooflineReached = 0.98;
+inline constexpr int kRoundsBeforeRoofline = 3;
+
+struct Progress {
+  int rounds = 0;
+  double elapsed = 0, budget = 0; ///< seconds
+  double bytes_per_second = 0;    ///< of the best
+  double roofline = 0;            ///< 0: not known
+};
+/// Why the search is over: "budget spent", ...; empty: go on.
+std::string reason_to_stop(const std::vector<Candidate>& candidates, const Progress& progress);
+
+} // namespace swage::runtime

@@ -1,0 +1,178 @@
+// tuner.cpp -- finds the fastest schedule of one kernel for calls of one size.
+#include "runtime/tuner/tuner.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "runtime/log.hpp"
+#include "runtime/schedule_choice.hpp"
+#include "runtime/tuner/candidates.hpp"
+#include "runtime/tuner/input.hpp"
+#include "runtime/tuner/race.hpp"
+#include "runtime/tuner/roofline.hpp"
+#include "runtime/tuner/sampling.hpp"
+#include "runtime/tuning_records.hpp"
+#include "swage/error.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Searches of one process do not disturb each other's times.
+std::mutex& one_at_a_time() {
+  static std::mutex* const mutex = new std::mutex;
+  return *mutex;
+}
+
+thread_local bool tuning = false;
+
+class TuningScope {
+public:
+  TuningScope() : lock_(one_at_a_time()) { tuning = true; }
+  TuningScope(const TuningScope&) = delete;
+  TuningScope& operator=(const TuningScope&) = delete;
+  ~TuningScope() { tuning = false; }
+
+private:
+  std::lock_guard<std::mutex> lock_;
+};
+
+/// Four times the cache, so that a set is long gone from it when its turn comes again.
+PoolSize pool_size(const DeviceState& device, std::int64_t bytes) {
+  const std::int64_t cache = device.is_cuda() ? device.info.cache_bytes : device.limits.cache_bytes;
+  const std::int64_t memory = std::max<std::int64_t>(device.info.memory_bytes, 1);
+  return {runs_in_cache(device, bytes) ? 1 : std::max(4 * cache, 2 * bytes), memory / 8};
+}
+
+void check_call(const KernelState& kernel, const Call& call) {
+  if (!kernel.schedule_text.empty())
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("kernel '{}' was made with the schedule '{}', which launches keep to; "
+                            "make it without one to tune it",
+                            kernel.name, kernel.schedule_text));
+  if (call.elements() == 0)
+    throw Error(ErrorCode::invalid_argument,
+                "a call without elements cannot be tuned; pass at least one element");
+}
+
+TuningRecord record_of(const KernelState& kernel, const TuneReport& report) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {report.key,
+          kernel.name,
+          report.rows,
+          report.columns,
+          codegen::canonical(report.best),
+          codegen::canonical(report.heuristic),
+          report.seconds,
+          report.heuristic_seconds,
+          report.spread,
+          report.bytes,
+          report.roofline,
+          report.measured,
+          std::chrono::duration_cast<std::chrono::seconds>(now).count(),
+          std::string(version())};
+}
+
+void tell(const KernelState& kernel, const TuneReport& report) {
+  log(LogLevel::info,
+      "tuned {} for {} elements on {}: {} takes {:.2f} us ({} {:.2f} us), {} candidates, "
+      "{:.0f} ms to compile, {:.0f} ms to measure, {}",
+      kernel.name, report.rows * report.columns, kernel.device->info.id,
+      codegen::canonical(report.best), 1e6 * report.seconds,
+      report.improved ? "the default" : "which is the default,", 1e6 * report.heuristic_seconds,
+      report.measured, 1e3 * report.compile_seconds, 1e3 * report.measure_seconds, report.stopped);
+}
+
+} // namespace
+
+bool is_tuning() noexcept {
+  return tuning;
+}
+
+Tuner::Tuner(const KernelState& kernel)
+    : kernel_(kernel), context_(context_for(*kernel.device, nullptr)) {}
+
+Tuner::~Tuner() {
+  if (!context_)
+    return;
+  // Code is unloaded with the object; nothing of it may still run.
+  try {
+    const ContextScope scope(context_);
+    cuda::driver().cuCtxSynchronize.raw();
+    codes_.clear();
+  } catch (const Error& error) {
+    log(LogLevel::warn, "after tuning: {}", error.what());
+  }
+}
+
+TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& options) {
+  Call call;
+  kernel_.classify(arguments, call);
+  check_call(kernel_, call);
+  const TuningScope tuning_scope;
+  std::optional<ContextScope> context;
+  std::optional<cuda::RelaxedCapture> relaxed;
+  cuda::OwnedStream stream;
+  if (context_) {
+    context.emplace(context_);
+    relaxed.emplace();
+    stream = cuda::make_stream();
+  }
+
+  TuneReport report;
+  const DeviceState& device = *kernel_.device;
+  const codegen::Specialization specialization = kernel_.specialization_of(call);
+  report.key = tuning_key(kernel_, call);
+  report.rows = call.rows;
+  report.columns = call.columns;
+  report.bytes = bytes_moved(kernel_.signature, call);
+  report.in_cache = runs_in_cache(device, report.bytes);
+  report.heuristic = choose_schedule(kernel_.graph, specialization, call.key, device, "");
+  for (codegen::Schedule& schedule : candidates({kernel_.graph, specialization, device.target,
+                                                 call.elements(), device.info.compute_units},
+                                                report.heuristic))
+    report.candidates.push_back({std::move(schedule)});
+
+  auto start = Clock::now();
+  if (options.progress)
+    options.progress(0, "compiling");
+  CandidateCode& code =
+      codes_.try_emplace(report.key.specialization, kernel_, specialization, context_)
+          .first->second;
+  code.compile(report.candidates);
+  report.compile_seconds = seconds_since(start);
+
+  start = Clock::now();
+  report.roofline = measured_roofline(device, report.bytes);
+  const ArgumentPool pool(kernel_, arguments, pool_size(device, report.bytes), stream.get());
+  report.sets = pool.sets();
+  Sampler sampler(kernel_, pool, stream.get());
+  report.setup_seconds = seconds_since(start);
+
+  start = Clock::now();
+  const double budget = options.budget > 0 ? options.budget
+                        : device.is_cuda() ? kCudaBudget
+                                           : kHostBudget;
+  Race race(report, code, sampler, options, budget);
+  race.check_noise(device.is_cuda() ? kCudaNoiseLimit : kHostNoiseLimit);
+  race.run();
+  race.confirm();
+  report.measure_seconds = seconds_since(start);
+  tell(kernel_, report);
+
+  kernel_.adopt(call, report.best, context_);
+  if (options.record)
+    tuning_records().add(record_of(kernel_, report));
+  return report;
+}
+
+} // namespace swage::runtime
