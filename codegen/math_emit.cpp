@@ -104,17 +104,8 @@ Bits operator<<(Bits a, Bits n) {
 Bits operator>>(Bits a, Bits n) {
   return make<Bits>(a, a.b->CreateLShr(a.v, n.v));
 }
-Bits shift_signed(Bits a, unsigned n) {
-  return make<Bits>(a, a.b->CreateAShr(a.v, a.constant(n).v));
-}
 Mask operator==(Bits a, Bits b) {
   return make<Mask>(a, a.b->CreateICmpEQ(a.v, b.v));
-}
-Mask less(Bits a, Bits b) {
-  return make<Mask>(a, a.b->CreateICmpULT(a.v, b.v));
-}
-Mask less_signed(Bits a, Bits b) {
-  return make<Mask>(a, a.b->CreateICmpSLT(a.v, b.v));
 }
 
 Mask operator&(Mask a, Mask b) {
@@ -122,9 +113,6 @@ Mask operator&(Mask a, Mask b) {
 }
 Mask operator|(Mask a, Mask b) {
   return make<Mask>(a, a.b->CreateOr(a.v, b.v));
-}
-Mask operator^(Mask a, Mask b) {
-  return make<Mask>(a, a.b->CreateXor(a.v, b.v));
 }
 Mask operator!(Mask a) {
   return make<Mask>(a, a.b->CreateNot(a.v));

@@ -120,20 +120,13 @@ inline Bits operator<<(Bits a, unsigned n) {
 inline Bits operator>>(Bits a, unsigned n) {
   return a >> a.constant(n);
 }
-Bits shift_signed(Bits a, unsigned n); ///< arithmetic shift right
 Mask operator==(Bits a, Bits b);
 inline Mask operator==(Bits a, std::uint64_t b) {
   return a == a.constant(b);
 }
-Mask less(Bits a, Bits b); ///< unsigned
-inline Mask less(Bits a, std::uint64_t b) {
-  return less(a, a.constant(b));
-}
-Mask less_signed(Bits a, Bits b);
 
 Mask operator&(Mask a, Mask b);
 Mask operator|(Mask a, Mask b);
-Mask operator^(Mask a, Mask b);
 Mask operator!(Mask a);
 
 Real select(Mask m, Real a, Real b);

@@ -14,14 +14,6 @@ using namespace emit;
 constexpr double kLog2e = 0x1.71547652b82fep+0;
 constexpr double kLog2eF32 = 0x1.715476p+0;
 
-/// ln 2 = high + low. n * high - x is exact with one fma: both are multiples of a unit in the last
-/// place of `high` or of x, and the difference is small.
-struct Ln2 {
-  double high, low;
-};
-constexpr Ln2 kLn2F32 = {0x1.62e43p-1, -0x1.05c61p-29};
-constexpr Ln2 kLn2F64 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
-
 /// e^r = 1 + r + r^2 c[2] + ...
 constexpr double kExpF32[] = {
     1, 1, 0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558b0p-5, 0x1.12399cp-7, 0x1.6a4ecap-10};
@@ -116,7 +108,9 @@ struct Reduced {
 Reduced reduce(Real x, int bias) {
   const double magic = rounder(x, bias);
   const Rounded n = rounded(fma(x, log2e(x), magic), magic);
-  const Ln2 ln2 = x.is_double() ? kLn2F64 : kLn2F32;
+  // With one fma the first step is exact: n * high and x are multiples of a unit in the last place
+  // of one of them, and their difference is small.
+  const Split ln2 = x.is_double() ? kLn2F64 : kLn2F32;
   return {n, fma(n.integer, -ln2.low, fma(n.integer, -ln2.high, x))};
 }
 

@@ -9,6 +9,13 @@ namespace swage::codegen::math {
 
 using emit::Real;
 
+/// A constant as a sum of two numbers of the format.
+struct Split {
+  double high, low;
+};
+inline constexpr Split kLn2F32 = {0x1.62e43p-1, -0x1.05c61p-29};
+inline constexpr Split kLn2F64 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
+
 // math_exp.cpp
 Real exp(Real x);
 Real exp_half(Real x);

@@ -24,12 +24,6 @@ constexpr double kLogF64[] = {0x1.5555555555592p-1, 0x1.999999997ff19p-2, 0x1.24
                               0x1.c71c52144ef6ep-3, 0x1.74663cedbb138p-3, 0x1.39a1e8c6df053p-3,
                               0x1.2f03b9fbbf8b1p-3};
 
-/// A constant as a sum of two of the format's numbers.
-struct Split {
-  double high, low;
-};
-constexpr Split kLn2F32 = {0x1.62e43p-1, -0x1.05c61p-29};
-constexpr Split kLn2F64 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
 constexpr Split kLog2eF32 = {0x1.715476p+0, 0x1.4ae0c0p-26};
 constexpr Split kLog2eF64 = {0x1.71547652b82fep+0, 0x1.777d0ffda0d24p-56};
 

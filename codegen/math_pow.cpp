@@ -15,9 +15,6 @@ using namespace emit;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-struct Split {
-  double high, low;
-};
 struct Form {
   Split c0, c1; ///< 2 / ln 2 and a third of it
   std::span<const double> p;
