@@ -116,7 +116,8 @@ TEST_CASE("a bundle compiled ahead holds what a launch asks for, for every archi
   CHECK_FALSE(has(cache.launch({"SWAGE_CACHE_BUNDLE=" + bundle}).err, "miss"));
   cache.run({"cache", "import", bundle});
   int host = 0, cuda = 0;
-  for (const Json& entry : cache.json({"list"})["entries"])
+  const Json list = cache.json({"list"});
+  for (const Json& entry : list["entries"])
     ++(entry["form"] == "ptx" ? cuda : host);
   CHECK(host >= 2);
   CHECK(cuda >= 2);
