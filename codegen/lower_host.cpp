@@ -18,6 +18,9 @@ using llvm::Value;
 
 namespace {
 
+/// Above this many operations another copy of the body costs more to compile than it saves.
+constexpr std::size_t kRemainderNodes = 64;
+
 class HostMemory final : public Memory {
 public:
   explicit HostMemory(llvm::IRBuilderBase& builder) : b_(builder) {}
@@ -241,14 +244,22 @@ private:
     return emit_loop(first, last, 1, [&](Value* i) { compute(bases, i, 1, 1); });
   }
 
+  /// The vector loop, and what it leaves over in ever smaller vectors down to one register: rows
+  /// are often short.
   Value* emit_vectors(const std::vector<Value*>& bases, Value* first, Value* last) {
-    const std::int64_t lanes = schedule_.lanes;
+    constexpr int kSmallestRemainder = 128; // bits
     Value* at = first;
-    for (int unroll = schedule_.unroll; unroll >= 1; unroll = unroll > 1 ? 1 : 0) {
-      const std::int64_t step = lanes * unroll;
+    const auto loop = [&](int lanes, int unroll) {
+      const std::int64_t step = std::int64_t{lanes} * unroll;
       Value* stop = b_.CreateSub(last, b_.getInt64(static_cast<std::uint64_t>(step - 1)));
-      at = emit_loop(at, stop, step, [&](Value* i) { compute(bases, i, schedule_.lanes, unroll); });
-    }
+      at = emit_loop(at, stop, step, [&](Value* i) { compute(bases, i, lanes, unroll); });
+    };
+    loop(schedule_.lanes, schedule_.unroll);
+    if (schedule_.unroll > 1)
+      loop(schedule_.lanes, 1);
+    if (job_.kernel.nodes().size() <= kRemainderNodes && memory_.streaming.empty())
+      for (int lanes = schedule_.lanes / 4; lanes * 32 >= kSmallestRemainder; lanes /= 4)
+        loop(lanes, 1);
     return at;
   }
 
