@@ -29,10 +29,7 @@ void bind_constants(KernelText& text) {
                                    [&](const ir::Binding& b) { return b.name == constant.name; });
     if (bound || constant.has_default)
       continue;
-    if (is_float(constant.dtype))
-      text.bindings.push_back({constant.name, 1.0});
-    else
-      text.bindings.push_back({constant.name, std::int64_t{1}});
+    text.bindings.push_back({constant.name, std::int64_t{1}});
   }
 }
 

@@ -1,6 +1,11 @@
 // list.cpp -- `swage list`: the kernels of the catalogue, one line each.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/excerpt.hpp"
 #include "cli/table.hpp"
 #include "cli/verbs.hpp"
 #include "ir/source.hpp"
@@ -10,18 +15,46 @@ namespace swage::cli {
 
 namespace {
 
-/// The first sentence of a kernel's comment.
-std::string summary_of(const ir::KernelDeclaration& kernel) {
-  std::string text = kernel.comment;
-  for (char& c : text)
+/// The first sentence of a kernel's comment; without one, how it is derived.
+std::string summary_of(const ir::KernelDeclaration& kernel, std::string_view text) {
+  std::string summary = kernel.comment.empty() ? derivation(text, kernel) : kernel.comment;
+  for (char& c : summary)
     if (c == '\n')
       c = ' ';
-  const std::size_t end = text.find(". ");
-  if (end != text.npos)
-    text.resize(end);
-  else if (text.ends_with('.'))
-    text.pop_back();
-  return text;
+  const std::size_t end = summary.find(". ");
+  if (end != summary.npos)
+    summary.resize(end);
+  else if (summary.ends_with('.'))
+    summary.pop_back();
+  return summary;
+}
+
+/// The comment that a file opens with.
+std::string heading_of(std::string_view text) {
+  std::string heading;
+  while (text.starts_with("//")) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    heading += heading.empty() ? "" : " ";
+    heading += line.substr(std::min<std::size_t>(3, line.size()));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+  }
+  return heading;
+}
+
+/// docs/kernels.md.
+std::string markdown() {
+  std::string page = "# The catalogue\n\n"
+                     "Kernels that come with Swage, usable by name. Made from the files in "
+                     "`kernels/` by `swage list --markdown`.\n";
+  for (const kernels::CatalogueFile& file : kernels::files()) {
+    page += fmt::format("\n## {}\n\n{}\n", file.name, heading_of(file.text));
+    for (const ir::KernelDeclaration& kernel : ir::list_kernels({file.text, file.name}))
+      page += fmt::format("\n### {}\n\n{}\n\n```\n{}\n```\n", kernel.name,
+                          kernel.comment.empty() ? summary_of(kernel, file.text) + "."
+                                                 : kernel.comment,
+                          kernel.text);
+  }
+  return page;
 }
 
 Report list_catalogue() {
@@ -29,7 +62,7 @@ Report list_catalogue() {
   nlohmann::ordered_json kernels = nlohmann::ordered_json::array();
   for (const kernels::CatalogueFile& file : kernels::files())
     for (const ir::KernelDeclaration& kernel : ir::list_kernels({file.text, file.name})) {
-      const std::string summary = summary_of(kernel);
+      const std::string summary = summary_of(kernel, file.text);
       table.row({kernel.name, file.name, summary});
       kernels.push_back({{"name", kernel.name},
                          {"file", file.name},
@@ -42,8 +75,13 @@ Report list_catalogue() {
 
 } // namespace
 
-Action add_list(CLI::App&) {
-  return list_catalogue;
+Action add_list(CLI::App& app) {
+  const auto as_markdown = std::make_shared<bool>(false);
+  app.add_flag("--markdown", *as_markdown, "Print the catalogue as a page: docs/kernels.md");
+  return [as_markdown] {
+    return *as_markdown ? Report{0, markdown(), dump_json({{"markdown", markdown()}})}
+                        : list_catalogue();
+  };
 }
 
 } // namespace swage::cli

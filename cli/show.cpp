@@ -4,11 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/excerpt.hpp"
 #include "cli/kernel_text.hpp"
 #include "cli/signature.hpp"
 #include "cli/table.hpp"
 #include "cli/typing.hpp"
 #include "cli/verbs.hpp"
+#include "ir/differentiate.hpp"
 #include "ir/passes.hpp"
 
 namespace swage::cli {
@@ -31,30 +33,51 @@ void bind_for_show(KernelText& text) {
     text = bound_to(std::move(text), DType::f32);
 }
 
+/// The derived gradient with respect to every input that has one, as text that can be pasted and
+/// edited; empty where the kernel has none.
+std::string gradient_text(const ir::Kernel& kernel) {
+  ir::GradRequest request{.name = kernel.name() + "_grad", .items = {}};
+  for (const ir::Param& param : kernel.params())
+    if (param.kind == ir::ParamKind::in && is_float(param.dtype) &&
+        param.broadcast == ir::Broadcast::none)
+      request.items.push_back({param.name, {}});
+  try {
+    return ir::print(ir::contract(ir::simplify(ir::differentiate(kernel, request))));
+  } catch (const ir::GradError&) {
+    return {};
+  }
+}
+
 Report show(const KernelOptionsText& options) {
   KernelText text = read_kernel(options);
   bind_for_show(text);
   const ir::Kernel kernel = bind_kernel(text);
   const std::string bound = ir::print(kernel);
+  // A gradient of a gradient is there for the asking; it is not what a reader wants to see first.
+  const std::string gradient = text.declaration().gradient_of.empty() ? gradient_text(kernel) : "";
   const std::string bindings = format_bindings(text.bindings);
 
   const bool color = stdout_takes_color();
-  std::string shown = heading(text.file, color) + text.text;
-  if (!shown.ends_with('\n'))
-    shown += '\n';
+  const std::string source = excerpt(text.text, text.declaration());
+  std::string shown = heading(text.file, color) + source;
   shown += '\n' + heading(bindings.empty() ? "simplified" : "simplified with " + bindings, color) +
            bound;
+  if (!shown.ends_with('\n'))
+    shown += '\n';
+  if (!gradient.empty())
+    shown += '\n' + heading("derived gradient", color) + gradient;
   if (!shown.ends_with('\n'))
     shown += '\n';
   return {0, shown,
           dump_json({{"file", text.file},
                      {"kernel", text.kernel},
                      {"comment", text.declaration().comment},
-                     {"source", text.text},
+                     {"source", source},
                      {"bindings", bindings},
                      {"parameters", parameters_json(kernel)},
                      {"operations", operation_count(kernel)},
-                     {"bound", bound}})};
+                     {"bound", bound},
+                     {"gradient", gradient}})};
 }
 
 } // namespace
