@@ -37,7 +37,7 @@ constexpr FunctionCase kFunctions[] = {
     {Op::rcp, 0.5, 0.5, rcp<double>, rcp<long double>},
     {Op::sigmoid, 2.5, 2.5, sigmoid<double>, sigmoid<long double>},
     {Op::tanh, 2.5, 2.75, std::tanh, std::tanh},
-    {Op::erf, 1, 1.5, std::erf, std::erf},
+    {Op::erf, 1.5, 1.5, std::erf, std::erf},
     {Op::sin, 1.75, 1, std::sin, std::sin},
     {Op::cos, 1.75, 1, std::cos, std::cos},
 };
