@@ -49,10 +49,10 @@ std::string markdown() {
   for (const kernels::CatalogueFile& file : kernels::files()) {
     page += fmt::format("\n## {}\n\n{}\n", file.name, heading_of(file.text));
     for (const ir::KernelDeclaration& kernel : ir::list_kernels({file.text, file.name}))
-      page += fmt::format("\n### {}\n\n{}\n\n```\n{}\n```\n", kernel.name,
-                          kernel.comment.empty() ? summary_of(kernel, file.text) + "."
-                                                 : kernel.comment,
-                          kernel.text);
+      page +=
+          fmt::format("\n### {}\n\n{}\n\n```\n{}\n```\n", kernel.name,
+                      kernel.comment.empty() ? summary_of(kernel, file.text) + "." : kernel.comment,
+                      kernel.text);
   }
   return page;
 }

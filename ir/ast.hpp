@@ -114,7 +114,7 @@ struct GradItem {
 struct GradDecl {
   Name name;
   std::uint32_t begin = 0;
-  std::uint32_t end = 0; ///< behind the semicolon
+  std::uint32_t end = 0;             ///< behind the semicolon
   std::optional<MathMode> math = {}; ///< as written; else that of the forward kernel
   Name forward = {};
   std::vector<GradItem> items = {};

@@ -119,8 +119,8 @@ void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const 
 void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call) {
   Words words;
   fill(plan, signature, call, {}, words);
-  run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host,
-           words.values, call.elements());
+  run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host, words.values,
+           call.elements());
 }
 
 } // namespace swage::runtime

@@ -56,8 +56,7 @@ SWAGE_FAKE_CUDA_API swage_fake_cuda_count swage_fake_cuda_live(const char* kind)
 SWAGE_FAKE_CUDA_API void swage_fake_cuda_fail(const char* name, int result, int times);
 
 /* 0: approximate instructions return the nearest value. 1: they err by up to PTX's bound. */
-SWAGE_FAKE_CUDA_API void swage_fake_cuda_set_approximation(int worst_case,
-                                                           unsigned long long seed);
+SWAGE_FAKE_CUDA_API void swage_fake_cuda_set_approximation(int worst_case, unsigned long long seed);
 
 /* How many more instructions, summed over threads, are executed. Of each grid after that only the
  * first block runs, and the device's clock reckons the others from it: for timing and tuning, whose
