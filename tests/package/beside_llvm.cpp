@@ -2,6 +2,7 @@
 // globally.
 //
 //   beside_llvm LIBLLVM LIBSWAGE
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 
