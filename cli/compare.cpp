@@ -59,6 +59,11 @@ public:
       total.limit = options.max_ulp.value_or(default_max_ulp(kernel.params()[store.param].dtype));
       results_.push_back(operands.result(store.param));
     }
+    if (options.where) {
+      where_.emplace(*options.where);
+      for (const ir::Param& param : options.where->params())
+        where_params_.push_back(index_of(param.name));
+    }
     broadcasts_ = std::any_of(operands_.begin(), operands_.end(), [](const Operand& operand) {
       return operand.param.broadcast != ir::Broadcast::none;
     });
@@ -90,8 +95,9 @@ private:
     std::vector<bool> worst_is_wrong;
     std::vector<ir::Column> columns;
     std::vector<ir::Elements> arguments;
-    ir::Evaluator::Workspace workspace;
+    ir::Evaluator::Workspace workspace, where_workspace;
     std::array<double, ir::Evaluator::kBatch> errors;
+    ir::Column where; ///< set with CompareOptions::where alone
   };
 
   static void merge(OutputComparison& total, OutputComparison&& part) {
@@ -103,6 +109,7 @@ private:
     total.max_error = std::max(total.max_error, part.max_error);
     total.misrounded += part.misrounded;
     total.admitted += part.admitted;
+    total.histogram.merge(part.histogram);
     total.wrong += part.wrong;
     if (part_is_worse)
       total.worst = std::move(part.worst);
@@ -126,21 +133,51 @@ private:
   void compare_batch(std::int64_t first, std::size_t count, Scratch& scratch) {
     for (std::size_t p = 0; p < operands_.size(); ++p)
       scratch.arguments[p] = elements_at(operands_[p], first);
+    if (where_)
+      choose(count, scratch);
     evaluator_.batch(count, scratch.arguments, scratch.columns, scratch.workspace);
     for (std::size_t s = 0; s < results_.size(); ++s) {
       const DType type = kernel_.params()[kernel_.stores()[s].param].dtype;
       const ir::Elements got = {results_[s].data() + first * size_of(type), size_of(type)};
       ir::ulp_errors(type, got, scratch.columns[s], count, scratch.errors.data());
       OutputComparison& found = scratch.found[s];
-      found.checked += static_cast<std::int64_t>(count);
       const double correct = std::min(0.5, found.limit);
-      for (std::size_t i = 0; i < count; ++i)
-        if (scratch.errors[i] > correct)
-          judge(s, first + static_cast<std::int64_t>(i), scratch.errors[i], scratch.columns[s][i],
-                scratch);
+      for (std::size_t i = 0; i < count; ++i) {
+        if (where_ && scratch.where.integer[i] == 0)
+          continue;
+        const double error = scratch.errors[i];
+        const std::int64_t index = first + static_cast<std::int64_t>(i);
+        ++found.checked;
+        if (options_.histogram)
+          found.histogram.add(error);
+        if (error > correct || (error == 0.5 && !is_even_tie(s, index, scratch.columns[s][i])))
+          judge(s, index, error, scratch.columns[s][i], scratch);
         else
-          found.max_error = std::max(found.max_error, scratch.errors[i]);
+          found.max_error = std::max(found.max_error, error);
+      }
     }
+  }
+
+  /// Evaluates which elements of the batch are to be compared.
+  void choose(std::size_t count, Scratch& scratch) {
+    std::vector<ir::Elements> arguments;
+    for (const std::size_t param : where_params_)
+      arguments.push_back(param < operands_.size() ? scratch.arguments[param] : ir::Elements{});
+    where_->batch(count, arguments, std::span(&scratch.where, 1), scratch.where_workspace);
+  }
+
+  /// A value between two neighbours: whether it was rounded to the even one.
+  bool is_even_tie(std::size_t store, std::int64_t index, const ir::Scalar& exact) const {
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    return got_at(store, index) == ir::encode(type, exact);
+  }
+
+  /// By parameter name; the number of parameters if there is none.
+  std::size_t index_of(const std::string& name) const {
+    std::size_t p = 0;
+    while (p < operands_.size() && operands_[p].param.name != name)
+      ++p;
+    return p;
   }
 
   /// An element that is not correctly rounded, or beyond a limit below half an ulp.
@@ -148,7 +185,7 @@ private:
              Scratch& scratch) {
     OutputComparison& found = scratch.found[store];
     found.max_error = std::max(found.max_error, error);
-    found.misrounded += error > 0.5;
+    found.misrounded += error > 0.5 || (error == 0.5 && !is_even_tie(store, index, exact));
     const bool beyond = error > found.limit;
     const bool wrong = beyond && !admitted(store, index);
     found.admitted += beyond && !wrong;
@@ -160,7 +197,12 @@ private:
       return;
     scratch.worst_is_wrong[store] = wrong;
     const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
-    found.worst = {index, inputs_at(index), got_at(store, index), ir::encode(type, exact), error};
+    found.worst = {.index = index,
+                   .inputs = inputs_at(index),
+                   .got = got_at(store, index),
+                   .expected = ir::encode(type, exact),
+                   .exact = exact,
+                   .error = error};
   }
 
   bool admitted(std::size_t store, std::int64_t index) {
@@ -202,6 +244,8 @@ private:
   std::int64_t columns_;
   const CompareOptions& options_;
   ir::Evaluator evaluator_;
+  std::optional<ir::Evaluator> where_;
+  std::vector<std::size_t> where_params_; ///< by its parameter: ours
   AdmissibleResults admissible_;
   Sample sample_;
   bool broadcasts_ = false;

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/histogram.hpp"
 #include "cli/operands.hpp"
 #include "ir/kernel.hpp"
+#include "ir/number.hpp"
 #include "swage/dtype.hpp"
 
 namespace swage::cli {
@@ -22,6 +24,10 @@ struct CompareOptions {
   /// stated error bounds of its operations allow it (see admissible.hpp). Given by the user, it is
   /// a hard limit. Integers and bool are right when equal.
   std::optional<double> max_ulp{};
+  /// Compares only elements for which this kernel's one output, a bool, is true. It reads
+  /// parameters of the kernel by name. Null: all elements.
+  const ir::Kernel* where = nullptr;
+  bool histogram = false; ///< count every error in OutputComparison::histogram
 };
 
 /// The limit without --max-ulp: 1 ulp for 16-bit floats, where half an ulp is the rounding at the
@@ -35,6 +41,7 @@ struct ShownElement {
   std::vector<std::uint64_t> inputs; ///< bits by parameter; 0 for `out`
   std::uint64_t got = 0;
   std::uint64_t expected = 0; ///< correctly rounded
+  ir::Scalar exact;           ///< before rounding
   double error = 0;           ///< ulp
 };
 
@@ -47,6 +54,7 @@ struct OutputComparison {
   std::int64_t misrounded = 0;         ///< off the correctly rounded value
   std::int64_t admitted = 0;           ///< beyond the limit, within the stated bounds
   std::int64_t wrong = 0;              ///< beyond both
+  ErrorHistogram histogram{};          ///< of all checked, where it was asked for
   std::optional<ShownElement> worst{}; ///< among the wrong, if any are; else of all
 };
 

@@ -152,6 +152,18 @@ void Operands::make_tensor(Operand& operand, std::size_t index, const OperandOpt
   operand.entry = memory;
 }
 
+void Operands::refill(const std::function<void(std::size_t, std::span<std::byte>)>& fill) {
+  for (std::size_t p = 0; p < operands_.size(); ++p) {
+    const Operand& operand = operands_[p];
+    if (!operand.param.is_tensor() || !operand.param.is_read())
+      continue;
+    const bool in_buffer = operand.entry.data() == operand.buffer.data();
+    fill(p, in_buffer
+                ? std::span(static_cast<std::byte*>(operand.buffer.data()), operand.entry.size())
+                : operand.owned.bytes());
+  }
+}
+
 void Operands::upload(bool poison) {
   HostBytes pattern;
   for (Operand& operand : operands_) {

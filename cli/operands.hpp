@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -63,6 +64,9 @@ public:
   Operands(const Operands&) = delete;
   Operands& operator=(const Operands&) = delete;
 
+  /// Gives every tensor that is read new entry values: `fill(param, bytes)` writes all of them.
+  /// `upload` takes them to the device. Not for operands from a file.
+  void refill(const std::function<void(std::size_t param, std::span<std::byte> bytes)>& fill);
   /// Writes the entry values to the device again; with `poison`, a pattern into pure outputs, so
   /// that an element which is never stored is seen.
   void upload(bool poison);

@@ -14,6 +14,8 @@ constexpr Verb kVerbs[] = {
     {"check", "Check every kernel of a text, and the types it can be bound to", add_check},
     {"compile", "Compile a kernel and print a form of it", add_compile},
     {"run", "Run a kernel, time it, and verify every element", add_run},
+    {"verify", "Show a kernel's errors in ulp, over every input where that is possible",
+     add_verify},
     {"cache", "Look after the cache of compiled code", add_cache},
 };
 

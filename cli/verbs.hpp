@@ -42,5 +42,6 @@ Action add_devices(CLI::App& app);
 Action add_list(CLI::App& app);
 Action add_run(CLI::App& app);
 Action add_show(CLI::App& app);
+Action add_verify(CLI::App& app);
 
 } // namespace swage::cli

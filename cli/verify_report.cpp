@@ -1,0 +1,172 @@
+// verify_report.cpp -- what `swage verify` says about a kernel's errors.
+#include "cli/verify_report.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.hpp"
+#include "cli/table.hpp"
+#include "cli/units.hpp"
+#include "ir/number.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+using OrderedJson = nlohmann::ordered_json;
+
+bool any_wrong(const VerifyResult& result) {
+  return std::any_of(result.outputs.begin(), result.outputs.end(),
+                     [](const VerifyOutput& output) { return output.wrong > 0; });
+}
+
+std::string share(std::int64_t count, std::int64_t total) {
+  return total == 0 ? ""
+                    : fmt::format("{:.4g} %",
+                                  100.0 * static_cast<double>(count) / static_cast<double>(total));
+}
+
+/// The exact value with more digits than its storage type holds.
+std::string exact_text(DType type, const ir::Scalar& exact) {
+  return is_float(type) ? fmt::format("{:.17g}", static_cast<double>(exact.real))
+                        : fmt::format("{}", exact.integer);
+}
+
+std::string facts(const VerifyResult& result, const ir::Kernel& kernel, bool color) {
+  Table table({{""}, {""}});
+  const auto row = [&](const char* name, std::string value) {
+    table.row({Cell(name, Tone::faint), Cell(std::move(value))});
+  };
+  const std::string bindings = format_bindings(result.text.bindings);
+  row("kernel", fmt::format("{}{}{}  {}", kernel.name(), bindings.empty() ? "" : "  ", bindings,
+                            ir::name_of(kernel.math())));
+  row("device", fmt::format("{}  {}", result.device.id, result.device.name));
+  row("inputs", fmt::format("{}, {}", format_count(result.inputs),
+                            result.exhaustive ? "exhaustive" : "random"));
+  if (!result.where.empty())
+    row("where", result.where);
+  return table.render(color);
+}
+
+std::string histogram(const VerifyOutput& output, const std::string& name, bool color) {
+  Table table({{name + ", ulp"}, {"results", Align::right}, {"share", Align::right}});
+  for (std::size_t i = 0; i < ErrorHistogram::kBounds.size(); ++i)
+    if (const std::int64_t count = output.histogram.count(i); count > 0)
+      table.row({ErrorHistogram::label(i), format_count(count), share(count, output.checked)});
+  return table.render(color);
+}
+
+std::string summary(const VerifyOutput& output) {
+  return fmt::format("checked {}, max error {} ulp, not correctly rounded {}, beyond {:g} ulp {} "
+                     "({} of them wrong)\n",
+                     format_count(output.checked), format_number(output.max_error, 4),
+                     format_count(output.misrounded), output.limit,
+                     format_count(output.admitted + output.wrong), format_count(output.wrong));
+}
+
+std::string worst_inputs(const VerifyOutput& output, const ir::Kernel& kernel, bool color) {
+  if (output.worst.empty())
+    return {};
+  std::vector<Table::Column> columns = {{"ulp", Align::right}};
+  for (const ir::Param& param : kernel.params())
+    if (param.kind != ir::ParamKind::out)
+      columns.push_back({param.name, Align::right});
+  for (const char* name : {"exact", "expected", "got"})
+    columns.push_back({name, Align::right});
+  Table table(columns);
+  const DType type = kernel.params()[output.param].dtype;
+  for (const auto& [element, wrong] : output.worst) {
+    std::vector<Cell> cells = {
+        Cell(format_number(element.error, 4), wrong ? Tone::bad : Tone::plain)};
+    for (std::size_t p = 0; p < kernel.params().size(); ++p)
+      if (const ir::Param& param = kernel.params()[p]; param.kind != ir::ParamKind::out)
+        cells.emplace_back(format_value(param.dtype, element.inputs[p]));
+    cells.emplace_back(exact_text(type, element.exact));
+    cells.emplace_back(format_value(type, element.expected));
+    cells.emplace_back(format_value(type, element.got));
+    table.row(std::move(cells));
+  }
+  return '\n' + table.render(color);
+}
+
+/// JSON has no infinities and no NaN: they become strings.
+OrderedJson json_number(double value) {
+  if (std::isfinite(value))
+    return value;
+  return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
+}
+
+OrderedJson json_value(DType type, const ir::Scalar& value) {
+  if (is_float(type))
+    return json_number(static_cast<double>(value.real));
+  return value.integer;
+}
+
+OrderedJson element_json(const VerifyElement& worst, DType type, const ir::Kernel& kernel) {
+  const ShownElement& element = worst.element;
+  OrderedJson inputs = OrderedJson::object();
+  for (std::size_t p = 0; p < kernel.params().size(); ++p)
+    if (const ir::Param& param = kernel.params()[p]; param.kind != ir::ParamKind::out)
+      inputs[param.name] = json_value(param.dtype, ir::decode(param.dtype, element.inputs[p]));
+  return {{"ulp", json_number(element.error)},
+          {"wrong", worst.wrong},
+          {"inputs", inputs},
+          {"exact", json_value(type, element.exact)},
+          {"expected", json_value(type, ir::decode(type, element.expected))},
+          {"got", json_value(type, ir::decode(type, element.got))}};
+}
+
+OrderedJson output_json(const VerifyOutput& output, const ir::Kernel& kernel) {
+  const ir::Param& param = kernel.params()[output.param];
+  OrderedJson object = {{"name", param.name},
+                        {"dtype", name_of(param.dtype)},
+                        {"checked", output.checked},
+                        {"max_ulp", json_number(output.max_error)},
+                        {"misrounded", output.misrounded},
+                        {"limit", output.limit},
+                        {"admitted", output.admitted},
+                        {"wrong", output.wrong},
+                        {"histogram", OrderedJson::array()},
+                        {"worst", OrderedJson::array()}};
+  for (std::size_t i = 0; i < ErrorHistogram::kBounds.size(); ++i)
+    object["histogram"].push_back({{"up_to_ulp", json_number(ErrorHistogram::kBounds[i])},
+                                   {"results", output.histogram.count(i)}});
+  for (const VerifyElement& worst : output.worst)
+    object["worst"].push_back(element_json(worst, param.dtype, kernel));
+  return object;
+}
+
+OrderedJson to_json(const VerifyResult& result, const ir::Kernel& kernel) {
+  OrderedJson object = {
+      {"kernel", kernel.name()},
+      {"file", result.text.file},
+      {"bindings", format_bindings(result.text.bindings)},
+      {"math", ir::name_of(kernel.math())},
+      {"device",
+       {{"id", result.device.id}, {"name", result.device.name}, {"target", result.device.target}}},
+      {"exhaustive", result.exhaustive},
+      {"inputs", result.inputs}};
+  if (!result.where.empty())
+    object["where"] = result.where;
+  object["verified"] = !any_wrong(result);
+  for (const VerifyOutput& output : result.outputs)
+    object["outputs"].push_back(output_json(output, kernel));
+  return object;
+}
+
+} // namespace
+
+Report report_verify(const VerifyResult& result, const ir::Kernel& kernel) {
+  const bool color = stdout_takes_color();
+  std::string text = facts(result, kernel, color);
+  for (const VerifyOutput& output : result.outputs)
+    text += '\n' + histogram(output, kernel.params()[output.param].name, color) + summary(output) +
+            worst_inputs(output, kernel, color);
+  text += any_wrong(result) ? "NOT verified\n" : "verified\n";
+  return {any_wrong(result) ? kFailed : kDone, std::move(text), dump_json(to_json(result, kernel))};
+}
+
+} // namespace swage::cli

@@ -1,0 +1,42 @@
+// verify_report.hpp -- what `swage verify` says about a kernel's errors.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/compare.hpp"
+#include "cli/kernel_text.hpp"
+#include "cli/verbs.hpp"
+
+namespace swage::cli {
+
+/// The worst element of one launch.
+struct VerifyElement {
+  ShownElement element;
+  bool wrong = false;
+};
+
+/// One output over all launches.
+struct VerifyOutput {
+  std::size_t param = 0;
+  double limit = 0; ///< ulp
+  std::int64_t checked = 0;
+  double max_error = 0;
+  std::int64_t misrounded = 0, admitted = 0, wrong = 0;
+  ErrorHistogram histogram{};
+  std::vector<VerifyElement> worst{}; ///< wrong ones first, then by error
+};
+
+struct VerifyResult {
+  KernelText text;
+  DeviceInfo device;
+  bool exhaustive = false;
+  std::string where; ///< empty: all inputs count
+  std::int64_t inputs = 0;
+  std::vector<VerifyOutput> outputs;
+};
+
+/// Fails when an element is wrong.
+Report report_verify(const VerifyResult& result, const ir::Kernel& kernel);
+
+} // namespace swage::cli
