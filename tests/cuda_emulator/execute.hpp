@@ -38,6 +38,7 @@ struct Program {
   std::size_t local_bytes = 0;  ///< a thread
   bool has_barrier = false;
   bool has_read_only_loads = false;
+  bool has_atomics = false;
   bool waits_for_dependencies = false; ///< holds griddepcontrol.wait
 };
 
@@ -73,8 +74,13 @@ struct LaunchConfig {
   std::vector<std::byte> parameters; ///< laid out as Kernel::parameters says
   Approximation approximation = Approximation::nearest;
   std::uint64_t seed = 0; ///< of Approximation::worst_case
-  /// Fail where bytes loaded through .nc are stored to in the same grid, in whatever order.
+  /// Fail where bytes loaded through .nc are stored to in the same grid, in whatever order; in
+  /// allocations up to 64 MiB.
   bool check_read_only = true;
+  /// Fail where a thread touches global bytes that another thread of the grid writes, in whatever
+  /// order: nothing says who comes first. Not for kernels with barriers or atomics, nor in
+  /// allocations above 16 MiB.
+  bool check_races = true;
   /// The grid was launched to overlap with the one before it: fail where a thread touches global
   /// memory before griddepcontrol.wait, loads through .nc, or a block ends without having waited.
   bool programmatic = false;

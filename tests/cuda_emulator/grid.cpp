@@ -26,7 +26,8 @@ Grid::Grid(const Program& the_program, const LaunchConfig& the_config, Memory& t
     : program(the_program), config(the_config), memory(the_memory),
       shared((program.shared_bytes + 15) / 16 * 16 + config.dynamic_shared),
       counts(program.steps.size()),
-      track_read_only_(config.check_read_only && program.has_read_only_loads),
+      check_read_only_(config.check_read_only && program.has_read_only_loads),
+      check_races_(config.check_races && !program.has_barrier && !program.has_atomics),
       recent_(program.steps.size()) {}
 
 void Grid::fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,
@@ -94,40 +95,59 @@ std::byte* Grid::locate_global(Warp& warp, const Step& step, unsigned lane, std:
       fault(FaultKind::dependency, warp, step, lane, address,
             "a read-only load in a dependent launch: the grid before may still write there");
   }
-  if (track_read_only_)
+  if (recent.touches != nullptr)
     touch(warp, step, lane, recent, address, bytes);
   return recent.allocation.host + (address - recent.allocation.base);
 }
 
 void Grid::recall(Recent& recent, std::uint64_t address) {
+  constexpr std::uint64_t kLargest = 16U << 20; // a Touch is many times a byte
   recent = {memory.find(address).value_or(Allocation{}), nullptr};
-  if (!track_read_only_ || recent.allocation.size == 0)
+  const std::uint64_t size = recent.allocation.size;
+  if (size == 0 || size > (check_read_only_ ? 4 * kLargest : check_races_ ? kLargest : 0))
     return;
   auto& touches = touches_[recent.allocation.base];
   if (!touches) {
     // calloc: pages that are never touched cost nothing.
-    touches.reset(static_cast<std::uint8_t*>(std::calloc(recent.allocation.size, 1)));
+    touches.reset(static_cast<Touch*>(std::calloc(size, sizeof(Touch))));
     if (!touches)
       throw std::bad_alloc();
   }
   recent.touches = touches.get();
 }
 
+std::uint32_t Grid::thread_number(const Warp& warp, unsigned lane) const {
+  const auto& [x, y, z] = block_index;
+  const std::uint32_t block = (z * config.grid[1] + y) * config.grid[0] + x;
+  const std::uint32_t threads = config.block[0] * config.block[1] * config.block[2];
+  return block * threads + warp.first_thread + lane + 1;
+}
+
 void Grid::touch(const Warp& warp, const Step& step, unsigned lane, const Recent& recent,
                  std::uint64_t address, unsigned bytes) const {
-  const bool store = step.stores;
-  if (!store && !step.read_only)
-    return;
-  std::uint8_t* const touches = recent.touches + (address - recent.allocation.base);
-  const std::uint8_t mark = store ? kStored : kReadOnly;
-  std::uint8_t seen = 0;
+  Touch* const touches = recent.touches + (address - recent.allocation.base);
+  const std::uint32_t thread = thread_number(warp, lane);
+  bool conflict = false;
+  bool race = false;
   for (unsigned i = 0; i < bytes; ++i) {
-    touches[i] |= mark;
-    seen |= touches[i];
+    Touch& byte = touches[i];
+    race |= byte.writer != 0 && byte.writer != thread;
+    if (step.stores) {
+      race |= byte.reader != 0 && byte.reader != thread;
+      byte.writer = thread;
+    } else {
+      byte.reader = byte.reader == 0 || byte.reader == thread ? thread : Touch::kMany;
+      byte.read_only |= step.read_only;
+    }
+    conflict |= byte.read_only && byte.writer != 0;
   }
-  if (seen == (kReadOnly | kStored))
+  if (conflict && check_read_only_)
     fault(FaultKind::read_only_conflict, warp, step, lane, address,
           "memory is both loaded through .nc and stored to in one grid");
+  if (race && check_races_)
+    fault(FaultKind::race, warp, step, lane, address,
+          step.stores ? "a store to memory that another thread of the grid touches"
+                      : "a load of memory that another thread of the grid stores to");
 }
 
 } // namespace swage::emulator

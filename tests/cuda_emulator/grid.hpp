@@ -8,8 +8,14 @@
 
 namespace swage::emulator {
 
-/// One byte for each byte of an allocation: how this grid has touched it.
-enum Touch : std::uint8_t { kReadOnly = 1, kStored = 2 };
+/// How a grid has touched one byte of global memory. Threads are counted from 1.
+struct Touch {
+  static constexpr std::uint32_t kMany = UINT32_MAX;
+
+  std::uint32_t writer = 0; ///< the thread that stored to it
+  std::uint32_t reader = 0; ///< the thread that loaded it, or kMany
+  bool read_only = false;   ///< some load was through .nc
+};
 
 struct Grid {
   Grid(const Program& program, const LaunchConfig& config, Memory& memory);
@@ -29,13 +35,13 @@ struct Grid {
   std::vector<std::uint64_t> counts; ///< of each step, summed over threads
 
 private:
-  struct Touches {
-    void operator()(std::uint8_t* bytes) const { std::free(bytes); }
+  struct Release {
+    void operator()(Touch* touches) const { std::free(touches); }
   };
   // What each step touched last, so that the registry is asked rarely.
   struct Recent {
     Allocation allocation;
-    std::uint8_t* touches = nullptr;
+    Touch* touches = nullptr; ///< null: not followed
   };
 
   std::byte* locate_global(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
@@ -45,10 +51,12 @@ private:
   void recall(Recent& recent, std::uint64_t address);
   void touch(const Warp& warp, const Step& step, unsigned lane, const Recent& recent,
              std::uint64_t address, unsigned bytes) const;
+  std::uint32_t thread_number(const Warp& warp, unsigned lane) const;
 
-  bool track_read_only_ = false;
+  bool check_read_only_ = false;
+  bool check_races_ = false;
   std::vector<Recent> recent_; // by step
-  std::map<std::uint64_t, std::unique_ptr<std::uint8_t, Touches>> touches_;
+  std::map<std::uint64_t, std::unique_ptr<Touch, Release>> touches_;
 };
 
 } // namespace swage::emulator

@@ -230,6 +230,44 @@ TEST_CASE("storing to what was loaded read-only is caught in either order") {
   CHECK_NOTHROW(run(kSquareBf16, config, memory));
 }
 
+TEST_CASE("threads that touch what another thread writes are caught, in either order") {
+  // Thread i stores to out[i] and then loads out[i ^ flip].
+  const auto kernel = [](const std::string& first, const std::string& second) {
+    return std::string(kHeader) + R"(
+.entry k(.param .u64 out, .param .u32 flip)
+{
+  .reg .b32 %r<6>;
+  .reg .b64 %rd<6>;
+  mov.u32 %r0, %tid.x;
+  ld.param.u32 %r1, [flip];
+  xor.b32 %r2, %r0, %r1;
+  ld.param.u64 %rd0, [out];
+  mad.wide.u32 %rd1, %r0, 4, %rd0;
+  mad.wide.u32 %rd2, %r2, 4, %rd0;
+)" + first +
+           second + "ret;\n}\n";
+  };
+  const std::string store = "st.global.b32 [%rd1], %r0;\n";
+  const std::string load = "ld.global.b32 %r3, [%rd2];\n";
+  const std::string meet = "st.global.b32 [%rd0], %r0;\n";
+  std::uint32_t out[32] = {};
+  Memory memory;
+  memory.add(out, sizeof(out));
+  LaunchConfig config;
+  config.block = {32, 1, 1};
+  const auto parameters = [&](unsigned flip) { return (Arguments() << &out[0] << flip).bytes; };
+  config.parameters = parameters(1);
+  CHECK(fault_of(kernel(store, load), config, memory) == FaultKind::race);
+  CHECK(fault_of(kernel(load, store), config, memory) == FaultKind::race);
+  CHECK(fault_of(kernel(meet, ""), config, memory) == FaultKind::race);
+  config.parameters = parameters(0);
+  CHECK_NOTHROW(run(kernel(store, load), config, memory));
+  CHECK_NOTHROW(run(kernel(load, load), config, memory));
+  config.parameters = parameters(1);
+  config.check_races = false;
+  CHECK_NOTHROW(run(kernel(store, load), config, memory));
+}
+
 TEST_CASE("lanes that part at a branch meet again and run in step") {
   // Each thread counts Collatz steps: every lane leaves the loop at its own time.
   const std::string text = std::string(kHeader) + R"(

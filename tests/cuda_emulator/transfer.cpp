@@ -308,6 +308,7 @@ void decode_prefetch(Decoder& d) {
 
 void decode_atom(Decoder& d) {
   const bool returns = d.root() == "atom";
+  d.program().has_atomics = true;
   d.step.space = take_space(d);
   d.step.stores = true;
   take_hints(d);
