@@ -98,7 +98,7 @@ public:
 
   void lower(const ir::Kernel& kernel, const Specialization& specialization,
              const Schedule& schedule, const std::string& entry) {
-    const Job job{kernel, specialization, target_};
+    const Job job{kernel, specialization, target_, can_split_bf16(kernel, specialization, target_)};
     if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
       lower_cuda(module_, job, *cuda, entry);
     else

@@ -65,9 +65,10 @@ Value* interleave(llvm::IRBuilderBase& b, Value* even, Value* odd) {
   return b.CreateShuffleVector(even, odd, mask);
 }
 
-Converter::Converter(llvm::IRBuilderBase& builder, const Target& target)
+Converter::Converter(llvm::IRBuilderBase& builder, const Target& target, bool upper_bf16)
     : b_(builder), hardware_bf16_(has_hardware_bf16(target)),
-      hardware_f16_(has_hardware_f16(target)), by_words_(target.kind == Target::Kind::cuda) {}
+      hardware_f16_(has_hardware_f16(target)), upper_bf16_(upper_bf16),
+      by_words_(target.kind == Target::Kind::cuda) {}
 
 Type* Converter::like(Type* scalar, const Value* shape) const {
   return with_lanes(scalar, lanes_of(shape));
@@ -155,7 +156,7 @@ Value* Converter::narrow_bf16(Value* f32) {
   Value* odd = b_.CreateAnd(b_.CreateLShr(bits, word(f32, 16)), word(f32, 1));
   Value* rounded = b_.CreateAdd(b_.CreateAdd(bits, word(f32, 0x7fff)), odd);
   Value* kept = b_.CreateSelect(b_.CreateFCmpUNO(f32, f32), word(f32, 0x7fff0000u), rounded);
-  return b_.CreateTrunc(b_.CreateLShr(kept, word(f32, 16)), i16);
+  return upper_bf16_ ? kept : b_.CreateTrunc(b_.CreateLShr(kept, word(f32, 16)), i16);
 }
 
 Value* Converter::narrow_f16(Value* f32) {
@@ -197,6 +198,8 @@ Value* Converter::round_to_half(DType storage, Value* f32, Value** bits) {
   Value* narrowed = narrow(storage, f32);
   if (bits)
     *bits = narrowed;
+  if (storage == DType::bf16 && upper_bf16_)
+    return widen_high_bf16(narrowed);
   return widen(storage, narrowed);
 }
 

@@ -22,7 +22,9 @@ llvm::Value* interleave(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::V
 /// to nearest even and happens once; any NaN stays a NaN. The same bits on both targets.
 class Converter {
 public:
-  Converter(llvm::IRBuilderBase& builder, const Target& target);
+  /// With `upper_bf16`, what `narrow` gives for bf16 are 32-bit words whose upper halves hold the
+  /// bits and whose lower halves hold anything.
+  Converter(llvm::IRBuilderBase& builder, const Target& target, bool upper_bf16 = false);
 
   /// Storage bits (of `bits_type`) to the compute type. Exact.
   llvm::Value* widen(DType storage, llvm::Value* bits);
@@ -56,7 +58,8 @@ private:
   llvm::IRBuilderBase& b_;
   bool hardware_bf16_; ///< fptrunc to bfloat is one rounding instruction that keeps subnormals
   bool hardware_f16_;  ///< fptrunc and fpext of half are instructions, not library calls
-  bool by_words_;      ///< registers have 32 bits: take two bf16 apart by shift and mask
+  bool upper_bf16_;
+  bool by_words_; ///< registers have 32 bits: take two bf16 apart by shift and mask
 };
 
 } // namespace swage::codegen

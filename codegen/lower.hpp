@@ -22,7 +22,14 @@ struct Job {
   const ir::Kernel& kernel;
   const Specialization& specialization;
   const Target& target;
+  /// Vectors hold the even elements of a run first, then the odd ones, so that bf16 is widened and
+  /// joined by shifts and masks of words, without shuffles. See `can_split_bf16`.
+  bool split_bf16 = false;
 };
+
+/// Host kernels whose tensors, but for one value a row, are all bf16 at unit stride.
+bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specialization,
+                    const Target& target) noexcept;
 
 /// Adds the CUDA kernel function `entry` to `module`.
 void lower_cuda(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
@@ -98,6 +105,7 @@ private:
   void load_pair(const Place& place, int lanes, std::uint32_t even,
                  std::vector<llvm::Value*>& values);
   llvm::Value* load_one(const Place& place, int lanes, std::uint32_t param);
+  void store_split(llvm::Value* to, int lanes, std::uint32_t param, llvm::Value* bits);
   void store_one(const Place& place, int lanes, std::uint32_t param, llvm::Value* bits);
   llvm::Value* lane_stride(std::uint32_t param) const;
   llvm::Value* splat(llvm::Value* value, int lanes);

@@ -37,7 +37,7 @@ public:
   Body(llvm::IRBuilderBase& builder, const Job& job, int lanes,
        std::function<Value*(ir::NodeId)> fetch)
       : b_(builder), job_(job), lanes_(lanes), fetch_(std::move(fetch)),
-        convert_(builder, job.target),
+        convert_(builder, job.target, job.split_bf16),
         math_(builder, job.target, job.kernel.math(), accuracy_of(job.kernel)),
         values_(job.kernel.nodes().size()), bits_(job.kernel.nodes().size()) {}
 

@@ -19,7 +19,34 @@ Value* every_second(llvm::IRBuilderBase& b, Value* value, int first, int lanes) 
   return b.CreateShuffleVector(value, mask);
 }
 
+/// All lanes of `low`, then all of `high`.
+Value* join_halves(llvm::IRBuilderBase& b, Value* low, Value* high) {
+  const int lanes = lanes_of(low);
+  if (lanes == 1)
+    return interleave(b, low, high);
+  llvm::SmallVector<int, 64> mask;
+  for (int i = 0; i < 2 * lanes; ++i)
+    mask.push_back(i);
+  return b.CreateShuffleVector(low, high, mask);
+}
+
 } // namespace
+
+bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specialization,
+                    const Target& target) noexcept {
+  if (target.kind != Target::Kind::host)
+    return false;
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    const Layout layout = specialization.tensors[tensor++].layout;
+    const bool moves_whole = layout == Layout::unit || layout == Layout::per_column;
+    if (layout != Layout::per_row && !(moves_whole && param.dtype == DType::bf16))
+      return false;
+  }
+  return true;
+}
 
 Arguments::Arguments(std::size_t params)
     : base(params), row_stride(params), column_stride(params), scalar(params) {}
@@ -40,8 +67,9 @@ void Arguments::bind(const Slot& slot, Value* value) {
 
 Tensors::Tensors(llvm::IRBuilderBase& builder, const Job& job, Memory& memory,
                  const Arguments& arguments, bool wide_index)
-    : b_(builder), job_(job), memory_(memory), arguments_(arguments), convert_(builder, job.target),
-      wide_index_(wide_index), specs_(job.kernel.params().size()) {
+    : b_(builder), job_(job), memory_(memory), arguments_(arguments),
+      convert_(builder, job.target, job.split_bf16), wide_index_(wide_index),
+      specs_(job.kernel.params().size()) {
   std::size_t tensor = 0;
   for (std::size_t p = 0; p < specs_.size(); ++p)
     if (job.kernel.params()[p].is_tensor())
@@ -117,6 +145,10 @@ Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {
     return splat(load_row_value(place, param), lanes);
   Value* from = address(place, param);
   Value* stride = lane_stride(param);
+  if (job_.split_bf16 && lanes > 1) {
+    Value* words = memory_.load(from, 4, lanes / 2, param);
+    return join_halves(b_, convert_.widen_low_bf16(words), convert_.widen_high_bf16(words));
+  }
   if (!stride || lanes == 1)
     return convert_.widen(dtype, memory_.load(from, size_of(dtype), lanes, param));
   llvm::Type* element = bits_type(b_.getContext(), dtype, 1);
@@ -146,9 +178,32 @@ std::vector<Value*> Tensors::load(const Place& place, int lanes, const std::vect
   return values;
 }
 
+/// Stores bf16 that sits in the upper halves of words, the even elements before the odd ones.
+void Tensors::store_split(Value* to, int lanes, std::uint32_t param, Value* bits) {
+  const auto down = [&](Value* words) {
+    return b_.CreateLShr(words, llvm::ConstantInt::get(words->getType(), 16));
+  };
+  if (lanes == 1)
+    return memory_.store(to, 2, b_.CreateTrunc(down(bits), b_.getInt16Ty()), param);
+  const auto half = [&](int first) {
+    if (lanes == 2)
+      return b_.CreateExtractElement(bits, static_cast<std::uint64_t>(first));
+    llvm::SmallVector<int, 64> mask;
+    for (int i = 0; i < lanes / 2; ++i)
+      mask.push_back(first + i);
+    return b_.CreateShuffleVector(bits, mask);
+  };
+  Value* even = half(0);
+  Value* odd = half(lanes / 2);
+  Value* upper = b_.CreateAnd(odd, llvm::ConstantInt::get(odd->getType(), 0xffff0000u));
+  memory_.store(to, 4, b_.CreateOr(upper, down(even)), param);
+}
+
 void Tensors::store_one(const Place& place, int lanes, std::uint32_t param, Value* bits) {
   const DType dtype = job_.kernel.params()[param].dtype;
   Value* to = address(place, param);
+  if (job_.split_bf16)
+    return store_split(to, lanes, param, bits);
   Value* stride = lane_stride(param);
   if (!stride || lanes == 1)
     return memory_.store(to, size_of(dtype), bits, param);

@@ -110,6 +110,34 @@ TEST_CASE("random kernels of exact operations give the defined bits in PTX") {
   }
 }
 
+TEST_CASE("kernels of bf16 alone give the defined bits on both back ends") {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    Random random(seed);
+    swage::test::RandomKernelOptions options;
+    options.ops = exact_ops();
+    for (const ir::Op approximate : {ir::Op::div, ir::Op::rcp, ir::Op::sqrt})
+      std::erase(options.ops, approximate);
+    options.dtypes = {bf16};
+    options.nodes = 4 + random.below(20);
+    options.inouts = random.below(2);
+    options.broadcasts = random.one_in(3);
+    const ir::Kernel kernel = swage::test::random_kernel(seed, options);
+    CallOptions layout = call_options(random);
+    layout.random_layouts = random.one_in(3);
+    Call call(kernel, random, layout);
+    const auto expected = call.expected();
+    const HostSchedule host = random_host_schedule(random);
+    run_on_host(call, host, static_cast<int>(1 + random.below(3)));
+    INFO("seed " << seed << ": " << call.describe() << ", " << canonical(host) << "\n"
+                 << ir::print(kernel));
+    REQUIRE(call.difference(expected) == "");
+    call.reset();
+    const Target target = cuda_target(random.one_in(2) ? 75 : 120);
+    run_in_emulator(call, random_cuda_schedule(random, kernel, target), target);
+    REQUIRE(call.difference(expected) == "");
+  }
+}
+
 TEST_CASE("kernels too large for one function give the defined bits") {
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
     Random random(seed);
