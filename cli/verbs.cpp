@@ -16,6 +16,7 @@ constexpr Verb kVerbs[] = {
     {"run", "Run a kernel, time it, and verify every element", add_run},
     {"verify", "Show a kernel's errors in ulp, over every input where that is possible",
      add_verify},
+    {"tune", "Find the fastest schedule of a kernel by measurement", add_tune},
     {"cache", "Look after the cache of compiled code", add_cache},
 };
 

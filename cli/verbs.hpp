@@ -42,6 +42,7 @@ Action add_devices(CLI::App& app);
 Action add_list(CLI::App& app);
 Action add_run(CLI::App& app);
 Action add_show(CLI::App& app);
+Action add_tune(CLI::App& app);
 Action add_verify(CLI::App& app);
 
 } // namespace swage::cli

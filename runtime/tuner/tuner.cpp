@@ -114,44 +114,32 @@ Tuner::~Tuner() {
   }
 }
 
-TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& options) {
+TuneReport Tuner::plan(std::span<const Arg> arguments) const {
   Call call;
   kernel_.classify(arguments, call);
   check_call(kernel_, call);
-  const TuningScope tuning_scope;
-  std::optional<ContextScope> context;
-  std::optional<cuda::RelaxedCapture> relaxed;
-  cuda::OwnedStream stream;
-  if (context_) {
-    context.emplace(context_);
-    relaxed.emplace();
-    stream = cuda::make_stream();
-  }
-
-  TuneReport report;
   const DeviceState& device = *kernel_.device;
   const codegen::Specialization specialization = kernel_.specialization_of(call);
+  TuneReport report;
   report.key = tuning_key(kernel_, call);
   report.rows = call.rows;
   report.columns = call.columns;
   report.bytes = bytes_moved(kernel_.signature, call);
   report.in_cache = runs_in_cache(device, report.bytes);
   report.heuristic = choose_schedule(kernel_.graph, specialization, call.key, device, "");
+  report.best = report.heuristic;
   for (codegen::Schedule& schedule : candidates({kernel_.graph, specialization, device.target,
                                                  call.elements(), device.info.compute_units},
                                                 report.heuristic))
     report.candidates.push_back({std::move(schedule)});
+  return report;
+}
 
+void Tuner::measure(std::span<const Arg> arguments, const TunerOptions& options,
+                    const CandidateCode& code, TuneReport& report) const {
+  const DeviceState& device = *kernel_.device;
+  const cuda::OwnedStream stream = context_ ? cuda::make_stream() : cuda::OwnedStream();
   auto start = Clock::now();
-  if (options.progress)
-    options.progress(0, "compiling");
-  CandidateCode& code =
-      codes_.try_emplace(report.key.specialization, kernel_, specialization, context_)
-          .first->second;
-  code.compile(report.candidates);
-  report.compile_seconds = seconds_since(start);
-
-  start = Clock::now();
   report.roofline = measured_roofline(device, report.bytes);
   const ArgumentPool pool(kernel_, arguments, pool_size(device, report.bytes), stream.get());
   report.sets = pool.sets();
@@ -159,14 +147,36 @@ TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& optio
   report.setup_seconds = seconds_since(start);
 
   start = Clock::now();
-  const double budget = options.budget > 0 ? options.budget
-                        : device.is_cuda() ? kCudaBudget
-                                           : kHostBudget;
-  Race race(report, code, sampler, options, budget);
+  const double usual = device.is_cuda() ? kCudaBudget : kHostBudget;
+  Race race(report, code, sampler, options, options.budget > 0 ? options.budget : usual);
   race.check_noise(device.is_cuda() ? kCudaNoiseLimit : kHostNoiseLimit);
   race.run();
   race.confirm();
   report.measure_seconds = seconds_since(start);
+}
+
+TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& options) {
+  TuneReport report = plan(arguments);
+  Call call;
+  kernel_.classify(arguments, call);
+  const TuningScope alone;
+  std::optional<ContextScope> context;
+  std::optional<cuda::RelaxedCapture> relaxed;
+  if (context_) {
+    context.emplace(context_);
+    relaxed.emplace();
+  }
+
+  const auto start = Clock::now();
+  if (options.progress)
+    options.progress(0, "compiling");
+  CandidateCode& code = codes_
+                            .try_emplace(report.key.specialization, kernel_,
+                                         kernel_.specialization_of(call), context_)
+                            .first->second;
+  code.compile(report.candidates);
+  report.compile_seconds = seconds_since(start);
+  measure(arguments, options, code, report);
   tell(kernel_, report);
 
   kernel_.adopt(call, report.best, context_);

@@ -63,6 +63,9 @@ public:
   explicit Tuner(const KernelState& kernel);
   ~Tuner();
 
+  /// What `tune` would measure: the call, the default and the candidates. Compiles nothing.
+  TuneReport plan(std::span<const Arg> arguments) const;
+
   /// Finds the schedule for calls like `arguments`, whose memory is not touched (and need not be
   /// there: addresses tell alignment and overlap alone). Launches of this kernel object use it from
   /// then on, others when they first meet such a call. Throws Error: invalid_argument (arguments
@@ -72,6 +75,9 @@ public:
   TuneReport tune(std::span<const Arg> arguments, const TunerOptions& options = {});
 
 private:
+  void measure(std::span<const Arg> arguments, const TunerOptions& options,
+               const CandidateCode& code, TuneReport& report) const;
+
   const KernelState& kernel_;
   cuda::Context context_ = nullptr;
   std::map<std::string, CandidateCode> codes_; ///< by specialization
