@@ -1,6 +1,7 @@
 // overlap.cpp -- whether two strided views of memory share bytes.
 #include "runtime/overlap.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 namespace swage::runtime {
@@ -44,6 +45,19 @@ bool apart_by_elements(const Region& a, const Region& b) noexcept {
   return period != 0 && apart_modulo(a.base, a.element_bytes, b.base, b.element_bytes, period);
 }
 
+/// The same where only the columns have a common period, as interleaved halves of rows with a pitch
+/// of their own: no row reaches into the next one of either view.
+bool apart_within_rows(const Region& a, const Region& b) noexcept {
+  const std::int64_t period = std::gcd(a.column_stride, b.column_stride);
+  if (a.row_stride != b.row_stride || period == 0)
+    return false;
+  const std::uint64_t low = std::min(row_low(a), row_low(b));
+  const std::uint64_t high = std::max(row_low(a) + static_cast<std::uint64_t>(row_span(a)),
+                                      row_low(b) + static_cast<std::uint64_t>(row_span(b)));
+  return high - low <= static_cast<std::uint64_t>(magnitude(a.row_stride)) &&
+         apart_modulo(a.base, a.element_bytes, b.base, b.element_bytes, period);
+}
+
 } // namespace
 
 Relation relation(const Region& a, const Region& b) noexcept {
@@ -52,8 +66,9 @@ Relation relation(const Region& a, const Region& b) noexcept {
   if (a.base == b.base && a.row_stride == b.row_stride && a.column_stride == b.column_stride &&
       a.rows == b.rows && a.columns == b.columns && a.element_bytes == b.element_bytes)
     return Relation::identical;
-  return apart_by_columns(a, b) || apart_by_elements(a, b) ? Relation::disjoint
-                                                           : Relation::overlapping;
+  return apart_by_columns(a, b) || apart_by_elements(a, b) || apart_within_rows(a, b)
+             ? Relation::disjoint
+             : Relation::overlapping;
 }
 
 // Elements (r, c) and (r', c') coincide when (r - r') * R = (c' - c) * C. The smallest solution

@@ -27,7 +27,7 @@ inline bool are_apart(const Region& a, const Region& b) noexcept {
 }
 
 /// Exact for identical views; proves disjoint what does not share a range, column slices of one
-/// buffer (packed halves) and views that interleave with a common period.
+/// buffer (packed halves) and views that interleave with a common period, over all or in each row.
 Relation relation(const Region& a, const Region& b) noexcept;
 
 /// Whether two elements of one view share memory. Exact for strides that are multiples of the

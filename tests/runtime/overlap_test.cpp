@@ -67,6 +67,11 @@ private:
   std::mt19937_64 random_;
 };
 
+/// Rows of `pitch` bytes; of each every other of 16 elements of 4 bytes, from `first` on.
+Region every_other(std::uint64_t first, std::int64_t pitch) {
+  return {4096 + first, pitch, 8, 10, 8, 4, 4096 + first, 4096 + first + 9 * 200 + 60};
+}
+
 } // namespace
 
 TEST_CASE("views said to be disjoint share no byte, and identical ones every element") {
@@ -115,4 +120,18 @@ TEST_CASE("a view overlaps itself exactly when two elements have one address") {
     overlapping += expected;
   }
   CHECK(overlapping > 1000);
+}
+
+TEST_CASE("interleaved halves are disjoint whatever the pitch of their rows") {
+  for (const std::int64_t pitch : {64, 68, 72, 100}) {
+    CAPTURE(pitch);
+    CHECK(relation(every_other(0, pitch), every_other(4, pitch)) == Relation::disjoint);
+    CHECK(relation(every_other(4, pitch), every_other(0, pitch)) == Relation::disjoint);
+  }
+}
+
+TEST_CASE("interleaved views whose rows reach into each other overlap") {
+  CHECK(relation(every_other(0, 60), every_other(4, 60)) == Relation::overlapping);
+  CHECK(relation(every_other(0, 68), every_other(8, 68)) == Relation::overlapping);
+  CHECK(relation(every_other(0, 68), every_other(12, 60)) == Relation::overlapping);
 }
