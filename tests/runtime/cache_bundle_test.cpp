@@ -81,6 +81,26 @@ TEST_CASE("a bundle with any byte flipped gives the right entry or none") {
   }
 }
 
+TEST_CASE("an index that leads to the entry of another key gives nothing") {
+  const TemporaryDirectory directory;
+  const fs::path path = directory.path() / "kernels.swgc";
+  const CacheEntry entry = sample_entry(sample_key("holds")),
+                   other = sample_entry(sample_key("asked"));
+  write_bundle(path.string(), {other});
+  // The file of one key with the bytes of the other, which are as long.
+  std::string bytes = read_file(path);
+  const std::string held = encode(entry), asked = encode(other);
+  REQUIRE(bytes.find(asked) != std::string::npos);
+  bytes.replace(bytes.find(asked), asked.size(), held);
+  write_file(path, bytes);
+  std::string reason;
+  const auto bundle = Bundle::open(path.string(), reason);
+  REQUIRE(bundle);
+  const auto found = bundle->find(other.key);
+  CHECK_FALSE(found.entry);
+  CHECK(found.defect == "it holds another key");
+}
+
 TEST_CASE("a bundle of any other length gives the right entry or none") {
   const TemporaryDirectory directory;
   const fs::path path = directory.path() / "kernels.swgc";

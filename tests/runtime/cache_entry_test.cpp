@@ -10,8 +10,11 @@ using namespace cache_test;
 
 namespace {
 
-// The checksum made right again, so that the checks behind it are reached.
+// Size and checksum made right again, so that the checks behind them are reached.
 std::string with_checksum(std::string bytes) {
+  std::string size;
+  ByteWriter(size).u64(bytes.size());
+  bytes.replace(12, 8, size);
   const auto covered = bytes.size() - sizeof(EntryDigest);
   const EntryDigest sum = checksum(std::string_view(bytes).substr(0, covered));
   std::memcpy(bytes.data() + covered, sum.data(), sum.size());
@@ -72,7 +75,7 @@ TEST_CASE("lengths that point outside are refused even under a right checksum") 
   const std::string good = encode(entry);
   const std::string huge[] = {std::string(8, '\xff'), std::string("\0\0\0\0\0\0\0\x80", 8),
                               std::string("\xff\xff\xff\x7f\0\0\0\0", 8)};
-  for (std::size_t at = 8; at + 8 + sizeof(EntryDigest) <= good.size(); ++at)
+  for (std::size_t at = 20; at + 8 + sizeof(EntryDigest) <= good.size(); ++at)
     for (const auto& value : huge) {
       std::string bad = good;
       bad.replace(at, 8, value);
@@ -80,6 +83,16 @@ TEST_CASE("lengths that point outside are refused even under a right checksum") 
       if (decoded.entry)
         CHECK_FALSE(*decoded.entry == entry);
     }
+}
+
+TEST_CASE("an entry whose fields end early or late is refused even under a right checksum") {
+  const std::string good = encode(sample_entry(sample_key(), 8));
+  REQUIRE(decode(with_checksum(good)).entry);
+  const std::size_t body = good.size() - sizeof(EntryDigest);
+  const std::string sum = good.substr(body);
+  for (std::size_t end = 20; end < body; ++end)
+    CHECK_FALSE(decode(with_checksum(good.substr(0, end) + sum)).entry);
+  CHECK_FALSE(decode(with_checksum(good.substr(0, body) + '\0' + sum)).entry);
 }
 
 TEST_CASE("an entry of another key is refused, however similar") {

@@ -186,6 +186,34 @@ TEST_CASE("a lock that a dead process held is free, and its file is used again")
   CHECK_FALSE(fs::exists(directory.path() / name));
 }
 
+TEST_CASE("two processes never hold one lock, though its file comes and goes") {
+  const TemporaryDirectory directory;
+  std::string reason;
+  const auto open = CacheDirectory::open(directory.path().string(), false, reason);
+  const std::string name = lock_name(digest_of(sample_key()));
+  const Shared<std::atomic<int>> inside, held;
+  std::vector<pid_t> children;
+  for (int i = 0; i < 8; ++i)
+    children.push_back(spawn([&] {
+      for (int round = 0; round < 4000; ++round) {
+        const LockAttempt attempt = try_lock(*open, name, true);
+        if (attempt.status == LockAttempt::Status::failed)
+          return 1;
+        if (attempt.status != LockAttempt::Status::held)
+          continue;
+        ++*held;
+        if (++*inside != 1)
+          return 2;
+        std::this_thread::yield();
+        --*inside;
+      }
+      return 0;
+    }));
+  for (const pid_t child : children)
+    CHECK(wait_for(child) == 0);
+  CHECK(*held > 100);
+}
+
 TEST_CASE("a sweep removes what dead processes left and nothing that is alive or foreign") {
   const TemporaryDirectory directory;
   std::string reason;
