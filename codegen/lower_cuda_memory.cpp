@@ -1,0 +1,210 @@
+// lower_cuda_memory.cpp -- wide accesses of global memory, and their cache policies.
+#include "codegen/lower_cuda_memory.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <llvm/IR/InlineAsm.h>
+
+namespace swage::codegen {
+
+using llvm::Type;
+using llvm::Value;
+
+namespace {
+
+/// Accesses as wide as alignment allows, as plain loads and stores or, where a cache policy is
+/// asked for, as inline PTX: LLVM has no other way to say it.
+class GlobalMemory final : public Memory {
+public:
+  GlobalMemory(llvm::IRBuilderBase& builder, const Job& job, const CudaSchedule& schedule)
+      : b_(builder), schedule_(schedule), aligns_(job.kernel.params().size(), 1),
+        constant_(aligns_.size(), false), reused_(aligns_.size(), false) {
+    std::size_t tensor = 0;
+    for (std::size_t p = 0; p < aligns_.size(); ++p) {
+      const ir::Param& param = job.kernel.params()[p];
+      if (!param.is_tensor())
+        continue;
+      const TensorSpec& spec = job.specialization.tensors[tensor++];
+      aligns_[p] = 1 << spec.align_log2;
+      reused_[p] = param.broadcast != ir::Broadcast::none;
+      // Under dependent launch the grid before may still write what this grid reads, and .nc
+      // demands memory that is unchanged for the grid's lifetime.
+      constant_[p] = schedule.load == LoadPolicy::read_only && !schedule.dependent_launch &&
+                     param.kind == ir::ParamKind::in && !spec.aliased;
+    }
+    const std::vector<bool> alone = constant_; // an interleaved pair is loaded as one
+    tensor = 0;
+    for (std::size_t p = 0; p < aligns_.size(); ++p)
+      if (job.kernel.params()[p].is_tensor()) {
+        const TensorSpec& spec = job.specialization.tensors[tensor++];
+        if (is_interleaved(spec.layout))
+          constant_[p] = alone[p] && alone[spec.partner];
+      }
+  }
+
+  Value* load(Value* address, int unit, int count, std::uint32_t param) override {
+    const Shape shape = shape_of(unit, count, param);
+    std::vector<Value*> parts;
+    for (int piece = 0; piece < shape.pieces; ++piece) {
+      Value* part = load_piece(advance(address, piece * shape.piece_bytes), shape, param);
+      if (shape.per_piece == 1)
+        parts.push_back(part);
+      else
+        for (int i = 0; i < shape.per_piece; ++i)
+          parts.push_back(b_.CreateExtractElement(part, static_cast<std::uint64_t>(i)));
+    }
+    return b_.CreateBitCast(join(parts), bits_of(unit, count));
+  }
+
+  void store(Value* address, int unit, Value* bits, std::uint32_t param) override {
+    const int count = lanes_of(bits);
+    const Shape shape = shape_of(unit, count, param);
+    const int parts = shape.pieces * shape.per_piece;
+    Value* whole = b_.CreateBitCast(bits, bits_of(shape.part_bytes, parts));
+    for (int piece = 0; piece < shape.pieces; ++piece) {
+      std::vector<Value*> values;
+      for (int i = 0; i < shape.per_piece; ++i)
+        values.push_back(parts == 1
+                             ? whole
+                             : b_.CreateExtractElement(
+                                   whole, static_cast<std::uint64_t>(piece * shape.per_piece + i)));
+      store_piece(advance(address, piece * shape.piece_bytes), shape, values);
+    }
+  }
+
+private:
+  /// An access of `pieces` instructions, each of `per_piece` registers of `part_bytes`.
+  struct Shape {
+    int part_bytes, per_piece, pieces, piece_bytes;
+  };
+
+  Shape shape_of(int unit, int count, std::uint32_t param) const {
+    const int total = unit * count;
+    const int widest = std::max(schedule_.access_bytes, 16);
+    const int piece = std::min({total, aligns_[param], widest});
+    const int part = std::min(piece, std::max(unit, 4));
+    return {part, piece / part, total / piece, piece};
+  }
+
+  Type* bits_of(int bytes, int count) const {
+    Type* scalar = b_.getIntNTy(8u * static_cast<unsigned>(bytes));
+    return count == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(count));
+  }
+
+  Value* advance(Value* address, int bytes) {
+    return bytes == 0
+               ? address
+               : b_.CreateConstGEP1_32(b_.getInt8Ty(), address, static_cast<unsigned>(bytes));
+  }
+
+  Value* join(const std::vector<Value*>& parts) {
+    if (parts.size() == 1)
+      return parts[0];
+    Value* vector = llvm::PoisonValue::get(
+        llvm::FixedVectorType::get(parts[0]->getType(), static_cast<unsigned>(parts.size())));
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      vector = b_.CreateInsertElement(vector, parts[i], static_cast<std::uint64_t>(i));
+    return vector;
+  }
+
+  Value* load_piece(Value* address, const Shape& shape, std::uint32_t param) {
+    if (schedule_.load == LoadPolicy::no_l1_allocate && !reused_[param])
+      return load_asm("ld.global.L1::no_allocate", address, shape);
+    if (schedule_.load == LoadPolicy::streaming && !reused_[param])
+      return load_asm("ld.global.cs", address, shape);
+    llvm::LoadInst* load =
+        b_.CreateAlignedLoad(bits_of(shape.part_bytes, shape.per_piece), address,
+                             llvm::Align(static_cast<std::uint64_t>(shape.piece_bytes)));
+    if (constant_[param])
+      load->setMetadata(llvm::LLVMContext::MD_invariant_load,
+                        llvm::MDNode::get(b_.getContext(), {}));
+    return load;
+  }
+
+  void store_piece(Value* address, const Shape& shape, const std::vector<Value*>& values) {
+    if (schedule_.store == StorePolicy::streaming)
+      return store_asm("st.global.cs", address, shape, values);
+    b_.CreateAlignedStore(join(values), address,
+                          llvm::Align(static_cast<std::uint64_t>(shape.piece_bytes)));
+  }
+
+  /// PTX has no 8-bit registers: bytes travel in 16-bit ones.
+  static int register_bytes(const Shape& shape) { return std::max(shape.part_bytes, 2); }
+  static std::string suffix(const Shape& shape) {
+    return fmt::format("{}.b{}", shape.per_piece == 1 ? "" : fmt::format(".v{}", shape.per_piece),
+                       8 * shape.part_bytes);
+  }
+  static char constraint(const Shape& shape) {
+    return shape.part_bytes == 8 ? 'l' : shape.part_bytes == 4 ? 'r' : 'h';
+  }
+  /// "{$0, $1}", or "$0" for one register.
+  static std::string registers(const Shape& shape, int first) {
+    std::string list;
+    for (int i = 0; i < shape.per_piece; ++i)
+      list += fmt::format("{}${}", i == 0 ? "" : ", ", first + i);
+    return shape.per_piece == 1 ? list : "{" + list + "}";
+  }
+
+  // Volatile and clobbering memory: nothing that touches memory, the dependency wait above all,
+  // may change places with it.
+  Value* load_asm(std::string_view opcode, Value* address, const Shape& shape) {
+    Type* part = b_.getIntNTy(8u * static_cast<unsigned>(register_bytes(shape)));
+    std::string constraints;
+    for (int i = 0; i < shape.per_piece; ++i)
+      constraints += fmt::format("={},", constraint(shape));
+    constraints += "l,~{memory}";
+    std::vector<Type*> results(static_cast<std::size_t>(shape.per_piece), part);
+    Type* result = shape.per_piece == 1 ? part : llvm::StructType::get(b_.getContext(), results);
+    auto* type = llvm::FunctionType::get(result, {address->getType()}, false);
+    Value* loaded =
+        b_.CreateCall(type,
+                      llvm::InlineAsm::get(type,
+                                           fmt::format("{}{} {}, [${}];", opcode, suffix(shape),
+                                                       registers(shape, 0), shape.per_piece),
+                                           constraints, true),
+                      {address});
+    if (shape.per_piece == 1)
+      return b_.CreateTrunc(loaded, bits_of(shape.part_bytes, 1));
+    std::vector<Value*> parts;
+    for (int i = 0; i < shape.per_piece; ++i)
+      parts.push_back(b_.CreateExtractValue(loaded, static_cast<unsigned>(i)));
+    return join(parts);
+  }
+
+  void store_asm(std::string_view opcode, Value* address, const Shape& shape,
+                 const std::vector<Value*>& values) {
+    Type* part = b_.getIntNTy(8u * static_cast<unsigned>(register_bytes(shape)));
+    std::vector<Type*> types{address->getType()};
+    std::vector<Value*> operands{address};
+    std::string constraints = "l";
+    for (Value* value : values) {
+      types.push_back(part);
+      operands.push_back(b_.CreateZExt(value, part));
+      constraints += fmt::format(",{}", constraint(shape));
+    }
+    constraints += ",~{memory}";
+    auto* type = llvm::FunctionType::get(b_.getVoidTy(), types, false);
+    b_.CreateCall(type,
+                  llvm::InlineAsm::get(
+                      type,
+                      fmt::format("{}{} [$0], {};", opcode, suffix(shape), registers(shape, 1)),
+                      constraints, true),
+                  operands);
+  }
+
+  llvm::IRBuilderBase& b_;
+  const CudaSchedule& schedule_;
+  std::vector<int> aligns_;    ///< bytes, by parameter
+  std::vector<bool> constant_; ///< by parameter: read through the read-only path
+  std::vector<bool> reused_;   ///< by parameter: broadcast, so worth its place in every cache
+};
+
+} // namespace
+
+std::unique_ptr<Memory> make_global_memory(llvm::IRBuilderBase& builder, const Job& job,
+                                           const CudaSchedule& schedule) {
+  return std::make_unique<GlobalMemory>(builder, job, schedule);
+}
+
+} // namespace swage::codegen
