@@ -186,6 +186,31 @@ TEST_CASE("a lock that a dead process held is free, and its file is used again")
   CHECK_FALSE(fs::exists(directory.path() / name));
 }
 
+TEST_CASE("a sweep at any step of a publish leaves the publisher's file alone") {
+  static const CacheDirectory* swept_directory;
+  static int before_lock, leftovers, leftovers_later;
+  const TemporaryDirectory directory;
+  std::string reason;
+  const auto open = CacheDirectory::open(directory.path().string(), false, reason);
+  swept_directory = &*open;
+  before_lock = leftovers = leftovers_later = 0;
+  publish_step = [](const char* step) {
+    // Before it is locked the file is nobody's: taking it there makes the publisher start again.
+    const bool unlocked = std::string(step) == "lock";
+    if (unlocked && ++before_lock > 1)
+      return;
+    (unlocked ? leftovers : leftovers_later) +=
+        sweep(*swept_directory, ~std::uint64_t{0}).leftovers;
+  };
+  const Published published = publish_entry(*open, sample_entry(sample_key()), 1 << 20);
+  publish_step = nullptr;
+  CHECK(published.done);
+  CHECK(before_lock == 2);
+  CHECK(leftovers == 1);
+  CHECK(leftovers_later == 0);
+  CHECK(fs::exists(entry_path(directory.path(), sample_key())));
+}
+
 TEST_CASE("two processes never hold one lock, though its file comes and goes") {
   const TemporaryDirectory directory;
   std::string reason;
