@@ -1,4 +1,6 @@
 // autotune.cpp -- SWAGE_AUTOTUNE: tuning at the first launch of a size class.
+#include <mutex>
+
 #include "runtime/log.hpp"
 #include "runtime/settings.hpp"
 #include "runtime/tuner/tuner.hpp"
@@ -9,14 +11,15 @@ namespace swage::runtime {
 
 namespace {
 
+/// Asked only where something is prepared, so the environment may change while a process runs.
 bool is_on() {
-  static const bool on = [] {
-    const std::string text = value(Setting::autotune).value_or("0");
-    if (text != "0" && text != "1" && !text.empty())
+  const std::string text = value(Setting::autotune).value_or("0");
+  static std::once_flag told;
+  if (text != "0" && text != "1" && !text.empty())
+    std::call_once(told, [&] {
       log(LogLevel::warn, "SWAGE_AUTOTUNE={} is neither 0 nor 1; nothing is tuned by itself", text);
-    return text == "1";
-  }();
-  return on;
+    });
+  return text == "1";
 }
 
 bool is_capturing(const KernelState& kernel, cuda::StreamHandle stream) {

@@ -14,7 +14,7 @@ namespace swage::runtime {
 
 /// Code of one kernel for one specialization, by code line. Kept while sizes of a kernel are tuned
 /// one after another: they share it. GPU code is loaded for one context and unloaded with the
-/// object, once the device is idle.
+/// object: every launch has been waited for by then.
 class CandidateCode {
 public:
   CandidateCode(const KernelState& kernel, const codegen::Specialization& specialization,

@@ -44,6 +44,11 @@ std::vector<std::byte> random_tile(DType type, bool mixed) {
   return tile;
 }
 
+/// The first page that begins in a slab; allocators align to less.
+std::uint64_t base_of(const Buffer& slab) {
+  return (reinterpret_cast<std::uint64_t>(slab.data()) + kPage - 1) / kPage * kPage;
+}
+
 } // namespace
 
 void copy_on_device(const DeviceState& device, void* to, const void* from, std::size_t bytes,
@@ -131,7 +136,7 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
       std::clamp<std::int64_t>(std::min(wanted, possible), 1, std::int64_t{kMaxSets}));
   const Device device = DeviceAccess::make(kernel_.device);
   for (Group& group : groups_) {
-    group.slab = device.allocate(group.stride * count_);
+    group.slab = device.allocate(group.stride * count_ + kPage);
     if (group.updated())
       group.pristine = device.allocate(group.stride);
   }
@@ -157,8 +162,7 @@ void ArgumentPool::fill(Group& group, cuda::StreamHandle stream) {
 std::uint64_t ArgumentPool::moved(std::uint64_t address, std::size_t set) const {
   for (const Group& group : groups_)
     if (address >= group.low && address < group.high)
-      return reinterpret_cast<std::uint64_t>(group.slab.data()) + set * group.stride +
-             group.offset + (address - group.low);
+      return base_of(group.slab) + set * group.stride + group.offset + (address - group.low);
   throw Error(ErrorCode::internal, "a tensor lies outside the memory that tuning made for it");
 }
 
@@ -166,7 +170,7 @@ void ArgumentPool::seed(std::size_t set, cuda::StreamHandle stream) const {
   for (const Group& group : groups_)
     if (group.updated())
       copy_on_device(*kernel_.device,
-                     static_cast<char*>(group.slab.data()) + set % count_ * group.stride,
+                     reinterpret_cast<void*>(base_of(group.slab) + set % count_ * group.stride),
                      group.pristine.data(), group.stride, stream);
 }
 

@@ -18,15 +18,17 @@ namespace {
 constexpr const char* kTriad =
     "kernel triad(b: in f32, c: in f32, s: f32, a: out f32) { a = b + s * c; }";
 
-double measure_cuda(const DeviceState& state) {
+double time_triad(const DeviceState& state, std::int64_t elements) {
   const Device device = Device::open(state.info.id);
   const Kernel triad = device.kernel(kTriad, "triad");
-  const std::int64_t elements = std::max<std::int64_t>(state.info.cache_bytes, 1 << 20) / 2;
   const auto bytes = static_cast<std::size_t>(elements) * sizeof(float);
-  const Buffer buffers[] = {device.allocate(bytes), device.allocate(bytes), device.allocate(bytes)};
+  Buffer buffers[] = {device.allocate(bytes), device.allocate(bytes), device.allocate(bytes)};
   Tensor tensors[3];
-  for (int i = 0; i < 3; ++i)
+  const std::vector<float> ones(static_cast<std::size_t>(elements), 1.0f);
+  for (int i = 0; i < 3; ++i) {
+    buffers[i].write(ones.data(), bytes);
     tensors[i] = Tensor(buffers[i].data(), f32, {elements});
+  }
   const std::vector<Arg> arguments{tensors[0], tensors[1], 0.5, tensors[2]};
   TimingOptions options;
   options.rounds = 5;
@@ -37,9 +39,9 @@ double measure_cuda(const DeviceState& state) {
 
 double measure(const DeviceState& device, std::int64_t bytes) {
   if (device.is_cuda())
-    return measure_cuda(device);
+    return time_triad(device, std::max<std::int64_t>(device.info.cache_bytes, 1 << 20) / 2);
   if (bytes > 0)
-    return host_triad(std::max<std::int64_t>(bytes / 12, 1024), false);
+    return time_triad(device, std::max<std::int64_t>(bytes / 12, 1024));
   return host_triad(std::max<std::int64_t>(device.limits.cache_bytes / 2, 1 << 20), true);
 }
 

@@ -101,19 +101,6 @@ bool is_tuning() noexcept {
 Tuner::Tuner(const KernelState& kernel)
     : kernel_(kernel), context_(context_for(*kernel.device, nullptr)) {}
 
-Tuner::~Tuner() {
-  if (!context_)
-    return;
-  // Code is unloaded with the object; nothing of it may still run.
-  try {
-    const ContextScope scope(context_);
-    cuda::driver().cuCtxSynchronize.raw();
-    codes_.clear();
-  } catch (const Error& error) {
-    log(LogLevel::warn, "after tuning: {}", error.what());
-  }
-}
-
 TuneReport Tuner::plan(std::span<const Arg> arguments) const {
   Call call;
   kernel_.classify(arguments, call);

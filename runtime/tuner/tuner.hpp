@@ -61,7 +61,6 @@ struct TuneReport {
 class Tuner {
 public:
   explicit Tuner(const KernelState& kernel);
-  ~Tuner();
 
   /// What `tune` would measure: the call, the default and the candidates. Compiles nothing.
   TuneReport plan(std::span<const Arg> arguments) const;

@@ -1,0 +1,125 @@
+// tune_test.cpp -- `swage tune` as a user runs it, and how its shapes are written.
+#include <nlohmann/json.hpp>
+
+#include "cli/tune_report.hpp"
+#include "cli/tune_shapes.hpp"
+#include "swage/error.hpp"
+#include "tests/cli/subprocess.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace swage;
+using Catch::Matchers::Contains;
+using Json = nlohmann::json;
+
+namespace {
+
+test::Outcome tune(const test::TemporaryFolder& folder, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "tune");
+  return test::run_swage(arguments, {"SWAGE_TUNING_DIR=" + folder.path(), "SWAGE_CACHE_DIR="});
+}
+
+const std::vector<std::string> kQuick = {"swiglu",   "-D",  "T=f32",   "--shapes", "1,4x256",
+                                         "--device", "cpu", "--force", "--budget", "20ms"};
+
+std::vector<std::string> quick(std::vector<std::string> more) {
+  more.insert(more.begin(), kQuick.begin(), kQuick.end());
+  return more;
+}
+
+} // namespace
+
+TEST_CASE("shapes share the last one's columns") {
+  const std::vector<cli::Shape> expected = {{1, 14336}, {16, 14336}, {128, 14336}};
+  CHECK(cli::parse_shapes("1,16,128x14336") == expected);
+  CHECK(cli::parse_shapes("1x14336, 16, 16,128x14336") == expected);
+  CHECK(cli::parse_shapes("8,512") == std::vector<cli::Shape>{{8}, {512}});
+  CHECK_THROWS_AS(cli::parse_shapes("1,,2x4"), Error);
+  CHECK_THROWS_AS(cli::parse_shapes(""), Error);
+}
+
+TEST_CASE("a budget is a time with its unit") {
+  CHECK(cli::parse_duration("500ms", "--budget") == 0.5);
+  CHECK(cli::parse_duration("2s", "--budget") == 2);
+  for (const char* wrong : {"500", "ms", "-1s", "2h", "", "1e9s", "nan s"})
+    CHECK_THROWS_WITH(cli::parse_duration(wrong, "--budget"), Contains("--budget"));
+}
+
+TEST_CASE("only what differs from the default is shown of a schedule") {
+  codegen::CudaSchedule base, other;
+  other.threads = 128;
+  other.store = codegen::StorePolicy::streaming;
+  CHECK(cli::schedule_changes(base, base) == "-");
+  CHECK(cli::schedule_changes(other, base) == "threads=128 store=streaming");
+}
+
+TEST_CASE("tune measures, records, and run launches by the record") {
+  const test::TemporaryFolder folder;
+  const test::Outcome tuned = tune(folder, quick({"--json"}));
+  INFO(tuned.err);
+  REQUIRE(tuned.status == 0);
+  const Json json = Json::parse(tuned.out);
+  REQUIRE(json["shapes"].size() == 2);
+  for (const Json& shape : json["shapes"]) {
+    CHECK(shape["measured"] >= 8);
+    CHECK(shape["best"]["seconds"] > 0);
+    CHECK((shape["improved"] || shape["best"]["schedule"] == shape["default"]["schedule"]));
+  }
+  const test::Outcome run = test::run_swage(
+      {"run", "swiglu", "-D", "T=f32", "--shape", "4x256", "--device", "cpu", "--json"},
+      {"SWAGE_TUNING_DIR=" + folder.path(), "SWAGE_LOG=info"});
+  CHECK(Json::parse(run.out)["schedule"] == json["shapes"][1]["best"]["schedule"]);
+  CHECK_THAT(run.err, Contains("schedule tuned for 1024 elements (this size class)"));
+}
+
+TEST_CASE("a pipe gets a table and no progress bar, and --verbose every candidate") {
+  const test::TemporaryFolder folder;
+  const test::Outcome outcome = tune(folder, quick({"--verbose"}));
+  CHECK(outcome.status == 0);
+  CHECK(outcome.err.empty());
+  CHECK_THAT(outcome.out, Contains("of roofline") && Contains("4x256") && Contains("fate") &&
+                              Contains("the default"));
+}
+
+TEST_CASE("the report is one page with nothing to fetch") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("page.html");
+  CHECK(tune(folder, quick({"--report", path})).status == 0);
+  const std::string page = test::read_text(path);
+  CHECK_THAT(page, Contains("prefers-color-scheme") && Contains("\"candidates\""));
+  CHECK(page.find("@DATA@") == std::string::npos);
+  for (const char* fetched : {"src=", "@import", "url(", "fetch(", "https://"})
+    CHECK(page.find(fetched) == std::string::npos);
+}
+
+TEST_CASE("--dry-run measures and records nothing") {
+  const test::TemporaryFolder folder;
+  const test::Outcome outcome = tune(folder, quick({"--dry-run"}));
+  CHECK(outcome.status == 0);
+  CHECK_THAT(outcome.out, Contains("nothing was measured"));
+  CHECK_THAT(tune(folder, {"--export", folder.file("out")}).out, Contains("wrote 0"));
+}
+
+TEST_CASE("records travel by --export and --import, and bad lines are named") {
+  const test::TemporaryFolder here, there;
+  REQUIRE(tune(here, kQuick).status == 0);
+  CHECK_THAT(tune(here, {"--export", here.file("out")}).out, Contains("wrote 2"));
+  CHECK_THAT(tune(there, {"--import", here.file("out")}).out, Contains("took 2"));
+  CHECK_THAT(tune(there, {"--export", there.file("out")}).out, Contains("wrote 2"));
+  test::write_text(here.file("bad"), "nonsense\n" + test::read_text(here.file("out")));
+  const test::Outcome bad = tune(there, {"--import", here.file("bad")});
+  CHECK(bad.status == 1);
+  CHECK_THAT(bad.out, Contains("took 2") && Contains("bad:1"));
+}
+
+TEST_CASE("tune says what is missing from its command line") {
+  const test::TemporaryFolder folder;
+  const auto wrong = [&](std::vector<std::string> arguments, const char* text) {
+    const test::Outcome outcome = tune(folder, std::move(arguments));
+    CHECK(outcome.status == 2);
+    CHECK_THAT(outcome.err, Contains(text));
+  };
+  wrong({}, "no kernel to tune");
+  wrong({"swiglu", "-D", "T=f32"}, "--shapes");
+  wrong({"swiglu", "-D", "T=f32", "--shape", "8x8", "--budget", "5"}, "--budget");
+  wrong({"swiglu", "-D", "T=f32", "--shape", "0x8"}, "at least one element");
+}

@@ -1,0 +1,62 @@
+// tune_stopping_test.cpp -- who drops out of a search, when it ends, and what counts as a gain.
+#include "runtime/tuner/statistics.hpp"
+#include "runtime/tuner/stopping.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace swage;
+using namespace swage::runtime;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::vector<Candidate> racers(std::initializer_list<double> seconds) {
+  std::vector<Candidate> result;
+  for (const double time : seconds)
+    result.push_back({codegen::CudaSchedule{}, {time}});
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("a candidate far behind the best drops out with the reason, the default never") {
+  std::vector<Candidate> candidates = racers({9e-6, 1e-6, 1.1e-6, 2e-6});
+  eliminate(candidates, 1, 0.01);
+  CHECK(candidates[0].runs());
+  CHECK(candidates[1].runs());
+  CHECK(candidates[2].runs());
+  CHECK_THAT(candidates[3].eliminated, Contains("2.00 us") && Contains("100 % behind"));
+}
+
+TEST_CASE("noise of the default is not held against a candidate") {
+  std::vector<Candidate> candidates = racers({1e-6, 1.5e-6});
+  eliminate(candidates, 1, 0.3);
+  CHECK(candidates[1].runs());
+  eliminate(candidates, 1, 0.1);
+  CHECK_FALSE(candidates[1].runs());
+}
+
+TEST_CASE("no more candidates run on than a round allows") {
+  std::vector<Candidate> candidates;
+  for (int i = 0; i < 50; ++i)
+    candidates.push_back({codegen::CudaSchedule{}, {1e-6 + 1e-10 * i}});
+  eliminate(candidates, 1, 0.01);
+  CHECK(candidates[1].runs());
+  CHECK_THAT(candidates[49].eliminated, Contains("outranked"));
+}
+
+TEST_CASE("a search ends at the roofline, with its budget, its rounds, or its candidates") {
+  const std::vector<Candidate> two = racers({1e-6, 1e-6});
+  CHECK(reason_to_stop(two, {1, 0.1, 1, 1e12, 4e12}).empty());
+  CHECK_THAT(reason_to_stop(two, {kRoundsBeforeRoofline, 0.1, 1, 3.95e12, 4e12}),
+             Contains("roofline"));
+  CHECK_THAT(reason_to_stop(two, {1, 1.1, 1, 1e12, 4e12}), Contains("budget"));
+  CHECK_THAT(reason_to_stop(two, {kMaxRounds, 0.1, 1, 1e12, 0}), Contains("rounds"));
+  CHECK_THAT(reason_to_stop(racers({1e-6}), {1, 0.1, 1, 1e12, 0}), Contains("default"));
+}
+
+TEST_CASE("a gain is real beyond the noise of the pairs alone") {
+  CHECK(gain_of(std::vector{1.0, 2.0, 1.0, 2.0}, std::vector{0.9, 1.8, 0.9, 1.8}).is_real());
+  CHECK_FALSE(gain_of(std::vector{1.0, 1.0, 1.0, 1.0}, std::vector{0.7, 1.2, 0.8, 1.1}).is_real());
+  CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{0.999, 0.999}).is_real());
+  CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{1.1, 1.1}).is_real());
+}

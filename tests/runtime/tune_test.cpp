@@ -1,0 +1,194 @@
+// tune_test.cpp -- tuning on the CPU: what is tried, on what memory, and what launches do after it.
+#include <cstdlib>
+
+#include "runtime/kernel.hpp"
+#include "runtime/session.hpp"
+#include "runtime/tuner/candidates.hpp"
+#include "runtime/tuner/input.hpp"
+#include "runtime/tuner/tuner.hpp"
+#include "runtime/tuning_records.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace swage;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr const char* kMul = "kernel mul(a: in f32, b: in f32, c: out f32) { c = a * b + 1; }";
+
+TuneOptions quick() {
+  TuneOptions options;
+  options.budget_seconds = 0.02;
+  options.force = true;
+  return options;
+}
+
+struct Arrays {
+  std::vector<float> a, b, c;
+  explicit Arrays(std::size_t size) : a(size, 2), b(size, 3), c(size, -1) {}
+  Tensor tensor(std::vector<float>& values) const {
+    return Tensor(values.data(), f32, {static_cast<std::int64_t>(values.size())});
+  }
+};
+
+} // namespace
+
+TEST_CASE("tuning touches no tensor, and launches after it use what it found") {
+  const Kernel kernel = Device::open("cpu").kernel(kMul, "");
+  Arrays arrays(20000);
+  const Tensor a = arrays.tensor(arrays.a), b = arrays.tensor(arrays.b),
+               c = arrays.tensor(arrays.c);
+  kernel.launch(nullptr, {a, b, c});
+  std::fill(arrays.c.begin(), arrays.c.end(), -1.0f);
+  const TuneResult result = kernel.tune({a, b, c}, quick());
+  CHECK(arrays.c == std::vector<float>(20000, -1));
+  CHECK(arrays.a == std::vector<float>(20000, 2));
+  CHECK(result.candidates >= 8);
+  CHECK(result.seconds > 0);
+  CHECK(result.bytes == 240000);
+  const Arg arguments[] = {a, b, c};
+  CHECK(codegen::canonical(runtime::plan(kernel, arguments).schedule) == result.schedule);
+  kernel.launch(nullptr, arguments);
+  CHECK(arrays.c == std::vector<float>(20000, 7));
+}
+
+TEST_CASE("another kernel object with the same text launches by the record") {
+  const Device cpu = Device::open("cpu");
+  const char* source = "kernel shared(a: in f32, b: in f32, c: out f32) { c = a * b - 1; }";
+  Arrays arrays(20000);
+  const Tensor a = arrays.tensor(arrays.a), b = arrays.tensor(arrays.b),
+               c = arrays.tensor(arrays.c);
+  const Arg arguments[] = {a, b, c};
+  const Kernel kernel = cpu.kernel(source, "");
+  runtime::TuningRecord record;
+  runtime::Call call;
+  KernelAccess::state(kernel).classify(arguments, call);
+  record.key = runtime::tuning_key(KernelAccess::state(kernel), call);
+  record.schedule = "lanes=4 unroll=4 store=auto grain=4096 threads=1";
+  record.seconds = 1e-6;
+  record.rows = 1;
+  record.columns = 20000;
+  runtime::tuning_records().add(record);
+  const Kernel again = cpu.kernel(source, "");
+  CHECK(codegen::canonical(runtime::plan(again, arguments).schedule) == record.schedule);
+  again.launch(nullptr, arguments);
+  CHECK(arrays.c == std::vector<float>(20000, 5));
+
+  // A record that is not legal here is not used.
+  record.schedule = "lanes=5";
+  runtime::tuning_records().add(record);
+  CHECK(codegen::canonical(runtime::plan(again, arguments).schedule).find("lanes=5") ==
+        std::string::npos);
+}
+
+TEST_CASE("what cannot be tuned is refused with the reason") {
+  const Device cpu = Device::open("cpu");
+  Arrays arrays(64);
+  const Tensor a = arrays.tensor(arrays.a), b = arrays.tensor(arrays.b),
+               c = arrays.tensor(arrays.c);
+  const Kernel fixed = cpu.kernel(kMul, "", {}, {.math = {}, .schedule = "lanes=4", .file = "f"});
+  CHECK_THROWS_WITH(fixed.tune({a, b, c}), Contains("lanes=4") && Contains("without one"));
+  const Tensor empty(arrays.a.data(), f32, {0});
+  CHECK_THROWS_WITH(cpu.kernel(kMul, "").tune({empty, empty, empty}),
+                    Contains("at least one element"));
+  CHECK_THROWS_WITH(cpu.kernel(kMul, "").tune({a, b}), Contains("mul"));
+}
+
+TEST_CASE("the pool's sets are laid out as the caller's tensors, packed and in place too") {
+  const Device cpu = Device::open("cpu");
+  const auto key_kept = [&](const char* source, std::vector<Arg> arguments, bool in_place) {
+    const Kernel kernel = cpu.kernel(source, "");
+    const KernelState& state = KernelAccess::state(kernel);
+    runtime::Call call;
+    state.classify(arguments, call);
+    const runtime::ArgumentPool pool(state, arguments, {1 << 16, 1 << 20}, nullptr);
+    CHECK(pool.sets() > 1);
+    CHECK(pool.in_place() == in_place);
+    // Every tensor moves by what the first one of its group moves.
+    for (std::size_t t = 0; t < state.signature.tensors.size(); ++t) {
+      const auto from = reinterpret_cast<std::uintptr_t>(call.tensors[t].data);
+      const auto to = reinterpret_cast<std::uintptr_t>(pool.call(1).tensors[t].data);
+      CHECK(from % 4096 == to % 4096);
+      CHECK(from != to);
+      CHECK(pool.call(1).tensors[t].data != pool.call(0).tensors[t].data);
+    }
+    return std::make_pair(pool.call(1), call);
+  };
+  std::vector<float> memory(4096);
+  const Tensor gate(memory.data(), f32, {8, 16}, {32, 1});
+  const Tensor up(memory.data() + 16, f32, {8, 16}, {32, 1});
+  const Tensor out(memory.data() + 1024, f32, {8, 16});
+  const auto [packed, as_given] = key_kept(kMul, {gate, up, out}, false);
+  CHECK(reinterpret_cast<std::uintptr_t>(packed.tensors[1].data) -
+            reinterpret_cast<std::uintptr_t>(packed.tensors[0].data) ==
+        64);
+  CHECK(packed.key == as_given.key);
+  key_kept("kernel twice(a: inout f32) { a = a * 2; }", {out}, true);
+  const auto [aliased, given] = key_kept(kMul, {gate, out, out}, true);
+  CHECK(aliased.tensors[1].data == aliased.tensors[2].data);
+}
+
+TEST_CASE("tensors that are updated in place get their first values back") {
+  const Kernel kernel = Device::open("cpu").kernel("kernel twice(a: inout f32) { a = a * 2; }", "");
+  std::vector<float> memory(100);
+  const Tensor a(memory.data(), f32, {100});
+  const Arg arguments[] = {a};
+  const runtime::ArgumentPool pool(KernelAccess::state(kernel), arguments, {1 << 16, 1 << 20},
+                                   nullptr);
+  auto* values = static_cast<float*>(pool.call(1).tensors[0].data);
+  pool.seed(1, nullptr);
+  const std::vector<float> first(values, values + 100);
+  CHECK(*std::max_element(first.begin(), first.end()) <= 2);
+  CHECK(*std::min_element(first.begin(), first.end()) >= -2);
+  std::fill_n(values, 100, 1e30f);
+  pool.seed(1, nullptr);
+  CHECK(std::vector<float>(values, values + 100) == first);
+}
+
+TEST_CASE("candidates are legal, begin with the default, and are enough on every GPU") {
+  const Kernel kernel = Device::open("cpu").catalogue_kernel("swiglu", {{"T", bf16}});
+  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  const codegen::Specialization usual = codegen::contiguous(graph);
+  for (const int sm : {75, 90, 100})
+    for (const std::int64_t rows : {1, 128, 8192}) {
+      const codegen::Target target = codegen::cuda_target(sm);
+      const std::int64_t elements = rows * 14336;
+      const codegen::Schedule base = codegen::default_schedule(graph, usual, target, elements);
+      const auto found = runtime::candidates({graph, usual, target, elements, 132}, base);
+      REQUIRE(!found.empty());
+      CHECK(found.front() == base);
+      CHECK(found.size() <= 120);
+      if (sm >= 90)
+        CHECK(found.size() >= 40);
+      for (const codegen::Schedule& schedule : found)
+        CHECK_NOTHROW(codegen::check_schedule(schedule, graph, usual, target));
+    }
+}
+
+TEST_CASE("SWAGE_AUTOTUNE tunes at the first launch of a size class and never without it") {
+  const Kernel kernel = Device::open("cpu").kernel(
+      "kernel automatic(a: in f32, b: in f32, c: out f32) { c = a * b - 2; }", "");
+  const auto known = [&] {
+    for (const runtime::TuningRecord& record : runtime::tuning_records().all())
+      if (record.name == "automatic")
+        return true;
+    return false;
+  };
+  Arrays few(100), many(5000);
+  const auto launch = [&](Arrays& arrays) {
+    const Tensor a = arrays.tensor(arrays.a), b = arrays.tensor(arrays.b),
+                 c = arrays.tensor(arrays.c);
+    kernel.launch(nullptr, {a, b, c});
+  };
+  launch(few);
+  CHECK_FALSE(known());
+  ::setenv("SWAGE_AUTOTUNE", "1", 1);
+  launch(few); // prepared already
+  CHECK_FALSE(known());
+  launch(many);
+  ::unsetenv("SWAGE_AUTOTUNE");
+  // A machine too busy to tune on launches by the heuristic, and says so.
+  if (!known())
+    WARN("this machine is too noisy to tune on");
+  CHECK(many.c == std::vector<float>(5000, 4));
+}

@@ -1,0 +1,103 @@
+// tune_test.cpp -- tuning through the driver: modules, graphs, memory given back, captures left
+// alone.
+#include <cstdlib>
+
+#include "runtime/cuda_objects.hpp"
+#include "runtime/kernel.hpp"
+#include "runtime/session.hpp"
+#include "runtime/tuner/tuner.hpp"
+#include "runtime/tuning_records.hpp"
+#include "tests/runtime_cuda/fake_device.hpp"
+
+using namespace swage;
+using namespace swage::test;
+
+namespace {
+
+/// Emulates a little of every grid: tuning launches thousands.
+class FewInstructions {
+public:
+  FewInstructions() { swage_fake_cuda_set_budget(1000); }
+  FewInstructions(const FewInstructions&) = delete;
+  FewInstructions& operator=(const FewInstructions&) = delete;
+  ~FewInstructions() { swage_fake_cuda_set_budget(~0ULL); }
+};
+
+runtime::TunerOptions patient() {
+  runtime::TunerOptions options;
+  options.budget = 60; // emulation is slow
+  return options;
+}
+
+} // namespace
+
+TEST_CASE(
+    "dozens of schedules are measured, assembled in a handful of modules, and all is given back") {
+  const Device device = gpu();
+  const Kernel kernel = device.kernel("kernel t0(x: in f32, y: out f32) { y = x * 3; }", "");
+  const DeviceArray x(device, counting(3000)), y(device, std::vector<float>(3000, -1));
+  const Tensor in = x.tensor(), out = y.tensor();
+  const Arg arguments[] = {in, out};
+  const std::uint64_t modules = calls("cuModuleLoadDataEx");
+  const auto live = [](const char* kind) { return swage_fake_cuda_live(kind); };
+  runtime::TuneReport report;
+  std::uint64_t streams = 0, allocations = 0, graphs = 0;
+  {
+    const FewInstructions few;
+    streams = live("stream"), allocations = live("allocation"), graphs = live("graph");
+    runtime::Tuner tuner(KernelAccess::state(kernel));
+    report = tuner.tune(arguments, patient());
+  }
+  CHECK(report.measured >= 40);
+  CHECK(report.noise < 0.01);
+  CHECK(report.roofline > 0);
+  CHECK(calls("cuModuleLoadDataEx") - modules <= 4);
+  CHECK(live("stream") == streams);
+  CHECK(live("allocation") == allocations);
+  CHECK(live("graph") == graphs);
+  CHECK(current_context() == nullptr);
+  CHECK(y.get() == std::vector<float>(3000, -1));
+
+  kernel.launch(nullptr, arguments);
+  device.synchronize();
+  CHECK(y.get()[2999] == 8997);
+  CHECK(codegen::canonical(runtime::plan(kernel, arguments).schedule) ==
+        codegen::canonical(report.best));
+}
+
+TEST_CASE("a capture in progress is left alone: SWAGE_AUTOTUNE does nothing under it") {
+  const Device device = gpu();
+  const CurrentDevice current(0);
+  const Kernel kernel = device.kernel("kernel t1(x: in f32, y: out f32) { y = x * 5; }", "");
+  const DeviceArray x(device, counting(100)), y(device, std::vector<float>(100));
+  const auto records = runtime::tuning_records().all().size();
+  const cuda::OwnedStream stream = cuda::make_stream();
+  ::setenv("SWAGE_AUTOTUNE", "1", 1);
+  const cuda::OwnedGraphExec graph = cuda::capture(stream.get(), [&] {
+    kernel.launch(Stream(stream.get()), {x.tensor(), y.tensor()});
+  });
+  ::unsetenv("SWAGE_AUTOTUNE");
+  CHECK(runtime::tuning_records().all().size() == records);
+  cuda::driver().cuGraphLaunch(graph.get(), stream.get());
+  cuda::driver().cuStreamSynchronize(stream.get());
+  CHECK(y.get()[99] == 495);
+}
+
+TEST_CASE("tuning beside another thread's capture leaves that capture whole") {
+  const FewInstructions few;
+  const Device device = gpu();
+  const CurrentDevice current(0);
+  const Kernel kernel = device.kernel("kernel t2(x: in f32, y: out f32) { y = x * 7; }", "");
+  const DeviceArray x(device, counting(100)), y(device, std::vector<float>(100));
+  const cuda::OwnedStream stream = cuda::make_stream();
+  cuda::driver().cuStreamBeginCapture_v2(stream.get(), cuda::CaptureMode::global);
+  runtime::TunerOptions options = patient();
+  options.budget = 0.1;
+  const Tensor in = x.tensor(), out = y.tensor();
+  const Arg arguments[] = {in, out};
+  runtime::Tuner(KernelAccess::state(kernel)).tune(arguments, options);
+  cuda::Graph graph = nullptr;
+  cuda::driver().cuStreamEndCapture(stream.get(), &graph);
+  CHECK(graph != nullptr);
+  cuda::driver().cuGraphDestroy(graph);
+}
