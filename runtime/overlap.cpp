@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace swage::runtime {
 
@@ -58,6 +59,18 @@ bool apart_within_rows(const Region& a, const Region& b) noexcept {
          apart_modulo(a.base, a.element_bytes, b.base, b.element_bytes, period);
 }
 
+bool apart_by_rows(const Region& a, const Region& b) noexcept {
+  return apart_by_columns(a, b) || apart_within_rows(a, b);
+}
+
+/// The same bytes, rows and columns exchanged: which are which is up to the order of the call's
+/// dimensions.
+Region transposed(Region region) noexcept {
+  std::swap(region.row_stride, region.column_stride);
+  std::swap(region.rows, region.columns);
+  return region;
+}
+
 } // namespace
 
 Relation relation(const Region& a, const Region& b) noexcept {
@@ -66,7 +79,8 @@ Relation relation(const Region& a, const Region& b) noexcept {
   if (a.base == b.base && a.row_stride == b.row_stride && a.column_stride == b.column_stride &&
       a.rows == b.rows && a.columns == b.columns && a.element_bytes == b.element_bytes)
     return Relation::identical;
-  return apart_by_columns(a, b) || apart_by_elements(a, b) || apart_within_rows(a, b)
+  return apart_by_elements(a, b) || apart_by_rows(a, b) ||
+                 apart_by_rows(transposed(a), transposed(b))
              ? Relation::disjoint
              : Relation::overlapping;
 }
