@@ -66,9 +66,10 @@ void for_ranges(std::int64_t count, const Body& body) {
                     [&](const auto& range) { body(range.begin(), range.end()); });
 }
 
+// Not inlined: GCC 12 forgets what __restrict promises when it inlines, and makes no vectors then.
 template <typename T>
-void hand_forward(const T* __restrict gate, const T* __restrict up, T* __restrict h,
-                  std::int64_t begin, std::int64_t end) {
+[[gnu::noinline]] void hand_forward(const T* __restrict gate, const T* __restrict up,
+                                    T* __restrict h, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     const float g = widen(gate[i]);
     narrow(g / (1 + exponential(-g)) * widen(up[i]), h[i]);
@@ -76,8 +77,9 @@ void hand_forward(const T* __restrict gate, const T* __restrict up, T* __restric
 }
 
 template <typename T>
-void hand_backward(const T* __restrict d_h, const T* __restrict gate, const T* __restrict up,
-                   T* __restrict d_gate, T* __restrict d_up, std::int64_t begin, std::int64_t end) {
+[[gnu::noinline]] void hand_backward(const T* __restrict d_h, const T* __restrict gate,
+                                     const T* __restrict up, T* __restrict d_gate,
+                                     T* __restrict d_up, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     const float g = widen(gate[i]), d = widen(d_h[i]);
     const float s = 1 / (1 + exponential(-g));
