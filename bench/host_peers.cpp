@@ -27,7 +27,8 @@ using namespace swage;
 /// e^x by 2^n * p(r), |r| <= ln(2)/2, coefficients of the Taylor series; x clamped to the normal
 /// range. Branchless, so that the compiler makes vectors of it.
 inline float exponential(float x) {
-  x = std::min(std::max(x, -87.0f), 88.0f);
+  x = x < -87.0f ? -87.0f : x;
+  x = x > 88.0f ? 88.0f : x;
   const float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
   float r = x - n * 0.693145752f;
   r = r - n * 1.42860677e-6f;
@@ -66,13 +67,14 @@ void for_ranges(std::int64_t count, const Body& body) {
                     [&](const auto& range) { body(range.begin(), range.end()); });
 }
 
-// Not inlined: GCC 12 forgets what __restrict promises when it inlines, and makes no vectors then.
+// Not inlined, so that what __restrict promises is not lost.
 template <typename T>
 [[gnu::noinline]] void hand_forward(const T* __restrict gate, const T* __restrict up,
                                     T* __restrict h, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     const float g = widen(gate[i]);
-    narrow(g / (1 + exponential(-g)) * widen(up[i]), h[i]);
+    const float s = 1 / (1 + exponential(-g));
+    narrow(g * s * widen(up[i]), h[i]);
   }
 }
 
