@@ -35,7 +35,7 @@ constexpr FunctionCase kFunctions[] = {
     {Op::sqrt, 0.5, 0.5, std::sqrt, std::sqrt},
     {Op::rsqrt, 1.5, 1.5, rsqrt<double>, rsqrt<long double>},
     {Op::rcp, 0.5, 0.5, rcp<double>, rcp<long double>},
-    {Op::sigmoid, 2.5, 2.5, sigmoid<double>, sigmoid<long double>},
+    {Op::sigmoid, 2.5, 2.75, sigmoid<double>, sigmoid<long double>},
     {Op::tanh, 2.5, 2.75, std::tanh, std::tanh},
     {Op::erf, 1.5, 1.5, std::erf, std::erf},
     {Op::sin, 1.75, 1, std::sin, std::sin},
