@@ -32,8 +32,8 @@ inline constexpr double kCudaBudget = 0.4;
 inline constexpr double kHostBudget = 2.0;
 
 /// Repeated launches of the default may spread by this (quartiles over the median) before tuning
-/// refuses: beyond, another process has the device, and the winner would be luck. A GPU to itself
-/// stays below 0.01; a CPU shared with a desktop around 0.1.
+/// refuses: beyond, another process has the device, and the winner would be luck. Chosen, not
+/// measured: a CPU runs other processes all the time, a GPU should not.
 inline constexpr double kCudaNoiseLimit = 0.10;
 inline constexpr double kHostNoiseLimit = 0.35;
 
