@@ -143,7 +143,7 @@ struct State {
   std::map<DevicePointer, Block> blocks; ///< by base
   std::vector<std::shared_ptr<Capture>> captures;
 
-  DevicePointer next_address = 0x100000000000;
+  DevicePointer next_address = 0x200000000000;
   unsigned long long next_id = 1;
   double clock_ns = 0; ///< of every device: a model, so that timings do not depend on the host
 

@@ -1,6 +1,7 @@
 // memory.cpp -- the registry of device allocations.
 #include "tests/cuda_emulator/memory.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <mutex>
 
@@ -38,8 +39,9 @@ std::string Memory::describe(std::uint64_t address) const {
   std::uint64_t distance = UINT64_MAX;
   if (after != allocations_.begin()) {
     const Allocation& below = std::prev(after)->second;
-    distance = address - below.base;
-    best = "offset " + std::to_string(distance) + " of an allocation of " +
+    const std::uint64_t offset = address - below.base;
+    distance = offset - std::min(offset, below.size); // past its end
+    best = "offset " + std::to_string(offset) + " of an allocation of " +
            std::to_string(below.size) + " bytes";
   }
   if (after != allocations_.end() && after->first - address < distance)

@@ -95,7 +95,12 @@ enum class Atomic : std::uint8_t { add, min, max, exch, cas, and_, or_, xor_, in
 template <class T>
 T combine(Atomic operation, T old, T b, T c) {
   switch (operation) {
-  case Atomic::add: return static_cast<T>(old + b);
+  case Atomic::add:
+    if constexpr (std::is_integral_v<T>) // wraps
+      return static_cast<T>(static_cast<std::make_unsigned_t<T>>(old) +
+                            static_cast<std::make_unsigned_t<T>>(b));
+    else
+      return old + b;
   case Atomic::min: return b < old ? b : old;
   case Atomic::max: return b > old ? b : old;
   case Atomic::exch: return b;
