@@ -74,14 +74,15 @@ std::int64_t set_bounds(const Signature& signature, std::uint8_t param, const Te
   return static_cast<std::int64_t>(std::max(highest, -lowest));
 }
 
-/// Bounds of one dense run. No product here can overflow: there are at most 2^60 elements.
+/// Bounds of one dense run: at most 2^60 elements, so at most 2^63 bytes.
 std::int64_t set_dense_bounds(const Signature& signature, std::uint8_t param,
                               const TensorCall& call, Region& region) {
   region.row_stride = 0;
   region.column_stride = call.column_stride * region.element_bytes;
   region.low = region.base;
-  region.high = region.base + static_cast<std::uint64_t>(region.columns * region.element_bytes);
-  if (region.high > INT64_MAX) [[unlikely]]
+  region.high = region.base + static_cast<std::uint64_t>(region.columns) *
+                                  static_cast<std::uint64_t>(region.element_bytes);
+  if (region.high > INT64_MAX || region.high < region.base) [[unlikely]]
     refuse_range(signature, param);
   return region.columns - 1;
 }
@@ -160,9 +161,9 @@ bool check_overlaps(const Signature& signature, Working& work) {
   for (std::size_t w = 0; w < tensors; ++w) {
     if (!signature.params[signature.tensors[w]].is_written)
       continue;
-    if (work.regions[w].row_stride != 0 ||
-        work.regions[w].column_stride != work.regions[w].element_bytes)
-      if (overlaps_itself(work.regions[w])) [[unlikely]]
+    const Region& written = work.regions[w];
+    if (written.rows != 1 || written.column_stride != written.element_bytes)
+      if (overlaps_itself(written)) [[unlikely]]
         refuse_self_overlap(signature, signature.tensors[w], *work.views[w]);
     for (std::size_t t = 0; t < tensors; ++t) {
       if (t == w || are_apart(work.regions[w], work.regions[t])) [[likely]]

@@ -6,6 +6,7 @@
 #include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#include <tbb/task_group.h>
 
 namespace swage::runtime {
 
@@ -14,10 +15,15 @@ namespace {
 void run_parallel(HostEntry entry, const std::uint64_t* words, std::int64_t count,
                   std::int64_t grain) {
   const std::int64_t ranges = (count + grain - 1) / grain;
+  // Of its own: a loop in a group of the caller's that is cancelled would leave elements out.
+  tbb::task_group_context context(tbb::task_group_context::isolated);
   tbb::this_task_arena::isolate([&] {
-    tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, ranges), [&](const auto& range) {
-      entry(words, range.begin() * grain, std::min(count, range.end() * grain));
-    });
+    tbb::parallel_for(
+        tbb::blocked_range<std::int64_t>(0, ranges),
+        [&](const auto& range) {
+          entry(words, range.begin() * grain, std::min(count, range.end() * grain));
+        },
+        context);
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#include <tbb/task_group.h>
 
 #include "swage/swage.hpp"
 #include "tests/support/catch.hpp"
@@ -52,4 +53,19 @@ TEST_CASE("a launch in an arena of one thread is right") {
   const Kernel kernel = negate();
   tbb::task_arena arena(1);
   CHECK(arena.execute([&] { return launch_and_check(kernel, 3); }));
+}
+
+// A cancelled group starts no more tasks, and loops inside it take after it unless told otherwise.
+TEST_CASE("a launch from a task whose group was cancelled computes every element all the same") {
+  const Kernel kernel = negate();
+  tbb::task_group_context context;
+  bool right = false;
+  tbb::parallel_for(
+      0, 1,
+      [&](int) {
+        context.cancel_group_execution();
+        right = launch_and_check(kernel, 5);
+      },
+      context);
+  CHECK(right);
 }

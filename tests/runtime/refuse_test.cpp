@@ -148,6 +148,27 @@ TEST_CASE("an output whose elements share memory is refused") {
   CHECK(unary(dense(0, {3, 2}), Tensor(address(1), f32, {3, 2}, {2, 3})) == "");
 }
 
+// Dimensions are ordered by the first output, and not at all beside a broadcast: there a row stride
+// of 0 stays the row's.
+TEST_CASE("an output that is one dense row, repeated, is refused wherever it stands") {
+  const Tensor repeated(address(1), f32, {8, 4}, {0, 1});
+  CHECK_THAT(refusal(kTwoOut, {dense(0, {8, 4}), dense(2, {8, 4}), repeated}),
+             Contains("'z'") && Contains("share memory"));
+  CHECK_THAT(refusal("kernel k(a: in f32, s: in f32 [col], y: out f32) { y = a * s; }",
+                     {dense(0, {8, 4}), dense(2, {4}), repeated}),
+             Contains("'y'") && Contains("share memory"));
+}
+
+TEST_CASE("the largest count of the widest elements is refused, not wrapped") {
+  constexpr std::string_view source = "kernel k(a: in f64, y: out f64) { y = a; }";
+  const std::int64_t most = std::int64_t{1} << 60;
+  CHECK_THAT(refusal(source, {dense(0, {most}, f64), dense(1, {most}, f64)}),
+             Contains("address space"));
+  void* const far = reinterpret_cast<void*>(~std::uintptr_t{0} - 7);
+  CHECK_THAT(refusal(source, {Tensor(far, f64, {4}), dense(1, {4}, f64)}),
+             Contains("address space"));
+}
+
 TEST_CASE("integers that a scalar parameter does not hold are refused") {
   const Tensor a = dense(0, {4});
   const Tensor y = dense(1, {4});
