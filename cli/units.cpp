@@ -85,6 +85,8 @@ std::string format_value(DType type, std::uint64_t bits) {
     return value.integer != 0 ? "true" : "false";
   if (is_integer(type))
     return fmt::format("{}", value.integer);
+  if (std::isnan(value.real)) // its sign means nothing
+    return "nan";
   return fmt::format("{:.{}g}", static_cast<double>(value.real), digits_of(type));
 }
 

@@ -79,6 +79,14 @@ TEST_CASE("one wrong element anywhere is found and shown") {
   }
 }
 
+TEST_CASE("a kernel that never ran is wrong in every element") {
+  const Device device = Device::open("cpu");
+  const ir::Kernel kernel = bound("kernel k(a: in i8, b: out i8) { b = a; }");
+  Operands operands(device, kernel, {.shape = {1000}});
+  operands.upload(true);
+  CHECK(compare(kernel, operands, {1000}, {})[0].wrong == 1000);
+}
+
 TEST_CASE("an element that was never stored is found") {
   Run run("kernel k(a: in i32, b: out i32) { b = a; }", {1000});
   run.at<std::uint32_t>(1, 999) = 0x5a5a5a5a;

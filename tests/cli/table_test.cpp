@@ -78,6 +78,7 @@ TEST_CASE("a value is written with the digits that tell it from its neighbours")
   CHECK(format_value(boolean, 1) == "true");
   CHECK(format_value(i8, 0xff) == "-1");
   CHECK(format_value(f32, 0x7fc00000) == "nan");
+  CHECK(format_value(f32, 0xffc00000) == "nan");
 }
 
 TEST_CASE("NO_COLOR and a dumb terminal turn colour off") {
