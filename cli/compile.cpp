@@ -1,8 +1,11 @@
 // compile.cpp -- `swage compile`: a kernel in one of the forms it takes on its way to machine code.
 #include <memory>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/files.hpp"
@@ -12,6 +15,7 @@
 #include "cli/verbs.hpp"
 #include "codegen/compile.hpp"
 #include "ir/passes.hpp"
+#include "runtime/session.hpp"
 
 namespace swage::cli {
 
@@ -25,19 +29,21 @@ struct CompileOptions {
 /// Elements that the default schedule is chosen for: a size that memory, not the cache, holds.
 constexpr std::int64_t kElements = std::int64_t{1} << 26;
 
-constexpr const char* kForms = "source, ir, llvm, llvm-raw, ptx or asm";
+constexpr const char* kForms = "source, ir, llvm, llvm-raw, ptx, cubin or asm";
 
-/// The target of --arch; without it the host, or the first CUDA device for ptx.
+/// The target of --arch; without it the host, or the first CUDA device for ptx and cubin.
 codegen::Target choose_target(const CompileOptions& options) {
   if (!options.arch.empty())
     return codegen::target_from_name(options.arch);
-  if (options.emit != "ptx")
+  if (options.emit != "ptx" && options.emit != "cubin")
     return codegen::host_target();
   for (const Device& device : Device::all())
     if (device.info().kind == DeviceKind::cuda)
       return codegen::target_from_name(device.info().target);
   throw Error(ErrorCode::invalid_argument,
-              "there is no CUDA device to make ptx for; name one with --arch, as in --arch sm_90");
+              fmt::format("there is no CUDA device to make {} for{}", options.emit,
+                          options.emit == "ptx" ? "; name one with --arch, as in --arch sm_90"
+                                                : "; its driver is what makes it"));
 }
 
 codegen::Emit parse_form(std::string_view form, const codegen::Target& target) {
@@ -46,16 +52,43 @@ codegen::Emit parse_form(std::string_view form, const codegen::Target& target) {
     return codegen::Emit::llvm_optimised;
   if (form == "llvm-raw")
     return codegen::Emit::llvm;
-  if ((form == "ptx" && cuda) || (form == "asm" && !cuda))
+  if (((form == "ptx" || form == "cubin") && cuda) || (form == "asm" && !cuda))
     return codegen::Emit::assembly;
-  if (form == "ptx")
-    throw Error(ErrorCode::invalid_argument,
-                "the host has no ptx; use --emit asm, or an --arch such as sm_90");
+  if (form == "ptx" || form == "cubin")
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("the host has no {}; use --emit asm, or an --arch such as sm_90", form));
   if (form == "asm")
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("sm_{} has no asm; use --emit ptx, or --arch host", target.sm));
   throw Error(ErrorCode::invalid_argument,
               fmt::format("'{}' is not a form to emit; there are {}", form, kForms));
+}
+
+/// The first CUDA device that runs machine code of this architecture.
+Device device_of(const codegen::Target& target) {
+  const std::string wanted = fmt::format("sm_{}", target.sm);
+  std::vector<std::string> found;
+  for (const Device& device : Device::all()) {
+    if (device.info().kind != DeviceKind::cuda)
+      continue;
+    if (device.info().target == wanted)
+      return device;
+    found.push_back(fmt::format("{} ({})", device.info().id, device.info().target));
+  }
+  throw Error(
+      ErrorCode::no_device,
+      fmt::format("there is no {0} device whose driver could make a cubin; found {1}; use "
+                  "the --arch of a device, or --emit ptx",
+                  wanted,
+                  found.empty() ? "no CUDA device" : fmt::format("{}", fmt::join(found, ", "))));
+}
+
+/// A cubin is bytes for a program, so it goes to a file that has a name.
+void check_output(const CompileOptions& options) {
+  if (options.emit == "cubin" && (options.output.empty() || options.output == "-"))
+    throw Error(ErrorCode::invalid_argument,
+                "a cubin is binary and is not printed; name a file with -o, as in -o kernel.cubin");
 }
 
 /// A compiled form with the values that decided it.
@@ -72,7 +105,10 @@ Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel) {
   if (!options.schedule.empty())
     schedule = codegen::parse_schedule(options.schedule, schedule);
   codegen::check_schedule(schedule, kernel, specialization, target);
-  return {codegen::emit_text(kernel, specialization, schedule, target, form),
+  std::string text = codegen::emit_text(kernel, specialization, schedule, target, form);
+  if (options.emit == "cubin")
+    text = runtime::assemble(device_of(target), text);
+  return {std::move(text),
           {{"target", codegen::canonical(target)},
            {"specialization", codegen::canonical(specialization, kernel)},
            {"schedule", codegen::canonical(schedule)}}};
@@ -93,7 +129,7 @@ Emitted emit(const CompileOptions& options) {
       result = emit_compiled(options, kernel);
     object["operations"] = operation_count(kernel);
   }
-  if (!result.text.ends_with('\n'))
+  if (options.emit != "cubin" && !result.text.ends_with('\n'))
     result.text += '\n';
   object["form"] = options.emit;
   object.update(result.object);
@@ -103,6 +139,7 @@ Emitted emit(const CompileOptions& options) {
 Report compile(CompileOptions options) {
   if (options.emit.empty())
     options.emit = options.arch.empty() || options.arch == "host" ? "asm" : "ptx";
+  check_output(options);
   Emitted emitted = emit(options);
   Report report;
   if (options.output.empty() || options.output == "-") {

@@ -1,61 +1,19 @@
 // devices.cpp -- `swage devices`: every device, with its measured bandwidth.
-#include <algorithm>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/bandwidth.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
 #include "cli/verbs.hpp"
-#include "runtime/session.hpp"
 #include "swage/swage.hpp"
 
 namespace swage::cli {
 
 namespace {
-
-constexpr std::string_view kCopy = "kernel copy(x: in f32, y: out f32) { y = x; }";
-
-/// Bytes of one array: well past the last-level cache, within a sixteenth of the memory.
-std::int64_t array_bytes(const DeviceInfo& info) {
-  const std::int64_t wanted = std::max<std::int64_t>(4 * info.cache_bytes, std::int64_t{1} << 28);
-  const std::int64_t bound = info.memory_bytes > 0 ? info.memory_bytes / 16 : wanted;
-  return std::min({wanted, bound, std::int64_t{1} << 31}) / 4096 * 4096;
-}
-
-double timed_copy(const Kernel& copy, const Tensor& from, const Tensor& to, int rounds) {
-  const std::vector<Arg> arguments = {from, to};
-  const runtime::LaunchTime time =
-      runtime::time_launches(copy, std::span(&arguments, 1), {.rounds = rounds});
-  return static_cast<double>(runtime::plan(copy, arguments).bytes) / time.median;
-}
-
-/// Bytes a second of a copy from one array to another, both larger than the cache.
-double measure_copy(const Device& device) {
-  constexpr std::int64_t probe = 1 << 18;         // 1 MiB an array
-  constexpr double slowest_worth_measuring = 1e9; // below, the probe is all that is run
-  const std::int64_t elements = array_bytes(device.info()) / 4;
-  const Kernel copy = device.kernel(kCopy, "copy");
-  const Buffer x = device.allocate(static_cast<std::size_t>(elements) * 4);
-  const Buffer y = device.allocate(static_cast<std::size_t>(elements) * 4);
-  const auto view = [](const Buffer& buffer, std::int64_t size) {
-    return Tensor(buffer.data(), f32, {size});
-  };
-  // An emulated device would take hours for the full size.
-  const double quick = timed_copy(copy, view(x, probe), view(y, probe), 1);
-  if (quick < slowest_worth_measuring)
-    return quick;
-  return timed_copy(copy, view(x, elements), view(y, elements), 11);
-}
-
-/// Bytes a second that memory gives: the CPU's streaming triad, or a copy on a GPU.
-double measure(const Device& device) {
-  return device.info().kind == DeviceKind::cpu
-             ? runtime::host_triad(array_bytes(device.info()) / 4, true)
-             : measure_copy(device);
-}
 
 struct Measured {
   double bytes_per_second = 0;
@@ -64,14 +22,10 @@ struct Measured {
 
 Measured try_measure(const Device& device) {
   try {
-    return {measure(device), ""};
+    return {measure_bandwidth(device), ""};
   } catch (const Error& error) {
     return {0, error.what()};
   }
-}
-
-const char* measure_name(const DeviceInfo& info) {
-  return info.kind == DeviceKind::cpu ? "f32 triad" : "f32 copy";
 }
 
 nlohmann::ordered_json to_json(const DeviceInfo& info, bool measured, const Measured& result) {
@@ -85,10 +39,10 @@ nlohmann::ordered_json to_json(const DeviceInfo& info, bool measured, const Meas
                                    {"peak_bytes_per_second", info.peak_bytes_per_second},
                                    {"driver_version", info.driver_version}};
   if (measured && result.problem.empty())
-    object["measured"] = {{"what", measure_name(info)},
+    object["measured"] = {{"what", bandwidth_measure(info)},
                           {"bytes_per_second", result.bytes_per_second}};
   else if (measured)
-    object["measured"] = {{"what", measure_name(info)}, {"error", result.problem}};
+    object["measured"] = {{"what", bandwidth_measure(info)}, {"error", result.problem}};
   return object;
 }
 
@@ -121,8 +75,9 @@ Report show_devices(bool measured) {
                              driver_text(info.driver_version),
                              format_rate(info.peak_bytes_per_second)};
     if (measured)
-      row.insert(row.end(), {Cell(format_rate(result.bytes_per_second)),
-                             Cell(result.problem.empty() ? measure_name(info) : result.problem)});
+      row.insert(row.end(),
+                 {Cell(format_rate(result.bytes_per_second)),
+                  Cell(result.problem.empty() ? bandwidth_measure(info) : result.problem)});
     table.row(std::move(row));
     devices.push_back(to_json(info, measured, result));
   }

@@ -17,6 +17,7 @@ constexpr Verb kVerbs[] = {
     {"verify", "Show a kernel's errors in ulp, over every input where that is possible",
      add_verify},
     {"tune", "Find the fastest schedule of a kernel by measurement", add_tune},
+    {"bench", "Time a kernel by shape, its launches, and the stages of its first call", add_bench},
     {"cache", "Look after the cache of compiled code", add_cache},
 };
 

@@ -35,6 +35,7 @@ struct Verb {
 
 std::span<const Verb> verbs() noexcept;
 
+Action add_bench(CLI::App& app);
 Action add_cache(CLI::App& app);
 Action add_check(CLI::App& app);
 Action add_compile(CLI::App& app);

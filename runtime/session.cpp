@@ -2,8 +2,10 @@
 #include "runtime/session.hpp"
 
 #include <chrono>
+#include <optional>
 
 #include "ir/source.hpp"
+#include "runtime/cuda_module.hpp"
 #include "runtime/kernel.hpp"
 #include "swage/error.hpp"
 
@@ -115,6 +117,15 @@ FirstCallTimes time_first_call(const Device& device, std::string_view source, st
   times.launch = seconds_since(start);
   device.synchronize();
   return times;
+}
+
+std::string assemble(const Device& device, const std::string& ptx) {
+  const DeviceState& state = *DeviceAccess::state(device);
+  if (!state.is_cuda())
+    throw Error(ErrorCode::invalid_argument,
+                "the CPU has no driver that assembles PTX; pass a CUDA device");
+  const ContextScope scope(state);
+  return cuda::assemble(ptx);
 }
 
 } // namespace swage::runtime

@@ -52,6 +52,10 @@ FirstCallTimes time_first_call(const Device& device, std::string_view source, st
                                const std::vector<Binding>& bindings, const KernelOptions& options,
                                std::span<const Arg> arguments);
 
+/// PTX to machine code by the driver of a CUDA device. Throws Error(invalid_argument) for the CPU,
+/// Error(driver) with the assembler's messages as its build log.
+std::string assemble(const Device& device, const std::string& ptx);
+
 /// Seconds of one launch.
 struct LaunchTime {
   double median = 0;
