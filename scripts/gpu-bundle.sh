@@ -12,12 +12,12 @@ build=build/bundle
   -DCMAKE_BUILD_RPATH='$ORIGIN' \
   -DCMAKE_SHARED_LINKER_FLAGS="-static-libstdc++ -static-libgcc" \
   -DCMAKE_EXE_LINKER_FLAGS="-static-libstdc++ -static-libgcc"
-cmake --build $build --target swage swage_cli swage_test_gpu
+cmake --build $build --target libswage.so swage_cli swage_test_gpu
 
 rm -rf gpu-bundle
 stage=gpu-bundle/stage/swage
 mkdir -p $stage
-cp $build/swage "$(find $build -name libswage.so | head -1)" "$(find $build -name swage_test_gpu -type f)" $stage/
+cp -L $build/swage $build/libswage.so $build/tests/swage_test_gpu $stage/
 [ ! -d bench ] || find bench -name '*.py' -exec cp {} $stage/ \;
 [ ! -d tests/gpu ] || find tests/gpu -name '*.py' -exec cp {} $stage/ \;
 cp -rL include/swage $stage/include

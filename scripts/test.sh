@@ -8,11 +8,11 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 scripts/check_style.sh
 scripts/build.sh release
-ctest --preset release --parallel "$(nproc)"
+ctest --preset release --parallel "$(nproc)" --no-tests=error
 if [ "${1:-}" = --full ]; then
   scripts/build.sh sanitize
   ctest --preset sanitize --parallel "$(nproc)"
 else
   scripts/build.sh sanitize swage_test_ir swage_test_runtime
-  ctest --preset sanitize --parallel "$(nproc)" --tests-regex '^(ir|runtime): '
+  ctest --preset sanitize --parallel "$(nproc)" --tests-regex '^(ir|runtime):' --no-tests=error
 fi

@@ -1,9 +1,9 @@
 # check_find_package.cmake -- installs a build and builds and runs a program against it.
-#   cmake -DBUILD=... -DSOURCE=... -DSCRATCH=... -P check_find_package.cmake
+#   cmake -DBUILD=... -DSOURCE=... -DSCRATCH=... -DGENERATOR=Ninja -P check_find_package.cmake
 file(REMOVE_RECURSE ${SCRATCH})
 execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${SCRATCH}/prefix
   OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
-execute_process(COMMAND ${CMAKE_COMMAND} -S ${SOURCE}/tests/package/find_package -B ${SCRATCH}/build
+execute_process(COMMAND ${CMAKE_COMMAND} -G ${GENERATOR} -S ${SOURCE}/tests/package/find_package -B ${SCRATCH}/build
     -DCMAKE_PREFIX_PATH=${SCRATCH}/prefix -DEXAMPLES=${SOURCE}/examples
   OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND ${CMAKE_COMMAND} --build ${SCRATCH}/build

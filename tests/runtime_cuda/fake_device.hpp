@@ -59,6 +59,7 @@ inline cuda::Context current_context() {
 class CurrentDevice {
 public:
   explicit CurrentDevice(int index) {
+    REQUIRE(cuda::find_driver() != nullptr); // opens the table that driver() reads
     cuda::Context context = nullptr;
     cuda::driver().cuDevicePrimaryCtxRetain(&context, index);
     cuda::driver().cuCtxPushCurrent_v2(context);
