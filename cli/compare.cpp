@@ -107,6 +107,7 @@ private:
                         worse(part.worst->error, part.worst->index, *total.worst)));
     total.checked += part.checked;
     total.max_error = std::max(total.max_error, part.max_error);
+    total.max_plain_error = std::max(total.max_plain_error, part.max_plain_error);
     total.misrounded += part.misrounded;
     total.admitted += part.admitted;
     total.histogram.merge(part.histogram);
@@ -152,8 +153,10 @@ private:
           found.histogram.add(error);
         if (error > correct || (error == 0.5 && !is_even_tie(s, index, scratch.columns[s][i])))
           judge(s, index, error, scratch.columns[s][i], scratch);
-        else
+        else {
           found.max_error = std::max(found.max_error, error);
+          found.max_plain_error = std::max(found.max_plain_error, error);
+        }
       }
     }
   }
@@ -189,6 +192,8 @@ private:
     const bool beyond = error > found.limit;
     const bool wrong = beyond && !admitted(store, index);
     found.admitted += beyond && !wrong;
+    if (!beyond || wrong)
+      found.max_plain_error = std::max(found.max_plain_error, error);
     found.wrong += wrong;
     const bool replaces =
         !found.worst || (wrong && !scratch.worst_is_wrong[store]) ||

@@ -50,6 +50,7 @@ struct OutputComparison {
   std::size_t param = 0;
   double limit = 0;                    ///< ulp
   std::int64_t checked = 0;            ///< elements
+  double max_plain_error = 0;          ///< ulp, over all that were not admitted
   double max_error = 0;                ///< ulp, over all checked; infinity where only one is NaN
   std::int64_t misrounded = 0;         ///< off the correctly rounded value
   std::int64_t admitted = 0;           ///< beyond the limit, within the stated bounds

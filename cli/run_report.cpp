@@ -118,7 +118,8 @@ std::string shown_element(const OutputComparison& output, const Operands& operan
 constexpr const char* kAdmittedNote =
     "admitted: beyond the limit, but within what the stated error bounds of the kernel's "
     "operations "
-    "allow\nfor these inputs (terms that cancel, a value next to a tie at a rounding point)\n";
+    "allow\nfor these inputs (terms that cancel, values next to a tie at a rounding point, "
+    "overflow)\n";
 
 std::string verification(const RunResult& result, const Operands& operands, bool color) {
   Table table({{"output"},
@@ -147,10 +148,15 @@ std::string verification(const RunResult& result, const Operands& operands, bool
 
 OrderedJson output_json(const OutputComparison& output, const Operands& operands) {
   const Operand& written = operands.all()[output.param];
-  OrderedJson object = {{"name", written.param.name},  {"dtype", name_of(written.param.dtype)},
-                        {"checked", output.checked},   {"max_ulp", json_number(output.max_error)},
-                        {"limit", output.limit},       {"misrounded", output.misrounded},
-                        {"admitted", output.admitted}, {"wrong", output.wrong}};
+  OrderedJson object = {{"name", written.param.name},
+                        {"dtype", name_of(written.param.dtype)},
+                        {"checked", output.checked},
+                        {"max_ulp", json_number(output.max_error)},
+                        {"max_ulp_not_admitted", json_number(output.max_plain_error)},
+                        {"limit", output.limit},
+                        {"misrounded", output.misrounded},
+                        {"admitted", output.admitted},
+                        {"wrong", output.wrong}};
   if (!output.worst)
     return object;
   OrderedJson inputs = OrderedJson::object();
