@@ -50,8 +50,9 @@ bool waits_for_dependencies(std::string_view ptx, std::string_view entry) {
   if (wait == std::string_view::npos)
     return false;
   // A branch, a label, an exit or an access in front of it would each make the promise false.
-  constexpr std::string_view obstacles[] = {"bra",       "ret;", "exit;", "ld.global",
-                                            "st.global", "$L",   "ld.b",  "st.b"};
+  // Parameters carry the kernel's name, so a mnemonic counts with the blank before it.
+  constexpr std::string_view obstacles[] = {" bra",      "\tbra", "ret;", "exit;", "ld.global",
+                                            "st.global", "$L",    "ld.b", "st.b"};
   return std::ranges::none_of(obstacles,
                               [&](std::string_view text) { return body.find(text) < wait; });
 }

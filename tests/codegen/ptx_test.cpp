@@ -190,6 +190,16 @@ TEST_CASE("under dependent launch every block waits before it touches memory") {
   CHECK_FALSE(compiled(kernel, 90).waits_for_dependencies);
 }
 
+// Parameters carry the kernel's name, and are read before the wait.
+TEST_CASE("a kernel whose name holds the name of an instruction waits like any other") {
+  for (const std::string name : {"vibrate", "exit", "ret", "bra"}) {
+    const ir::Kernel kernel =
+        ir::load_kernel({"kernel " + name + "(x: in f32, y: out f32) { y = -x; }"}, "", {});
+    INFO(name);
+    CHECK(compiled(kernel, 90, {.dependent_launch = true}).waits_for_dependencies);
+  }
+}
+
 TEST_CASE("one module holds an entry for every different code, the rest share") {
   const ir::Kernel kernel = catalogue_kernel("swiglu", bf16);
   const std::vector<Schedule> schedules = {
