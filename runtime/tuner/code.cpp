@@ -7,6 +7,7 @@
 
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#include <tbb/task_group.h>
 
 #include "swage/error.hpp"
 
@@ -39,20 +40,22 @@ void CandidateCode::compile_cuda(std::span<const codegen::Schedule> schedules) {
 void CandidateCode::compile_host(std::span<const codegen::Schedule> schedules) {
   std::mutex mutex;
   const std::string& line = kernel_.line;
-  tbb::this_task_arena::isolate([&] {
-    tbb::parallel_for(std::size_t{0}, schedules.size(), [&](std::size_t i) {
-      const std::string code = codegen::code_line(schedules[i]);
-      try {
-        auto loaded = find_or_load(
-            {kernel_.graph, line, specialization_, schedules[i], *kernel_.device}, nullptr);
-        const std::lock_guard lock(mutex);
-        functions_[code] = std::move(loaded);
-      } catch (const Error& error) {
-        const std::lock_guard lock(mutex);
-        failures_[code] = error.what();
-      }
-    });
-  });
+  // Of its own: in a group of the caller's that is cancelled, candidates would be left out.
+  tbb::task_group_context context(tbb::task_group_context::isolated);
+  const auto compile_one = [&](std::size_t i) {
+    const std::string code = codegen::code_line(schedules[i]);
+    try {
+      auto loaded = find_or_load(
+          {kernel_.graph, line, specialization_, schedules[i], *kernel_.device}, nullptr);
+      const std::lock_guard lock(mutex);
+      functions_[code] = std::move(loaded);
+    } catch (const Error& error) {
+      const std::lock_guard lock(mutex);
+      failures_[code] = error.what();
+    }
+  };
+  tbb::this_task_arena::isolate(
+      [&] { tbb::parallel_for(std::size_t{0}, schedules.size(), compile_one, context); });
 }
 
 void CandidateCode::compile(std::vector<Candidate>& candidates) {

@@ -7,6 +7,7 @@
 #include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#include <tbb/task_group.h>
 
 #include "ir/number.hpp"
 #include "swage/error.hpp"
@@ -58,12 +59,15 @@ void copy_on_device(const DeviceState& device, void* to, const void* from, std::
                                         reinterpret_cast<cuda::DevicePointer>(from), bytes, stream);
     return;
   }
+  const auto copy = [&](const auto& range) {
+    std::memcpy(static_cast<char*>(to) + range.begin(),
+                static_cast<const char*>(from) + range.begin(), range.size());
+  };
+  // Of its own: in a group of the caller's that is cancelled, bytes would be left out.
+  tbb::task_group_context context(tbb::task_group_context::isolated);
   tbb::this_task_arena::isolate([&] {
-    tbb::parallel_for(tbb::blocked_range<std::size_t>(0, bytes, std::size_t{1} << 18),
-                      [&](const auto& range) {
-                        std::memcpy(static_cast<char*>(to) + range.begin(),
-                                    static_cast<const char*>(from) + range.begin(), range.size());
-                      });
+    tbb::parallel_for(tbb::blocked_range<std::size_t>(0, bytes, std::size_t{1} << 18), copy,
+                      context);
   });
 }
 

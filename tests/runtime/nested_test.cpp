@@ -69,3 +69,19 @@ TEST_CASE("a launch from a task whose group was cancelled computes every element
       context);
   CHECK(right);
 }
+
+TEST_CASE("tuning from a task whose group was cancelled misses no candidate") {
+  const Kernel kernel = negate();
+  std::vector<float> x(kCount, 1), y(kCount);
+  const Tensor from(x.data(), f32, {kCount}), to(y.data(), f32, {kCount});
+  tbb::task_group_context context;
+  int candidates = 0;
+  tbb::parallel_for(
+      0, 1,
+      [&](int) {
+        context.cancel_group_execution();
+        candidates = kernel.tune({from, to}, {0.05, true, false}).candidates;
+      },
+      context);
+  CHECK(candidates > 1);
+}
