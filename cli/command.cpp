@@ -1,15 +1,19 @@
 // command.cpp -- the whole command, from arguments to exit status.
 #include "cli/command.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <new>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.hpp"
+#include "ir/nearest.hpp"
 #include "swage/swage.hpp"
 
 namespace swage::cli {
@@ -101,15 +105,38 @@ int run_action(const Action& action, bool json) {
   return failure.status;
 }
 
+/// The word that stands where a verb belongs: the first one that CLI11 could not place.
+std::string unknown_verb(const CLI::App& app) {
+  if (!app.get_subcommands().empty())
+    return {};
+  const std::vector<std::string> left = app.remaining();
+  const auto word = std::find_if(left.begin(), left.end(),
+                                 [](const std::string& text) { return !text.starts_with('-'); });
+  return word == left.end() ? std::string() : *word;
+}
+
+Failure failure_of(const CLI::App& app, const CLI::ParseError& error) {
+  const std::string word = unknown_verb(app);
+  std::string message = error.what();
+  if (!word.empty()) {
+    std::vector<std::string_view> names;
+    for (const Verb& verb : verbs())
+      names.push_back(verb.name);
+    const std::string nearest = ir::did_you_mean(word, names);
+    message = fmt::format("'{}' is no verb; {}", word,
+                          nearest.empty() ? fmt::format("there are {}", fmt::join(names, ", "))
+                                          : nearest);
+  }
+  return {kUsage, std::string(name_of(ErrorCode::invalid_argument)),
+          message + "\nrun 'swage --help' or 'swage VERB --help'", ""};
+}
+
 int parse_and_run(int count, const char* const* arguments) {
   CLI::App app("Swage turns short kernel strings into tuned GPU and CPU kernels at run time.",
                "swage");
   app.set_version_flag("--version", "swage " + std::string(version()));
   app.require_subcommand(1);
   app.footer(kExamples);
-  app.failure_message([](const CLI::App*, const CLI::Error& error) {
-    return std::string("swage: ") + error.what() + "\nrun 'swage --help' or 'swage VERB --help'\n";
-  });
 
   bool json = false;
   int status = kDone;
@@ -123,7 +150,13 @@ int parse_and_run(int count, const char* const* arguments) {
     app.parse(count, arguments);
     return status;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    if (error.get_exit_code() == 0)
+      return app.exit(error); // --help, --version
+    // A command line that could not be parsed may not have reached its --json.
+    const auto end = arguments + count;
+    const Failure failure = failure_of(app, error);
+    report(failure, json || std::find(arguments, end, std::string_view("--json")) != end);
+    return failure.status;
   }
 }
 

@@ -37,7 +37,7 @@ std::string hint(std::string_view name, std::span<const std::string> names) {
 void read_text(const std::string& what, KernelText& result) {
   if (names_file(what)) {
     result.file = what;
-    result.text = read_file(what, ir::kMaxSourceBytes + 1);
+    result.text = read_file(what, ir::kMaxSourceBytes);
     return;
   }
   const kernels::CatalogueFile* file = kernels::find(what);

@@ -1,4 +1,5 @@
 // run.cpp -- `swage run`: a kernel on a device, timed and verified.
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -33,11 +34,21 @@ std::vector<DType> all_types() {
   return types;
 }
 
-/// Generics that -D leaves open follow the types of the input's tensors.
+/// Generics that -D leaves open follow the types of the input's tensors. Where no choice fits all
+/// of them, one that fits any or none lets the error name a tensor that does not.
 void infer_from_input(KernelText& text, const SafetensorsFile& file) {
-  if (!unbound_generics(text).empty())
-    infer_generics(text, all_types(),
-                   [&](const ir::Kernel& kernel) { return types_match(kernel, file); });
+  if (unbound_generics(text).empty())
+    return;
+  const auto all = [&](const ir::Kernel& kernel) { return types_match(kernel, file); };
+  const auto any = [&](const ir::Kernel& kernel) {
+    return std::any_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
+      const SafetensorsEntry* entry = param.is_tensor() ? file.find(param.name) : nullptr;
+      return param.is_read() && entry != nullptr && entry->dtype == param.dtype;
+    });
+  };
+  const auto whatever = [](const ir::Kernel&) { return true; };
+  infer_generics(text, all_types(), all) || infer_generics(text, all_types(), any) ||
+      infer_generics(text, all_types(), whatever);
 }
 
 Shape choose_shape(const RunOptions& options, const ir::Kernel& kernel,

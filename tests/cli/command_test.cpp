@@ -60,7 +60,8 @@ TEST_CASE("a wrong command line has exit status 2 and says why") {
     CHECK(has(outcome.err, text));
   };
   wrong({}, "subcommand");
-  wrong({"runn"}, "subcommand");
+  wrong({"runn", "swiglu"}, "'runn' is no verb; did you mean 'run'?");
+  wrong({"nothing_like_it"}, "there are devices, list, show");
   wrong({"run"}, "kernel is required");
   wrong({"run", "swiglu", "--shape"}, "--shape");
   wrong({"run", "swiglu", "--sahpe", "3x5"}, "--sahpe");
@@ -80,6 +81,17 @@ TEST_CASE("a wrong command line has exit status 2 and says why") {
   wrong({"compile", "swiglu", "-D", "T=f32", "--emit", "elf"}, "'elf'");
   wrong({"show", "swigul"}, "did you mean 'swiglu'?");
   wrong({"show", "nothing_like_it"}, "'swage list'");
+}
+
+TEST_CASE("a wrong command line with --json is an object, too") {
+  using Arguments = std::vector<std::string>;
+  for (const Arguments& arguments :
+       {Arguments{"run", "--json"}, Arguments{"run", "swiglu", "--sahpe", "3x5", "--json"},
+        Arguments{"runn", "--json"}, Arguments{"cache", "--json"}}) {
+    const Outcome outcome = run_swage(arguments);
+    CHECK(outcome.status == 2);
+    CHECK(json_of(outcome)["error"]["code"] == "invalid_argument");
+  }
 }
 
 TEST_CASE("a kernel text that is wrong has exit status 2 and a diagnostic with its place") {
@@ -288,6 +300,12 @@ TEST_CASE("run says which tensor of a file does not fit") {
   };
   cli::write_safetensors(folder.file("a"), {{"gate", f32, {6}, bytes}, {"upp", f32, {6}, bytes}});
   wrong(folder.file("a"), {"-D", "T=f32"}, "did you mean 'upp'?");
+  wrong(folder.file("a"), {}, "did you mean 'upp'?");
+  cli::write_safetensors(folder.file("other"), {{"x", f32, {6}, bytes}});
+  wrong(folder.file("other"), {}, "holds no tensor 'gate'");
+  cli::write_safetensors(folder.file("mixed"),
+                         {{"gate", f32, {3}, bytes.first(12)}, {"up", bf16, {6}, bytes.first(12)}});
+  wrong(folder.file("mixed"), {}, "'up' of " + folder.file("mixed") + " is BF16");
   cli::write_safetensors(folder.file("b"), {{"gate", f32, {6}, bytes}, {"up", f32, {2, 3}, bytes}});
   wrong(folder.file("b"), {}, "'up'");
   wrong(folder.file("b"), {"-D", "T=bf16"}, "is F32, but the parameter is bf16");
