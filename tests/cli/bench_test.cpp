@@ -57,7 +57,7 @@ TEST_CASE("bench times shapes, launches and the first call's stages on the CPU")
 }
 
 TEST_CASE("bench splits a first call on CUDA into PTX and driver") {
-  const test::Outcome outcome = bench({"--device", "cuda:0", "--shapes", "1x64", "--json"});
+  const test::Outcome outcome = bench({"--device", "cuda:0", "--shapes", "1x8", "--json"});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   const Json json = Json::parse(outcome.out);
