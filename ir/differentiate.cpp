@@ -91,6 +91,20 @@ void take_buffer(Signature& signature, const GradRequest& request, std::size_t i
   signature.target[item] = *p;
 }
 
+/// The gradient that arrives for an output of a derived kernel may meet its own name one order
+/// below (both are d_d_x in the third derivative), and nobody could rename either.
+std::string incoming_name(const Signature& signature, const Kernel& forward,
+                          const std::string& output) {
+  const auto taken = [&](const std::string& name) {
+    const auto p = find_param(forward.params(), name);
+    return (p && !forward.params()[*p].is_written()) || find_param(signature.params, name);
+  };
+  std::string name = "d_" + output;
+  while (taken(name))
+    name = "d_" + name;
+  return name;
+}
+
 Signature make_signature(const Kernel& forward, const GradRequest& request) {
   Signature signature;
   const std::size_t none = request.items.size();
@@ -98,7 +112,10 @@ Signature make_signature(const Kernel& forward, const GradRequest& request) {
   for (const Store& store : forward.stores()) {
     const Param& output = forward.params()[store.param];
     signature.incoming.push_back(static_cast<std::uint32_t>(signature.params.size()));
-    add_param(signature, {"d_" + output.name, ParamKind::in, output.dtype, Broadcast::none}, none);
+    add_param(signature,
+              {incoming_name(signature, forward, output.name), ParamKind::in, output.dtype,
+               Broadcast::none},
+              none);
   }
   signature.forwarded.resize(forward.params().size());
   for (std::size_t p = 0; p < forward.params().size(); ++p) {

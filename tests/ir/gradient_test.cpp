@@ -148,6 +148,18 @@ TEST_CASE("a gradient takes the incoming gradients, then the inputs, and gives d
                        "g")) == "d_y in, x in, a scalar, b in, d_x out, y out");
 }
 
+TEST_CASE("gradients of gradients go to order 8, each parameter with a name of its own") {
+  std::string text = "kernel f0(x: in f64, y: out f64) { y = exp(x); }\n";
+  for (int i = 1; i <= 9; ++i)
+    text += "kernel f" + std::to_string(i) + " = grad f" + std::to_string(i - 1) + "(x);\n";
+  CHECK(signature(load(text, "f3")) == "d_d_d_x in, d_d_x in, d_y in, x in, d_x out");
+  CHECK(load(text, "f8").params().size() == 10);
+  CHECK_FALSE(errors_of(text, "f9").empty());
+  CHECK(signature(load("kernel f(x: in f64, y: out f64, d_y: out f64) { y = x; d_y = x; }"
+                       "kernel g = grad f(x);",
+                       "g")) == "d_y in, d_d_y in, x in, d_x out");
+}
+
 TEST_CASE("the derived gradient of swiglu is no longer than the hand-written one") {
   const kernels::CatalogueFile* file = kernels::find("swiglu_backward");
   REQUIRE(file != nullptr);
