@@ -1,6 +1,7 @@
 // function_cache.cpp -- code loaded into this process, shared by every kernel with the same text.
 #include "runtime/function_cache.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -71,6 +72,18 @@ std::shared_ptr<LoadedFunction> load_host(const CacheEntry& entry) {
   return loaded;
 }
 
+/// Whether the driver objects to the code itself. A context that an earlier kernel broke, or a
+/// capture, refuses sound code too.
+bool is_about_code(const Error& error) {
+  constexpr std::string_view names[] = {"INVALID_IMAGE",  "INVALID_PTX",
+                                        "INVALID_SOURCE", "NO_BINARY_FOR_GPU",
+                                        "NOT_FOUND",      "UNSUPPORTED_PTX_VERSION"};
+  const std::string_view text = error.what();
+  return std::ranges::any_of(names, [&](std::string_view name) {
+    return text.find(fmt::format("CUDA_ERROR_{}:", name)) != std::string_view::npos;
+  });
+}
+
 /// Machine code from the disk, or made for it; where that fails the PTX, whose error then stands.
 std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& request, EntryKey key,
                                                        cuda::Context context, CacheSource& source) {
@@ -86,8 +99,10 @@ std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& req
       throw;
     if (source == CacheSource::compiled)
       log(LogLevel::debug, "the driver is left to assemble: {}", error.what());
-    else
+    else if (is_about_code(error))
       disk_cache().discard(native, error.what());
+    else
+      throw;
   }
   const CacheEntry entry = disk_cache().find_or_make(
       key, [&] { return compile_entry(request, key); }, &source);

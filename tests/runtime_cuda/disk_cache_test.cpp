@@ -70,6 +70,11 @@ TEST_CASE("a fresh process launches one kernel on a GPU and reports", "[.][fresh
   const swage::Kernel kernel =
       device.kernel("kernel twice(x: in f32, y: out f32) { y = x * 2; }", "twice");
   device.synchronize();
+  if (std::getenv("SWAGE_TEST_BROKEN_CONTEXT")) {
+    swage_fake_cuda_fail("cuModuleLoadDataEx", 700, 2); // an earlier kernel went astray
+    CHECK_THROWS_WITH(kernel.launch(nullptr, {x.tensor(), y.tensor()}),
+                      Catch::Matchers::Contains("ILLEGAL_ADDRESS"));
+  }
   swage_fake_cuda_reset();
 
   const auto start = std::chrono::steady_clock::now();
@@ -132,6 +137,14 @@ TEST_CASE("machine code that the driver refuses is dropped, and the launch is ri
   const Report after = fresh_process(directory.path());
   CHECK(after.compiles == 0);
   CHECK(after.loads == 1);
+}
+
+TEST_CASE("machine code stays in the cache when it is the context that fails") {
+  const TemporaryDirectory directory;
+  fresh_process(directory.path());
+  const Report broken = fresh_process(directory.path(), {"SWAGE_TEST_BROKEN_CONTEXT=1"});
+  CHECK(broken.assemblies == 0);
+  CHECK(fresh_process(directory.path()).assemblies == 0);
 }
 
 TEST_CASE("a driver whose linker fails loads the PTX itself") {
