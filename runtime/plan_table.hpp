@@ -51,6 +51,7 @@ public:
       const auto place = std::find_if(entries_.begin(), entries_.end(),
                                       [&](const auto& each) { return each.get() == old; });
       auto entry = std::make_unique<Entry>(Entry{key, std::move(plan)});
+      replaced_.reserve(replaced_.size() + 1); // nothing below may throw
       slots.entries[i & slots.mask].store(entry.get(), std::memory_order_release);
       std::swap(*place, entry);
       replaced_.push_back(std::move(entry));
@@ -92,8 +93,8 @@ private:
     slots->entries = std::make_unique<std::atomic<const Entry*>[]>(size);
     for (const auto& entry : entries_)
       place(*slots, entry.get());
-    current_.store(slots.get(), std::memory_order_release);
-    all_.push_back(std::move(slots));
+    all_.push_back(std::move(slots)); // first: where memory runs out, readers see the old table
+    current_.store(all_.back().get(), std::memory_order_release);
   }
 
   std::atomic<const Slots*> current_ = nullptr;

@@ -24,9 +24,10 @@ public:
   /// wait for it. What `make` throws is thrown to all of them and not kept.
   Pointer find_or_make(const Key& key, const std::function<Pointer()>& make) {
     std::unique_lock lock(mutex_);
-    auto [place, is_first] = flights_.try_emplace(key);
+    auto place = flights_.find(key);
+    const bool is_first = place == flights_.end();
     if (is_first)
-      place->second = std::make_shared<Flight>();
+      place = flights_.emplace(key, std::make_shared<Flight>()).first;
     const std::shared_ptr<Flight> flight = place->second;
     flight->last_asked = ++asked_;
     if (!is_first)
