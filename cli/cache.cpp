@@ -138,11 +138,12 @@ Report list_cache() {
     else
       table.row({{"damaged", Tone::bad}, "", "", stored.defect, format_size(stored.bytes)});
   }
-  return {0,
-          (list.empty() ? "" : table.render(stdout_takes_color())) +
-              fmt::format("{} entries, {} of {} in {}\n", list.size(),
-                          format_size(total_bytes(list)), format_size(where.max_bytes),
-                          where.directory),
+  const std::string summary =
+      where.directory.empty()
+          ? "kernels are kept in memory alone; set SWAGE_CACHE_DIR to a directory to keep them\n"
+          : fmt::format("{} entries, {} of {} in {}\n", list.size(), format_size(total_bytes(list)),
+                        format_size(where.max_bytes), where.directory);
+  return {0, (list.empty() ? "" : table.render(stdout_takes_color())) + summary,
           dump_json({{"directory", where.directory},
                      {"max_bytes", where.max_bytes},
                      {"bytes", total_bytes(list)},

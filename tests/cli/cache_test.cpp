@@ -54,6 +54,12 @@ TEST_CASE("an absent cache is an empty one, and looking creates nothing") {
   CHECK_FALSE(std::filesystem::exists(cache.directory()));
 }
 
+TEST_CASE("a cache that is memory alone says so") {
+  const Outcome outcome = run_swage({"cache", "list"}, {"SWAGE_CACHE_DIR="});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.find("memory alone") != std::string::npos);
+}
+
 TEST_CASE("a run leaves an entry that the list describes and the next run finds") {
   const Cache cache;
   CHECK(has(cache.launch().err, "miss"));
