@@ -91,7 +91,7 @@ TEST_CASE("the report is one page with nothing to fetch") {
     CHECK(page.find(fetched) == std::string::npos);
 }
 
-TEST_CASE("--dry-run measures and records nothing") {
+TEST_CASE("a dry run measures and records nothing") {
   const test::TemporaryFolder folder;
   const test::Outcome outcome = tune(folder, quick({"--dry-run"}));
   CHECK(outcome.status == 0);
