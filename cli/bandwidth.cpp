@@ -23,7 +23,7 @@ std::int64_t array_bytes(const DeviceInfo& info) {
 
 /// Bytes a second of a copy from one array to another, both larger than the cache.
 double measure_copy(const Device& device) {
-  constexpr std::int64_t probe = 1 << 18; // 1 MiB an array
+  constexpr std::int64_t probe = 1 << 22; // 16 MiB an array
   constexpr double patience = 0.005;      // seconds for the probe, which takes a GPU microseconds
   const std::int64_t elements = array_bytes(device.info()) / 4;
   const Kernel copy = device.kernel(kCopy, "copy");
