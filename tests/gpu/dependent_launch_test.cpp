@@ -1,6 +1,6 @@
 // dependent_launch_test.cpp -- a kernel launched while the grid before it still writes its inputs.
-#include "tests/gpu/device_support.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/device_support.hpp"
 #include "tests/support/gpu.hpp"
 
 using namespace swage;

@@ -3,8 +3,8 @@
 #include <thread>
 
 #include "codegen/compile.hpp"
-#include "tests/gpu/device_support.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/device_support.hpp"
 #include "tests/support/gpu.hpp"
 
 using namespace swage;

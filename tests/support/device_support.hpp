@@ -6,6 +6,7 @@
 
 #include "runtime/cuda_objects.hpp"
 #include "swage/swage.hpp"
+#include "tests/support/catch.hpp"
 
 namespace swage::test {
 
@@ -31,7 +32,7 @@ private:
   std::size_t size_;
 };
 
-inline std::vector<float> counting(std::size_t size, float first) {
+inline std::vector<float> counting(std::size_t size, float first = 0) {
   std::vector<float> values(size);
   for (std::size_t i = 0; i < size; ++i)
     values[i] = first + static_cast<float>(i);
@@ -48,6 +49,7 @@ inline cuda::Context current_context() {
 class CurrentDevice {
 public:
   explicit CurrentDevice(int index) {
+    REQUIRE(cuda::find_driver() != nullptr); // opens the table that driver() reads
     cuda::Context context = nullptr;
     cuda::driver().cuDevicePrimaryCtxRetain(&context, index);
     cuda::driver().cuCtxPushCurrent_v2(context);
