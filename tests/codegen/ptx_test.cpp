@@ -8,6 +8,7 @@
 #include <regex>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "codegen/compile.hpp"
 #include "ir/source.hpp"
@@ -54,9 +55,9 @@ std::string find_ptxas() {
   return {};
 }
 
-/// What `ptxas -v` prints; the status in `failed`.
+/// What `ptxas -v` prints; the status in `failed`. The file is this process's own: tests run in parallel.
 std::string assemble(const std::string& ptxas, const Artifact& artifact, bool& failed) {
-  const auto path = std::filesystem::path(SWAGE_BINARY_DIR) / "ptx_test.ptx";
+  const auto path = std::filesystem::temp_directory_path() / fmt::format("swage-{}.ptx", getpid());
   std::ofstream(path) << artifact.payload;
   const std::string command = fmt::format("{} -v -arch sm_{} {} -o /dev/null 2>&1", ptxas,
                                           artifact.target.sm, path.string());
@@ -66,6 +67,7 @@ std::string assemble(const std::string& ptxas, const Artifact& artifact, bool& f
   while (std::fgets(buffer, sizeof buffer, pipe))
     output += buffer;
   failed = pclose(pipe) != 0;
+  std::filesystem::remove(path);
   return output;
 }
 
