@@ -7,144 +7,30 @@ the cache, with fresh outputs held alive. Prints the median time of a launch and
 each peer (below 1: Swage is faster).
 
   python3 bench/compare_triton.py --library build/release/libswage.so --json results.json
+  python3 bench/compare_triton.py --accuracy         what accurate mode costs over triton mode
+  python3 bench/compare_triton.py --tuners           how long each autotuner takes for one shape
   python3 bench/compare_triton.py --self-test        Swage alone on the CPU, without torch
 """
 
 import argparse
-import ctypes
+import itertools
 import json
 import os
 import statistics
 import sys
+import time
+
+from swage_capi import DEVICE_CPU, Swage
 
 COLUMNS = 14336
+PEERS = ["triton", "compile", "eager"]
+MAX_SETS = 8192  # of buffers, so nodes of a graph
 ROWS = [1, 16, 64, 128, 512, 2048, 8192, 16384]
 KERNELS = {  # case: (catalogue kernel, tensors read and written)
     "forward": ("swiglu", 3),
     "packed": ("swiglu", 3),
     "backward": ("swiglu_backward_inplace", 6),
 }
-
-
-# --- Swage through its C ABI ---------------------------------------------------------------------
-
-
-class DLTensor(ctypes.Structure):
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("device_type", ctypes.c_int32),
-        ("device_id", ctypes.c_int32),
-        ("ndim", ctypes.c_int32),
-        ("code", ctypes.c_uint8),
-        ("bits", ctypes.c_uint8),
-        ("lanes", ctypes.c_uint16),
-        ("shape", ctypes.POINTER(ctypes.c_int64)),
-        ("strides", ctypes.POINTER(ctypes.c_int64)),
-        ("byte_offset", ctypes.c_uint64),
-    ]
-
-
-class ArgValue(ctypes.Union):
-    _fields_ = [
-        ("tensor", ctypes.POINTER(DLTensor)),
-        ("real", ctypes.c_double),
-        ("integer", ctypes.c_int64),
-    ]
-
-
-class Arg(ctypes.Structure):
-    _fields_ = [("kind", ctypes.c_int32), ("value", ArgValue)]
-
-
-class TuneOptions(ctypes.Structure):
-    _fields_ = [
-        ("size", ctypes.c_size_t),
-        ("budget_seconds", ctypes.c_double),
-        ("force", ctypes.c_int32),
-        ("keep_private", ctypes.c_int32),
-    ]
-
-
-class TuneResult(ctypes.Structure):
-    _fields_ = [
-        ("schedule", ctypes.c_char * 256),
-        ("default_schedule", ctypes.c_char * 256),
-        ("seconds", ctypes.c_double),
-        ("default_seconds", ctypes.c_double),
-        ("spread", ctypes.c_double),
-        ("bytes", ctypes.c_int64),
-        ("bytes_per_second", ctypes.c_double),
-        ("candidates", ctypes.c_int32),
-        ("improved", ctypes.c_int32),
-    ]
-
-
-DLPACK_CODE = {"f32": (2, 32), "f16": (2, 16), "bf16": (4, 16)}
-DEVICE_CPU, DEVICE_CUDA = 1, 2
-
-
-class Swage:
-    def __init__(self, path, device):
-        self.lib = ctypes.CDLL(path)
-        pointer, text = ctypes.c_void_p, ctypes.c_char_p
-        signatures = {
-            "swage_device_open": [text, ctypes.POINTER(pointer)],
-            "swage_kernel_from_catalogue": [pointer, text, ctypes.POINTER(text), ctypes.c_size_t,
-                                            pointer, ctypes.POINTER(pointer)],
-            "swage_kernel_launch": [pointer, pointer, ctypes.POINTER(Arg), ctypes.c_size_t],
-            "swage_kernel_prepare": [pointer, ctypes.POINTER(Arg), ctypes.c_size_t],
-            "swage_kernel_tune": [pointer, ctypes.POINTER(Arg), ctypes.c_size_t,
-                                  ctypes.POINTER(TuneOptions), ctypes.POINTER(TuneResult)],
-        }
-        for name, arguments in signatures.items():
-            function = getattr(self.lib, name)
-            function.argtypes, function.restype = arguments, ctypes.c_int
-        self.lib.swage_last_error.restype = text
-        self.lib.swage_version.restype = text
-        self.device = pointer()
-        self.check(self.lib.swage_device_open(device.encode(), ctypes.byref(self.device)))
-
-    def check(self, status):
-        if status != 0:
-            raise RuntimeError(self.lib.swage_last_error().decode())
-
-    def version(self):
-        return self.lib.swage_version().decode()
-
-    def kernel(self, name, dtype):
-        handle = ctypes.c_void_p()
-        bindings = (ctypes.c_char_p * 1)(f"T={dtype}".encode())
-        self.check(self.lib.swage_kernel_from_catalogue(
-            self.device, name.encode(), bindings, 1, None, ctypes.byref(handle)))
-        return handle
-
-    def arguments(self, tensors):
-        """`tensors`: (address, dtype, shape, strides in elements, device type, device index)."""
-        args = (Arg * len(tensors))()
-        keep = []
-        for i, (address, dtype, shape, strides, kind, index) in enumerate(tensors):
-            code, bits = DLPACK_CODE[dtype]
-            sizes = (ctypes.c_int64 * len(shape))(*shape)
-            steps = (ctypes.c_int64 * len(shape))(*strides)
-            tensor = DLTensor(address, kind, index, len(shape), code, bits, 1, sizes, steps, 0)
-            args[i].kind = 0
-            args[i].value.tensor = ctypes.pointer(tensor)
-            keep += [sizes, steps, tensor]
-        args.keep = keep
-        return args
-
-    def launch(self, kernel, args, stream=None):
-        self.check(self.lib.swage_kernel_launch(kernel, stream, args, len(args)))
-
-    def prepare(self, kernel, args):
-        self.check(self.lib.swage_kernel_prepare(kernel, args, len(args)))
-
-    def tune(self, kernel, args, force=False, budget=0.0):
-        options = TuneOptions(ctypes.sizeof(TuneOptions), budget, int(force), 0)
-        result = TuneResult()
-        self.check(self.lib.swage_kernel_tune(kernel, args, len(args), ctypes.byref(options),
-                                              ctypes.byref(result)))
-        return result
 
 
 def self_test(path):
@@ -216,37 +102,34 @@ class Case:
         torch_type = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[dtype]
         size = 4 if dtype == "f32" else 2
         self.bytes = KERNELS[case][1] * rows * columns * size
-        sets = max(2, min(1024, -(-pool_bytes // (3 * rows * columns * size))))
+        sets = max(2, min(MAX_SETS, -(-pool_bytes // (3 * rows * columns * size))))
 
         def random(*shape):
-            return torch.randn(shape, dtype=torch.float32, device="cuda").to(torch_type)
+            return torch.randn(shape, dtype=torch_type, device="cuda")
 
-        self.sets = []
-        for _ in range(sets):
-            if case == "packed":
-                both = random(rows, 2 * columns)
-                self.sets.append((both[:, :columns], both[:, columns:],
-                                  torch.empty(rows, columns, dtype=torch_type, device="cuda")))
-            elif case == "forward":
-                self.sets.append((random(rows, columns), random(rows, columns),
-                                  torch.empty(rows, columns, dtype=torch_type, device="cuda")))
-            else:
-                self.sets.append(tuple(random(rows, columns) for _ in range(3)))
+        # One slab a tensor: thousands of small allocations would take longer than the measurement.
+        if case == "packed":
+            both = random(sets, rows, 2 * columns)
+            inputs = [both[:, :, :columns], both[:, :, columns:]]
+        else:
+            inputs = [random(sets, rows, columns) for _ in range(2)]
+        if case == "backward":
+            self.slabs = [random(sets, rows, columns)] + inputs
+        else:
+            self.slabs = inputs + [torch.empty(sets, rows, columns, dtype=torch_type, device="cuda")]
+        self.sets = list(zip(*(slab.unbind(0) for slab in self.slabs)))
         # Values that are updated in place drift; each replay begins with these again.
-        self.pristine = [[t.clone() for t in s] for s in self.sets] if case == "backward" else None
+        self.pristine = [slab.clone() for slab in self.slabs] if case == "backward" else None
 
     def restore(self):
         if self.pristine:
-            for tensors, first in zip(self.sets, self.pristine):
-                for tensor, value in zip(tensors, first):
-                    tensor.copy_(value)
+            for slab, first in zip(self.slabs, self.pristine):
+                slab.copy_(first)
 
 
 def graph_time(torch, case, launch, replays):
     """Seconds of one launch: `launch(tensors)` on every set, in one graph, median of replays."""
     sets = case.sets
-    while len(sets) * case.bytes < 1 << 20 and len(sets) < 4096:
-        sets = sets + sets
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
         for tensors in sets[:3]:
@@ -271,13 +154,9 @@ def graph_time(torch, case, launch, replays):
     return statistics.median(times)
 
 
-def swage_launcher(torch, swage, case, tune):
-    kernel = swage.kernel(KERNELS[case.case][0], case.dtype)
-    prepared = {}
-    for tensors in case.sets:
-        prepared[tensors[0].data_ptr()] = swage.arguments(
-            [(t.data_ptr(), case.dtype, tuple(t.shape), tuple(t.stride()), DEVICE_CUDA,
-              t.device.index) for t in tensors])
+def swage_launcher(torch, swage, case, tune, math=None):
+    kernel = swage.kernel(KERNELS[case.case][0], case.dtype, math=math)
+    prepared = {tensors[0].data_ptr(): swage.torch_arguments(tensors) for tensors in case.sets}
     first = prepared[case.sets[0][0].data_ptr()]
     if tune:
         swage.tune(kernel, first)
@@ -328,49 +207,88 @@ def torch_launcher(torch, case, compiled):
     return lambda tensors: function(*(tensors if case.case == "backward" else tensors[:2]))
 
 
-def compare(options):
-    import torch
+def measure(torch, case, launchers, options):
+    """Per peer the times of a launch by run. The peers take turns, so that clocks that drift hit
+    all alike."""
+    runs = {peer: [] for peer in launchers}
+    for _ in range(options.runs):
+        for peer, launch in launchers.items():
+            runs[peer].append(graph_time(torch, case, launch, options.replays))
+    return runs
 
-    if not torch.cuda.is_available():
-        sys.exit("compare_triton.py: PyTorch sees no CUDA device; use --self-test without one")
-    swage = Swage(options.library, f"cuda:{torch.cuda.current_device()}")
-    pool = 10 * torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
+
+def compare(torch, swage, pool, options):
+    print(f"{'case':9} {'T':5} {'rows':>6} {'columns':>8} {'swage':>10} " +
+          " ".join(f"{peer:>10} {'ratio':>6}" for peer in options.peers) + f" {'GB/s':>6}")
     results = []
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Swage {swage.version()}")
-    print(f"{'case':9} {'T':5} {'rows':>6} {'columns':>8} {'swage':>10} {'triton':>10} {'ratio':>6} "
-          f"{'compile':>10} {'ratio':>6} {'eager':>10} {'ratio':>6} {'GB/s':>6}")
-    for name in options.cases:
-        for dtype in options.types:
-            for rows in options.rows:
-                case = Case(torch, name, rows, options.columns, dtype, pool)
-                peers = {
-                    "swage": lambda: swage_launcher(torch, swage, case, not options.no_tune),
-                    "triton": lambda: triton_launcher(case),
-                    "compile": lambda: torch_launcher(torch, case, True),
-                    "eager": lambda: torch_launcher(torch, case, False),
-                }
-                launchers = {peer: make() for peer, make in peers.items()}
-                runs = {peer: [] for peer in launchers}
-                for _ in range(options.runs):  # in turns, so that clocks that drift hit all alike
-                    for peer, launch in launchers.items():
-                        runs[peer].append(graph_time(torch, case, launch, options.replays))
-                seconds = {peer: statistics.median(times) for peer, times in runs.items()}
-                ratios = {peer: seconds["swage"] / seconds[peer] for peer in seconds}
-                results.append({"case": name, "dtype": dtype, "rows": rows,
-                                "columns": options.columns, "bytes": case.bytes,
-                                "seconds": seconds, "ratio": ratios, "runs": runs})
-                cells = " ".join(f"{1e6 * seconds[p]:>7.2f} us {ratios[p]:>6.3f}"
-                                 for p in ("triton", "compile", "eager"))
-                print(f"{name:9} {dtype:5} {rows:>6} {options.columns:>8} "
-                      f"{1e6 * seconds['swage']:>7.2f} us {cells} "
-                      f"{case.bytes / seconds['swage'] / 1e9:>6.0f}", flush=True)
-                del case, launchers
-                torch.cuda.empty_cache()
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"device": torch.cuda.get_device_name(), "torch": torch.__version__,
-                       "swage": swage.version(), "results": results}, file, indent=1)
-    return 0
+    for name, dtype, rows in itertools.product(options.cases, options.types, options.rows):
+        case = Case(torch, name, rows, options.columns, dtype, pool)
+        make = {
+            "triton": lambda: triton_launcher(case),
+            "compile": lambda: torch_launcher(torch, case, True),
+            "eager": lambda: torch_launcher(torch, case, False),
+        }
+        launchers = {"swage": swage_launcher(torch, swage, case, not options.no_tune)}
+        launchers |= {peer: make[peer]() for peer in options.peers}
+        runs = measure(torch, case, launchers, options)
+        seconds = {peer: statistics.median(times) for peer, times in runs.items()}
+        ratios = {peer: seconds["swage"] / seconds[peer] for peer in seconds}
+        results.append({"case": name, "dtype": dtype, "rows": rows, "columns": options.columns,
+                        "bytes": case.bytes, "sets": len(case.sets), "seconds": seconds,
+                        "ratio": ratios, "runs": runs})
+        cells = " ".join(f"{1e6 * seconds[p]:>7.2f} us {ratios[p]:>6.3f}" for p in options.peers)
+        print(f"{name:9} {dtype:5} {rows:>6} {options.columns:>8} {1e6 * seconds['swage']:>7.2f} us "
+              f"{cells} {case.bytes / seconds['swage'] / 1e9:>6.0f}", flush=True)
+        del case, launchers
+        torch.cuda.empty_cache()
+    return results
+
+
+def compare_accuracy(torch, swage, pool, options):
+    results = []
+    for name, dtype, rows in itertools.product(options.cases, options.types, options.rows):
+        case = Case(torch, name, rows, options.columns, dtype, pool)
+        launchers = {math: swage_launcher(torch, swage, case, not options.no_tune, math)
+                     for math in ("accurate", "triton")}
+        runs = measure(torch, case, launchers, options)
+        seconds = {math: statistics.median(times) for math, times in runs.items()}
+        results.append({"case": name, "dtype": dtype, "rows": rows, "columns": options.columns,
+                        "seconds": seconds, "runs": runs})
+        print(f"{name:9} {dtype:5} {rows:>6} {options.columns:>8} accurate mode "
+              f"{1e6 * seconds['accurate']:.2f} us, triton mode {1e6 * seconds['triton']:.2f} us, "
+              f"ratio {seconds['accurate'] / seconds['triton']:.4f}", flush=True)
+    return results
+
+
+def compare_tuners(torch, swage, pool, options):
+    """Wall time of tuning one forward shape, compiling included: Swage's tuner, and Triton's over
+    16 configurations. Neither has a cache of compiled code to draw on."""
+    triton, _, _ = triton_kernels()
+    del pool
+    results = []
+    for rows in options.rows:
+        case = Case(torch, "forward", rows, options.columns, options.types[0], 0)
+        kernel = swage.kernel("swiglu", case.dtype)
+        start = time.perf_counter()
+        found = swage.tune(kernel, swage.torch_arguments(case.sets[0]))
+        mine = time.perf_counter() - start
+        configs = [triton.Config({"BLOCK": block}, num_warps=warps)
+                   for block in (512, 1024, 2048, 4096) for warps in (2, 4, 8, 16)]
+        _, forward, _ = triton_kernels()  # a new one: compiled for no configuration yet
+        tuned = triton.autotune(configs=configs, key=["count"])(forward)
+        gate, up, out = case.sets[0]
+        count = gate.numel()
+        start = time.perf_counter()
+        tuned[lambda meta: (triton.cdiv(count, meta["BLOCK"]),)](
+            gate, up, out, case.columns, gate.stride(0), count, PACKED=False)
+        torch.cuda.synchronize()
+        theirs = time.perf_counter() - start
+        results.append({"rows": rows, "columns": options.columns, "swage_seconds": mine,
+                        "swage_candidates": found.candidates, "triton_seconds": theirs,
+                        "triton_candidates": len(configs)})
+        print(f"{rows:>6}x{options.columns}: Swage tunes {found.candidates} schedules in {mine:.2f} s, "
+              f"Triton {len(configs)} configurations in {theirs:.2f} s", flush=True)
+    return results
 
 
 def main():
@@ -380,19 +298,39 @@ def main():
     parser.add_argument("--library", default=os.path.join(here, "../build/release/libswage.so"),
                         help="libswage.so to load")
     parser.add_argument("--cases", nargs="+", choices=list(KERNELS), default=list(KERNELS))
-    parser.add_argument("--types", nargs="+", choices=list(DLPACK_CODE), default=["bf16"])
+    parser.add_argument("--types", nargs="+", choices=["f32", "f16", "bf16"], default=["bf16"])
     parser.add_argument("--rows", nargs="+", type=int, default=ROWS)
     parser.add_argument("--columns", type=int, default=COLUMNS)
     parser.add_argument("--runs", type=int, default=3, help="runs, in which the peers take turns")
     parser.add_argument("--replays", type=int, default=11, help="of the graph, a run")
     parser.add_argument("--no-tune", action="store_true", help="launch Swage by its heuristic")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
     parser.add_argument("--json", metavar="FILE", help="write every number to a file")
-    parser.add_argument("--self-test", action="store_true",
-                        help="test the calls of the C ABI on the CPU; needs no torch")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--accuracy", action="store_true",
+                      help="Swage's accurate mode beside its triton mode, in place of the peers")
+    mode.add_argument("--tuners", action="store_true",
+                      help="the time to tune of Swage and of Triton, in place of the time to run")
+    mode.add_argument("--self-test", action="store_true",
+                      help="test the calls of the C ABI on the CPU; needs no torch")
     options = parser.parse_args()
     if options.self_test:
         return self_test(options.library)
-    return compare(options)
+
+    import torch
+
+    if not torch.cuda.is_available():
+        sys.exit("compare_triton.py: PyTorch sees no CUDA device; use --self-test without one")
+    swage = Swage(options.library, f"cuda:{torch.cuda.current_device()}")
+    pool = 10 * torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Swage {swage.version()}")
+    run = compare_accuracy if options.accuracy else compare_tuners if options.tuners else compare
+    results = run(torch, swage, pool, options)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"device": torch.cuda.get_device_name(), "torch": torch.__version__,
+                       "swage": swage.version(), "results": results}, file, indent=1)
+    return 0
 
 
 if __name__ == "__main__":

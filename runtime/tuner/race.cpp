@@ -50,6 +50,18 @@ bool Race::enter(std::size_t i) {
   }
 }
 
+/// Uploads the graph and warms the code. The caches then hold tensors: no sample is taken here.
+void Race::warm(std::size_t i) {
+  sampler_.begin_round({numbers_[i]});
+  sampler_.sample(numbers_[i]);
+}
+
+/// One sample in a round of its own.
+double Race::take(std::size_t i) {
+  sampler_.begin_round({numbers_[i]});
+  return sampler_.sample(numbers_[i]);
+}
+
 void Race::check_noise(double limit) {
   if (!report_.candidates[0].runs())
     throw Error(ErrorCode::internal, "the default schedule " + report_.candidates[0].eliminated);
@@ -58,10 +70,9 @@ void Race::check_noise(double limit) {
   std::vector<double> samples;
   for (int attempt = 0; attempt < kNoiseAttempts; ++attempt) {
     samples.clear();
-    sampler_.begin_round({numbers_[0]});
-    sampler_.sample(numbers_[0]);
+    warm(0);
     for (int i = 0; i < kNoiseSamples; ++i)
-      samples.push_back(sampler_.sample(numbers_[0]));
+      samples.push_back(take(0));
     report_.noise = summarise(samples).spread();
     if (report_.noise <= limit || options_.force)
       return;
@@ -87,10 +98,9 @@ void Race::screen() {
     }
     if (i != 0 && !enter(i))
       continue;
-    sampler_.begin_round({numbers_[i]});
     if (estimate_ < 1e-3)
-      sampler_.sample(numbers_[i]); // uploads the graph, warms the code
-    candidate.seconds.push_back(sampler_.sample(numbers_[i]));
+      warm(i);
+    candidate.seconds.push_back(take(i));
     ++report_.measured;
     tell(kScreeningShare * static_cast<double>(i + 1) / static_cast<double>(count), "screening");
   }
@@ -132,15 +142,11 @@ void Race::confirm() {
   const std::size_t best = best_of(report_.candidates);
   std::vector<double> base, winner;
   for (int round = 0; round < kConfirmRounds; ++round) {
-    const auto take = [&](std::size_t i, std::vector<double>& samples) {
-      sampler_.begin_round({numbers_[i]});
-      samples.push_back(sampler_.sample(numbers_[i]));
-    };
     if (best != 0 && round % 2 == 0)
-      take(best, winner);
-    take(0, base);
+      winner.push_back(take(best));
+    base.push_back(take(0));
     if (best != 0 && round % 2 == 1)
-      take(best, winner);
+      winner.push_back(take(best));
   }
   const Summary of_base = summarise(base);
   if (best != 0)

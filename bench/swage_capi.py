@@ -1,0 +1,153 @@
+"""swage_capi.py -- Swage through its C ABI, for the scripts that hold it beside PyTorch and Triton."""
+
+import ctypes
+
+DLPACK_CODE = {"f64": (2, 64), "f32": (2, 32), "f16": (2, 16), "bf16": (4, 16)}
+DEVICE_CPU, DEVICE_CUDA = 1, 2
+MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2}
+
+
+class DLTensor(ctypes.Structure):
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("device_type", ctypes.c_int32),
+        ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+    ]
+
+
+class ArgValue(ctypes.Union):
+    _fields_ = [
+        ("tensor", ctypes.POINTER(DLTensor)),
+        ("real", ctypes.c_double),
+        ("integer", ctypes.c_int64),
+    ]
+
+
+class Arg(ctypes.Structure):
+    _fields_ = [("kind", ctypes.c_int32), ("value", ArgValue)]
+
+
+class Options(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("math", ctypes.c_int32),
+        ("schedule", ctypes.c_char_p),
+        ("file", ctypes.c_char_p),
+    ]
+
+
+class TuneOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("budget_seconds", ctypes.c_double),
+        ("force", ctypes.c_int32),
+        ("keep_private", ctypes.c_int32),
+    ]
+
+
+class TuneResult(ctypes.Structure):
+    _fields_ = [
+        ("schedule", ctypes.c_char * 256),
+        ("default_schedule", ctypes.c_char * 256),
+        ("seconds", ctypes.c_double),
+        ("default_seconds", ctypes.c_double),
+        ("spread", ctypes.c_double),
+        ("bytes", ctypes.c_int64),
+        ("bytes_per_second", ctypes.c_double),
+        ("candidates", ctypes.c_int32),
+        ("improved", ctypes.c_int32),
+    ]
+
+
+class Swage:
+    """The library at `path` and one of its devices. Calls that fail raise RuntimeError."""
+
+    def __init__(self, path, device):
+        self.lib = ctypes.CDLL(path)
+        pointer, text = ctypes.c_void_p, ctypes.c_char_p
+        made = [pointer, text, ctypes.POINTER(text), ctypes.c_size_t, ctypes.POINTER(Options),
+                ctypes.POINTER(pointer)]
+        signatures = {
+            "swage_device_open": [text, ctypes.POINTER(pointer)],
+            "swage_kernel_from_catalogue": made,
+            "swage_kernel_create": [pointer, text] + made[1:],
+            "swage_kernel_launch": [pointer, pointer, ctypes.POINTER(Arg), ctypes.c_size_t],
+            "swage_kernel_prepare": [pointer, ctypes.POINTER(Arg), ctypes.c_size_t],
+            "swage_kernel_tune": [pointer, ctypes.POINTER(Arg), ctypes.c_size_t,
+                                  ctypes.POINTER(TuneOptions), ctypes.POINTER(TuneResult)],
+        }
+        for name, arguments in signatures.items():
+            function = getattr(self.lib, name)
+            function.argtypes, function.restype = arguments, ctypes.c_int
+        self.lib.swage_last_error.restype = text
+        self.lib.swage_version.restype = text
+        self.device = pointer()
+        self.check(self.lib.swage_device_open(device.encode(), ctypes.byref(self.device)))
+
+    def check(self, status):
+        if status != 0:
+            raise RuntimeError(self.lib.swage_last_error().decode())
+
+    def version(self):
+        return self.lib.swage_version().decode()
+
+    def kernel(self, name, dtype=None, source=None, math=None, schedule=None):
+        """Kernel `name` of the catalogue, or of `source`, with T bound to `dtype`."""
+        handle = ctypes.c_void_p()
+        texts = [f"T={dtype}".encode()] if dtype else []
+        bindings = (ctypes.c_char_p * max(1, len(texts)))(*texts)
+        options = Options(ctypes.sizeof(Options), MATH[math],
+                          schedule.encode() if schedule else None, None)
+        tail = (bindings, len(texts), ctypes.byref(options), ctypes.byref(handle))
+        if source is None:
+            self.check(self.lib.swage_kernel_from_catalogue(self.device, name.encode(), *tail))
+        else:
+            self.check(self.lib.swage_kernel_create(self.device, source.encode(), name.encode(),
+                                                    *tail))
+        return handle
+
+    def arguments(self, tensors):
+        """`tensors`: (address, dtype, shape, strides in elements, device type, device index)."""
+        args = (Arg * len(tensors))()
+        keep = []
+        for i, (address, dtype, shape, strides, kind, index) in enumerate(tensors):
+            code, bits = DLPACK_CODE[dtype]
+            sizes = (ctypes.c_int64 * len(shape))(*shape)
+            steps = (ctypes.c_int64 * len(shape))(*strides)
+            tensor = DLTensor(address, kind, index, len(shape), code, bits, 1, sizes, steps, 0)
+            args[i].kind = 0
+            args[i].value.tensor = ctypes.pointer(tensor)
+            keep += [sizes, steps, tensor]
+        args.keep = keep
+        return args
+
+    def torch_arguments(self, tensors):
+        """Arguments from torch tensors on a CUDA device."""
+        return self.arguments([(t.data_ptr(), torch_dtype_name(t), tuple(t.shape),
+                                tuple(t.stride()), DEVICE_CUDA, t.device.index or 0)
+                               for t in tensors])
+
+    def launch(self, kernel, args, stream=None):
+        self.check(self.lib.swage_kernel_launch(kernel, stream, args, len(args)))
+
+    def prepare(self, kernel, args):
+        self.check(self.lib.swage_kernel_prepare(kernel, args, len(args)))
+
+    def tune(self, kernel, args, force=False, budget=0.0):
+        options = TuneOptions(ctypes.sizeof(TuneOptions), budget, int(force), 0)
+        result = TuneResult()
+        self.check(self.lib.swage_kernel_tune(kernel, args, len(args), ctypes.byref(options),
+                                              ctypes.byref(result)))
+        return result
+
+
+def torch_dtype_name(tensor):
+    return {"torch.float64": "f64", "torch.float32": "f32", "torch.float16": "f16",
+            "torch.bfloat16": "bf16"}[str(tensor.dtype)]

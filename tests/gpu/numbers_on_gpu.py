@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""numbers_on_gpu.py -- Swage's promises about numbers, over every input, on a GPU with PyTorch and Triton.
+
+  functions   every one-argument function: all 2^32 f32 inputs and all f16 and bf16 inputs, in ulp
+              against double precision, held to the bounds of docs/numbers.md
+  triton      kernels in triton mode have the bits of Triton kernels written from the same formula:
+              SwiGLU forward in all 2^32 bf16 pairs, other types and the backward at random
+  accurate    swiglu of all 2^32 pairs of bf16 and of f16 in accurate mode, in ulp
+
+  python3 tests/gpu/numbers_on_gpu.py --library build/release/libswage.so [functions triton accurate]
+
+Exit status 1 if a promise does not hold.
+"""
+
+import argparse
+import os
+import sys
+import time
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [here, os.path.join(here, "../../bench")]
+
+import torch
+import triton
+import triton.language as tl
+from swage_capi import Swage
+
+CHUNK = 1 << 26  # elements of one launch: its temporaries in double precision fit any GPU
+TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+INTEGERS = {"f32": torch.int32, "f16": torch.int16, "bf16": torch.int16}
+# Bits of the significand, exponents of the smallest normal number and of the first power of two
+# that is out of range.
+FORMATS = {"f32": (24, -126, 128), "f16": (11, -14, 16), "bf16": (8, -126, 128)}
+
+failures = []
+
+
+def expect(holds, what):
+    if not holds:
+        failures.append(what)
+        print(f"FAILED: {what}", flush=True)
+
+
+def run(swage, kernel, tensors):
+    swage.launch(kernel, swage.torch_arguments(tensors), torch.cuda.current_stream().cuda_stream)
+
+
+def exponent_of(exact, dtype):
+    """Exponent of the unit in the last place at `exact`, in `dtype`."""
+    bits, least, _ = FORMATS[dtype]
+    _, exponent = torch.frexp(exact)
+    return torch.clamp(exponent - 1, min=least) - (bits - 1)
+
+
+def ulp_errors(got, exact, dtype):
+    """|got - exact| in ulp of `dtype`; infinite where one is NaN and the other is not. Infinity
+    stands for the first number out of range, so that rounding to it costs what it should."""
+    limit = 2.0 ** FORMATS[dtype][2]
+    got64 = got.double().clamp(-limit, limit)
+    exact = exact.clamp(-limit, limit)
+    # At the limit itself the spacing is that of the numbers below.
+    inside = exact.clamp(-limit * (1 - 2.0 ** -53), limit * (1 - 2.0 ** -53))
+    error = (got64 - exact).abs() * torch.exp2(-exponent_of(inside, dtype).double())
+    nan_got, nan_exact = torch.isnan(got64), torch.isnan(exact)
+    error = torch.where(nan_got & nan_exact, torch.zeros_like(error), error)
+    return torch.where(nan_got ^ nan_exact, torch.full_like(error, float("inf")), error)
+
+
+# --- functions -----------------------------------------------------------------------------------
+
+# name: (reference in double precision, bound in ulp of f32)
+FUNCTIONS = {
+    "exp": (torch.exp, 1.0),
+    "exp2": (torch.exp2, 1.0),
+    "expm1": (torch.expm1, 1.5),
+    "log": (torch.log, 1.0),
+    "log2": (torch.log2, 1.25),
+    "log1p": (torch.log1p, 1.75),
+    "sqrt": (torch.sqrt, 0.5),
+    "rsqrt": (torch.rsqrt, 1.5),
+    "rcp": (torch.reciprocal, 0.5),
+    "sigmoid": (torch.sigmoid, 2.5),
+    "tanh": (torch.tanh, 2.5),
+    "erf": (torch.erf, 1.5),
+    "sin": (torch.sin, 1.75),
+    "cos": (torch.cos, 1.75),
+    "abs": (torch.abs, 0.0),
+    "floor": (torch.floor, 0.0),
+    "ceil": (torch.ceil, 0.0),
+    "round": (torch.round, 0.0),
+    "trunc": (torch.trunc, 0.0),
+    "relu": (torch.relu, 0.0),
+}
+HALF_BOUND = 0.51
+# Double precision is off by a little itself, and so is a tie that it decides.
+SLACK = 1e-6
+
+
+def check_function(swage, name, dtype, bound):
+    reference = FUNCTIONS[name][0]
+    source = "kernel f<T>(x: in T, y: out T) { y = %s(x); }" % name
+    kernel = swage.kernel("f", dtype, source=source)
+    total = 1 << (32 if dtype == "f32" else 16)
+    worst, where = -1.0, 0.0
+    for first in range(-total // 2, total // 2, CHUNK):
+        count = min(CHUNK, total)
+        integers = torch.arange(first, first + count, dtype=torch.int64, device="cuda")
+        x = integers.to(INTEGERS[dtype]).view(TYPES[dtype])
+        y = torch.empty_like(x)
+        run(swage, kernel, [x, y])
+        error = ulp_errors(y, reference(x.double()), dtype)
+        value, at = error.max(0)
+        if value.item() > worst:
+            worst, where = value.item(), x[at].item()
+    expect(worst <= bound + SLACK, f"{name} of {dtype}: {worst} ulp at {where}, bound {bound}")
+    return worst, where
+
+
+def functions(swage):
+    print(f"\n{'function':9} {'T':5} {'bound':>6} {'worst':>8}  at")
+    for name, (_, bound) in FUNCTIONS.items():
+        for dtype in TYPES:
+            owed = bound if dtype == "f32" or bound == 0 else HALF_BOUND
+            worst, where = check_function(swage, name, dtype, owed)
+            print(f"{name:9} {dtype:5} {owed:>6} {worst:>8.4f}  {float(where).hex()}", flush=True)
+
+
+# --- triton mode ---------------------------------------------------------------------------------
+
+
+@triton.jit
+def triton_forward(gate_ptr, up_ptr, out_ptr, count, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    mask = at < count
+    gate = tl.load(gate_ptr + at, mask=mask, other=0).to(tl.float32)
+    up = tl.load(up_ptr + at, mask=mask, other=0)
+    silu = (gate * tl.sigmoid(gate)).to(up.dtype)
+    tl.store(out_ptr + at, silu * up, mask=mask)
+
+
+@triton.jit
+def triton_backward(dw_ptr, gate_ptr, up_ptr, count, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    mask = at < count
+    dw = tl.load(dw_ptr + at, mask=mask, other=0)
+    gate = tl.load(gate_ptr + at, mask=mask, other=0).to(tl.float32)
+    up = tl.load(up_ptr + at, mask=mask, other=0)
+    s = tl.sigmoid(gate)
+    f = (s * gate).to(dw.dtype)
+    dg = (dw * up).to(tl.float32)
+    tl.store(dw_ptr + at, f * up, mask=mask)
+    tl.store(gate_ptr + at, dw * f, mask=mask)
+    tl.store(up_ptr + at, (dg * s * (1 + gate * (1 - s))).to(dw.dtype), mask=mask)
+
+
+def count_different(a, b, dtype):
+    same = (a.view(INTEGERS[dtype]) == b.view(INTEGERS[dtype])) | (torch.isnan(a) & torch.isnan(b))
+    return int((~same).sum())
+
+
+def forward_differences(swage, kernel, gate, up, dtype):
+    mine, theirs = torch.empty_like(gate), torch.empty_like(gate)
+    run(swage, kernel, [gate, up, mine])
+    triton_forward[(triton.cdiv(gate.numel(), 1024),)](gate, up, theirs, gate.numel(), BLOCK=1024)
+    return count_different(mine, theirs, dtype)
+
+
+def backward_differences(swage, kernel, inputs, dtype):
+    mine, theirs = [t.clone() for t in inputs], [t.clone() for t in inputs]
+    run(swage, kernel, mine)
+    count = inputs[0].numel()
+    triton_backward[(triton.cdiv(count, 1024),)](*theirs, count, BLOCK=1024)
+    return sum(count_different(a, b, dtype) for a, b in zip(mine, theirs))
+
+
+def pairs(dtype):
+    """All 2^32 pairs of a 16-bit type, CHUNK at a time."""
+    every = torch.arange(-32768, 32768, dtype=torch.int16, device="cuda").view(TYPES[dtype])
+    step = CHUNK >> 16
+    for first in range(0, 1 << 16, step):
+        gate = every[first:first + step].repeat_interleave(1 << 16)
+        yield gate, every.repeat(step)
+
+
+def random_values(dtype, generator, wide):
+    """CHUNK values: any bits at all, or normally distributed ones over a few magnitudes."""
+    if wide:
+        low, high = (-(1 << 31), 1 << 31) if dtype == "f32" else (-(1 << 15), 1 << 15)
+        return torch.randint(low, high, (CHUNK,), generator=generator, device="cuda",
+                             dtype=torch.int64).to(INTEGERS[dtype]).view(TYPES[dtype])
+    x = torch.randn(CHUNK, generator=generator, device="cuda")
+    scale = torch.randint(-6, 7, (CHUNK,), generator=generator, device="cuda")
+    return (x * torch.exp2(scale.float())).to(TYPES[dtype])
+
+
+def special_values(dtype):
+    """About a hundred values around everything special: a million triples."""
+    centres = [0.0, 0.5, 1.0, 1.278, 2.0, 17.0, 64.0, 87.3, 88.0, 88.7, 89.0, 92.0, 103.9, 104.0,
+               128.0, 2.0 ** -14, 2.0 ** -24, 2.0 ** -126, 2.0 ** -133, 2.0 ** -149, 65504.0,
+               3.0e38, float("inf"), float("nan")]
+    x = torch.tensor(centres, dtype=torch.float32, device="cuda").to(TYPES[dtype])
+    bits = x.view(INTEGERS[dtype])
+    near = torch.cat([bits, bits - 1, bits + 1]).view(TYPES[dtype])
+    return torch.cat([near, -near]).unique(dim=0)
+
+
+def triton_mode(swage):
+    generator = torch.Generator(device="cuda").manual_seed(1)
+    rounds = -(-10 ** 9 // CHUNK)
+    print()
+    forward = swage.kernel("swiglu_unsloth", "bf16", math="triton")
+    different = sum(forward_differences(swage, forward, gate, up, "bf16")
+                    for gate, up in pairs("bf16"))
+    print(f"swiglu_unsloth bf16, all 2^32 pairs: {different} differ from Triton", flush=True)
+    expect(different == 0, "swiglu_unsloth of bf16 in triton mode has Triton's bits")
+    for dtype in TYPES:
+        forward = swage.kernel("swiglu_unsloth", dtype, math="triton")
+        backward = swage.kernel("swiglu_backward_inplace", dtype, math="triton")
+        different = [0, 0]
+        for i in range(rounds):
+            x = [random_values(dtype, generator, i % 2 == 0) for _ in range(3)]
+            different[0] += forward_differences(swage, forward, x[1], x[2], dtype)
+            different[1] += backward_differences(swage, backward, x, dtype)
+        print(f"swiglu_unsloth and swiglu_backward_inplace {dtype}, {rounds * CHUNK} at random: "
+              f"{different[0]} and {different[1]} differ from Triton", flush=True)
+        expect(different == [0, 0], f"{dtype} in triton mode has Triton's bits")
+        special = special_values(dtype)
+        triples = [t.flatten().contiguous()
+                   for t in torch.meshgrid(special, special, special, indexing="ij")]
+        different = backward_differences(swage, backward, triples, dtype)
+        print(f"swiglu_backward_inplace {dtype}, {triples[0].numel()} triples around special "
+              f"values: {different} differ from Triton", flush=True)
+        expect(different == 0, f"{dtype} in triton mode has Triton's bits at special values")
+
+
+# --- accurate mode -------------------------------------------------------------------------------
+
+
+def accurate_mode(swage):
+    print(f"\n{'swiglu':7} {'pairs':>24} {'compared':>12} {'max ulp':>8} {'misrounded':>11}")
+    for dtype in ("bf16", "f16"):
+        kernel = swage.kernel("swiglu", dtype)
+        rows = {"silu a normal f32": [0, 0.0, 0], "finite": [0, 0.0, 0]}
+        for gate, up in pairs(dtype):
+            out = torch.empty_like(gate)
+            run(swage, kernel, [gate, up, out])
+            g = gate.double()
+            silu = g / (1 + torch.exp(-g))
+            exact = silu * up.double()
+            finite = torch.isfinite(out)
+            error = ulp_errors(out, exact, dtype)
+            for name, mask in (("silu a normal f32", finite & (silu.abs() >= 2.0 ** -126)),
+                               ("finite", finite)):
+                row, masked = rows[name], error[mask]
+                row[0] += masked.numel()
+                if masked.numel():
+                    row[1] = max(row[1], masked.max().item())
+                row[2] += int((masked > 0.5 + SLACK).sum())
+        for name, (compared, worst, wrong) in rows.items():
+            print(f"{dtype:7} {name:>24} {compared:>12} {worst:>8.4f} {wrong:>11}", flush=True)
+        expect(rows["silu a normal f32"][1] <= 0.51, f"swiglu of {dtype} is within 0.51 ulp")
+        expect(rows["finite"][2] <= 5_000_000,
+               f"swiglu of {dtype} misrounds at most 5 million of all pairs")
+
+
+def main():
+    parts = {"functions": functions, "triton": triton_mode, "accurate": accurate_mode}
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--library", default=os.path.join(here, "../../build/release/libswage.so"))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; default all")
+    options = parser.parse_args()
+    unknown = set(options.parts) - set(parts)
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; parts are {', '.join(parts)}")
+    if not torch.cuda.is_available():
+        sys.exit("numbers_on_gpu.py: PyTorch sees no CUDA device")
+    swage = Swage(options.library, f"cuda:{torch.cuda.current_device()}")
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Triton {triton.__version__}, "
+          f"Swage {swage.version()}")
+    for name in options.parts or parts:
+        start = time.time()
+        parts[name](swage)
+        print(f"{name}: {time.time() - start:.0f} s")
+    if failures:
+        sys.exit("\n" + "\n".join(failures))
+    print("\nevery promise holds")
+
+
+if __name__ == "__main__":
+    main()
