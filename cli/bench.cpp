@@ -106,6 +106,8 @@ Report bench(const BenchOptions& options) {
     // Before anything else compiles: what the first compilation of a process sets up is part of it.
     result.first_call = runtime::time_first_call(device, text.text, text.kernel, bindings,
                                                  kernel_options, operands.arguments());
+    result.warm_call = runtime::time_warm_call(device, text.text, text.kernel, bindings,
+                                               kernel_options, operands.arguments());
     result.overhead = runtime::time_launch_overhead(kernel, operands.arguments());
   }
   if (!options.quick)

@@ -1,6 +1,8 @@
 // bench_report.cpp -- what `swage bench` says: the first call, a launch, and times by shape.
 #include "cli/bench_report.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -15,30 +17,35 @@ namespace {
 
 using OrderedJson = nlohmann::ordered_json;
 
+/// Seconds of a stage of the first call, without a cache and with one on disk; negative where it
+/// does not happen.
 struct Stage {
   const char* name;
-  double seconds;
+  double cold, warm;
 };
+constexpr double kNever = -1;
 
 /// In the order in which they happen. The CPU has no PTX and no driver.
 std::vector<Stage> stages(const BenchResult& result) {
-  const runtime::FirstCallTimes& times = result.first_call;
+  const runtime::FirstCallTimes& cold = result.first_call;
+  const runtime::WarmCallTimes& warm = result.warm_call;
   const bool cuda = result.device.kind == DeviceKind::cuda;
-  std::vector<Stage> all = {{"parse", times.parse},
-                            {"lower", times.lower},
-                            {"optimise", times.optimise},
-                            {cuda ? "ptx" : "code", times.emit}};
+  std::vector<Stage> all = {{"parse", cold.parse, warm.parse},
+                            {"lower", cold.lower, kNever},
+                            {"optimise", cold.optimise, kNever},
+                            {cuda ? "ptx" : "code", cold.emit, kNever}};
   if (cuda)
-    all.push_back({"driver", times.assemble});
-  all.push_back({"load", times.load});
-  all.push_back({"launch", times.launch});
+    all.push_back({"driver", cold.assemble, kNever});
+  all.push_back({"read", kNever, warm.read});
+  all.push_back({"load", cold.load, warm.load});
+  all.push_back({"launch", cold.launch, warm.launch});
   return all;
 }
 
-double total(const std::vector<Stage>& all) {
+double total(const std::vector<Stage>& all, double Stage::*seconds) {
   double sum = 0;
   for (const Stage& stage : all)
-    sum += stage.seconds;
+    sum += std::max(stage.*seconds, 0.0);
   return sum;
 }
 
@@ -72,16 +79,20 @@ std::string facts(const BenchResult& result, const ir::Kernel& kernel, bool colo
 }
 
 std::string first_call(const BenchResult& result, bool color) {
-  Table table({{"first call"}, {"host time", Align::right}, {"share", Align::right}});
+  Table table({{"first call"},
+               {"no cache", Align::right},
+               {"share", Align::right},
+               {"disk cache", Align::right}});
   const std::vector<Stage> all = stages(result);
-  const double sum = total(all);
-  const auto row = [&](const char* name, double seconds) {
-    table.row({name, format_seconds(seconds),
-               sum > 0 ? fmt::format("{:.1f} %", 100 * seconds / sum) : "-"});
+  const double sum = total(all, &Stage::cold);
+  const auto row = [&](const Stage& stage) {
+    table.row({stage.name, stage.cold < 0 ? "-" : format_seconds(stage.cold),
+               stage.cold < 0 || sum <= 0 ? "-" : fmt::format("{:.1f} %", 100 * stage.cold / sum),
+               stage.warm < 0 ? "-" : format_seconds(stage.warm)});
   };
   for (const Stage& stage : all)
-    row(stage.name, stage.seconds);
-  row("all", sum);
+    row(stage);
+  row({"all", sum, total(all, &Stage::warm)});
   return table.render(color);
 }
 
@@ -117,10 +128,15 @@ OrderedJson to_json(const BenchResult& result, const BenchShape& shape) {
 }
 
 OrderedJson to_json(const BenchResult& result, const ir::Kernel& kernel) {
-  OrderedJson seconds;
   const std::vector<Stage> all = stages(result);
-  for (const Stage& stage : all)
-    seconds[stage.name] = stage.seconds;
+  const auto first_call = [&](double Stage::*seconds) {
+    OrderedJson by_stage;
+    for (const Stage& stage : all)
+      if (stage.*seconds >= 0)
+        by_stage[stage.name] = stage.*seconds;
+    return OrderedJson{
+        {"shape", result.small}, {"stage_seconds", by_stage}, {"seconds", total(all, seconds)}};
+  };
   OrderedJson object = {
       {"kernel", kernel.name()},
       {"file", result.text.file},
@@ -128,8 +144,8 @@ OrderedJson to_json(const BenchResult& result, const ir::Kernel& kernel) {
       {"math", ir::name_of(kernel.math())},
       {"device",
        {{"id", result.device.id}, {"name", result.device.name}, {"target", result.device.target}}},
-      {"first_call",
-       {{"shape", result.small}, {"stage_seconds", seconds}, {"seconds", total(all)}}},
+      {"first_call", first_call(&Stage::cold)},
+      {"first_call_from_disk", first_call(&Stage::warm)},
       {"launch",
        {{"shape", result.small},
         {"seconds", result.overhead.launch},

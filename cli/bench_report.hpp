@@ -25,6 +25,7 @@ struct BenchResult {
   DeviceInfo device;
   Shape small{}; ///< of the first call and of the launches on the host
   runtime::FirstCallTimes first_call{};
+  runtime::WarmCallTimes warm_call{};
   runtime::LaunchOverhead overhead{};
   double bandwidth = 0; ///< bytes a second, measured; 0: not measured
   std::vector<BenchShape> shapes{};

@@ -13,8 +13,8 @@
 #include "cli/units.hpp"
 #include "cli/verbs.hpp"
 #include "ir/passes.hpp"
-#include "runtime/cache_admin.hpp"
-#include "runtime/cache_bundle.hpp"
+#include "runtime/cache/admin.hpp"
+#include "runtime/cache/bundle.hpp"
 
 namespace swage::cli {
 

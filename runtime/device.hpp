@@ -8,7 +8,7 @@
 
 #include "codegen/target.hpp"
 #include "runtime/classify.hpp"
-#include "runtime/cuda_driver.hpp"
+#include "runtime/cuda/driver.hpp"
 #include "swage/swage.hpp"
 
 namespace swage {

@@ -1,7 +1,7 @@
 // dump.hpp -- writes what was compiled to the directory of SWAGE_DUMP.
 #pragma once
 
-#include "runtime/cache_entry.hpp"
+#include "runtime/cache/entry.hpp"
 
 namespace swage::runtime {
 

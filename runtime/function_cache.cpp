@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime/disk_cache.hpp"
+#include "runtime/cache/disk_cache.hpp"
 #include "runtime/dump.hpp"
 #include "runtime/log.hpp"
 #include "runtime/single_flight.hpp"
@@ -87,9 +87,7 @@ bool is_about_code(const Error& error) {
 /// Machine code from the disk, or made for it; where that fails the PTX, whose error then stands.
 std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& request, EntryKey key,
                                                        cuda::Context context, CacheSource& source) {
-  EntryKey native = key;
-  native.driver =
-      fmt::format("driver {} {}", request.device.info.driver_version, request.device.info.target);
+  const EntryKey native = native_key(request);
   try {
     const CacheEntry entry = disk_cache().find_or_make(
         native, [&] { return assemble_entry(request, native); }, &source);
@@ -206,6 +204,26 @@ EntryKey cache_key(const CompileRequest& request) {
           codegen::code_line(request.schedule),
           codegen::canonical(request.device.target),
           {}};
+}
+
+EntryKey native_key(const CompileRequest& request) {
+  EntryKey key = cache_key(request);
+  if (request.device.is_cuda())
+    key.driver =
+        fmt::format("driver {} {}", request.device.info.driver_version, request.device.info.target);
+  return key;
+}
+
+CacheEntry native_entry(const CompileRequest& request) {
+  CacheEntry entry = compile_entry(request, native_key(request));
+  if (request.device.is_cuda())
+    entry.cubin = cuda::assemble(entry.ptx);
+  return entry;
+}
+
+std::shared_ptr<const LoadedFunction> load_entry(const DeviceState& device, const CacheEntry& entry,
+                                                 cuda::Context context) {
+  return device.is_cuda() ? load_cuda(entry, entry.cubin, context) : load_host(entry);
 }
 
 std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,

@@ -5,11 +5,11 @@
 #include <string>
 
 #include "codegen/compile.hpp"
-#include "runtime/cache_entry.hpp"
-#include "runtime/code_blob.hpp"
-#include "runtime/cuda_module.hpp"
+#include "runtime/cache/entry.hpp"
+#include "runtime/cuda/module.hpp"
 #include "runtime/device.hpp"
-#include "runtime/host_executor.hpp"
+#include "runtime/host/code_blob.hpp"
+#include "runtime/host/executor.hpp"
 #include "swage/swage.hpp"
 
 namespace swage::runtime {
@@ -67,5 +67,13 @@ CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
 
 /// The cache key of what `request` compiles to; `driver` left empty.
 EntryKey cache_key(const CompileRequest& request);
+
+/// The key of machine code: on a GPU it names the driver, too.
+EntryKey native_key(const CompileRequest& request);
+/// Compiles to machine code, past every cache. For a GPU its context must be current.
+CacheEntry native_entry(const CompileRequest& request);
+/// The machine code of an entry, loaded for `context` (null for the CPU).
+std::shared_ptr<const LoadedFunction> load_entry(const DeviceState& device, const CacheEntry& entry,
+                                                 cuda::Context context);
 
 } // namespace swage::runtime

@@ -1,7 +1,7 @@
 // launch_plan.cpp -- everything that a warm launch needs to know, and the launch itself.
 #include "runtime/launch_plan.hpp"
 
-#include "runtime/host_executor.hpp"
+#include "runtime/host/executor.hpp"
 
 namespace swage::runtime {
 

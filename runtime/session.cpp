@@ -2,10 +2,17 @@
 #include "runtime/session.hpp"
 
 #include <chrono>
+#include <filesystem>
+#include <memory>
 #include <optional>
 
+#include <fmt/format.h>
+#include <stdlib.h>
+
 #include "ir/source.hpp"
-#include "runtime/cuda_module.hpp"
+#include "runtime/cache/disk_cache.hpp"
+#include "runtime/cuda/module.hpp"
+#include "runtime/function_cache.hpp"
 #include "runtime/kernel.hpp"
 #include "swage/error.hpp"
 
@@ -82,41 +89,122 @@ void prepare_with(const Kernel& kernel, const codegen::Schedule& schedule,
   state.plan_with(schedule, call, context_for(*state.device, nullptr));
 }
 
+namespace {
+
+/// A kernel and one call of it, as a first launch finds them, with the kernel's context current.
+class FirstCall {
+public:
+  FirstCall(const Device& device, std::string_view source, std::string_view name,
+            const std::vector<Binding>& bindings, const KernelOptions& options,
+            std::span<const Arg> arguments)
+      : kernel_([&] {
+          const auto start = Clock::now();
+          Kernel kernel = device.kernel(source, name, bindings, options);
+          parse = seconds_since(start);
+          return kernel;
+        }()),
+        state_(KernelAccess::state(kernel_)) {
+    state_.classify(arguments, call_);
+    if (call_.elements() == 0)
+      throw Error(ErrorCode::invalid_argument,
+                  "a call without elements has no first launch to time; pass at least one element");
+    specialization_ = state_.specialization_of(call_);
+    schedule_ = state_.schedule_of(call_);
+    context = context_for(*state_.device, nullptr);
+    if (context)
+      scope_.emplace(context);
+  }
+
+  CompileRequest request() const {
+    return {state_.graph, state_.line, specialization_, schedule_, *state_.device};
+  }
+  /// Seconds of the launch alone; waits for it afterwards.
+  double launch(const Device& device, std::shared_ptr<const LoadedFunction> function) const {
+    const LaunchPlan plan =
+        make_plan(state_.graph, specialization_, schedule_, *state_.device, std::move(function));
+    const auto start = Clock::now();
+    state_.launch(plan, call_, nullptr);
+    const double seconds = seconds_since(start);
+    device.synchronize();
+    return seconds;
+  }
+
+  double parse = 0; ///< seconds that making the kernel took
+  cuda::Context context = nullptr;
+
+private:
+  const Kernel kernel_;
+  const KernelState& state_;
+  Call call_;
+  codegen::Specialization specialization_;
+  codegen::Schedule schedule_;
+  std::optional<ContextScope> scope_;
+};
+
+/// A directory of its own, removed with all in it.
+class TemporaryDirectory {
+public:
+  TemporaryDirectory() {
+    std::error_code error;
+    path_ = (std::filesystem::temp_directory_path(error) / "swage-XXXXXX").string();
+    if (error || ::mkdtemp(path_.data()) == nullptr)
+      throw Error(ErrorCode::io,
+                  fmt::format("cannot make the temporary directory {}; set TMPDIR to "
+                              "a directory that can be written to",
+                              path_));
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+private:
+  std::string path_;
+};
+
+} // namespace
+
 FirstCallTimes time_first_call(const Device& device, std::string_view source, std::string_view name,
                                const std::vector<Binding>& bindings, const KernelOptions& options,
                                std::span<const Arg> arguments) {
-  FirstCallTimes times;
-  auto start = Clock::now();
-  const Kernel kernel = device.kernel(source, name, bindings, options);
-  times.parse = seconds_since(start);
-
-  const KernelState& state = KernelAccess::state(kernel);
-  Call call;
-  state.classify(arguments, call);
-  if (call.elements() == 0)
-    throw Error(ErrorCode::invalid_argument,
-                "a call without elements has no first launch to time; pass at least one element");
-  const codegen::Specialization specialization = state.specialization_of(call);
-  const codegen::Schedule schedule = state.schedule_of(call);
-  const cuda::Context context = context_for(*state.device, nullptr);
-  std::optional<ContextScope> scope;
-  if (context)
-    scope.emplace(context);
+  const FirstCall call(device, source, name, bindings, options, arguments);
   LoadTimes load;
-  const LaunchPlan plan =
-      make_plan(state.graph, specialization, schedule, *state.device,
-                load_uncached({state.graph, state.line, specialization, schedule, *state.device},
-                              context, load));
-  times.lower = load.compile.lower;
-  times.optimise = load.compile.optimise;
-  times.emit = load.compile.emit;
-  times.assemble = load.assemble;
-  times.load = load.load;
+  auto function = load_uncached(call.request(), call.context, load);
+  return {.parse = call.parse,
+          .lower = load.compile.lower,
+          .optimise = load.compile.optimise,
+          .emit = load.compile.emit,
+          .assemble = load.assemble,
+          .load = load.load,
+          .launch = call.launch(device, std::move(function))};
+}
+
+WarmCallTimes time_warm_call(const Device& device, std::string_view source, std::string_view name,
+                             const std::vector<Binding>& bindings, const KernelOptions& options,
+                             std::span<const Arg> arguments) {
+  const TemporaryDirectory directory;
+  CacheSettings settings;
+  settings.directory = directory.path() + "/cache";
+  const auto silent = [](std::string_view) {};
+  {
+    const FirstCall call(device, source, name, bindings, options, arguments);
+    DiskCache(settings, silent).publish(native_entry(call.request()));
+  }
+  const FirstCall call(device, source, name, bindings, options, arguments);
+  auto start = Clock::now();
+  const auto entry = DiskCache(settings, silent).find(native_key(call.request()));
+  if (!entry)
+    throw Error(ErrorCode::io, fmt::format("nothing that is written to {} can be read back; set "
+                                           "TMPDIR to another directory",
+                                           directory.path()));
+  const double read = seconds_since(start);
   start = Clock::now();
-  state.launch(plan, call, nullptr);
-  times.launch = seconds_since(start);
-  device.synchronize();
-  return times;
+  auto function = load_entry(call.request().device, *entry, call.context);
+  const double load = seconds_since(start);
+  return {call.parse, read, load, call.launch(device, std::move(function))};
 }
 
 std::string assemble(const Device& device, const std::string& ptx) {

@@ -52,6 +52,17 @@ FirstCallTimes time_first_call(const Device& device, std::string_view source, st
                                const std::vector<Binding>& bindings, const KernelOptions& options,
                                std::span<const Arg> arguments);
 
+/// Host time of a first call whose code lies in a disk cache, by stage, in seconds: `read` opens
+/// the directory, reads the entry and checks it.
+struct WarmCallTimes {
+  double parse = 0, read = 0, load = 0, launch = 0;
+};
+/// Puts the code into a temporary cache directory of its own, and from there reads, loads and
+/// launches it once with a new kernel. Throws Error(io) if there can be no such directory.
+WarmCallTimes time_warm_call(const Device& device, std::string_view source, std::string_view name,
+                             const std::vector<Binding>& bindings, const KernelOptions& options,
+                             std::span<const Arg> arguments);
+
 /// PTX to machine code by the driver of a CUDA device. Throws Error(invalid_argument) for the CPU,
 /// Error(driver) with the assembler's messages as its build log.
 std::string assemble(const Device& device, const std::string& ptx);

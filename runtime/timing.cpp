@@ -4,7 +4,7 @@
 #include <cmath>
 #include <memory>
 
-#include "runtime/cuda_objects.hpp"
+#include "runtime/cuda/objects.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/session.hpp"
 #include "swage/error.hpp"

@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime/cache_directory.hpp"
+#include "runtime/cache/directory.hpp"
 #include "runtime/log.hpp"
 #include "runtime/settings.hpp"
 #include "swage/error.hpp"

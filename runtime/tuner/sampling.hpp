@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "runtime/cuda_objects.hpp"
+#include "runtime/cuda/objects.hpp"
 #include "runtime/tuner/input.hpp"
 
 namespace swage::runtime {

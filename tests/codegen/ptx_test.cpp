@@ -55,7 +55,8 @@ std::string find_ptxas() {
   return {};
 }
 
-/// What `ptxas -v` prints; the status in `failed`. The file is this process's own: tests run in parallel.
+/// What `ptxas -v` prints; the status in `failed`. The file is this process's own: tests run in
+/// parallel.
 std::string assemble(const std::string& ptxas, const Artifact& artifact, bool& failed) {
   const auto path = std::filesystem::temp_directory_path() / fmt::format("swage-{}.ptx", getpid());
   std::ofstream(path) << artifact.payload;

@@ -398,7 +398,7 @@ TEST_CASE("with the budget spent a grid costs its time and runs its first block"
 TEST_CASE("every entry point that the runtime's table names is there") {
 #define SWAGE_CUDA(symbol, since, parameters) #symbol,
   const char* const names[] = {
-#include "runtime/cuda_driver.def"
+#include "runtime/cuda/driver.def"
   };
   void* const library = dlopen(SWAGE_FAKE_CUDA_LIBRARY, RTLD_NOW | RTLD_LOCAL);
   for (const char* const name : names) {

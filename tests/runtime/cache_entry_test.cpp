@@ -1,8 +1,8 @@
 // cache_entry_test.cpp -- the bytes of a cache entry, good ones and every kind of bad ones.
 #include <cstring>
 
-#include "runtime/cache_bytes.hpp"
-#include "runtime/cache_entry.hpp"
+#include "runtime/cache/bytes.hpp"
+#include "runtime/cache/entry.hpp"
 #include "tests/runtime/cache_support.hpp"
 #include "tests/support/catch.hpp"
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/code_blob.hpp"
-#include "runtime/code_object.hpp"
+#include "runtime/host/code_blob.hpp"
+#include "runtime/host/code_object.hpp"
 #include "swage/error.hpp"
 #include "tests/support/catch.hpp"
 

@@ -1,7 +1,7 @@
 // cuda_header_test.cpp -- our declarations of the CUDA driver against <cuda.h>, where that exists.
 #include <cstdio>
 
-#include "runtime/cuda_driver.hpp"
+#include "runtime/cuda/driver.hpp"
 #include "tests/support/catch.hpp"
 
 #if __has_include(<cuda.h>)
@@ -40,7 +40,7 @@ struct SameFunction<ours::Result (*)(A...), CUresult (*)(B...)> {
 #define SWAGE_CUDA(symbol, since, parameters)                                                      \
   static_assert(SameFunction<decltype(ours::Driver::symbol.raw), decltype(&::symbol)>::value,      \
                 #symbol " is declared otherwise in <cuda.h>");
-#include "runtime/cuda_driver.def"
+#include "runtime/cuda/driver.def"
 
 #define SAME_VALUE(mine, theirs) static_assert(static_cast<int>(ours::mine) == theirs)
 SAME_VALUE(Result::success, CUDA_SUCCESS);
@@ -116,7 +116,7 @@ TEST_CASE("the driver's functions, values and structs are those of <cuda.h>") {
 TEST_CASE("the driver table names every function once, as the library exports it") {
   const char* names[] = {
 #define SWAGE_CUDA(symbol, since, parameters) #symbol,
-#include "runtime/cuda_driver.def"
+#include "runtime/cuda/driver.def"
   };
   std::vector<std::string_view> sorted(std::begin(names), std::end(names));
   std::sort(sorted.begin(), sorted.end());

@@ -3,7 +3,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "runtime/cache_store.hpp"
+#include "runtime/cache/store.hpp"
 #include "tests/runtime/cache_support.hpp"
 #include "tests/support/catch.hpp"
 

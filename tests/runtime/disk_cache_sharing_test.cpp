@@ -6,8 +6,8 @@
 #include <random>
 #include <thread>
 
-#include "runtime/cache_lock.hpp"
-#include "runtime/cache_store.hpp"
+#include "runtime/cache/lock.hpp"
+#include "runtime/cache/store.hpp"
 #include "swage/error.hpp"
 #include "tests/runtime/cache_support.hpp"
 #include "tests/support/catch.hpp"

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "runtime/cuda_module.hpp"
+#include "runtime/cuda/module.hpp"
 #include "runtime/device.hpp"
 #include "swage/error.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/cuda_driver.hpp"
+#include "runtime/cuda/driver.hpp"
 #include "swage/swage.hpp"
 #include "tests/cuda_emulator/fake_cuda.h"
 #include "tests/support/catch.hpp"

@@ -2,7 +2,7 @@
 #include <atomic>
 #include <thread>
 
-#include "runtime/cuda_objects.hpp"
+#include "runtime/cuda/objects.hpp"
 #include "runtime/session.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
 
@@ -232,4 +232,19 @@ TEST_CASE("the stages of a first call are told apart") {
   CHECK(times.emit > 0);
   CHECK(times.load > 0);
   CHECK(is_scaled(x.get(), 4, y.get()));
+}
+
+TEST_CASE("a first call from disk reads, loads and launches, and the compiler has no part in it") {
+  const Device device = gpu();
+  const DeviceArray x(device, counting(64)), y(device, std::vector<float>(64));
+  const Tensor in = x.tensor(), out = y.tensor();
+  const Arg args[] = {in, 5, out};
+  const std::int64_t compiles = codegen::compile_count();
+  const std::uint64_t links = calls("cuLinkComplete");
+  const auto times = runtime::time_warm_call(device, kScale, "", {}, {}, args);
+  CHECK(codegen::compile_count() == compiles + 1); // to fill the cache
+  CHECK(calls("cuLinkComplete") == links + 1);
+  CHECK(times.read > 0);
+  CHECK(times.load > 0);
+  CHECK(is_scaled(x.get(), 5, y.get()));
 }

@@ -2,7 +2,7 @@
 // alone.
 #include <cstdlib>
 
-#include "runtime/cuda_objects.hpp"
+#include "runtime/cuda/objects.hpp"
 #include "runtime/kernel.hpp"
 #include "runtime/session.hpp"
 #include "runtime/tuner/tuner.hpp"

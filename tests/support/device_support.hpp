@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "runtime/cuda_objects.hpp"
+#include "runtime/cuda/objects.hpp"
 #include "swage/swage.hpp"
 #include "tests/support/catch.hpp"
 

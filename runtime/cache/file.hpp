@@ -1,0 +1,51 @@
+// file.hpp -- the few file operations of the cache, with errors as values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <sys/stat.h>
+
+namespace swage::runtime {
+
+/// Owns a file descriptor.
+class FileDescriptor {
+public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) noexcept : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~FileDescriptor() { reset(); }
+
+  int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  void reset() noexcept;
+
+private:
+  int fd_ = -1;
+};
+
+/// Opens below `directory`, never through a symbolic link, never handed to a child process, and
+/// never waiting for the other end of a pipe that somebody put there. errno tells a failure.
+FileDescriptor open_at(int directory, const char* name, int flags, mode_t mode = 0);
+
+/// Writes all of it. False with errno set otherwise.
+bool write_all(int fd, std::string_view bytes);
+
+/// Reads up to `size` bytes from `offset`; fewer at the end of the file. False with errno set.
+bool read_at(int fd, std::uint64_t offset, std::uint64_t size, std::string& bytes);
+
+/// Not secret, but different in every process on every machine.
+std::uint64_t random_number() noexcept;
+
+bool same_file(const struct stat& a, const struct stat& b) noexcept;
+
+/// "No space left on device", without the race in strerror.
+std::string error_text(int error);
+
+} // namespace swage::runtime

@@ -1,0 +1,103 @@
+// module.cpp -- PTX or machine code to a function that the driver can launch.
+#include "runtime/cuda/module.hpp"
+
+#include <array>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "runtime/cuda/objects.hpp"
+#include "runtime/device.hpp"
+#include "runtime/log.hpp"
+#include "swage/error.hpp"
+
+namespace swage::cuda {
+
+namespace {
+
+/// Buffers for the assembler's messages, and the options that hand them to the driver.
+class AssemblerLog {
+public:
+  static constexpr unsigned kCount = 4;
+  AssemblerLog() : text_(2 * kBytes, '\0') {}
+
+  JitOption* options() { return options_.data(); }
+  void** values() { return values_.data(); }
+  std::string errors() const { return std::string(text_.c_str()); }
+  std::string notes() const { return std::string(text_.c_str() + kBytes); }
+
+private:
+  static constexpr std::size_t kBytes = 16384;
+  std::string text_;
+  std::array<JitOption, kCount> options_{JitOption::error_log_buffer, JitOption::error_log_bytes,
+                                         JitOption::info_log_buffer, JitOption::info_log_bytes};
+  std::array<void*, kCount> values_{text_.data(), reinterpret_cast<void*>(kBytes),
+                                    text_.data() + kBytes, reinterpret_cast<void*>(kBytes)};
+};
+
+[[noreturn]] void fail_build(const char* function, Result result, const AssemblerLog& log) {
+  const std::string errors = log.errors();
+  throw Error(result == Result::out_of_memory ? ErrorCode::out_of_memory : ErrorCode::driver,
+              fmt::format("{} failed: {}{}{}", function, describe(result),
+                          errors.empty() ? "" : "; the driver's log says: ", errors),
+              errors + log.notes());
+}
+
+} // namespace
+
+LoadedModule::LoadedModule(const std::string& image) {
+  driver().cuCtxGetCurrent(&context_);
+  const RelaxedCapture relaxed;
+  AssemblerLog log;
+  const Result result = driver().cuModuleLoadDataEx.raw(
+      &module_, image.c_str(), AssemblerLog::kCount, log.options(), log.values());
+  if (result != Result::success)
+    fail_build("cuModuleLoadDataEx", result, log);
+  if (const std::string notes = log.notes(); !notes.empty())
+    runtime::log(runtime::LogLevel::debug, "driver: {}", notes);
+}
+
+LoadedModule::~LoadedModule() {
+  // A context may be gone before its modules; then there is nothing left to unload.
+  if (driver().cuCtxPushCurrent_v2.raw(context_) != Result::success)
+    return;
+  const RelaxedCapture relaxed;
+  driver().cuModuleUnload.raw(module_);
+  Context popped = nullptr;
+  driver().cuCtxPopCurrent_v2.raw(&popped);
+}
+
+Function LoadedModule::function(const std::string& entry) const {
+  const RelaxedCapture relaxed;
+  Function function = nullptr;
+  driver().cuModuleGetFunction(&function, module_, entry.c_str());
+  // Modules load lazily since CUDA 11.7; asking for an attribute loads the code here and now, so
+  // that the first launch is a launch and nothing else.
+  int registers = 0;
+  driver().cuFuncGetAttribute(&registers, FunctionAttribute::registers, function);
+  return function;
+}
+
+std::string assemble(const std::string& ptx) {
+  const RelaxedCapture relaxed;
+  AssemblerLog log;
+  Linker linker = nullptr;
+  driver().cuLinkCreate_v2(AssemblerLog::kCount, log.options(), log.values(), &linker);
+  // The driver reads the terminating zero as part of PTX text.
+  Result result =
+      driver().cuLinkAddData_v2.raw(linker, JitInput::ptx, const_cast<char*>(ptx.c_str()),
+                                    ptx.size() + 1, "swage", 0, nullptr, nullptr);
+  void* cubin = nullptr;
+  std::size_t bytes = 0;
+  if (result == Result::success)
+    result = driver().cuLinkComplete.raw(linker, &cubin, &bytes);
+  std::string code;
+  if (result == Result::success)
+    code.assign(static_cast<const char*>(cubin), bytes);
+  driver().cuLinkDestroy.raw(linker);
+  if (result != Result::success)
+    fail_build("cuLinkComplete", result, log);
+  return code;
+}
+
+} // namespace swage::cuda

@@ -1,0 +1,21 @@
+// executor.hpp -- runs compiled host code over all elements of a call.
+#pragma once
+
+#include <cstdint>
+
+#include "codegen/schedule.hpp"
+
+namespace swage::runtime {
+
+/// Computes elements [begin, end), in row-major order, of the call that `words` describes; see
+/// codegen/arguments.hpp.
+using HostEntry = void (*)(const std::uint64_t* words, std::int64_t begin, std::int64_t end);
+
+/// Runs `entry` over elements [0, count) and returns when all are done. Ranges of about `grain`
+/// elements, aligned to 64 so that neighbours share no cache line of a one-byte type, run on the
+/// threads of the caller's oneTBB arena; a call of one range runs on the caller alone. The caller
+/// takes up no other work of its arena while it waits, so it may hold locks.
+void run_host(const codegen::HostSchedule& schedule, HostEntry entry, const std::uint64_t* words,
+              std::int64_t count);
+
+} // namespace swage::runtime
