@@ -25,6 +25,7 @@
 #include "codegen/llvm_compat.hpp"
 #include "codegen/lower.hpp"
 #include "codegen/nvptx.hpp"
+#include "codegen/source_digest.hpp"
 #include "swage/error.hpp"
 
 extern "C" {
@@ -258,7 +259,7 @@ std::string emit_text(const ir::Kernel& kernel, const Specialization& specializa
 }
 
 std::string_view toolchain_identity() noexcept {
-  return "Swage " SWAGE_VERSION ", LLVM " LLVM_VERSION_STRING;
+  return "Swage " SWAGE_VERSION " " SWAGE_SOURCE_DIGEST ", LLVM " LLVM_VERSION_STRING;
 }
 
 std::int64_t compile_count() noexcept {

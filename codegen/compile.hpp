@@ -48,7 +48,8 @@ enum class Emit { llvm, llvm_optimised, assembly };
 std::string emit_text(const ir::Kernel& kernel, const Specialization& specialization,
                       const Schedule& schedule, const Target& target, Emit form);
 
-/// "Swage 0.1.0, LLVM 22.1.8": part of every cache key.
+/// "Swage 0.1.0 3f9c01d2a47b, LLVM 22.1.8", with a digest of the sources of ir and codegen: part of
+/// every cache key.
 std::string_view toolchain_identity() noexcept;
 
 /// How often this process has started LLVM's pipeline; 0 proves that a warm start touched none.

@@ -27,6 +27,27 @@ bool is_approximate(Op op) {
   }
 }
 
+/// By node: whether it is a sigmoid that is only ever multiplied by its own argument, in a kernel
+/// that stores nothing but bf16.
+std::vector<bool> sigmoids_of_silu(const ir::Kernel& kernel) {
+  std::vector<bool> result(kernel.nodes().size());
+  for (const ir::Store& store : kernel.stores())
+    if (kernel.params()[store.param].dtype != DType::bf16)
+      return result;
+  for (std::size_t id = 0; id < result.size(); ++id)
+    result[id] = kernel.nodes()[id].op == Op::sigmoid;
+  for (const ir::Node& node : kernel.nodes())
+    for (int i = 0; i < ir::info(node.op).arity; ++i) {
+      const ir::NodeId used = node.args[static_cast<std::size_t>(i)];
+      if (node.op != Op::mul ||
+          node.args[static_cast<std::size_t>(1 - i)] != kernel.node(used).args[0])
+        result[used] = false;
+    }
+  for (const ir::Store& store : kernel.stores())
+    result[store.node] = false;
+  return result;
+}
+
 bool is_leaf(const ir::Node& node) {
   return node.op == Op::load || node.op == Op::scalar || node.op == Op::constant;
 }
@@ -39,7 +60,8 @@ public:
       : b_(builder), job_(job), lanes_(lanes), fetch_(std::move(fetch)),
         convert_(builder, job.target, job.split_bf16),
         math_(builder, job.target, job.kernel.math(), accuracy_of(job.kernel)),
-        values_(job.kernel.nodes().size()), bits_(job.kernel.nodes().size()) {}
+        of_silu_(sigmoids_of_silu(job.kernel)), values_(job.kernel.nodes().size()),
+        bits_(job.kernel.nodes().size()) {}
 
   /// The value of node `id`. Constants are made where they are used.
   Value* value(ir::NodeId id) {
@@ -82,6 +104,8 @@ private:
     default: break;
     }
     const DType operand = job_.kernel.node(node.args[0]).type;
+    if (of_silu_[id])
+      return math_.emit_sigmoid_of_silu(arg(node, 0));
     return is_float(operand) ? emit_float(node) : emit_integer(node);
   }
 
@@ -162,6 +186,7 @@ private:
   std::function<Value*(ir::NodeId)> fetch_;
   Converter convert_;
   MathBuilder math_;
+  const std::vector<bool> of_silu_; ///< see sigmoids_of_silu
   std::vector<Value*> values_;
   std::vector<Value*> bits_; ///< of casts to 16-bit floats: the value in storage
 };

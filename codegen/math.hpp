@@ -28,6 +28,8 @@ public:
   /// `op` is one of the rule `real` or `test`, or div, min, max, clamp, relu, abs, neg on floats.
   /// Throws Error(unsupported) when the mode cannot offer it (triton mode).
   llvm::Value* emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args);
+  /// sigmoid(x) that is only ever multiplied by x, in a kernel that stores nothing but bf16.
+  llvm::Value* emit_sigmoid_of_silu(llvm::Value* x);
 
 private:
   llvm::IRBuilderBase& b_;

@@ -46,6 +46,9 @@ constexpr double kExp2F64[] = {1,
                                0x1.e821a3d3169cbp-32};
 constexpr double kExp2Half[] = {
     1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b642p-5, 0x1.3cea56p-7, 0x1.5c4556p-10};
+/// The same with 1 - 2^-22 for 1: the first number below 1 from which sigmoid comes out off 1/2.
+constexpr double kExp2BelowOne[] = {0x1.fffff8p-1, 0x1.62e42ap-1, 0x1.ebf9c2p-3,
+                                    0x1.c6b642p-5, 0x1.3cea56p-7, 0x1.5c4556p-10};
 /// tanh x = x + x^3 (c[0] + x^2 c[1] + ...) on [-1/2, 1/2].
 constexpr double kTanhHalf[] = {-0x1.554630p-2, 0x1.0e4022p-3, -0x1.6bf698p-5};
 /// e^r - 1 = r + r^2 (c[0] + r c[1] + ...)
@@ -156,6 +159,15 @@ Real negative_exp(Real x) {
   return p * power_of_two(reduced.n.biased, p) * 0x1p-64;
 }
 
+/// The same in f32 to about 2^-20, by `polynomial_of_2`, 2^f on [-1/2, 1/2].
+Real negative_exp_half(Real x, std::span<const double> polynomial_of_2) {
+  const Real a = at_least(-abs(x), exp_range(x).low);
+  const double magic = rounder(x, exponent_bias(x) + 64);
+  const Rounded n = rounded(fma(a, kLog2eF32, magic), magic);
+  const Real p = polynomial(fma(a, kLog2eF32, -n.integer), polynomial_of_2);
+  return p * power_of_two(n.biased, p) * 0x1p-64;
+}
+
 /// sigmoid from e = e^-|x|. Nothing cancels, and the numerator e keeps the relative accuracy of
 /// results down to the subnormal ones.
 Real sigmoid_of(Real x, Real e) {
@@ -223,11 +235,11 @@ Real sigmoid(Real x) {
 }
 
 Real sigmoid_half(Real x) {
-  const Real a = at_least(-abs(x), exp_range(x).low);
-  const double magic = rounder(x, exponent_bias(x) + 64);
-  const Rounded n = rounded(fma(a, kLog2eF32, magic), magic);
-  const Real p = polynomial(fma(a, kLog2eF32, -n.integer), kExp2Half);
-  return sigmoid_of(x, p * power_of_two(n.biased, p) * 0x1p-64);
+  return sigmoid_of(x, negative_exp_half(x, kExp2Half));
+}
+
+Real sigmoid_half_of_silu(Real x) {
+  return sigmoid_of(x, negative_exp_half(x, kExp2BelowOne));
 }
 
 Real tanh(Real x) {

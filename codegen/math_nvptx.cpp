@@ -47,6 +47,12 @@ Real rcp(Real x) {
   return call(Intrinsic::nvvm_rcp_approx_ftz_f, x);
 }
 
+/// sigmoid from e = e^-|x|. 1 + e lies in [1, 2], so the reciprocal neither meets nor makes a
+/// subnormal number; the numerator e keeps results down to the subnormal ones.
+Real sigmoid_from(Real x, Real e) {
+  return select(x < 0.0, e, 1.0) * rcp(e + 1.0);
+}
+
 } // namespace
 
 Real exp(Real x, bool flush) {
@@ -90,10 +96,12 @@ Real divide(Real a, Real b, bool flush) {
 }
 
 Real sigmoid(Real x) {
-  // 1 + e lies in [1, 2], so the reciprocal neither meets nor makes a subnormal number; the
-  // numerator e keeps results down to the subnormal ones.
-  const Real e = exp(-abs(x), false);
-  return select(x < 0.0, e, 1.0) * rcp(e + 1.0);
+  return sigmoid_from(x, exp(-abs(x), false));
+}
+
+Real sigmoid_of_silu(Real x) {
+  // 2^-20 below e^-|x|: more than ex2 and rcp may err by together.
+  return sigmoid_from(x, ex2(fma(-abs(x), kLog2e, -0x1p-20 * kLog2e), false));
 }
 
 Real sigmoid_fast(Real x) {

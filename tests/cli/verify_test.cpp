@@ -134,6 +134,14 @@ TEST_CASE("verify covers every input of a 16-bit function within 0.51 ulp") {
   CHECK(results == 65536);
 }
 
+TEST_CASE("bf16 products with silu of a tiny number go to the side that silu is on, ties too") {
+  const Json json = verify_json({"swiglu", "-D", "T=bf16", "--exhaustive", "--pairs", "20",
+                                 "--where", "abs(gate) < 0x1p-26"});
+  const Json& output = json["outputs"][0];
+  CHECK(output["checked"] > 500'000);
+  CHECK(output["misrounded"] == 0);
+}
+
 TEST_CASE("swiglu is within 0.51 ulp wherever silu(gate) is a normal f32") {
   for (const char* type : {"T=bf16", "T=f16"}) {
     const Json report = verify_json({"swiglu", "-D", type, "--exhaustive", "--pairs", "16",

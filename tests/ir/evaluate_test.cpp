@@ -125,6 +125,14 @@ TEST_CASE("sigmoid keeps its relative accuracy far below zero") {
   CHECK(std::isnan(real(Op::sigmoid, {kNan})));
 }
 
+TEST_CASE("sigmoid is one half at zero alone, so that silu leaves ties to the side it is on") {
+  for (const double x : {0x1p-60, 0x1p-300, 0x1p-1074}) {
+    CHECK(real(Op::sigmoid, {x}) > 0.5);
+    CHECK(real(Op::sigmoid, {-x}) < 0.5);
+  }
+  CHECK(real(Op::sigmoid, {-0.0}) == 0.5);
+}
+
 TEST_CASE("round goes to the even neighbour") {
   CHECK(real(Op::round, {0.5}) == 0);
   CHECK(real(Op::round, {1.5}) == 2);
