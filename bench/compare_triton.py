@@ -158,14 +158,16 @@ def swage_launcher(torch, swage, case, tune, math=None):
     kernel = swage.kernel(KERNELS[case.case][0], case.dtype, math=math)
     prepared = {tensors[0].data_ptr(): swage.torch_arguments(tensors) for tensors in case.sets}
     first = prepared[case.sets[0][0].data_ptr()]
-    if tune:
-        swage.tune(kernel, first)
+    found = swage.tune(kernel, first) if tune else None
     swage.prepare(kernel, first)
 
     def launch(tensors):
         swage.launch(kernel, prepared[tensors[0].data_ptr()],
                      torch.cuda.current_stream().cuda_stream)
 
+    # What the tuner found, to hold beside what is measured here.
+    launch.tuned = found and {"schedule": found.schedule.decode(), "seconds": found.seconds,
+                              "default_seconds": found.default_seconds, "spread": found.spread}
     return launch
 
 
@@ -235,7 +237,7 @@ def compare(torch, swage, pool, options):
         ratios = {peer: seconds["swage"] / seconds[peer] for peer in seconds}
         results.append({"case": name, "dtype": dtype, "rows": rows, "columns": options.columns,
                         "bytes": case.bytes, "sets": len(case.sets), "seconds": seconds,
-                        "ratio": ratios, "runs": runs})
+                        "ratio": ratios, "runs": runs, "tuned": launchers["swage"].tuned})
         cells = " ".join(f"{1e6 * seconds[p]:>7.2f} us {ratios[p]:>6.3f}" for p in options.peers)
         print(f"{name:9} {dtype:5} {rows:>6} {options.columns:>8} {1e6 * seconds['swage']:>7.2f} us "
               f"{cells} {case.bytes / seconds['swage'] / 1e9:>6.0f}", flush=True)

@@ -263,6 +263,38 @@ void swage_kernel_destroy(swage_kernel* kernel) {
   delete kernel;
 }
 
+swage_status swage_cache_statistics(swage_cache_counters* counters) {
+  return guarded([&] {
+    require(counters, "counters");
+    if (counters->size < sizeof *counters)
+      throw Error(ErrorCode::invalid_argument,
+                  "swage_cache_counters has the size " + std::to_string(counters->size) +
+                      "; set its field size to sizeof(swage_cache_counters)");
+    const swage::CacheStatistics all = swage::cache_statistics();
+    *counters = {.size = sizeof *counters,
+                 .hits_memory = all.hits_memory,
+                 .hits_disk = all.hits_disk,
+                 .hits_bundle = all.hits_bundle,
+                 .misses = all.misses,
+                 .publishes = all.publishes,
+                 .publish_failures = all.publish_failures,
+                 .evictions = all.evictions,
+                 .defects = all.defects,
+                 .bytes_read = all.bytes_read,
+                 .bytes_written = all.bytes_written,
+                 .functions_loaded = all.functions_loaded,
+                 .bytes_loaded = all.bytes_loaded};
+  });
+}
+
+swage_status swage_unload_unused(size_t* count) {
+  return guarded([&] {
+    const std::size_t unloaded = swage::unload_unused();
+    if (count)
+      *count = unloaded;
+  });
+}
+
 const char* swage_kernel_name(const swage_kernel* kernel) {
   return kernel ? kernel->kernel.name().c_str() : nullptr;
 }

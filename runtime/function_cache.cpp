@@ -259,7 +259,15 @@ CacheStatistics cache_statistics() noexcept {
   result.defects = disk.defects + disk.io_errors;
   result.bytes_read = disk.bytes_read;
   result.bytes_written = disk.bytes_written;
+  functions().for_each([&](const LoadedFunction& loaded) {
+    ++result.functions_loaded;
+    result.bytes_loaded += loaded.bytes;
+  });
   return result;
+}
+
+std::size_t unload_unused() noexcept {
+  return functions().trim(0, 0, [](const LoadedFunction&) { return std::size_t{1}; });
 }
 
 std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,

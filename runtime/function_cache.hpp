@@ -49,13 +49,15 @@ inline constexpr std::size_t kMaxIdleBytes = std::size_t{256} << 20;
 /// compiled. Many threads that ask for one function have it compiled once; what compiling throws
 /// reaches each of them, and the next request tries again. Host functions that no kernel refers to
 /// are forgotten beyond kMaxIdleFunctions of them or kMaxIdleBytes. Functions of a GPU stay loaded
-/// as long as the process lives, for a launch, or a graph that holds one, may run at any later
-/// time.
+/// until unload_unused, for a launch, or a graph that holds one, may run at any later time.
 std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,
                                                    cuda::Context context);
 
-/// What the caches of this process have done.
+/// What the caches of this process have done and hold.
 CacheStatistics cache_statistics() noexcept;
+
+/// Forgets every function that no kernel refers to, those of GPUs too; gives how many went.
+std::size_t unload_unused() noexcept;
 
 /// The same past every cache, timed.
 std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,

@@ -75,6 +75,15 @@ public:
     return dropped.size();
   }
 
+  /// Calls `visit` with every value.
+  template <typename Visit>
+  void for_each(Visit visit) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, flight] : flights_)
+      if (flight->done && flight->value)
+        visit(*flight->value);
+  }
+
 private:
   struct Flight {
     std::uint64_t last_asked = 0;

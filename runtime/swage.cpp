@@ -46,6 +46,10 @@ CacheStatistics cache_statistics() noexcept {
   return runtime::cache_statistics();
 }
 
+std::size_t unload_unused() noexcept {
+  return runtime::unload_unused();
+}
+
 Device Device::open(std::string_view id) {
   return DeviceAccess::make(runtime::open_device(id));
 }

@@ -138,6 +138,32 @@ SWAGE_EXPORT swage_status swage_kernel_from_catalogue(const swage_device* device
  * allowed. */
 SWAGE_EXPORT void swage_kernel_destroy(swage_kernel* kernel);
 
+/* What the kernel caches of this process have done so far. A request is the first launch of a
+ * kernel handle for a kind of call; later launches look nothing up. */
+typedef struct swage_cache_counters {
+  size_t size; /* sizeof(swage_cache_counters), set before the call: later versions may append */
+  uint64_t hits_memory; /* loaded before, by this or another kernel handle */
+  uint64_t hits_disk;
+  uint64_t hits_bundle;
+  uint64_t misses; /* compiled */
+  uint64_t publishes;
+  uint64_t publish_failures;
+  uint64_t evictions;
+  uint64_t defects; /* entries that could not be read or were not what they should be */
+  uint64_t bytes_read;
+  uint64_t bytes_written;
+  uint64_t functions_loaded; /* now in memory */
+  uint64_t bytes_loaded;     /* of their code */
+} swage_cache_counters;
+SWAGE_EXPORT swage_status swage_cache_statistics(swage_cache_counters* counters);
+
+/* Unloads the code of every device that no kernel handle refers to; `count`, which may be null,
+ * receives how many functions went. GPU code stays loaded until this is called, for the driver
+ * cannot tell whether a launch in flight or a graph still runs it. So the caller vouches: nothing
+ * that destroyed kernels launched is in flight, and no graph that captured such a launch is
+ * launched again. */
+SWAGE_EXPORT swage_status swage_unload_unused(size_t* count);
+
 /* The kernel's name, and the bound kernel as language text. Live as long as the handle. Null for
  * null. */
 SWAGE_EXPORT const char* swage_kernel_name(const swage_kernel* kernel);

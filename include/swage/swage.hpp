@@ -261,8 +261,17 @@ struct CacheStatistics {
   std::uint64_t defects = 0; ///< entries that could not be read or were not what they should be
   std::uint64_t bytes_read = 0;
   std::uint64_t bytes_written = 0;
+  std::uint64_t functions_loaded = 0; ///< now in memory
+  std::uint64_t bytes_loaded = 0;     ///< of their code
 };
 SWAGE_EXPORT CacheStatistics cache_statistics() noexcept;
+
+/// Unloads the code of every device that no kernel handle refers to; gives how many functions went.
+/// Code of the CPU is bounded by itself. Code of a GPU stays loaded until this is called, for the
+/// driver cannot tell whether a launch in flight or a graph still runs it. So the caller vouches:
+/// nothing that destroyed kernels launched is in flight, and no graph that captured such a launch
+/// is launched again.
+SWAGE_EXPORT std::size_t unload_unused() noexcept;
 
 /// "0.1.0".
 SWAGE_EXPORT std::string_view version() noexcept;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 
 #include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
@@ -20,6 +21,7 @@ namespace {
 /// is measured.
 constexpr std::uint64_t kPage = 4096;
 constexpr std::size_t kMaxSets = 4096;
+constexpr std::size_t kMostGapPages = 256;
 
 /// A multiple of every element's size, and of no size that caches are indexed by.
 constexpr std::size_t kTileBytes = 3 * 5 * 7 * 4096;
@@ -139,8 +141,15 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
   count_ = static_cast<std::size_t>(
       std::clamp<std::int64_t>(std::min(wanted, possible), 1, std::int64_t{kMaxSets}));
   const Device device = DeviceAccess::make(kernel_.device);
+  std::minstd_rand random; // the same for every search
   for (Group& group : groups_) {
-    group.slab = device.allocate(group.stride * count_ + kPage);
+    const std::size_t most = std::min(group.stride / kPage, kMostGapPages);
+    std::size_t end = 0;
+    for (std::size_t set = 0; set < count_; ++set) {
+      group.places.push_back(end);
+      end += group.stride + random() % (most + 1) * kPage;
+    }
+    group.slab = device.allocate(end + kPage);
     if (group.updated())
       group.pristine = device.allocate(group.stride);
   }
@@ -166,7 +175,7 @@ void ArgumentPool::fill(Group& group, cuda::StreamHandle stream) {
 std::uint64_t ArgumentPool::moved(std::uint64_t address, std::size_t set) const {
   for (const Group& group : groups_)
     if (address >= group.low && address < group.high)
-      return base_of(group.slab) + set * group.stride + group.offset + (address - group.low);
+      return base_of(group.slab) + group.places[set] + group.offset + (address - group.low);
   throw Error(ErrorCode::internal, "a tensor lies outside the memory that tuning made for it");
 }
 
@@ -174,7 +183,7 @@ void ArgumentPool::seed(std::size_t set, cuda::StreamHandle stream) const {
   for (const Group& group : groups_)
     if (group.updated())
       copy_on_device(*kernel_.device,
-                     reinterpret_cast<void*>(base_of(group.slab) + set % count_ * group.stride),
+                     reinterpret_cast<void*>(base_of(group.slab) + group.places[set % count_]),
                      group.pristine.data(), group.stride, stream);
 }
 

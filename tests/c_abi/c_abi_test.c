@@ -72,6 +72,16 @@ static void test_making_kernels(swage_device* device) {
   CHECK(strstr(swage_kernel_text(kernel), "kernel scale") != NULL);
   swage_kernel_destroy(kernel);
   swage_kernel_destroy(NULL);
+  swage_cache_counters counters;
+  counters.size = sizeof counters;
+  CHECK(swage_cache_statistics(&counters) == SWAGE_OK);
+  CHECK(counters.size == sizeof counters && counters.defects == 0);
+  counters.size = 8;
+  CHECK(swage_cache_statistics(&counters) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_cache_statistics(NULL) == SWAGE_INVALID_ARGUMENT);
+  size_t unloaded = 99;
+  CHECK(swage_unload_unused(&unloaded) == SWAGE_OK && unloaded < 99);
+  CHECK(swage_unload_unused(NULL) == SWAGE_OK);
   CHECK(swage_kernel_name(NULL) == NULL && swage_kernel_text(NULL) == NULL);
 
   CHECK(swage_kernel_create(device, "kernel k(", "k", NULL, 0, &options, &kernel) ==

@@ -91,6 +91,22 @@ TEST_CASE("the report is one page with nothing to fetch") {
     CHECK(page.find(fetched) == std::string::npos);
 }
 
+TEST_CASE("a GPU that other work keeps busy is an error that says so, and --force goes on") {
+  const auto tuned = [](std::vector<std::string> more) {
+    more.insert(more.begin(), {"tune", "swiglu", "-D", "T=f32", "--shape", "1x64", "--device",
+                               "cuda:0", "--budget", "20ms"});
+    return test::run_swage(more, {"SWAGE_LIBCUDA_PATH=" SWAGE_FAKE_CUDA_LIBRARY,
+                                  "SWAGE_FAKE_CUDA_JITTER=0.6", "SWAGE_FAKE_CUDA_BUDGET=1000",
+                                  "SWAGE_TUNING_DIR=", "SWAGE_CACHE_DIR="});
+  };
+  const test::Outcome refused = tuned({});
+  CHECK(refused.status == 1);
+  CHECK_THAT(refused.err, Contains("too busy to tune on") && Contains("force"));
+  const test::Outcome forced = tuned({"--force"});
+  INFO(forced.err);
+  CHECK(forced.status == 0);
+}
+
 TEST_CASE("a dry run measures and records nothing") {
   const test::TemporaryFolder folder;
   const test::Outcome outcome = tune(folder, quick({"--dry-run"}));

@@ -127,6 +127,12 @@ void swage_fake_cuda_set_budget(unsigned long long instructions) {
   s.budget = instructions;
 }
 
+void swage_fake_cuda_set_jitter(double share) {
+  State& s = state();
+  const std::lock_guard lock(s.mutex);
+  s.jitter = share;
+}
+
 const char* swage_fake_cuda_last_fault(void) {
   return state().last_fault.c_str();
 }

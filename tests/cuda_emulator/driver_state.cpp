@@ -64,6 +64,7 @@ State::State() {
   trace = environment("SWAGE_FAKE_CUDA_TRACE", "0") != "0";
   if (environment("SWAGE_FAKE_CUDA_WORST", "0") != "0")
     approximation = emulator::Approximation::worst_case;
+  jitter = std::atof(environment("SWAGE_FAKE_CUDA_JITTER", "0").c_str());
   if (const char* const limit = std::getenv("SWAGE_FAKE_CUDA_BUDGET"))
     budget = std::strtoull(limit, nullptr, 10);
   std::vector<unsigned> architectures;

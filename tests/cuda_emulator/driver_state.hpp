@@ -153,6 +153,8 @@ struct State {
   emulator::Approximation approximation = emulator::Approximation::nearest;
   unsigned long long seed = 0;
   unsigned long long budget = ~0ULL; ///< instructions still executed in full grids
+  double jitter = 0;                 ///< share that a time between events is longer by, at most
+  std::uint32_t jitter_state = 1;    ///< of the generator
   std::string last_fault;
 };
 

@@ -12,6 +12,7 @@
  *   SWAGE_FAKE_CUDA_FAIL     call:result pairs that fail, comma-separated: cuModuleLoadDataEx:209
  *   SWAGE_FAKE_CUDA_WORST    if set and not 0, approximate instructions err by all that PTX allows
  *   SWAGE_FAKE_CUDA_BUDGET   as swage_fake_cuda_set_budget
+ *   SWAGE_FAKE_CUDA_JITTER   as swage_fake_cuda_set_jitter
  *   SWAGE_FAKE_CUDA_TRACE    if set and not 0, every call is named on stderr
  */
 #ifndef SWAGE_FAKE_CUDA_H
@@ -62,6 +63,10 @@ SWAGE_FAKE_CUDA_API void swage_fake_cuda_set_approximation(int worst_case, unsig
  * first block runs, and the device's clock reckons the others from it: for timing and tuning, whose
  * results nobody reads. Without limit at first; a reset does not change it. */
 SWAGE_FAKE_CUDA_API void swage_fake_cuda_set_budget(unsigned long long instructions);
+
+/* Every time between two events is longer by a share between 0 and this, as on a device that other
+ * processes use. A reset does not change it. */
+SWAGE_FAKE_CUDA_API void swage_fake_cuda_set_jitter(double share);
 
 /* What the last faulting kernel did, "" if none has; valid until the next fault or reset. */
 SWAGE_FAKE_CUDA_API const char* swage_fake_cuda_last_fault(void);

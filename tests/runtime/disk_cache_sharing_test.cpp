@@ -93,10 +93,12 @@ TEST_CASE("threads of one process share a compile as processes do") {
   CHECK(right == 8);
 }
 
-// SWAGE_TEST_KILLS sets another number of rounds.
+// SWAGE_TEST_KILLS sets another number of rounds, SWAGE_TEST_KILL_PROCESSES of processes a round.
 TEST_CASE("a publisher killed at any step leaves right results, no hang and no growing leftovers") {
   const char* setting = std::getenv("SWAGE_TEST_KILLS");
   const int rounds = setting ? std::atoi(setting) : 1000;
+  const char* wanted = std::getenv("SWAGE_TEST_KILL_PROCESSES");
+  const int processes = wanted ? std::atoi(wanted) : 4;
   const TemporaryDirectory directory;
   const Shared<Tally> tally;
   g_tally = &*tally;
@@ -110,7 +112,7 @@ TEST_CASE("a publisher killed at any step leaves right results, no hang and no g
     tally->go = false;
     tally->steps_left = static_cast<int>(random() % (steps + 1));
     std::vector<pid_t> children;
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < processes; ++i)
       children.push_back(spawn([&] {
         publish_step = die_at_step;
         return ask(directory.path(), *tally, std::chrono::milliseconds(0));

@@ -105,6 +105,27 @@ TEST_CASE("a fresh process with a warm cache has neither compiler nor assembler 
               cold.milliseconds, warm.milliseconds);
 }
 
+TEST_CASE("code of a GPU stays loaded until what no kernel refers to is unloaded") {
+  const swage::Device device = gpu();
+  const DeviceArray x(device, counting(8)), y(device, std::vector<float>(8));
+  swage::unload_unused();
+  const auto modules = swage_fake_cuda_live("module");
+  std::optional<swage::Kernel> kept;
+  for (const char* text : {"kernel a(x: in f32, y: out f32) { y = x + 101; }",
+                           "kernel b(x: in f32, y: out f32) { y = x + 102; }"}) {
+    kept = device.kernel(text, "");
+    kept->launch(nullptr, {x.tensor(), y.tensor()});
+  }
+  device.synchronize();
+  CHECK(swage_fake_cuda_live("module") == modules + 2);
+  CHECK(swage::cache_statistics().functions_loaded >= 2);
+  CHECK(swage::unload_unused() == 1); // the first one's
+  CHECK(swage_fake_cuda_live("module") == modules + 1);
+  kept->launch(nullptr, {x.tensor(), y.tensor()});
+  device.synchronize();
+  CHECK(y.get()[7] == 109);
+}
+
 TEST_CASE("a new driver needs the assembler once and the compiler never") {
   const TemporaryDirectory directory;
   fresh_process(directory.path(), {"SWAGE_FAKE_CUDA_VERSION=13000"});

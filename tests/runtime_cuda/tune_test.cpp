@@ -65,6 +65,29 @@ TEST_CASE(
         codegen::canonical(report.best));
 }
 
+TEST_CASE("tuning refuses on a GPU that other work keeps busy, unless it is forced") {
+  const FewInstructions few;
+  const Device device = gpu();
+  const Kernel kernel = device.kernel("kernel t3(x: in f32, y: out f32) { y = x * 9; }", "");
+  const DeviceArray x(device, counting(100)), y(device, std::vector<float>(100));
+  const Tensor in = x.tensor(), out = y.tensor();
+  const Arg arguments[] = {in, out};
+  const auto records = runtime::tuning_records().all().size();
+  runtime::TunerOptions options = patient();
+  options.budget = 0.1;
+  swage_fake_cuda_set_jitter(0.6);
+  CHECK_THROWS_WITH(runtime::Tuner(KernelAccess::state(kernel)).tune(arguments, options),
+                    Catch::Matchers::Contains("too busy to tune on") &&
+                        Catch::Matchers::Contains("at most 10 % are allowed") &&
+                        Catch::Matchers::Contains("force"));
+  CHECK(runtime::tuning_records().all().size() == records);
+  options.force = true;
+  const auto report = runtime::Tuner(KernelAccess::state(kernel)).tune(arguments, options);
+  swage_fake_cuda_set_jitter(0);
+  CHECK(report.noise > runtime::kCudaNoiseLimit);
+  CHECK(runtime::tuning_records().all().size() == records + 1);
+}
+
 TEST_CASE("a capture in progress is left alone: SWAGE_AUTOTUNE does nothing under it") {
   const Device device = gpu();
   const CurrentDevice current(0);
