@@ -13,17 +13,21 @@ each peer (below 1: Swage is faster).
 """
 
 import argparse
+import ctypes
 import itertools
 import json
 import os
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 
 from swage_capi import DEVICE_CPU, Swage
 
 COLUMNS = 14336
-PEERS = ["triton", "compile", "eager"]
+PEERS = ["triton", "compile", "eager", "cub"]
+DEFAULT_PEERS = PEERS[:3]
 MAX_SETS = 8192  # of buffers, so nodes of a graph
 ROWS = [1, 16, 64, 128, 512, 2048, 8192, 16384]
 KERNELS = {  # case: (catalogue kernel, tensors read and written)
@@ -186,6 +190,41 @@ def triton_launcher(case):
     return launch
 
 
+_cub = None
+
+
+def cub_library(torch):
+    """CUB's DeviceTransform, built with nvcc once a process."""
+    global _cub
+    if _cub is None:
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cub_peer.cu")
+        folder = tempfile.mkdtemp()
+        library = os.path.join(folder, "libcub_peer.so")
+        major, minor = torch.cuda.get_device_capability()
+        subprocess.run(["nvcc", "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared",
+                        "-Xcompiler", "-fPIC", "-o", library, source], check=True)
+        _cub = ctypes.CDLL(library)
+        pointer = ctypes.c_void_p
+        _cub.cub_swiglu.argtypes = [ctypes.c_int, pointer, pointer, pointer, ctypes.c_int64, pointer]
+    return _cub
+
+
+def cub_launcher(torch, case):
+    if case.case != "forward":
+        return None  # it takes contiguous inputs and gives one output
+    transform = cub_library(torch).cub_swiglu
+    number = ["f32", "f16", "bf16"].index(case.dtype)
+
+    def launch(tensors):
+        gate, up, out = tensors
+        status = transform(number, gate.data_ptr(), up.data_ptr(), out.data_ptr(), out.numel(),
+                           torch.cuda.current_stream().cuda_stream)
+        if status != 0:
+            raise RuntimeError(f"CUB: CUDA error {status}")
+
+    return launch
+
+
 def eager_functions(torch):
     silu = torch.nn.functional.silu
 
@@ -229,16 +268,18 @@ def compare(torch, swage, pool, options):
             "triton": lambda: triton_launcher(case),
             "compile": lambda: torch_launcher(torch, case, True),
             "eager": lambda: torch_launcher(torch, case, False),
+            "cub": lambda: cub_launcher(torch, case),
         }
         launchers = {"swage": swage_launcher(torch, swage, case, not options.no_tune)}
-        launchers |= {peer: make[peer]() for peer in options.peers}
+        launchers |= {peer: launch for peer in options.peers if (launch := make[peer]())}
         runs = measure(torch, case, launchers, options)
         seconds = {peer: statistics.median(times) for peer, times in runs.items()}
         ratios = {peer: seconds["swage"] / seconds[peer] for peer in seconds}
         results.append({"case": name, "dtype": dtype, "rows": rows, "columns": options.columns,
                         "bytes": case.bytes, "sets": len(case.sets), "seconds": seconds,
                         "ratio": ratios, "runs": runs, "tuned": launchers["swage"].tuned})
-        cells = " ".join(f"{1e6 * seconds[p]:>7.2f} us {ratios[p]:>6.3f}" for p in options.peers)
+        cells = " ".join(f"{1e6 * seconds[p]:>7.2f} us {ratios[p]:>6.3f}" if p in seconds
+                         else f"{'-':>10} {'-':>6}" for p in options.peers)
         print(f"{name:9} {dtype:5} {rows:>6} {options.columns:>8} {1e6 * seconds['swage']:>7.2f} us "
               f"{cells} {case.bytes / seconds['swage'] / 1e9:>6.0f}", flush=True)
         del case, launchers
@@ -306,7 +347,8 @@ def main():
     parser.add_argument("--runs", type=int, default=3, help="runs, in which the peers take turns")
     parser.add_argument("--replays", type=int, default=11, help="of the graph, a run")
     parser.add_argument("--no-tune", action="store_true", help="launch Swage by its heuristic")
-    parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=DEFAULT_PEERS,
+                        help="cub is built with nvcc, and measured forward alone")
     parser.add_argument("--json", metavar="FILE", help="write every number to a file")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--accuracy", action="store_true",

@@ -159,6 +159,18 @@ Real polynomial(Real x, std::span<const double> c) {
   return sum;
 }
 
+Real polynomial_of_pairs(Real x, std::span<const double> c) {
+  const Real square = x * x;
+  const std::size_t last = (c.size() - 1) / 2 * 2;
+  const auto pair = [&](std::size_t i) {
+    return i + 1 < c.size() ? fma(x, c[i + 1], x.constant(c[i])) : x.constant(c[i]);
+  };
+  Real sum = pair(last);
+  for (std::size_t i = last; i > 0; i -= 2)
+    sum = fma(sum, square, pair(i - 2));
+  return sum;
+}
+
 Bits funnel_shift_left(Bits a, Bits b, Bits n) {
   return make<Bits>(a,
                     a.b->CreateIntrinsic(llvm::Intrinsic::fshl, {a.v->getType()}, {a.v, b.v, n.v}));

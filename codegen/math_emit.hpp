@@ -165,6 +165,10 @@ inline Real polynomial(Real x, std::initializer_list<double> c) {
   return polynomial(x, std::span<const double>(c.begin(), c.size()));
 }
 
+/// The same by Horner's rule in x^2, with pairs of coefficients for coefficients: a chain of
+/// operations of little more than half the length, one operation more, and about an ulp of error.
+Real polynomial_of_pairs(Real x, std::span<const double> c);
+
 /// The high word of a : b shifted left by n modulo the width.
 Bits funnel_shift_left(Bits a, Bits b, Bits n);
 

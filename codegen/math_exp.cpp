@@ -150,33 +150,32 @@ Real expm1_reduced(Real r) {
   return fma(r * r, polynomial_of(r, kExpm1F32, kExpm1F64), r);
 }
 
-/// e^-|x| as p and a scale 2^(n + 64) that is normal for every x; the result is
-/// p * scale * 2^-64, and may be subnormal.
-Real negative_exp(Real x) {
+/// 2^64 e^-|x|, which is normal for every x.
+Real scaled_negative_exp(Real x) {
   const Real a = at_least(-abs(x), exp_range(x).low);
   const Reduced reduced = reduce(a, exponent_bias(x) + 64);
   const Real p = polynomial_of(reduced.r, kExpF32, kExpF64);
-  return p * power_of_two(reduced.n.biased, p) * 0x1p-64;
+  return p * power_of_two(reduced.n.biased, p);
 }
 
-/// The same in f32 to about 2^-20, by `polynomial_of_2`, 2^f on [-1/2, 1/2].
-Real negative_exp_half(Real x, std::span<const double> polynomial_of_2) {
+/// The same in f32 to about 2^-20, by the coefficients of 2^f on [-1/2, 1/2].
+Real scaled_negative_exp_half(Real x, std::span<const double> exp2) {
   const Real a = at_least(-abs(x), exp_range(x).low);
   const double magic = rounder(x, exponent_bias(x) + 64);
   const Rounded n = rounded(fma(a, kLog2eF32, magic), magic);
-  const Real p = polynomial(fma(a, kLog2eF32, -n.integer), polynomial_of_2);
-  return p * power_of_two(n.biased, p) * 0x1p-64;
+  const Real p = polynomial_of_pairs(fma(a, kLog2eF32, -n.integer), exp2);
+  return p * power_of_two(n.biased, p);
 }
 
-/// sigmoid from e = e^-|x|. Nothing cancels, and the numerator e keeps the relative accuracy of
-/// results down to the subnormal ones.
-Real sigmoid_of(Real x, Real e) {
-  return select(x < 0.0, e, 1.0) / (e + 1.0);
+/// sigmoid from 2^64 e, e = e^-|x|. Nothing cancels, and the numerator e, which may be subnormal,
+/// keeps the relative accuracy of results down to the subnormal ones.
+Real sigmoid_of(Real x, Real scaled) {
+  return select(x < 0.0, scaled * 0x1p-64, 1.0) / fma(scaled, 0x1p-64, 1.0);
 }
 
 /// f32 2^f for x = n + f, to about 2^-23.
 Real exp2_half_scaled(Real f, Bits biased) {
-  return scaled(polynomial(f, kExp2Half), biased);
+  return scaled(polynomial_of_pairs(f, kExp2Half), biased);
 }
 
 } // namespace
@@ -231,15 +230,15 @@ Real expm1(Real x) {
 }
 
 Real sigmoid(Real x) {
-  return sigmoid_of(x, negative_exp(x));
+  return sigmoid_of(x, scaled_negative_exp(x));
 }
 
 Real sigmoid_half(Real x) {
-  return sigmoid_of(x, negative_exp_half(x, kExp2Half));
+  return sigmoid_of(x, scaled_negative_exp_half(x, kExp2Half));
 }
 
 Real sigmoid_half_of_silu(Real x) {
-  return sigmoid_of(x, negative_exp_half(x, kExp2BelowOne));
+  return sigmoid_of(x, scaled_negative_exp_half(x, kExp2BelowOne));
 }
 
 Real tanh(Real x) {

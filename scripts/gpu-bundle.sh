@@ -18,7 +18,7 @@ rm -rf gpu-bundle
 stage=gpu-bundle/stage/swage
 mkdir -p $stage
 cp -L $build/swage $build/libswage.so $build/tests/swage_test_gpu $stage/
-[ ! -d bench ] || find bench -name '*.py' -exec cp {} $stage/ \;
+[ ! -d bench ] || find bench \( -name "*.py" -o -name "*.cu" \) -exec cp {} $stage/ \;
 [ ! -d tests/gpu ] || find tests/gpu -name '*.py' -exec cp {} $stage/ \;
 cp -rL include/swage $stage/include
 

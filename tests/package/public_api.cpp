@@ -23,12 +23,14 @@ int main() {
   const swage::Device device = swage::Device::open("cpu");
   std::vector<float> x = {1, 2, 3}, y(3);
   {
-    const swage::Kernel kernel = device.kernel("kernel k(x: in f32, y: out f32) { y = 2 * x; }", "k");
+    const swage::Kernel kernel =
+        device.kernel("kernel k(x: in f32, y: out f32) { y = 2 * x; }", "k");
     kernel.launch(nullptr, {swage::Tensor(x.data(), swage::f32, {3}),
                             swage::Tensor(y.data(), swage::f32, {3})});
     const swage::CacheStatistics statistics = swage::cache_statistics();
     check(statistics.misses == 1, "one compile is counted");
-    check(statistics.functions_loaded == 1 && statistics.bytes_loaded > 0, "one function is loaded");
+    check(statistics.functions_loaded == 1 && statistics.bytes_loaded > 0,
+          "one function is loaded");
     check(swage::unload_unused() == 0, "what a kernel refers to stays");
   }
   check(swage::unload_unused() == 1, "what no kernel refers to goes");
