@@ -17,6 +17,7 @@ import ctypes
 import itertools
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def self_test(path):
                for a in (gate, up, out)]
     args = swage.arguments(tensors)
     kernel = swage.kernel("swiglu", "f32")
-    found = swage.tune(kernel, args, force=True, budget=0.05)
+    found = swage.tune(kernel, args, force=True, budget=0.05, keep_private=True)
     swage.launch(kernel, args)
     worst = max(abs(h - g / (1 + math.exp(-g)) * u) for g, u, h in zip(gate, up, out))
     print(f"Swage {swage.version()}: {found.candidates} schedules tuned on the CPU, "
@@ -198,12 +199,15 @@ def cub_library(torch):
     global _cub
     if _cub is None:
         source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cub_peer.cu")
-        folder = tempfile.mkdtemp()
-        library = os.path.join(folder, "libcub_peer.so")
+        if shutil.which("nvcc") is None:
+            sys.exit("compare_triton.py: the peer cub is built with nvcc, which is not on the PATH; "
+                     "install the CUDA toolkit or leave cub out of --peers")
         major, minor = torch.cuda.get_device_capability()
-        subprocess.run(["nvcc", "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared",
-                        "-Xcompiler", "-fPIC", "-o", library, source], check=True)
-        _cub = ctypes.CDLL(library)
+        with tempfile.TemporaryDirectory() as folder:
+            library = os.path.join(folder, "libcub_peer.so")
+            subprocess.run(["nvcc", "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared",
+                            "-Xcompiler", "-fPIC", "-o", library, source], check=True)
+            _cub = ctypes.CDLL(library)
         pointer = ctypes.c_void_p
         _cub.cub_swiglu.argtypes = [ctypes.c_int, pointer, pointer, pointer, ctypes.c_int64, pointer]
     return _cub
@@ -305,11 +309,12 @@ def compare_accuracy(torch, swage, pool, options):
 
 def compare_tuners(torch, swage, pool, options):
     """Wall time of tuning one forward shape, compiling included: Swage's tuner, and Triton's over
-    16 configurations. Neither has a cache of compiled code to draw on."""
+    16 configurations. Neither draws on a cache of compiled code: see main for the driver's."""
     triton, _, _ = triton_kernels()
     del pool
     results = []
     for rows in options.rows:
+        os.environ["TRITON_CACHE_DIR"] = tempfile.mkdtemp()
         case = Case(torch, "forward", rows, options.columns, options.types[0], 0)
         kernel = swage.kernel("swiglu", case.dtype)
         start = time.perf_counter()
@@ -360,6 +365,11 @@ def main():
     options = parser.parse_args()
     if options.self_test:
         return self_test(options.library)
+    if options.tuners:
+        if options.cases != list(KERNELS) or len(options.types) > 1:
+            parser.error("--tuners tunes the forward case of one type; leave --cases out")
+        os.environ["CUDA_CACHE_DISABLE"] = "1"  # the driver's own cache of assembled PTX
+        os.environ["SWAGE_CACHE_DIR"] = ""
 
     import torch
 

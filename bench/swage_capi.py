@@ -140,8 +140,8 @@ class Swage:
     def prepare(self, kernel, args):
         self.check(self.lib.swage_kernel_prepare(kernel, args, len(args)))
 
-    def tune(self, kernel, args, force=False, budget=0.0):
-        options = TuneOptions(ctypes.sizeof(TuneOptions), budget, int(force), 0)
+    def tune(self, kernel, args, force=False, budget=0.0, keep_private=False):
+        options = TuneOptions(ctypes.sizeof(TuneOptions), budget, int(force), int(keep_private))
         result = TuneResult()
         self.check(self.lib.swage_kernel_tune(kernel, args, len(args), ctypes.byref(options),
                                               ctypes.byref(result)))

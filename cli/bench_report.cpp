@@ -28,7 +28,8 @@ constexpr double kNever = -1;
 /// In the order in which they happen. The CPU has no PTX and no driver.
 std::vector<Stage> stages(const BenchResult& result) {
   const runtime::FirstCallTimes& cold = result.first_call;
-  const runtime::WarmCallTimes& warm = result.warm_call;
+  constexpr runtime::WarmCallTimes never{kNever, kNever, kNever, kNever};
+  const runtime::WarmCallTimes warm = result.warm_call.value_or(never);
   const bool cuda = result.device.kind == DeviceKind::cuda;
   std::vector<Stage> all = {{"parse", cold.parse, warm.parse},
                             {"lower", cold.lower, kNever},
@@ -92,7 +93,7 @@ std::string first_call(const BenchResult& result, bool color) {
   };
   for (const Stage& stage : all)
     row(stage);
-  row({"all", sum, total(all, &Stage::warm)});
+  row({"all", sum, result.warm_call ? total(all, &Stage::warm) : kNever});
   return table.render(color);
 }
 
@@ -145,11 +146,12 @@ OrderedJson to_json(const BenchResult& result, const ir::Kernel& kernel) {
       {"device",
        {{"id", result.device.id}, {"name", result.device.name}, {"target", result.device.target}}},
       {"first_call", first_call(&Stage::cold)},
-      {"first_call_from_disk", first_call(&Stage::warm)},
       {"launch",
        {{"shape", result.small},
         {"seconds", result.overhead.launch},
         {"bare_seconds", result.overhead.bare}}}};
+  if (result.warm_call)
+    object["first_call_from_disk"] = first_call(&Stage::warm);
   if (result.bandwidth > 0)
     object["memory"] = {{"what", bandwidth_measure(result.device)},
                         {"bytes_per_second", result.bandwidth}};

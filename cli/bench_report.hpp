@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "cli/kernel_text.hpp"
@@ -25,7 +26,7 @@ struct BenchResult {
   DeviceInfo device;
   Shape small{}; ///< of the first call and of the launches on the host
   runtime::FirstCallTimes first_call{};
-  runtime::WarmCallTimes warm_call{};
+  std::optional<runtime::WarmCallTimes> warm_call{}; ///< not where no temporary file can be
   runtime::LaunchOverhead overhead{};
   double bandwidth = 0; ///< bytes a second, measured; 0: not measured
   std::vector<BenchShape> shapes{};

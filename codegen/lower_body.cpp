@@ -1,6 +1,7 @@
 // lower_body.cpp -- from the nodes of a kernel to LLVM values, for both back ends.
 #include "codegen/lower.hpp"
 
+#include <algorithm>
 #include <functional>
 
 #include <llvm/IR/Intrinsics.h>
@@ -27,13 +28,12 @@ bool is_approximate(Op op) {
   }
 }
 
-/// By node: whether it is a sigmoid that is only ever multiplied by its own argument, in a kernel
-/// that stores nothing but bf16.
+/// By node: whether it is a sigmoid that is only ever multiplied by its own argument. Empty where
+/// no sigmoid gets a form of its own for it: but in `accurate` mode at half accuracy.
 std::vector<bool> sigmoids_of_silu(const ir::Kernel& kernel) {
+  if (kernel.math() != ir::MathMode::accurate || accuracy_of(kernel) != Accuracy::half)
+    return {};
   std::vector<bool> result(kernel.nodes().size());
-  for (const ir::Store& store : kernel.stores())
-    if (kernel.params()[store.param].dtype != DType::bf16)
-      return result;
   for (std::size_t id = 0; id < result.size(); ++id)
     result[id] = kernel.nodes()[id].op == Op::sigmoid;
   for (const ir::Node& node : kernel.nodes())
@@ -46,6 +46,12 @@ std::vector<bool> sigmoids_of_silu(const ir::Kernel& kernel) {
   for (const ir::Store& store : kernel.stores())
     result[store.node] = false;
   return result;
+}
+
+bool stores_bf16_alone(const ir::Kernel& kernel) {
+  return std::ranges::all_of(kernel.stores(), [&](const ir::Store& store) {
+    return kernel.params()[store.param].dtype == DType::bf16;
+  });
 }
 
 bool is_leaf(const ir::Node& node) {
@@ -104,8 +110,8 @@ private:
     default: break;
     }
     const DType operand = job_.kernel.node(node.args[0]).type;
-    if (of_silu_[id])
-      return math_.emit_sigmoid_of_silu(arg(node, 0));
+    if (!of_silu_.empty() && of_silu_[id])
+      return math_.emit_sigmoid_of_silu(arg(node, 0), stores_bf16_alone(job_.kernel));
     return is_float(operand) ? emit_float(node) : emit_integer(node);
   }
 

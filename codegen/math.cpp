@@ -142,16 +142,14 @@ MathBuilder::MathBuilder(llvm::IRBuilderBase& builder, const Target& target, ir:
                                         "host: use accurate or fast mode here");
 }
 
-llvm::Value* MathBuilder::emit_sigmoid_of_silu(llvm::Value* x) {
-  if (mode_ != ir::MathMode::accurate || accuracy_ != Accuracy::half)
-    return emit(Op::sigmoid, {x});
+llvm::Value* MathBuilder::emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16) {
   const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
   b_.setFastMathFlags(llvm::FastMathFlags());
   Real real;
   real.b = &b_;
   real.v = x;
   const bool cuda = target_.kind == Target::Kind::cuda;
-  return (cuda ? math::nvptx::sigmoid_of_silu(real) : math::sigmoid_half_of_silu(real)).v;
+  return (cuda ? math::nvptx::sigmoid_of_silu : math::sigmoid_half_of_silu)(real, is_bf16).v;
 }
 
 llvm::Value* MathBuilder::emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args) {

@@ -28,8 +28,9 @@ public:
   /// `op` is one of the rule `real` or `test`, or div, min, max, clamp, relu, abs, neg on floats.
   /// Throws Error(unsupported) when the mode cannot offer it (triton mode).
   llvm::Value* emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args);
-  /// sigmoid(x) that is only ever multiplied by x, in a kernel that stores nothing but bf16.
-  llvm::Value* emit_sigmoid_of_silu(llvm::Value* x);
+  /// sigmoid(x) that is only ever multiplied by x, in `accurate` mode at half accuracy; `is_bf16`:
+  /// in a kernel that stores nothing but bf16.
+  llvm::Value* emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16);
 
 private:
   llvm::IRBuilderBase& b_;

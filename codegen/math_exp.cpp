@@ -46,7 +46,7 @@ constexpr double kExp2F64[] = {1,
                                0x1.e821a3d3169cbp-32};
 constexpr double kExp2Half[] = {
     1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b642p-5, 0x1.3cea56p-7, 0x1.5c4556p-10};
-/// The same with 1 - 2^-22 for 1: the first number below 1 from which sigmoid comes out off 1/2.
+/// The same with 1 - 2^-22 for 1: sigmoid then comes out at least 2^-24 off 1/2, to either side.
 constexpr double kExp2BelowOne[] = {0x1.fffff8p-1, 0x1.62e42ap-1, 0x1.ebf9c2p-3,
                                     0x1.c6b642p-5, 0x1.3cea56p-7, 0x1.5c4556p-10};
 /// tanh x = x + x^3 (c[0] + x^2 c[1] + ...) on [-1/2, 1/2].
@@ -158,7 +158,7 @@ Real scaled_negative_exp(Real x) {
   return p * power_of_two(reduced.n.biased, p);
 }
 
-/// The same in f32 to about 2^-20, by the coefficients of 2^f on [-1/2, 1/2].
+/// The same in f32 to 2^-19.5, by the coefficients of 2^f on [-1/2, 1/2].
 Real scaled_negative_exp_half(Real x, std::span<const double> exp2) {
   const Real a = at_least(-abs(x), exp_range(x).low);
   const double magic = rounder(x, exponent_bias(x) + 64);
@@ -169,8 +169,9 @@ Real scaled_negative_exp_half(Real x, std::span<const double> exp2) {
 
 /// sigmoid from 2^64 e, e = e^-|x|. Nothing cancels, and the numerator e, which may be subnormal,
 /// keeps the relative accuracy of results down to the subnormal ones.
-Real sigmoid_of(Real x, Real scaled) {
-  return select(x < 0.0, scaled * 0x1p-64, 1.0) / fma(scaled, 0x1p-64, 1.0);
+/// `one` is 1, or the number above it to keep the result below 1.
+Real sigmoid_of(Real x, Real scaled, double one = 1) {
+  return select(x < 0.0, scaled * 0x1p-64, 1.0) / fma(scaled, 0x1p-64, one);
 }
 
 /// f32 2^f for x = n + f, to about 2^-23.
@@ -237,8 +238,9 @@ Real sigmoid_half(Real x) {
   return sigmoid_of(x, scaled_negative_exp_half(x, kExp2Half));
 }
 
-Real sigmoid_half_of_silu(Real x) {
-  return sigmoid_of(x, scaled_negative_exp_half(x, kExp2BelowOne));
+Real sigmoid_half_of_silu(Real x, bool is_bf16) {
+  const std::span<const double> exp2 = is_bf16 ? kExp2BelowOne : kExp2Half;
+  return sigmoid_of(x, scaled_negative_exp_half(x, exp2), 1 + 0x1p-23);
 }
 
 Real tanh(Real x) {

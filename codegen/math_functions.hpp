@@ -24,10 +24,12 @@ Real exp2_half(Real x);
 Real expm1(Real x);
 Real sigmoid(Real x);
 Real sigmoid_half(Real x);
-/// sigmoid_half to multiply x by, for products that are stored as bf16: off 1/2 by at least 2^-24,
-/// to the side of x. A product of numbers of 8 bits is exact in f32 and often a tie of bf16; times
-/// exactly 1/2 it stays one, and goes to even where silu, which is never exactly x/2, decides it.
-Real sigmoid_half_of_silu(Real x);
+/// sigmoid_half to multiply x by, for products that are stored in 16 bits: below 1 for every finite
+/// x and, for products stored as bf16, off 1/2 by at least 2^-24 to the side of x. A product of
+/// numbers of 8 or 11 bits is exact in f32 and often a tie of the storage type; times exactly 1 or
+/// 1/2 it stays one, and goes to even where silu, which is never exactly x or x/2, decides it.
+/// Numbers of f16 whose sigmoid is so near 1/2 are too few to matter.
+Real sigmoid_half_of_silu(Real x, bool is_bf16);
 Real tanh(Real x);
 Real tanh_half(Real x);
 /// tanh on [0, 1/2] to 2^-20.
@@ -68,7 +70,7 @@ Real exp2(Real x, bool flush);
 Real log(Real x);  ///< flushes, and is accurate relative to 1 near x = 1
 Real log2(Real x); ///< the same
 Real sigmoid(Real x);
-Real sigmoid_of_silu(Real x); ///< as sigmoid_half_of_silu
+Real sigmoid_of_silu(Real x, bool is_bf16); ///< as sigmoid_half_of_silu
 Real sigmoid_fast(Real x);
 /// exp and div.full as Triton emits them.
 Real sigmoid_triton(Real x);

@@ -49,8 +49,9 @@ Real rcp(Real x) {
 
 /// sigmoid from e = e^-|x|. 1 + e lies in [1, 2], so the reciprocal neither meets nor makes a
 /// subnormal number; the numerator e keeps results down to the subnormal ones.
-Real sigmoid_from(Real x, Real e) {
-  return select(x < 0.0, e, 1.0) * rcp(e + 1.0);
+/// `one` is 1, or the number above it to keep the result below 1.
+Real sigmoid_from(Real x, Real e, double one = 1) {
+  return select(x < 0.0, e, 1.0) * rcp(e + one);
 }
 
 } // namespace
@@ -99,9 +100,11 @@ Real sigmoid(Real x) {
   return sigmoid_from(x, exp(-abs(x), false));
 }
 
-Real sigmoid_of_silu(Real x) {
+Real sigmoid_of_silu(Real x, bool is_bf16) {
   // 2^-20 below e^-|x|: more than ex2 and rcp may err by together.
-  return sigmoid_from(x, ex2(fma(-abs(x), kLog2e, -0x1p-20 * kLog2e), false));
+  const Real e =
+      is_bf16 ? ex2(fma(-abs(x), kLog2e, -0x1p-20 * kLog2e), false) : exp(-abs(x), false);
+  return sigmoid_from(x, e, 1 + 0x1p-23);
 }
 
 Real sigmoid_fast(Real x) {

@@ -32,12 +32,15 @@ Real maximum(Real a, Real b) noexcept {
 }
 
 /// 1 / (1 + exp(-x)), the exponential always of -|x| so that it cannot overflow. As the real
-/// function, it is 1/2 at 0 alone: x times exactly 1/2 may be a tie, which silu(x) is not.
+/// function, it is 1/2 at 0 alone and 1 at infinity alone: x times exactly 1/2 or 1 may be a tie,
+/// which silu(x) is not.
 template <class Real>
 Real sigmoid(Real x) noexcept {
   const Real e = std::exp(-std::abs(x));
   const Real s = (x < 0 ? e : Real(1)) / (1 + e);
-  return s == Real(0.5) && x != 0 ? std::nextafter(s, x < 0 ? Real(0) : Real(1)) : s;
+  if (s == Real(0.5) && x != 0)
+    return std::nextafter(s, x < 0 ? Real(0) : Real(1));
+  return s == 1 && std::isfinite(x) ? std::nextafter(s, Real(0)) : s;
 }
 
 inline std::int64_t wrap_add(std::int64_t a, std::int64_t b) noexcept {

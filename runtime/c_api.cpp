@@ -1,4 +1,6 @@
 // c_api.cpp -- the C ABI over the C++ API. Nothing that throws crosses it.
+#include <algorithm>
+#include <cstring>
 #include <new>
 #include <string>
 
@@ -266,24 +268,26 @@ void swage_kernel_destroy(swage_kernel* kernel) {
 swage_status swage_cache_statistics(swage_cache_counters* counters) {
   return guarded([&] {
     require(counters, "counters");
-    if (counters->size < sizeof *counters)
+    constexpr std::size_t first_published = sizeof(swage_cache_counters);
+    if (counters->size < first_published)
       throw Error(ErrorCode::invalid_argument,
                   "swage_cache_counters has the size " + std::to_string(counters->size) +
                       "; set its field size to sizeof(swage_cache_counters)");
     const swage::CacheStatistics all = swage::cache_statistics();
-    *counters = {.size = sizeof *counters,
-                 .hits_memory = all.hits_memory,
-                 .hits_disk = all.hits_disk,
-                 .hits_bundle = all.hits_bundle,
-                 .misses = all.misses,
-                 .publishes = all.publishes,
-                 .publish_failures = all.publish_failures,
-                 .evictions = all.evictions,
-                 .defects = all.defects,
-                 .bytes_read = all.bytes_read,
-                 .bytes_written = all.bytes_written,
-                 .functions_loaded = all.functions_loaded,
-                 .bytes_loaded = all.bytes_loaded};
+    const swage_cache_counters filled = {.size = std::min(counters->size, sizeof *counters),
+                                         .hits_memory = all.hits_memory,
+                                         .hits_disk = all.hits_disk,
+                                         .hits_bundle = all.hits_bundle,
+                                         .misses = all.misses,
+                                         .publishes = all.publishes,
+                                         .publish_failures = all.publish_failures,
+                                         .evictions = all.evictions,
+                                         .defects = all.defects,
+                                         .bytes_read = all.bytes_read,
+                                         .bytes_written = all.bytes_written,
+                                         .functions_loaded = all.functions_loaded,
+                                         .bytes_loaded = all.bytes_loaded};
+    std::memcpy(counters, &filled, filled.size);
   });
 }
 

@@ -87,7 +87,7 @@ bool is_about_code(const Error& error) {
 /// Machine code from the disk, or made for it; where that fails the PTX, whose error then stands.
 std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& request, EntryKey key,
                                                        cuda::Context context, CacheSource& source) {
-  const EntryKey native = native_key(request);
+  const EntryKey native = native_key(key, request.device);
   try {
     const CacheEntry entry = disk_cache().find_or_make(
         native, [&] { return assemble_entry(request, native); }, &source);
@@ -206,16 +206,14 @@ EntryKey cache_key(const CompileRequest& request) {
           {}};
 }
 
-EntryKey native_key(const CompileRequest& request) {
-  EntryKey key = cache_key(request);
-  if (request.device.is_cuda())
-    key.driver =
-        fmt::format("driver {} {}", request.device.info.driver_version, request.device.info.target);
+EntryKey native_key(EntryKey key, const DeviceState& device) {
+  if (device.is_cuda())
+    key.driver = fmt::format("driver {} {}", device.info.driver_version, device.info.target);
   return key;
 }
 
 CacheEntry native_entry(const CompileRequest& request) {
-  CacheEntry entry = compile_entry(request, native_key(request));
+  CacheEntry entry = compile_entry(request, native_key(cache_key(request), request.device));
   if (request.device.is_cuda())
     entry.cubin = cuda::assemble(entry.ptx);
   return entry;
@@ -266,21 +264,20 @@ CacheStatistics cache_statistics() noexcept {
   return result;
 }
 
-std::size_t unload_unused() noexcept {
+std::size_t unload_unused() {
   return functions().trim(0, 0, [](const LoadedFunction&) { return std::size_t{1}; });
 }
 
 std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
                                                     cuda::Context context, LoadTimes& times) {
-  const CacheEntry entry = compile_entry(request, cache_key(request), &times.compile);
+  CacheEntry entry = compile_entry(request, cache_key(request), &times.compile);
   auto start = Clock::now();
-  std::string cubin;
   if (request.device.is_cuda()) {
-    cubin = cuda::assemble(entry.ptx);
+    entry.cubin = cuda::assemble(entry.ptx);
     times.assemble = seconds_since(start);
     start = Clock::now();
   }
-  auto loaded = request.device.is_cuda() ? load_cuda(entry, cubin, context) : load_host(entry);
+  auto loaded = load_entry(request.device, entry, context);
   times.load = seconds_since(start);
   return loaded;
 }

@@ -57,7 +57,7 @@ std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request
 CacheStatistics cache_statistics() noexcept;
 
 /// Forgets every function that no kernel refers to, those of GPUs too; gives how many went.
-std::size_t unload_unused() noexcept;
+std::size_t unload_unused();
 
 /// The same past every cache, timed.
 std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
@@ -70,8 +70,8 @@ CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
 /// The cache key of what `request` compiles to; `driver` left empty.
 EntryKey cache_key(const CompileRequest& request);
 
-/// The key of machine code: on a GPU it names the driver, too.
-EntryKey native_key(const CompileRequest& request);
+/// The key of machine code for `device`: on a GPU it names the driver, too.
+EntryKey native_key(EntryKey key, const DeviceState& device);
 /// Compiles to machine code, past every cache. For a GPU its context must be current.
 CacheEntry native_entry(const CompileRequest& request);
 /// The machine code of an entry, loaded for `context` (null for the CPU).

@@ -57,8 +57,12 @@ LaunchPlan KernelState::plan_with(const codegen::Schedule& schedule, const Call&
     std::optional<runtime::ContextScope> scope;
     if (context)
       scope.emplace(context);
-    return runtime::make_plan(graph, specialization, schedule, *device,
-                              runtime::find_or_load(request, context));
+    auto function = runtime::find_or_load(request, context);
+    if (context) {
+      const std::lock_guard lock(kept_mutex);
+      kept.insert(function);
+    }
+    return runtime::make_plan(graph, specialization, schedule, *device, std::move(function));
   } catch (const Error& error) {
     if (!is_about_capture(error))
       throw;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <set>
 #include <span>
 #include <string>
 
@@ -26,6 +28,10 @@ struct KernelState {
   const std::string schedule_text;
   const runtime::Signature signature;
   mutable runtime::PlanTable<runtime::LaunchPlan> plans;
+  /// GPU functions that plans outside the table were made of: a launch of theirs may be in flight,
+  /// so they stay as long as this kernel does.
+  mutable std::mutex kept_mutex;
+  mutable std::set<std::shared_ptr<const runtime::LoadedFunction>> kept;
 
   void classify(std::span<const Arg> arguments, runtime::Call& call) const {
     runtime::classify(signature, arguments, device->limits, call);

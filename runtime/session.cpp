@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 
-#include <fmt/format.h>
 #include <stdlib.h>
 
 #include "ir/source.hpp"
@@ -97,23 +96,21 @@ public:
   FirstCall(const Device& device, std::string_view source, std::string_view name,
             const std::vector<Binding>& bindings, const KernelOptions& options,
             std::span<const Arg> arguments)
-      : kernel_([&] {
-          const auto start = Clock::now();
-          Kernel kernel = device.kernel(source, name, bindings, options);
-          parse = seconds_since(start);
-          return kernel;
-        }()),
-        state_(KernelAccess::state(kernel_)) {
+      : start_(Clock::now()), kernel_(device.kernel(source, name, bindings, options)),
+        parse_(seconds_since(start_)), state_(KernelAccess::state(kernel_)) {
     state_.classify(arguments, call_);
     if (call_.elements() == 0)
       throw Error(ErrorCode::invalid_argument,
                   "a call without elements has no first launch to time; pass at least one element");
     specialization_ = state_.specialization_of(call_);
     schedule_ = state_.schedule_of(call_);
-    context = context_for(*state_.device, nullptr);
-    if (context)
-      scope_.emplace(context);
+    context_ = context_for(*state_.device, nullptr);
+    if (context_)
+      scope_.emplace(context_);
   }
+
+  double parse() const { return parse_; } ///< seconds that making the kernel took
+  cuda::Context context() const { return context_; }
 
   CompileRequest request() const {
     return {state_.graph, state_.line, specialization_, schedule_, *state_.device};
@@ -129,35 +126,33 @@ public:
     return seconds;
   }
 
-  double parse = 0; ///< seconds that making the kernel took
-  cuda::Context context = nullptr;
-
 private:
+  const Clock::time_point start_;
   const Kernel kernel_;
+  const double parse_;
   const KernelState& state_;
+  cuda::Context context_ = nullptr;
   Call call_;
   codegen::Specialization specialization_;
   codegen::Schedule schedule_;
   std::optional<ContextScope> scope_;
 };
 
-/// A directory of its own, removed with all in it.
+/// A directory of its own, removed with all in it. Empty where none can be made.
 class TemporaryDirectory {
 public:
   TemporaryDirectory() {
     std::error_code error;
     path_ = (std::filesystem::temp_directory_path(error) / "swage-XXXXXX").string();
     if (error || ::mkdtemp(path_.data()) == nullptr)
-      throw Error(ErrorCode::io,
-                  fmt::format("cannot make the temporary directory {}; set TMPDIR to "
-                              "a directory that can be written to",
-                              path_));
+      path_.clear();
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
   ~TemporaryDirectory() {
     std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    if (!path_.empty())
+      std::filesystem::remove_all(path_, ignored);
   }
   const std::string& path() const { return path_; }
 
@@ -172,8 +167,8 @@ FirstCallTimes time_first_call(const Device& device, std::string_view source, st
                                std::span<const Arg> arguments) {
   const FirstCall call(device, source, name, bindings, options, arguments);
   LoadTimes load;
-  auto function = load_uncached(call.request(), call.context, load);
-  return {.parse = call.parse,
+  auto function = load_uncached(call.request(), call.context(), load);
+  return {.parse = call.parse(),
           .lower = load.compile.lower,
           .optimise = load.compile.optimise,
           .emit = load.compile.emit,
@@ -182,10 +177,14 @@ FirstCallTimes time_first_call(const Device& device, std::string_view source, st
           .launch = call.launch(device, std::move(function))};
 }
 
-WarmCallTimes time_warm_call(const Device& device, std::string_view source, std::string_view name,
-                             const std::vector<Binding>& bindings, const KernelOptions& options,
-                             std::span<const Arg> arguments) {
+std::optional<WarmCallTimes> time_warm_call(const Device& device, std::string_view source,
+                                            std::string_view name,
+                                            const std::vector<Binding>& bindings,
+                                            const KernelOptions& options,
+                                            std::span<const Arg> arguments) {
   const TemporaryDirectory directory;
+  if (directory.path().empty())
+    return std::nullopt;
   CacheSettings settings;
   settings.directory = directory.path() + "/cache";
   const auto silent = [](std::string_view) {};
@@ -194,17 +193,17 @@ WarmCallTimes time_warm_call(const Device& device, std::string_view source, std:
     DiskCache(settings, silent).publish(native_entry(call.request()));
   }
   const FirstCall call(device, source, name, bindings, options, arguments);
+  const CompileRequest request = call.request();
   auto start = Clock::now();
-  const auto entry = DiskCache(settings, silent).find(native_key(call.request()));
+  const auto entry =
+      DiskCache(settings, silent).find(native_key(cache_key(request), request.device));
   if (!entry)
-    throw Error(ErrorCode::io, fmt::format("nothing that is written to {} can be read back; set "
-                                           "TMPDIR to another directory",
-                                           directory.path()));
+    return std::nullopt;
   const double read = seconds_since(start);
   start = Clock::now();
-  auto function = load_entry(call.request().device, *entry, call.context);
+  auto function = load_entry(request.device, *entry, call.context());
   const double load = seconds_since(start);
-  return {call.parse, read, load, call.launch(device, std::move(function))};
+  return WarmCallTimes{call.parse(), read, load, call.launch(device, std::move(function))};
 }
 
 std::string assemble(const Device& device, const std::string& ptx) {

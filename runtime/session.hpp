@@ -2,6 +2,7 @@
 // call is made of, launches with a schedule of their own, and the time that stages take.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,10 +59,12 @@ struct WarmCallTimes {
   double parse = 0, read = 0, load = 0, launch = 0;
 };
 /// Puts the code into a temporary cache directory of its own, and from there reads, loads and
-/// launches it once with a new kernel. Throws Error(io) if there can be no such directory.
-WarmCallTimes time_warm_call(const Device& device, std::string_view source, std::string_view name,
-                             const std::vector<Binding>& bindings, const KernelOptions& options,
-                             std::span<const Arg> arguments);
+/// launches it once with a new kernel. Nothing where there can be no such directory.
+std::optional<WarmCallTimes> time_warm_call(const Device& device, std::string_view source,
+                                            std::string_view name,
+                                            const std::vector<Binding>& bindings,
+                                            const KernelOptions& options,
+                                            std::span<const Arg> arguments);
 
 /// PTX to machine code by the driver of a CUDA device. Throws Error(invalid_argument) for the CPU,
 /// Error(driver) with the assembler's messages as its build log.

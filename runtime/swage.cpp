@@ -46,7 +46,7 @@ CacheStatistics cache_statistics() noexcept {
   return runtime::cache_statistics();
 }
 
-std::size_t unload_unused() noexcept {
+std::size_t unload_unused() {
   return runtime::unload_unused();
 }
 

@@ -134,14 +134,16 @@ SWAGE_EXPORT swage_status swage_kernel_from_catalogue(const swage_device* device
                                                       const swage_options* options,
                                                       swage_kernel** kernel);
 
-/* Gives the handle back. Launches in flight and captured graphs are not disturbed. Null is
+/* Gives the handle back. Launches in flight and captured graphs are not disturbed (but
+ * see swage_unload_unused). Null is
  * allowed. */
 SWAGE_EXPORT void swage_kernel_destroy(swage_kernel* kernel);
 
 /* What the kernel caches of this process have done so far. A request is the first launch of a
  * kernel handle for a kind of call; later launches look nothing up. */
 typedef struct swage_cache_counters {
-  size_t size; /* sizeof(swage_cache_counters), set before the call: later versions may append */
+  size_t size; /* in: sizeof(swage_cache_counters) as compiled; out: how many bytes are filled in,
+                  fewer where the library is older, for later versions append */
   uint64_t hits_memory; /* loaded before, by this or another kernel handle */
   uint64_t hits_disk;
   uint64_t hits_bundle;

@@ -270,8 +270,8 @@ SWAGE_EXPORT CacheStatistics cache_statistics() noexcept;
 /// Code of the CPU is bounded by itself. Code of a GPU stays loaded until this is called, for the
 /// driver cannot tell whether a launch in flight or a graph still runs it. So the caller vouches:
 /// nothing that destroyed kernels launched is in flight, and no graph that captured such a launch
-/// is launched again.
-SWAGE_EXPORT std::size_t unload_unused() noexcept;
+/// is launched again. Throws std::bad_alloc alone.
+SWAGE_EXPORT std::size_t unload_unused();
 
 /// "0.1.0".
 SWAGE_EXPORT std::string_view version() noexcept;

@@ -76,7 +76,7 @@ bool is_temporary_name(std::string_view name) noexcept;
 /// A name that no other process uses: "<digest>.<random>.tmp".
 std::string temporary_name(const EntryDigest& digest);
 
-/// The file that counts what the directory holds, see cache_usage.hpp.
+/// The file that counts what the directory holds, see usage.hpp.
 inline constexpr const char* kUsageName = "usage";
 
 } // namespace swage::runtime

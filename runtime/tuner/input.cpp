@@ -21,7 +21,14 @@ namespace {
 /// is measured.
 constexpr std::uint64_t kPage = 4096;
 constexpr std::size_t kMaxSets = 4096;
-constexpr std::size_t kMostGapPages = 256;
+/// Sets of large calls share memory, shifted: each is larger than the cache, so what the one before
+/// left there is of no use, and two distances between tensors would be too few to judge by.
+constexpr std::size_t kLeastSets = 16;
+
+/// Bytes that a set may lie further on than the one before it ends.
+std::size_t most_gap(std::size_t stride) {
+  return std::min(stride, std::size_t{256} * kPage);
+}
 
 /// A multiple of every element's size, and of no size that caches are indexed by.
 constexpr std::size_t kTileBytes = 3 * 5 * 7 * 4096;
@@ -136,20 +143,21 @@ void ArgumentPool::find_groups(std::span<const Arg> arguments, const Call& call)
 }
 
 void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
+  std::int64_t gaps = 0;
+  for (const Group& group : groups_)
+    gaps += static_cast<std::int64_t>(most_gap(group.stride));
   const std::int64_t wanted = (size.wanted + bytes_of_set - 1) / bytes_of_set;
-  const std::int64_t possible = std::max<std::int64_t>(size.limit / bytes_of_set, 1);
-  count_ = static_cast<std::size_t>(
+  const std::int64_t possible = std::max<std::int64_t>(size.limit / (bytes_of_set + gaps), 1);
+  const auto apart = static_cast<std::size_t>(
       std::clamp<std::int64_t>(std::min(wanted, possible), 1, std::int64_t{kMaxSets}));
+  count_ = apart == 1 ? 1 : std::max(apart, kLeastSets);
   const Device device = DeviceAccess::make(kernel_.device);
   std::minstd_rand random; // the same for every search
   for (Group& group : groups_) {
-    const std::size_t most = std::min(group.stride / kPage, kMostGapPages);
-    std::size_t end = 0;
-    for (std::size_t set = 0; set < count_; ++set) {
-      group.places.push_back(end);
-      end += group.stride + random() % (most + 1) * kPage;
-    }
-    group.slab = device.allocate(end + kPage);
+    const std::size_t gap = most_gap(group.stride), pitch = group.stride + gap;
+    for (std::size_t set = 0; set < count_; ++set)
+      group.places.push_back(set % apart * pitch + random() % (gap / kPage + 1) * kPage);
+    group.slab = device.allocate(apart * pitch + kPage);
     if (group.updated())
       group.pristine = device.allocate(group.stride);
   }

@@ -41,7 +41,7 @@ private:
     bool read = false, written = false;
     bool updated() const noexcept { return read && written; }
     std::size_t offset = 0, stride = 0;
-    /// Where in the slab each set begins. The gaps between sets differ from group to group: how far
+    /// Where in the slab each set begins, by distances that differ from group to group: how far
     /// apart the tensors of a call lie moves its time, by 9 % in one case seen on an H100, and a
     /// winner has to win wherever the caller's lie.
     std::vector<std::size_t> places{};

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kNoiseSamples = 9;
 constexpr int kNoiseAttempts = 3;
-constexpr int kConfirmRounds = 11;
+constexpr int kConfirmRounds = 15;
 /// Screening leaves this share of the budget to the rounds after it.
 constexpr double kScreeningShare = 0.6;
 constexpr std::size_t kScreenedAtLeast = 8;

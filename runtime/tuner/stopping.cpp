@@ -35,7 +35,7 @@ double allowed_lag(int round, double noise) {
 }
 
 int allowed_count(int round) {
-  return round <= 1 ? 24 : round == 2 ? 12 : round <= 4 ? 8 : 4;
+  return round <= 1 ? 32 : round == 2 ? 24 : round <= 4 ? 16 : 8;
 }
 
 std::size_t best_of(const std::vector<Candidate>& candidates) {

@@ -70,6 +70,16 @@ TEST_CASE("bench splits a first call on CUDA into PTX and driver") {
   check_times(json);
 }
 
+TEST_CASE("bench without a place for temporary files leaves out the call from disk") {
+  const test::Outcome outcome =
+      test::run_swage({"bench", "swiglu", "-D", "T=f32", "--repeat", "1", "--quick", "--device",
+                       "cpu", "--shapes", "1x64", "--json"},
+                      {"TMPDIR=/nonexistent", "SWAGE_CACHE_DIR="});
+  INFO(outcome.err);
+  REQUIRE(outcome.status == 0);
+  CHECK_FALSE(Json::parse(outcome.out).contains("first_call_from_disk"));
+}
+
 TEST_CASE("bench shows people a table of stages and one of shapes") {
   const test::Outcome outcome = bench({"--device", "cpu", "--shapes", "1x64"});
   CHECK(outcome.status == 0);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """numbers_on_gpu.py -- Swage's promises about numbers, over every input, on a GPU with PyTorch and Triton.
 
-  functions   every one-argument function: all 2^32 f32 inputs and all f16 and bf16 inputs, in ulp
+  functions   every function of one float that gives a float: all 2^32 f32 inputs and all f16 and bf16 inputs, in ulp
               against double precision, held to the bounds of docs/numbers.md
   triton      kernels in triton mode have the bits of Triton kernels written from the same formula:
               SwiGLU forward in all 2^32 bf16 pairs, other types and the backward at random
@@ -49,7 +49,8 @@ def exponent_of(exact, dtype):
     """Exponent of the unit in the last place at `exact`, in `dtype`."""
     bits, least, _ = FORMATS[dtype]
     _, exponent = torch.frexp(exact)
-    return torch.clamp(exponent - 1, min=least) - (bits - 1)
+    exponent = torch.where(exact == 0, torch.full_like(exponent, least), exponent - 1)
+    return torch.clamp(exponent, min=least) - (bits - 1)
 
 
 def ulp_errors(got, exact, dtype):
@@ -84,6 +85,7 @@ FUNCTIONS = {
     "erf": (torch.erf, 1.5),
     "sin": (torch.sin, 1.75),
     "cos": (torch.cos, 1.75),
+    "-": (torch.neg, 0.0),
     "abs": (torch.abs, 0.0),
     "floor": (torch.floor, 0.0),
     "ceil": (torch.ceil, 0.0),
@@ -108,7 +110,11 @@ def check_function(swage, name, dtype, bound):
         x = integers.to(INTEGERS[dtype]).view(TYPES[dtype])
         y = torch.empty_like(x)
         run(swage, kernel, [x, y])
-        error = ulp_errors(y, reference(x.double()), dtype)
+        exact = reference(x.double())
+        error = ulp_errors(y, exact, dtype)
+        if name != "relu":  # the language's relu(-0) is 0, PyTorch's is -0
+            wrong_zero = (exact == 0) & (y == 0) & (torch.signbit(exact) != torch.signbit(y))
+            error = torch.where(wrong_zero, torch.full_like(error, float("inf")), error)
         value, at = error.max(0)
         if value.item() > worst:
             worst, where = value.item(), x[at].item()
@@ -201,7 +207,7 @@ def special_values(dtype):
     x = torch.tensor(centres, dtype=torch.float32, device="cuda").to(TYPES[dtype])
     bits = x.view(INTEGERS[dtype])
     near = torch.cat([bits, bits - 1, bits + 1]).view(TYPES[dtype])
-    return torch.cat([near, -near]).unique(dim=0)
+    return torch.cat([near, -near]).view(INTEGERS[dtype]).unique().view(TYPES[dtype])
 
 
 def triton_mode(swage):
@@ -237,12 +243,23 @@ def triton_mode(swage):
 
 
 def sigmoid(x):
-    """In double precision with full relative accuracy, and 1/2 at zero alone: x times exactly 1/2
-    is often a tie, which silu(x) is not."""
+    """In double precision with full relative accuracy, 1/2 at zero alone and 1 at infinity alone: x
+    times exactly 1/2 or 1 is often a tie, which silu(x) is not."""
     e = torch.exp(-x.abs())
     s = torch.where(x < 0, e, torch.ones_like(e)) / (1 + e)
     side = torch.where(x < 0, torch.zeros_like(s), torch.ones_like(s))
-    return torch.where((s == 0.5) & (x != 0), torch.nextafter(s, side), s)
+    s = torch.where((s == 0.5) & (x != 0), torch.nextafter(s, side), s)
+    return torch.where((s == 1) & torch.isfinite(x), torch.nextafter(s, torch.zeros_like(s)), s)
+
+
+# Results that may be misrounded, of all pairs: a little more than were measured.
+MISROUNDED = {("bf16", "silu a normal f32"): 200_000, ("bf16", "finite"): 3_000_000,
+              ("f16", "silu a normal f32"): 500_000, ("f16", "finite"): 500_000}
+
+
+def rounds_to_finite(exact, dtype):
+    bits, _, limit = FORMATS[dtype]
+    return exact.abs() < 2.0 ** limit * (1 - 2.0 ** -(bits + 1))
 
 
 def accurate_mode(swage):
@@ -255,7 +272,7 @@ def accurate_mode(swage):
             run(swage, kernel, [gate, up, out])
             silu = gate.double() * sigmoid(gate.double())
             exact = silu * up.double()
-            finite = torch.isfinite(out)
+            finite = rounds_to_finite(exact, dtype)
             error = ulp_errors(out, exact, dtype)
             for name, mask in (("silu a normal f32", finite & (silu.abs() >= 2.0 ** -126)),
                                ("finite", finite)):
@@ -266,9 +283,9 @@ def accurate_mode(swage):
                 row[2] += int((masked > 0.5).sum())
         for name, (compared, worst, wrong) in rows.items():
             print(f"{dtype:7} {name:>24} {compared:>12} {worst:>8.4f} {wrong:>11}", flush=True)
+            most = MISROUNDED[dtype, name]
+            expect(wrong <= most, f"swiglu of {dtype} misrounds at most {most} pairs where {name}")
         expect(rows["silu a normal f32"][1] <= 0.51, f"swiglu of {dtype} is within 0.51 ulp")
-        expect(rows["finite"][2] <= 5_000_000,
-               f"swiglu of {dtype} misrounds at most 5 million of all pairs")
 
 
 def main():

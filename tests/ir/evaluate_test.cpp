@@ -125,7 +125,9 @@ TEST_CASE("sigmoid keeps its relative accuracy far below zero") {
   CHECK(std::isnan(real(Op::sigmoid, {kNan})));
 }
 
-TEST_CASE("sigmoid is one half at zero alone, so that silu leaves ties to the side it is on") {
+TEST_CASE("sigmoid is 1/2 at zero alone and 1 at infinity, so that silu leaves ties to its side") {
+  for (const double x : {40.0, 1e6, 1e300})
+    CHECK(real(Op::sigmoid, {x}) < 1);
   for (const double x : {0x1p-60, 0x1p-300, 0x1p-1074}) {
     CHECK(real(Op::sigmoid, {x}) > 0.5);
     CHECK(real(Op::sigmoid, {-x}) < 0.5);

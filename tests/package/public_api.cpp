@@ -1,4 +1,4 @@
-// public_api.cpp -- a program outside the project: every free function of the C++ API is in the
+// public_api.cpp -- a program outside the project: the free functions of the C++ API are in the
 // library, and the counters count.
 #include <swage/swage.hpp>
 

@@ -1,5 +1,7 @@
 // tune_test.cpp -- tuning on the CPU: what is tried, on what memory, and what launches do after it.
+#include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "runtime/kernel.hpp"
 #include "runtime/session.hpp"
@@ -124,6 +126,22 @@ TEST_CASE("the pool's sets are laid out as the caller's tensors, packed and in p
         64);
   CHECK(packed.key == as_given.key);
   key_kept("kernel twice(a: inout f32) { a = a * 2; }", {out}, true);
+  // Tensors of a call that do not share memory lie at another distance in every set.
+  std::vector<float> large(1 << 16), other(1 << 16);
+  const Tensor x(large.data(), f32, {1 << 16}), y(other.data(), f32, {1 << 16});
+  const Kernel copy = cpu.kernel("kernel copy(x: in f32, y: out f32) { y = x; }", "");
+  const Arg both[] = {x, y};
+  for (const std::int64_t wanted : {1 << 20, 1 << 24}) {
+    const runtime::ArgumentPool pool(KernelAccess::state(copy), both, {wanted, 1 << 26}, nullptr);
+    REQUIRE(pool.sets() >= 16);
+    std::set<std::ptrdiff_t> distances;
+    for (std::size_t set = 0; set < 16; ++set) {
+      const runtime::Call& call = pool.call(set);
+      distances.insert(static_cast<const char*>(call.tensors[1].data) -
+                       static_cast<const char*>(call.tensors[0].data));
+    }
+    CHECK(distances.size() > 8);
+  }
   const auto [aliased, given] = key_kept(kMul, {gate, out, out}, true);
   CHECK(aliased.tensors[1].data == aliased.tensors[2].data);
 }
@@ -160,6 +178,12 @@ TEST_CASE("candidates are legal, begin with the default, and are enough on every
       CHECK(found.size() <= 120);
       if (sm >= 90)
         CHECK(found.size() >= 40);
+      // Independent launches are a control where dependent ones can be had, and all there is else.
+      const auto independent = std::ranges::count_if(found, [](const codegen::Schedule& each) {
+        return !std::get<codegen::CudaSchedule>(each).dependent_launch;
+      });
+      CHECK((sm >= 90 ? independent > 0 && independent <= 12
+                      : independent == static_cast<std::ptrdiff_t>(found.size())));
       for (const codegen::Schedule& schedule : found)
         CHECK_NOTHROW(codegen::check_schedule(schedule, graph, usual, target));
     }

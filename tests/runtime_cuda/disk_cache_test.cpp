@@ -10,6 +10,10 @@
 #include "tests/runtime/cache_support.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
 
+// Of the test double: the library itself makes no context.
+extern "C" int cuCtxCreate_v2(void** context, unsigned flags, int device);
+extern "C" int cuCtxDestroy_v2(void* context);
+
 using namespace cache_test;
 using namespace swage::test;
 
@@ -124,6 +128,28 @@ TEST_CASE("code of a GPU stays loaded until what no kernel refers to is unloaded
   kept->launch(nullptr, {x.tensor(), y.tensor()});
   device.synchronize();
   CHECK(y.get()[7] == 109);
+}
+
+TEST_CASE("what a kernel launched in a second context stays loaded while the kernel is alive") {
+  const swage::Device device = gpu();
+  const swage::Kernel kernel =
+      device.kernel("kernel c(x: in f32, y: out f32) { y = x + 103; }", "");
+  const DeviceArray x(device, counting(8)), y(device, std::vector<float>(8));
+  kernel.launch(nullptr, {x.tensor(), y.tensor()});
+  swage::unload_unused();
+  const auto modules = swage_fake_cuda_live("module");
+  void* other = nullptr;
+  REQUIRE(cuCtxCreate_v2(&other, 0, 0) == 0); // and makes it current
+  {
+    const DeviceArray x2(device, counting(8)), y2(device, std::vector<float>(8));
+    kernel.launch(nullptr, {x2.tensor(), y2.tensor()});
+    CHECK(swage_fake_cuda_live("module") == modules + 1);
+    CHECK(swage::unload_unused() == 0);
+    CHECK(swage_fake_cuda_live("module") == modules + 1);
+    device.synchronize();
+    CHECK(y2.get()[7] == 110);
+  }
+  CHECK(cuCtxDestroy_v2(other) == 0);
 }
 
 TEST_CASE("a new driver needs the assembler once and the compiler never") {

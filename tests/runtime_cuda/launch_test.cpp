@@ -244,7 +244,8 @@ TEST_CASE("a first call from disk reads, loads and launches, and the compiler ha
   const auto times = runtime::time_warm_call(device, kScale, "", {}, {}, args);
   CHECK(codegen::compile_count() == compiles + 1); // to fill the cache
   CHECK(calls("cuLinkComplete") == links + 1);
-  CHECK(times.read > 0);
-  CHECK(times.load > 0);
+  REQUIRE(times);
+  CHECK(times->read > 0);
+  CHECK(times->load > 0);
   CHECK(is_scaled(x.get(), 5, y.get()));
 }

@@ -39,6 +39,7 @@ TEST_CASE(
   const Tensor in = x.tensor(), out = y.tensor();
   const Arg arguments[] = {in, out};
   const std::uint64_t modules = calls("cuModuleLoadDataEx");
+  const std::uint64_t copies = calls("cuMemcpyDtoDAsync_v2");
   const auto live = [](const char* kind) { return swage_fake_cuda_live(kind); };
   runtime::TuneReport report;
   std::uint64_t streams = 0, allocations = 0, graphs = 0;
@@ -52,6 +53,8 @@ TEST_CASE(
   CHECK(report.noise < 0.01);
   CHECK(report.roofline > 0);
   CHECK(calls("cuModuleLoadDataEx") - modules <= 4);
+  // No candidate finds in the cache what the one before it, or its own warming up, left there.
+  CHECK(calls("cuMemcpyDtoDAsync_v2") - copies >= 2u * static_cast<unsigned>(report.measured));
   CHECK(live("stream") == streams);
   CHECK(live("allocation") == allocations);
   CHECK(live("graph") == graphs);
