@@ -304,7 +304,7 @@ std::string canonical(const Schedule& schedule) {
 Schedule code_schedule(const Schedule& schedule) {
   if (const auto* cuda = std::get_if<CudaSchedule>(&schedule)) {
     CudaSchedule code = *cuda;
-    code.threads = code.threads <= 256 ? 256 : code.threads <= 512 ? 512 : 1024;
+    code.threads = code.threads <= 256 ? 256 : 1024;
     code.waves = std::min(code.waves, 1);
     return code;
   }

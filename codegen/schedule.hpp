@@ -52,7 +52,7 @@ using Schedule = std::variant<HostSchedule, CudaSchedule>;
 /// any order, separated by spaces or commas, over the default of the target.
 std::string canonical(const Schedule& schedule);
 /// The representative of all schedules that share `schedule`'s code. Block size (up to the bound of
-/// 256, 512 or 1024 threads that registers are allotted for) and the number of waves are read by
+/// 256 or 1024 threads that registers are allotted for) and the number of waves are read by
 /// the code at run time; grain and threads of the host are the launcher's.
 Schedule code_schedule(const Schedule& schedule);
 /// The canonical line of what the artifact depends on alone, that of `code_schedule`: schedules

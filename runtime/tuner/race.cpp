@@ -50,15 +50,7 @@ bool Race::enter(std::size_t i) {
   }
 }
 
-/// Uploads the graph and warms the code. The caches then hold tensors: no sample is taken here.
-void Race::warm(std::size_t i) {
-  sampler_.begin_round({numbers_[i]});
-  sampler_.sample(numbers_[i]);
-}
-
-/// One sample in a round of its own.
 double Race::take(std::size_t i) {
-  sampler_.begin_round({numbers_[i]});
   return sampler_.sample(numbers_[i]);
 }
 
@@ -70,7 +62,7 @@ void Race::check_noise(double limit) {
   std::vector<double> samples;
   for (int attempt = 0; attempt < kNoiseAttempts; ++attempt) {
     samples.clear();
-    warm(0);
+    take(0); // uploads the graph, warms the code
     for (int i = 0; i < kNoiseSamples; ++i)
       samples.push_back(take(0));
     report_.noise = summarise(samples).spread();
@@ -99,7 +91,7 @@ void Race::screen() {
     if (i != 0 && !enter(i))
       continue;
     if (estimate_ < 1e-3)
-      warm(i);
+      take(i); // uploads the graph, warms the code
     candidate.seconds.push_back(take(i));
     ++report_.measured;
     tell(kScreeningShare * static_cast<double>(i + 1) / static_cast<double>(count), "screening");
@@ -107,12 +99,8 @@ void Race::screen() {
 }
 
 void Race::measure(const std::vector<std::size_t>& order) {
-  std::vector<std::size_t> numbers;
   for (const std::size_t i : order)
-    numbers.push_back(numbers_[i]);
-  sampler_.begin_round(numbers);
-  for (const std::size_t i : order)
-    report_.candidates[i].seconds.push_back(sampler_.sample(numbers_[i]));
+    report_.candidates[i].seconds.push_back(take(i));
 }
 
 void Race::run() {

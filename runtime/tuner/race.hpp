@@ -25,7 +25,6 @@ public:
 private:
   double elapsed() const;
   bool enter(std::size_t i);
-  void warm(std::size_t i);
   double take(std::size_t i);
   void screen();
   void measure(const std::vector<std::size_t>& order);

@@ -94,31 +94,22 @@ std::size_t Sampler::add(LaunchPlan plan, double seconds) {
   Entry entry;
   entry.launches = static_cast<int>(is_cuda ? std::clamp(wanted, kMinCudaLaunches, kMaxCudaLaunches)
                                             : std::clamp(wanted, 1.0, kMaxHostLaunches));
-  entry.first_set = next_set_ % pool_.sets();
-  if (is_cuda) {
+  if (is_cuda)
     entry.graph = capture(plan, entry.first_set, entry.launches);
-    next_set_ += static_cast<std::size_t>(entry.launches);
-  }
   entry.plan = std::move(plan);
   entries_.push_back(std::move(entry));
   return entries_.size() - 1;
 }
 
-void Sampler::begin_round(const std::vector<std::size_t>& plans) {
-  if (!kernel_.device->is_cuda())
-    return;
-  if (pool_.in_place())
-    for (const std::size_t plan : plans)
-      for (int i = 0; i < std::min<int>(entries_[plan].launches, static_cast<int>(pool_.sets()));
-           ++i)
-        pool_.seed(entries_[plan].first_set + static_cast<std::size_t>(i), stream_);
-  drain();
-}
-
 double Sampler::sample(std::size_t plan) {
   Entry& entry = entries_[plan];
-  if (kernel_.device->is_cuda())
+  if (kernel_.device->is_cuda()) {
+    if (pool_.in_place())
+      for (int i = 0; i < std::min<int>(entry.launches, static_cast<int>(pool_.sets())); ++i)
+        pool_.seed(entry.first_set + static_cast<std::size_t>(i), stream_);
+    drain();
     return time_graph(entry.graph) / entry.launches;
+  }
   entry.first_set = next_set_ % pool_.sets();
   next_set_ += static_cast<std::size_t>(entry.launches);
   return time_host(entry.plan, entry.first_set, entry.launches);

@@ -12,8 +12,9 @@ namespace swage::runtime {
 /// Times plans over the sets of a pool.
 ///
 /// CUDA: each sample is one launch of a graph of many kernels between two events, each kernel on
-/// the next set. Graphs of different plans use different sets, and `begin_round` streams twice the
-/// cache through memory, so that no sample finds its tensors in cache.
+/// the next set; all plans use the same sets, for where tensors lie moves their time. Before each
+/// sample twice the cache is streamed through memory, so that none finds its tensors in cache, and
+/// what kernels update in place gets its first values back.
 /// CPU: each sample is as many launches as fill a few hundred microseconds, by the steady clock. A
 /// call that fits the cache has one set and so is timed in it: there, what comes before a kernel
 /// has just written its inputs.
@@ -25,8 +26,6 @@ public:
   /// Adds a plan; its number is the count of those before. `seconds` is about what it takes.
   std::size_t add(LaunchPlan plan, double seconds);
 
-  /// Once before the samples of a round: drains caches and re-seeds what kernels update in place.
-  void begin_round(const std::vector<std::size_t>& plans);
   /// Seconds of one launch.
   double sample(std::size_t plan);
   /// About the seconds of one launch, from a few.
