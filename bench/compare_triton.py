@@ -25,6 +25,7 @@ import tempfile
 import time
 
 from swage_capi import DEVICE_CPU, Swage
+from triton_peers import triton_kernels
 
 COLUMNS = 14336
 PEERS = ["triton", "compile", "eager", "cub"]
@@ -62,41 +63,6 @@ def self_test(path):
 
 
 # --- the peers -----------------------------------------------------------------------------------
-
-
-def triton_kernels():
-    """The usual shape: 1024 elements a block, 4 warps, silu rounded to the storage type."""
-    import triton
-    import triton.language as tl
-
-    @triton.jit
-    def forward(gate_ptr, up_ptr, out_ptr, columns, gate_stride, count, PACKED: tl.constexpr,
-                BLOCK: tl.constexpr):
-        at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-        mask = at < count
-        source = at
-        if PACKED:
-            source = at // columns * gate_stride + at % columns
-        gate = tl.load(gate_ptr + source, mask=mask, other=0).to(tl.float32)
-        up = tl.load(up_ptr + source, mask=mask, other=0)
-        silu = (gate * tl.sigmoid(gate)).to(up.dtype)
-        tl.store(out_ptr + at, silu * up, mask=mask)
-
-    @triton.jit
-    def backward(dw_ptr, gate_ptr, up_ptr, count, BLOCK: tl.constexpr):
-        at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-        mask = at < count
-        dw = tl.load(dw_ptr + at, mask=mask, other=0)
-        gate = tl.load(gate_ptr + at, mask=mask, other=0).to(tl.float32)
-        up = tl.load(up_ptr + at, mask=mask, other=0)
-        s = tl.sigmoid(gate)
-        f = (s * gate).to(dw.dtype)
-        dg = (dw * up).to(tl.float32)
-        tl.store(dw_ptr + at, f * up, mask=mask)
-        tl.store(gate_ptr + at, dw * f, mask=mask)
-        tl.store(up_ptr + at, (dg * s * (1 + gate * (1 - s))).to(dw.dtype), mask=mask)
-
-    return triton, forward, backward
 
 
 class Case:
@@ -248,6 +214,7 @@ def torch_launcher(torch, case, compiled):
     forward, backward = eager_functions(torch)
     function = backward if case.case == "backward" else forward
     if compiled:
+        torch._dynamo.reset()  # past a few shapes it would run them eagerly
         function = torch.compile(function, dynamic=False)
     return lambda tensors: function(*(tensors if case.case == "backward" else tensors[:2]))
 

@@ -21,9 +21,8 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [here, os.path.join(here, "../../bench")]
 
 import torch
-import triton
-import triton.language as tl
 from swage_capi import Swage
+from triton_peers import triton_kernels
 
 CHUNK = 1 << 26  # elements of one launch: its temporaries in double precision fit any GPU
 TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
@@ -134,29 +133,7 @@ def functions(swage):
 # --- triton mode ---------------------------------------------------------------------------------
 
 
-@triton.jit
-def triton_forward(gate_ptr, up_ptr, out_ptr, count, BLOCK: tl.constexpr):
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    mask = at < count
-    gate = tl.load(gate_ptr + at, mask=mask, other=0).to(tl.float32)
-    up = tl.load(up_ptr + at, mask=mask, other=0)
-    silu = (gate * tl.sigmoid(gate)).to(up.dtype)
-    tl.store(out_ptr + at, silu * up, mask=mask)
-
-
-@triton.jit
-def triton_backward(dw_ptr, gate_ptr, up_ptr, count, BLOCK: tl.constexpr):
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    mask = at < count
-    dw = tl.load(dw_ptr + at, mask=mask, other=0)
-    gate = tl.load(gate_ptr + at, mask=mask, other=0).to(tl.float32)
-    up = tl.load(up_ptr + at, mask=mask, other=0)
-    s = tl.sigmoid(gate)
-    f = (s * gate).to(dw.dtype)
-    dg = (dw * up).to(tl.float32)
-    tl.store(dw_ptr + at, f * up, mask=mask)
-    tl.store(gate_ptr + at, dw * f, mask=mask)
-    tl.store(up_ptr + at, (dg * s * (1 + gate * (1 - s))).to(dw.dtype), mask=mask)
+triton, triton_forward, triton_backward = triton_kernels()
 
 
 def count_different(a, b, dtype):
@@ -167,7 +144,9 @@ def count_different(a, b, dtype):
 def forward_differences(swage, kernel, gate, up, dtype):
     mine, theirs = torch.empty_like(gate), torch.empty_like(gate)
     run(swage, kernel, [gate, up, mine])
-    triton_forward[(triton.cdiv(gate.numel(), 1024),)](gate, up, theirs, gate.numel(), BLOCK=1024)
+    count = gate.numel()
+    triton_forward[(triton.cdiv(count, 1024),)](gate, up, theirs, count, count, count, PACKED=False,
+                                                BLOCK=1024)
     return count_different(mine, theirs, dtype)
 
 
