@@ -134,9 +134,8 @@ SWAGE_EXPORT swage_status swage_kernel_from_catalogue(const swage_device* device
                                                       const swage_options* options,
                                                       swage_kernel** kernel);
 
-/* Gives the handle back. Launches in flight and captured graphs are not disturbed (but
- * see swage_unload_unused). Null is
- * allowed. */
+/* Gives the handle back. Launches in flight and captured graphs are not disturbed (but see
+ * swage_unload_unused). Null is allowed. */
 SWAGE_EXPORT void swage_kernel_destroy(swage_kernel* kernel);
 
 /* What the kernel caches of this process have done so far. A request is the first launch of a
