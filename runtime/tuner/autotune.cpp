@@ -25,6 +25,8 @@ bool is_on() {
 bool is_capturing(const KernelState& kernel, cuda::StreamHandle stream) {
   if (!kernel.device->is_cuda())
     return false;
+  // Without a current context the driver refuses to say.
+  const ContextScope scope(context_for(*kernel.device, stream));
   cuda::CaptureStatus status = cuda::CaptureStatus::none;
   // A failure says that some stream of the context captures and must not be disturbed.
   return cuda::driver().cuStreamIsCapturing.raw(stream, &status) != cuda::Result::success ||

@@ -91,6 +91,20 @@ TEST_CASE("tuning refuses on a GPU that other work keeps busy, unless it is forc
   CHECK(runtime::tuning_records().all().size() == records + 1);
 }
 
+TEST_CASE("SWAGE_AUTOTUNE tunes at the first launch of a thread without a context, too") {
+  const FewInstructions few;
+  const Device device = gpu();
+  const Kernel kernel = device.kernel("kernel t4(x: in f32, y: out f32) { y = x * 11; }", "");
+  const DeviceArray x(device, counting(100)), y(device, std::vector<float>(100));
+  const auto records = runtime::tuning_records().all().size();
+  REQUIRE(current_context() == nullptr);
+  ::setenv("SWAGE_AUTOTUNE", "1", 1);
+  kernel.prepare({x.tensor(), y.tensor()});
+  ::unsetenv("SWAGE_AUTOTUNE");
+  CHECK(runtime::tuning_records().all().size() == records + 1);
+  CHECK(current_context() == nullptr);
+}
+
 TEST_CASE("a capture in progress is left alone: SWAGE_AUTOTUNE does nothing under it") {
   const Device device = gpu();
   const CurrentDevice current(0);
