@@ -14,6 +14,13 @@ using emit::Real;
 using ir::Op;
 namespace Intrinsic = llvm::Intrinsic;
 
+Real real_of(llvm::IRBuilderBase& builder, llvm::Value* value) {
+  Real real;
+  real.b = &builder;
+  real.v = value;
+  return real;
+}
+
 Real maximum(Real a, Real b) {
   return binary(Intrinsic::maximum, a, b);
 }
@@ -145,11 +152,9 @@ MathBuilder::MathBuilder(llvm::IRBuilderBase& builder, const Target& target, ir:
 llvm::Value* MathBuilder::emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16) {
   const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
   b_.setFastMathFlags(llvm::FastMathFlags());
-  Real real;
-  real.b = &b_;
-  real.v = x;
   const bool cuda = target_.kind == Target::Kind::cuda;
-  return (cuda ? math::nvptx::sigmoid_of_silu : math::sigmoid_half_of_silu)(real, is_bf16).v;
+  const auto form = cuda ? math::nvptx::sigmoid_of_silu : math::sigmoid_half_of_silu;
+  return form(real_of(b_, x), is_bf16).v;
 }
 
 llvm::Value* MathBuilder::emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args) {
@@ -158,12 +163,8 @@ llvm::Value* MathBuilder::emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args) {
   b_.setFastMathFlags(llvm::FastMathFlags());
 
   llvm::SmallVector<Real, 3> x;
-  for (llvm::Value* arg : args) {
-    Real real;
-    real.b = &b_;
-    real.v = arg;
-    x.push_back(real);
-  }
+  for (llvm::Value* arg : args)
+    x.push_back(real_of(b_, arg));
   if (op == Op::isnan)
     return is_nan(x[0]).v;
   if (const auto result = emit_exact(op, x))

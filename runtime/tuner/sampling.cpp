@@ -37,10 +37,10 @@ void Sampler::drain() {
     copy_on_device(*kernel_.device, to_.data(), from_.data(), from_.size(), stream_);
 }
 
-cuda::OwnedGraphExec Sampler::capture(const LaunchPlan& plan, std::size_t first_set, int launches) {
+cuda::OwnedGraphExec Sampler::capture(const LaunchPlan& plan, int launches) {
   return cuda::capture(stream_, [&] {
     for (int i = 0; i < launches; ++i)
-      kernel_.launch(plan, pool_.call(first_set + static_cast<std::size_t>(i)), stream_);
+      kernel_.launch(plan, pool_.call(static_cast<std::size_t>(i)), stream_);
   });
 }
 
@@ -82,7 +82,7 @@ double Sampler::estimate(const LaunchPlan& plan) {
     return time_host(plan, 1, 2);
   }
   constexpr int kLaunches = 4;
-  const cuda::OwnedGraphExec graph = capture(plan, 0, kLaunches);
+  const cuda::OwnedGraphExec graph = capture(plan, kLaunches);
   time_graph(graph); // the first launch of a graph uploads it
   return time_graph(graph) / kLaunches;
 }
@@ -95,24 +95,24 @@ std::size_t Sampler::add(LaunchPlan plan, double seconds) {
   entry.launches = static_cast<int>(is_cuda ? std::clamp(wanted, kMinCudaLaunches, kMaxCudaLaunches)
                                             : std::clamp(wanted, 1.0, kMaxHostLaunches));
   if (is_cuda)
-    entry.graph = capture(plan, entry.first_set, entry.launches);
+    entry.graph = capture(plan, entry.launches);
   entry.plan = std::move(plan);
   entries_.push_back(std::move(entry));
   return entries_.size() - 1;
 }
 
 double Sampler::sample(std::size_t plan) {
-  Entry& entry = entries_[plan];
+  const Entry& entry = entries_[plan];
   if (kernel_.device->is_cuda()) {
     if (pool_.in_place())
       for (int i = 0; i < std::min<int>(entry.launches, static_cast<int>(pool_.sets())); ++i)
-        pool_.seed(entry.first_set + static_cast<std::size_t>(i), stream_);
+        pool_.seed(static_cast<std::size_t>(i), stream_);
     drain();
     return time_graph(entry.graph) / entry.launches;
   }
-  entry.first_set = next_set_ % pool_.sets();
+  const std::size_t first_set = next_set_ % pool_.sets();
   next_set_ += static_cast<std::size_t>(entry.launches);
-  return time_host(entry.plan, entry.first_set, entry.launches);
+  return time_host(entry.plan, first_set, entry.launches);
 }
 
 } // namespace swage::runtime

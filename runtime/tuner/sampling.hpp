@@ -36,22 +36,21 @@ public:
 private:
   struct Entry {
     LaunchPlan plan;
-    std::size_t first_set = 0;
     int launches = 1;
     cuda::OwnedGraphExec graph;
   };
 
   double time_graph(const cuda::OwnedGraphExec& graph);
   double time_host(const LaunchPlan& plan, std::size_t first_set, int launches);
-  cuda::OwnedGraphExec capture(const LaunchPlan& plan, std::size_t first_set, int launches);
+  cuda::OwnedGraphExec capture(const LaunchPlan& plan, int launches);
   void drain();
 
   const KernelState& kernel_;
   const ArgumentPool& pool_;
   cuda::StreamHandle stream_;
   cuda::OwnedEvent begin_, end_;
-  Buffer from_, to_; ///< what drain() copies
-  std::size_t next_set_ = 0;
+  Buffer from_, to_;         ///< what drain() copies
+  std::size_t next_set_ = 0; ///< of the CPU's samples
   std::vector<Entry> entries_;
 };
 
