@@ -23,6 +23,11 @@ inline void set_triple(llvm::Module& module, const llvm::Triple& triple) {
 #endif
 }
 
+/// Whether `module` is made for NVPTX.
+inline bool is_nvptx(const llvm::Module& module) {
+  return llvm::Triple(module.getTargetTriple()).isNVPTX();
+}
+
 inline const llvm::Target* lookup_target(const llvm::Triple& triple, std::string& error) {
 #if LLVM_VERSION_MAJOR >= 22
   return llvm::TargetRegistry::lookupTarget(triple, error);

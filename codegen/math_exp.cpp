@@ -171,7 +171,7 @@ Real scaled_negative_exp_half(Real x, std::span<const double> exp2) {
 /// keeps the relative accuracy of results down to the subnormal ones.
 /// `one` is 1, or the number above it to keep the result below 1.
 Real sigmoid_of(Real x, Real scaled, double one = 1) {
-  return select(x < 0.0, scaled * 0x1p-64, 1.0) / fma(scaled, 0x1p-64, one);
+  return divide_in_range(select(x < 0.0, scaled * 0x1p-64, 1.0), fma(scaled, 0x1p-64, one));
 }
 
 /// f32 2^f for x = n + f, to about 2^-23.
@@ -249,7 +249,7 @@ Real tanh(Real x) {
   const Reduced reduced = reduce(a, exponent_bias(x));
   const Real scale = power_of_two(reduced.n.biased, x);
   const Real m = fma(scale, expm1_reduced(reduced.r), scale - 1.0);
-  return copysign(m / (m + 2.0), x);
+  return copysign(divide_in_range(m, m + 2.0), x);
 }
 
 Real tanh_half(Real x) {
@@ -260,7 +260,7 @@ Real tanh_half(Real x) {
   const Real f = fma(a, 2 * kLog2eF32, -n.integer);
   const Real scale = power_of_two(n.biased, x);
   const Real m = fma(scale, f * polynomial(f, std::span(kExp2Half).subspan(1)), scale - 1.0);
-  return copysign(m / (m + 2.0), x);
+  return copysign(divide_in_range(m, m + 2.0), x);
 }
 
 Real tanh_near_zero(Real x) {

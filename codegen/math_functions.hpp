@@ -40,6 +40,11 @@ Real exp2_normal(Real x);
 /// 2^(x + low), x unbounded and |low| small.
 Real exp2_sum(Real x, Real low);
 
+// math_nvptx.cpp, elsewhere a plain division
+/// n / d rounded to nearest, for d and n as `quotient` in quotient.hpp has them: without the call
+/// to a slow path, and the registers for it, that every div.rn.f32 costs a kernel.
+Real divide_in_range(Real n, Real d);
+
 // math_log.cpp
 /// x = 2^exponent * mantissa with mantissa in [sqrt(1/2), sqrt(2)), for positive and finite x,
 /// subnormal ones included.

@@ -6,9 +6,12 @@
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/IntrinsicsNVPTX.h>
 
+#include "codegen/llvm_compat.hpp"
 #include "codegen/math_functions.hpp"
+#include "codegen/quotient.hpp"
 
-namespace swage::codegen::math::nvptx {
+namespace swage::codegen::math {
+namespace nvptx {
 namespace {
 
 using namespace emit;
@@ -130,4 +133,24 @@ Real tanh(Real x) {
   return copysign(select(a < 0.5, tanh_near_zero(a), large), x);
 }
 
-} // namespace swage::codegen::math::nvptx
+/// What `quotient` computes with.
+struct LaneArithmetic {
+  Real fma(Real a, Real b, Real c) const { return emit::fma(a, b, c); }
+  Real series_up(Real e) const {
+    return by_lane(e, [&](llvm::Value* lane) {
+      return e.b->CreateIntrinsic(Intrinsic::nvvm_fma_rp_f, {}, {lane, lane, lane});
+    });
+  }
+  Real one(Real like) const { return like.constant(1); }
+};
+
+} // namespace nvptx
+
+Real divide_in_range(Real n, Real d) {
+  const bool is_nvptx = compat::is_nvptx(*n.b->GetInsertBlock()->getModule());
+  if (n.is_double() || !is_nvptx)
+    return n / d;
+  return quotient(nvptx::LaneArithmetic{}, n, d, nvptx::rcp(d));
+}
+
+} // namespace swage::codegen::math
