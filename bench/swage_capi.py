@@ -66,6 +66,21 @@ class TuneResult(ctypes.Structure):
     ]
 
 
+class DeviceInfo(ctypes.Structure):
+    _fields_ = [
+        ("kind", ctypes.c_int32),
+        ("index", ctypes.c_int32),
+        ("id", ctypes.c_char_p),
+        ("name", ctypes.c_char_p),
+        ("target", ctypes.c_char_p),
+        ("compute_units", ctypes.c_int32),
+        ("driver_version", ctypes.c_int32),
+        ("memory_bytes", ctypes.c_int64),
+        ("cache_bytes", ctypes.c_int64),
+        ("peak_bytes_per_second", ctypes.c_double),
+    ]
+
+
 class Swage:
     """The library at `path` and one of its devices. Calls that fail raise RuntimeError."""
 
@@ -76,6 +91,7 @@ class Swage:
                 ctypes.POINTER(pointer)]
         signatures = {
             "swage_device_open": [text, ctypes.POINTER(pointer)],
+            "swage_device_describe": [pointer, ctypes.POINTER(DeviceInfo)],
             "swage_kernel_from_catalogue": made,
             "swage_kernel_create": [pointer, text] + made[1:],
             "swage_kernel_launch": [pointer, pointer, ctypes.POINTER(Arg), ctypes.c_size_t],
@@ -86,6 +102,8 @@ class Swage:
         for name, arguments in signatures.items():
             function = getattr(self.lib, name)
             function.argtypes, function.restype = arguments, ctypes.c_int
+        self.lib.swage_kernel_destroy.argtypes = [pointer]
+        self.lib.swage_kernel_destroy.restype = None
         self.lib.swage_last_error.restype = text
         self.lib.swage_version.restype = text
         self.device = pointer()
@@ -97,6 +115,11 @@ class Swage:
 
     def version(self):
         return self.lib.swage_version().decode()
+
+    def describe(self):
+        info = DeviceInfo()
+        self.check(self.lib.swage_device_describe(self.device, ctypes.byref(info)))
+        return info
 
     def kernel(self, name, dtype=None, source=None, math=None, schedule=None):
         """Kernel `name` of the catalogue, or of `source`, with T bound to `dtype`."""
@@ -112,6 +135,9 @@ class Swage:
             self.check(self.lib.swage_kernel_create(self.device, source.encode(), name.encode(),
                                                     *tail))
         return handle
+
+    def destroy(self, kernel):
+        self.lib.swage_kernel_destroy(kernel)
 
     def arguments(self, tensors):
         """`tensors`: (address, dtype, shape, strides in elements, device type, device index)."""
