@@ -71,13 +71,24 @@ std::string fate(const Candidate& candidate, const TuneReport& report) {
   return "ran to the end";
 }
 
+/// "32 regs, 8 blocks", and what was spilled; empty for a host schedule.
+std::string occupancy_text(const runtime::Occupancy& occupancy) {
+  if (occupancy.registers == 0)
+    return "";
+  return fmt::format(
+      "{} regs, {} block{}{}", occupancy.registers, occupancy.blocks,
+      occupancy.blocks == 1 ? "" : "s",
+      occupancy.local_bytes > 0 ? fmt::format(", {} B spilled", occupancy.local_bytes) : "");
+}
+
 std::string candidate_table(const TunedShape& tuned, bool color) {
   const TuneReport& report = tuned.report;
-  Table table({{"candidate"}, {"median", Align::right}, {"rounds", Align::right}, {"fate"}});
+  Table table(
+      {{"candidate"}, {"occupancy"}, {"median", Align::right}, {"rounds", Align::right}, {"fate"}});
   for (const Candidate* candidate : by_time(report)) {
     const runtime::Summary summary = runtime::summarise(candidate->seconds);
     table.row(
-        {codegen::canonical(candidate->schedule),
+        {codegen::canonical(candidate->schedule), occupancy_text(candidate->occupancy),
          summary.count > 0 ? format_seconds(summary.median) : "-", std::to_string(summary.count),
          Cell(fate(*candidate, report), candidate->eliminated.empty() ? Tone::good : Tone::faint)});
   }
@@ -127,6 +138,10 @@ std::string footer(const TuneRun& run) {
 OrderedJson candidate_json(const Candidate& candidate) {
   const runtime::Summary summary = runtime::summarise(candidate.seconds);
   OrderedJson object = {{"schedule", codegen::canonical(candidate.schedule)}};
+  if (const runtime::Occupancy& occupancy = candidate.occupancy; occupancy.registers > 0)
+    object.update({{"registers", occupancy.registers},
+                   {"local_bytes", occupancy.local_bytes},
+                   {"blocks_per_multiprocessor", occupancy.blocks}});
   if (summary.count > 0)
     object.update({{"seconds", summary.median}, {"rounds", summary.count}});
   if (!candidate.eliminated.empty())

@@ -214,34 +214,6 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
   return artifact;
 }
 
-ModuleArtifact compile_module(const ir::Kernel& kernel, const Specialization& specialization,
-                              std::span<const Schedule> schedules, const Target& target) {
-  if (target.kind != Target::Kind::cuda)
-    throw Error(ErrorCode::invalid_argument,
-                "several schedules in one module are for CUDA targets; compile host schedules one "
-                "by one");
-  ModuleArtifact artifact;
-  artifact.target = with_ptx_for(target, schedules);
-  Pipeline pipeline(artifact.target);
-  std::vector<std::string> lines; // code lines, each lowered once
-  for (const Schedule& schedule : schedules) {
-    check_schedule(schedule, kernel, specialization, target);
-    const std::string line = code_line(schedule);
-    const auto known = std::find(lines.begin(), lines.end(), line) - lines.begin();
-    artifact.entries.push_back(fmt::format("{}_{}", entry_name(kernel), known));
-    if (known < static_cast<std::ptrdiff_t>(lines.size()))
-      continue;
-    lines.push_back(line);
-    pipeline.lower(kernel, specialization, code_schedule(schedule), artifact.entries.back());
-  }
-  pipeline.verify();
-  pipeline.optimise();
-  artifact.payload = pipeline.emit(payload_type(target));
-  for (const std::string& entry : artifact.entries)
-    artifact.waits_for_dependencies.push_back(waits_for_dependencies(artifact.payload, entry));
-  return artifact;
-}
-
 std::string emit_text(const ir::Kernel& kernel, const Specialization& specialization,
                       const Schedule& schedule, const Target& target, Emit form) {
   check_schedule(schedule, kernel, specialization, target);

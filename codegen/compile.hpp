@@ -1,10 +1,8 @@
 // compile.hpp -- compile(Kernel, Specialization, Schedule, Target) -> Artifact, a pure function.
 #pragma once
 
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "codegen/schedule.hpp"
 #include "codegen/specialization.hpp"
@@ -31,17 +29,6 @@ struct CompileTimes {
 /// target or math mode cannot do, Error(invalid_argument) for an illegal schedule.
 Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
                  const Schedule& schedule, const Target& target, CompileTimes* times = nullptr);
-
-/// Several schedules of one kernel as one module with one entry each (CUDA only): the driver
-/// assembles one module of 48 kernels twice as fast as 48 modules.
-struct ModuleArtifact {
-  Target target;
-  std::vector<std::string> entries; ///< by schedule; equal code lines share one entry
-  std::vector<bool> waits_for_dependencies;
-  std::string payload;
-};
-ModuleArtifact compile_module(const ir::Kernel& kernel, const Specialization& specialization,
-                              std::span<const Schedule> schedules, const Target& target);
 
 enum class Emit { llvm, llvm_optimised, assembly };
 /// The intermediate forms as text: LLVM IR before and after optimisation, PTX or host assembly.

@@ -68,6 +68,8 @@ private:
     function_->setCallingConv(llvm::CallingConv::PTX_Kernel);
     function_->addFnAttr(llvm::Attribute::NoUnwind);
     function_->addFnAttr("nvvm.maxntid", std::to_string(schedule_.threads));
+    const int blocks = std::max(schedule_.resident / schedule_.threads, 1);
+    function_->addFnAttr("nvvm.minctasm", std::to_string(blocks));
     for (std::size_t i = 0; i < slots.size(); ++i) {
       llvm::Argument* argument = function_->getArg(static_cast<unsigned>(i));
       if (slots[i].kind == SlotKind::pointer)

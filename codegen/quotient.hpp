@@ -4,7 +4,8 @@
 namespace swage::codegen {
 
 /// n / d rounded to nearest even, from any `reciprocal` within 1 ulp of 1 / d. `Arithmetic` has
-/// fma(a, b, c), rounded to nearest, series_up(e), e * e + e rounded towards infinity, and one(like).
+/// fma(a, b, c), rounded to nearest, series_up(e), e * e + e rounded towards infinity, and
+/// one(like).
 ///
 /// For d in [1/2, 4] and 2^-100 <= |n| <= 2, or any n where d is a power of two: then nothing
 /// overflows and the remainders are exact. A quotient of zero may have either sign.

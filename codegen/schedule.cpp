@@ -71,9 +71,11 @@ void set(CudaSchedule& schedule, std::string_view key, std::string_view value) {
     schedule.store = parse_name<StorePolicy>(key, value, kStoreNames);
   else if (key == "dependent")
     schedule.dependent_launch = parse_flag(key, value);
+  else if (key == "resident")
+    schedule.resident = parse_int(key, value);
   else
     refuse(fmt::format("unknown schedule key '{}'; a CUDA schedule has threads, bytes, accesses, "
-                       "grid, load, store, dependent",
+                       "grid, load, store, dependent, resident",
                        key));
 }
 
@@ -131,6 +133,11 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel, const Target&
                        schedule.waves));
   if (schedule.dependent_launch && target.sm < 90)
     refuse(fmt::format("dependent=1 needs sm_90 or later, the target is sm_{}", target.sm));
+  if (schedule.resident < 256 || schedule.resident % 256 != 0 ||
+      schedule.resident > resident_threads(target))
+    refuse(fmt::format("resident={} is not a multiple of 256 from 256 to {}, the threads that a "
+                       "multiprocessor of sm_{} holds",
+                       schedule.resident, resident_threads(target), target.sm));
 }
 
 void check(const HostSchedule& schedule) {
@@ -184,22 +191,66 @@ bool mostly_strided(const Specialization& specialization) {
   return 2 * strided > static_cast<std::ptrdiff_t>(specialization.tensors.size());
 }
 
+/// Bytes that every row of every contiguous tensor is aligned to, and an access of `bytes` at most
+/// splits into.
+int narrowest_alignment(const ir::Kernel& kernel, const Specialization& specialization) {
+  int bytes = 16;
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    const TensorSpec& spec = specialization.tensors.at(tensor++);
+    if (spec.layout == Layout::unit)
+      bytes = std::min(bytes, std::max(1 << spec.align_log2, size_of(param.dtype)));
+  }
+  return bytes;
+}
+
+/// Tensors read plus tensors written.
+int streams(const ir::Kernel& kernel) {
+  int count = 0;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && param.broadcast == ir::Broadcast::none)
+      count += int{param.is_read()} + int{param.is_written()};
+  return count;
+}
+
+/// Threads that a multiprocessor should hold, for blocks of so many. On an H200 what had to be
+/// spilled to hold 1536 cost 2 % (six streams of 16-bit elements) and to hold 2048 a third; without
+/// spills 1536 were as fast as any number, but in blocks of 1024, of which only 2048 are two: one
+/// alone cost 15 %.
+int default_resident(const ir::Kernel& kernel, const Target& target, int threads) {
+  constexpr int kManyStreams = 6;
+  if (streams(kernel) >= kManyStreams || widest_element(kernel) == 8)
+    return 1024;
+  return threads > 512 ? resident_threads(target) : std::min(resident_threads(target), 1536);
+}
+
 // The measurements behind these numbers: on an H200 one 16-byte access per tensor and thread and
-// one pass were best at every size, 128 to 512 threads alike at large sizes, and small grids gained
-// from more, smaller blocks. On an H100 blocks of 128 threads lost up to 9 % from 64x14336 on where
-// the tensors lay at unlucky distances, and blocks of 256 did not. Dependent launch takes a quarter
-// to a third off small launches and costs nothing on large ones with 128 threads and more.
+// one pass were best at every size, 256 to 1024 threads alike at large sizes, and small grids
+// gained from more, smaller blocks. On an H100 blocks of 128 threads lost up to 9 % from 64x14336
+// on where the tensors lay at unlucky distances, and blocks of 256 did not. Dependent launch takes
+// a quarter to a third off small launches and costs nothing on large ones with 128 threads and
+// more. Where alignment splits an access, four parts lost nothing and eight took three times as
+// long, and a thread an element was fastest for as long as one wave holds them.
 CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specialization,
                           const Target& target, std::int64_t elements) {
-  constexpr std::int64_t kItemsOfSmallGrids = 132 * 512;
+  constexpr std::int64_t kMultiprocessors = 132;
+  constexpr std::int64_t kItemsOfSmallGrids = kMultiprocessors * 512;
+  constexpr std::int64_t kOneWave = kMultiprocessors * 2048;
+  constexpr int kParts = 4; // of an access that alignment splits
   CudaSchedule schedule;
   const int element = widest_element(kernel);
+  const int aligned = narrowest_alignment(kernel, specialization);
   int count = std::min(16 / element, affordable_elements(kernel));
+  if (kParts * aligned < count * element)
+    count = elements <= kOneWave ? 1 : std::max(kParts * aligned / element, 1);
   if (mostly_strided(specialization))
     count = 1;
   schedule.access_bytes = count * element;
   schedule.threads = elements / count < kItemsOfSmallGrids ? 128 : 256;
   schedule.dependent_launch = target.sm >= 90;
+  schedule.resident = default_resident(kernel, target, schedule.threads);
   return schedule;
 }
 
@@ -264,8 +315,22 @@ std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& s
         continue; // sub-word accesses of several elements never pay
       for (const int threads : {64, 128, 256, 512, 1024})
         for (const int waves : {0, 2, 4, 8})
-          add_policies(
-              {.threads = threads, .access_bytes = bytes, .accesses = accesses, .waves = waves});
+          add_policies({.threads = threads,
+                        .access_bytes = bytes,
+                        .accesses = accesses,
+                        .waves = waves,
+                        .resident = default_resident(kernel, target, threads)});
+    }
+  for (const int threads : {64, 128, 256, 512, 1024})
+    for (const int resident : {1024, 1536, 2048}) {
+      const CudaSchedule base = default_cuda(kernel, specialization, target, 1 << 27);
+      if (resident > resident_threads(target) ||
+          resident == default_resident(kernel, target, threads))
+        continue;
+      schedules.emplace_back(CudaSchedule{.threads = threads,
+                                          .access_bytes = base.access_bytes,
+                                          .dependent_launch = base.dependent_launch,
+                                          .resident = resident});
     }
   return schedules;
 }
@@ -291,11 +356,11 @@ std::vector<Schedule> all_host(const ir::Kernel& kernel, const Target& target) {
 
 std::string canonical(const Schedule& schedule) {
   if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
-    return fmt::format("threads={} bytes={} accesses={} grid={} load={} store={} dependent={}",
-                       cuda->threads, cuda->access_bytes, cuda->accesses,
-                       cuda->waves == 0 ? "once" : std::to_string(cuda->waves),
-                       spelling(kLoadNames, cuda->load), spelling(kStoreNames, cuda->store),
-                       cuda->dependent_launch ? 1 : 0);
+    return fmt::format(
+        "threads={} bytes={} accesses={} grid={} load={} store={} dependent={} resident={}",
+        cuda->threads, cuda->access_bytes, cuda->accesses,
+        cuda->waves == 0 ? "once" : std::to_string(cuda->waves), spelling(kLoadNames, cuda->load),
+        spelling(kStoreNames, cuda->store), cuda->dependent_launch ? 1 : 0, cuda->resident);
   const auto& host = std::get<HostSchedule>(schedule);
   return fmt::format("lanes={} unroll={} store={} grain={} threads={}", host.lanes, host.unroll,
                      host.streaming ? "streaming" : "auto", host.grain, host.threads);

@@ -33,6 +33,10 @@ struct CudaSchedule {
   LoadPolicy load = LoadPolicy::automatic;
   StorePolicy store = StorePolicy::automatic;
   bool dependent_launch = false; ///< griddepcontrol; sm_90 and later
+  /// Threads that a multiprocessor holds at once, in whole blocks and at least one: the code is
+  /// bound to it (.minnctapersm), so no assembler can take it away. A multiple of 256, at most
+  /// `resident_threads` of the target.
+  int resident = 1024;
   friend bool operator==(const CudaSchedule&, const CudaSchedule&) = default;
 };
 
@@ -47,9 +51,9 @@ struct HostSchedule {
 
 using Schedule = std::variant<HostSchedule, CudaSchedule>;
 
-/// "threads=256 bytes=16 accesses=1 grid=once load=auto store=auto dependent=0", or for the host
-/// "lanes=16 unroll=1 store=auto grain=16384 threads=0". Parsing takes any subset of the keys, in
-/// any order, separated by spaces or commas, over the default of the target.
+/// "threads=256 bytes=16 accesses=1 grid=once load=auto store=auto dependent=0 resident=2048", or
+/// for the host "lanes=16 unroll=1 store=auto grain=16384 threads=0". Parsing takes any subset of
+/// the keys, in any order, separated by spaces or commas, over the default of the target.
 std::string canonical(const Schedule& schedule);
 /// The representative of all schedules that share `schedule`'s code. Block size (up to the bound of
 /// 256 or 1024 threads that registers are allotted for) and the number of waves are read by

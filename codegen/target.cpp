@@ -17,14 +17,17 @@ namespace swage::codegen {
 
 namespace {
 
-/// An architecture and the lowest PTX version that knows it (PTX ISA, release notes).
+/// An architecture, the lowest PTX version that knows it (PTX ISA, release notes), and the threads
+/// that one of its multiprocessors holds (CUDA programming guide, compute capabilities).
 struct Architecture {
   int sm;
   int ptx;
+  int resident;
 };
 constexpr Architecture kArchitectures[] = {
-    {75, 63}, {80, 70},  {86, 71},  {87, 74},  {88, 90},  {89, 78},
-    {90, 78}, {100, 86}, {103, 88}, {110, 90}, {120, 87}, {121, 88},
+    {75, 63, 1024},  {80, 70, 2048},  {86, 71, 1536},  {87, 74, 1536},
+    {88, 90, 1536},  {89, 78, 1536},  {90, 78, 2048},  {100, 86, 2048},
+    {103, 88, 2048}, {110, 90, 1536}, {120, 87, 1536}, {121, 88, 1536},
 };
 
 constexpr auto kArchitectureNumbers = [] {
@@ -111,6 +114,13 @@ Target cuda_target(int sm) {
   target.ptx = best->ptx;
   target.fma = true;
   return target;
+}
+
+int resident_threads(const Target& target) noexcept {
+  for (const Architecture& architecture : kArchitectures)
+    if (architecture.sm == target.sm)
+      return architecture.resident;
+  return 1024; // what every architecture holds
 }
 
 const Target& host_target() {

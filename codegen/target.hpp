@@ -35,6 +35,9 @@ std::span<const int> cuda_architectures() noexcept;
 /// (PTX runs forward). Throws Error(unsupported) below 75.
 Target cuda_target(int sm);
 
+/// The most threads that a multiprocessor of a CUDA target holds at once.
+int resident_threads(const Target& target) noexcept;
+
 /// The machine this process runs on, asked once.
 const Target& host_target();
 

@@ -57,9 +57,10 @@ std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::st
                                           cuda::Context context) {
   auto loaded = std::make_shared<LoadedFunction>();
   loaded->bytes = image.size();
+  loaded->digest = checksum(image);
   loaded->waits_for_dependencies = entry.waits_for_dependencies;
   loaded->module = std::make_unique<cuda::LoadedModule>(image);
-  loaded->function = loaded->module->function(entry.entry_symbol);
+  loaded->function = loaded->module->function(entry.entry_symbol, &loaded->facts);
   loaded->context = context;
   return loaded;
 }
@@ -67,6 +68,7 @@ std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::st
 std::shared_ptr<LoadedFunction> load_host(const CacheEntry& entry) {
   auto loaded = std::make_shared<LoadedFunction>();
   loaded->bytes = entry.object.size();
+  loaded->digest = checksum(entry.object);
   loaded->code = CodeBlob::load(std::as_bytes(std::span(entry.object)), entry.entry_symbol);
   loaded->host = reinterpret_cast<HostEntry>(loaded->code->entry());
   return loaded;
@@ -114,7 +116,7 @@ std::shared_ptr<LoadedFunction> load(const CompileRequest& request, EntryKey key
   const auto make = [&] { return compile_entry(request, key); };
   const CacheEntry entry = disk_cache().find_or_make(key, make, &source);
   if (request.device.is_cuda())
-    return load_cuda(entry, entry.ptx, context);
+    return load_cuda(entry, cuda::image_of(entry.ptx), context);
   try {
     return load_host(entry);
   } catch (const Error& error) {
@@ -269,16 +271,19 @@ std::size_t unload_unused() {
 }
 
 std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
-                                                    cuda::Context context, LoadTimes& times) {
-  CacheEntry entry = compile_entry(request, cache_key(request), &times.compile);
+                                                    cuda::Context context, LoadTimes* times) {
+  LoadTimes spent;
+  CacheEntry entry = compile_entry(request, cache_key(request), &spent.compile);
   auto start = Clock::now();
   if (request.device.is_cuda()) {
-    entry.cubin = cuda::assemble(entry.ptx);
-    times.assemble = seconds_since(start);
+    entry.cubin = cuda::image_of(entry.ptx);
+    spent.assemble = seconds_since(start);
     start = Clock::now();
   }
   auto loaded = load_entry(request.device, entry, context);
-  times.load = seconds_since(start);
+  spent.load = seconds_since(start);
+  if (times)
+    *times = spent;
   return loaded;
 }
 

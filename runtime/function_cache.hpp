@@ -17,11 +17,13 @@ namespace swage::runtime {
 /// Code that can run. Immutable.
 struct LoadedFunction {
   std::size_t bytes = 0;               ///< of the code that was loaded
+  EntryDigest digest{};                ///< `checksum` of the code that was loaded
   bool waits_for_dependencies = false; ///< see codegen::Artifact
   // CUDA
   std::unique_ptr<cuda::LoadedModule> module;
   cuda::Function function = nullptr;
   cuda::Context context = nullptr;
+  cuda::CodeFacts facts;
   // host
   std::shared_ptr<const CodeBlob> code;
   HostEntry host = nullptr;
@@ -59,9 +61,9 @@ CacheStatistics cache_statistics() noexcept;
 /// Forgets every function that no kernel refers to, those of GPUs too; gives how many went.
 std::size_t unload_unused();
 
-/// The same past every cache, timed.
-std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
-                                                    cuda::Context context, LoadTimes& times);
+/// The same past every cache, and timed: the way to the code is the same, to the byte.
+std::shared_ptr<const LoadedFunction>
+load_uncached(const CompileRequest& request, cuda::Context context, LoadTimes* times = nullptr);
 
 /// Compiles to an entry of `key`, past every cache. Throws as codegen::compile.
 CacheEntry compile_entry(const CompileRequest& request, EntryKey key,

@@ -167,7 +167,7 @@ FirstCallTimes time_first_call(const Device& device, std::string_view source, st
                                std::span<const Arg> arguments) {
   const FirstCall call(device, source, name, bindings, options, arguments);
   LoadTimes load;
-  auto function = load_uncached(call.request(), call.context(), load);
+  auto function = load_uncached(call.request(), call.context(), &load);
   return {.parse = call.parse(),
           .lower = load.compile.lower,
           .optimise = load.compile.optimise,

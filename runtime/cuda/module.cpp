@@ -67,15 +67,35 @@ LoadedModule::~LoadedModule() {
   driver().cuCtxPopCurrent_v2.raw(&popped);
 }
 
-Function LoadedModule::function(const std::string& entry) const {
+Function LoadedModule::function(const std::string& entry, CodeFacts* facts) const {
   const RelaxedCapture relaxed;
   Function function = nullptr;
   driver().cuModuleGetFunction(&function, module_, entry.c_str());
   // Modules load lazily since CUDA 11.7; asking for an attribute loads the code here and now, so
   // that the first launch is a launch and nothing else.
-  int registers = 0;
-  driver().cuFuncGetAttribute(&registers, FunctionAttribute::registers, function);
+  CodeFacts found;
+  driver().cuFuncGetAttribute(&found.registers, FunctionAttribute::registers, function);
+  driver().cuFuncGetAttribute(&found.local_bytes, FunctionAttribute::local_bytes, function);
+  if (facts)
+    *facts = found;
   return function;
+}
+
+std::string image_of(const std::string& ptx) {
+  try {
+    return assemble(ptx);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::driver)
+      throw;
+    runtime::log(runtime::LogLevel::debug, "the driver is left to assemble: {}", error.what());
+    return ptx;
+  }
+}
+
+int resident_blocks(Function function, int threads) {
+  int blocks = 0;
+  driver().cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, function, threads, 0);
+  return blocks;
 }
 
 std::string assemble(const std::string& ptx) {

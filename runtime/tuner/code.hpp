@@ -1,4 +1,4 @@
-// code.hpp -- the candidates' code, compiled in as few modules as possible.
+// code.hpp -- the candidates' code, made the way that launches have theirs made.
 #pragma once
 
 #include <map>
@@ -21,26 +21,25 @@ public:
                 cuda::Context context)
       : kernel_(kernel), specialization_(specialization), context_(context) {}
 
-  /// Compiles what is missing: for a GPU all in modules of at most kMaxEntries, for the driver
-  /// assembles one module of 48 kernels twice as fast as 48 modules; for the CPU one by one on all
-  /// threads. A schedule that cannot be compiled is eliminated with the reason.
+  /// Compiles and loads what is missing, one by one as a launch would, on all threads. For a GPU
+  /// past the caches, for all but one will not be used again. A schedule that cannot be compiled is
+  /// eliminated with the reason; of the others on a GPU the occupancy is noted.
   void compile(std::vector<Candidate>& candidates);
 
+  /// The code of a schedule that `compile` has seen and not eliminated.
+  const LoadedFunction& function(const codegen::Schedule& schedule) const {
+    return *functions_.at(codegen::code_line(schedule));
+  }
   LaunchPlan plan(const codegen::Schedule& schedule) const;
 
-  static constexpr std::size_t kMaxEntries = 96;
-
 private:
-  using Functions = std::map<std::string, std::shared_ptr<const LoadedFunction>>;
-
-  void compile_cuda(std::span<const codegen::Schedule> schedules);
-  void compile_host(std::span<const codegen::Schedule> schedules);
+  std::shared_ptr<const LoadedFunction> load(const codegen::Schedule& schedule) const;
+  void describe(Candidate& candidate) const;
 
   const KernelState& kernel_;
   const codegen::Specialization specialization_;
   const cuda::Context context_;
-  std::vector<std::unique_ptr<cuda::LoadedModule>> modules_;
-  Functions functions_;
+  std::map<std::string, std::shared_ptr<const LoadedFunction>> functions_;
   std::map<std::string, std::string> failures_; ///< by code line
 };
 

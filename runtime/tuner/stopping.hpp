@@ -8,9 +8,17 @@
 
 namespace swage::runtime {
 
+/// What the code of a schedule takes of a GPU's multiprocessor.
+struct Occupancy {
+  int registers = 0;   ///< a thread
+  int local_bytes = 0; ///< a thread: spilled
+  int blocks = 0;      ///< at once
+};
+
 /// One schedule in the race.
 struct Candidate {
   codegen::Schedule schedule;
+  Occupancy occupancy{};         ///< of a CUDA schedule
   std::vector<double> seconds{}; ///< of one launch, by round
   std::string eliminated{};      ///< why it dropped out; empty while it runs
   bool runs() const noexcept { return eliminated.empty(); }

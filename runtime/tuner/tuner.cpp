@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <mutex>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -35,16 +37,35 @@ std::mutex& one_at_a_time() {
 
 thread_local bool tuning = false;
 
+/// This thread works for a search: in the search's context, and what it launches tunes nothing.
 class TuningScope {
 public:
-  TuningScope() : lock_(one_at_a_time()) { tuning = true; }
+  explicit TuningScope(cuda::Context context) {
+    if (context) {
+      context_.emplace(context);
+      relaxed_.emplace();
+    }
+    tuning = true;
+  }
   TuningScope(const TuningScope&) = delete;
   TuningScope& operator=(const TuningScope&) = delete;
   ~TuningScope() { tuning = false; }
 
 private:
-  std::lock_guard<std::mutex> lock_;
+  std::optional<ContextScope> context_;
+  std::optional<cuda::RelaxedCapture> relaxed_;
 };
+
+/// What memory gives. On a GPU it is measured on a thread of its own while code compiles, which
+/// leaves the GPU alone; on the CPU the two would disturb each other, so it waits to be asked for.
+std::future<double> measure_roofline(const DeviceState& device, cuda::Context context,
+                                     std::int64_t bytes) {
+  return std::async(context ? std::launch::async : std::launch::deferred,
+                    [&device, context, bytes] {
+                      const TuningScope scope(context);
+                      return measured_roofline(device, bytes);
+                    });
+}
 
 /// Four times the cache, so that a set is long gone from it when its turn comes again.
 PoolSize pool_size(const DeviceState& device, std::int64_t bytes) {
@@ -127,7 +148,6 @@ void Tuner::measure(std::span<const Arg> arguments, const TunerOptions& options,
   const DeviceState& device = *kernel_.device;
   const cuda::OwnedStream stream = context_ ? cuda::make_stream() : cuda::OwnedStream();
   auto start = Clock::now();
-  report.roofline = measured_roofline(device, report.bytes);
   const ArgumentPool pool(kernel_, arguments, pool_size(device, report.bytes), stream.get());
   report.sets = pool.sets();
   Sampler sampler(kernel_, pool, stream.get());
@@ -146,13 +166,8 @@ TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& optio
   TuneReport report = plan(arguments);
   Call call;
   kernel_.classify(arguments, call);
-  const TuningScope alone;
-  std::optional<ContextScope> context;
-  std::optional<cuda::RelaxedCapture> relaxed;
-  if (context_) {
-    context.emplace(context_);
-    relaxed.emplace();
-  }
+  const std::lock_guard alone(one_at_a_time());
+  const TuningScope scope(context_);
 
   const auto start = Clock::now();
   if (options.progress)
@@ -161,9 +176,12 @@ TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& optio
                             .try_emplace(report.key.specialization, kernel_,
                                          kernel_.specialization_of(call), context_)
                             .first->second;
+  std::future<double> roofline = measure_roofline(*kernel_.device, context_, report.bytes);
   code.compile(report.candidates);
+  report.roofline = roofline.get();
   report.compile_seconds = seconds_since(start);
   measure(arguments, options, code, report);
+  report.code = code.function(report.best).digest;
   tell(kernel_, report);
 
   kernel_.adopt(call, report.best, context_);

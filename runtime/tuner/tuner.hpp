@@ -41,6 +41,7 @@ struct TuneReport {
   std::int64_t rows = 0, columns = 0, bytes = 0; ///< as CallPlan
   bool in_cache = false;                         ///< timed in the cache, see runs_in_cache
   codegen::Schedule best, heuristic;
+  EntryDigest code{}; ///< of the code of `best` that was timed: what launches run
   double seconds = 0, heuristic_seconds = 0; ///< of one launch, medians of paired rounds
   double spread = 0;                         ///< of `seconds`
   Gain gain;                                 ///< of the fastest over the default
@@ -52,6 +53,7 @@ struct TuneReport {
   int rounds = 0;
   std::size_t sets = 0; ///< of buffers
   std::string stopped;  ///< why the search ended
+  /// On a GPU the roofline is measured in compile_seconds, on the CPU too, after compiling.
   double compile_seconds = 0, setup_seconds = 0, measure_seconds = 0;
 };
 

@@ -203,17 +203,19 @@ TEST_CASE("a kernel whose name holds the name of an instruction waits like any o
   }
 }
 
-TEST_CASE("one module holds an entry for every different code, the rest share") {
+TEST_CASE("code is bound to the threads that its schedule counts on, in whole blocks") {
   const ir::Kernel kernel = catalogue_kernel("swiglu", bf16);
-  const std::vector<Schedule> schedules = {
-      CudaSchedule{.threads = 128}, CudaSchedule{.threads = 256}, CudaSchedule{.accesses = 2},
-      CudaSchedule{.dependent_launch = true}};
-  const ModuleArtifact module =
-      compile_module(kernel, contiguous(kernel), schedules, cuda_target(90));
-  CHECK(module.entries[0] == module.entries[1]);
-  CHECK(module.entries[2] != module.entries[1]);
-  CHECK(module.waits_for_dependencies == std::vector<bool>{false, false, false, true});
-  CHECK(count(module.payload, R"(\.entry )") == 3);
+  const auto bounds = [&](int threads, int resident) {
+    const std::string ptx =
+        compiled(kernel, 90, {.threads = threads, .resident = resident}).payload;
+    std::smatch found;
+    REQUIRE(std::regex_search(ptx, found, std::regex(R"(\.maxntid (\d+)\n\.minnctapersm (\d+))")));
+    return found[1].str() + "x" + found[2].str();
+  };
+  CHECK(bounds(64, 1536) == "256x6"); // blocks up to 256 threads share their code
+  CHECK(bounds(256, 2048) == "256x8");
+  CHECK(bounds(512, 2048) == "1024x2");
+  CHECK(bounds(1024, 1536) == "1024x1");
 }
 
 TEST_CASE("equal arguments give equal bytes") {

@@ -52,7 +52,8 @@ TEST_CASE("a schedule's line parses back to it") {
       REQUIRE(parse_schedule(canonical(schedule), base) == schedule);
   }
   CHECK(canonical(CudaSchedule{}) ==
-        "threads=256 bytes=16 accesses=1 grid=once load=auto store=auto dependent=0");
+        "threads=256 bytes=16 accesses=1 grid=once load=auto store=auto dependent=0 "
+        "resident=1024");
   CHECK(canonical(HostSchedule{}) == "lanes=16 unroll=1 store=auto grain=16384 threads=0");
 }
 
@@ -82,6 +83,10 @@ TEST_CASE("schedules outside the legal range are refused, saying what is legal")
   CHECK_THROWS_WITH(check("bytes=2", cuda_target(90), kernel), ContainsSubstring("from 4"));
   CHECK_THROWS_WITH(check("accesses=3", cuda_target(90), kernel), ContainsSubstring("1, 2, 4, 8"));
   CHECK_THROWS_WITH(check("dependent=1", cuda_target(89), kernel), ContainsSubstring("sm_90"));
+  CHECK_THROWS_WITH(check("resident=2048", cuda_target(89), kernel),
+                    ContainsSubstring("256 to 1536") && ContainsSubstring("sm_89"));
+  CHECK_THROWS_WITH(check("resident=1000", cuda_target(90), kernel),
+                    ContainsSubstring("multiple of 256"));
   CHECK_THROWS_WITH(check("lanes=12", host_target(), kernel), ContainsSubstring("power of two"));
   CHECK_THROWS_WITH(check("unroll=3", host_target(), kernel), ContainsSubstring("1, 2, 4"));
   CHECK_NOTHROW(check("bytes=32", cuda_target(100), kernel));
@@ -95,10 +100,26 @@ TEST_CASE("the default moves 16 bytes an access, one pass, and overlaps launches
         default_schedule(kernel, contiguous(kernel), cuda_target(sm), elements));
   };
   const CudaSchedule usual = schedule(gated(bf16), 90, std::int64_t{1} << 27);
-  CHECK(usual == CudaSchedule{.threads = 256, .dependent_launch = true});
+  CHECK(usual == CudaSchedule{.threads = 256, .dependent_launch = true, .resident = 1536});
   CHECK(schedule(gated(bf16), 90, 14336).threads == 128);
   CHECK_FALSE(schedule(gated(bf16), 80, 14336).dependent_launch);
   CHECK(schedule(large(5000), 90, 1 << 27).access_bytes == 2);
+}
+
+TEST_CASE("the default splits no access into more than four, and counts on what registers allow") {
+  const auto schedule = [](const ir::Kernel& kernel, int sm, std::uint8_t align_log2,
+                           std::int64_t elements) {
+    Specialization known = contiguous(kernel);
+    known.tensors.back().align_log2 = align_log2;
+    return std::get<CudaSchedule>(default_schedule(kernel, known, cuda_target(sm), elements));
+  };
+  constexpr std::int64_t kMany = std::int64_t{1} << 27;
+  CHECK(schedule(gated(bf16), 90, 1, kMany).access_bytes == 8);
+  CHECK(schedule(gated(bf16), 90, 2, kMany).access_bytes == 16);
+  CHECK(schedule(gated(f32), 90, 2, kMany).access_bytes == 16);
+  CHECK(schedule(gated(bf16), 90, 1, 65536).access_bytes == 2); // all in one wave
+  CHECK(schedule(gated(bf16), 75, 4, kMany).resident == 1024);
+  CHECK(schedule(gated(f64), 90, 4, kMany).resident == 1024);
 }
 
 TEST_CASE("every default and every schedule of the space is legal") {

@@ -12,7 +12,7 @@ namespace {
 std::vector<Candidate> racers(std::initializer_list<double> seconds) {
   std::vector<Candidate> result;
   for (const double time : seconds)
-    result.push_back({codegen::CudaSchedule{}, {time}});
+    result.push_back({.schedule = codegen::CudaSchedule{}, .seconds = {time}});
   return result;
 }
 
@@ -38,7 +38,7 @@ TEST_CASE("noise of the default is not held against a candidate") {
 TEST_CASE("no more candidates run on than a round allows") {
   std::vector<Candidate> candidates;
   for (int i = 0; i < 50; ++i)
-    candidates.push_back({codegen::CudaSchedule{}, {1e-6 + 1e-10 * i}});
+    candidates.push_back({.schedule = codegen::CudaSchedule{}, .seconds = {1e-6 + 1e-10 * i}});
   eliminate(candidates, 1, 0.01);
   CHECK(candidates[1].runs());
   CHECK_THAT(candidates[49].eliminated, Contains("outranked"));
