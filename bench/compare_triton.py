@@ -178,7 +178,7 @@ class Cell:
     def measure(self, peers, warm=False):
         """Per peer its times by run, its median time, and Swage's ratio to it. `peers` begins with
         the one that is held beside the others."""
-        times, kept = {name: [] for name in peers}, []
+        times, kept = {name: [] for name in peers}, collections.deque(maxlen=2)
         for _ in range(self.options.runs):
             buffers, seconds = self.run(peers, warm)
             kept.append(buffers)  # so that the next ones lie elsewhere
