@@ -1,42 +1,56 @@
 #!/usr/bin/env python3
-"""compare_triton.py -- Swage beside Triton, torch.compile and eager PyTorch, in one process.
+"""compare_triton.py -- Swage beside Triton, torch.compile, eager PyTorch and CUB, in one process.
 
 Swage is called through its C ABI (libswage.so and ctypes); peers are measured in the same run, each
-launch captured with many others in one CUDA graph that goes round through buffer sets larger than
-the cache, with fresh outputs held alive. Prints the median time of a launch and Swage's ratio to
-each peer (below 1: Swage is faster).
+launch captured with many others in one CUDA graph that goes round through buffer sets with an output
+of their own each. Cold, the sets are ten times the L2 cache; warm (--warm), as many as fit half of it,
+so that a launch finds its inputs there, as it does behind the matrix product that wrote them; shapes of
+which two sets do not fit are measured cold alone. Each run has fresh buffers, and the peers take turns
+in an order drawn anew. Prints the time of a launch (median of the runs) and Swage's ratio to each
+peer (median of the ratios of the runs; below 1: Swage is faster), then which bounds hold.
 
   python3 bench/compare_triton.py --library build/release/libswage.so --json results.json
+  python3 bench/compare_triton.py --warm --peers triton compile cub cub-copyable --cccl ~/cccl
   python3 bench/compare_triton.py --accuracy         what accurate mode costs over triton mode
   python3 bench/compare_triton.py --tuners           how long each autotuner takes for one shape
   python3 bench/compare_triton.py --self-test        Swage alone on the CPU, without torch
+
+Exit status 1 if a bound does not hold. Values that are updated in place go to zero in the hundreds of
+launches of a warm graph, for all peers alike.
 """
 
 import argparse
-import ctypes
+import collections
 import itertools
 import json
 import os
-import shutil
+import random as random_module
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-from swage_capi import DEVICE_CPU, Swage
+from measuring import KINDS, in_turns, paired_ratio, warm_sets
+from peers import Cub, SwagePeer, torch_peer, triton_peer
+from swage_capi import DEVICE_CPU, DLPACK_CODE, Swage
 from triton_peers import triton_kernels
 
 COLUMNS = 14336
-PEERS = ["triton", "compile", "eager", "cub"]
+PEERS = ["triton", "compile", "eager", "cub", "cub-copyable"]
 DEFAULT_PEERS = PEERS[:3]
 MAX_SETS = 8192  # of buffers, so nodes of a graph
+MIN_LAUNCHES, WARM_LAUNCHES = 8, 1024  # in a graph
+SLEEP_CYCLES = 1_000_000  # of the GPU, so that the host has issued what is timed before it begins
 ROWS = [1, 16, 64, 128, 512, 2048, 8192, 16384]
-KERNELS = {  # case: (catalogue kernel, tensors read and written)
-    "forward": ("swiglu", 3),
-    "packed": ("swiglu", 3),
-    "backward": ("swiglu_backward_inplace", 6),
-}
+# Of the best peer's time. Launches of few rows gain from dependent launch; no other may lose more than
+# the noise.
+BOUNDS = {1: 0.70, 16: 0.70, 64: 0.88, 128: 0.92, 512: 0.985}
+BOUND = 1.003
+
+
+def bound_of(case, rows, columns):
+    few = BOUNDS if case == "forward" and columns == COLUMNS else {}
+    return few.get(rows, BOUND)
 
 
 def self_test(path):
@@ -62,35 +76,32 @@ def self_test(path):
     return 0 if worst < 1e-6 else 1
 
 
-# --- the peers -----------------------------------------------------------------------------------
+# --- measuring -----------------------------------------------------------------------------------
 
 
-class Case:
+class BufferSets:
     """Buffer sets for one kernel, shape and type."""
 
-    def __init__(self, torch, case, rows, columns, dtype, pool_bytes):
-        self.case, self.rows, self.columns, self.dtype = case, rows, columns, dtype
+    def __init__(self, torch, case, rows, columns, dtype, count):
         torch_type = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[dtype]
-        size = 4 if dtype == "f32" else 2
-        self.bytes = KERNELS[case][1] * rows * columns * size
-        sets = max(2, min(MAX_SETS, -(-pool_bytes // (3 * rows * columns * size))))
 
         def random(*shape):
             return torch.randn(shape, dtype=torch_type, device="cuda")
 
         # One slab a tensor: thousands of small allocations would take longer than the measurement.
-        if case == "packed":
-            both = random(sets, rows, 2 * columns)
+        if KINDS[case].packed:
+            both = random(count, rows, 2 * columns)
             inputs = [both[:, :, :columns], both[:, :, columns:]]
         else:
-            inputs = [random(sets, rows, columns) for _ in range(2)]
-        if case == "backward":
-            self.slabs = [random(sets, rows, columns)] + inputs
+            inputs = [random(count, rows, columns) for _ in range(2)]
+        if KINDS[case].in_place:
+            slabs = [random(count, rows, columns)] + inputs
         else:
-            self.slabs = inputs + [torch.empty(sets, rows, columns, dtype=torch_type, device="cuda")]
-        self.sets = list(zip(*(slab.unbind(0) for slab in self.slabs)))
+            slabs = inputs + [torch.empty(count, rows, columns, dtype=torch_type, device="cuda")]
+        self.slabs = slabs
+        self.sets = list(zip(*(slab.unbind(0) for slab in slabs)))
         # Values that are updated in place drift; each replay begins with these again.
-        self.pristine = [slab.clone() for slab in self.slabs] if case == "backward" else None
+        self.pristine = [slab.clone() for slab in slabs] if KINDS[case].in_place else None
 
     def restore(self):
         if self.pristine:
@@ -98,204 +109,196 @@ class Case:
                 slab.copy_(first)
 
 
-def graph_time(torch, case, launch, replays):
-    """Seconds of one launch: `launch(tensors)` on every set, in one graph, median of replays."""
-    sets = case.sets
+def bytes_of_set(rows, columns, dtype):
+    return 3 * rows * columns * DLPACK_CODE[dtype][1] // 8
+
+
+def capture(torch, peer, sets, launches):
+    """A graph of `launches` launches of `peer`, round through the buffer sets, and what they gave:
+    outputs are kept for one round, so that every peer has as many."""
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):
         for tensors in sets[:3]:
-            launch(tensors)
+            peer(tensors)
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
-    held = []
+    held = collections.deque(maxlen=len(sets))
     with torch.cuda.graph(graph, stream=stream):
-        for tensors in sets:
-            held.append(launch(tensors))
-    graph.replay()
-    times = []
-    for _ in range(replays):
-        case.restore()
-        torch.cuda.synchronize()
-        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        begin.record()
-        graph.replay()
-        end.record()
-        end.synchronize()
-        times.append(1e-3 * begin.elapsed_time(end) / len(sets))
-    return statistics.median(times)
+        for tensors in itertools.islice(itertools.cycle(sets), launches):
+            held.append(peer(tensors))
+    return graph, held
 
 
-def swage_launcher(torch, swage, case, tune, math=None):
-    kernel = swage.kernel(KERNELS[case.case][0], case.dtype, math=math)
-    prepared = {tensors[0].data_ptr(): swage.torch_arguments(tensors) for tensors in case.sets}
-    first = prepared[case.sets[0][0].data_ptr()]
-    found = swage.tune(kernel, first) if tune else None
-    swage.prepare(kernel, first)
+class Cell:
+    """One kernel, shape and type, with the peers that are measured there."""
 
-    def launch(tensors):
-        swage.launch(kernel, prepared[tensors[0].data_ptr()],
-                     torch.cuda.current_stream().cuda_stream)
+    def __init__(self, torch, options, case, rows, dtype):
+        self.torch, self.options = torch, options
+        self.case, self.rows, self.columns, self.dtype = case, rows, options.columns, dtype
+        self.cache_bytes = torch.cuda.get_device_properties(
+            torch.cuda.current_device()).L2_cache_size
+        self.set_bytes = bytes_of_set(rows, options.columns, dtype)
+        self.random = random_module.Random(0)
 
-    # What the tuner found, to hold beside what is measured here.
-    launch.tuned = found and {"schedule": found.schedule.decode(), "seconds": found.seconds,
-                              "default_seconds": found.default_seconds, "spread": found.spread}
-    return launch
+    def sets(self, warm):
+        if warm:
+            return warm_sets(self.cache_bytes, self.set_bytes)
+        return max(2, min(MAX_SETS, -(-10 * self.cache_bytes // self.set_bytes)))
 
+    def buffers(self, count):
+        return BufferSets(self.torch, self.case, self.rows, self.columns, self.dtype, count)
 
-def triton_launcher(case):
-    triton, forward, backward = triton_kernels()
-    count = case.rows * case.columns
-    grid = (triton.cdiv(count, 1024),)
+    def run(self, peers, warm):
+        """Per peer the median time of a launch, on fresh buffers."""
+        torch, count = self.torch, self.sets(warm)
+        launches = WARM_LAUNCHES if warm else max(count, MIN_LAUNCHES)
+        buffers = self.buffers(count)
+        for peer in peers.values():
+            if isinstance(peer, SwagePeer):
+                peer.use(buffers.sets)
+        order = self.random.sample(list(peers), len(peers))
+        graphs = {name: capture(torch, peers[name], buffers.sets, launches) for name in order}
 
-    def launch(tensors):
-        if case.case == "backward":
-            backward[grid](*tensors, count, BLOCK=1024, num_warps=4)
-        else:
-            forward[grid](*tensors, case.columns, tensors[0].stride(0), count,
-                          PACKED=case.case == "packed", BLOCK=1024, num_warps=4)
+        def sample(name):
+            graph, _ = graphs[name]
+            buffers.restore()
+            if warm:
+                graph.replay()
+            torch.cuda._sleep(SLEEP_CYCLES)
+            begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            begin.record()
+            graph.replay()
+            end.record()
+            end.synchronize()
+            return 1e-3 * begin.elapsed_time(end) / launches
 
-    return launch
+        in_turns(graphs, 1, sample, self.random)  # the first replay of a graph uploads it
+        return buffers, in_turns(graphs, self.options.replays, sample, self.random)
 
-
-_cub = None
-
-
-def cub_library(torch):
-    """CUB's DeviceTransform, built with nvcc once a process."""
-    global _cub
-    if _cub is None:
-        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cub_peer.cu")
-        if shutil.which("nvcc") is None:
-            sys.exit("compare_triton.py: the peer cub is built with nvcc, which is not on the PATH; "
-                     "install the CUDA toolkit or leave cub out of --peers")
-        major, minor = torch.cuda.get_device_capability()
-        with tempfile.TemporaryDirectory() as folder:
-            library = os.path.join(folder, "libcub_peer.so")
-            subprocess.run(["nvcc", "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared",
-                            "-Xcompiler", "-fPIC", "-o", library, source], check=True)
-            _cub = ctypes.CDLL(library)
-        pointer = ctypes.c_void_p
-        _cub.cub_swiglu.argtypes = [ctypes.c_int, pointer, pointer, pointer, ctypes.c_int64, pointer]
-    return _cub
-
-
-def cub_launcher(torch, case):
-    if case.case != "forward":
-        return None  # it takes contiguous inputs and gives one output
-    transform = cub_library(torch).cub_swiglu
-    number = ["f32", "f16", "bf16"].index(case.dtype)
-
-    def launch(tensors):
-        gate, up, out = tensors
-        status = transform(number, gate.data_ptr(), up.data_ptr(), out.data_ptr(), out.numel(),
-                           torch.cuda.current_stream().cuda_stream)
-        if status != 0:
-            raise RuntimeError(f"CUB: CUDA error {status}")
-
-    return launch
+    def measure(self, peers, warm=False):
+        """Per peer its times by run, its median time, and Swage's ratio to it. `peers` begins with
+        the one that is held beside the others."""
+        times, kept = {name: [] for name in peers}, collections.deque(maxlen=2)
+        for _ in range(self.options.runs):
+            buffers, seconds = self.run(peers, warm)
+            kept.append(buffers)  # so that the next ones lie elsewhere
+            for name, value in seconds.items():
+                times[name].append(value)
+        mine = times[next(iter(peers))]
+        return {"case": self.case, "dtype": self.dtype, "rows": self.rows, "columns": self.columns,
+                "warm": warm, "sets": self.sets(warm), "runs": times,
+                "bytes": KINDS[self.case].moved * self.set_bytes // 3,
+                "seconds": {name: statistics.median(times[name]) for name in times},
+                "ratio": {name: paired_ratio(mine, others) for name, others in times.items()}}
 
 
-def eager_functions(torch):
-    silu = torch.nn.functional.silu
-
-    def forward(gate, up):
-        return silu(gate) * up
-
-    def backward(dw, gate, up):
-        s = torch.sigmoid(gate.float())
-        f = (s * gate).to(dw.dtype)
-        dg = (dw * up).float()
-        return f * up, dw * f, (dg * s * (1 + gate * (1 - s))).to(dw.dtype)
-
-    return forward, backward
-
-
-def torch_launcher(torch, case, compiled):
-    forward, backward = eager_functions(torch)
-    function = backward if case.case == "backward" else forward
-    if compiled:
-        torch._dynamo.reset()  # past a few shapes it would run them eagerly
-        function = torch.compile(function, dynamic=False)
-    return lambda tensors: function(*(tensors if case.case == "backward" else tensors[:2]))
-
-
-def measure(torch, case, launchers, options):
-    """Per peer the times of a launch by run. The peers take turns, so that clocks that drift hit
-    all alike."""
-    runs = {peer: [] for peer in launchers}
-    for _ in range(options.runs):
-        for peer, launch in launchers.items():
-            runs[peer].append(graph_time(torch, case, launch, options.replays))
-    return runs
-
-
-def compare(torch, swage, pool, options):
-    print(f"{'case':9} {'T':5} {'rows':>6} {'columns':>8} {'swage':>10} " +
-          " ".join(f"{peer:>10} {'ratio':>6}" for peer in options.peers) + f" {'GB/s':>6}")
-    results = []
-    for name, dtype, rows in itertools.product(options.cases, options.types, options.rows):
-        case = Case(torch, name, rows, options.columns, dtype, pool)
-        make = {
-            "triton": lambda: triton_launcher(case),
-            "compile": lambda: torch_launcher(torch, case, True),
-            "eager": lambda: torch_launcher(torch, case, False),
-            "cub": lambda: cub_launcher(torch, case),
-        }
-        launchers = {"swage": swage_launcher(torch, swage, case, not options.no_tune)}
-        launchers |= {peer: launch for peer in options.peers if (launch := make[peer]())}
-        runs = measure(torch, case, launchers, options)
-        seconds = {peer: statistics.median(times) for peer, times in runs.items()}
-        ratios = {peer: seconds["swage"] / seconds[peer] for peer in seconds}
-        results.append({"case": name, "dtype": dtype, "rows": rows, "columns": options.columns,
-                        "bytes": case.bytes, "sets": len(case.sets), "seconds": seconds,
-                        "ratio": ratios, "runs": runs, "tuned": launchers["swage"].tuned})
-        cells = " ".join(f"{1e6 * seconds[p]:>7.2f} us {ratios[p]:>6.3f}" if p in seconds
-                         else f"{'-':>10} {'-':>6}" for p in options.peers)
-        print(f"{name:9} {dtype:5} {rows:>6} {options.columns:>8} {1e6 * seconds['swage']:>7.2f} us "
-              f"{cells} {case.bytes / seconds['swage'] / 1e9:>6.0f}", flush=True)
-        del case, launchers
+def cells(torch, options):
+    for case, dtype, rows in itertools.product(options.cases, options.types, options.rows):
+        yield Cell(torch, options, case, rows, dtype)
         torch.cuda.empty_cache()
-    return results
 
 
-def compare_accuracy(torch, swage, pool, options):
+# --- what is measured ----------------------------------------------------------------------------
+
+
+def peers_of(torch, swage, cell, options):
+    case, dtype = cell.case, cell.dtype
+    make = {
+        "triton": lambda: triton_peer(case, cell.rows, cell.columns),
+        "compile": lambda: torch_peer(torch, case, True),
+        "eager": lambda: torch_peer(torch, case, False),
+        "cub": lambda: options.cub.peer(dtype, False),
+        "cub-copyable": lambda: options.cub.peer(dtype, True),
+    }
+    # CUB takes contiguous inputs and gives one output.
+    names = [name for name in options.peers if case == "forward" or not name.startswith("cub")]
+    return ({"swage": SwagePeer(torch, swage, case, dtype, not options.no_tune)} |
+            {name: make[name]() for name in names})
+
+
+def judge(result):
+    """The best peer and the bound, into the result."""
+    others = {name: ratio for name, ratio in result["ratio"].items() if name != "swage"}
+    if not others:
+        return
+    best = max(others, key=others.get)
+    bound = bound_of(result["case"], result["rows"], result["columns"])
+    result |= {"best": best, "bound": bound, "holds": others[best] <= bound}
+
+
+def table_row(result, options):
+    seconds, ratios = result["seconds"], result["ratio"]
+    row = " ".join(f"{1e6 * seconds[p]:>8.2f} us {ratios[p]:>6.3f}" if p in seconds
+                   else f"{'-':>11} {'-':>6}" for p in options.peers)
+    verdict = ""
+    if "best" in result:
+        verdict = (f" {ratios[result['best']]:>6.3f} {result['bound']:>6.3f} "
+                   f"{'' if result['holds'] else 'no'}")
+    return (f"{result['case']:9} {result['dtype']:5} {result['rows']:>6} {result['columns']:>8} "
+            f"{'warm' if result['warm'] else 'cold':5} {1e6 * seconds['swage']:>8.2f} us {row} "
+            f"{result['bytes'] / seconds['swage'] / 1e9:>6.0f}{verdict}")
+
+
+def compare(torch, swage, options):
+    if any(name.startswith("cub") for name in options.peers) and "forward" in options.cases:
+        options.cub = Cub(torch, options.cccl)
+        print(f"CUB of CCCL {options.cub.version()}")
+    print(f"{'case':9} {'T':5} {'rows':>6} {'columns':>8} {'L2':5} {'swage':>11} " +
+          " ".join(f"{peer:>11} {'ratio':>6}" for peer in options.peers) +
+          f" {'GB/s':>6} {'best':>6} {'bound':>6} holds")
     results = []
-    for name, dtype, rows in itertools.product(options.cases, options.types, options.rows):
-        case = Case(torch, name, rows, options.columns, dtype, pool)
-        launchers = {math: swage_launcher(torch, swage, case, not options.no_tune, math)
-                     for math in ("accurate", "triton")}
-        runs = measure(torch, case, launchers, options)
-        seconds = {math: statistics.median(times) for math, times in runs.items()}
-        results.append({"case": name, "dtype": dtype, "rows": rows, "columns": options.columns,
-                        "seconds": seconds, "runs": runs})
-        print(f"{name:9} {dtype:5} {rows:>6} {options.columns:>8} accurate mode "
-              f"{1e6 * seconds['accurate']:.2f} us, triton mode {1e6 * seconds['triton']:.2f} us, "
-              f"ratio {seconds['accurate'] / seconds['triton']:.4f}", flush=True)
+    for cell in cells(torch, options):
+        peers = peers_of(torch, swage, cell, options)
+        for warm in [False, True] if options.warm and cell.sets(True) else [False]:
+            result = cell.measure(peers, warm) | {"tuned": peers["swage"].tuned}
+            judge(result)
+            results.append(result)
+            print(table_row(result, options), flush=True)
+    judged = [result for result in results if "best" in result]
+    broken = [result for result in judged if not result["holds"]]
+    print(f"bounds on the ratio to the best peer: {len(judged) - len(broken)} of {len(judged)} hold")
+    for result in broken:
+        print(f"  {result['case']} {result['dtype']} {result['rows']}x{result['columns']} "
+              f"{'warm' if result['warm'] else 'cold'}: {result['ratio'][result['best']]:.4f} of "
+              f"{result['best']}, at most {result['bound']} was expected")
     return results
 
 
-def compare_tuners(torch, swage, pool, options):
+def compare_accuracy(torch, swage, options):
+    results = []
+    for cell in cells(torch, options):
+        result = cell.measure({math: SwagePeer(torch, swage, cell.case, cell.dtype,
+                                               not options.no_tune, math)
+                               for math in ("accurate", "triton")})
+        results.append(result)
+        seconds = result["seconds"]
+        print(f"{cell.case:9} {cell.dtype:5} {cell.rows:>6} {cell.columns:>8} accurate mode "
+              f"{1e6 * seconds['accurate']:.2f} us, triton mode {1e6 * seconds['triton']:.2f} us, "
+              f"ratio {result['ratio']['triton']:.4f}", flush=True)
+    return results
+
+
+def compare_tuners(torch, swage, options):
     """Wall time of tuning one forward shape, compiling included: Swage's tuner, and Triton's over
     16 configurations. Neither draws on a cache of compiled code: see main for the driver's."""
     triton, _, _ = triton_kernels()
-    del pool
     results = []
     for rows in options.rows:
         os.environ["TRITON_CACHE_DIR"] = tempfile.mkdtemp()
-        case = Case(torch, "forward", rows, options.columns, options.types[0], 0)
-        kernel = swage.kernel("swiglu", case.dtype)
+        cell = Cell(torch, options, "forward", rows, options.types[0])
+        gate, up, out = cell.buffers(1).sets[0]
+        kernel = swage.kernel("swiglu", cell.dtype)
         start = time.perf_counter()
-        found = swage.tune(kernel, swage.torch_arguments(case.sets[0]))
+        found = swage.tune(kernel, swage.torch_arguments((gate, up, out)))
         mine = time.perf_counter() - start
         configs = [triton.Config({"BLOCK": block}, num_warps=warps)
                    for block in (512, 1024, 2048, 4096) for warps in (2, 4, 8, 16)]
         _, forward, _ = triton_kernels()  # a new one: compiled for no configuration yet
         tuned = triton.autotune(configs=configs, key=["count"])(forward)
-        gate, up, out = case.sets[0]
         count = gate.numel()
         start = time.perf_counter()
         tuned[lambda meta: (triton.cdiv(count, meta["BLOCK"]),)](
-            gate, up, out, case.columns, gate.stride(0), count, PACKED=False)
+            gate, up, out, cell.columns, gate.stride(0), count, PACKED=False)
         torch.cuda.synchronize()
         theirs = time.perf_counter() - start
         results.append({"rows": rows, "columns": options.columns, "swage_seconds": mine,
@@ -312,15 +315,21 @@ def main():
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--library", default=os.path.join(here, "../build/release/libswage.so"),
                         help="libswage.so to load")
-    parser.add_argument("--cases", nargs="+", choices=list(KERNELS), default=list(KERNELS))
+    parser.add_argument("--cases", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--types", nargs="+", choices=["f32", "f16", "bf16"], default=["bf16"])
     parser.add_argument("--rows", nargs="+", type=int, default=ROWS)
     parser.add_argument("--columns", type=int, default=COLUMNS)
-    parser.add_argument("--runs", type=int, default=3, help="runs, in which the peers take turns")
-    parser.add_argument("--replays", type=int, default=11, help="of the graph, a run")
+    parser.add_argument("--runs", type=int, default=3,
+                        help="each with fresh buffers; the median of their ratios counts")
+    parser.add_argument("--replays", type=int, default=11, help="of each graph, a run")
     parser.add_argument("--no-tune", action="store_true", help="launch Swage by its heuristic")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=DEFAULT_PEERS,
-                        help="cub is built with nvcc, and measured forward alone")
+                        help="CUB is built with nvcc, and measured forward alone; cub-copyable with "
+                        "cuda::proclaim_copyable_arguments")
+    parser.add_argument("--cccl", metavar="PATH", help="headers of CCCL to build CUB with, a folder "
+                        "that has cub/ in it or the repository, in place of the toolkit's")
+    parser.add_argument("--warm", action="store_true",
+                        help="also with inputs in the L2 cache, where two buffer sets fit half of it")
     parser.add_argument("--json", metavar="FILE", help="write every number to a file")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--accuracy", action="store_true",
@@ -330,10 +339,11 @@ def main():
     mode.add_argument("--self-test", action="store_true",
                       help="test the calls of the C ABI on the CPU; needs no torch")
     options = parser.parse_args()
+    options.cub = None  # built if it is asked for
     if options.self_test:
         return self_test(options.library)
     if options.tuners:
-        if options.cases != list(KERNELS) or len(options.types) > 1:
+        if options.cases != list(KINDS) or len(options.types) > 1:
             parser.error("--tuners tunes the forward case of one type; leave --cases out")
         os.environ["CUDA_CACHE_DISABLE"] = "1"  # the driver's own cache of assembled PTX
         os.environ["SWAGE_CACHE_DIR"] = ""
@@ -343,15 +353,16 @@ def main():
     if not torch.cuda.is_available():
         sys.exit("compare_triton.py: PyTorch sees no CUDA device; use --self-test without one")
     swage = Swage(options.library, f"cuda:{torch.cuda.current_device()}")
-    pool = 10 * torch.cuda.get_device_properties(torch.cuda.current_device()).L2_cache_size
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Swage {swage.version()}")
     run = compare_accuracy if options.accuracy else compare_tuners if options.tuners else compare
-    results = run(torch, swage, pool, options)
+    results = run(torch, swage, options)
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"device": torch.cuda.get_device_name(), "torch": torch.__version__,
-                       "swage": swage.version(), "results": results}, file, indent=1)
-    return 0
+                       "swage": swage.version(), "cccl": options.cub and options.cub.version(),
+                       "results": results}, file,
+                      indent=1)
+    return 0 if all(result.get("holds", True) for result in results) else 1
 
 
 if __name__ == "__main__":

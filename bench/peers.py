@@ -90,8 +90,8 @@ def cccl_includes(path):
     if not os.path.exists(os.path.join(folders[0], "cub")):
         folders = [path]
     if not os.path.exists(os.path.join(folders[0], "cub/device/device_transform.cuh")):
-        raise RuntimeError(f"'{path}' holds no cub/device/device_transform.cuh; give CCCL's include "
-                           "folder or its repository")
+        sys.exit(f"compare_triton.py: '{path}' holds no cub/device/device_transform.cuh; give CCCL's "
+                 "include folder or its repository")
     return [f"-I{folder}" for folder in folders]
 
 
