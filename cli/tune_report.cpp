@@ -37,7 +37,14 @@ std::string percent(double share) {
 }
 
 std::string roofline_share(const TuneReport& report) {
-  return report.roofline > 0 ? fmt::format("{:.0f} %", 100 * rate(report) / report.roofline) : "-";
+  return report.roofline > 0 && report.cached_sets == 0
+             ? fmt::format("{:.0f} %", 100 * rate(report) / report.roofline)
+             : "-";
+}
+
+/// How the times of a shape came about where they are not of tensors in memory, see `footer`.
+const char* mark(const TuneReport& report) {
+  return report.in_cache ? " *" : report.cached_sets > 0 ? " +" : "";
 }
 
 std::set<std::string> words_of(const codegen::Schedule& schedule) {
@@ -115,13 +122,14 @@ std::string dry_text(const TuneRun& run, bool verbose, bool color) {
 std::string footer(const TuneRun& run) {
   double compile = 0, measure = 0, noise = 0;
   int measured = 0;
-  bool in_cache = false;
+  bool in_cache = false, in_both = false;
   for (const TunedShape& tuned : run.shapes) {
     compile += tuned.report.compile_seconds;
     measure += tuned.report.setup_seconds + tuned.report.measure_seconds;
     measured += tuned.report.measured;
     noise = std::max(noise, tuned.report.noise);
     in_cache |= tuned.report.in_cache;
+    in_both |= tuned.report.cached_sets > 0;
   }
   std::string text = fmt::format(
       "\n{} measured in {} ({} to compile, {} to measure); repeated launches spread by up to {}\n",
@@ -129,7 +137,10 @@ std::string footer(const TuneRun& run) {
       format_seconds(run.seconds), format_seconds(compile), format_seconds(measure),
       percent(noise));
   text += "roofline: an f32 triad measured in this run";
-  text += in_cache ? "; shapes marked * fit the cache and are timed and compared in it\n" : "\n";
+  text += in_cache  ? "; shapes marked * fit the cache and are timed and compared in it\n"
+          : in_both ? "; shapes marked + are timed with their tensors in memory and in the cache, "
+                      "the mean counts\n"
+                    : "\n";
   if (!run.records.empty())
     text += "records: " + printable(run.records) + '\n';
   return text;
@@ -172,6 +183,7 @@ OrderedJson shape_json(const TunedShape& tuned, bool measured) {
          {"measured", report.measured},
          {"rounds", report.rounds},
          {"buffer_sets", report.sets},
+         {"cached_buffer_sets", report.cached_sets},
          {"stopped", report.stopped},
          {"compile_seconds", report.compile_seconds},
          {"setup_seconds", report.setup_seconds},
@@ -212,8 +224,8 @@ std::string tune_text(const TuneRun& run, bool verbose, bool color) {
   std::string details;
   for (const TunedShape& tuned : run.shapes) {
     const TuneReport& report = tuned.report;
-    table.row({format_shape(tuned.shape) + (report.in_cache ? " *" : ""),
-               format_seconds(report.heuristic_seconds), format_seconds(report.seconds),
+    table.row({format_shape(tuned.shape) + mark(report), format_seconds(report.heuristic_seconds),
+               format_seconds(report.seconds),
                report.improved ? Cell(percent(gain(report)), Tone::good) : Cell("-", Tone::faint),
                format_rate(rate(report)), roofline_share(report), percent(report.spread),
                schedule_changes(report.best, report.heuristic)});

@@ -245,6 +245,8 @@ CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specia
   int count = std::min(16 / element, affordable_elements(kernel));
   if (kParts * aligned < count * element)
     count = elements <= kOneWave ? 1 : std::max(kParts * aligned / element, 1);
+  else if (elements <= 4 * kOneWave)
+    count = std::min(count, 4);
   if (mostly_strided(specialization))
     count = 1;
   schedule.access_bytes = count * element;

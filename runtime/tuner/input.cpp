@@ -86,10 +86,7 @@ ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> argum
   Call call;
   kernel.classify(arguments, call);
   find_groups(arguments, call);
-  std::int64_t bytes = 0;
-  for (const Group& group : groups_)
-    bytes += static_cast<std::int64_t>(group.stride);
-  allocate(size, bytes);
+  allocate(size, static_cast<std::int64_t>(bytes_of_set()));
   for (Group& group : groups_)
     fill(group, stream);
 
@@ -100,6 +97,13 @@ ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> argum
           moved(reinterpret_cast<std::uint64_t>(call.tensors[t].data), set));
     calls_.push_back(std::move(own));
   }
+}
+
+std::size_t ArgumentPool::bytes_of_set() const noexcept {
+  std::size_t bytes = 0;
+  for (const Group& group : groups_)
+    bytes += group.stride;
+  return bytes;
 }
 
 void ArgumentPool::find_groups(std::span<const Arg> arguments, const Call& call) {

@@ -25,6 +25,7 @@ public:
                cuda::StreamHandle stream);
 
   std::size_t sets() const noexcept { return calls_.size(); }
+  std::size_t bytes_of_set() const noexcept;
   const Call& call(std::size_t set) const noexcept { return *calls_[set % calls_.size()]; }
   bool in_place() const noexcept { return in_place_; }
 

@@ -110,9 +110,10 @@ void Race::run() {
     eliminate(report_.candidates, round, report_.noise);
     const std::size_t best = best_of(report_.candidates);
     const double seconds = summarise(report_.candidates[best].seconds).median;
-    report_.stopped = reason_to_stop(
-        report_.candidates, {round, elapsed(), budget_,
-                             static_cast<double>(report_.bytes) / seconds, report_.roofline});
+    report_.stopped =
+        reason_to_stop(report_.candidates,
+                       {round, elapsed(), budget_, static_cast<double>(report_.bytes) / seconds,
+                        report_.cached_sets > 0 ? 0 : report_.roofline});
     if (!report_.stopped.empty())
       return;
     std::vector<std::size_t> order;

@@ -14,7 +14,9 @@ namespace swage::runtime {
 /// CUDA: each sample is one launch of a graph of many kernels between two events, each kernel on
 /// the next set; all plans use the same sets, for where tensors lie moves their time. Before each
 /// sample twice the cache is streamed through memory, so that none finds its tensors in cache, and
-/// what kernels update in place gets its first values back.
+/// what kernels update in place gets its first values back. Where some sets fit half of the cache a
+/// second graph goes round those, and the sample is the mean of both: a program finds the inputs of
+/// a small call in the cache or not, and the winner has to hold in either.
 /// CPU: each sample is as many launches as fill a few hundred microseconds, by the steady clock. A
 /// call that fits the cache has one set and so is timed in it: there, what comes before a kernel
 /// has just written its inputs.
@@ -31,24 +33,26 @@ public:
   /// About the seconds of one launch, from a few.
   double estimate(const LaunchPlan& plan);
 
-  int launches(std::size_t plan) const { return entries_[plan].launches; }
+  /// How many sets the samples in the cache go round; 0: there are none.
+  std::size_t cached_sets() const noexcept { return cached_sets_; }
 
 private:
   struct Entry {
     LaunchPlan plan;
     int launches = 1;
-    cuda::OwnedGraphExec graph;
+    cuda::OwnedGraphExec graph, cached_graph;
   };
 
   double time_graph(const cuda::OwnedGraphExec& graph);
   double time_host(const LaunchPlan& plan, std::size_t first_set, int launches);
-  cuda::OwnedGraphExec capture(const LaunchPlan& plan, int launches);
+  cuda::OwnedGraphExec capture(const LaunchPlan& plan, int launches, std::size_t sets);
   void drain();
 
   const KernelState& kernel_;
   const ArgumentPool& pool_;
   cuda::StreamHandle stream_;
   cuda::OwnedEvent begin_, end_;
+  std::size_t cached_sets_ = 0;
   Buffer from_, to_;         ///< what drain() copies
   std::size_t next_set_ = 0; ///< of the CPU's samples
   std::vector<Entry> entries_;

@@ -151,6 +151,7 @@ void Tuner::measure(std::span<const Arg> arguments, const TunerOptions& options,
   const ArgumentPool pool(kernel_, arguments, pool_size(device, report.bytes), stream.get());
   report.sets = pool.sets();
   Sampler sampler(kernel_, pool, stream.get());
+  report.cached_sets = sampler.cached_sets();
   report.setup_seconds = seconds_since(start);
 
   start = Clock::now();

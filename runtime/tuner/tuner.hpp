@@ -52,7 +52,10 @@ struct TuneReport {
   int measured = 0;                          ///< candidates with a time
   int rounds = 0;
   std::size_t sets = 0; ///< of buffers
-  std::string stopped;  ///< why the search ended
+  /// Of those, the ones that half of the timed launches went round, in the GPU's cache; 0: none,
+  /// all times are of tensors that lie in memory.
+  std::size_t cached_sets = 0;
+  std::string stopped; ///< why the search ended
   /// On a GPU the roofline is measured in compile_seconds, on the CPU too, after compiling.
   double compile_seconds = 0, setup_seconds = 0, measure_seconds = 0;
 };

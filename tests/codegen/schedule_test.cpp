@@ -102,6 +102,8 @@ TEST_CASE("the default moves 16 bytes an access, one pass, and overlaps launches
   const CudaSchedule usual = schedule(gated(bf16), 90, std::int64_t{1} << 27);
   CHECK(usual == CudaSchedule{.threads = 256, .dependent_launch = true, .resident = 1536});
   CHECK(schedule(gated(bf16), 90, 14336).threads == 128);
+  CHECK(schedule(gated(bf16), 90, 14336).access_bytes == 8); // four elements, to fill the GPU
+  CHECK(schedule(gated(f32), 90, 14336).access_bytes == 16);
   CHECK_FALSE(schedule(gated(bf16), 80, 14336).dependent_launch);
   CHECK(schedule(large(5000), 90, 1 << 27).access_bytes == 2);
 }

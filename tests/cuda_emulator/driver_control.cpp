@@ -131,6 +131,7 @@ void swage_fake_cuda_set_jitter(double share) {
   State& s = state();
   const std::lock_guard lock(s.mutex);
   s.jitter = share;
+  s.jitter_state = kFirstJitter; // the same delays whatever was timed before
 }
 
 const char* swage_fake_cuda_last_fault(void) {

@@ -122,6 +122,8 @@ struct Injection {
   int times = 0; ///< negative: for ever
 };
 
+inline constexpr std::uint32_t kFirstJitter = 1;
+
 struct State {
   State();
 
@@ -154,7 +156,7 @@ struct State {
   unsigned long long seed = 0;
   unsigned long long budget = ~0ULL; ///< instructions still executed in full grids
   double jitter = 0;                 ///< share that a time between events is longer by, at most
-  std::uint32_t jitter_state = 1;    ///< of the generator
+  std::uint32_t jitter_state = kFirstJitter; ///< of the generator
   std::string last_fault;
 };
 
