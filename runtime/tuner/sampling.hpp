@@ -15,11 +15,11 @@ namespace swage::runtime {
 /// the next set; all plans use the same sets, for where tensors lie moves their time. Before each
 /// sample twice the cache is streamed through memory, so that none finds its tensors in cache, and
 /// what kernels update in place gets its first values back. Where some sets fit half of the cache a
-/// second graph goes round those, and the sample is the mean of both: a program finds the inputs of
-/// a small call in the cache or not, and the winner has to hold in either.
-/// CPU: each sample is as many launches as fill a few hundred microseconds, by the steady clock. A
-/// call that fits the cache has one set and so is timed in it: there, what comes before a kernel
-/// has just written its inputs.
+/// second graph of half as many goes round those, and the sample is the mean of both: a program
+/// finds the inputs of a small call in the cache or not, and the winner has to hold in either. CPU:
+/// each sample is as many launches as fill a few hundred microseconds, by the steady clock. A call
+/// that fits the cache has one set and so is timed in it: there, what comes before a kernel has
+/// just written its inputs.
 class Sampler {
 public:
   /// `stream` is for CUDA alone.
@@ -39,11 +39,16 @@ public:
 private:
   struct Entry {
     LaunchPlan plan;
-    int launches = 1;
+    int launches = 1, cached_launches = 1;
     cuda::OwnedGraphExec graph, cached_graph;
   };
+  struct Interval {
+    cuda::OwnedEvent begin, end;
+  };
 
-  double time_graph(const cuda::OwnedGraphExec& graph);
+  void enqueue(const cuda::OwnedGraphExec& graph, const Interval& interval);
+  static double seconds_of(const Interval& interval);
+  double sample_cuda(const Entry& entry);
   double time_host(const LaunchPlan& plan, std::size_t first_set, int launches);
   cuda::OwnedGraphExec capture(const LaunchPlan& plan, int launches, std::size_t sets);
   void drain();
@@ -51,7 +56,7 @@ private:
   const KernelState& kernel_;
   const ArgumentPool& pool_;
   cuda::StreamHandle stream_;
-  cuda::OwnedEvent begin_, end_;
+  Interval in_memory_, in_cache_; ///< of the launches timed there
   std::size_t cached_sets_ = 0;
   Buffer from_, to_;         ///< what drain() copies
   std::size_t next_set_ = 0; ///< of the CPU's samples

@@ -1,5 +1,5 @@
-// tune_test.cpp -- what was timed is what runs, on a real driver; tests/runtime_cuda has the same on
-// the test double, whose launches are too slow for a search of this size.
+// tune_test.cpp -- what was timed is what runs, on a real driver; tests/runtime_cuda has the same
+// on the test double, whose launches are too slow for a search of this size.
 #include "runtime/kernel.hpp"
 #include "runtime/tuner/tuner.hpp"
 #include "tests/support/catch.hpp"
@@ -18,9 +18,12 @@ TEST_CASE("a launch after tuning runs the very code that the tuner timed") {
     const Kernel kernel = device->catalogue_kernel("swiglu", {{"T", type}});
     Buffer memory = device->allocate(3 * size * 4);
     auto* base = static_cast<char*>(memory.data());
+    Tensor tensors[3];
     std::vector<Arg> arguments;
-    for (std::size_t i = 0; i < 3; ++i)
-      arguments.emplace_back(Tensor(base + i * size * 4, type, {static_cast<std::int64_t>(size)}));
+    for (std::size_t i = 0; i < 3; ++i) {
+      tensors[i] = Tensor(base + i * size * 4, type, {static_cast<std::int64_t>(size)});
+      arguments.emplace_back(tensors[i]);
+    }
     const KernelState& state = KernelAccess::state(kernel);
     runtime::TunerOptions options;
     options.record = false;

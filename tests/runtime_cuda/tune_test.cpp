@@ -98,7 +98,7 @@ TEST_CASE("tuning refuses on a GPU that other work keeps busy, unless it is forc
   const auto records = runtime::tuning_records().all().size();
   runtime::TunerOptions options = patient();
   options.budget = 0.1;
-  swage_fake_cuda_set_jitter(0.6);
+  swage_fake_cuda_set_jitter(2);
   CHECK_THROWS_WITH(runtime::Tuner(KernelAccess::state(kernel)).tune(arguments, options),
                     Catch::Matchers::Contains("too busy to tune on") &&
                         Catch::Matchers::Contains("at most 10 % are allowed") &&
