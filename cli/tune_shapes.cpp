@@ -2,8 +2,8 @@
 #include "cli/tune_shapes.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <string>
 
 #include <fmt/format.h>
@@ -38,12 +38,12 @@ std::vector<Shape> parse_shapes(std::string_view text) {
 }
 
 double parse_duration(std::string_view text, std::string_view option) {
-  const std::string copy(text);
-  char* end = nullptr;
-  const double value = std::strtod(copy.c_str(), &end);
-  const std::string_view unit(end);
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
   const double scale = unit == "s" ? 1 : unit == "ms" ? 1e-3 : unit == "us" ? 1e-6 : 0;
-  if (end == copy.c_str() || scale == 0 || !(value > 0) || value * scale > 3600)
+  if (error != std::errc{} || scale == 0 || !(value > 0) || value * scale > 3600)
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("{} takes a time of up to an hour, as in 500ms or 2s; found '{}'",
                             option, text));

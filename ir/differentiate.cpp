@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ir/derivative_rules.hpp"
+#include "ir/float_environment.hpp"
 
 namespace swage::ir {
 
@@ -384,6 +385,7 @@ private:
 } // namespace
 
 Kernel differentiate(const Kernel& forward, const GradRequest& request) {
+  const DefaultFloatEnvironment environment;
   check_forward(forward, request.items.size());
   return Differentiator(forward, request).run();
 }

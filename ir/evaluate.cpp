@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "ir/arithmetic.hpp"
+#include "ir/float_environment.hpp"
 #include "ir/float_format.hpp"
 #include "swage/error.hpp"
 
@@ -246,6 +247,7 @@ Evaluator::Frame<Real> Evaluator::frame(std::size_t count, Workspace& workspace)
 
 void Evaluator::operator()(std::span<const Scalar> arguments, std::span<Scalar> results,
                            Workspace& workspace) const {
+  const DefaultFloatEnvironment environment;
   const auto evaluate = [&]<class Real>(Real) {
     const Frame<Real> values = frame<Real>(1, workspace);
     values.run(*this, arguments);
@@ -269,6 +271,7 @@ void Evaluator::batch(std::size_t count, std::span<const Elements> arguments,
     throw Error(ErrorCode::internal, "a batch of " + std::to_string(count) +
                                          " elements was asked for, expected at most " +
                                          std::to_string(kBatch));
+  const DefaultFloatEnvironment environment;
   const auto evaluate = [&]<class Real>(Real) {
     const Frame<Real> values = frame<Real>(count, workspace);
     values.run(*this, arguments);
@@ -320,6 +323,7 @@ void float_errors(const Elements& got, const Real* exact, std::size_t count, dou
 
 void ulp_errors(DType type, const Elements& got, const Column& exact, std::size_t count,
                 double* errors) {
+  const DefaultFloatEnvironment environment;
   if (is_float(type)) {
     with_float(type, [&]<DType format>() {
       if (exact.wide)

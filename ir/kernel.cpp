@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "ir/float_format.hpp"
 #include "swage/error.hpp"
 
 namespace swage::ir {
@@ -113,7 +114,7 @@ NodeId KernelBuilder::scalar(std::uint32_t param) {
 
 NodeId KernelBuilder::real(DType type, double value) {
   if (type == DType::f32)
-    value = static_cast<double>(static_cast<float>(value));
+    value = round_float<DType::f32, double>(value); // in integers: any thread may build
   if (std::isnan(value))
     value = std::numeric_limits<double>::quiet_NaN();
   return intern({.op = Op::constant,

@@ -112,7 +112,7 @@ void Lexer::skip_blanks() {
     if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
       ++at_;
     } else if (c == '/' && peek(1) == '/') {
-      at_ = static_cast<std::uint32_t>(std::min(text_.find('\n', at_), text_.size()));
+      at_ = static_cast<std::uint32_t>(std::min(text_.find_first_of("\r\n", at_), text_.size()));
     } else {
       break;
     }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <vector>
 
 namespace swage::ir {
@@ -17,7 +16,7 @@ constexpr int kEdit = 2; // a change of letter case costs 1
 int substitution(char a, char b) noexcept {
   if (a == b)
     return 0;
-  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
   return lower(a) == lower(b) ? 1 : kEdit;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "ir/float_environment.hpp"
 #include "ir/float_format.hpp"
 
 namespace swage::ir {
@@ -43,6 +44,7 @@ long double round_to(DType type, long double real) noexcept {
 }
 
 long double ulp(DType type, long double exact) noexcept {
+  const DefaultFloatEnvironment environment;
   if (std::isnan(exact) || std::isinf(exact))
     return std::numeric_limits<long double>::quiet_NaN();
   return with_float(type, [&]<DType format>() {
@@ -51,6 +53,7 @@ long double ulp(DType type, long double exact) noexcept {
 }
 
 long double ulp_error(DType type, long double got, long double exact) noexcept {
+  const DefaultFloatEnvironment environment;
   return with_float(type, [&]<DType format>() { return ulp_distance<format>(got, exact); });
 }
 

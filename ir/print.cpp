@@ -5,12 +5,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
+#include "ir/float_environment.hpp"
 #include "ir/passes.hpp"
 #include "ir/rebuild.hpp"
 
@@ -69,7 +70,9 @@ std::string digits_of(DType type, double value) {
   std::string digits = fmt::format("{}", value);
   if (type == DType::f32) {
     const std::string narrow = fmt::format("{}", static_cast<float>(value));
-    if (static_cast<double>(static_cast<float>(std::strtod(narrow.c_str(), nullptr))) == value)
+    double read = 0; // as the lexer will
+    std::from_chars(narrow.data(), narrow.data() + narrow.size(), read);
+    if (static_cast<double>(static_cast<float>(read)) == value)
       digits = narrow;
   }
   // An integer has no -0, and beyond f32's integers it would have to be exact.
@@ -274,6 +277,7 @@ std::string head_of(const Kernel& kernel, std::size_t width) {
 } // namespace
 
 std::string print(const Kernel& kernel) {
+  const DefaultFloatEnvironment environment;
   std::string text = head_of(kernel, kLine);
   for (const std::string& line : Printer(kernel).statements())
     text.append("\n  ").append(line);
@@ -282,6 +286,7 @@ std::string print(const Kernel& kernel) {
 }
 
 std::string canonical(const Kernel& kernel) {
+  const DefaultFloatEnvironment environment;
   std::string text = head_of(kernel, std::string::npos);
   for (const std::string& line : Printer(kernel).statements())
     text.append(" ").append(line);

@@ -5,12 +5,12 @@
 // a node made the same way, so one pass reaches the fixpoint. Every rule gives the same bits as
 // what it replaces, for NaN (up to payload), infinities and both zeros, in every math mode; the few
 // that need an exactly rounded division ask `divides_exactly`.
-#include <cfenv>
 #include <cmath>
 #include <optional>
 #include <utility>
 
 #include "ir/arithmetic.hpp"
+#include "ir/float_environment.hpp"
 #include "ir/float_format.hpp"
 #include "ir/number.hpp"
 #include "ir/passes.hpp"
@@ -19,21 +19,6 @@
 namespace swage::ir {
 
 namespace {
-
-/// Folding uses the hardware's arithmetic, whatever the caller's thread does with subnormals.
-class DefaultFloatingPoint {
-public:
-  DefaultFloatingPoint() {
-    std::fegetenv(&saved_);
-    std::fesetenv(FE_DFL_ENV);
-  }
-  ~DefaultFloatingPoint() { std::fesetenv(&saved_); }
-  DefaultFloatingPoint(const DefaultFloatingPoint&) = delete;
-  DefaultFloatingPoint& operator=(const DefaultFloatingPoint&) = delete;
-
-private:
-  std::fenv_t saved_;
-};
 
 using Args = std::array<NodeId, 3>;
 using TypeSet = std::uint16_t;
@@ -496,7 +481,7 @@ Simplifier::Made Simplifier::rewrite_clamp(NodeId a, NodeId low, NodeId high) {
 } // namespace
 
 Kernel simplify(const Kernel& kernel) {
-  const DefaultFloatingPoint environment;
+  const DefaultFloatEnvironment environment;
   return Simplifier(kernel).run();
 }
 

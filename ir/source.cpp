@@ -7,6 +7,7 @@
 
 #include "ir/bind.hpp"
 #include "ir/bind_gradient.hpp"
+#include "ir/float_environment.hpp"
 #include "ir/nearest.hpp"
 #include "ir/parser.hpp"
 #include "ir/resolve.hpp"
@@ -130,6 +131,7 @@ std::optional<Declared> pick(const Program& program, std::string_view name,
 } // namespace
 
 std::vector<KernelDeclaration> list_kernels(const SourceText& source) {
+  const DefaultFloatEnvironment environment;
   Diagnostics diagnostics;
   std::vector<KernelDeclaration> result;
   try {
@@ -155,6 +157,7 @@ std::vector<KernelDeclaration> list_kernels(const SourceText& source) {
 
 Kernel parse_kernel(const SourceText& source, std::string_view name,
                     const std::vector<Binding>& bindings, std::optional<MathMode> math) {
+  const DefaultFloatEnvironment environment;
   Diagnostics diagnostics;
   std::optional<Kernel> result;
   try {

@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "ir/float_environment.hpp"
+#include "ir/float_format.hpp"
 #include "ir/number.hpp"
 #include "swage/error.hpp"
 
@@ -102,13 +104,13 @@ std::uint64_t scalar_bits(const Signature& signature, std::size_t param, const A
   const DType type = signature.params[param].dtype;
   const bool integer = arg.kind() == Arg::Kind::integer;
   if (is_float(type)) {
-    const double value = integer ? static_cast<double>(arg.integer()) : arg.real();
-    if (type == DType::f64)
-      return std::bit_cast<std::uint64_t>(value);
-    if (type == DType::f32 && !integer)
-      return std::bit_cast<std::uint32_t>(static_cast<float>(value));
-    return ir::encode(type, {integer ? static_cast<long double>(arg.integer()) : value, 0});
+    // In integers, whatever this thread does with subnormals and rounding.
+    return ir::with_float(type, [&]<DType format>() {
+      return integer ? ir::encode_float<format>(arg.integer())
+                     : ir::encode_float<format>(arg.real());
+    });
   }
+  const ir::DefaultFloatEnvironment environment;
   std::int64_t value = integer ? arg.integer() : 0;
   if (!integer) {
     // 2^63 is the first double past i64; NaN fails both comparisons.

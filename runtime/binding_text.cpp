@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "ir/float_environment.hpp"
+
 namespace swage::runtime {
 
 namespace {
@@ -21,6 +23,7 @@ std::optional<T> number(std::string_view text) {
 } // namespace
 
 Binding parse_binding(std::string_view text) {
+  const ir::DefaultFloatEnvironment environment;
   const std::size_t equals = text.find('=');
   if (equals == std::string_view::npos || equals == 0)
     throw Error(ErrorCode::invalid_argument,

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "ir/float_environment.hpp"
 #include "ir/passes.hpp"
 #include "runtime/schedule_choice.hpp"
 #include "runtime/tuner/tuned_schedule.hpp"
@@ -51,6 +52,7 @@ codegen::Schedule KernelState::schedule_of(const Call& call) const {
 
 LaunchPlan KernelState::plan_with(const codegen::Schedule& schedule, const Call& call,
                                   cuda::Context context) const {
+  const ir::DefaultFloatEnvironment environment;
   const codegen::Specialization specialization = specialization_of(call);
   const runtime::CompileRequest request{graph, line, specialization, schedule, *device};
   try {
@@ -78,6 +80,7 @@ const LaunchPlan& KernelState::plan_of(const Call& call, std::span<const Arg> ar
                                        cuda::StreamHandle stream) const {
   if (const LaunchPlan* plan = plans.find(call.key))
     return *plan;
+  const ir::DefaultFloatEnvironment environment;
   const cuda::Context context = runtime::context_for(*device, stream);
   if (context)
     runtime::check_reachable(*device, context, signature, call);

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "ir/float_environment.hpp"
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
 #include "runtime/device.hpp"
@@ -51,10 +52,12 @@ std::size_t unload_unused() {
 }
 
 Device Device::open(std::string_view id) {
+  const ir::DefaultFloatEnvironment environment;
   return DeviceAccess::make(runtime::open_device(id));
 }
 
 std::vector<Device> Device::all() {
+  const ir::DefaultFloatEnvironment environment;
   std::vector<Device> devices;
   for (const auto& state : runtime::all_devices())
     devices.push_back(DeviceAccess::make(state));
@@ -67,6 +70,7 @@ const DeviceInfo& Device::info() const noexcept {
 
 Kernel Device::kernel(std::string_view source, std::string_view name,
                       const std::vector<Binding>& bindings, const KernelOptions& options) const {
+  const ir::DefaultFloatEnvironment environment;
   return runtime::make_kernel(
       *this, ir::load_kernel({source, options.file}, name, to_ir(bindings), to_ir(options.math)),
       options);

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "ir/float_environment.hpp"
 #include "runtime/log.hpp"
 #include "runtime/schedule_choice.hpp"
 #include "runtime/tuner/candidates.hpp"
@@ -164,6 +165,7 @@ void Tuner::measure(std::span<const Arg> arguments, const TunerOptions& options,
 }
 
 TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& options) {
+  const ir::DefaultFloatEnvironment environment;
   TuneReport report = plan(arguments);
   Call call;
   kernel_.classify(arguments, call);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ir/arithmetic.hpp"
+#include "ir/float_environment.hpp"
 #include "ir/float_format.hpp"
 #include "ir/kernel.hpp"
 #include "ir/number.hpp"
@@ -76,6 +77,7 @@ inline ir::Scalar apply_cast(DType storage, DType from, const ir::Scalar& value)
 /// of parameter p on entry. NaN comes out canonical.
 inline std::vector<std::uint64_t> run_machine(const ir::Kernel& kernel,
                                               const std::vector<std::uint64_t>& arguments) {
+  const ir::DefaultFloatEnvironment environment; // the machine is the hardware at its default
   std::vector<ir::Scalar> values;
   values.reserve(kernel.nodes().size());
   for (const ir::Node& node : kernel.nodes()) {
