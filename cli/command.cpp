@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <sstream>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -131,6 +132,17 @@ Failure failure_of(const CLI::App& app, const CLI::ParseError& error) {
           message + "\nrun 'swage --help' or 'swage VERB --help'", ""};
 }
 
+/// An empty value, as of a shell variable that is not set, is not the same as no option at all.
+void refuse_empty_values(const CLI::App& verb) {
+  for (const CLI::Option* option : verb.get_options())
+    for (const std::string& value : option->results())
+      if (value.empty())
+        throw CLI::ValidationError(
+            option->get_name(), fmt::format("found an empty value, expected {}; leave the option "
+                                            "out for its default",
+                                            option->get_type_name()));
+}
+
 int parse_and_run(int count, const char* const* arguments) {
   CLI::App app("Swage turns short kernel strings into tuned GPU and CPU kernels at run time.",
                "swage");
@@ -144,14 +156,20 @@ int parse_and_run(int count, const char* const* arguments) {
     CLI::App* sub = app.add_subcommand(std::string(verb.name), std::string(verb.summary));
     const Action action = verb.add(*sub);
     sub->add_flag("--json", json, "Print one JSON object");
-    sub->final_callback([action, &json, &status] { status = run_action(action, json); });
+    sub->final_callback([sub, action, &json, &status] {
+      refuse_empty_values(*sub);
+      status = run_action(action, json);
+    });
   }
   try {
     app.parse(count, arguments);
     return status;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0)
-      return app.exit(error); // --help, --version
+    if (error.get_exit_code() == 0) { // --help, --version
+      std::ostringstream text;
+      app.exit(error, text, text);
+      return write_out(text.str()) ? kDone : kFailed;
+    }
     // A command line that could not be parsed may not have reached its --json.
     const auto end = arguments + count;
     const Failure failure = failure_of(app, error);

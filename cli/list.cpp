@@ -1,12 +1,14 @@
-// list.cpp -- `swage list`: the kernels of the catalogue, one line each.
+// list.cpp -- `swage list`: the kernels of the catalogue, or the tensors of a file, one line each.
 #include <memory>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/checkpoint.hpp"
 #include "cli/excerpt.hpp"
 #include "cli/table.hpp"
+#include "cli/units.hpp"
 #include "cli/verbs.hpp"
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
@@ -73,14 +75,46 @@ Report list_catalogue() {
   return {0, table.render(stdout_takes_color()), dump_json({{"kernels", kernels}})};
 }
 
+/// What a model file or its index holds.
+Report list_tensors(const std::string& path) {
+  const Checkpoint checkpoint(path);
+  Table table({{"tensor"}, {"type"}, {"shape"}, {"size", Align::right}});
+  nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
+  const std::vector<std::string> names = checkpoint.names();
+  for (const std::string& name : names) {
+    const SafetensorsEntry& entry = *checkpoint.find(name);
+    table.row({printable(name), printable(entry.dtype_name), format_shape(entry.shape),
+               format_bytes(static_cast<std::int64_t>(entry.data.size()))});
+    tensors.push_back({{"name", name},
+                       {"dtype", entry.dtype_name},
+                       {"shape", entry.shape},
+                       {"bytes", entry.data.size()},
+                       {"file", checkpoint.file_of(name)}});
+  }
+  return {0,
+          names.empty() ? fmt::format("{} holds no tensors\n", path)
+                        : table.render(stdout_takes_color()),
+          dump_json({{"tensors", tensors}})};
+}
+
+struct ListOptions {
+  std::string file;
+  bool markdown = false;
+};
+
 } // namespace
 
 Action add_list(CLI::App& app) {
-  const auto as_markdown = std::make_shared<bool>(false);
-  app.add_flag("--markdown", *as_markdown, "Print the catalogue as a page: docs/kernels.md");
-  return [as_markdown] {
-    return *as_markdown ? Report{0, markdown(), dump_json({{"markdown", markdown()}})}
-                        : list_catalogue();
+  const auto options = std::make_shared<ListOptions>();
+  app.add_option("file", options->file,
+                 "List the tensors of a safetensors file or its index, not the catalogue")
+      ->type_name("FILE");
+  app.add_flag("--markdown", options->markdown, "Print the catalogue as a page: docs/kernels.md");
+  return [options] {
+    if (!options->file.empty())
+      return list_tensors(options->file);
+    return options->markdown ? Report{0, markdown(), dump_json({{"markdown", markdown()}})}
+                             : list_catalogue();
   };
 }
 

@@ -5,11 +5,9 @@
 #include <cstring>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "cli/fill.hpp"
 #include "cli/table.hpp"
-#include "ir/nearest.hpp"
 #include "ir/number.hpp"
 
 namespace swage::cli {
@@ -22,41 +20,21 @@ constexpr int kPoison = 0x5a; // an ordinary but unlikely number in every storag
   throw Error(ErrorCode::invalid_argument, message);
 }
 
-[[noreturn]] void throw_missing(const SafetensorsFile& file, const std::string& name) {
-  std::vector<std::string> names;
-  std::vector<std::string_view> views;
-  for (const SafetensorsEntry& entry :
-       file.entries().first(std::min<std::size_t>(8, file.entries().size())))
-    names.push_back(printable(entry.name));
-  for (const SafetensorsEntry& entry : file.entries())
-    views.push_back(entry.name);
-  const std::string nearest = ir::did_you_mean(name, views);
-  throw_argument(
-      fmt::format("{} holds no tensor '{}' for the parameter of that name{}; it holds {}{}",
-                  file.path(), name, nearest.empty() ? "" : "; " + nearest,
-                  names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")),
-                  file.entries().size() > names.size() ? ", ..." : ""));
-}
-
-const SafetensorsEntry& entry_for(const ir::Param& param, const SafetensorsFile& file) {
-  const SafetensorsEntry* entry = file.find(param.name);
-  if (entry == nullptr)
-    throw_missing(file, param.name);
-  return *entry;
-}
-
 /// The entry's bytes if it fits the parameter.
 std::span<const std::byte> checked_entry(const ir::Param& param, const Shape& shape,
-                                         const SafetensorsFile& file) {
-  const SafetensorsEntry& entry = entry_for(param, file);
+                                         const InputTensors& input) {
+  const SafetensorsEntry& entry = input.require(param.name);
   if (entry.dtype != param.dtype)
-    throw_argument(
-        fmt::format("tensor '{}' of {} is {}, but the parameter is {}; bind the kernel's "
-                    "types with -D, or convert the tensor",
-                    param.name, file.path(), printable(entry.dtype_name), name_of(param.dtype)));
+    throw_argument(fmt::format(
+        "{} is {}, but parameter '{}' is {}; bind the kernel's types with -D, "
+        "or convert the tensor",
+        input.describe(param.name), printable(entry.dtype_name), param.name, name_of(param.dtype)));
+  if (entry.shape.size() > kMaxRank)
+    throw_argument(fmt::format("{} has {} dimensions, expected at most {}",
+                               input.describe(param.name), entry.shape.size(), kMaxRank));
   if (entry.shape != shape)
-    throw_argument(fmt::format("tensor '{}' of {} has shape {}, but the call needs {}", param.name,
-                               file.path(), format_shape(entry.shape), format_shape(shape)));
+    throw_argument(fmt::format("{} has shape {}, but the call needs {}", input.describe(param.name),
+                               format_shape(entry.shape), format_shape(shape)));
   return entry.data;
 }
 
@@ -82,18 +60,18 @@ Shape parameter_shape(const ir::Param& param, const Shape& full) {
   return full;
 }
 
-Shape shape_of_input(const ir::Kernel& kernel, const SafetensorsFile& file) {
+Shape shape_of_input(const ir::Kernel& kernel, const InputTensors& input) {
   for (const ir::Param& param : kernel.params())
     if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
-      return entry_for(param, file).shape;
+      return input.require(param.name).shape;
   throw_argument("no input of the kernel has the shape of its outputs; give it with --shape");
 }
 
-bool types_match(const ir::Kernel& kernel, const SafetensorsFile& file) {
+bool types_match(const ir::Kernel& kernel, const InputTensors& input) {
   return std::all_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
     if (!param.is_tensor() || !param.is_read())
       return true;
-    const SafetensorsEntry* entry = file.find(param.name);
+    const SafetensorsEntry* entry = input.find(param.name);
     return entry != nullptr && entry->dtype == param.dtype;
   });
 }

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/safetensors.hpp"
+#include "cli/input_tensors.hpp"
 #include "cli/shape.hpp"
 #include "ir/kernel.hpp"
 #include "swage/swage.hpp"
@@ -49,9 +49,9 @@ struct Operand {
 };
 
 struct OperandOptions {
-  Shape shape{};                          ///< of tensors without broadcast
-  const SafetensorsFile* input = nullptr; ///< null: random values
-  std::vector<NamedValue> scalars{};      ///< run-time scalars; 1 where not named
+  Shape shape{};                       ///< of tensors without broadcast
+  const InputTensors* input = nullptr; ///< null: random values
+  std::vector<NamedValue> scalars{};   ///< run-time scalars; 1 where not named
   std::uint64_t seed = 0;
   bool specials = false;
 };
@@ -91,11 +91,11 @@ private:
 /// its last ([col]).
 Shape parameter_shape(const ir::Param& param, const Shape& full);
 
-/// The shape of the call that a file's tensors make: that of the first parameter without broadcast
-/// which is read. Throws Error(invalid_argument) if the file lacks it.
-Shape shape_of_input(const ir::Kernel& kernel, const SafetensorsFile& file);
+/// The shape of the call that tensors of files make: that of the first parameter without broadcast
+/// which is read. Throws Error(invalid_argument) if there is none for it.
+Shape shape_of_input(const ir::Kernel& kernel, const InputTensors& input);
 
-/// Whether every parameter that is read has an entry of its type in the file.
-bool types_match(const ir::Kernel& kernel, const SafetensorsFile& file);
+/// Whether every parameter that is read has an entry of its type in the files.
+bool types_match(const ir::Kernel& kernel, const InputTensors& input);
 
 } // namespace swage::cli

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/output_files.hpp"
 #include "cli/run_report.hpp"
 #include "cli/timing.hpp"
 #include "cli/typing.hpp"
@@ -18,8 +19,8 @@ namespace {
 
 struct RunOptions {
   KernelOptionsText kernel;
-  std::string shape, device, schedule, input, output;
-  std::vector<std::string> scalars;
+  std::string shape, device, schedule;
+  std::vector<std::string> inputs, outputs, scalars;
   std::uint64_t seed = 0;
   bool specials = false, verify = false;
   int repeat = 11;
@@ -36,13 +37,13 @@ std::vector<DType> all_types() {
 
 /// Generics that -D leaves open follow the types of the input's tensors. Where no choice fits all
 /// of them, one that fits any or none lets the error name a tensor that does not.
-void infer_from_input(KernelText& text, const SafetensorsFile& file) {
+void infer_from_input(KernelText& text, const InputTensors& input) {
   if (unbound_generics(text).empty())
     return;
-  const auto all = [&](const ir::Kernel& kernel) { return types_match(kernel, file); };
+  const auto all = [&](const ir::Kernel& kernel) { return types_match(kernel, input); };
   const auto any = [&](const ir::Kernel& kernel) {
     return std::any_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
-      const SafetensorsEntry* entry = param.is_tensor() ? file.find(param.name) : nullptr;
+      const SafetensorsEntry* entry = param.is_tensor() ? input.find(param.name) : nullptr;
       return param.is_read() && entry != nullptr && entry->dtype == param.dtype;
     });
   };
@@ -51,12 +52,11 @@ void infer_from_input(KernelText& text, const SafetensorsFile& file) {
       infer_generics(text, all_types(), whatever);
 }
 
-Shape choose_shape(const RunOptions& options, const ir::Kernel& kernel,
-                   const SafetensorsFile* input) {
+Shape choose_shape(const RunOptions& options, const ir::Kernel& kernel, const InputTensors& input) {
   if (!options.shape.empty())
     return parse_shape(options.shape);
-  if (input != nullptr)
-    return shape_of_input(kernel, *input);
+  if (!input.empty())
+    return shape_of_input(kernel, input);
   throw Error(ErrorCode::invalid_argument,
               "there is neither a --shape nor an --input to take it from; "
               "give one, as in --shape 4096x14336");
@@ -74,25 +74,11 @@ CompareOptions compare_options(const RunOptions& options) {
   return result;
 }
 
-void write_outputs(const std::string& path, const Operands& operands) {
-  std::vector<SafetensorsTensor> tensors;
-  for (std::size_t i = 0; i < operands.all().size(); ++i) {
-    const Operand& operand = operands.all()[i];
-    if (operand.param.is_written())
-      tensors.push_back(
-          {operand.param.name, operand.param.dtype, operand.shape, operands.result(i)});
-  }
-  write_safetensors(path, std::move(tensors));
-}
-
 Report run(const RunOptions& options) {
   KernelText text = read_kernel(options.kernel);
-  std::optional<SafetensorsFile> input;
-  if (!options.input.empty()) {
-    input.emplace(options.input);
-    infer_from_input(text, *input);
-  }
-  const SafetensorsFile* file = input ? &*input : nullptr;
+  const InputTensors input(options.inputs);
+  if (!input.empty())
+    infer_from_input(text, input);
   const CompareOptions comparison = compare_options(options);
 
   const Device device = Device::open(options.device);
@@ -101,8 +87,12 @@ Report run(const RunOptions& options) {
                     {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
   const ir::Kernel& graph = runtime::ir_kernel(kernel);
 
-  OperandOptions wanted = {
-      choose_shape(options, graph, file), file, {}, options.seed, options.specials};
+  input.check_names(graph);
+  const OutputFiles outputs(options.outputs, graph);
+  OperandOptions wanted{.shape = choose_shape(options, graph, input),
+                        .input = input.empty() ? nullptr : &input,
+                        .seed = options.seed,
+                        .specials = options.specials};
   for (const std::string& scalar : options.scalars)
     wanted.scalars.push_back(parse_value(scalar));
   Operands operands(device, graph, wanted);
@@ -115,10 +105,8 @@ Report run(const RunOptions& options) {
   operands.download();
   if (options.verify)
     result.outputs = compare(graph, operands, wanted.shape, comparison);
-  if (!options.output.empty()) {
-    write_outputs(options.output, operands);
-    result.output_file = options.output;
-  }
+  outputs.write(operands);
+  result.output_files = outputs.paths();
   if (result.plan.elements() > 0 && options.repeat > 0)
     result.time = time_run(device, kernel, operands, options.repeat);
   return report_run(result, graph, operands);
@@ -137,8 +125,12 @@ Action add_run(CLI::App& app) {
   add("--schedule", options->schedule, "KEYS", "As in \"threads=128 bytes=16\", over the default");
   add("--arg", options->scalars, "NAME=VALUE", "Value of a run-time scalar (default 1)")
       ->allow_extra_args(false);
-  add("--input", options->input, "FILE", "Take inputs by name from a safetensors file");
-  add("--output", options->output, "FILE", "Write outputs to a safetensors file");
+  add("--input", options->inputs, "FILE|NAME=FILE:TENSOR",
+      "Take inputs from safetensors files or their index: by their own names, or one by one")
+      ->allow_extra_args(false);
+  add("--output", options->outputs, "FILE|NAME=FILE:TENSOR",
+      "Write outputs to safetensors files: all of them, or one by one")
+      ->allow_extra_args(false);
   add("--seed", options->seed, "N", "Seed of random inputs (default 0)");
   app.add_flag("--specials", options->specials,
                "Mix zeros, infinities, NaN, subnormals and bounds into random inputs");

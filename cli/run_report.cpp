@@ -94,8 +94,8 @@ std::string facts(const RunResult& result, const ir::Kernel& kernel, bool color)
   row("moved", format_bytes(result.plan.bytes));
   if (result.time)
     row("rate", rate_line(result));
-  if (!result.output_file.empty())
-    row("output", result.output_file);
+  for (const std::string& file : result.output_files)
+    row("output", file);
   return table.render(color);
 }
 
@@ -195,8 +195,10 @@ OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel, const Ope
                    {"rounds", result.time->rounds},
                    {"launches_per_round", result.time->launches},
                    {"bytes_per_second", rate(result)}});
-  if (!result.output_file.empty())
-    object["output"] = result.output_file;
+  if (result.output_files.size() == 1)
+    object["output"] = result.output_files[0];
+  else if (!result.output_files.empty())
+    object["output"] = result.output_files;
   if (!result.outputs.empty()) {
     object["verified"] = wrong_elements(result) == 0;
     for (const OutputComparison& output : result.outputs)

@@ -20,7 +20,7 @@ struct RunResult {
   runtime::CallPlan plan;
   double first_call = 0;                   ///< seconds to compile and load
   std::vector<OutputComparison> outputs{}; ///< empty: not verified
-  std::string output_file{};               ///< empty: not written
+  std::vector<std::string> output_files{}; ///< written
   std::optional<runtime::LaunchTime> time{};
 };
 

@@ -21,6 +21,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+/// Tensors of more dimensions than Swage takes may lie in a file beside those that are used.
+constexpr std::size_t kMaxHeaderRank = 64;
+
 /// The format's names of the storage types, by DType.
 constexpr std::string_view kTypeNames[kDTypeCount] = {"F64", "F32", "F16", "BF16", "I8",
                                                       "U8",  "I16", "I32", "I64",  "BOOL"};
@@ -55,12 +58,12 @@ public:
 
   bool number_unsigned(std::uint64_t value) override {
     if (state_ == State::metadata)
-      return fail("a number in __metadata__, where only strings are allowed");
+      return scalar("a number");
     if (state_ != State::shape && state_ != State::offsets)
       return scalar("a number");
     std::vector<std::uint64_t>& list =
         state_ == State::shape ? *entries.back().shape : *entries.back().offsets;
-    const std::size_t limit = state_ == State::shape ? kMaxRank : 2;
+    const std::size_t limit = state_ == State::shape ? kMaxHeaderRank : 2;
     if (list.size() == limit)
       return fail(fmt::format("tensor '{}' has more than {} {}", printable(entries.back().name),
                               limit, state_ == State::shape ? "dimensions" : "data_offsets"));
@@ -88,7 +91,7 @@ public:
       entries.push_back({key_, {}, {}, {}});
       state_ = State::entry;
       return true;
-    default: return fail("an object nested too deep");
+    default: return misplaced("an object");
     }
   }
 
@@ -101,7 +104,7 @@ public:
 
   bool start_array(std::size_t) override {
     if (state_ != State::entry || key_ == "dtype")
-      return fail("an array where none belongs");
+      return misplaced("an array");
     state_ = key_ == "shape" ? State::shape : State::offsets;
     (key_ == "shape" ? entries.back().shape : entries.back().offsets).emplace();
     return true;
@@ -120,7 +123,7 @@ public:
   }
 
   bool parse_error(std::size_t at, const std::string&, const Json::exception&) override {
-    return fail(fmt::format("a header that is not JSON at byte {}", at + 8));
+    return fail(fmt::format("a header that is not JSON at byte {}{}", at + 8, place()));
   }
 
 private:
@@ -135,7 +138,30 @@ private:
   bool scalar(std::string_view what) {
     if (state_ == State::before)
       return fail(fmt::format("{} for a header, where an object belongs", what));
-    return fail(fmt::format("{} under '{}', where it does not belong", what, printable(key_)));
+    return misplaced(what);
+  }
+
+  /// A value that its place does not take.
+  bool misplaced(std::string_view what) {
+    if (state_ == State::before)
+      return fail(fmt::format("{} for a header, where an object belongs", what));
+    if (state_ == State::top)
+      return fail(fmt::format("{} under '{}', where an object belongs", what, printable(key_)));
+    const std::string_view expected = state_ == State::metadata ? "only strings are allowed"
+                                      : key_ == "dtype"         ? "the name of a type belongs"
+                                                                : "whole numbers from 0 up belong";
+    return fail(fmt::format("{} under '{}'{}, where {}", what, printable(key_), place(), expected));
+  }
+
+  /// Where in the header it is: " in tensor 'gate'".
+  std::string place() const {
+    switch (state_) {
+    case State::metadata: return " in __metadata__";
+    case State::entry:
+    case State::shape:
+    case State::offsets: return fmt::format(" in tensor '{}'", printable(entries.back().name));
+    default: return {};
+    }
   }
 
   bool entry_key(const HeaderEntry& entry) {

@@ -1,8 +1,8 @@
 // float_environment.hpp -- the floating-point environment that numbers are computed in.
 //
-// The control register belongs to the caller and to the thread: a host program may flush subnormals,
-// round upwards or trap. Every entry of the library that reads, folds, converts or prints a number
-// holds one of these, so that its bits depend on its arguments alone.
+// The control register belongs to the caller and to the thread: a host program may flush
+// subnormals, round upwards or trap. Every entry of the library that reads, folds, converts or
+// prints a number holds one of these, so that its bits depend on its arguments alone.
 #pragma once
 
 #include <cfenv>
@@ -61,8 +61,12 @@ private:
     asm volatile("mrs %0, fpcr" : "=r"(control_));
     asm volatile("mrs %0, fpsr" : "=r"(status_));
   }
-  bool is_default() const noexcept { return control_ == 0; }
-  void set_default() noexcept { asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{0})); }
+  bool is_default() const noexcept {
+    return control_ == 0;
+  }
+  void set_default() noexcept {
+    asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{0}));
+  }
   void restore() noexcept {
     asm volatile("msr fpsr, %0" : : "r"(status_));
     if (control_ != 0)
@@ -71,10 +75,18 @@ private:
 
   std::uint64_t control_ = 0, status_ = 0;
 #else
-  void save() noexcept { std::fegetenv(&saved_); }
-  bool is_default() const noexcept { return false; }
-  void set_default() noexcept { std::fesetenv(FE_DFL_ENV); }
-  void restore() noexcept { std::fesetenv(&saved_); }
+  void save() noexcept {
+    std::fegetenv(&saved_);
+  }
+  bool is_default() const noexcept {
+    return false;
+  }
+  void set_default() noexcept {
+    std::fesetenv(FE_DFL_ENV);
+  }
+  void restore() noexcept {
+    std::fesetenv(&saved_);
+  }
 
   std::fenv_t saved_;
 #endif

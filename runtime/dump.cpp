@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "runtime/cache/file.hpp"
 #include "runtime/log.hpp"
 #include "runtime/settings.hpp"
 
@@ -14,6 +15,7 @@ namespace swage::runtime {
 namespace {
 
 void write(const std::filesystem::path& path, std::string_view text) {
+  const FileSizeSignalHeld held;
   std::ofstream file(path, std::ios::binary);
   file.write(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.flush())

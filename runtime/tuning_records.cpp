@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "runtime/cache/directory.hpp"
+#include "runtime/cache/file.hpp"
 #include "runtime/log.hpp"
 #include "runtime/settings.hpp"
 #include "swage/error.hpp"
@@ -39,13 +40,6 @@ public:
 private:
   int descriptor_;
 };
-
-void make_directories(const std::string& path) {
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
-       slash = path.find('/', slash + 1))
-    ::mkdir(path.substr(0, slash).c_str(), 0700);
-  ::mkdir(path.c_str(), 0700);
-}
 
 /// Whether the file ends within a line, as it does where a process died while it wrote.
 bool ends_open(int descriptor) {
@@ -163,6 +157,10 @@ void TuningRecords::append(const std::string& text) {
   // One write a line keeps lines whole where appending is atomic; the lock does so on file systems
   // where it is not, and guards the look at the end. Where there are no locks, go on without.
   ::flock(file.get(), LOCK_EX);
+  // A umask may have kept it from the next process of this very user.
+  if (struct stat status{}; ::fstat(file.get(), &status) == 0 && (status.st_mode & 0600) != 0600)
+    ::fchmod(file.get(), (status.st_mode & 07777) | 0600);
+  const FileSizeSignalHeld held;
   const std::string line = (ends_open(file.get()) ? "\n" : "") + text + "\n";
   const ssize_t written = ::write(file.get(), line.data(), line.size());
   if (written != static_cast<ssize_t>(line.size())) {

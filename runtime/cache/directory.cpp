@@ -23,21 +23,20 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
+bool is_directory(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/// Below a base that exists. One that does not is not Swage's to make: system users are given homes
+/// such as /nonexistent, which root could well create.
 std::string default_directory() {
   // The XDG specification has relative paths ignored.
   if (const auto base = environment("XDG_CACHE_HOME"); base.starts_with('/'))
-    return base + "/swage";
-  if (const auto home = environment("HOME"); !home.empty())
+    return is_directory(base) ? base + "/swage" : "";
+  if (const auto home = environment("HOME"); is_directory(home))
     return home + "/.cache/swage";
   return {};
-}
-
-// Makes every missing directory of `path`; whether that worked shows when it is opened.
-void make_directories(const std::string& path) {
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
-       slash = path.find('/', slash + 1))
-    ::mkdir(path.substr(0, slash).c_str(), 0700);
-  ::mkdir(path.c_str(), 0700);
 }
 
 bool starts_with_digest(std::string_view name) noexcept {
@@ -94,7 +93,8 @@ std::optional<CacheDirectory> CacheDirectory::open(const std::string& path, bool
   CacheDirectory directory;
   directory.path_ = path;
   if (path.empty()) {
-    reason = "neither SWAGE_CACHE_DIR nor HOME is set";
+    reason = "SWAGE_CACHE_DIR is not set, and neither XDG_CACHE_HOME nor HOME is a directory that "
+             "exists";
     return std::nullopt;
   }
   // A symbolic link is followed here, unlike below: it is the user who names this path.

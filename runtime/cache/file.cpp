@@ -24,7 +24,43 @@ FileDescriptor open_at(int directory, const char* name, int flags, mode_t mode) 
   return FileDescriptor(fd);
 }
 
+FileSizeSignalHeld::FileSizeSignalHeld() noexcept {
+  sigset_t waiting;
+  ::sigpending(&waiting);
+  pending_ = ::sigismember(&waiting, SIGXFSZ) == 1;
+  sigset_t held;
+  ::sigemptyset(&held);
+  ::sigaddset(&held, SIGXFSZ);
+  ::pthread_sigmask(SIG_BLOCK, &held, &before_);
+}
+
+FileSizeSignalHeld::~FileSizeSignalHeld() {
+  const int error = errno; // of the write
+  if (!pending_) {
+    sigset_t held;
+    ::sigemptyset(&held);
+    ::sigaddset(&held, SIGXFSZ);
+    const timespec at_once = {};
+    while (::sigtimedwait(&held, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  errno = error;
+}
+
+void make_directories(const std::string& path) {
+  const auto make = [](const std::string& one) {
+    if (::mkdir(one.c_str(), 0700) == 0)
+      ::chmod(one.c_str(), 0700); // a umask may have left it unusable
+  };
+  for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1))
+    make(path.substr(0, slash));
+  make(path);
+}
+
 bool write_all(int fd, std::string_view bytes) {
+  const FileSizeSignalHeld held;
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR)

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include <csignal>
 #include <sys/stat.h>
 
 namespace swage::runtime {
@@ -33,6 +34,25 @@ private:
 /// Opens below `directory`, never through a symbolic link, never handed to a child process, and
 /// never waiting for the other end of a pipe that somebody put there. errno tells a failure.
 FileDescriptor open_at(int directory, const char* name, int flags, mode_t mode = 0);
+
+/// Holds SIGXFSZ back from this thread, so that a write past the process's file size limit fails
+/// with EFBIG like any other write that cannot be done, where the signal would end the process. One
+/// that was raised meanwhile is taken back at the end.
+class FileSizeSignalHeld {
+public:
+  FileSizeSignalHeld() noexcept;
+  ~FileSizeSignalHeld();
+  FileSizeSignalHeld(const FileSizeSignalHeld&) = delete;
+  FileSizeSignalHeld& operator=(const FileSizeSignalHeld&) = delete;
+
+private:
+  sigset_t before_;
+  bool pending_ = false; ///< already before, so it is not ours to take
+};
+
+/// Creates every missing directory of `path` with mode 0700, whatever the umask says; whether that
+/// worked shows when it is opened.
+void make_directories(const std::string& path);
 
 /// Writes all of it. False with errno set otherwise.
 bool write_all(int fd, std::string_view bytes);

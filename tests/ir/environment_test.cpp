@@ -60,9 +60,7 @@ TEST_CASE("the canonical line of a kernel is the same in every thread and locale
   for (const char* environment : kEnvironments) {
     INFO(environment);
     CHECK(in(environment, loaded) == expected);
-    CHECK(in(environment, [&] {
-            return canonical(load_kernel({expected}, "k", {}));
-          }) == expected);
+    CHECK(in(environment, [&] { return canonical(load_kernel({expected}, "k", {})); }) == expected);
   }
 }
 

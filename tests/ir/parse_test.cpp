@@ -233,6 +233,7 @@ TEST_CASE("kernels and functions have separate names") {
 TEST_CASE("comments, carriage returns and a byte order mark are no part of the text") {
   CHECK(show(parse_text("\xef\xbb\xbf// \xc3\xa9t\xc3\xa9\r\nkernel k(y: out f32) {\r\n"
                         "  y = 1; // one\r\n}// end")) == "y = f32 1");
+  CHECK(show(parse_text("// t\rkernel k(y: out f32) {\r  y = 1; // one\r}// end")) == "y = f32 1");
 }
 
 TEST_CASE("a listing holds generics, constants, the comment above and the line") {

@@ -45,10 +45,25 @@ std::string directory_with(const std::map<std::string, std::string>& values) {
 TEST_CASE("the cache directory is the first of SWAGE_CACHE_DIR, XDG_CACHE_HOME and HOME") {
   CHECK(directory_with({{"SWAGE_CACHE_DIR", "/c"}, {"XDG_CACHE_HOME", "/x"}, {"HOME", "/h"}}) ==
         "/c");
-  CHECK(directory_with({{"XDG_CACHE_HOME", "/x"}, {"HOME", "/h"}}) == "/x/swage");
-  CHECK(directory_with({{"XDG_CACHE_HOME", "relative"}, {"HOME", "/h"}}) == "/h/.cache/swage");
-  CHECK(directory_with({{"HOME", "/h"}}) == "/h/.cache/swage");
+  const TemporaryDirectory folder;
+  const std::string xdg = folder.path() / "x", home = folder.path() / "h";
+  fs::create_directory(xdg);
+  fs::create_directory(home);
+  CHECK(directory_with({{"XDG_CACHE_HOME", xdg}, {"HOME", home}}) == xdg + "/swage");
+  CHECK(directory_with({{"XDG_CACHE_HOME", "relative"}, {"HOME", home}}) == home + "/.cache/swage");
+  CHECK(directory_with({{"HOME", home}}) == home + "/.cache/swage");
   CHECK(directory_with({}) == "");
+}
+
+TEST_CASE("a home or XDG directory that does not exist is not made") {
+  const TemporaryDirectory folder;
+  const std::string missing = folder.path() / "missing" / "u", file = folder.path() / "file";
+  write_file(file, "");
+  CHECK(directory_with({{"HOME", missing}}) == "");
+  CHECK(directory_with({{"HOME", file}}) == "");
+  CHECK(directory_with({{"XDG_CACHE_HOME", missing}, {"HOME", folder.path()}}) == "");
+  // What the user names is made with all its parents.
+  CHECK(directory_with({{"SWAGE_CACHE_DIR", missing}}) == missing);
 }
 
 TEST_CASE("an empty SWAGE_CACHE_DIR asks for memory alone") {

@@ -1,7 +1,11 @@
 // disk_cache_directories_test.cpp -- directories that cannot be used, or not any longer: kernels
 // still come, from memory, with one warning.
+#include <csignal>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "runtime/cache/store.hpp"
 #include "tests/runtime/cache_support.hpp"
@@ -124,6 +128,31 @@ TEST_CASE("a full disk works from memory, leaves nothing half written, and recov
   CHECK(::umount(directory.path().c_str()) == 0);
 }
 
+TEST_CASE("a file size limit costs an entry, not the process, and leaves signals as they were") {
+  for (const rlim_t limit : {0, 1000}) {
+    const TemporaryDirectory directory;
+    const pid_t child = ::fork(); // for the limit holds for the output of tests too
+    if (child == 0) {
+      const rlimit files{limit, limit};
+      ::setrlimit(RLIMIT_FSIZE, &files);
+      Warnings warnings;
+      DiskCache cache(settings_in(directory.path()), warnings.sink());
+      const bool came = ask(cache, "a", 5000) == sample_entry(sample_key("a"), 5000);
+      sigset_t waiting, blocked;
+      ::sigpending(&waiting);
+      ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+      const bool untouched = !::sigismember(&waiting, SIGXFSZ) && !::sigismember(&blocked, SIGXFSZ);
+      ::_exit(!came ? 2 : !untouched ? 3 : warnings.lines.size() == 1 ? 0 : 4);
+    }
+    int status = -1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    INFO("limit " << limit << ", status " << status);
+    CHECK(status == 0);
+    for (const std::string& name : names_in(directory.path()))
+      CHECK_FALSE((name.ends_with(".tmp") || name.ends_with(".swgk")));
+  }
+}
+
 TEST_CASE("a cache directory removed while in use works from memory") {
   const TemporaryDirectory parent;
   const fs::path directory = parent.path() / "cache";
@@ -200,6 +229,12 @@ TEST_CASE(
   CHECK(mode_of(directory) == 0700);
   CHECK(mode_of(parent.path() / "a") == 0700);
   CHECK(mode_of(entry_path(directory, sample_key("private"))) == 0600);
+
+  const fs::path kept = parent.path() / "b" / "cache";
+  ::umask(0277); // would leave a directory that nothing can be put into
+  DiskCache(settings_in(kept), {}).publish(sample_entry(sample_key("private")));
+  CHECK(mode_of(kept) == 0700);
+  CHECK(mode_of(parent.path() / "b") == 0700);
 
   ::umask(0077);
   ::chmod(directory.c_str(), 02770);

@@ -1,0 +1,136 @@
+// input_tensors.cpp -- the tensors of files that a run takes for its parameters.
+#include "cli/input_tensors.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/table.hpp"
+#include "cli/tensor_place.hpp"
+#include "ir/nearest.hpp"
+#include "swage/error.hpp"
+#include "swage/swage.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+/// "; did you mean 'gate'?; it holds gate, up".
+std::string holdings(const Checkpoint& checkpoint, std::string_view wanted) {
+  constexpr std::size_t kShown = 8;
+  const std::vector<std::string> names = checkpoint.names();
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  std::vector<std::string> shown;
+  for (std::size_t i = 0; i < std::min(kShown, names.size()); ++i)
+    shown.push_back(printable(names[i]));
+  const std::string nearest = ir::did_you_mean(wanted, views);
+  return fmt::format("{}; it holds {}{}", nearest.empty() ? "" : "; " + nearest,
+                     shown.empty() ? "none" : fmt::format("{}", fmt::join(shown, ", ")),
+                     names.size() > kShown ? ", ... ('swage list FILE' shows all)" : "");
+}
+
+/// Rows of a tensor: they lie one after the other.
+SafetensorsEntry rows_of(const SafetensorsEntry& entry, const RowRange& range) {
+  const std::int64_t rows = entry.shape.empty() ? 0 : entry.shape[0];
+  const std::int64_t end = range.end.value_or(range.begin + 1);
+  if (range.begin >= end || end > rows)
+    refuse(fmt::format("tensor '{}' has {} rows, found [{}{}]; rows are counted from 0, and the "
+                       "end is the row after the last",
+                       printable(entry.name), rows, range.begin,
+                       range.end ? fmt::format(":{}", *range.end) : ""));
+  SafetensorsEntry part = entry;
+  const std::size_t row = entry.data.size() / static_cast<std::size_t>(rows);
+  part.data = entry.data.subspan(row * static_cast<std::size_t>(range.begin),
+                                 row * static_cast<std::size_t>(end - range.begin));
+  if (range.end)
+    part.shape[0] = end - range.begin;
+  else
+    part.shape.erase(part.shape.begin());
+  return part;
+}
+
+} // namespace
+
+InputTensors::InputTensors(const std::vector<std::string>& values) {
+  for (const std::string& value : values) {
+    const TensorPlace place = parse_input_place(value);
+    const Checkpoint& checkpoint = open(place.file);
+    if (place.param.empty()) {
+      whole_.push_back(&checkpoint);
+      continue;
+    }
+    if (named(place.param))
+      refuse(fmt::format("--input gives '{}' twice", place.param));
+    named_.push_back(
+        take(place.param, place.file, place.tensor.empty() ? place.param : place.tensor));
+  }
+}
+
+const Checkpoint& InputTensors::open(const std::string& path) {
+  auto& checkpoint = checkpoints_[path];
+  if (!checkpoint)
+    checkpoint = std::make_unique<Checkpoint>(path);
+  return *checkpoint;
+}
+
+InputTensors::Named InputTensors::take(const std::string& param, const std::string& file,
+                                       const std::string& tensor) {
+  const Checkpoint& checkpoint = open(file);
+  if (const SafetensorsEntry* entry = checkpoint.find(tensor))
+    return {param, *entry, checkpoint.file_of(tensor)};
+  if (const auto range = parse_row_range(tensor))
+    if (const SafetensorsEntry* entry = checkpoint.find(range->tensor))
+      return {param, rows_of(*entry, *range), checkpoint.file_of(range->tensor)};
+  refuse(fmt::format("{} holds no tensor '{}'{}", file, printable(tensor),
+                     holdings(checkpoint, tensor)));
+}
+
+const InputTensors::Named* InputTensors::named(std::string_view param) const {
+  const auto found = std::find_if(named_.begin(), named_.end(),
+                                  [&](const Named& one) { return one.param == param; });
+  return found == named_.end() ? nullptr : &*found;
+}
+
+const SafetensorsEntry* InputTensors::find(std::string_view param) const {
+  if (const Named* one = named(param))
+    return &one->entry;
+  for (const Checkpoint* checkpoint : whole_)
+    if (const SafetensorsEntry* entry = checkpoint->find(param))
+      return entry;
+  return nullptr;
+}
+
+const SafetensorsEntry& InputTensors::require(std::string_view param) const {
+  if (const SafetensorsEntry* entry = find(param))
+    return *entry;
+  if (whole_.empty())
+    refuse(fmt::format("no --input gives '{}'; add --input {}=FILE:TENSOR", param, param));
+  refuse(fmt::format("{} holds no tensor '{}' for the parameter of that name{}; a tensor of another "
+                     "name is given as --input {}=FILE:TENSOR",
+                     whole_.back()->path(), param, holdings(*whole_.back(), param), param));
+}
+
+std::string InputTensors::describe(std::string_view param) const {
+  if (const Named* one = named(param))
+    return fmt::format("tensor '{}' of {}", printable(one->entry.name), one->file);
+  for (const Checkpoint* checkpoint : whole_)
+    if (checkpoint->find(param))
+      return fmt::format("tensor '{}' of {}", param, checkpoint->file_of(param));
+  return fmt::format("tensor '{}'", param);
+}
+
+void InputTensors::check_names(const ir::Kernel& kernel) const {
+  for (const Named& one : named_)
+    if (std::none_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
+          return param.is_tensor() && param.is_read() && param.name == one.param;
+        }))
+      refuse(fmt::format("kernel '{}' reads no tensor '{}', found in --input {}={}", kernel.name(),
+                         one.param, one.param, one.file));
+}
+
+} // namespace swage::cli

@@ -1,0 +1,46 @@
+// input_tensors.hpp -- the tensors of files that a run takes for its parameters.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/checkpoint.hpp"
+#include "ir/kernel.hpp"
+
+namespace swage::cli {
+
+/// What the values of --input name, each FILE (parameters by their own names) or NAME=FILE:TENSOR.
+class InputTensors {
+public:
+  /// Opens the files. Throws Error(io), Error(invalid_argument).
+  explicit InputTensors(const std::vector<std::string>& values);
+
+  bool empty() const noexcept { return checkpoints_.empty(); }
+  /// The tensor for the parameter of this name; null if there is none.
+  const SafetensorsEntry* find(std::string_view param) const;
+  /// As above; throws Error(invalid_argument) with what the files hold if there is none.
+  const SafetensorsEntry& require(std::string_view param) const;
+  /// "tensor 'model.norm.weight' of model.safetensors": what `find` gives.
+  std::string describe(std::string_view param) const;
+  /// Throws Error(invalid_argument) if a NAME is no tensor that the kernel reads.
+  void check_names(const ir::Kernel& kernel) const;
+
+private:
+  struct Named {
+    std::string param;
+    SafetensorsEntry entry;
+    std::string file;
+  };
+  const Named* named(std::string_view param) const;
+  const Checkpoint& open(const std::string& path);
+  Named take(const std::string& param, const std::string& file, const std::string& tensor);
+
+  std::map<std::string, std::unique_ptr<Checkpoint>> checkpoints_; ///< by path
+  std::vector<const Checkpoint*> whole_; ///< in the order given
+  std::vector<Named> named_;
+};
+
+} // namespace swage::cli

@@ -1,0 +1,197 @@
+// tensor_files_test.cpp -- models as they are published: names with dots, shards, parts of tensors.
+#include "tests/support/catch.hpp"
+
+#include <cstring>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/output_files.hpp"
+#include "cli/safetensors.hpp"
+#include "cli/tensor_place.hpp"
+#include "swage/swage.hpp"
+#include "tests/cli/subprocess.hpp"
+
+using namespace swage;
+using test::Outcome;
+using test::run_swage;
+using test::TemporaryFolder;
+using test::write_text;
+
+namespace {
+
+using Json = nlohmann::json;
+
+const std::string kScale = "kernel scale(w: in f32, y: out f32, z: out f32) { y = w * 2; z = -w; }";
+
+/// A folder with a kernel and a model of one file and of two shards under an index.
+struct Model {
+  TemporaryFolder folder;
+  std::string kernel = folder.file("scale.swg"), one = folder.file("model.safetensors"),
+              index = folder.file("model.safetensors.index.json");
+
+  Model() {
+    const float rows[6] = {1, 2, 3, 4, 5, 6};
+    const float other[2] = {7, 8};
+    write_text(kernel, kScale);
+    const cli::SafetensorsTensor weight = {
+        "encoder.layer.0.dense.weight", f32, {3, 2}, std::as_bytes(std::span(rows))};
+    const cli::SafetensorsTensor bias = {
+        "encoder.layer.0.dense.bias", f32, {2}, std::as_bytes(std::span(other))};
+    cli::write_safetensors(one, {weight, bias});
+    cli::write_safetensors(folder.file("model-00001-of-00002.safetensors"), {weight});
+    cli::write_safetensors(folder.file("model-00002-of-00002.safetensors"), {bias});
+    write_text(index, R"({"metadata":{"total_size":32},"weight_map":{
+      "encoder.layer.0.dense.weight":"model-00001-of-00002.safetensors",
+      "encoder.layer.0.dense.bias":"model-00002-of-00002.safetensors"}})");
+  }
+
+  Outcome run(const std::string& input, std::vector<std::string> more = {}) const {
+    std::vector<std::string> arguments = {"run",      kernel, "--kernel", "scale", "--input", input,
+                                          "--device", "cpu",  "--verify", "--repeat", "0"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_swage(arguments, {"SWAGE_CACHE_DIR="});
+  }
+};
+
+std::vector<float> floats(const std::string& file, const std::string& tensor, cli::Shape& shape) {
+  const cli::SafetensorsFile read(file);
+  const cli::SafetensorsEntry* entry = read.find(tensor);
+  REQUIRE(entry != nullptr);
+  shape = entry->shape;
+  std::vector<float> values(entry->data.size() / sizeof(float));
+  std::memcpy(values.data(), entry->data.data(), entry->data.size());
+  return values;
+}
+
+} // namespace
+
+TEST_CASE("run takes a parameter from a tensor of any name, of a file or of an index") {
+  const Model model;
+  for (const std::string& file : {model.one, model.index}) {
+    const Outcome outcome = model.run("w=" + file + ":encoder.layer.0.dense.weight",
+                                      {"--output", "y=" + model.folder.file("y") + ":twice.weight",
+                                       "--output", "z=" + model.folder.file("y")});
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    cli::Shape shape;
+    CHECK(floats(model.folder.file("y"), "twice.weight", shape) ==
+          std::vector<float>{2, 4, 6, 8, 10, 12});
+    CHECK(shape == cli::Shape{3, 2});
+    CHECK(floats(model.folder.file("y"), "z", shape) == std::vector<float>{-1, -2, -3, -4, -5, -6});
+  }
+}
+
+TEST_CASE("run takes one row or some rows of a tensor") {
+  const Model model;
+  const std::string tensor = "w=" + model.one + ":encoder.layer.0.dense.weight";
+  cli::Shape shape;
+  const std::string out = model.folder.file("o");
+  REQUIRE(model.run(tensor + "[1]", {"--output", out}).status == 0);
+  CHECK(floats(out, "y", shape) == std::vector<float>{6, 8});
+  CHECK(shape == cli::Shape{2});
+  REQUIRE(model.run(tensor + "[1:3]", {"--output", out}).status == 0);
+  CHECK(floats(out, "y", shape) == std::vector<float>{6, 8, 10, 12});
+  CHECK(shape == cli::Shape{2, 2});
+  for (const char* part : {"[3]", "[1:4]", "[2:2]"}) {
+    const Outcome outcome = model.run(tensor + part);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.err.find("has 3 rows") != std::string::npos);
+  }
+}
+
+TEST_CASE("run says what a model holds instead, and which parameter is meant") {
+  const Model model;
+  const auto refused = [&](const std::string& input, const char* text, int status = 2) {
+    const Outcome outcome = model.run(input);
+    INFO(outcome.err);
+    CHECK(outcome.status == status);
+    CHECK(outcome.err.find(text) != std::string::npos);
+  };
+  refused("w=" + model.one + ":encoder.layer.0.dense.weigth",
+          "did you mean 'encoder.layer.0.dense.weight'?");
+  refused("v=" + model.one + ":encoder.layer.0.dense.weight", "reads no tensor 'v'");
+  refused("y=" + model.one + ":encoder.layer.0.dense.weight", "reads no tensor 'y'");
+  refused(model.one, "--input w=FILE:TENSOR");
+  refused("w=" + model.one + ":", "empty tensor name");
+  refused("w=", "empty file name");
+  refused("w=" + model.folder.file("none") + ":x", "none", 1);
+}
+
+TEST_CASE("an index leads to files beside it and nowhere else") {
+  const Model model;
+  const auto refused = [&](const std::string& text, const char* found) {
+    write_text(model.index, text);
+    const Outcome outcome = model.run("w=" + model.index + ":a");
+    INFO(outcome.err);
+    CHECK(outcome.status == 1);
+    CHECK(outcome.err.find(found) != std::string::npos);
+  };
+  refused("{", "not JSON");
+  refused("[]", "no object \"weight_map\"");
+  refused(R"({"weight_map":{"a":1}})", "no file name for tensor 'a'");
+  refused(R"({"weight_map":{"a":"../secret"}})", "'../secret'");
+  refused(R"({"weight_map":{"a":"/etc/passwd"}})", "'/etc/passwd'");
+  refused(R"({"weight_map":{"a":""}})", "the file name ''");
+  refused(R"({"weight_map":{"a":"missing.safetensors"}})", "missing.safetensors");
+  refused(R"({"weight_map":{"a":"model.safetensors"}})", "which does not hold it");
+  refused(std::string(200'000, '['), "not JSON");
+}
+
+TEST_CASE("list shows what a file or an index holds") {
+  const Model model;
+  for (const std::string& file : {model.one, model.index}) {
+    const Outcome outcome = run_swage({"list", file, "--json"});
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    const Json tensors = Json::parse(outcome.out)["tensors"];
+    REQUIRE(tensors.size() == 2);
+    for (const Json& tensor : tensors) {
+      const bool weight = tensor["name"] == "encoder.layer.0.dense.weight";
+      CHECK(tensor["dtype"] == "F32");
+      CHECK(tensor["shape"] == (weight ? Json{3, 2} : Json{2}));
+      CHECK(tensor["bytes"] == (weight ? 24 : 8));
+    }
+    CHECK(run_swage({"list", file}).out.find("3x2") != std::string::npos);
+  }
+  CHECK(run_swage({"list", model.folder.file("none")}).status == 1);
+}
+
+TEST_CASE("outputs are refused before anything runs") {
+  const Model model;
+  const std::string input = "w=" + model.one + ":encoder.layer.0.dense.weight";
+  for (const std::string& output : {"w=" + model.folder.file("o"), "v=o:x", std::string("y="),
+                                    "y=" + model.folder.file("o") + ":"}) {
+    const Outcome outcome = model.run(input, {"--output", output});
+    INFO(output << ": " << outcome.err);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.out.empty());
+  }
+  const Outcome twice = model.run(input, {"--output", "y=o:a", "--output", "z=o:a"});
+  CHECK(twice.status == 2);
+  CHECK(twice.err.find("twice") != std::string::npos);
+}
+
+TEST_CASE("an empty value of an option is not taken for no option") {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"run", "relu", "-D", "T=f32", "--shape", "8", "--device", "cpu", "--output", ""},
+           {"run", "relu", "-D", "T=f32", "--shape", "8", "--device", "cpu", "--input", ""},
+           {"run", "relu", "-D", "T=f32", "--shape", "8", "--device", ""},
+           {"run", "relu", "-D", "T=f32", "--shape", "8", "--device=cpu", "--schedule="},
+           {"compile", "relu", "-D", "T=f32", "-o", ""},
+           {"list", ""}}) {
+    const Outcome outcome = run_swage(arguments);
+    INFO(outcome.err);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.err.find("empty value") != std::string::npos);
+    CHECK(outcome.out.empty());
+  }
+}
+
+TEST_CASE("help and version that cannot be written are failures") {
+  for (const char* option : {"--help", "--version"}) {
+    const std::string command =
+        std::string("'") + SWAGE_COMMAND + "' " + option + " > /dev/full 2> /dev/null";
+    CHECK(std::system(command.c_str()) != 0);
+    CHECK(run_swage({option}).status == 0);
+  }
+}
