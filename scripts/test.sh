@@ -9,6 +9,7 @@ scripts/setup.sh
 scripts/check_style.sh
 scripts/build.sh release
 ctest --preset release --parallel "$(nproc)" --no-tests=error
+scripts/fuzz.sh 20 # where there is a clang for it
 if [ "${1:-}" = --full ]; then
   # A host program may round as it likes; CTest has run both under flushed subnormals already.
   for mode in upward downward towardzero; do
