@@ -110,14 +110,16 @@ const SafetensorsEntry& InputTensors::require(std::string_view param) const {
     return *entry;
   if (whole_.empty())
     refuse(fmt::format("no --input gives '{}'; add --input {}=FILE:TENSOR", param, param));
-  refuse(fmt::format("{} holds no tensor '{}' for the parameter of that name{}; a tensor of another "
-                     "name is given as --input {}=FILE:TENSOR",
-                     whole_.back()->path(), param, holdings(*whole_.back(), param), param));
+  refuse(
+      fmt::format("{} holds no tensor '{}' for the parameter of that name{}; a tensor of another "
+                  "name is given as --input {}=FILE:TENSOR",
+                  whole_.back()->path(), param, holdings(*whole_.back(), param), param));
 }
 
 std::string InputTensors::describe(std::string_view param) const {
   if (const Named* one = named(param))
-    return fmt::format("tensor '{}' of {}", printable(one->entry.name), one->file);
+    return fmt::format("tensor '{}' of {} for parameter '{}'", printable(one->entry.name),
+                       one->file, param);
   for (const Checkpoint* checkpoint : whole_)
     if (checkpoint->find(param))
       return fmt::format("tensor '{}' of {}", param, checkpoint->file_of(param));

@@ -23,7 +23,7 @@ public:
   const SafetensorsEntry* find(std::string_view param) const;
   /// As above; throws Error(invalid_argument) with what the files hold if there is none.
   const SafetensorsEntry& require(std::string_view param) const;
-  /// "tensor 'model.norm.weight' of model.safetensors": what `find` gives.
+  /// "tensor 'norm.weight' of a.safetensors for parameter 'w'": what `find` gives.
   std::string describe(std::string_view param) const;
   /// Throws Error(invalid_argument) if a NAME is no tensor that the kernel reads.
   void check_names(const ir::Kernel& kernel) const;
@@ -39,7 +39,7 @@ private:
   Named take(const std::string& param, const std::string& file, const std::string& tensor);
 
   std::map<std::string, std::unique_ptr<Checkpoint>> checkpoints_; ///< by path
-  std::vector<const Checkpoint*> whole_; ///< in the order given
+  std::vector<const Checkpoint*> whole_;                           ///< in the order given
   std::vector<Named> named_;
 };
 

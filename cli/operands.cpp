@@ -26,9 +26,8 @@ std::span<const std::byte> checked_entry(const ir::Param& param, const Shape& sh
   const SafetensorsEntry& entry = input.require(param.name);
   if (entry.dtype != param.dtype)
     throw_argument(fmt::format(
-        "{} is {}, but parameter '{}' is {}; bind the kernel's types with -D, "
-        "or convert the tensor",
-        input.describe(param.name), printable(entry.dtype_name), param.name, name_of(param.dtype)));
+        "{} is {}, but the parameter is {}; bind the kernel's types with -D, or convert the tensor",
+        input.describe(param.name), printable(entry.dtype_name), name_of(param.dtype)));
   if (entry.shape.size() > kMaxRank)
     throw_argument(fmt::format("{} has {} dimensions, expected at most {}",
                                input.describe(param.name), entry.shape.size(), kMaxRank));

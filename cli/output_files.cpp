@@ -36,8 +36,8 @@ OutputFiles::OutputFiles(const std::vector<std::string>& values, const ir::Kerne
   }
   for (const TensorPlace& place : places) {
     if (!place.param.empty()) {
-      add(place.file, {output_of(kernel, place.param),
-                       place.tensor.empty() ? place.param : place.tensor});
+      add(place.file,
+          {output_of(kernel, place.param), place.tensor.empty() ? place.param : place.tensor});
       continue;
     }
     for (std::size_t p = 0; p < kernel.params().size(); ++p)
@@ -47,8 +47,8 @@ OutputFiles::OutputFiles(const std::vector<std::string>& values, const ir::Kerne
 }
 
 void OutputFiles::add(const std::string& path, Tensor tensor) {
-  auto file = std::find_if(files_.begin(), files_.end(),
-                           [&](const File& one) { return one.path == path; });
+  auto file =
+      std::find_if(files_.begin(), files_.end(), [&](const File& one) { return one.path == path; });
   if (file == files_.end())
     file = files_.insert(files_.end(), {path, {}});
   if (std::any_of(file->tensors.begin(), file->tensors.end(),

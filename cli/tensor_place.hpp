@@ -9,7 +9,7 @@
 namespace swage::cli {
 
 struct TensorPlace {
-  std::string param;  ///< empty: every parameter, by its own name
+  std::string param; ///< empty: every parameter, by its own name
   std::string file;
   std::string tensor; ///< empty: called as the parameter
 };

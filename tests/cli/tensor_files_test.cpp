@@ -46,8 +46,9 @@ struct Model {
   }
 
   Outcome run(const std::string& input, std::vector<std::string> more = {}) const {
-    std::vector<std::string> arguments = {"run",      kernel, "--kernel", "scale", "--input", input,
-                                          "--device", "cpu",  "--verify", "--repeat", "0"};
+    std::vector<std::string> arguments = {"run",      kernel,     "--kernel", "scale",
+                                          "--input",  input,      "--device", "cpu",
+                                          "--verify", "--repeat", "0"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run_swage(arguments, {"SWAGE_CACHE_DIR="});
   }

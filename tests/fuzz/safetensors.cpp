@@ -19,8 +19,8 @@ void check(std::span<const std::byte> bytes) {
       std::int64_t elements = 1;
       for (const std::int64_t size : entry.shape)
         elements *= size;
-      if (entry.dtype && static_cast<std::size_t>(elements * size_of(*entry.dtype)) !=
-                             entry.data.size())
+      if (entry.dtype &&
+          static_cast<std::size_t>(elements * size_of(*entry.dtype)) != entry.data.size())
         std::abort();
     }
   } catch (const Error& error) {

@@ -1,4 +1,5 @@
-// tuning_record.cpp -- whatever the bytes, a line is refused as no record or reads back as it writes.
+// tuning_record.cpp -- whatever the bytes, a line is refused as no record or reads back as it
+// writes.
 #include <cstdlib>
 #include <string_view>
 
@@ -8,8 +9,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   using namespace swage;
   try {
-    const std::string line = runtime::to_line(
-        runtime::record_from_line({reinterpret_cast<const char*>(data), size}));
+    const std::string line =
+        runtime::to_line(runtime::record_from_line({reinterpret_cast<const char*>(data), size}));
     if (runtime::to_line(runtime::record_from_line(line)) != line)
       std::abort();
   } catch (const Error& error) {

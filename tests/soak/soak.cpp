@@ -125,26 +125,26 @@ Counts count(State& state) {
 /// Whether `late` is no more than `early`, noise apart.
 bool flat(const Counts& early, const Counts& late) {
   return late.resident_kib <= early.resident_kib + early.resident_kib / 10 + 16 * 1024 &&
-         late.descriptors <= early.descriptors + 2 &&
-         late.functions <= early.functions + kTexts &&
+         late.descriptors <= early.descriptors + 2 && late.functions <= early.functions + kTexts &&
          late.cache_bytes <= early.cache_bytes + early.cache_bytes / 2 + (1 << 20);
 }
 
 int watch(State& state, double seconds) {
   const auto begin = Clock::now();
   Counts early, late;
-  std::printf("seconds  kernels  launches  tunings  resident KiB  descriptors  functions  cache bytes\n");
+  std::printf(
+      "seconds  kernels  launches  tunings  resident KiB  descriptors  functions  cache bytes\n");
   for (double next = 0; next < seconds && !state.failed; next += std::max(1.0, seconds / 60)) {
-    std::this_thread::sleep_until(begin + std::chrono::duration_cast<Clock::duration>(
-                                              std::chrono::duration<double>(next)));
+    std::this_thread::sleep_until(
+        begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(next)));
     late = count(state);
     if (next < seconds / 3)
       early = late; // the last of the first third: everything has been met by then
     std::printf("%7.0f %8llu %9llu %8llu %13ld %12d %10llu %12llu\n", next,
                 static_cast<unsigned long long>(state.kernels),
                 static_cast<unsigned long long>(state.launches),
-                static_cast<unsigned long long>(state.tunings), late.resident_kib,
-                late.descriptors, static_cast<unsigned long long>(late.functions),
+                static_cast<unsigned long long>(state.tunings), late.resident_kib, late.descriptors,
+                static_cast<unsigned long long>(late.functions),
                 static_cast<unsigned long long>(late.cache_bytes));
     std::fflush(stdout);
   }
