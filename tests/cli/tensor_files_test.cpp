@@ -1,6 +1,7 @@
 // tensor_files_test.cpp -- models as they are published: names with dots, shards, parts of tensors.
 #include "tests/support/catch.hpp"
 
+#include <cstdlib>
 #include <cstring>
 
 #include <nlohmann/json.hpp>
@@ -160,8 +161,8 @@ TEST_CASE("list shows what a file or an index holds") {
 TEST_CASE("outputs are refused before anything runs") {
   const Model model;
   const std::string input = "w=" + model.one + ":encoder.layer.0.dense.weight";
-  for (const std::string& output : {"w=" + model.folder.file("o"), "v=o:x", std::string("y="),
-                                    "y=" + model.folder.file("o") + ":"}) {
+  for (const std::string& output : {"w=" + model.folder.file("o"), std::string("v=o:x"),
+                                    std::string("y="), "y=" + model.folder.file("o") + ":"}) {
     const Outcome outcome = model.run(input, {"--output", output});
     INFO(output << ": " << outcome.err);
     CHECK(outcome.status == 2);
@@ -177,7 +178,7 @@ TEST_CASE("an empty value of an option is not taken for no option") {
            {"run", "relu", "-D", "T=f32", "--shape", "8", "--device", "cpu", "--output", ""},
            {"run", "relu", "-D", "T=f32", "--shape", "8", "--device", "cpu", "--input", ""},
            {"run", "relu", "-D", "T=f32", "--shape", "8", "--device", ""},
-           {"run", "relu", "-D", "T=f32", "--shape", "8", "--device=cpu", "--schedule="},
+           {"run", "relu", "-D", "T=f32", "--shape", "8", "--device", "cpu", "--schedule", ""},
            {"compile", "relu", "-D", "T=f32", "-o", ""},
            {"list", ""}}) {
     const Outcome outcome = run_swage(arguments);
