@@ -5,6 +5,7 @@
 //   swiglu.launch(stream, {gate, up, h});
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -66,7 +67,7 @@ public:
 
   Arg(const Tensor& value) noexcept : kind_(Kind::tensor), tensor_(&value) {}
   Arg(double value) noexcept : kind_(Kind::real), real_(value) {}
-  Arg(float value) noexcept : kind_(Kind::real), real_(value) {}
+  Arg(float value) noexcept : kind_(Kind::real), real_(widened(value)) {}
   Arg(int value) noexcept : kind_(Kind::integer), integer_(value) {}
   Arg(std::int64_t value) noexcept : kind_(Kind::integer), integer_(value) {}
 
@@ -76,6 +77,18 @@ public:
   std::int64_t integer() const noexcept { return integer_; }
 
 private:
+  /// `value` as a double, also in a thread that flushes subnormals: those are converted in integers.
+  static double widened(float value) noexcept {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t fraction = bits & 0x7fffff;
+    if ((bits & 0x7f800000) != 0 || fraction == 0)
+      return value;
+    const int shift = std::countl_zero(fraction) - 8; // brings the leading bit to bit 23
+    const auto exponent = static_cast<std::uint64_t>(1023 - 126 - shift);
+    const std::uint64_t rest = (std::uint64_t{fraction} << shift) & 0x7fffff;
+    return std::bit_cast<double>(std::uint64_t{bits >> 31} << 63 | exponent << 52 | rest << 29);
+  }
+
   Kind kind_;
   union {
     const Tensor* tensor_;
