@@ -77,7 +77,8 @@ public:
   std::int64_t integer() const noexcept { return integer_; }
 
 private:
-  /// `value` as a double, also in a thread that flushes subnormals: those are converted in integers.
+  /// `value` as a double, also in a thread that flushes subnormals: those are converted in
+  /// integers.
   static double widened(float value) noexcept {
     const auto bits = std::bit_cast<std::uint32_t>(value);
     const std::uint32_t fraction = bits & 0x7fffff;

@@ -19,7 +19,7 @@ namespace {
 
 // What one process tells another, by way of a file.
 struct Report {
-  double milliseconds = 0; ///< from the Kernel to the launched function
+  long long nanoseconds = 0; ///< from the Kernel to the launched function
   long long compiles = 0;
   int right = 0;
 };
@@ -39,7 +39,8 @@ Report fresh_process(const fs::path& directory, const char* bundle = "") {
   }
   REQUIRE(wait_for(child) == 0);
   Report report;
-  REQUIRE(std::sscanf(read_file(result).c_str(), "%lf %lld %d", &report.milliseconds,
+  // Whole numbers alone: those read alike in every locale.
+  REQUIRE(std::sscanf(read_file(result).c_str(), "%lld %lld %d", &report.nanoseconds,
                       &report.compiles, &report.right) == 3);
   return report;
 }
@@ -62,7 +63,8 @@ TEST_CASE("a fresh process launches one kernel and reports", "[.][fresh-process]
   swiglu.launch(nullptr, {swage::Tensor(gate.data(), swage::f32, {n}),
                           swage::Tensor(up.data(), swage::f32, {n}),
                           swage::Tensor(h.data(), swage::f32, {n})});
-  const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
+  const auto spent = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::steady_clock::now() - start);
 
   bool right = true;
   for (std::size_t i = 0; i < n; ++i) {
@@ -83,7 +85,8 @@ TEST_CASE("a fresh process with a warm cache compiles nothing") {
   CHECK(warm.compiles == 0);
   CHECK(warm.right == 1);
   std::printf("first launch on the CPU: %.3f ms with an empty cache, %.3f ms with a warm one\n",
-              cold.milliseconds, warm.milliseconds);
+              1e-6 * static_cast<double>(cold.nanoseconds),
+              1e-6 * static_cast<double>(warm.nanoseconds));
 }
 
 TEST_CASE("a fresh process with a damaged cache compiles anew, and the next one does not") {

@@ -61,8 +61,8 @@ TEST_CASE("run-time scalars arrive with the same bits from every thread") {
 }
 
 TEST_CASE("an f32 scalar widens exactly, whatever the thread does with subnormals") {
-  std::vector<std::uint32_t> patterns = {0, 1, 2, 3, 0x7fffff, 0x400000, 0x400001, 0x800000,
-                                         0x3f800000, 0x7f7fffff, 0x7f800000};
+  std::vector<std::uint32_t> patterns = {
+      0, 1, 2, 3, 0x7fffff, 0x400000, 0x400001, 0x800000, 0x3f800000, 0x7f7fffff, 0x7f800000};
   for (std::uint32_t i = 1; i < 0x800000; i = i * 3 + 1)
     patterns.push_back(i);
   for (const std::uint32_t pattern : patterns)
