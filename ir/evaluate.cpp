@@ -76,7 +76,7 @@ struct Evaluator::Frame {
   }
 
   void compute(const Step& step) const noexcept {
-    const auto& [a, b, c] = step.from;
+    const std::uint32_t a = step.from[0], b = step.from[1], c = step.from[2];
     const Op op = step.node.op;
     if (is_float(step.operand))
       eval::with_real<Real>(op, [&](auto f) { apply(step, f, real(a), real(b), real(c)); });

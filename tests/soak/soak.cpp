@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <malloc.h>
+#include <mutex>
 #include <random>
 #include <shared_mutex>
 #include <string>
@@ -28,7 +29,7 @@ constexpr int kTexts = 48; // kernels to choose from: caches fill up early and t
 struct State {
   swage::Device device;
   Clock::time_point end;
-  std::shared_mutex working; ///< shared by threads that launch, alone for who counts
+  std::shared_mutex working{}; ///< shared by threads that launch, alone for who counts
   std::atomic<std::uint64_t> launches{0}, kernels{0}, tunings{0}, wrong{0};
   std::atomic<bool> failed{false};
 };
