@@ -32,6 +32,7 @@ struct State {
   std::shared_mutex working{}; ///< shared by threads that launch, alone for who counts
   std::atomic<std::uint64_t> launches{0}, kernels{0}, tunings{0}, wrong{0};
   std::atomic<bool> failed{false};
+  std::atomic<bool> counting{false}; ///< threads wait: a lock alone would starve who counts
 };
 
 /// y = x * (i + 2) + i in one of several forms.
@@ -52,6 +53,8 @@ public:
 
   void run() {
     while (Clock::now() < state_.end && !state_.failed) {
+      while (state_.counting)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
       const std::shared_lock at_work(state_.working);
       turn();
     }
@@ -108,7 +111,9 @@ std::uint64_t folder_bytes(const char* folder) {
 }
 
 Counts count(State& state) {
+  state.counting = true;
   const std::unique_lock alone(state.working);
+  state.counting = false; // they wait for the lock now
   state.device.synchronize();
   swage::unload_unused();
   malloc_trim(0);
