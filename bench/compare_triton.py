@@ -3,7 +3,7 @@
 
 Swage is called through its C ABI (libswage.so and ctypes); peers are measured in the same run, each
 launch captured with many others in one CUDA graph that goes round through buffer sets with an output
-of their own each. Cold, the sets are ten times the L2 cache; warm (--warm), as many as fit half of it,
+of their own each. Cold, the sets are ten times the L2 cache; warm (--warm), as many as fit a quarter of it,
 so that a launch finds its inputs there, as it does behind the matrix product that wrote them; shapes of
 which two sets do not fit are measured cold alone. Each run has fresh buffers, and the peers take turns
 in an order drawn anew. Prints the time of a launch (median of the runs) and Swage's ratio to each
@@ -329,7 +329,7 @@ def main():
     parser.add_argument("--cccl", metavar="PATH", help="headers of CCCL to build CUB with, a folder "
                         "that has cub/ in it or the repository, in place of the toolkit's")
     parser.add_argument("--warm", action="store_true",
-                        help="also with inputs in the L2 cache, where two buffer sets fit half of it")
+                        help="also with inputs in the L2 cache, where two buffer sets fit a quarter of it")
     parser.add_argument("--json", metavar="FILE", help="write every number to a file")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--accuracy", action="store_true",

@@ -23,9 +23,9 @@ WARM_SETS = 64  # of buffers, at most, where inputs are to be found in the cache
 
 
 def warm_sets(cache_bytes, set_bytes):
-    """How many buffer sets fit half of the cache, so that a launch finds its inputs there; 0 where two
-    do not."""
-    sets = min(WARM_SETS, cache_bytes // 2 // set_bytes)
+    """How many buffer sets fit a quarter of the cache, so that a launch finds its inputs there; 0 where
+    two do not. A quarter, because the cache of a Hopper GPU has two halves and a line may lie in both."""
+    sets = min(WARM_SETS, cache_bytes // 4 // set_bytes)
     return sets if sets >= 2 else 0
 
 

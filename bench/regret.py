@@ -50,7 +50,7 @@ class Contest:
         if case.warm:
             self.sets = warm_sets(bench.cache_bytes, self.layout.bytes)
             if self.sets == 0:
-                raise RuntimeError(f"two sets of {case.name()} do not fit half of the cache")
+                raise RuntimeError(f"two sets of {case.name()} do not fit a quarter of the cache")
             self.launches = bench.launches
         else:
             self.sets = max(2, min(bench.launches, -(-bench.pool_bytes // self.layout.bytes)))

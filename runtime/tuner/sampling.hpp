@@ -14,12 +14,12 @@ namespace swage::runtime {
 /// CUDA: each sample is one launch of a graph of many kernels between two events, each kernel on
 /// the next set; all plans use the same sets, for where tensors lie moves their time. Before each
 /// sample twice the cache is streamed through memory, so that none finds its tensors in cache, and
-/// what kernels update in place gets its first values back. Where some sets fit half of the cache a
-/// second graph of half as many goes round those, and the sample is the mean of both: a program
-/// finds the inputs of a small call in the cache or not, and the winner has to hold in either. CPU:
-/// each sample is as many launches as fill a few hundred microseconds, by the steady clock. A call
-/// that fits the cache has one set and so is timed in it: there, what comes before a kernel has
-/// just written its inputs.
+/// what kernels update in place gets its first values back. Where some sets fit a quarter of the
+/// cache a second graph of half as many goes round those, and the sample is the mean of both: a
+/// program finds the inputs of a small call in the cache or not, and the winner has to hold in
+/// either. CPU: each sample is as many launches as fill a few hundred microseconds, by the steady
+/// clock. A call that fits the cache has one set and so is timed in it: there, what comes before a
+/// kernel has just written its inputs.
 class Sampler {
 public:
   /// `stream` is for CUDA alone.

@@ -32,7 +32,12 @@ Gain gain_of(std::span<const double> base, std::span<const double> candidate) {
   for (std::size_t i = 0; i < std::min(base.size(), candidate.size()); ++i)
     gains.push_back(1 - candidate[i] / base[i]);
   const Summary summary = summarise(gains);
-  return {summary.median, summary.high - summary.low};
+  // Of normal samples the standard error of the median is 0.93 times the distance between the
+  // quartiles over the root of their number (1.2533 standard deviations, of which that distance is
+  // 1.349).
+  const double error =
+      0.93 * (summary.high - summary.low) / std::sqrt(static_cast<double>(summary.count));
+  return {summary.median, 2 * error};
 }
 
 } // namespace swage::runtime

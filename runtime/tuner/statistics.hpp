@@ -19,7 +19,7 @@ Summary summarise(std::span<const double> samples);
 /// a clock which drifts moves both: gain 0.1 is ten percent less time.
 struct Gain {
   double median = 0;
-  double noise = 0; ///< distance between the quartiles of the pairs
+  double noise = 0; ///< twice the standard error of `median`
   /// Beyond the noise, and beyond what is worth a change.
   bool is_real() const noexcept { return median > noise && median > kWorthIt; }
   static constexpr double kWorthIt = 0.005;
