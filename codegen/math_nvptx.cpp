@@ -118,13 +118,13 @@ Real sigmoid(Real x) {
 }
 
 Factors sigmoid_factors(Real x) {
-  return factors_from(x, exp(abs(x) * -0.5, false));
+  return factors_from(x, ex2(abs(x) * (kLog2e * -0.5), false));
 }
 
 Factors sigmoid_factors_of_silu(Real x, bool is_bf16) {
   // h^2 is 2^-19 below e^-|x|: more than ex2, rcp and four roundings may err by together.
-  const Real h =
-      is_bf16 ? ex2(fma(-abs(x), kLog2e / 2, -0x1p-20 * kLog2e), false) : exp(abs(x) * -0.5, false);
+  const Real h = is_bf16 ? ex2(fma(-abs(x), kLog2e / 2, -0x1p-20 * kLog2e), false)
+                         : ex2(abs(x) * (kLog2e * -0.5), false);
   return factors_from(x, h, 1 + 0x1p-23);
 }
 

@@ -70,7 +70,7 @@ void check(const Call& call, DType type) {
   }
   INFO("at gate " << gate << ", up " << up);
   CHECK(worst <= 0.51);
-  CHECK(normal > call.columns() / 5);
+  CHECK(normal > call.columns() / 8);
 }
 
 } // namespace

@@ -142,8 +142,12 @@ private:
       if (decides &&
           (!decided(a, b) || (node.op == Op::clamp && (!decided(a, c) || !decided(b, c)))))
         too_close_[id] = true;
-      if ((node.op == Op::relu || node.op == Op::abs) && real_[a] == 0 && !exact(a))
+      const bool by_sign = node.op == Op::relu || node.op == Op::abs;
+      if (by_sign && ((real_[a] == 0 && !exact(a)) || (real_[a] >= 0) != (low_[a] >= 0)))
         too_close_[id] = true;
+      for (int i = 0; i < arity; ++i)
+        if ((decides || by_sign) && too_close_[node.args[static_cast<std::size_t>(i)]])
+          too_close_[id] = true;
       if (from_real) {
         compute(id, real_, integer_);
         compute(id, low_, low_integer_);
