@@ -107,7 +107,7 @@ Factors erfc_half_factors(Real x) {
   const Square s = square(a);
   const Real h = negative_exp_root_half(s.high);
   const Real inner = h * fma(q, -s.low, q);
-  return {select(x < 0.0, 1.0, h), select(x < 0.0, 2.0 - h * inner, inner)};
+  return {select(x < 0.0, 2.0 - h * inner, h), select(x < 0.0, 1.0, inner)};
 }
 
 Real erf(Real x) {

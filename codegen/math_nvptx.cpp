@@ -138,7 +138,7 @@ Factors erfc_factors(Real x) {
   const Real a = abs(x);
   const Real h = ex2(a * a * (kLog2e * -0.5), false);
   const Real inner = h * erfcx(a);
-  return {select(x < 0.0, 1.0, h), select(x < 0.0, 2.0 - h * inner, inner)};
+  return {select(x < 0.0, 2.0 - h * inner, h), select(x < 0.0, 1.0, inner)};
 }
 
 Real sigmoid_of_silu(Real x, bool is_bf16) {

@@ -205,6 +205,10 @@ private:
     return (node.op == ir::Op::min ? a <= b : a >= b) ? 0 : 1;
   }
 
+  /// x, or infinity where it is beyond the limit: a step of a derivative has to be ordinary as
+  /// well.
+  long double steps(long double x) const { return ordinary(x) ? x : HUGE_VALL; }
+
   /// The derivative of node `id` by operand `i`; nothing where that is an arm not chosen.
   std::optional<long double> partial(ir::NodeId id, int i) const {
     using ir::Op;
@@ -229,8 +233,12 @@ private:
     case Op::sqrt: return 0.5L / std::sqrt(v(0));
     case Op::pow:
       if (i == 0)
-        return v(1) == 0 ? 0 : v(1) * std::pow(v(0), v(1) - 1);
-      return v(0) == 0 && v(1) > 0 ? 0 : real_[id] * std::log(v(0));
+        return v(1) == 0 ? 0 : v(1) * steps(std::pow(v(0), v(1) - 1));
+      if (v(0) == 0 && v(1) > 0)
+        return 0;
+      // Near 1 the logarithm hangs on the last digits of its argument.
+      return std::fabs(v(0) - 1) < 1e-4L && !exact(node.args[0]) ? HUGE_VALL
+                                                                 : real_[id] * std::log(v(0));
     default: throw std::runtime_error("no derivative of " + std::string(ir::info(node.op).id));
     }
   }
