@@ -173,11 +173,11 @@ private:
       return i < ir::info(node.op).arity ? real[node.args[static_cast<std::size_t>(i)]] : Real(0);
     };
     ir::eval::with_real<Real>(node.op, [&](auto f) {
-      using Result = std::invoke_result_t<decltype(f), Real, Real, Real>;
+      using Value = std::invoke_result_t<decltype(f), Real, Real, Real>;
       const auto value = f(operand(0), operand(1), operand(2));
-      if constexpr (std::is_same_v<Result, Real>)
+      if constexpr (std::is_same_v<Value, Real>)
         real[id] = value;
-      else if constexpr (std::is_same_v<Result, bool>)
+      else if constexpr (std::is_same_v<Value, bool>)
         integer[id] = value;
     });
   }
@@ -188,8 +188,8 @@ private:
       return i < ir::info(node.op).arity ? integer[node.args[static_cast<std::size_t>(i)]] : 0;
     };
     ir::eval::with_integer(node.op, [&](auto f) {
-      using Result = std::invoke_result_t<decltype(f), std::int64_t, std::int64_t, std::int64_t>;
-      if constexpr (!std::is_same_v<Result, ir::eval::None>)
+      using Value = std::invoke_result_t<decltype(f), std::int64_t, std::int64_t, std::int64_t>;
+      if constexpr (!std::is_same_v<Value, ir::eval::None>)
         integer[id] = f(operand(0), operand(1), operand(2));
     });
   }
