@@ -7,6 +7,8 @@
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
 
+#include "codegen/wide_products.hpp"
+
 namespace swage::codegen {
 
 using ir::Op;
@@ -14,6 +16,11 @@ using llvm::Constant;
 using llvm::Value;
 
 namespace {
+
+// LLVM's instruction selection, scheduling and register allocation for CPUs take more than linear
+// time in the length of a basic block: 30 times as long for 10 times the operations from 1,000 on.
+// Larger bodies are cut into functions, which hand values on in memory as spills would.
+constexpr std::size_t kWholeBodyNodes = 1024;
 
 /// Functions whose results are approximate in `accurate` mode when accuracy is `half`.
 bool is_approximate(Op op) {
@@ -54,6 +61,29 @@ bool stores_bf16_alone(const ir::Kernel& kernel) {
   });
 }
 
+struct WideProducts {
+  std::vector<std::optional<WideProduct>> products; ///< by node
+  std::vector<bool> folded; ///< by node: a part of a product that nothing else uses
+};
+
+/// Half accuracy is that of the results, which may be normal where an intermediate one is not.
+/// Empty where nothing of it applies, and for kernels that are cut into pieces.
+WideProducts wide_products(const ir::Kernel& kernel) {
+  if (kernel.math() != ir::MathMode::accurate || accuracy_of(kernel) != Accuracy::half ||
+      kernel.nodes().size() > kWholeBodyNodes)
+    return {};
+  WideProducts result{find_wide_products(kernel), std::vector<bool>(kernel.nodes().size())};
+  for (ir::NodeId id = 0; id < kernel.nodes().size(); ++id)
+    if (const auto& product = result.products[id]) {
+      result.folded[product->function] = true;
+      for (const ir::NodeId part : kernel.node(id).args)
+        if (product->left && kernel.node(part).op == Op::mul && part != *product->left &&
+            part != product->right)
+          result.folded[part] = true;
+    }
+  return result;
+}
+
 bool is_leaf(const ir::Node& node) {
   return node.op == Op::load || node.op == Op::scalar || node.op == Op::constant;
 }
@@ -66,8 +96,8 @@ public:
       : b_(builder), job_(job), lanes_(lanes), fetch_(std::move(fetch)),
         convert_(builder, job.target, job.split_bf16),
         math_(builder, job.target, job.kernel.math(), accuracy_of(job.kernel)),
-        of_silu_(sigmoids_of_silu(job.kernel)), values_(job.kernel.nodes().size()),
-        bits_(job.kernel.nodes().size()) {}
+        of_silu_(sigmoids_of_silu(job.kernel)), wide_(wide_products(job.kernel)),
+        values_(job.kernel.nodes().size()), bits_(job.kernel.nodes().size()) {}
 
   /// The value of node `id`. Constants are made where they are used.
   Value* value(ir::NodeId id) {
@@ -80,7 +110,7 @@ public:
 
   void emit(ir::NodeId id) {
     const ir::Node& node = job_.kernel.node(id);
-    if (!is_leaf(node))
+    if (!is_leaf(node) && !is_folded(id))
       values_[id] = emit(node, id);
   }
 
@@ -109,10 +139,23 @@ private:
     case Op::logical_not: return b_.CreateNot(arg(node, 0));
     default: break;
     }
+    if (!wide_.products.empty() && wide_.products[id])
+      return emit(*wide_.products[id]);
     const DType operand = job_.kernel.node(node.args[0]).type;
     if (!of_silu_.empty() && of_silu_[id])
       return math_.emit_sigmoid_of_silu(arg(node, 0), stores_bf16_alone(job_.kernel));
     return is_float(operand) ? emit_float(node) : emit_integer(node);
+  }
+
+  /// Whether node `id` is computed as a part of a wide product only.
+  bool is_folded(ir::NodeId id) const { return !wide_.folded.empty() && wide_.folded[id]; }
+
+  Value* emit(const WideProduct& product) {
+    const ir::Node& function = job_.kernel.node(product.function);
+    const auto [outer, inner] = math_.emit_factors(
+        function.op, arg(function, 0), of_silu_[product.function], stores_bf16_alone(job_.kernel));
+    Value* left = product.left ? b_.CreateFMul(value(*product.left), outer) : outer;
+    return b_.CreateFMul(left, b_.CreateFMul(value(product.right), inner));
   }
 
   Value* constant(const ir::Node& node) const {
@@ -193,14 +236,11 @@ private:
   Converter convert_;
   MathBuilder math_;
   const std::vector<bool> of_silu_; ///< see sigmoids_of_silu
+  const WideProducts wide_;
   std::vector<Value*> values_;
   std::vector<Value*> bits_; ///< of casts to 16-bit floats: the value in storage
 };
 
-// LLVM's instruction selection, scheduling and register allocation for CPUs take more than linear
-// time in the length of a basic block: 30 times as long for 10 times the operations from 1,000 on.
-// Larger bodies are cut into functions, which hand values on in memory as spills would.
-constexpr std::size_t kWholeBodyNodes = 1024;
 constexpr ir::NodeId kPieceNodes = 256;
 constexpr std::int64_t kMaxScratchBytes = 512 << 10; ///< of stack; beyond it the body stays whole
 

@@ -63,6 +63,7 @@ std::optional<Real> emit_full(Op op, llvm::ArrayRef<Real> x) {
   case Op::sigmoid: return math::sigmoid(x[0]);
   case Op::tanh: return math::tanh(x[0]);
   case Op::erf: return math::erf(x[0]);
+  case Op::erfc: return math::erfc(x[0]);
   case Op::sin: return math::sin(x[0]);
   case Op::cos: return math::cos(x[0]);
   case Op::pow: return math::pow(x[0], x[1]);
@@ -78,6 +79,7 @@ std::optional<Real> emit_half(Op op, llvm::ArrayRef<Real> x) {
   case Op::sigmoid: return math::sigmoid_half(x[0]);
   case Op::tanh: return math::tanh_half(x[0]);
   case Op::erf: return math::erf_half(x[0]);
+  case Op::erfc: return math::erfc_half(x[0]);
   default: return std::nullopt;
   }
 }
@@ -93,6 +95,7 @@ std::optional<Real> emit_nvptx_half(Op op, llvm::ArrayRef<Real> x) {
   case Op::exp2: return math::nvptx::exp2(x[0], false);
   case Op::sigmoid: return math::nvptx::sigmoid(x[0]);
   case Op::tanh: return math::nvptx::tanh(x[0]);
+  case Op::erfc: return math::nvptx::erfc(x[0]);
   default: return std::nullopt;
   }
 }
@@ -109,6 +112,7 @@ std::optional<Real> emit_nvptx_fast(Op op, llvm::ArrayRef<Real> x, const Target&
   case Op::log2: return math::nvptx::log2(x[0]);
   case Op::sigmoid: return math::nvptx::sigmoid_fast(x[0]);
   case Op::tanh: return target.ptx >= 70 ? math::nvptx::tanh_fast(x[0]) : math::nvptx::tanh(x[0]);
+  case Op::erfc: return math::nvptx::erfc(x[0]);
   case Op::sin: return math::nvptx::sin_fast(x[0]);
   case Op::cos: return math::nvptx::cos_fast(x[0]);
   default: return std::nullopt;
@@ -155,6 +159,23 @@ llvm::Value* MathBuilder::emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16) {
   const bool cuda = target_.kind == Target::Kind::cuda;
   const auto form = cuda ? math::nvptx::sigmoid_of_silu : math::sigmoid_half_of_silu;
   return form(real_of(b_, x), is_bf16).v;
+}
+
+MathBuilder::Factors MathBuilder::emit_factors(ir::Op op, llvm::Value* x, bool of_silu,
+                                               bool is_bf16) {
+  const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
+  b_.setFastMathFlags(llvm::FastMathFlags());
+  const bool cuda = target_.kind == Target::Kind::cuda;
+  const Real at = real_of(b_, x);
+  const auto factors = [&] {
+    if (op == Op::erfc)
+      return cuda ? math::nvptx::erfc_factors(at) : math::erfc_half_factors(at);
+    if (of_silu)
+      return cuda ? math::nvptx::sigmoid_factors_of_silu(at, is_bf16)
+                  : math::sigmoid_half_factors_of_silu(at, is_bf16);
+    return cuda ? math::nvptx::sigmoid_factors(at) : math::sigmoid_half_factors(at);
+  }();
+  return {factors.outer.v, factors.inner.v};
 }
 
 llvm::Value* MathBuilder::emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args) {

@@ -32,6 +32,13 @@ public:
   /// in a kernel that stores nothing but bf16.
   llvm::Value* emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16);
 
+  /// sigmoid(x) or erfc(x), in `accurate` mode at half accuracy, as a product of two factors that
+  /// are normal where it is subnormal; `of_silu` and `is_bf16` as above.
+  struct Factors {
+    llvm::Value *outer, *inner;
+  };
+  Factors emit_factors(ir::Op op, llvm::Value* x, bool of_silu, bool is_bf16);
+
 private:
   llvm::IRBuilderBase& b_;
   const Target& target_;

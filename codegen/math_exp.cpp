@@ -49,6 +49,9 @@ constexpr double kExp2Half[] = {
 /// The same with 1 - 2^-22 for 1: sigmoid then comes out at least 2^-24 off 1/2, to either side.
 constexpr double kExp2BelowOne[] = {0x1.fffff8p-1, 0x1.62e42ap-1, 0x1.ebf9c2p-3,
                                     0x1.c6b642p-5, 0x1.3cea56p-7, 0x1.5c4556p-10};
+/// The same for the square root of e^-|x| in `Factors`, whose products are rounded more often.
+constexpr double kExp2RootBelowOne[] = {0x1.ffffep-1,  0x1.62e42ap-1, 0x1.ebf9c2p-3,
+                                        0x1.c6b642p-5, 0x1.3cea56p-7, 0x1.5c4556p-10};
 /// tanh x = x + x^3 (c[0] + x^2 c[1] + ...) on [-1/2, 1/2].
 constexpr double kTanhHalf[] = {-0x1.554630p-2, 0x1.0e4022p-3, -0x1.6bf698p-5};
 /// e^r - 1 = r + r^2 (c[0] + r c[1] + ...)
@@ -150,20 +153,13 @@ Real expm1_reduced(Real r) {
   return fma(r * r, polynomial_of(r, kExpm1F32, kExpm1F64), r);
 }
 
-/// 2^64 e^-|x|, which is normal for every x.
-Real scaled_negative_exp(Real x) {
-  const Real a = at_least(-abs(x), exp_range(x).low);
-  const Reduced reduced = reduce(a, exponent_bias(x) + 64);
-  const Real p = polynomial_of(reduced.r, kExpF32, kExpF64);
-  return p * power_of_two(reduced.n.biased, p);
-}
-
-/// The same in f32 to 2^-19.5, by the coefficients of 2^f on [-1/2, 1/2].
-Real scaled_negative_exp_half(Real x, std::span<const double> exp2) {
-  const Real a = at_least(-abs(x), exp_range(x).low);
+/// 2^64 e^-(scale |x|) in f32 to 2^-19.5, by the coefficients of 2^f on [-1/2, 1/2]; `scale` is a
+/// power of two.
+Real scaled_negative_exp_by(Real x, std::span<const double> exp2, double scale = 1) {
+  const Real a = at_least(-abs(x), exp_range(x).low / scale);
   const double magic = rounder(x, exponent_bias(x) + 64);
-  const Rounded n = rounded(fma(a, kLog2eF32, magic), magic);
-  const Real p = polynomial_of_pairs(fma(a, kLog2eF32, -n.integer), exp2);
+  const Rounded n = rounded(fma(a, scale * kLog2eF32, magic), magic);
+  const Real p = polynomial_of_pairs(fma(a, scale * kLog2eF32, -n.integer), exp2);
   return p * power_of_two(n.biased, p);
 }
 
@@ -174,12 +170,33 @@ Real sigmoid_of(Real x, Real scaled, double one = 1) {
   return divide_in_range(select(x < 0.0, scaled * 0x1p-64, 1.0), fma(scaled, 0x1p-64, one));
 }
 
+/// sigmoid in two factors, from h = e^-(|x| / 2).
+Factors factors_of(Real x, Real h, double one = 1) {
+  const Real root = select(x < 0.0, h, 1.0);
+  return {root, root / fma(h, h, one)};
+}
+
 /// f32 2^f for x = n + f, to about 2^-23.
 Real exp2_half_scaled(Real f, Bits biased) {
   return scaled(polynomial_of_pairs(f, kExp2Half), biased);
 }
 
 } // namespace
+
+Real scaled_negative_exp(Real x) {
+  const Real a = at_least(-abs(x), exp_range(x).low);
+  const Reduced reduced = reduce(a, exponent_bias(x) + 64);
+  const Real p = polynomial_of(reduced.r, kExpF32, kExpF64);
+  return p * power_of_two(reduced.n.biased, p);
+}
+
+Real scaled_negative_exp_half(Real x) {
+  return scaled_negative_exp_by(x, kExp2Half);
+}
+
+Real negative_exp_root_half(Real x) {
+  return scaled_negative_exp_by(x, kExp2Half, 0.5) * 0x1p-64;
+}
 
 Real exp(Real x) {
   const Real a = clamped(x, exp_range(x));
@@ -235,12 +252,21 @@ Real sigmoid(Real x) {
 }
 
 Real sigmoid_half(Real x) {
-  return sigmoid_of(x, scaled_negative_exp_half(x, kExp2Half));
+  return sigmoid_of(x, scaled_negative_exp_half(x));
 }
 
 Real sigmoid_half_of_silu(Real x, bool is_bf16) {
   const std::span<const double> exp2 = is_bf16 ? kExp2BelowOne : kExp2Half;
-  return sigmoid_of(x, scaled_negative_exp_half(x, exp2), 1 + 0x1p-23);
+  return sigmoid_of(x, scaled_negative_exp_by(x, exp2), 1 + 0x1p-23);
+}
+
+Factors sigmoid_half_factors(Real x) {
+  return factors_of(x, negative_exp_root_half(x));
+}
+
+Factors sigmoid_half_factors_of_silu(Real x, bool is_bf16) {
+  const std::span<const double> exp2 = is_bf16 ? kExp2RootBelowOne : kExp2Half;
+  return factors_of(x, scaled_negative_exp_by(x, exp2, 0.5) * 0x1p-64, 1 + 0x1p-23);
 }
 
 Real tanh(Real x) {

@@ -30,6 +30,14 @@ Real sigmoid_half(Real x);
 /// 1/2 it stays one, and goes to even where silu, which is never exactly x or x/2, decides it.
 /// Numbers of f16 whose sigmoid is so near 1/2 are too few to matter.
 Real sigmoid_half_of_silu(Real x, bool is_bf16);
+/// A value as a product of two factors that are normal numbers where it is subnormal or less: what
+/// multiplies it may bring the product back.
+struct Factors {
+  Real outer, inner;
+};
+/// sigmoid_half, and sigmoid_half_of_silu, in two factors.
+Factors sigmoid_half_factors(Real x);
+Factors sigmoid_half_factors_of_silu(Real x, bool is_bf16);
 Real tanh(Real x);
 Real tanh_half(Real x);
 /// tanh on [0, 1/2] to 2^-20.
@@ -56,9 +64,22 @@ Real log(Real x);
 Real log2(Real x);
 Real log1p(Real x);
 
+/// 2^64 e^-|x|, which is normal for every x; in f32 to 2^-19.5.
+Real scaled_negative_exp(Real x);
+Real scaled_negative_exp_half(Real x);
+/// e^-(|x| / 2) in f32 to 2^-19.5.
+Real negative_exp_root_half(Real x);
+
 // math_erf.cpp
 Real erf(Real x);
 Real erf_half(Real x);
+Real erfc(Real x);
+Real erfc_half(Real x);
+Factors erfc_half_factors(Real x);
+/// The denominator of the variable t = 1 / (1 + c |x|) that `erfc_half` is computed in, and e^(x^2)
+/// erfc(|x|) from t.
+Real erfcx_denominator(Real magnitude);
+Real erfcx_half(Real t);
 
 // math_trig.cpp
 Real sin(Real x);
@@ -76,7 +97,11 @@ Real log(Real x);  ///< flushes, and is accurate relative to 1 near x = 1
 Real log2(Real x); ///< the same
 Real sigmoid(Real x);
 Real sigmoid_of_silu(Real x, bool is_bf16); ///< as sigmoid_half_of_silu
+Factors sigmoid_factors(Real x);
+Factors sigmoid_factors_of_silu(Real x, bool is_bf16);
 Real sigmoid_fast(Real x);
+Real erfc(Real x);
+Factors erfc_factors(Real x);
 /// exp and div.full as Triton emits them.
 Real sigmoid_triton(Real x);
 Real tanh(Real x);

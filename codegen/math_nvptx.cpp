@@ -57,6 +57,17 @@ Real sigmoid_from(Real x, Real e, double one = 1) {
   return select(x < 0.0, e, 1.0) * rcp(e + one);
 }
 
+/// The same in two factors, from h = e^-(|x| / 2).
+Factors factors_from(Real x, Real h, double one = 1) {
+  const Real root = select(x < 0.0, h, 1.0);
+  return {root, root * rcp(fma(h, h, one))};
+}
+
+/// e^(x^2) erfc(x) for x >= 0.
+Real erfcx(Real x) {
+  return erfcx_half(rcp(erfcx_denominator(x)));
+}
+
 } // namespace
 
 Real exp(Real x, bool flush) {
@@ -100,7 +111,34 @@ Real divide(Real a, Real b, bool flush) {
 }
 
 Real sigmoid(Real x) {
-  return sigmoid_from(x, exp(-abs(x), false));
+  // 1 - q is exactly 1 where q is small, whatever the reciprocal of 1 is approximated by.
+  const Real e = exp(-abs(x), false);
+  const Real q = e * rcp(e + 1.0);
+  return select(x < 0.0, q, 1.0 - q);
+}
+
+Factors sigmoid_factors(Real x) {
+  return factors_from(x, ex2(abs(x) * (kLog2e * -0.5), false));
+}
+
+Factors sigmoid_factors_of_silu(Real x, bool is_bf16) {
+  // h^2 is 2^-19 below e^-|x|: more than ex2, rcp and four roundings may err by together.
+  const Real h = is_bf16 ? ex2(fma(-abs(x), kLog2e / 2, -0x1p-20 * kLog2e), false)
+                         : ex2(abs(x) * (kLog2e * -0.5), false);
+  return factors_from(x, h, 1 + 0x1p-23);
+}
+
+Real erfc(Real x) {
+  const Real a = abs(x);
+  const Real far = ex2(a * a * -kLog2e, false) * erfcx(a);
+  return select(x < 0.0, 2.0 - far, far);
+}
+
+Factors erfc_factors(Real x) {
+  const Real a = abs(x);
+  const Real h = ex2(a * a * (kLog2e * -0.5), false);
+  const Real inner = h * erfcx(a);
+  return {select(x < 0.0, 2.0 - h * inner, h), select(x < 0.0, 1.0, inner)};
 }
 
 Real sigmoid_of_silu(Real x, bool is_bf16) {
@@ -111,7 +149,8 @@ Real sigmoid_of_silu(Real x, bool is_bf16) {
 }
 
 Real sigmoid_fast(Real x) {
-  return rcp(ex2(x * -kLog2e, true) + 1.0);
+  // The reciprocal of 1 need not be 1.
+  return select(x > 18.0, 1.0, rcp(ex2(x * -kLog2e, true) + 1.0));
 }
 
 Real sigmoid_triton(Real x) {
@@ -122,14 +161,17 @@ Real tanh_fast(Real x) {
   llvm::Type* f32 = x.b->getFloatTy();
   llvm::InlineAsm* instruction = llvm::InlineAsm::get(llvm::FunctionType::get(f32, {f32}, false),
                                                       "tanh.approx.f32 $0, $1;", "=f,f", false);
-  return by_lane(x, [&](llvm::Value* lane) { return x.b->CreateCall(instruction, {lane}); });
+  const Real approximate =
+      by_lane(x, [&](llvm::Value* lane) { return x.b->CreateCall(instruction, {lane}); });
+  return select(abs(x) > 9.5, copysign(x.constant(1), x), approximate);
 }
 
 Real tanh(Real x) {
-  // (1 - t) / (1 + t), t = e^(-2|x|), cancels near zero: a polynomial takes over there.
+  // 1 - 2t / (1 + t), t = e^(-2|x|), is exactly 1 where t is small, whatever the reciprocal of 1 is
+  // approximated by. It cancels near zero: a polynomial takes over there.
   const Real a = abs(x);
-  const Real t = ex2(a * (-2 * kLog2e), false);
-  const Real large = (1.0 - t) * rcp(t + 1.0);
+  const Real two_t = ex2(fma(a, -2 * kLog2e, 1.0), false);
+  const Real large = fma(-two_t, rcp(fma(two_t, 0.5, 1.0)), 1.0);
   return copysign(select(a < 0.5, tanh_near_zero(a), large), x);
 }
 

@@ -107,6 +107,7 @@ inline bool is_exactly_rounded(Op op) noexcept {
   case Op::sigmoid:
   case Op::tanh:
   case Op::erf:
+  case Op::erfc:
   case Op::sin:
   case Op::cos:
   case Op::pow: return false;

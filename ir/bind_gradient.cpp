@@ -71,13 +71,14 @@ std::optional<Kernel> bind_gradient(const Program& program, const GradDecl& grad
   }
   if (!math)
     math = gradient.math;
-  const std::optional<Kernel> forward =
-      gradient.of_gradient
-          ? bind_gradient(program, program.gradients[*gradient.target], bindings, math, diagnostics)
-          : bind_kernel(program, program.kernels[*gradient.target], bindings, math, diagnostics);
-  if (!forward)
-    return std::nullopt;
-  return derive(*forward, gradient, diagnostics);
+  if (gradient.of_gradient) {
+    const auto forward =
+        bind_gradient(program, program.gradients[*gradient.target], bindings, math, diagnostics);
+    return forward ? derive(*forward, gradient, diagnostics) : std::nullopt;
+  }
+  const auto forward =
+      bind_kernel(program, program.kernels[*gradient.target], bindings, math, diagnostics);
+  return forward ? derive(recognise(simplify(*forward)), gradient, diagnostics) : std::nullopt;
 }
 
 } // namespace swage::ir

@@ -1,26 +1,23 @@
 // differentiate.cpp -- reverse-mode differentiation on the graph.
 //
-// Adjoints are kept as products of factors until a sum or a condition needs their value. So
-// contributions that share factors are added with the common part taken out, which is what a person
-// would write: d_h*up*s + d_h*up*gate*s*(1-s) becomes d_h*up*s*(1 + gate*(1-s)).
+// Adjoints are kept as products of factors until a sum needs their value. So contributions that
+// share factors are added with the common part taken out, which is what a person would write:
+// d_h*up*s + d_h*up*gate*s*(1-s) becomes d_h*up*s*(1 + gate*(1-s)). The conditions of arms travel
+// beside the factors, see adjoints.hpp.
 #include "ir/differentiate.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
+#include "ir/adjoints.hpp"
 #include "ir/derivative_rules.hpp"
 #include "ir/float_environment.hpp"
 
 namespace swage::ir {
 
 namespace {
-
-/// (-1)^negative times the factors, multiplied from left to right; no factors is 1.
-struct Product {
-  bool negative = false;
-  std::vector<NodeId> factors;
-};
 
 /// The signature of the derived kernel.
 struct Signature {
@@ -154,31 +151,57 @@ Signature make_signature(const Kernel& forward, const GradRequest& request) {
   return signature;
 }
 
-/// Splits a rule's value into d and the factors it is multiplied by, if it is such a product.
-bool split_product(const Kernel& rule, NodeId id, Product& product) {
+/// A rule as d times factors, under a condition where it is a choice between that and 0.
+struct SplitRule {
+  bool negative = false;
+  std::vector<NodeId> factors;
+  std::optional<NodeId> condition;
+  bool holds = true; ///< what the condition has to be
+};
+
+bool split_product(const Kernel& rule, NodeId id, SplitRule& split) {
   const Node& node = rule.node(id);
   if (node.op == Op::load)
     return node.param == kRuleD;
-  if (node.op == Op::neg && split_product(rule, node.args[0], product)) {
-    product.negative = !product.negative;
+  if (node.op == Op::neg && split_product(rule, node.args[0], split)) {
+    split.negative = !split.negative;
     return true;
   }
-  if (node.op == Op::mul && split_product(rule, node.args[0], product)) {
-    product.factors.push_back(node.args[1]);
+  if (node.op == Op::mul && split_product(rule, node.args[0], split)) {
+    split.factors.push_back(node.args[1]);
     return true;
   }
   return false;
+}
+
+bool is_zero(const Node& node) {
+  return node.op == Op::constant && is_float(node.type) && node.real() == 0;
+}
+
+/// The condition of a rule, if it has one, and the arm that is not 0.
+NodeId split_condition(const Kernel& rule, SplitRule& split) {
+  const NodeId root = rule.stores()[0].node;
+  const Node& node = rule.node(root);
+  if (node.op != Op::select)
+    return root;
+  const bool yes = is_zero(rule.node(node.args[2]));
+  if (!yes && !is_zero(rule.node(node.args[1])))
+    return root;
+  split.condition = node.args[0];
+  split.holds = yes;
+  return node.args[yes ? 1 : 2];
 }
 
 class Differentiator {
 public:
   Differentiator(const Kernel& forward, const GradRequest& request)
       : forward_(forward), request_(request), signature_(make_signature(forward, request)),
-        builder_(request.name, forward.math(), signature_.params) {}
+        builder_(request.name, forward.math(), signature_.params), adjoints_(builder_) {}
 
   Kernel run() {
     copy_forward();
     mark_active();
+    mark_tame();
     propagate();
     for (std::size_t i = 0; i < request_.items.size(); ++i) {
       const std::uint32_t p = *find_param(forward_.params(), request_.items[i].what);
@@ -230,6 +253,48 @@ private:
     }
   }
 
+  /// A node is tame when its derivative by any input is finite whatever the inputs are, and stays
+  /// so multiplied by another finite number: slopes of at most about 1.
+  void mark_tame() {
+    tame_.assign(forward_.nodes().size(), true);
+    const auto constant = [&](NodeId id, auto fits) {
+      const Node& node = forward_.node(id);
+      return node.op == Op::constant && fits(std::fabs(node.real()));
+    };
+    const auto at_most_1 = [](double c) { return c <= 1; };
+    for (NodeId id = 0; id < tame_.size(); ++id) {
+      const Node& node = forward_.node(id);
+      if (!active_[id] || node.op == Op::load)
+        continue;
+      for (int i = 0; i < info(node.op).arity; ++i)
+        tame_[id] = tame_[id] && tame_[node.args[static_cast<std::size_t>(i)]];
+      const auto& [a, b, c] = node.args;
+      switch (node.op) {
+      case Op::cast:
+      case Op::neg:
+      case Op::add:
+      case Op::sub:
+      case Op::select:
+      case Op::abs:
+      case Op::min:
+      case Op::max:
+      case Op::clamp:
+      case Op::relu:
+      case Op::sigmoid:
+      case Op::tanh:
+      case Op::erf:
+      case Op::erfc:
+      case Op::sin:
+      case Op::cos: break;
+      case Op::mul:
+        tame_[id] = tame_[id] && (constant(a, at_most_1) || constant(b, at_most_1));
+        break;
+      case Op::div: tame_[id] = tame_[id] && constant(b, [](double d) { return d >= 1; }); break;
+      default: tame_[id] = false;
+      }
+    }
+  }
+
   bool is_variable(std::uint32_t param) const {
     return std::any_of(request_.items.begin(), request_.items.end(), [&](const auto& item) {
       return item.what == forward_.params()[param].name;
@@ -243,7 +308,8 @@ private:
     for (NodeId id = static_cast<NodeId>(forward_.nodes().size()); id-- > 0;) {
       if (contributions_[id].empty())
         continue;
-      const Product adjoint = sum(std::exchange(contributions_[id], {}), forward_.node(id).type);
+      const Product adjoint =
+          adjoints_.sum(std::exchange(contributions_[id], {}), forward_.node(id).type);
       contributions_[id].push_back(adjoint);
       propagate_through(id, adjoint);
     }
@@ -258,10 +324,12 @@ private:
     const Node& node = forward_.node(id);
     if (node.op == Op::cast) {
       const DType from = forward_.node(node.args[0]).type;
-      contribute(node.args[0],
-                 from == node.type
-                     ? adjoint
-                     : Product{false, {builder_.cast(from, value(adjoint, node.type))}});
+      Product through = adjoint;
+      if (from != node.type)
+        through.factors = {builder_.cast(
+            from, adjoints_.value_inside({adjoint.negative, adjoint.factors}, node.type))};
+      through.negative = from == node.type && adjoint.negative;
+      contribute(node.args[0], std::move(through));
       return;
     }
     for (int i = 0; i < info(node.op).arity; ++i) {
@@ -273,17 +341,32 @@ private:
     }
   }
 
+  /// Whether the arm of a rule that is 0 says where the function is saturated, see ops.def.
+  static bool is_saturation(Op op) {
+    return info(op).rule == TypeRule::real && info(op).arity == 1;
+  }
+
   Product apply(const Kernel& rule, NodeId id, const Product& adjoint) {
-    const NodeId root = rule.stores()[0].node;
-    Product split;
+    SplitRule split;
+    const NodeId root = split_condition(rule, split);
+    Product product = adjoint;
+    if (split.condition &&
+        !(is_saturation(forward_.node(id).op) && tame_[forward_.node(id).args[0]])) {
+      product.guard =
+          adjoints_.guard(adjoint.guard, instantiate(rule, *split.condition, id, {}), split.holds);
+      product.masked = false;
+    }
     if (split_product(rule, root, split)) {
-      Product product = adjoint;
       product.negative ^= split.negative;
       for (const NodeId factor : split.factors)
-        product.factors.push_back(instantiate(rule, factor, id, {}));
+        product.multiply(instantiate(rule, factor, id, {}));
       return product;
     }
-    return {false, {instantiate(rule, root, id, value(adjoint, forward_.node(id).type))}};
+    const NodeId incoming = adjoints_.value_inside(adjoint, forward_.node(id).type);
+    product.negative = false;
+    product.factors.clear();
+    product.multiply(instantiate(rule, root, id, incoming));
+    return product;
   }
 
   /// Node `root` of a rule over the operands and the result of node `id`. `incoming` stands for d.
@@ -312,51 +395,6 @@ private:
     return true;
   }
 
-  /// The sum of products with their common factors taken out.
-  Product sum(std::vector<Product> terms, DType type) {
-    if (terms.size() == 1)
-      return std::move(terms[0]);
-    Product result{
-        std::all_of(terms.begin(), terms.end(), [](const Product& t) { return t.negative; }),
-        take_common(terms)};
-    NodeId total = value({terms[0].negative != result.negative, terms[0].factors}, type);
-    for (std::size_t i = 1; i < terms.size(); ++i) {
-      const NodeId term = value({false, terms[i].factors}, type);
-      total =
-          builder_.make(terms[i].negative != result.negative ? Op::sub : Op::add, {total, term});
-    }
-    result.factors.push_back(total);
-    return result;
-  }
-
-  /// Removes the factors that all terms share, and gives them in the first term's order.
-  static std::vector<NodeId> take_common(std::vector<Product>& terms) {
-    std::vector<NodeId> common;
-    for (std::size_t f = 0; f < terms[0].factors.size();) {
-      const NodeId factor = terms[0].factors[f];
-      const bool shared = std::all_of(terms.begin(), terms.end(), [&](const Product& term) {
-        return std::find(term.factors.begin(), term.factors.end(), factor) != term.factors.end();
-      });
-      if (!shared) {
-        ++f;
-        continue;
-      }
-      common.push_back(factor);
-      for (Product& term : terms)
-        term.factors.erase(std::find(term.factors.begin(), term.factors.end(), factor));
-    }
-    return common;
-  }
-
-  NodeId value(const Product& product, DType type) {
-    if (product.factors.empty())
-      return builder_.real(type, product.negative ? -1 : 1);
-    NodeId result = product.factors[0];
-    for (std::size_t i = 1; i < product.factors.size(); ++i)
-      result = builder_.make(Op::mul, {result, product.factors[i]});
-    return product.negative ? builder_.make(Op::neg, {result}) : result;
-  }
-
   NodeId value_of_output(std::uint32_t param) const {
     const auto store = std::find_if(forward_.stores().begin(), forward_.stores().end(),
                                     [&](const Store& s) { return s.param == param; });
@@ -368,7 +406,7 @@ private:
     for (NodeId id = 0; id < forward_.nodes().size(); ++id)
       if (const Node& node = forward_.node(id); node.op == Op::load && node.param == param)
         if (!contributions_[id].empty())
-          return value(contributions_[id].front(), type);
+          return adjoints_.value(contributions_[id].front(), type);
     return builder_.real(type, 0); // the outputs do not depend on it
   }
 
@@ -377,8 +415,10 @@ private:
   const GradRequest& request_;
   Signature signature_;
   KernelBuilder builder_;
+  Adjoints adjoints_;
   std::vector<NodeId> values_; ///< of the forward nodes, in the derived graph
   std::vector<bool> active_;
+  std::vector<bool> tame_;
   std::vector<std::vector<Product>> contributions_; ///< one, the sum, once a node is done
 };
 

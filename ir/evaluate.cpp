@@ -10,6 +10,7 @@
 #include "ir/arithmetic.hpp"
 #include "ir/float_environment.hpp"
 #include "ir/float_format.hpp"
+#include "ir/rebuild.hpp"
 #include "swage/error.hpp"
 
 namespace swage::ir {
@@ -181,21 +182,46 @@ struct Evaluator::Frame {
   }
 };
 
+namespace {
+
+/// The kernel with 1 - sigmoid(x) as sigmoid(-x), which has all its digits: what is multiplied by
+/// the difference may be of any size.
+Kernel with_complements(const Kernel& kernel) {
+  KernelBuilder builder(kernel.name(), kernel.math(),
+                        {kernel.params().begin(), kernel.params().end()});
+  std::vector<NodeId> made;
+  made.reserve(kernel.nodes().size());
+  for (const Node& node : kernel.nodes()) {
+    const auto [a, b, unused] = renamed_args(node, made);
+    const bool complement = node.op == Op::sub && builder.node(a).op == Op::constant &&
+                            is_float(node.type) && builder.node(a).real() == 1 &&
+                            builder.node(b).op == Op::sigmoid;
+    made.push_back(
+        complement ? builder.make(Op::sigmoid, {builder.make(Op::neg, {builder.node(b).args[0]})})
+                   : rebuild(builder, node, made));
+  }
+  for (const Store& store : kernel.stores())
+    builder.store(store.param, made[store.node]);
+  return std::move(builder).build();
+}
+
+} // namespace
+
 Evaluator::Evaluator(Kernel kernel) : kernel_(std::move(kernel)) {
   const auto nodes = kernel_.nodes();
   wide_ = std::any_of(nodes.begin(), nodes.end(), [](const Node& node) {
     return node.type == DType::f64 || node.storage == DType::f64;
   });
-  place();
+  place(with_complements(kernel_));
 }
 
-void Evaluator::place() {
-  const auto nodes = kernel_.nodes();
+void Evaluator::place(const Kernel& computed) {
+  const auto nodes = computed.nodes();
   std::vector<NodeId> last_use(nodes.size(), 0);
   for (NodeId id = 0; id < nodes.size(); ++id)
     for (int i = 0; i < info(nodes[id].op).arity; ++i)
       last_use[nodes[id].args[static_cast<std::size_t>(i)]] = id;
-  for (const Store& store : kernel_.stores())
+  for (const Store& store : computed.stores())
     last_use[store.node] = static_cast<NodeId>(nodes.size());
 
   std::vector<std::uint32_t> slot(nodes.size(), 0);
@@ -226,7 +252,7 @@ void Evaluator::place() {
     }
     steps_.push_back(step);
   }
-  for (const Store& store : kernel_.stores())
+  for (const Store& store : computed.stores())
     stores_.push_back({nodes[store.node].type, slot[store.node]});
 }
 

@@ -82,7 +82,7 @@ private:
   struct Frame;
   template <class Real>
   Frame<Real> frame(std::size_t count, Workspace& workspace) const;
-  void place();
+  void place(const Kernel& computed);
 
   Kernel kernel_;
   std::vector<Step> steps_;

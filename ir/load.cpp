@@ -8,7 +8,7 @@ Kernel load_kernel(const SourceText& source, std::string_view name,
                    const std::vector<Binding>& bindings, std::optional<MathMode> math) {
   const Kernel parsed = parse_kernel(source, name, bindings, math);
   verify(parsed);
-  return contract(simplify(parsed));
+  return contract(simplify(recognise(simplify(parsed))));
 }
 
 } // namespace swage::ir

@@ -17,6 +17,10 @@ void verify(const Kernel& kernel);
 void verify(std::string_view name, std::span<const Param> params, std::span<const Node> nodes,
             std::span<const Store> stores);
 
+/// Replaces forms of sigmoid and erfc that are written out by the functions: n / (1 + exp(-x)), 1 +
+/// tanh(x), 1 + erf(x) and their like, with any scale inside. In `accurate` and `fast` mode only.
+Kernel recognise(const Kernel& kernel);
+
 /// Folds constants as the machine would compute them in the compute type: what IEEE 754 defines to
 /// the bit, to the bit; other functions in the next wider type, rounded once (not in triton mode,
 /// whose approximations are their own definition). Applies identities that hold for every float

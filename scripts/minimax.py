@@ -162,6 +162,33 @@ def erf_far_poly(low, high, center, degree, bits):
                        mpf(high) - center, range(0, degree + 1), weight, bits)
 
 
+def erfcx_in(scale):
+    """e^(x^2) erfc(x) in t = 1 / (1 + scale x)."""
+    def f(t):
+        x = (1 / t - 1) / scale
+        return mpmath.exp(x * x) * mpmath.erfc(x)
+    return f
+
+
+def erfcx_poly(scale, low, high, powers, bits, n):
+    """The same for x on [low, high]."""
+    f, t = erfcx_in(mpf(scale)), lambda x: 1 / (1 + mpf(x) * mpf(scale))
+    return lambda: fit(f, t(high), t(low), powers, lambda x: 1 / f(x), bits, n=n)
+
+
+def erfcx_at_once(scale, low, high, degree, bits, n):
+    """The same, all coefficients rounded at once: fitting again after each takes hours here."""
+    f, t = erfcx_in(mpf(scale)), lambda x: 1 / (1 + mpf(x) * mpf(scale))
+    def run():
+        points = grid(t(high), t(low), n)
+        c, _ = remez(points, [f(x) for x in points], [1 / f(x) for x in points], list(range(degree + 1)))
+        known = {k: round_to(ck, bits) for k, ck in enumerate(c)}
+        error = max(abs(sum(ck * x ** k for k, ck in known.items()) / f(x) - 1)
+                    for x in grid(t(high), t(low), 4 * n))
+        return known, error
+    return run
+
+
 QUARTER_PI = pi / 4 * mpf("1.0001")
 
 
@@ -209,6 +236,10 @@ FITS = {
     "erf_far_half": erf_far_poly("0.9", "3.95", 0, 4, 24),
     "erf_near_f64": erf_near_poly(1, 11, 53),
     "erf_far_f64": erf_far_poly(1, "5.95", 2, 18, 53),
+    # e^(x^2) erfc(x) = c[0] + t c[1] + ..., t = 1 / (1 + scale x)
+    "erfcx_half": erfcx_poly("0.4375", 0, 14, range(1, 9), 24, 150),
+    "erfcx_f32": erfcx_poly("0.28125", "0.5", "10.1", range(0, 11), 24, 400),
+    "erfcx_f64": erfcx_at_once("0.28125", "0.5", "27.5", 22, 53, 70),
     "sin_f32": sin_poly(2, 24),
     "cos_f32": cos_poly(2, 24),
     "sin_f64": sin_poly(5, 53),

@@ -176,6 +176,10 @@ std::uint64_t Call::load(std::size_t param, std::int64_t row, std::int64_t colum
   return ir::load_bits(kernel_.params()[param].dtype, address(param, row, column));
 }
 
+void Call::set(std::size_t param, std::int64_t row, std::int64_t column, std::uint64_t bits) {
+  ir::store_bits(kernel_.params()[param].dtype, address(param, row, column), bits);
+}
+
 std::vector<std::uint64_t> Call::arguments(std::int64_t row, std::int64_t column) const {
   std::vector<std::uint64_t> bits(tensors_.size());
   for (std::size_t p = 0; p < bits.size(); ++p)

@@ -5,7 +5,7 @@
 #include "ir/number.hpp"
 #include "tests/codegen/math_reference.hpp"
 #include "tests/codegen/run.hpp"
-#include "tests/cuda_emulator/execute.hpp"
+#include "tests/codegen/worst_emulator.hpp"
 
 using namespace swage;
 using namespace swage::codegen;
@@ -20,22 +20,6 @@ ir::Kernel kernel_of(Op op, DType type) {
                             {{"x", ir::ParamKind::in, type}, {"y", ir::ParamKind::out, type}});
   builder.store(1, builder.make(op, {builder.load(0)}));
   return std::move(builder).build();
-}
-
-/// As run_in_emulator, with every approximate instruction off by what the ISA allows.
-void run_in_worst_emulator(const Call& call, const CudaSchedule& schedule, const Target& target) {
-  const Artifact artifact = compile(call.kernel(), call.specialization(), schedule, target);
-  const LaunchShape shape = call.launch_shape(schedule, 2);
-  emulator::Memory memory;
-  for (const Call::Bytes& buffer : call.buffers())
-    memory.add(buffer.data, buffer.size);
-  const emulator::Image image(emulator::parse(artifact.payload), memory);
-  emulator::LaunchConfig config;
-  config.grid = {static_cast<unsigned>(shape.blocks), 1, 1};
-  config.block = {static_cast<unsigned>(schedule.threads), 1, 1};
-  config.parameters = call.parameters(shape);
-  config.approximation = emulator::Approximation::worst_case;
-  emulator::execute(*image.find(artifact.entry), config, memory);
 }
 
 struct Worst {

@@ -38,6 +38,7 @@ constexpr FunctionCase kFunctions[] = {
     {Op::sigmoid, 2.5, 2.75, sigmoid<double>, sigmoid<long double>},
     {Op::tanh, 2.5, 2.75, std::tanh, std::tanh},
     {Op::erf, 1.5, 1.5, std::erf, std::erf},
+    {Op::erfc, 6.5, 6.5, std::erfc, std::erfc},
     {Op::sin, 1.75, 1, std::sin, std::sin},
     {Op::cos, 1.75, 1, std::cos, std::cos},
 };
@@ -80,6 +81,7 @@ void evaluate(Op op, mpfr_ptr r, mpfr_ptr x, mpfr_ptr y) {
   }
   case Op::tanh: mpfr_tanh(r, x, MPFR_RNDN); return;
   case Op::erf: mpfr_erf(r, x, MPFR_RNDN); return;
+  case Op::erfc: mpfr_erfc(r, x, MPFR_RNDN); return;
   case Op::sin: mpfr_sin(r, x, MPFR_RNDN); return;
   case Op::cos: mpfr_cos(r, x, MPFR_RNDN); return;
   case Op::pow: mpfr_pow(r, x, y, MPFR_RNDN); return;

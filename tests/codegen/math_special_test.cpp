@@ -48,6 +48,8 @@ std::vector<Row<T>> exp_rows() {
       {Op::tanh, -inf, -1},     {Op::tanh, T(0), 0},       {Op::tanh, -T(0), -T(0)},
       {Op::tanh, tiny, tiny},   {Op::tanh, -tiny, -tiny},  {Op::tanh, max, 1},
       {Op::erf, inf, 1},        {Op::erf, -inf, -1},       {Op::erf, T(0), 0},
+      {Op::erfc, inf, 0},       {Op::erfc, -inf, 2},       {Op::erfc, T(0), 1},
+      {Op::erfc, max, 0},       {Op::erfc, -max, 2},       {Op::erfc, -T(0), 1},
       {Op::erf, -T(0), -T(0)},  {Op::erf, tiny, tiny},     {Op::erf, -max, -1},
   };
 }

@@ -1,0 +1,245 @@
+// finite_gradient_test.cpp -- compiled kernels give a finite, right result wherever the exact one
+// is finite: the whole catalogue at every 16-bit value, and gradients of random kernels.
+#include "tests/support/catch.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ir/differentiate.hpp"
+#include "ir/evaluate.hpp"
+#include "ir/number.hpp"
+#include "ir/passes.hpp"
+#include "tests/codegen/run.hpp"
+#include "tests/codegen/worst_emulator.hpp"
+#include "tests/support/catalogue.hpp"
+#include "tests/support/exact_gradient.hpp"
+
+using namespace swage;
+using namespace swage::codegen;
+using namespace swage::codegen::test;
+
+namespace {
+
+using ir::Kernel;
+using ir::ParamKind;
+
+double largest(DType type) {
+  return type == f16 ? 65504 : type == f64 ? 0x1.fffffffffffffp1023 : 0x1.fep127;
+}
+
+/// As large as can be, with room for the product of the others: partial products are f32.
+double extreme(DType type) {
+  return largest(type) / 16;
+}
+
+std::uint64_t bits_of(DType type, double value) {
+  return ir::encode(type, {.real = value});
+}
+
+/// Runs `call` on the host or, for a `target`, in the emulator with the worst approximations.
+void run(const Call& call, const Target* target) {
+  if (target)
+    run_in_worst_emulator(call, CudaSchedule{}, *target);
+  else
+    run_on_host(call, HostSchedule{});
+}
+
+/// What one column of a call holds: the bits of argument `swept`, the others at `ordinary`, but for
+/// one (if it is a parameter's index) that is as large as can be.
+struct Column {
+  std::size_t swept;
+  std::uint64_t bits;
+  double ordinary;
+  std::size_t extreme;
+};
+
+bool is_input(const ir::Param& param) {
+  return param.is_tensor() && param.is_read();
+}
+
+/// Every `step`-th value of each argument in turn, the others at ordinary, extreme and zero values.
+std::vector<Column> all_columns(const Kernel& kernel, std::uint64_t step) {
+  const std::size_t none = kernel.params().size();
+  std::vector<Column> columns;
+  const auto sweep = [&](std::size_t swept, double ordinary, std::size_t extreme) {
+    for (std::uint64_t bits = 0; bits < 0x10000; bits += step)
+      columns.push_back({swept, bits, ordinary, extreme});
+  };
+  for (std::size_t swept = 0; swept < none; ++swept) {
+    if (!is_input(kernel.params()[swept]))
+      continue;
+    sweep(swept, 0, none);
+    sweep(swept, 0.75, none);
+    for (std::size_t extreme = 0; extreme < none; ++extreme)
+      if (extreme != swept && is_input(kernel.params()[extreme]))
+        sweep(swept, 0.75, extreme);
+  }
+  return columns;
+}
+
+void fill(Call& call, const std::vector<Column>& columns) {
+  const auto params = call.kernel().params();
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    for (std::size_t p = 0; p < params.size(); ++p) {
+      if (!is_input(params[p]))
+        continue;
+      const Column& column = columns[i];
+      const double other = p == column.extreme ? extreme(params[p].dtype) : column.ordinary;
+      call.set(p, 0, static_cast<std::int64_t>(i),
+               p == column.swept ? column.bits : bits_of(params[p].dtype, other));
+    }
+}
+
+/// Compares every output with the evaluator on the arguments of `before`.
+void check(const Call& call, const std::vector<std::vector<std::uint64_t>>& before,
+           const std::vector<Column>& columns) {
+  const Kernel& kernel = call.kernel();
+  const ir::Evaluator evaluator(kernel);
+  ir::Evaluator::Workspace workspace;
+  std::vector<ir::Scalar> arguments(kernel.params().size()), results(kernel.stores().size());
+  for (std::size_t column = 0; column < columns.size(); ++column) {
+    long double size = 1; // of what the result is proportional to
+    bool finite = true;
+    std::string at;
+    for (std::size_t p = 0; p < arguments.size(); ++p) {
+      arguments[p] = ir::decode(kernel.params()[p].dtype, before[column][p]);
+      if (kernel.params()[p].kind == ParamKind::out)
+        continue;
+      finite = finite && std::isfinite(arguments[p].real);
+      if (p != columns[column].swept)
+        size *= std::max(1.0L, std::fabs(arguments[p].real));
+      at += " " + kernel.params()[p].name + "=" + std::to_string(double(arguments[p].real));
+    }
+    if (!finite)
+      continue;
+    evaluator(arguments, results, workspace);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      const std::uint32_t param = kernel.stores()[i].param;
+      const DType type = kernel.params()[param].dtype;
+      const long double exact = results[i].real;
+      if (!std::isfinite(exact) || std::fabs(exact) > extreme(type))
+        continue;
+      const long double got =
+          ir::decode(type, call.load(param, 0, static_cast<std::int64_t>(column))).real;
+      const long double allowed = 0x1p-6L * std::max(std::fabs(exact), size) + ir::ulp(type, exact);
+      INFO(kernel.name() << " of " << name_of(type) << ":" << at << " gave "
+                         << kernel.params()[param].name << " = " << double(got) << ", expected "
+                         << double(exact));
+      const bool right = std::isfinite(got) && std::fabs(got - exact) <= allowed;
+      if (!right)
+        CHECK(right);
+    }
+  }
+}
+
+void check_kernel(const Kernel& kernel, std::uint64_t step, const Target* target) {
+  const std::vector<Column> columns = all_columns(kernel, step);
+  Random random(1);
+  const auto count = static_cast<std::int64_t>(columns.size());
+  Call call(kernel, random, {.rows = 1, .columns = count, .random_layouts = false});
+  fill(call, columns);
+  std::vector<std::vector<std::uint64_t>> before;
+  for (std::int64_t column = 0; column < count; ++column)
+    before.push_back(call.arguments(0, column));
+  run(call, target);
+  check(call, before, columns);
+}
+
+/// The whole catalogue, or those of `names`.
+void check_catalogue(DType type, std::uint64_t step, const Target* target,
+                     const std::vector<std::string>& names = {}) {
+  std::size_t checked = 0;
+  for (const swage::test::CatalogueKernel& each : swage::test::catalogue_kernels())
+    if (names.empty() || std::ranges::find(names, each.name) != names.end()) {
+      check_kernel(ir::load_kernel({each.text}, each.name, each.bindings(type)), step, target);
+      ++checked;
+    }
+  CHECK(checked >= std::max<std::size_t>(1, names.size()));
+}
+
+/// Gradients of random kernels, compiled, at points where every step that takes part is of ordinary
+/// size for f32.
+void check_random_gradients(std::uint64_t count) {
+  using swage::test::RandomKernelOptions;
+  const Target target = cuda_target(90);
+  int points = 0;
+  for (std::uint64_t seed = 0; seed < count; ++seed) {
+    RandomKernelOptions options;
+    options.nodes = 14;
+    options.outputs = 1;
+    options.scalars = 0;
+    options.broadcasts = false;
+    options.special_constants = false;
+    options.dtypes = {f32};
+    options.ops = swage::test::gradient_ops();
+    const Kernel forward = ir::simplify(swage::test::random_kernel(seed, options));
+    const Kernel gradient = ir::contract(ir::simplify(
+        ir::differentiate(forward, {.name = "g", .items = {{"x0", {}}, {"x1", {}}, {"x2", {}}}})));
+    Random random(seed);
+    Call call(gradient, random, {.rows = 1, .columns = 64, .random_layouts = false});
+    static constexpr double kValues[] = {0,   -0.0, 1,    -1,   0.5,  2,     -2,    3.25,
+                                         100, -100, 1e10, 1e30, 3e38, -1e30, 1e-30, 1e-40};
+    std::vector<std::vector<double>> inputs;
+    for (std::int64_t column = 0; column < call.columns(); ++column) {
+      std::vector<double> at(forward.params().size(), 0);
+      call.set(0, 0, column, bits_of(f32, 1));
+      for (std::size_t p = 0; p < 3; ++p) {
+        at[p] = static_cast<double>(static_cast<float>(random.pick(kValues)));
+        call.set(1 + p, 0, column, bits_of(f32, at[p]));
+      }
+      inputs.push_back(std::move(at));
+    }
+    swage::test::ExactGradient<float> exact(forward, 1e6L);
+    for (const Target* where : {static_cast<const Target*>(nullptr), &target}) {
+      run(call, where);
+      for (std::int64_t column = 0; column < call.columns(); ++column) {
+        const auto& at = inputs[static_cast<std::size_t>(column)];
+        const auto expected = exact(at);
+        if (!expected)
+          continue;
+        ++points;
+        for (std::size_t p = 0; p < 3; ++p) {
+          const long double got = ir::decode(f32, call.load(4 + p, 0, column)).real;
+          INFO(ir::print(forward) << ir::print(gradient) << "seed " << seed
+                                  << (where ? ", in PTX" : ", on the host") << ", by x" << p
+                                  << " at " << at[0] << ", " << at[1] << ", " << at[2] << ": "
+                                  << double(got) << ", expected " << double(expected->by_param[p]));
+          REQUIRE(std::fabs(got - expected->by_param[p]) <= 1e-3L * expected->scale[p] + 0x1p-126L);
+        }
+      }
+    }
+  }
+  CHECK(points > static_cast<int>(5 * count));
+}
+
+} // namespace
+
+TEST_CASE("catalogue kernels are finite and right wherever the exact result is") {
+  check_catalogue(bf16, 73, nullptr);
+}
+
+TEST_CASE("gradients are finite and right on the worst GPU that PTX allows") {
+  const Target target = cuda_target(90);
+  check_catalogue(bf16, 331, &target,
+                  {"gelu_tanh_backward", "geglu_tanh_backward", "gelu_quick_backward",
+                   "swiglu_grad", "situ_backward", "xielu_backward"});
+}
+
+TEST_CASE("catalogue kernels are finite and right at every value of 16 bits", "[.exhaustive]") {
+  for (const DType type : {bf16, f16}) {
+    check_catalogue(type, 1, nullptr);
+    for (const int arch : {75, 90}) {
+      const Target target = cuda_target(arch);
+      check_catalogue(type, 1, &target);
+    }
+  }
+}
+
+TEST_CASE("compiled gradients of random kernels are those of the chosen arms") {
+  check_random_gradients(20);
+}
+
+TEST_CASE("a thousand compiled gradients of random kernels are those of the chosen arms",
+          "[.exhaustive]") {
+  check_random_gradients(1000);
+}
