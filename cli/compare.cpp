@@ -7,7 +7,6 @@
 #include <cmath>
 #include <mutex>
 
-#include "cli/admissible.hpp"
 #include "cli/parallel.hpp"
 #include "ir/evaluate.hpp"
 
@@ -110,6 +109,12 @@ private:
     total.max_plain_error = std::max(total.max_plain_error, part.max_plain_error);
     total.misrounded += part.misrounded;
     total.admitted += part.admitted;
+    for (std::size_t i = 0; i < total.admitted_by.size(); ++i)
+      total.admitted_by[i] += part.admitted_by[i];
+    if (part.worst_admitted &&
+        (!total.worst_admitted ||
+         worse(part.worst_admitted->error, part.worst_admitted->index, *total.worst_admitted)))
+      total.worst_admitted = std::move(part.worst_admitted);
     total.histogram.merge(part.histogram);
     total.wrong += part.wrong;
     if (part_is_worse)
@@ -190,29 +195,46 @@ private:
     found.max_error = std::max(found.max_error, error);
     found.misrounded += error > 0.5 || (error == 0.5 && !is_even_tie(store, index, exact));
     const bool beyond = error > found.limit;
-    const bool wrong = beyond && !admitted(store, index);
-    found.admitted += beyond && !wrong;
-    if (!beyond || wrong)
-      found.max_plain_error = std::max(found.max_plain_error, error);
+    const std::optional<Reason> reason =
+        beyond ? admitted(store, index, error, exact) : std::nullopt;
+    const bool wrong = beyond && !reason;
     found.wrong += wrong;
+    if (reason) {
+      ++found.admitted;
+      ++found.admitted_by[static_cast<std::size_t>(*reason)];
+      if (!found.worst_admitted || worse(error, index, *found.worst_admitted))
+        found.worst_admitted = shown(store, index, error, exact);
+    } else {
+      found.max_plain_error = std::max(found.max_plain_error, error);
+    }
     const bool replaces =
         !found.worst || (wrong && !scratch.worst_is_wrong[store]) ||
         (wrong == scratch.worst_is_wrong[store] && worse(error, index, *found.worst));
     if (!replaces)
       return;
     scratch.worst_is_wrong[store] = wrong;
-    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
-    found.worst = {.index = index,
-                   .inputs = inputs_at(index),
-                   .got = got_at(store, index),
-                   .expected = ir::encode(type, exact),
-                   .exact = exact,
-                   .error = error};
+    found.worst = shown(store, index, error, exact);
   }
 
-  bool admitted(std::size_t store, std::int64_t index) {
-    if (options_.max_ulp || admissible_checks_.fetch_add(1) >= kMaxAdmissibleChecks)
-      return false;
+  ShownElement shown(std::size_t store, std::int64_t index, double error,
+                     const ir::Scalar& exact) const {
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    return {.index = index,
+            .inputs = inputs_at(index),
+            .got = got_at(store, index),
+            .expected = ir::encode(type, exact),
+            .exact = exact,
+            .error = error};
+  }
+
+  std::optional<Reason> admitted(std::size_t store, std::int64_t index, double error,
+                                 const ir::Scalar& exact) {
+    // NaN or infinity for a finite value needs no further look.
+    if (options_.max_ulp || (std::isinf(error) && std::isfinite(exact.real) &&
+                             is_float(kernel_.params()[kernel_.stores()[store].param].dtype)))
+      return std::nullopt;
+    if (admissible_checks_.fetch_add(1) >= kMaxAdmissibleChecks)
+      return std::nullopt;
     return admissible_.check(store, got_at(store, index), inputs_at(index));
   }
 

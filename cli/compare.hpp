@@ -1,6 +1,7 @@
 // compare.hpp -- a kernel's results against the evaluator, element by element.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/admissible.hpp"
 #include "cli/histogram.hpp"
 #include "cli/operands.hpp"
 #include "ir/kernel.hpp"
@@ -48,15 +50,17 @@ struct ShownElement {
 /// What was found about one output.
 struct OutputComparison {
   std::size_t param = 0;
-  double limit = 0;                    ///< ulp
-  std::int64_t checked = 0;            ///< elements
-  double max_plain_error = 0;          ///< ulp, over all that were not admitted
-  double max_error = 0;                ///< ulp, over all checked; infinity where only one is NaN
-  std::int64_t misrounded = 0;         ///< off the correctly rounded value
-  std::int64_t admitted = 0;           ///< beyond the limit, within the stated bounds
-  std::int64_t wrong = 0;              ///< beyond both
-  ErrorHistogram histogram{};          ///< of all checked, where it was asked for
+  double limit = 0;            ///< ulp
+  std::int64_t checked = 0;    ///< elements
+  double max_plain_error = 0;  ///< ulp, over all that were not admitted
+  double max_error = 0;        ///< ulp, over all checked; infinity where only one is NaN
+  std::int64_t misrounded = 0; ///< off the correctly rounded value
+  std::int64_t admitted = 0;   ///< beyond the limit, within the stated bounds
+  std::array<std::int64_t, kReasonCount> admitted_by{}; ///< the same by Reason
+  std::int64_t wrong = 0;                               ///< beyond both
+  ErrorHistogram histogram{};                           ///< of all checked, where it was asked for
   std::optional<ShownElement> worst{}; ///< among the wrong, if any are; else of all
+  std::optional<ShownElement> worst_admitted{};
 };
 
 /// Compares what `operands` holds as results, for calls of shape `shape`, on all cores.

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/admitted_report.hpp"
 #include "cli/command.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
@@ -17,20 +18,6 @@ namespace swage::cli {
 namespace {
 
 using OrderedJson = nlohmann::ordered_json;
-
-/// JSON has no infinities and no NaN: they become strings.
-OrderedJson json_number(double value) {
-  if (std::isfinite(value))
-    return value;
-  return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
-}
-
-OrderedJson json_value(DType type, std::uint64_t bits) {
-  const ir::Scalar value = ir::decode(type, bits);
-  if (is_float(type))
-    return json_number(static_cast<double>(value.real));
-  return value.integer;
-}
 
 /// "[12, 345]" of a row-major index.
 std::vector<std::int64_t> position(std::int64_t index, const Shape& shape) {
@@ -99,29 +86,25 @@ std::string facts(const RunResult& result, const ir::Kernel& kernel, bool color)
   return table.render(color);
 }
 
-std::string shown_element(const OutputComparison& output, const Operands& operands) {
+std::string shown_element(const OutputComparison& output, const Operands& operands,
+                          std::span<const ir::Param> params) {
   const ShownElement& worst = *output.worst;
   const Operand& written = operands.all()[output.param];
   const DType type = written.param.dtype;
-  std::string inputs;
-  for (std::size_t p = 0; p < operands.all().size(); ++p)
-    if (const ir::Param& param = operands.all()[p].param; param.kind != ir::ParamKind::out)
-      inputs += fmt::format("{}{} {}", inputs.empty() ? "" : ", ", param.name,
-                            format_value(param.dtype, worst.inputs[p]));
   return fmt::format("{} {}[{}]: got {}, expected {}, {} ulp, from {}\n",
                      output.wrong > 0 ? "wrong" : "worst", written.param.name,
                      fmt::join(position(worst.index, written.shape), ", "),
                      format_value(type, worst.got), format_value(type, worst.expected),
-                     format_number(worst.error, 3), inputs);
+                     format_number(worst.error, 3), format_inputs(worst, params));
 }
 
 constexpr const char* kAdmittedNote =
     "admitted: beyond the limit, but within what the stated error bounds of the kernel's "
     "operations "
-    "allow\nfor these inputs (terms that cancel, values next to a tie at a rounding point, "
-    "overflow)\n";
+    "allow\nfor these inputs; by reason above\n";
 
-std::string verification(const RunResult& result, const Operands& operands, bool color) {
+std::string verification(const RunResult& result, const ir::Kernel& kernel,
+                         const Operands& operands, bool color) {
   Table table({{"output"},
                {"checked", Align::right},
                {"of", Align::right},
@@ -140,13 +123,16 @@ std::string verification(const RunResult& result, const Operands& operands, bool
                format_count(output.admitted),
                Cell(format_count(output.wrong), output.wrong > 0 ? Tone::bad : Tone::good)});
     if (output.worst)
-      elements += shown_element(output, operands);
+      elements += shown_element(output, operands, kernel.params());
+    elements += admitted_line(output.admitted_by, output.worst_admitted, kernel.params(),
+                              operands.all()[output.param].param.dtype);
   }
   return table.render(color) + elements + (admitted ? kAdmittedNote : "") +
          (wrong_elements(result) == 0 ? "verified\n" : "NOT verified\n");
 }
 
-OrderedJson output_json(const OutputComparison& output, const Operands& operands) {
+OrderedJson output_json(const OutputComparison& output, const ir::Kernel& kernel,
+                        const Operands& operands) {
   const Operand& written = operands.all()[output.param];
   OrderedJson object = {{"name", written.param.name},
                         {"dtype", name_of(written.param.dtype)},
@@ -156,18 +142,16 @@ OrderedJson output_json(const OutputComparison& output, const Operands& operands
                         {"limit", output.limit},
                         {"misrounded", output.misrounded},
                         {"admitted", output.admitted},
+                        {"admitted_by", admitted_json(output.admitted_by, output.worst_admitted,
+                                                      kernel.params(), written.param.dtype)},
                         {"wrong", output.wrong}};
   if (!output.worst)
     return object;
-  OrderedJson inputs = OrderedJson::object();
-  for (std::size_t p = 0; p < operands.all().size(); ++p)
-    if (const ir::Param& param = operands.all()[p].param; param.kind != ir::ParamKind::out)
-      inputs[param.name] = json_value(param.dtype, output.worst->inputs[p]);
   object["worst"] = {{"index", position(output.worst->index, written.shape)},
                      {"got", json_value(written.param.dtype, output.worst->got)},
                      {"expected", json_value(written.param.dtype, output.worst->expected)},
                      {"ulp", json_number(output.worst->error)},
-                     {"inputs", inputs}};
+                     {"inputs", json_inputs(*output.worst, kernel.params())}};
   return object;
 }
 
@@ -202,7 +186,7 @@ OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel, const Ope
   if (!result.outputs.empty()) {
     object["verified"] = wrong_elements(result) == 0;
     for (const OutputComparison& output : result.outputs)
-      object["outputs"].push_back(output_json(output, operands));
+      object["outputs"].push_back(output_json(output, kernel, operands));
   }
   return object;
 }
@@ -213,7 +197,7 @@ Report report_run(const RunResult& result, const ir::Kernel& kernel, const Opera
   const bool color = stdout_takes_color();
   std::string text = facts(result, kernel, color);
   if (!result.outputs.empty())
-    text += '\n' + verification(result, operands, color);
+    text += '\n' + verification(result, kernel, operands, color);
   return {wrong_elements(result) == 0 ? kDone : kFailed, std::move(text),
           dump_json(to_json(result, kernel, operands))};
 }

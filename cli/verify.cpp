@@ -91,6 +91,11 @@ void add(VerifyOutput& total, OutputComparison&& found, std::size_t show) {
   total.misrounded += found.misrounded;
   total.admitted += found.admitted;
   total.wrong += found.wrong;
+  for (std::size_t i = 0; i < total.admitted_by.size(); ++i)
+    total.admitted_by[i] += found.admitted_by[i];
+  if (found.worst_admitted &&
+      (!total.worst_admitted || found.worst_admitted->error > total.worst_admitted->error))
+    total.worst_admitted = std::move(found.worst_admitted);
   total.histogram.merge(found.histogram);
   if (!found.worst)
     return;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/admitted_report.hpp"
 #include "cli/command.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
@@ -92,31 +93,15 @@ std::string worst_inputs(const VerifyOutput& output, const ir::Kernel& kernel, b
   return '\n' + table.render(color);
 }
 
-/// JSON has no infinities and no NaN: they become strings.
-OrderedJson json_number(double value) {
-  if (std::isfinite(value))
-    return value;
-  return std::isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
-}
-
-OrderedJson json_value(DType type, const ir::Scalar& value) {
-  if (is_float(type))
-    return json_number(static_cast<double>(value.real));
-  return value.integer;
-}
-
 OrderedJson element_json(const VerifyElement& worst, DType type, const ir::Kernel& kernel) {
   const ShownElement& element = worst.element;
-  OrderedJson inputs = OrderedJson::object();
-  for (std::size_t p = 0; p < kernel.params().size(); ++p)
-    if (const ir::Param& param = kernel.params()[p]; param.kind != ir::ParamKind::out)
-      inputs[param.name] = json_value(param.dtype, ir::decode(param.dtype, element.inputs[p]));
   return {{"ulp", json_number(element.error)},
           {"wrong", worst.wrong},
-          {"inputs", inputs},
-          {"exact", json_value(type, element.exact)},
-          {"expected", json_value(type, ir::decode(type, element.expected))},
-          {"got", json_value(type, ir::decode(type, element.got))}};
+          {"inputs", json_inputs(element, kernel.params())},
+          {"exact", is_float(type) ? json_number(static_cast<double>(element.exact.real))
+                                   : OrderedJson(element.exact.integer)},
+          {"expected", json_value(type, element.expected)},
+          {"got", json_value(type, element.got)}};
 }
 
 OrderedJson output_json(const VerifyOutput& output, const ir::Kernel& kernel) {
@@ -128,6 +113,8 @@ OrderedJson output_json(const VerifyOutput& output, const ir::Kernel& kernel) {
                         {"misrounded", output.misrounded},
                         {"limit", output.limit},
                         {"admitted", output.admitted},
+                        {"admitted_by", admitted_json(output.admitted_by, output.worst_admitted,
+                                                      kernel.params(), param.dtype)},
                         {"wrong", output.wrong},
                         {"histogram", OrderedJson::array()},
                         {"worst", OrderedJson::array()}};
@@ -164,6 +151,8 @@ Report report_verify(const VerifyResult& result, const ir::Kernel& kernel) {
   std::string text = facts(result, kernel, color);
   for (const VerifyOutput& output : result.outputs)
     text += '\n' + histogram(output, kernel.params()[output.param].name, color) + summary(output) +
+            admitted_line(output.admitted_by, output.worst_admitted, kernel.params(),
+                          kernel.params()[output.param].dtype) +
             worst_inputs(output, kernel, color);
   text += any_wrong(result) ? "NOT verified\n" : "verified\n";
   return {any_wrong(result) ? kFailed : kDone, std::move(text), dump_json(to_json(result, kernel))};

@@ -1,6 +1,8 @@
 // verify_report.hpp -- what `swage verify` says about a kernel's errors.
 #pragma once
 
+#include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +25,10 @@ struct VerifyOutput {
   std::int64_t checked = 0;
   double max_error = 0;
   std::int64_t misrounded = 0, admitted = 0, wrong = 0;
+  std::array<std::int64_t, kReasonCount> admitted_by{}; ///< by Reason
   ErrorHistogram histogram{};
   std::vector<VerifyElement> worst{}; ///< wrong ones first, then by error
+  std::optional<ShownElement> worst_admitted{};
 };
 
 struct VerifyResult {

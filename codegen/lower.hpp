@@ -38,10 +38,6 @@ void lower_cuda(llvm::Module& module, const Job& job, const CudaSchedule& schedu
 void lower_host(llvm::Module& module, const Job& job, const HostSchedule& schedule,
                 const std::string& entry);
 
-/// What accuracy the functions of `kernel` owe: half when nothing finer than a 16-bit float can
-/// see their error.
-Accuracy accuracy_of(const ir::Kernel& kernel) noexcept;
-
 /// Emits every node of the kernel. `loaded[p]` is the value of parameter p in its compute type,
 /// with `lanes` lanes (a scalar for one). Returns storage bits, one per `kernel.stores()`.
 std::vector<llvm::Value*> lower_body(llvm::IRBuilderBase& builder, const Job& job, int lanes,

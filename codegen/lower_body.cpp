@@ -22,27 +22,15 @@ namespace {
 // Larger bodies are cut into functions, which hand values on in memory as spills would.
 constexpr std::size_t kWholeBodyNodes = 1024;
 
-/// Functions whose results are approximate in `accurate` mode when accuracy is `half`.
-bool is_approximate(Op op) {
-  switch (op) {
-  case Op::fma:
-  case Op::floor:
-  case Op::ceil:
-  case Op::round:
-  case Op::trunc:
-  case Op::copysign: return false;
-  default: return ir::info(op).rule == ir::TypeRule::real || op == Op::div;
-  }
-}
-
 /// By node: whether it is a sigmoid that is only ever multiplied by its own argument. Empty where
 /// no sigmoid gets a form of its own for it: but in `accurate` mode at half accuracy.
-std::vector<bool> sigmoids_of_silu(const ir::Kernel& kernel) {
-  if (kernel.math() != ir::MathMode::accurate || accuracy_of(kernel) != Accuracy::half)
+std::vector<bool> sigmoids_of_silu(const ir::Kernel& kernel,
+                                   const std::vector<Accuracy>& accuracies) {
+  if (kernel.math() != ir::MathMode::accurate)
     return {};
   std::vector<bool> result(kernel.nodes().size());
   for (std::size_t id = 0; id < result.size(); ++id)
-    result[id] = kernel.nodes()[id].op == Op::sigmoid;
+    result[id] = kernel.nodes()[id].op == Op::sigmoid && accuracies[id] == Accuracy::half;
   for (const ir::Node& node : kernel.nodes())
     for (int i = 0; i < ir::info(node.op).arity; ++i) {
       const ir::NodeId used = node.args[static_cast<std::size_t>(i)];
@@ -68,13 +56,16 @@ struct WideProducts {
 
 /// Half accuracy is that of the results, which may be normal where an intermediate one is not.
 /// Empty where nothing of it applies, and for kernels that are cut into pieces.
-WideProducts wide_products(const ir::Kernel& kernel) {
-  if (kernel.math() != ir::MathMode::accurate || accuracy_of(kernel) != Accuracy::half ||
-      kernel.nodes().size() > kWholeBodyNodes)
+WideProducts wide_products(const ir::Kernel& kernel, const std::vector<Accuracy>& accuracies) {
+  if (kernel.math() != ir::MathMode::accurate || kernel.nodes().size() > kWholeBodyNodes)
     return {};
   WideProducts result{find_wide_products(kernel), std::vector<bool>(kernel.nodes().size())};
   for (ir::NodeId id = 0; id < kernel.nodes().size(); ++id)
-    if (const auto& product = result.products[id]) {
+    if (auto& product = result.products[id]) {
+      if (accuracies[product->function] != Accuracy::half) {
+        product.reset();
+        continue;
+      }
       result.folded[product->function] = true;
       for (const ir::NodeId part : kernel.node(id).args)
         if (product->left && kernel.node(part).op == Op::mul && part != *product->left &&
@@ -95,9 +86,12 @@ public:
        std::function<Value*(ir::NodeId)> fetch)
       : b_(builder), job_(job), lanes_(lanes), fetch_(std::move(fetch)),
         convert_(builder, job.target, job.split_bf16),
-        math_(builder, job.target, job.kernel.math(), accuracy_of(job.kernel)),
-        of_silu_(sigmoids_of_silu(job.kernel)), wide_(wide_products(job.kernel)),
-        values_(job.kernel.nodes().size()), bits_(job.kernel.nodes().size()) {}
+        full_(builder, job.target, job.kernel.math(), Accuracy::full),
+        half_(builder, job.target, job.kernel.math(), Accuracy::half),
+        accuracies_(ir::accuracies(job.kernel)),
+        of_silu_(sigmoids_of_silu(job.kernel, accuracies_)),
+        wide_(wide_products(job.kernel, accuracies_)), values_(job.kernel.nodes().size()),
+        bits_(job.kernel.nodes().size()) {}
 
   /// The value of node `id`. Constants are made where they are used.
   Value* value(ir::NodeId id) {
@@ -143,8 +137,8 @@ private:
       return emit(*wide_.products[id]);
     const DType operand = job_.kernel.node(node.args[0]).type;
     if (!of_silu_.empty() && of_silu_[id])
-      return math_.emit_sigmoid_of_silu(arg(node, 0), stores_bf16_alone(job_.kernel));
-    return is_float(operand) ? emit_float(node) : emit_integer(node);
+      return half_.emit_sigmoid_of_silu(arg(node, 0), stores_bf16_alone(job_.kernel));
+    return is_float(operand) ? emit_float(node, accuracies_[id]) : emit_integer(node);
   }
 
   /// Whether node `id` is computed as a part of a wide product only.
@@ -152,7 +146,7 @@ private:
 
   Value* emit(const WideProduct& product) {
     const ir::Node& function = job_.kernel.node(product.function);
-    const auto [outer, inner] = math_.emit_factors(
+    const auto [outer, inner] = half_.emit_factors(
         function.op, arg(function, 0), of_silu_[product.function], stores_bf16_alone(job_.kernel));
     Value* left = product.left ? b_.CreateFMul(value(*product.left), outer) : outer;
     return b_.CreateFMul(left, b_.CreateFMul(value(product.right), inner));
@@ -169,7 +163,7 @@ private:
     return type == DType::boolean ? 1 : type == DType::i64 ? ~std::uint64_t{0} : 0xffffffffu;
   }
 
-  Value* emit_float(const ir::Node& node) {
+  Value* emit_float(const ir::Node& node, Accuracy accuracy) {
     switch (node.op) {
     case Op::add: return b_.CreateFAdd(arg(node, 0), arg(node, 1));
     case Op::sub: return b_.CreateFSub(arg(node, 0), arg(node, 1));
@@ -185,7 +179,7 @@ private:
     llvm::SmallVector<Value*, 3> operands;
     for (int i = 0; i < ir::info(node.op).arity; ++i)
       operands.push_back(arg(node, static_cast<std::size_t>(i)));
-    return math_.emit(node.op, operands);
+    return (accuracy == Accuracy::half ? half_ : full_).emit(node.op, operands);
   }
 
   Value* emit_integer(const ir::Node& node) {
@@ -234,8 +228,9 @@ private:
   int lanes_;
   std::function<Value*(ir::NodeId)> fetch_;
   Converter convert_;
-  MathBuilder math_;
-  const std::vector<bool> of_silu_; ///< see sigmoids_of_silu
+  MathBuilder full_, half_;
+  const std::vector<Accuracy> accuracies_; ///< by node
+  const std::vector<bool> of_silu_;        ///< see sigmoids_of_silu
   const WideProducts wide_;
   std::vector<Value*> values_;
   std::vector<Value*> bits_; ///< of casts to 16-bit floats: the value in storage
@@ -385,28 +380,6 @@ private:
 };
 
 } // namespace
-
-// A relative error of 2^-19 a function is 2^-8 ulp of f16. It shows neither in an f64, nor where a
-// float becomes an integer or a decision whose result is stored as anything but a 16-bit float, and
-// long chains of functions would add up: those get full accuracy.
-Accuracy accuracy_of(const ir::Kernel& kernel) noexcept {
-  constexpr int kMaxApproximate = 8;
-  bool half = false;
-  for (const ir::Store& store : kernel.stores()) {
-    const DType dtype = kernel.params()[store.param].dtype;
-    half = dtype == DType::f16 || dtype == DType::bf16;
-    if (!half)
-      return Accuracy::full;
-  }
-  int approximate = 0;
-  for (const ir::Node& node : kernel.nodes()) {
-    const bool from_float = node.op == Op::cast && is_float(kernel.node(node.args[0]).type);
-    if (node.type == DType::f64 || (from_float && !is_float(node.type)))
-      return Accuracy::full;
-    approximate += is_approximate(node.op);
-  }
-  return half && approximate <= kMaxApproximate ? Accuracy::half : Accuracy::full;
-}
 
 std::vector<Value*> lower_body(llvm::IRBuilderBase& builder, const Job& job, int lanes,
                                const std::vector<Value*>& loaded) {

@@ -4,17 +4,12 @@
 #include <llvm/IR/IRBuilder.h>
 
 #include "codegen/target.hpp"
+#include "ir/accuracy.hpp"
 #include "ir/kernel.hpp"
 
 namespace swage::codegen {
 
-/// What accuracy the results of a kernel are owed in `accurate` mode.
-enum class Accuracy : std::uint8_t {
-  /// Everything float that is stored is f16 or bf16: relative error up to 2^-19 a function; on CUDA
-  /// up to 2^-17 for exp and sigmoid past |x| = 17, the end of f16's range.
-  half,
-  full, ///< f32 within 4 ulp, f64 within 4 ulp
-};
+using ir::Accuracy;
 
 /// Emits one operation at a time with `builder`, element-wise on values of type float, double,
 /// <N x float> or <N x double>. Straight-line code, no calls, no branches, the same operations on

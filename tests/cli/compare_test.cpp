@@ -104,23 +104,31 @@ TEST_CASE("a NaN for a number and a number for a NaN are infinitely wrong") {
 }
 
 TEST_CASE("a wrong element is shown before an admitted one with a larger error") {
-  // Next to the root of 1 - a, any error in ulp is possible and admitted.
-  Run run("kernel k(a: in f32, b: out f32) { b = 1 - a * a * a; }", {4});
+  // Next to the root of 1 - exp(a), any error in ulp is possible and admitted.
+  Run run("kernel k(a: in f32, b: out f32) { b = 1 - exp(a); }", {4});
   for (const std::size_t i : {0, 1, 2, 3})
-    run.at<float>(0, i) = i == 1 ? 1.0000001f : 0.5f;
-  run.at<float>(1, 0) = run.at<float>(1, 2) = run.at<float>(1, 3) = 0.875f;
-  run.at<float>(1, 1) = -4e-7f; // -3.6e-7, with a * a rounded 2^-25 away
-  run.at<float>(1, 3) = 0.87501f;
+    run.at<float>(0, i) = i == 1 ? 1e-7f : 0.5f;
+  run.at<float>(1, 0) = run.at<float>(1, 2) = -0.6487213f;
+  run.at<float>(1, 1) = -2.1e-7f; // -1e-7, with exp(a) an ulp off
+  run.at<float>(1, 3) = -0.6488f;
   const auto outputs = run.compared();
   CHECK(outputs[0].admitted == 1);
+  CHECK(outputs[0].admitted_by[static_cast<std::size_t>(Reason::cancellation)] == 1);
   CHECK(outputs[0].wrong == 1);
   CHECK(outputs[0].worst->index == 3);
 }
 
-TEST_CASE("a limit of the user's is hard") {
+TEST_CASE("where every step is correctly rounded, terms that cancel leave no choice") {
   Run run("kernel k(a: in f32, b: out f32) { b = 1 - a * a * a; }", {1});
   run.at<float>(0, 0) = 1.0000001f;
-  run.at<float>(1, 0) = -4e-7f;
+  run.at<float>(1, 0) = -4e-7f; // -3.6e-7
+  CHECK(run.compared()[0].wrong == 1);
+}
+
+TEST_CASE("a limit of the user's is hard") {
+  Run run("kernel k(a: in f32, b: out f32) { b = 1 - exp(a); }", {1});
+  run.at<float>(0, 0) = 1e-7f;
+  run.at<float>(1, 0) = -2.1e-7f;
   CHECK(run.compared()[0].wrong == 0);
   CHECK(run.compared({.max_ulp = 16.0})[0].wrong == 1);
 }
@@ -156,16 +164,16 @@ TEST_CASE("no elements verify") {
 TEST_CASE("either side of a tie at a rounding point is admitted, and nothing further") {
   // a + b is a tie of bf16 up to an f32 rounding: T may go to either neighbour.
   const AdmissibleResults results(
-      bound("kernel k(a: in f32, b: in f32, y: out bf16) { y = bf16(a / b) * 3; }"));
+      bound("kernel k(a: in f32, b: in f32, y: out bf16) { y = bf16(a / b) * 2; }"));
   const float tie = 1 + 0x1p-8f; // between 1 and 1 + 2^-7
   const std::uint64_t arguments[] = {bits_of(tie * 3), bits_of(3), 0};
-  const auto times_three = [](float x) {
-    return bits_of(x * 3) >> 16; // exact
+  const auto twice = [](float x) {
+    return bits_of(x * 2) >> 16; // exact
   };
-  CHECK(results.check(0, times_three(1), arguments));
-  CHECK(results.check(0, times_three(1 + 0x1p-7f), arguments));
-  CHECK_FALSE(results.check(0, times_three(1 + 0x1p-6f), arguments));
-  CHECK_FALSE(results.check(0, times_three(1 - 0x1p-7f), arguments));
+  CHECK(results.check(0, twice(1), arguments));
+  CHECK(results.check(0, twice(1 + 0x1p-7f), arguments));
+  CHECK_FALSE(results.check(0, twice(1 + 0x1p-6f), arguments));
+  CHECK_FALSE(results.check(0, twice(1 - 0x1p-7f), arguments));
 }
 
 TEST_CASE("a comparison of values within rounding may go either way") {
@@ -180,14 +188,62 @@ TEST_CASE("a comparison of values within rounding may go either way") {
   CHECK_FALSE(results.check(0, bits_of(2), apart));
 }
 
-TEST_CASE("overflow in the compute type is admitted where double precision holds the value") {
+TEST_CASE("an infinity or NaN where the exact value is finite is wrong, however it came about") {
   const AdmissibleResults results(
       bound("kernel k(a: in f32, b: in f32, y: out f32) { y = (a * a) * b; }"));
   const std::uint64_t arguments[] = {bits_of(0x1p100f), bits_of(0x1p-100f), 0};
-  CHECK(results.check(0, bits_of(INFINITY), arguments));
+  CHECK_FALSE(results.check(0, bits_of(INFINITY), arguments));
   CHECK_FALSE(results.check(0, bits_of(NAN), arguments));
   const std::uint64_t small[] = {bits_of(1), bits_of(2), 0};
   CHECK_FALSE(results.check(0, bits_of(INFINITY), small));
+}
+
+TEST_CASE("what overflow loses is admitted below the smallest normal number, and no further") {
+  const AdmissibleResults results(
+      bound("kernel k(x: in f32, c: in f32, y: out f32) { y = c / (1 + exp(-x)); }"));
+  const std::uint64_t one[] = {bits_of(-95), bits_of(1), 0}; // 5.5e-42
+  CHECK(results.check(0, bits_of(0), one) == Reason::overflow);
+  const std::uint64_t large[] = {bits_of(-95), bits_of(1e10f), 0}; // 5.5e-32
+  CHECK_FALSE(results.check(0, bits_of(0), large));
+}
+
+TEST_CASE("a jump gives the values on its sides, within the stated error of its argument") {
+  const AdmissibleResults steps(bound("kernel k(a: in f32, y: out f32) { y = floor(exp(a)); }"));
+  const std::uint64_t one[] = {bits_of(0), 0};
+  CHECK(steps.check(0, bits_of(0), one) == Reason::jump);
+  CHECK(steps.check(0, bits_of(1), one));
+  CHECK_FALSE(steps.check(0, bits_of(0.5f), one));
+  CHECK_FALSE(steps.check(0, bits_of(2), one));
+  const AdmissibleResults chosen(
+      bound("kernel k(a: in f32, y: out f32) { y = exp(a) < 1 ? 3 : 7; }"));
+  CHECK(chosen.check(0, bits_of(3), one));
+  CHECK(chosen.check(0, bits_of(7), one));
+  CHECK_FALSE(chosen.check(0, bits_of(5), one));
+  const std::uint64_t near[] = {bits_of(3e-7f), 0}; // three ulp above 1, of which exp owes one
+  CHECK_FALSE(chosen.check(0, bits_of(3), near));
+}
+
+TEST_CASE("what is correctly rounded and exact leaves a jump no choice") {
+  const AdmissibleResults quotient(
+      bound("kernel k(a: in bf16, b: in bf16, y: out bf16) { y = trunc(a / b); }"));
+  const std::uint64_t thirds[] = {bits_of(33) >> 16, bits_of(33) >> 16, 0};
+  CHECK(quotient.check(0, bits_of(1) >> 16, thirds));
+  CHECK_FALSE(quotient.check(0, bits_of(0) >> 16, thirds));
+}
+
+TEST_CASE("admitted elements are counted by reason, and the worst is kept") {
+  Run run("kernel k(a: in f32, y: out f32) { y = exp(a) < 1 ? 3 : 7; }", {4});
+  for (const std::size_t i : {0, 1, 2, 3}) {
+    run.at<float>(0, i) = i == 3 ? 1.0f : 0.0f;
+    run.at<float>(1, i) = i < 2 ? 3.0f : 7.0f;
+  }
+  const OutputComparison found = run.compared()[0];
+  CHECK(found.wrong == 0);
+  CHECK(found.admitted == 2);
+  CHECK(found.admitted_by[static_cast<std::size_t>(Reason::jump)] == 2);
+  REQUIRE(found.worst_admitted);
+  CHECK(found.worst_admitted->index == 0);
+  CHECK(as_float(found.worst_admitted->got) == 3);
 }
 
 TEST_CASE("modes other than accurate are held to wider bounds") {

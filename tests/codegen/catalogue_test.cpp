@@ -12,6 +12,7 @@
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
 #include "tests/codegen/run.hpp"
+#include "tests/codegen/strict.hpp"
 
 using namespace swage;
 using namespace swage::codegen;
@@ -46,7 +47,7 @@ ir::Kernel catalogue_kernel(std::string_view name, DType type) {
 double function_error(const ir::Kernel& kernel, DType type) {
   if (type == DType::f64)
     return 0x1p-49;
-  return accuracy_of(kernel) == Accuracy::half ? 0x1p-18 : 0x1p-20;
+  return owes_full_accuracy(kernel) ? 0x1p-20 : 0x1p-18;
 }
 
 /// Compares the buffers of `call`, which has run, with the evaluator on `before`.
@@ -174,7 +175,7 @@ TEST_CASE("what owes full accuracy has the same bits on both back ends") {
     std::erase(options.ops, ir::Op::copysign); // it would show the sign of a NaN
     options.nodes = 12;
     const ir::Kernel kernel = swage::test::random_kernel(seed, options);
-    if (accuracy_of(kernel) != Accuracy::full)
+    if (!owes_full_accuracy(kernel))
       continue;
     Call call(kernel, random, {.rows = 4, .columns = 33});
     run_on_host(call, {.lanes = 8});

@@ -1,9 +1,11 @@
 // strict.cpp -- evaluates one element with every operation rounded to its compute type.
 #include "tests/codegen/strict.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 
+#include "ir/accuracy.hpp"
 #include "ir/arithmetic.hpp"
 #include "ir/number.hpp"
 
@@ -103,6 +105,11 @@ std::vector<Op> exact_ops() {
       ops.push_back(op);
   }
   return ops;
+}
+
+bool owes_full_accuracy(const ir::Kernel& kernel) {
+  return std::ranges::all_of(ir::accuracies(kernel),
+                             [](ir::Accuracy owed) { return owed == ir::Accuracy::full; });
 }
 
 } // namespace swage::codegen::test

@@ -17,6 +17,9 @@ std::vector<std::uint64_t> evaluate_strictly(const ir::Kernel& kernel,
 /// Equal, or both NaN where `type` is a float.
 bool same_bits(DType type, std::uint64_t a, std::uint64_t b);
 
+/// Whether every value of `kernel` is owed full accuracy.
+bool owes_full_accuracy(const ir::Kernel& kernel);
+
 /// Every operation whose result IEEE 754 or integer arithmetic defines to the bit, NaN for NaN.
 std::vector<ir::Op> exact_ops();
 
