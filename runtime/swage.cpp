@@ -85,8 +85,10 @@ Kernel Device::catalogue_kernel(std::string_view name, const std::vector<Binding
 void Device::synchronize() const {
   if (!state_->is_cuda())
     return;
-  const runtime::ContextScope scope(*state_);
-  cuda::driver().cuCtxSynchronize();
+  runtime::with_live_context(*state_, [&] {
+    const runtime::ContextScope scope(*state_);
+    cuda::driver().cuCtxSynchronize();
+  });
 }
 
 namespace runtime {
