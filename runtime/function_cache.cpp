@@ -248,7 +248,9 @@ std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request
   return loaded;
 }
 
-CacheStatistics cache_statistics() noexcept {
+namespace {
+
+CacheStatistics read_statistics() {
   const DiskCacheCounters disk = disk_cache().counters();
   CacheStatistics result;
   result.hits_memory = g_hits_memory;
@@ -266,6 +268,16 @@ CacheStatistics cache_statistics() noexcept {
     result.bytes_loaded += loaded.bytes;
   });
   return result;
+}
+
+} // namespace
+
+CacheStatistics cache_statistics() noexcept {
+  try {
+    return read_statistics();
+  } catch (...) {
+    return {}; // no memory to open the caches: nothing was done yet
+  }
 }
 
 std::size_t unload_unused() {

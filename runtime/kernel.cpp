@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/own_stack.hpp"
 #include "ir/passes.hpp"
 #include "runtime/schedule_choice.hpp"
 #include "runtime/tuner/tuned_schedule.hpp"
@@ -253,7 +254,9 @@ const std::string& Kernel::name() const noexcept {
 }
 
 std::string Kernel::text() const {
-  return ir::print(state_->graph);
+  std::string text;
+  codegen::with_stack(codegen::kTextStackBytes, [&] { text = ir::print(state_->graph); });
+  return text;
 }
 
 Device Kernel::device() const {

@@ -2,9 +2,11 @@
 #include "swage/swage.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
+#include "codegen/own_stack.hpp"
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
 #include "runtime/device.hpp"
@@ -67,9 +69,13 @@ const DeviceInfo& Device::info() const noexcept {
 
 Kernel Device::kernel(std::string_view source, std::string_view name,
                       const std::vector<Binding>& bindings, const KernelOptions& options) const {
-  return runtime::make_kernel(
-      *this, ir::load_kernel({source, options.file}, name, to_ir(bindings), to_ir(options.math)),
-      options);
+  std::optional<Kernel> made;
+  codegen::with_stack(codegen::kTextStackBytes, [&] {
+    made = runtime::make_kernel(
+        *this, ir::load_kernel({source, options.file}, name, to_ir(bindings), to_ir(options.math)),
+        options);
+  });
+  return *std::move(made);
 }
 
 Kernel Device::catalogue_kernel(std::string_view name, const std::vector<Binding>& bindings,

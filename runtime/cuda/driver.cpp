@@ -69,7 +69,7 @@ const Opened& opened() {
 
 } // namespace
 
-const Driver* find_driver() noexcept {
+const Driver* find_driver() {
   const Opened& result = opened();
   return result.problem.empty() ? &result.driver : nullptr;
 }

@@ -46,7 +46,7 @@ struct Driver {
 
 /// The driver, or null if there is none that serves; `why_no_driver` then says why. Opened once,
 /// on first use: $SWAGE_LIBCUDA_PATH, else libcuda.so.1.
-const Driver* find_driver() noexcept;
+const Driver* find_driver();
 const std::string& why_no_driver();
 
 /// The driver of a process that is known to have one: whoever holds a CUDA device.

@@ -124,9 +124,7 @@ TEST_CASE("launches from two contexts in turn are one launch and one look at the
   const OwnContext own;
   const cuda::Context both[] = {first, own.handle};
   std::optional<DeviceArray> x[2], y[2];
-  const auto launch = [&](int i) {
-    kernel.launch(nullptr, {x[i]->tensor(), y[i]->tensor()});
-  };
+  const auto launch = [&](int i) { kernel.launch(nullptr, {x[i]->tensor(), y[i]->tensor()}); };
   for (int i = 0; i < 2; ++i) {
     cuCtxSetCurrent(both[i]);
     x[i].emplace(device, counting(64));
