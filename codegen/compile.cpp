@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <mutex>
+#include <new>
 
 #include <fmt/format.h>
 #include <llvm/ADT/SmallString.h>
@@ -14,6 +16,7 @@
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Transforms/InstCombine/InstCombine.h>
@@ -25,6 +28,7 @@
 #include "codegen/llvm_compat.hpp"
 #include "codegen/lower.hpp"
 #include "codegen/nvptx.hpp"
+#include "codegen/own_stack.hpp"
 #include "codegen/source_digest.hpp"
 #include "swage/error.hpp"
 
@@ -41,9 +45,35 @@ namespace {
 
 std::atomic<std::int64_t> pipeline_starts{0};
 
+/// Threads that are inside LLVM for Swage. A program may use the same LLVM for itself.
+thread_local bool compiling = false;
+
+class CompilingScope {
+public:
+  CompilingScope() { compiling = true; }
+  CompilingScope(const CompilingScope&) = delete;
+  CompilingScope& operator=(const CompilingScope&) = delete;
+  ~CompilingScope() { compiling = false; }
+};
+
+// LLVM ends the process after these return; an exception that leaves them unwinds its frames, which
+// have no clean-up of their own (run_pipeline tells what follows). Where the program itself is
+// inside LLVM, they return.
+void on_fatal_error(void*, const char* reason, bool) {
+  if (compiling)
+    throw Error(ErrorCode::internal,
+                fmt::format("LLVM gave up: {}", reason ? reason : "no reason"));
+}
+void on_bad_alloc(void*, const char*, bool) {
+  if (compiling)
+    throw std::bad_alloc();
+}
+
 void initialise_backends() {
   static std::once_flag once;
   std::call_once(once, [] {
+    llvm::install_fatal_error_handler(on_fatal_error);
+    llvm::install_bad_alloc_error_handler(on_bad_alloc);
     LLVMInitializeNVPTXTargetInfo();
     LLVMInitializeNVPTXTarget();
     LLVMInitializeNVPTXTargetMC();
@@ -53,21 +83,42 @@ void initialise_backends() {
   });
 }
 
-/// The machine for `target`, one a thread: machines keep state between compiles, and making one
-/// costs as much as a small compile.
-llvm::TargetMachine& machine_for(const Target& target) {
-  struct Entry {
-    Target target;
-    std::unique_ptr<llvm::TargetMachine> machine;
-  };
-  thread_local std::vector<Entry> machines;
-  for (const Entry& entry : machines)
-    if (entry.target == target)
-      return *entry.machine;
-  initialise_backends();
-  machines.push_back({target, target.kind == Target::Kind::cuda ? make_nvptx_machine(target)
-                                                                : make_host_machine(target)});
-  return *machines.back().machine;
+/// Machines that no compile uses: making one costs as much as a small compile, and machines keep
+/// state, so two compiles never share one.
+class MachinePool {
+public:
+  using Machine = std::unique_ptr<llvm::TargetMachine>;
+
+  Machine take(const Target& target) {
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto place = idle_.begin(); place != idle_.end(); ++place)
+        if (place->first == target) {
+          Machine machine = std::move(place->second);
+          idle_.erase(place);
+          return machine;
+        }
+    }
+    initialise_backends();
+    return target.kind == Target::Kind::cuda ? make_nvptx_machine(target)
+                                             : make_host_machine(target);
+  }
+  void give(const Target& target, Machine machine) {
+    constexpr std::size_t kIdle = 64;
+    const std::lock_guard lock(mutex_);
+    if (idle_.size() < kIdle)
+      idle_.emplace_back(target, std::move(machine));
+  }
+
+private:
+  std::mutex mutex_;
+  std::vector<std::pair<Target, Machine>> idle_;
+};
+
+/// Leaked: a compile may run while static objects are destroyed.
+MachinePool& machines() {
+  static MachinePool* const pool = new MachinePool;
+  return *pool;
 }
 
 class Stopwatch {
@@ -87,7 +138,8 @@ private:
 class Pipeline {
 public:
   explicit Pipeline(const Target& target)
-      : target_(target), machine_(machine_for(target)), module_("swage", context_) {
+      : target_(target), owned_machine_(machines().take(target)), machine_(*owned_machine_),
+        module_("swage", context_) {
     ++pipeline_starts;
     // Messages become exceptions after the stage; without a handler LLVM prints errors and exits.
     context_.setDiagnosticHandlerCallBack(&Pipeline::collect, &errors_);
@@ -96,6 +148,10 @@ public:
     if (target.kind == Target::Kind::host)
       module_.setPICLevel(llvm::PICLevel::SmallPIC);
   }
+
+  /// Gives the machine to the next compile. Only after success: a stage that failed may have left
+  /// anything behind.
+  void finish() { machines().give(target_, std::move(owned_machine_)); }
 
   void lower(const ir::Kernel& kernel, const Specialization& specialization,
              const Schedule& schedule, const std::string& entry) {
@@ -173,11 +229,29 @@ private:
   }
 
   const Target& target_;
+  MachinePool::Machine owned_machine_;
   llvm::TargetMachine& machine_;
   std::string errors_;
   llvm::LLVMContext context_;
   llvm::Module module_;
 };
+
+/// Runs `stages` on a pipeline for `target`, with stack enough. A pipeline that LLVM was thrown out
+/// of is left where it is: frames without clean-up leave objects half changed, and destroying them
+/// could end the process. That costs the memory of one compile.
+void run_pipeline(const Target& target, const std::function<void(Pipeline&)>& stages) {
+  with_stack(kCompileStackBytes, [&] {
+    const CompilingScope scope;
+    auto pipeline = std::make_unique<Pipeline>(target);
+    try {
+      stages(*pipeline);
+      pipeline->finish();
+    } catch (...) {
+      static_cast<void>(pipeline.release());
+      throw;
+    }
+  });
+}
 
 std::string entry_name(const ir::Kernel& kernel) {
   return "swage_" + kernel.name();
@@ -197,16 +271,17 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
   Artifact artifact;
   artifact.target = with_ptx_for(target, {&code, 1});
   artifact.entry = entry_name(kernel);
-  Stopwatch watch;
   CompileTimes spent;
-  Pipeline pipeline(artifact.target);
-  pipeline.lower(kernel, specialization, code, artifact.entry);
-  pipeline.verify();
-  spent.lower = watch.lap();
-  pipeline.optimise();
-  spent.optimise = watch.lap();
-  artifact.payload = pipeline.emit(payload_type(target));
-  spent.emit = watch.lap();
+  run_pipeline(artifact.target, [&](Pipeline& pipeline) {
+    Stopwatch watch;
+    pipeline.lower(kernel, specialization, code, artifact.entry);
+    pipeline.verify();
+    spent.lower = watch.lap();
+    pipeline.optimise();
+    spent.optimise = watch.lap();
+    artifact.payload = pipeline.emit(payload_type(target));
+    spent.emit = watch.lap();
+  });
   if (target.kind == Target::Kind::cuda)
     artifact.waits_for_dependencies = waits_for_dependencies(artifact.payload, artifact.entry);
   if (times)
@@ -219,15 +294,17 @@ std::string emit_text(const ir::Kernel& kernel, const Specialization& specializa
   check_schedule(schedule, kernel, specialization, target);
   const Schedule code = code_schedule(schedule);
   const Target raised = with_ptx_for(target, {&code, 1});
-  Pipeline pipeline(raised);
-  pipeline.lower(kernel, specialization, code, entry_name(kernel));
-  pipeline.verify();
-  if (form == Emit::llvm)
-    return pipeline.text();
-  pipeline.optimise();
-  if (form == Emit::llvm_optimised)
-    return pipeline.text();
-  return pipeline.emit(llvm::CodeGenFileType::AssemblyFile);
+  std::string text;
+  run_pipeline(raised, [&](Pipeline& pipeline) {
+    pipeline.lower(kernel, specialization, code, entry_name(kernel));
+    pipeline.verify();
+    if (form != Emit::llvm)
+      pipeline.optimise();
+    text = form == Emit::llvm || form == Emit::llvm_optimised
+               ? pipeline.text()
+               : pipeline.emit(llvm::CodeGenFileType::AssemblyFile);
+  });
+  return text;
 }
 
 std::string_view toolchain_identity() noexcept {

@@ -17,7 +17,7 @@ namespace {
 /// Keeps an allocation and what it takes to free it.
 struct Allocation {
   const DeviceState* device = nullptr; ///< devices live as long as the process
-  cuda::Context context = nullptr;
+  cuda::ContextRef context;
   void* data = nullptr;
 
   Allocation() = default;
@@ -28,12 +28,9 @@ struct Allocation {
       std::free(data);
       return;
     }
-    // A context that is gone took its memory along.
-    if (cuda::driver().cuCtxPushCurrent_v2.raw(context) != cuda::Result::success)
-      return;
-    cuda::driver().cuMemFree_v2.raw(reinterpret_cast<cuda::DevicePointer>(data));
-    cuda::Context popped = nullptr;
-    cuda::driver().cuCtxPopCurrent_v2.raw(&popped);
+    // A context that is gone took its memory along, and the address may be somebody else's now.
+    if (const cuda::FormerContext former(context); former)
+      cuda::driver().cuMemFree_v2.raw(reinterpret_cast<cuda::DevicePointer>(data));
   }
 };
 
@@ -54,16 +51,19 @@ void allocate_host(Allocation& allocation, std::size_t bytes) {
 }
 
 void allocate_cuda(Allocation& allocation, const DeviceState& device, std::size_t bytes) {
-  const runtime::ContextScope scope(device);
-  cuda::DevicePointer pointer = 0;
-  const cuda::Result result = cuda::driver().cuMemAlloc_v2.raw(&pointer, bytes);
-  if (result == cuda::Result::out_of_memory)
-    throw Error(ErrorCode::out_of_memory,
-                fmt::format("{} bytes on {} could not be allocated", bytes, device.info.id));
-  if (result != cuda::Result::success)
-    cuda::fail("cuMemAlloc_v2", result);
-  allocation.context = scope.context();
-  allocation.data = reinterpret_cast<void*>(pointer);
+  runtime::with_live_context(device, [&] {
+    const runtime::ContextScope scope(device);
+    cuda::DevicePointer pointer = 0;
+    const cuda::Result result = cuda::driver().cuMemAlloc_v2.raw(&pointer, bytes);
+    if (result == cuda::Result::out_of_memory)
+      throw Error(ErrorCode::out_of_memory,
+                  fmt::format("{} bytes on {} could not be allocated", bytes, device.info.id), {},
+                  static_cast<int>(result));
+    if (result != cuda::Result::success)
+      cuda::fail("cuMemAlloc_v2", result);
+    allocation.context = scope.context();
+    allocation.data = reinterpret_cast<void*>(pointer);
+  });
 }
 
 void check_range(std::size_t size, std::size_t bytes, std::size_t offset) {

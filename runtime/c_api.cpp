@@ -27,10 +27,13 @@ using swage::ErrorCode;
 
 struct Failure {
   std::string message, build_log;
+  std::int32_t driver_result = 0;
 };
 thread_local Failure last_failure;
 
-swage_status fail(swage_status status, const char* message, const char* build_log) noexcept {
+swage_status fail(swage_status status, const char* message, const char* build_log = "",
+                  int driver_result = 0) noexcept {
+  last_failure.driver_result = driver_result;
   try {
     last_failure.message = message;
     last_failure.build_log = build_log;
@@ -47,13 +50,14 @@ swage_status guarded(const Body& body) noexcept {
     body();
     return SWAGE_OK;
   } catch (const Error& error) {
-    return fail(static_cast<swage_status>(error.code()), error.what(), error.build_log().c_str());
+    return fail(static_cast<swage_status>(error.code()), error.what(), error.build_log().c_str(),
+                error.driver_result());
   } catch (const std::bad_alloc&) {
-    return fail(SWAGE_OUT_OF_MEMORY, "host memory ran out", "");
+    return fail(SWAGE_OUT_OF_MEMORY, "host memory ran out");
   } catch (const std::exception& error) {
-    return fail(SWAGE_INTERNAL, error.what(), "");
+    return fail(SWAGE_INTERNAL, error.what());
   } catch (...) {
-    return fail(SWAGE_INTERNAL, "an exception of unknown type", "");
+    return fail(SWAGE_INTERNAL, "an exception of unknown type");
   }
 }
 
@@ -177,6 +181,10 @@ const char* swage_last_error(void) {
 
 const char* swage_last_build_log(void) {
   return last_failure.build_log.c_str();
+}
+
+int32_t swage_last_driver_result(void) {
+  return last_failure.driver_result;
 }
 
 swage_status swage_device_count(int32_t* count) {

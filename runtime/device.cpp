@@ -10,10 +10,20 @@
 namespace swage {
 
 cuda::Context DeviceState::primary_context() const {
+  cuda::Context context = primary_.load(std::memory_order_acquire);
+  unsigned flags = 0;
+  int active = 0;
+  if (context)
+    cuda::driver().cuDevicePrimaryCtxGetState(ordinal, &flags, &active);
+  return active != 0 ? context : renew_primary_context();
+}
+
+cuda::Context DeviceState::renew_primary_context() const {
   const std::lock_guard lock(primary_mutex_);
-  if (!primary_)
-    cuda::driver().cuDevicePrimaryCtxRetain(&primary_, ordinal);
-  return primary_;
+  cuda::Context context = nullptr;
+  cuda::driver().cuDevicePrimaryCtxRetain(&context, ordinal);
+  primary_.store(context, std::memory_order_release);
+  return context;
 }
 
 namespace runtime {
@@ -142,29 +152,50 @@ ContextScope::ContextScope(const DeviceState& device) {
   cuda::Context current = nullptr;
   driver.cuCtxGetCurrent(&current);
   cuda::Ordinal ordinal = -1;
+  unsigned long long id = 0;
   if (current && driver.cuCtxGetDevice.raw(&ordinal) == cuda::Result::success &&
-      ordinal == device.ordinal) {
-    context_ = current;
+      ordinal == device.ordinal && driver.cuCtxGetId.raw(current, &id) == cuda::Result::success) {
+    context_ = {current, id};
     return;
   }
-  context_ = device.primary_context();
-  driver.cuCtxPushCurrent_v2(context_);
-  pushed_ = true;
+  push(device.primary_context());
 }
 
-ContextScope::ContextScope(cuda::Context context) : context_(context) {
+ContextScope::ContextScope(const cuda::ContextRef& context) {
   cuda::Context current = nullptr;
   cuda::driver().cuCtxGetCurrent(&current);
-  if (current == context)
+  if (current == context.handle)
+    context_ = cuda::identify(current);
+  else
+    push(context.handle);
+  if (context_ == context)
     return;
-  cuda::driver().cuCtxPushCurrent_v2(context);
-  pushed_ = true;
+  leave();
+  throw Error(ErrorCode::driver,
+              "the CUDA context was reset or destroyed, and what was made in it is gone; allocate "
+              "memory and make streams again",
+              {}, static_cast<int>(cuda::Result::invalid_context));
 }
 
-ContextScope::~ContextScope() {
+void ContextScope::push(cuda::Context handle) {
+  cuda::driver().cuCtxPushCurrent_v2(handle);
+  pushed_ = true;
+  try {
+    context_ = cuda::identify(handle);
+  } catch (...) {
+    leave();
+    throw;
+  }
+}
+
+void ContextScope::leave() noexcept {
   cuda::Context popped = nullptr;
   if (pushed_)
     cuda::driver().cuCtxPopCurrent_v2.raw(&popped);
+}
+
+ContextScope::~ContextScope() {
+  leave();
 }
 
 } // namespace runtime

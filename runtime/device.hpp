@@ -1,6 +1,7 @@
 // device.hpp -- the devices of this process, and the CUDA context that a call works in.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -8,7 +9,9 @@
 
 #include "codegen/target.hpp"
 #include "runtime/classify.hpp"
+#include "runtime/cuda/context.hpp"
 #include "runtime/cuda/driver.hpp"
+#include "swage/error.hpp"
 #include "swage/swage.hpp"
 
 namespace swage {
@@ -24,12 +27,15 @@ struct DeviceState {
   bool reads_pageable_memory = false; ///< kernels may touch any host memory
 
   bool is_cuda() const noexcept { return info.kind == DeviceKind::cuda; }
-  /// Retained on first use, for as long as the process lives. Throws Error(driver).
+  /// Retained on first use, for as long as the process lives, and again where the host has reset it
+  /// since. Throws Error(driver).
   cuda::Context primary_context() const;
+  /// Retained once more, whatever is thought of it.
+  cuda::Context renew_primary_context() const;
 
 private:
   mutable std::mutex primary_mutex_;
-  mutable cuda::Context primary_ = nullptr;
+  mutable std::atomic<cuda::Context> primary_ = nullptr;
 };
 
 /// Lets the runtime make and open the public handle.
@@ -60,18 +66,35 @@ int allowed_processors();
 class ContextScope {
 public:
   explicit ContextScope(const DeviceState& device);
-  /// Makes `context` current.
-  explicit ContextScope(cuda::Context context);
+  /// Makes `context` current. Throws Error(driver, invalid_context) if it is gone.
+  explicit ContextScope(const cuda::ContextRef& context);
   ContextScope(const ContextScope&) = delete;
   ContextScope& operator=(const ContextScope&) = delete;
   ~ContextScope();
 
-  cuda::Context context() const noexcept { return context_; }
+  const cuda::ContextRef& context() const noexcept { return context_; }
 
 private:
-  cuda::Context context_ = nullptr;
+  void push(cuda::Context handle);
+  void leave() noexcept;
+
+  cuda::ContextRef context_;
   bool pushed_ = false;
 };
+
+/// Runs `body`, and once more if it fails because a context was reset or destroyed: the primary
+/// context of `device` is alive by then.
+template <typename Body>
+void with_live_context(const DeviceState& device, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    if (!cuda::is_about_context(static_cast<cuda::Result>(error.driver_result())))
+      throw;
+  }
+  device.renew_primary_context();
+  body();
+}
 
 } // namespace runtime
 } // namespace swage

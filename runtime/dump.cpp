@@ -43,7 +43,8 @@ void dump(const CacheEntry& entry) noexcept {
     if (const auto directory = value(Setting::dump); directory && !directory->empty())
       write_all(*directory, entry);
   } catch (const std::exception& error) {
-    log(LogLevel::warn, "SWAGE_DUMP: {}", error.what());
+    write_log("SWAGE_DUMP could not be written:");
+    write_log(error.what());
   }
 }
 

@@ -54,14 +54,14 @@ CacheEntry assemble_entry(const CompileRequest& request, EntryKey key) {
 }
 
 std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::string& image,
-                                          cuda::Context context) {
+                                          const cuda::ContextRef& context) {
   auto loaded = std::make_shared<LoadedFunction>();
   loaded->bytes = image.size();
   loaded->digest = checksum(image);
   loaded->waits_for_dependencies = entry.waits_for_dependencies;
   loaded->module = std::make_unique<cuda::LoadedModule>(image);
   loaded->function = loaded->module->function(entry.entry_symbol, &loaded->facts);
-  loaded->context = context;
+  loaded->context = &cuda::state_of(context);
   return loaded;
 }
 
@@ -77,18 +77,21 @@ std::shared_ptr<LoadedFunction> load_host(const CacheEntry& entry) {
 /// Whether the driver objects to the code itself. A context that an earlier kernel broke, or a
 /// capture, refuses sound code too.
 bool is_about_code(const Error& error) {
-  constexpr std::string_view names[] = {"INVALID_IMAGE",  "INVALID_PTX",
-                                        "INVALID_SOURCE", "NO_BINARY_FOR_GPU",
-                                        "NOT_FOUND",      "UNSUPPORTED_PTX_VERSION"};
-  const std::string_view text = error.what();
-  return std::ranges::any_of(names, [&](std::string_view name) {
-    return text.find(fmt::format("CUDA_ERROR_{}:", name)) != std::string_view::npos;
-  });
+  switch (static_cast<cuda::Result>(error.driver_result())) {
+  case cuda::Result::invalid_image:
+  case cuda::Result::invalid_ptx:
+  case cuda::Result::invalid_source:
+  case cuda::Result::no_binary_for_gpu:
+  case cuda::Result::not_found:
+  case cuda::Result::unsupported_ptx_version: return true;
+  default: return false;
+  }
 }
 
 /// Machine code from the disk, or made for it; where that fails the PTX, whose error then stands.
 std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& request, EntryKey key,
-                                                       cuda::Context context, CacheSource& source) {
+                                                       const cuda::ContextRef& context,
+                                                       CacheSource& source) {
   const EntryKey native = native_key(key, request.device);
   try {
     const CacheEntry entry = disk_cache().find_or_make(
@@ -110,7 +113,7 @@ std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& req
 }
 
 std::shared_ptr<LoadedFunction> load(const CompileRequest& request, EntryKey key,
-                                     cuda::Context context, CacheSource& source) {
+                                     const cuda::ContextRef& context, CacheSource& source) {
   if (request.device.is_cuda() && keeps_on_disk())
     return load_cuda_through_disk(request, std::move(key), context, source);
   const auto make = [&] { return compile_entry(request, key); };
@@ -130,7 +133,7 @@ std::shared_ptr<LoadedFunction> load(const CompileRequest& request, EntryKey key
 
 struct FunctionId {
   EntryDigest digest;
-  std::uint64_t context; ///< the driver's number of a context, which it never gives out again
+  cuda::ContextRef context;
   friend bool operator==(const FunctionId&, const FunctionId&) = default;
 };
 
@@ -138,16 +141,9 @@ struct FunctionIdHash {
   std::size_t operator()(const FunctionId& id) const noexcept {
     std::size_t hash;
     std::memcpy(&hash, id.digest.data(), sizeof hash);
-    return hash ^ id.context;
+    return hash ^ id.context.id;
   }
 };
-
-std::uint64_t number_of(cuda::Context context) {
-  unsigned long long number = 0;
-  if (context)
-    cuda::driver().cuCtxGetId(context, &number);
-  return number;
-}
 
 using Functions = SingleFlight<FunctionId, LoadedFunction, FunctionIdHash>;
 
@@ -171,6 +167,10 @@ void tell(const CompileRequest& request, const LoadedFunction& loaded, std::stri
 std::string_view name_of(CacheSource source) {
   constexpr std::string_view names[] = {"miss", "hit on disk", "hit in bundle"};
   return names[static_cast<std::size_t>(source)];
+}
+
+bool is_of_past_context(const LoadedFunction& loaded) {
+  return loaded.context && loaded.context->gone;
 }
 
 /// Of a function that may be forgotten; 0 for one of a GPU.
@@ -222,15 +222,15 @@ CacheEntry native_entry(const CompileRequest& request) {
 }
 
 std::shared_ptr<const LoadedFunction> load_entry(const DeviceState& device, const CacheEntry& entry,
-                                                 cuda::Context context) {
+                                                 const cuda::ContextRef& context) {
   return device.is_cuda() ? load_cuda(entry, entry.cubin, context) : load_host(entry);
 }
 
 std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,
-                                                   cuda::Context context) {
+                                                   const cuda::ContextRef& context) {
   const auto start = Clock::now();
   EntryKey key = cache_key(request);
-  const FunctionId id{digest_of(key), number_of(context)};
+  const FunctionId id{digest_of(key), context};
   std::string_view outcome = "hit in memory";
   const auto loaded = functions().find_or_make(id, [&] {
     CacheSource source = CacheSource::compiled;
@@ -238,15 +238,19 @@ std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request
     outcome = name_of(source);
     return made;
   });
-  if (outcome == "hit in memory")
+  if (outcome == "hit in memory") {
     ++g_hits_memory;
-  else
+  } else {
     functions().trim(kMaxIdleFunctions, kMaxIdleBytes, idle_weight);
+    functions().forget_if(is_of_past_context);
+  }
   tell(request, *loaded, outcome, start);
   return loaded;
 }
 
-CacheStatistics cache_statistics() noexcept {
+namespace {
+
+CacheStatistics read_statistics() {
   const DiskCacheCounters disk = disk_cache().counters();
   CacheStatistics result;
   result.hits_memory = g_hits_memory;
@@ -266,12 +270,22 @@ CacheStatistics cache_statistics() noexcept {
   return result;
 }
 
+} // namespace
+
+CacheStatistics cache_statistics() noexcept {
+  try {
+    return read_statistics();
+  } catch (...) {
+    return {}; // no memory to open the caches: nothing was done yet
+  }
+}
+
 std::size_t unload_unused() {
   return functions().trim(0, 0, [](const LoadedFunction&) { return std::size_t{1}; });
 }
 
-std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
-                                                    cuda::Context context, LoadTimes* times) {
+std::shared_ptr<const LoadedFunction>
+load_uncached(const CompileRequest& request, const cuda::ContextRef& context, LoadTimes* times) {
   LoadTimes spent;
   CacheEntry entry = compile_entry(request, cache_key(request), &spent.compile);
   auto start = Clock::now();

@@ -22,7 +22,7 @@ struct LoadedFunction {
   // CUDA
   std::unique_ptr<cuda::LoadedModule> module;
   cuda::Function function = nullptr;
-  cuda::Context context = nullptr;
+  const cuda::ContextState* context = nullptr; ///< null for the CPU
   cuda::CodeFacts facts;
   // host
   std::shared_ptr<const CodeBlob> code;
@@ -47,13 +47,14 @@ struct LoadTimes {
 inline constexpr std::size_t kMaxIdleFunctions = 4096;
 inline constexpr std::size_t kMaxIdleBytes = std::size_t{256} << 20;
 
-/// The function, loaded for `context` (null for the CPU): from memory, else from disk, else
+/// The function, loaded for `context` (empty for the CPU): from memory, else from disk, else
 /// compiled. Many threads that ask for one function have it compiled once; what compiling throws
 /// reaches each of them, and the next request tries again. Host functions that no kernel refers to
 /// are forgotten beyond kMaxIdleFunctions of them or kMaxIdleBytes. Functions of a GPU stay loaded
-/// until unload_unused, for a launch, or a graph that holds one, may run at any later time.
+/// until unload_unused, for a launch, or a graph that holds one, may run at any later time; those
+/// of a context that is gone are forgotten.
 std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,
-                                                   cuda::Context context);
+                                                   const cuda::ContextRef& context);
 
 /// What the caches of this process have done and hold.
 CacheStatistics cache_statistics() noexcept;
@@ -62,8 +63,9 @@ CacheStatistics cache_statistics() noexcept;
 std::size_t unload_unused();
 
 /// The same past every cache, and timed: the way to the code is the same, to the byte.
-std::shared_ptr<const LoadedFunction>
-load_uncached(const CompileRequest& request, cuda::Context context, LoadTimes* times = nullptr);
+std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
+                                                    const cuda::ContextRef& context,
+                                                    LoadTimes* times = nullptr);
 
 /// Compiles to an entry of `key`, past every cache. Throws as codegen::compile.
 CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
@@ -76,8 +78,8 @@ EntryKey cache_key(const CompileRequest& request);
 EntryKey native_key(EntryKey key, const DeviceState& device);
 /// Compiles to machine code, past every cache. For a GPU its context must be current.
 CacheEntry native_entry(const CompileRequest& request);
-/// The machine code of an entry, loaded for `context` (null for the CPU).
+/// The machine code of an entry, loaded for `context` (empty for the CPU).
 std::shared_ptr<const LoadedFunction> load_entry(const DeviceState& device, const CacheEntry& entry,
-                                                 cuda::Context context);
+                                                 const cuda::ContextRef& context);
 
 } // namespace swage::runtime

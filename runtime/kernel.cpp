@@ -1,8 +1,13 @@
 // kernel.cpp -- what stands behind a Kernel handle: plans on first use, launches ever after.
 #include "runtime/kernel.hpp"
 
+#include <algorithm>
+#include <optional>
+#include <vector>
+
 #include <fmt/format.h>
 
+#include "codegen/own_stack.hpp"
 #include "ir/float_environment.hpp"
 #include "ir/passes.hpp"
 #include "runtime/schedule_choice.hpp"
@@ -14,18 +19,23 @@ namespace swage {
 
 using runtime::Call;
 using runtime::LaunchPlan;
+using runtime::PlanKey;
+using runtime::PlanLookup;
 
 namespace {
 
-/// What a launch says when the context current on this thread is not the function's.
-bool is_about_context(cuda::Result result) {
-  return result == cuda::Result::invalid_context || result == cuda::Result::invalid_handle ||
-         result == cuda::Result::context_is_destroyed || result == cuda::Result::not_initialized;
-}
-
 bool is_about_capture(const Error& error) {
-  return error.code() == ErrorCode::driver &&
-         std::string_view(error.what()).find("STREAM_CAPTURE") != std::string_view::npos;
+  switch (static_cast<cuda::Result>(error.driver_result())) {
+  case cuda::Result::stream_capture_unsupported:
+  case cuda::Result::stream_capture_invalidated:
+  case cuda::Result::stream_capture_merge:
+  case cuda::Result::stream_capture_unmatched:
+  case cuda::Result::stream_capture_unjoined:
+  case cuda::Result::stream_capture_isolation:
+  case cuda::Result::stream_capture_implicit:
+  case cuda::Result::stream_capture_wrong_thread: return true;
+  default: return false;
+  }
 }
 
 } // namespace
@@ -51,7 +61,7 @@ codegen::Schedule KernelState::schedule_of(const Call& call) const {
 }
 
 LaunchPlan KernelState::plan_with(const codegen::Schedule& schedule, const Call& call,
-                                  cuda::Context context) const {
+                                  const cuda::ContextRef& context) const {
   const ir::DefaultFloatEnvironment environment;
   const codegen::Specialization specialization = specialization_of(call);
   const runtime::CompileRequest request{graph, line, specialization, schedule, *device};
@@ -62,6 +72,7 @@ LaunchPlan KernelState::plan_with(const codegen::Schedule& schedule, const Call&
     auto function = runtime::find_or_load(request, context);
     if (context) {
       const std::lock_guard lock(kept_mutex);
+      std::erase_if(kept, [](const auto& each) { return each->context->gone.load(); });
       kept.insert(function);
     }
     return runtime::make_plan(graph, specialization, schedule, *device, std::move(function));
@@ -72,82 +83,173 @@ LaunchPlan KernelState::plan_with(const codegen::Schedule& schedule, const Call&
                 fmt::format("kernel '{}' had to be compiled while its stream was being captured, "
                             "and the driver refused to load it ({}); call prepare with the same "
                             "arguments before the capture begins",
-                            name, error.what()));
+                            name, error.what()),
+                error.build_log(), error.driver_result());
   }
-}
-
-const LaunchPlan& KernelState::plan_of(const Call& call, std::span<const Arg> arguments,
-                                       cuda::StreamHandle stream) const {
-  if (const LaunchPlan* plan = plans.find(call.key))
-    return *plan;
-  const ir::DefaultFloatEnvironment environment;
-  const cuda::Context context = runtime::context_for(*device, stream);
-  if (context)
-    runtime::check_reachable(*device, context, signature, call);
-  runtime::autotune(*this, call, arguments, stream);
-  if (const LaunchPlan* tuned = plans.find(call.key))
-    return *tuned;
-  return *plans.insert(call.key, plan_with(schedule_of(call), call, context));
-}
-
-void KernelState::adopt(const Call& call, const codegen::Schedule& schedule,
-                        cuda::Context context) const {
-  plans.replace(call.key, plan_with(schedule, call, context));
 }
 
 namespace {
 
-/// The launch again, in the context that the stream names.
-void launch_in_context(const KernelState& kernel, const LaunchPlan& plan, const Call& call,
-                       cuda::StreamHandle stream) {
-  const cuda::Context context = runtime::context_for(*kernel.device, stream);
-  const bool other = context != plan.function->context;
-  const LaunchPlan local = other ? kernel.plan_with(plan.schedule, call, context) : plan;
-  const runtime::ContextScope scope(context);
-  const cuda::Result result = runtime::launch_cuda(local, kernel.signature, call, stream);
-  if (result != cuda::Result::success)
-    cuda::fail("cuLaunchKernelEx", result);
+/// The schedule that calls like this one have in some context, if they have one.
+std::optional<codegen::Schedule> schedule_elsewhere(const KernelState& kernel, const Call& call) {
+  std::optional<codegen::Schedule> found;
+  kernel.plans.for_each([&](const PlanKey& key, const LaunchPlan& plan) {
+    if (key.call == call.key)
+      found = plan.schedule;
+  });
+  return found;
 }
 
 } // namespace
 
-// A launch needs the context of its function to be current. Asking for it before every launch would
-// cost a driver call each time, so the launch is tried as it is. Only a thread on which that failed
-// last time, one without a context or with another device's, takes the longer way at once.
+const LaunchPlan& KernelState::plan_of(const Call& call, std::span<const Arg> arguments,
+                                       const cuda::ContextRef& context,
+                                       cuda::StreamHandle stream) const {
+  const PlanKey key{call.key, context.handle};
+  if (const LaunchPlan* plan = plans.find(key); plan && plan->is_for(context))
+    return *plan;
+  const ir::DefaultFloatEnvironment environment;
+  if (context)
+    runtime::check_reachable(*device, context, signature, call);
+  std::optional<codegen::Schedule> schedule = schedule_elsewhere(*this, call);
+  if (!schedule) {
+    runtime::autotune(*this, call, arguments, stream);
+    if (const LaunchPlan* tuned = plans.find(key); tuned && tuned->is_for(context))
+      return *tuned;
+    schedule = schedule_of(call);
+  }
+  LaunchPlan made = plan_with(*schedule, call, context);
+  const LaunchPlan* plan = plans.find(key);
+  return *(plan && !plan->is_for(context) ? plans.replace(key, std::move(made))
+                                          : plans.insert(key, std::move(made)));
+}
+
+void KernelState::adopt(const Call& call, const codegen::Schedule& schedule,
+                        const cuda::ContextRef& context) const {
+  plans.replace({call.key, context.handle}, plan_with(schedule, call, context));
+  std::vector<cuda::ContextRef> others;
+  plans.for_each([&](const PlanKey& key, const LaunchPlan& plan) {
+    if (key.call == call.key && !plan.is_for(context) && !plan.is_stale())
+      others.push_back(plan.function->context->ref);
+  });
+  for (const cuda::ContextRef& other : others)
+    if (const cuda::FormerContext former(other); former)
+      plans.replace({call.key, other.handle}, plan_with(schedule, call, other));
+}
+
 void KernelState::launch(const LaunchPlan& plan, const Call& call,
                          cuda::StreamHandle stream) const {
   if (!device->is_cuda())
     return runtime::launch_host(plan, signature, call);
+  const cuda::Result result = plan.is_stale() ? cuda::Result::context_is_destroyed
+                                              : launch_cuda(plan, signature, call, stream);
+  if (result == cuda::Result::success)
+    return;
+  if (!cuda::is_about_context(result))
+    cuda::fail("cuLaunchKernelEx", result);
+  const cuda::ContextRef context = runtime::context_for(*device, stream);
+  const LaunchPlan local = plan.is_for(context) ? plan : plan_with(plan.schedule, call, context);
+  const runtime::ContextScope scope(context);
+  if (const cuda::Result again = launch_cuda(local, signature, call, stream);
+      again != cuda::Result::success)
+    cuda::fail("cuLaunchKernelEx", again);
+}
 
-  thread_local bool context_differs = false;
-  if (!context_differs) [[likely]] {
-    const cuda::Result result = runtime::launch_cuda(plan, signature, call, stream);
+namespace {
+
+/// What a thread takes its current context to be. Asking before every launch would cost a driver
+/// call each time, so a launch is tried as if the context were the one of last time, and the driver
+/// says if it is not.
+struct ContextGuess {
+  cuda::Context handle = nullptr;
+  /// The last stream that turned out to be of a context other than the current one.
+  cuda::StreamHandle foreign_stream = nullptr;
+  /// Launches left that ask first: a thread that has changed its context is likely to do so again.
+  int watched = 0;
+};
+constexpr int kWatched = 64;
+
+/// Of this thread. A thread that goes from device to device keeps one guess for each.
+ContextGuess& guess_of(const DeviceState& device) noexcept {
+  constexpr std::size_t kDevices = 16; // more of them share
+  thread_local ContextGuess guesses[kDevices];
+  return guesses[static_cast<std::size_t>(device.ordinal) % kDevices];
+}
+
+void watch(ContextGuess& guess, cuda::Context current) noexcept {
+  if (guess.handle == current) {
+    guess.watched = std::max(0, guess.watched - 1);
+    return;
+  }
+  guess.watched = guess.handle ? kWatched : 0;
+  guess.handle = current;
+}
+
+} // namespace
+
+void KernelState::launch(const Call& call, std::span<const Arg> arguments,
+                         cuda::StreamHandle stream) const {
+  if (!device->is_cuda()) {
+    const LaunchPlan* plan = plans.find(PlanLookup{call.key, nullptr});
+    return runtime::launch_host(plan ? *plan : plan_of(call, arguments, {}, stream), signature,
+                                call);
+  }
+  ContextGuess& guess = guess_of(*device);
+  if (guess.watched > 0) [[unlikely]] {
+    cuda::Context current = nullptr;
+    cuda::driver().cuCtxGetCurrent(&current);
+    watch(guess, current);
+  }
+  const LaunchPlan* plan = plans.find(PlanLookup{call.key, guess.handle});
+  if (plan && !plan->is_stale() && (!stream || stream != guess.foreign_stream)) [[likely]] {
+    const cuda::Result result = launch_cuda(*plan, signature, call, stream);
     if (result == cuda::Result::success) [[likely]]
       return;
-    if (!is_about_context(result))
+    if (!cuda::is_about_context(result))
       cuda::fail("cuLaunchKernelEx", result);
   }
+  launch_in_found_context(call, arguments, stream);
+}
+
+/// The launch in the context that the stream names, with code that is loaded again if the context
+/// was reset since.
+void KernelState::launch_in_found_context(const Call& call, std::span<const Arg> arguments,
+                                          cuda::StreamHandle stream) const {
+  ContextGuess& guess = guess_of(*device);
   cuda::Context current = nullptr;
   cuda::driver().cuCtxGetCurrent(&current);
-  context_differs = current != plan.function->context;
-  launch_in_context(*this, plan, call, stream);
+  watch(guess, current);
+  runtime::with_live_context(*device, [&] {
+    const cuda::ContextRef context = runtime::context_for(*device, stream);
+    guess.foreign_stream = context.handle == current ? nullptr : stream;
+    const LaunchPlan& plan = plan_of(call, arguments, context, stream);
+    const runtime::ContextScope scope(context);
+    const cuda::Result result = launch_cuda(plan, signature, call, stream);
+    if (result != cuda::Result::success)
+      cuda::fail("cuLaunchKernelEx", result);
+  });
 }
 
 void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
   Call call;
   state_->classify(arguments, call);
-  if (call.elements() == 0)
-    return;
-  const auto handle = static_cast<cuda::StreamHandle>(stream.handle);
-  const LaunchPlan* plan = state_->plans.find(call.key);
-  state_->launch(plan ? *plan : state_->plan_of(call, arguments, handle), call, handle);
+  if (call.elements() != 0)
+    state_->launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
 }
 
 void Kernel::prepare(std::span<const Arg> arguments) const {
   Call call;
   state_->classify(arguments, call);
-  if (call.elements() != 0)
-    state_->plan_of(call, arguments, nullptr);
+  if (call.elements() == 0)
+    return;
+  const DeviceState& device = *state_->device;
+  const auto plan = [&] {
+    state_->plan_of(call, arguments, runtime::context_for(device, nullptr), nullptr);
+  };
+  if (device.is_cuda())
+    runtime::with_live_context(device, plan);
+  else
+    plan();
 }
 
 const std::string& Kernel::name() const noexcept {
@@ -155,7 +257,9 @@ const std::string& Kernel::name() const noexcept {
 }
 
 std::string Kernel::text() const {
-  return ir::print(state_->graph);
+  std::string text;
+  codegen::with_stack(codegen::kTextStackBytes, [&] { text = ir::print(state_->graph); });
+  return text;
 }
 
 Device Kernel::device() const {

@@ -27,9 +27,9 @@ struct KernelState {
   const std::string line; ///< ir::canonical(graph)
   const std::string schedule_text;
   const runtime::Signature signature;
-  mutable runtime::PlanTable<runtime::LaunchPlan> plans;
+  mutable runtime::PlanTable<runtime::PlanKey, runtime::LaunchPlan> plans;
   /// GPU functions that plans outside the table were made of: a launch of theirs may be in flight,
-  /// so they stay as long as this kernel does.
+  /// so they stay as long as this kernel does, or their context.
   mutable std::mutex kept_mutex;
   mutable std::set<std::shared_ptr<const runtime::LoadedFunction>> kept;
 
@@ -43,21 +43,28 @@ struct KernelState {
     return call.key.specialization(static_cast<int>(signature.tensors.size()));
   }
 
-  /// The plan of calls like this one, compiled and loaded if need be, and tuned if
-  /// SWAGE_AUTOTUNE asks for it.
+  /// The plan of calls like this one in `context`, compiled and loaded if need be, and tuned if
+  /// SWAGE_AUTOTUNE asks for it. A kind of call has one schedule in all contexts.
   const runtime::LaunchPlan& plan_of(const runtime::Call& call, std::span<const Arg> arguments,
+                                     const cuda::ContextRef& context,
                                      cuda::StreamHandle stream) const;
-  /// Launches calls like this one with `schedule` from now on.
+  /// Launches calls like this one with `schedule` from now on, in every context.
   void adopt(const runtime::Call& call, const codegen::Schedule& schedule,
-             cuda::Context context) const;
-  /// A plan with a schedule of its own, loaded for the context that `stream` belongs to; not in
-  /// the table.
+             const cuda::ContextRef& context) const;
+  /// A plan with a schedule of its own, loaded for `context`; not in the table.
   runtime::LaunchPlan plan_with(const codegen::Schedule& schedule, const runtime::Call& call,
-                                cuda::Context context) const;
+                                const cuda::ContextRef& context) const;
 
-  /// Launches a classified call. Zero elements do nothing.
+  /// Launches a classified call, planned if need be. Zero elements do nothing.
+  void launch(const runtime::Call& call, std::span<const Arg> arguments,
+              cuda::StreamHandle stream) const;
+  /// The same with a plan that is not in the table.
   void launch(const runtime::LaunchPlan& plan, const runtime::Call& call,
               cuda::StreamHandle stream) const;
+
+private:
+  void launch_in_found_context(const runtime::Call& call, std::span<const Arg> arguments,
+                               cuda::StreamHandle stream) const;
 };
 
 /// Lets the runtime make and open the public handle.
@@ -73,14 +80,15 @@ namespace runtime {
 std::int64_t bytes_moved(const Signature& signature, const Call& call);
 
 /// The context that a launch on `stream` of `device` works in: the stream's own, or for the streams
-/// that stand for a context's default the one that ContextScope would make current. Null for the
-/// CPU. Throws Error(invalid_argument) for a stream of another device.
-cuda::Context context_for(const DeviceState& device, cuda::StreamHandle stream);
+/// that stand for a context's default the one that ContextScope would make current. Empty for the
+/// CPU. Takes several queries of the driver. Throws Error(invalid_argument) for a stream of another
+/// device.
+cuda::ContextRef context_for(const DeviceState& device, cuda::StreamHandle stream);
 
 /// Refuses tensors that kernels of `device` cannot reach: memory of another GPU without peer
 /// access, host memory that CUDA does not know. Asks the driver, so it is not done on warm calls.
-void check_reachable(const DeviceState& device, cuda::Context context, const Signature& signature,
-                     const Call& call);
+void check_reachable(const DeviceState& device, const cuda::ContextRef& context,
+                     const Signature& signature, const Call& call);
 
 } // namespace runtime
 } // namespace swage

@@ -22,16 +22,21 @@ LogLevel read_level() {
 
 } // namespace
 
-LogLevel log_level() noexcept {
+LogLevel log_level() {
   static const LogLevel level = read_level();
   return level;
 }
 
 void write_log(std::string_view line) noexcept {
-  std::string text = "swage: ";
-  text += line;
-  text += '\n';
-  std::fwrite(text.data(), 1, text.size(), stderr);
+  try {
+    // One write, so that lines of several processes stay apart.
+    std::string text = "swage: ";
+    text += line;
+    text += '\n';
+    std::fwrite(text.data(), 1, text.size(), stderr);
+  } catch (...) {
+    std::fwrite(line.data(), 1, line.size(), stderr); // no memory for a copy
+  }
 }
 
 } // namespace swage::runtime

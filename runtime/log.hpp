@@ -10,7 +10,7 @@ namespace swage::runtime {
 enum class LogLevel : int { off, error, warn, info, debug };
 
 /// The level of SWAGE_LOG, read once.
-LogLevel log_level() noexcept;
+LogLevel log_level();
 inline bool logs(LogLevel level) noexcept {
   return level <= log_level();
 }

@@ -7,19 +7,19 @@
 #include <mutex>
 #include <vector>
 
-#include "runtime/specialization_key.hpp"
-
 namespace swage::runtime {
 
-/// SpecializationKey to a Plan that stays where it is until the table goes. `find` takes no lock
-/// and no atomic read-modify-write; `insert` publishes under a mutex. Open addressing; a table that
-/// fills is replaced by one twice as large and kept, for a reader may still be in it.
-template <typename Plan>
+/// Key, which has `hash()` and `==`, to a Plan that stays where it is until the table goes. `find`
+/// takes no lock and no atomic read-modify-write; `insert` publishes under a mutex. Open
+/// addressing; a table that fills is replaced by one twice as large and kept, for a reader may
+/// still be in it.
+template <typename Key, typename Plan>
 class PlanTable {
 public:
   PlanTable() { grow(16); }
 
-  const Plan* find(const SpecializationKey& key) const noexcept {
+  template <typename Lookup> // a Key, or what hashes as one and compares with it
+  const Plan* find(const Lookup& key) const noexcept {
     const Slots& slots = *current_.load(std::memory_order_acquire);
     for (std::uint64_t i = key.hash();; ++i) {
       const Entry* entry = slots.entries[i & slots.mask].load(std::memory_order_acquire);
@@ -31,7 +31,7 @@ public:
   }
 
   /// The plan that is in the table afterwards: the one given, or one that was there before.
-  const Plan* insert(const SpecializationKey& key, Plan plan) {
+  const Plan* insert(const Key& key, Plan plan) {
     const std::lock_guard lock(mutex_);
     if (const Plan* present = find(key))
       return present;
@@ -39,7 +39,7 @@ public:
   }
 
   /// Puts `plan` in the place of what was there. Readers may hold on to the old one.
-  void replace(const SpecializationKey& key, Plan plan) {
+  const Plan* replace(const Key& key, Plan plan) {
     const std::lock_guard lock(mutex_);
     const Slots& slots = *current_.load(std::memory_order_relaxed);
     for (std::uint64_t i = key.hash();; ++i) {
@@ -55,14 +55,22 @@ public:
       slots.entries[i & slots.mask].store(entry.get(), std::memory_order_release);
       std::swap(*place, entry);
       replaced_.push_back(std::move(entry));
-      return;
+      return &(*place)->plan;
     }
-    add(key, std::move(plan));
+    return add(key, std::move(plan));
+  }
+
+  /// Calls `visit` with every key and plan, under the mutex.
+  template <typename Visit>
+  void for_each(Visit visit) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& entry : entries_)
+      visit(entry->key, entry->plan);
   }
 
 private:
   struct Entry {
-    SpecializationKey key;
+    Key key;
     Plan plan;
   };
   struct Slots {
@@ -70,7 +78,7 @@ private:
     std::unique_ptr<std::atomic<const Entry*>[]> entries;
   };
 
-  const Plan* add(const SpecializationKey& key, Plan plan) {
+  const Plan* add(const Key& key, Plan plan) {
     entries_.push_back(std::make_unique<Entry>(Entry{key, std::move(plan)}));
     const Slots& slots = *current_.load(std::memory_order_relaxed);
     if (2 * entries_.size() > slots.mask + 1)

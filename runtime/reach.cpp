@@ -8,7 +8,7 @@ namespace swage::runtime {
 
 namespace {
 
-cuda::Ordinal device_of(cuda::Context context) {
+cuda::Ordinal device_of(const cuda::ContextRef& context) {
   const ContextScope scope(context);
   cuda::Ordinal ordinal = -1;
   cuda::driver().cuCtxGetDevice(&ordinal);
@@ -56,19 +56,20 @@ bool has_access(cuda::DevicePointer pointer) {
 
 } // namespace
 
-cuda::Context context_for(const DeviceState& device, cuda::StreamHandle stream) {
+cuda::ContextRef context_for(const DeviceState& device, cuda::StreamHandle stream) {
   if (!device.is_cuda())
-    return nullptr;
+    return {};
   const ContextScope scope(device);
   if (cuda::is_special(stream))
     return scope.context();
-  cuda::Context context = nullptr;
-  const cuda::Result result = cuda::driver().cuStreamGetCtx.raw(stream, &context);
+  cuda::Context handle = nullptr;
+  const cuda::Result result = cuda::driver().cuStreamGetCtx.raw(stream, &handle);
   if (result != cuda::Result::success)
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("the stream is not one that the driver knows ({}); pass a CUstream or "
                             "cudaStream_t that is alive",
                             cuda::describe(result)));
+  const cuda::ContextRef context = cuda::identify(handle);
   if (const cuda::Ordinal ordinal = device_of(context); ordinal != device.ordinal)
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("the stream belongs to cuda:{}, but the kernel is for {}; use a stream "
@@ -77,8 +78,8 @@ cuda::Context context_for(const DeviceState& device, cuda::StreamHandle stream) 
   return context;
 }
 
-void check_reachable(const DeviceState& device, cuda::Context context, const Signature& signature,
-                     const Call& call) {
+void check_reachable(const DeviceState& device, const cuda::ContextRef& context,
+                     const Signature& signature, const Call& call) {
   const ContextScope scope(context);
   for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
     const auto pointer = reinterpret_cast<cuda::DevicePointer>(call.tensors[t].data);

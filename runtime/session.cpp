@@ -110,7 +110,7 @@ public:
   }
 
   double parse() const { return parse_; } ///< seconds that making the kernel took
-  cuda::Context context() const { return context_; }
+  const cuda::ContextRef& context() const { return context_; }
 
   CompileRequest request() const {
     return {state_.graph, state_.line, specialization_, schedule_, *state_.device};
@@ -131,7 +131,7 @@ private:
   const Kernel kernel_;
   const double parse_;
   const KernelState& state_;
-  cuda::Context context_ = nullptr;
+  cuda::ContextRef context_;
   Call call_;
   codegen::Specialization specialization_;
   codegen::Schedule schedule_;

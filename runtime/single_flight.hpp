@@ -75,6 +75,22 @@ public:
     return dropped.size();
   }
 
+  /// Forgets the values that `predicate` holds for, whoever else has them.
+  template <typename Predicate>
+  void forget_if(Predicate predicate) {
+    std::vector<std::shared_ptr<Flight>> dropped; // destroyed without the lock
+    const std::lock_guard lock(mutex_);
+    for (auto place = flights_.begin(); place != flights_.end();) {
+      const Flight& flight = *place->second;
+      if (!flight.done || !flight.value || !predicate(*flight.value)) {
+        ++place;
+        continue;
+      }
+      dropped.push_back(std::move(place->second));
+      place = flights_.erase(place);
+    }
+  }
+
   /// Calls `visit` with every value.
   template <typename Visit>
   void for_each(Visit visit) {

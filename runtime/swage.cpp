@@ -2,9 +2,11 @@
 #include "swage/swage.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
+#include "codegen/own_stack.hpp"
 #include "ir/float_environment.hpp"
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
@@ -71,9 +73,13 @@ const DeviceInfo& Device::info() const noexcept {
 Kernel Device::kernel(std::string_view source, std::string_view name,
                       const std::vector<Binding>& bindings, const KernelOptions& options) const {
   const ir::DefaultFloatEnvironment environment;
-  return runtime::make_kernel(
-      *this, ir::load_kernel({source, options.file}, name, to_ir(bindings), to_ir(options.math)),
-      options);
+  std::optional<Kernel> made;
+  codegen::with_stack(codegen::kTextStackBytes, [&] {
+    made = runtime::make_kernel(
+        *this, ir::load_kernel({source, options.file}, name, to_ir(bindings), to_ir(options.math)),
+        options);
+  });
+  return *std::move(made);
 }
 
 Kernel Device::catalogue_kernel(std::string_view name, const std::vector<Binding>& bindings,
@@ -89,8 +95,10 @@ Kernel Device::catalogue_kernel(std::string_view name, const std::vector<Binding
 void Device::synchronize() const {
   if (!state_->is_cuda())
     return;
-  const runtime::ContextScope scope(*state_);
-  cuda::driver().cuCtxSynchronize();
+  runtime::with_live_context(*state_, [&] {
+    const runtime::ContextScope scope(*state_);
+    cuda::driver().cuCtxSynchronize();
+  });
 }
 
 namespace runtime {

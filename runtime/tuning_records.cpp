@@ -171,9 +171,12 @@ void TuningRecords::append(const std::string& text) {
 }
 
 void TuningRecords::add(const TuningRecord& record) {
-  const std::lock_guard lock(mutex_);
-  refresh(); // lines of others are older than this one
-  keep(record);
+  {
+    const std::lock_guard lock(mutex_);
+    refresh(); // lines of others are older than this one
+    keep(record);
+  }
+  // Without the mutex, which first launches take: the lock on the file may be waited for long.
   if (!path_.empty())
     append(to_line(record));
 }

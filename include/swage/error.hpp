@@ -28,15 +28,19 @@ enum class ErrorCode : int {
 class SWAGE_EXPORT Error : public std::runtime_error {
 public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
-  Error(ErrorCode code, const std::string& message, std::string build_log)
-      : std::runtime_error(message), code_(code), build_log_(std::move(build_log)) {}
+  Error(ErrorCode code, const std::string& message, std::string build_log, int driver_result = 0)
+      : std::runtime_error(message), code_(code), driver_result_(driver_result),
+        build_log_(std::move(build_log)) {}
 
   ErrorCode code() const noexcept { return code_; }
+  /// What the CUDA driver returned (a CUresult), 0 where it had no part in the failure.
+  int driver_result() const noexcept { return driver_result_; }
   /// The CUDA driver's own log of a failed module load; empty for other errors.
   const std::string& build_log() const noexcept { return build_log_; }
 
 private:
   ErrorCode code_;
+  int driver_result_ = 0;
   std::string build_log_;
 };
 

@@ -55,6 +55,9 @@ SWAGE_EXPORT const char* swage_last_error(void);
 /* The CUDA driver's log for that failure; "" unless it refused to load code. Valid as above. */
 SWAGE_EXPORT const char* swage_last_build_log(void);
 
+/* What the CUDA driver returned at that failure (a CUresult); 0 where it had no part in it. */
+SWAGE_EXPORT int32_t swage_last_driver_result(void);
+
 /* --- Devices --- */
 
 typedef enum swage_device_kind { SWAGE_CPU = 0, SWAGE_CUDA = 1 } swage_device_kind;

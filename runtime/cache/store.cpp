@@ -158,14 +158,14 @@ EntryRead inspect_entry(const CacheDirectory& directory, const std::string& name
   return result;
 }
 
-FileIdentity entry_identity(const CacheDirectory& directory, const EntryDigest& digest) noexcept {
+FileIdentity entry_identity(const CacheDirectory& directory, const EntryDigest& digest) {
   struct stat status {};
   if (::fstatat(directory.fd(), entry_name(digest).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return {};
   return {status.st_dev, status.st_ino, status.st_ctim.tv_sec, status.st_ctim.tv_nsec};
 }
 
-void remove_entry(const CacheDirectory& directory, const EntryKey& key) noexcept {
+void remove_entry(const CacheDirectory& directory, const EntryKey& key) {
   ::unlinkat(directory.fd(), entry_name(digest_of(key)).c_str(), 0);
 }
 

@@ -35,10 +35,10 @@ struct FileIdentity {
   std::int64_t changed_s = 0, changed_ns = 0;
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
-FileIdentity entry_identity(const CacheDirectory& directory, const EntryDigest& digest) noexcept;
+FileIdentity entry_identity(const CacheDirectory& directory, const EntryDigest& digest);
 
 /// Removes the entry of `key`, found wrong by whoever used it.
-void remove_entry(const CacheDirectory& directory, const EntryKey& key) noexcept;
+void remove_entry(const CacheDirectory& directory, const EntryKey& key);
 
 struct Published {
   bool done = false;

@@ -69,7 +69,7 @@ const Opened& opened() {
 
 } // namespace
 
-const Driver* find_driver() noexcept {
+const Driver* find_driver() {
   const Opened& result = opened();
   return result.problem.empty() ? &result.driver : nullptr;
 }
@@ -92,7 +92,8 @@ std::string describe(Result result) {
 void fail(const char* function, Result result) {
   const ErrorCode code =
       result == Result::out_of_memory ? ErrorCode::out_of_memory : ErrorCode::driver;
-  throw Error(code, fmt::format("{} failed: {}", function, describe(result)));
+  throw Error(code, fmt::format("{} failed: {}", function, describe(result)), {},
+              static_cast<int>(result));
 }
 
 } // namespace swage::cuda

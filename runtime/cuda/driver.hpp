@@ -11,7 +11,8 @@ inline constexpr int kMinimumDriver = 12000;
 /// Launches with the programmatic-dependent-launch attribute can be captured from here on.
 inline constexpr int kDependentCaptureDriver = 12030;
 
-/// Throws Error(driver), or Error(out_of_memory), with the function, the code's name and its text.
+/// Throws Error(driver), or Error(out_of_memory), with the function, the code's number, its name
+/// and its text.
 [[noreturn]] void fail(const char* function, Result result);
 /// "CUDA_ERROR_INVALID_VALUE: invalid argument (1)".
 std::string describe(Result result);
@@ -45,7 +46,7 @@ struct Driver {
 
 /// The driver, or null if there is none that serves; `why_no_driver` then says why. Opened once,
 /// on first use: $SWAGE_LIBCUDA_PATH, else libcuda.so.1.
-const Driver* find_driver() noexcept;
+const Driver* find_driver();
 const std::string& why_no_driver();
 
 /// The driver of a process that is known to have one: whoever holds a CUDA device.

@@ -40,13 +40,15 @@ private:
   throw Error(result == Result::out_of_memory ? ErrorCode::out_of_memory : ErrorCode::driver,
               fmt::format("{} failed: {}{}{}", function, describe(result),
                           errors.empty() ? "" : "; the driver's log says: ", errors),
-              errors + log.notes());
+              errors + log.notes(), static_cast<int>(result));
 }
 
 } // namespace
 
 LoadedModule::LoadedModule(const std::string& image) {
-  driver().cuCtxGetCurrent(&context_);
+  Context current = nullptr;
+  driver().cuCtxGetCurrent(&current);
+  context_ = identify(current);
   const RelaxedCapture relaxed;
   AssemblerLog log;
   const Result result = driver().cuModuleLoadDataEx.raw(
@@ -58,13 +60,15 @@ LoadedModule::LoadedModule(const std::string& image) {
 }
 
 LoadedModule::~LoadedModule() {
-  // A context may be gone before its modules; then there is nothing left to unload.
-  if (driver().cuCtxPushCurrent_v2.raw(context_) != Result::success)
+  // A context may be gone before its modules; then there is nothing left to unload, and what has
+  // the module's handle now is somebody else's.
+  const FormerContext former(context_);
+  if (!former)
     return;
-  const RelaxedCapture relaxed;
+  CaptureMode mode = CaptureMode::relaxed;
+  driver().cuThreadExchangeStreamCaptureMode.raw(&mode);
   driver().cuModuleUnload.raw(module_);
-  Context popped = nullptr;
-  driver().cuCtxPopCurrent_v2.raw(&popped);
+  driver().cuThreadExchangeStreamCaptureMode.raw(&mode);
 }
 
 Function LoadedModule::function(const std::string& entry, CodeFacts* facts) const {

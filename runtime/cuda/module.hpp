@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "runtime/cuda/context.hpp"
 #include "runtime/cuda/driver.hpp"
 
 namespace swage::cuda {
@@ -13,8 +14,8 @@ struct CodeFacts {
   int local_bytes = 0; ///< a thread; what did not fit the registers
 };
 
-/// A module loaded into the context that is current when it is made. Unloads with the object: only
-/// once nothing that uses it can run any more.
+/// A module loaded into the context that is current when it is made. Unloads with the object, if
+/// that context is still there: only once nothing that uses it can run any more.
 class LoadedModule {
 public:
   /// `image` is what `image_of` gave. Harmless while any stream captures. Throws Error(driver) with
@@ -29,7 +30,7 @@ public:
 
 private:
   Module module_ = nullptr;
-  Context context_ = nullptr;
+  ContextRef context_;
 };
 
 /// PTX to machine code for the current context's device. Every module goes this way, whether it is

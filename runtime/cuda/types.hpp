@@ -37,13 +37,23 @@ enum class Result : int {
   not_initialized = 3,
   deinitialized = 4,
   no_device = 100,
+  invalid_image = 200,
   invalid_context = 201,
+  no_binary_for_gpu = 209,
+  invalid_ptx = 218,
+  unsupported_ptx_version = 222,
+  invalid_source = 300,
   invalid_handle = 400,
   not_found = 500,
   context_is_destroyed = 709,
   stream_capture_unsupported = 900,
   stream_capture_invalidated = 901,
+  stream_capture_merge = 902,
+  stream_capture_unmatched = 903,
+  stream_capture_unjoined = 904,
+  stream_capture_isolation = 905,
   stream_capture_implicit = 906,
+  stream_capture_wrong_thread = 908,
 };
 
 enum class DeviceAttribute : int {

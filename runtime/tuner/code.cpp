@@ -16,7 +16,7 @@ std::shared_ptr<const LoadedFunction> CandidateCode::load(const codegen::Schedul
   const CompileRequest request{kernel_.graph, kernel_.line, specialization_, schedule,
                                *kernel_.device};
   if (!context_)
-    return find_or_load(request, nullptr);
+    return find_or_load(request, {});
   const ContextScope current(context_);
   return load_uncached(request, context_);
 }

@@ -18,7 +18,7 @@ namespace swage::runtime {
 class CandidateCode {
 public:
   CandidateCode(const KernelState& kernel, const codegen::Specialization& specialization,
-                cuda::Context context)
+                const cuda::ContextRef& context)
       : kernel_(kernel), specialization_(specialization), context_(context) {}
 
   /// Compiles and loads what is missing, one by one as a launch would, on all threads. For a GPU
@@ -38,7 +38,7 @@ private:
 
   const KernelState& kernel_;
   const codegen::Specialization specialization_;
-  const cuda::Context context_;
+  const cuda::ContextRef context_;
   std::map<std::string, std::shared_ptr<const LoadedFunction>> functions_;
   std::map<std::string, std::string> failures_; ///< by code line
 };

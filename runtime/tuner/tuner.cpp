@@ -41,7 +41,7 @@ thread_local bool tuning = false;
 /// This thread works for a search: in the search's context, and what it launches tunes nothing.
 class TuningScope {
 public:
-  explicit TuningScope(cuda::Context context) {
+  explicit TuningScope(cuda::ContextRef context) {
     if (context) {
       context_.emplace(context);
       relaxed_.emplace();
@@ -59,7 +59,7 @@ private:
 
 /// What memory gives. On a GPU it is measured on a thread of its own while code compiles, which
 /// leaves the GPU alone; on the CPU the two would disturb each other, so it waits to be asked for.
-std::future<double> measure_roofline(const DeviceState& device, cuda::Context context,
+std::future<double> measure_roofline(const DeviceState& device, cuda::ContextRef context,
                                      std::int64_t bytes) {
   return std::async(context ? std::launch::async : std::launch::deferred,
                     [&device, context, bytes] {

@@ -82,7 +82,7 @@ private:
                const CandidateCode& code, TuneReport& report) const;
 
   const KernelState& kernel_;
-  cuda::Context context_ = nullptr;
+  cuda::ContextRef context_;
   std::map<std::string, CandidateCode> codes_; ///< by specialization
 };
 

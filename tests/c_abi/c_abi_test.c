@@ -37,6 +37,7 @@ static void test_library(void) {
   CHECK(strcmp(swage_version(), "0.1.0") == 0);
   CHECK(strcmp(swage_last_error(), "") == 0);
   CHECK(strcmp(swage_last_build_log(), "") == 0);
+  CHECK(swage_last_driver_result() == 0);
 }
 
 static void test_devices(void) {

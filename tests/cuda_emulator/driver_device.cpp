@@ -77,6 +77,10 @@ Device& find_device(int ordinal) {
   return *s.devices[static_cast<std::size_t>(ordinal)];
 }
 
+bool is_active(const Device& device) {
+  return device.primary != nullptr && !device.primary->destroyed;
+}
+
 int attribute(const Device& device, int id) {
   switch (id) {
   case 33: return device.ordinal + 1; // PCI bus
@@ -183,6 +187,8 @@ FAKE_CUDA_EXPORT int cuDevicePrimaryCtxRetain(Context** context, int ordinal) {
     if (device.primary == nullptr) {
       device.primary = &make_context(device);
       device.primary->primary = true;
+    } else if (device.primary->destroyed) {
+      revive(*device.primary); // the same handle, another id
     }
     ++device.primary_users;
     *context = device.primary;
@@ -192,21 +198,18 @@ FAKE_CUDA_EXPORT int cuDevicePrimaryCtxRetain(Context** context, int ordinal) {
 FAKE_CUDA_EXPORT int cuDevicePrimaryCtxRelease_v2(int ordinal) {
   return call("cuDevicePrimaryCtxRelease_v2", kInitialized, [&] {
     Device& device = find_device(ordinal);
-    require(device.primary != nullptr, Result::invalid_context);
-    if (--device.primary_users != 0)
-      return;
-    destroy_context(*device.primary);
-    device.primary = nullptr;
+    require(is_active(device) && device.primary_users != 0, Result::invalid_context);
+    if (--device.primary_users == 0)
+      destroy_context(*device.primary);
   });
 }
 
 FAKE_CUDA_EXPORT int cuDevicePrimaryCtxReset_v2(int ordinal) {
   return call("cuDevicePrimaryCtxReset_v2", kInitialized, [&] {
     Device& device = find_device(ordinal);
-    if (device.primary == nullptr)
+    if (!is_active(device))
       return;
     destroy_context(*device.primary);
-    device.primary = nullptr;
     device.primary_users = 0;
   });
 }
@@ -214,6 +217,6 @@ FAKE_CUDA_EXPORT int cuDevicePrimaryCtxReset_v2(int ordinal) {
 FAKE_CUDA_EXPORT int cuDevicePrimaryCtxGetState(int ordinal, unsigned* flags, int* active) {
   return call("cuDevicePrimaryCtxGetState", kInitialized, [&] {
     *flags = 0;
-    *active = find_device(ordinal).primary != nullptr ? 1 : 0;
+    *active = is_active(find_device(ordinal)) ? 1 : 0;
   });
 }

@@ -16,6 +16,25 @@ namespace {
 constexpr std::size_t kPage = 2U << 20; // the device's; each allocation has its own pages
 constexpr std::size_t kPoisonLimit = 64U << 20;
 
+/// Bytes of addresses that an allocation takes up, the gap behind it included.
+std::size_t pages_of(std::size_t bytes) {
+  return (bytes + 2 * kPage - 1) / kPage * kPage;
+}
+
+DevicePointer take_addresses(std::size_t bytes) {
+  State& s = state();
+  const auto spare = std::find_if(s.spare_addresses.rbegin(), s.spare_addresses.rend(),
+                                  [&](const auto& each) { return each.second == pages_of(bytes); });
+  if (spare != s.spare_addresses.rend()) {
+    const DevicePointer address = spare->first;
+    s.spare_addresses.erase(std::next(spare).base());
+    return address;
+  }
+  const DevicePointer address = s.next_address;
+  s.next_address += pages_of(bytes);
+  return address;
+}
+
 // Fresh device memory holds what was there before.
 std::byte* reserve(std::size_t bytes) {
   void* const data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -121,6 +140,8 @@ void free_blocks(const Context& context) {
   std::erase_if(state().blocks, [&](const auto& entry) {
     if (entry.second.context != &context)
       return false;
+    if (!entry.second.host)
+      state().spare_addresses.emplace_back(entry.first, pages_of(entry.second.allocation.size));
     release(entry.second);
     return true;
   });
@@ -135,8 +156,7 @@ FAKE_CUDA_EXPORT int cuMemAlloc_v2(DevicePointer* pointer, std::size_t bytes) {
     Context& context = current_context();
     Device& device = *context.device;
     require(bytes <= device.total_memory - device.used_memory, Result::out_of_memory);
-    Block block{{s.next_address, bytes, reserve(bytes)}, &context, false};
-    s.next_address += (bytes + 2 * kPage - 1) / kPage * kPage;
+    Block block{{take_addresses(bytes), bytes, reserve(bytes)}, &context, false};
     device.used_memory += bytes;
     device.memory.add(block.allocation);
     *pointer = block.allocation.base;

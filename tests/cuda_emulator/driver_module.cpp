@@ -138,12 +138,12 @@ void load(Module** handle, const void* image, const Log& log) {
   Context& context = current_context();
   const emulator::Module tree = assemble(text_of(image, *context.device), *context.device,
                                          [&](const std::string& message) { log.error(message); });
-  auto module = std::make_unique<Module>();
+  auto module = reuse(state().spare_modules);
   module->context = &context;
   module->ptx_version = tree.version;
   module->image = std::make_shared<emulator::Image>(tree, context.device->memory);
   for (const emulator::Kernel& kernel : tree.kernels) {
-    auto function = std::make_unique<Function>();
+    auto function = reuse(state().spare_functions);
     function->module = module.get();
     function->program = module->image->find(kernel.name);
     state().functions.emplace(function.get(), function.get());
@@ -187,10 +187,11 @@ FAKE_CUDA_EXPORT int cuModuleLoadData(Module** module, const void* image) {
 
 FAKE_CUDA_EXPORT int cuModuleUnload(Module* handle) {
   return call("cuModuleUnload", kContext | kUnsafe, [&] {
-    Module& module = checked(state().modules, handle);
-    for (const auto& [name, function] : module.functions)
-      state().functions.erase(function.get());
-    state().modules.erase(handle);
+    require(checked(state().modules, handle).context == &current_context(),
+            Result::invalid_context);
+    const auto place = state().modules.find(handle);
+    retire(std::move(place->second));
+    state().modules.erase(place);
   });
 }
 

@@ -122,27 +122,65 @@ Context& current_context() {
   return context;
 }
 
+void revive(Context& context) {
+  context.id = state().next_id++;
+  context.destroyed = false;
+  context.fault = Result::success;
+  context.legacy = Stream();
+  context.legacy.context = &context;
+  context.legacy.legacy = true;
+  context.per_thread.clear();
+}
+
 Context& make_context(Device& device) {
   State& s = state();
-  auto context = std::make_unique<Context>();
+  const auto spare = std::find_if(s.contexts.rbegin(), s.contexts.rend(), [](const auto& each) {
+    return each->destroyed && !each->primary;
+  });
+  Context* context = nullptr;
+  if (spare != s.contexts.rend())
+    context = spare->get();
+  else
+    context = s.contexts.emplace_back(std::make_unique<Context>()).get();
   context->device = &device;
-  context->id = s.next_id++;
-  context->legacy.context = context.get();
-  context->legacy.legacy = true;
-  s.contexts.push_back(std::move(context));
-  return *s.contexts.back();
+  revive(*context);
+  return *context;
+}
+
+void retire(std::unique_ptr<Module> module) {
+  State& s = state();
+  for (auto& [name, function] : module->functions) {
+    s.functions.erase(function.get());
+    *function = Function();
+    s.spare_functions.push_back(std::move(function));
+  }
+  *module = Module();
+  s.spare_modules.push_back(std::move(module));
 }
 
 void destroy_context(Context& context) {
   State& s = state();
   context.destroyed = true;
+  for (auto place = s.modules.begin(); place != s.modules.end();) {
+    if (place->second->context != &context) {
+      ++place;
+      continue;
+    }
+    retire(std::move(place->second));
+    place = s.modules.erase(place);
+  }
+  for (auto place = s.streams.begin(); place != s.streams.end();) {
+    if (place->second->context != &context) {
+      ++place;
+      continue;
+    }
+    *place->second = Stream();
+    s.spare_streams.push_back(std::move(place->second));
+    place = s.streams.erase(place);
+  }
   const auto drop = [&](auto& objects) {
     std::erase_if(objects, [&](const auto& entry) { return entry.second->context == &context; });
   };
-  std::erase_if(s.functions,
-                [&](const auto& entry) { return entry.second->module->context == &context; });
-  drop(s.modules);
-  drop(s.streams);
   drop(s.events);
   drop(s.executables);
   drop(s.linkers);

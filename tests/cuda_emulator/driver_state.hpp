@@ -133,7 +133,8 @@ struct State {
   bool trace = false;
   std::vector<std::unique_ptr<Device>> devices;
 
-  // Handles are checked against these; a context stays after it is destroyed.
+  // Handles are checked against these; a context stays after it is destroyed, until its handle is
+  // given out again.
   std::vector<std::unique_ptr<Context>> contexts;
   std::map<const void*, std::unique_ptr<Module>> modules;
   std::map<const void*, Function*> functions;
@@ -143,6 +144,12 @@ struct State {
   std::map<const void*, std::unique_ptr<GraphExec>> executables;
   std::map<const void*, std::unique_ptr<Linker>> linkers;
   std::map<DevicePointer, Block> blocks; ///< by base
+  /// What destroyed contexts left behind, given out again first, the latest before the others: as
+  /// with a real driver, what is made after a reset can have the handle of something from before.
+  std::vector<std::unique_ptr<Module>> spare_modules;
+  std::vector<std::unique_ptr<Function>> spare_functions;
+  std::vector<std::unique_ptr<Stream>> spare_streams;
+  std::vector<std::pair<DevicePointer, std::size_t>> spare_addresses; ///< with their sizes
   std::vector<std::shared_ptr<Capture>> captures;
 
   DevicePointer next_address = 0x200000000000;
@@ -190,8 +197,23 @@ T* keep(std::map<const void*, std::unique_ptr<T>>& objects, std::unique_ptr<T> o
   return handle;
 }
 
+/// A context with an id of its own, and the handle of one that was destroyed if there is one.
 Context& make_context(Device& device);
+/// Brings a destroyed context back to life, empty, with a new id.
+void revive(Context& context);
 void destroy_context(Context& context);
+/// Unloads a module and keeps its handles for others.
+void retire(std::unique_ptr<Module> module);
+
+/// An object whose handle was another's before, if there is one.
+template <class T>
+std::unique_ptr<T> reuse(std::vector<std::unique_ptr<T>>& spares) {
+  if (spares.empty())
+    return std::make_unique<T>();
+  std::unique_ptr<T> object = std::move(spares.back());
+  spares.pop_back();
+  return object;
+}
 
 /// The stream behind a handle, the special ones included. Throws Refused.
 Stream& find_stream(Stream* handle);

@@ -9,7 +9,7 @@ namespace {
 
 void create(Stream** handle, unsigned flags, int priority) {
   require(handle != nullptr && flags <= kStreamNonBlocking);
-  auto stream = std::make_unique<Stream>();
+  auto stream = reuse(state().spare_streams);
   stream->context = &current_context();
   stream->blocking = flags != kStreamNonBlocking;
   stream->priority = std::clamp(priority, -5, 0);

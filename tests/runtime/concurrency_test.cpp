@@ -4,6 +4,7 @@
 
 #include "runtime/plan_table.hpp"
 #include "runtime/single_flight.hpp"
+#include "runtime/specialization_key.hpp"
 #include "swage/error.hpp"
 #include "tests/support/catch.hpp"
 
@@ -34,7 +35,7 @@ void run_threads(int count, const std::function<void(int)>& body) {
 
 TEST_CASE("a plan once inserted is found by every thread while the table grows") {
   constexpr int kKeys = 2000;
-  PlanTable<int> table;
+  PlanTable<SpecializationKey, int> table;
   std::atomic<int> published = 0, wrong = 0;
   run_threads(4, [&](int thread) {
     if (thread == 0) {
@@ -57,11 +58,11 @@ TEST_CASE("a plan once inserted is found by every thread while the table grows")
 }
 
 TEST_CASE("the first of two plans for one key stays, until one replaces it") {
-  PlanTable<int> table;
+  PlanTable<SpecializationKey, int> table;
   CHECK(*table.insert(key_of(1), 10) == 10);
   CHECK(*table.insert(key_of(1), 20) == 10);
   const int* held = table.find(key_of(1));
-  table.replace(key_of(1), 30);
+  CHECK(*table.replace(key_of(1), 30) == 30);
   CHECK(*table.find(key_of(1)) == 30);
   CHECK(*held == 10); // a launch may be in it
 }

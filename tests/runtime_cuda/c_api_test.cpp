@@ -58,6 +58,7 @@ TEST_CASE("a failure's message and build log belong to the thread it happened on
   const swage_arg args[] = {swage_tensor(&in), swage_tensor(&out)};
   swage_fake_cuda_fail("cuModuleLoadDataEx", 218, 1);
   CHECK(swage_kernel_launch(kernel, nullptr, args, 2) == SWAGE_DRIVER);
+  CHECK(swage_last_driver_result() == 218);
   const std::string message = swage_last_error();
   CHECK_THAT(message, Contains("cuModuleLoadDataEx"));
   std::string other = "unset";

@@ -2,7 +2,12 @@
 #include <cstdlib>
 #include <new>
 
+#include "runtime/kernel.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
+
+extern "C" int cuCtxCreate_v2(swage::cuda::Context* context, unsigned flags, int device);
+extern "C" int cuCtxDestroy_v2(swage::cuda::Context context);
+extern "C" int cuCtxSetCurrent(swage::cuda::Context context);
 
 namespace {
 
@@ -37,14 +42,17 @@ using namespace swage::test;
 namespace {
 
 int launches = 0;
+cuda::Function runnable = nullptr; ///< if not null, the one that the current context can run
 
 /// Puts a launch that does nothing in the driver's place, so that what is counted is Swage's own.
 class SilentLaunches {
 public:
   SilentLaunches() : driver_(*cuda::loaded_driver), before_(cuda::loaded_driver) {
-    driver_.cuLaunchKernelEx.raw = [](const cuda::LaunchConfig*, cuda::Function, void**, void**) {
+    driver_.cuLaunchKernelEx.raw = [](const cuda::LaunchConfig*, cuda::Function function, void**,
+                                      void**) {
       ++launches;
-      return cuda::Result::success;
+      return runnable && function != runnable ? cuda::Result::invalid_handle
+                                              : cuda::Result::success;
     };
     cuda::loaded_driver = &driver_;
   }
@@ -100,4 +108,50 @@ TEST_CASE("a warm launch is one driver call and no allocation") {
         y(out.data, f32, {2, 4, 8, 8}, {256, 1, 32, 4});
     check_warm(kernel, {x, 2.5, y});
   }
+}
+
+TEST_CASE("two contexts in turn, and a thread without one, launch without an allocation") {
+  const Device device = gpu();
+  const CurrentDevice current(0);
+  const Kernel kernel = device.kernel("kernel both(x: in f32, y: out f32) { y = x * 2; }", "");
+  const DeviceArray x(device, counting(64)), y(device, std::vector<float>(64));
+  const Tensor in = x.tensor(), out = y.tensor();
+  cuda::Context contexts[] = {current_context(), nullptr};
+  kernel.launch(nullptr, {in, out});
+  REQUIRE(cuCtxCreate_v2(&contexts[1], 0, 0) == 0);
+  kernel.launch(nullptr, {in, out});
+
+  runtime::Call call;
+  const Arg arguments[] = {in, out};
+  KernelAccess::state(kernel).classify(arguments, call);
+  cuda::Function functions[2] = {};
+  for (int i = 0; i < 2; ++i)
+    functions[i] = KernelAccess::state(kernel)
+                       .plans.find(runtime::PlanKey{call.key, contexts[i]})
+                       ->function->function;
+  REQUIRE(functions[0] != functions[1]);
+
+  const SilentLaunches silent;
+  launches = allocations = 0;
+  for (int i = 0; i < 21; ++i) { // the last is on the primary context, as what follows
+    cuCtxSetCurrent(contexts[i % 2]);
+    runnable = functions[i % 2];
+    counting_allocations = true;
+    kernel.launch(nullptr, arguments);
+    counting_allocations = false;
+  }
+  CHECK(launches <= 22);
+  CHECK(allocations == 0);
+  cuCtxSetCurrent(nullptr);
+  launches = 0;
+  for (int i = 0; i < 5; ++i) {
+    counting_allocations = true;
+    kernel.launch(nullptr, arguments);
+    counting_allocations = false;
+  }
+  CHECK(launches <= 6);
+  CHECK(allocations == 0);
+  runnable = nullptr;
+  cuCtxDestroy_v2(contexts[1]);
+  cuCtxSetCurrent(contexts[0]);
 }
