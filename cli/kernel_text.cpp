@@ -96,7 +96,8 @@ void add_kernel_options(CLI::App& app, KernelOptionsText& options) {
                  "Bind a generic type or a constant: -D T=bf16 -D limit=5.0")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--math", options.math, "accurate, triton, fast or torch, over what the kernel says")
+  app.add_option("--math", options.math,
+                 "accurate, triton, fast or torch, over what the kernel says")
       ->type_name("MODE");
 }
 

@@ -91,9 +91,8 @@ Real expm1(Real x) {
   const Real rest = fma(-whole, double{bits(0x35BFBE8E)}, high);
   const Mask top = whole == 128.0; // 2^128 is no number: compute half and double it
   const Real power = select(top, whole - 1.0, whole);
-  const Real tail = horner(
-      rest, std::initializer_list<std::uint32_t>{0x3AB5EBE6, 0x3C095663, 0x3D2AABE3, 0x3E2AA9F6,
-                                                 0x3EFFFFFE});
+  const Real tail = horner(rest, std::initializer_list<std::uint32_t>{
+                                     0x3AB5EBE6, 0x3C095663, 0x3D2AABE3, 0x3E2AA9F6, 0x3EFFFFFE});
   const Real fraction = fma(rest * tail, rest, rest);
   const Real scale = ex2(power, false);
   const Real sum = fma(fraction, scale, scale - 1.0);
@@ -105,20 +104,18 @@ Real expm1(Real x) {
 Real log(Real x) {
   const Parts parts = split(x, 0x3F2AAAAB);
   const Real m = parts.mantissa - 1.0;
-  const Real tail = horner(
-      m, std::initializer_list<std::uint32_t>{0xBE055027, 0x3E1039F6, 0xBDF8CDCC, 0x3E0F2955,
-                                              0xBE2AD8B9, 0x3E4CED0B, 0xBE7FFF22, 0x3EAAAA78,
-                                              0xBF000000});
+  const Real tail = horner(m, std::initializer_list<std::uint32_t>{
+                                  0xBE055027, 0x3E1039F6, 0xBDF8CDCC, 0x3E0F2955, 0xBE2AD8B9,
+                                  0x3E4CED0B, 0xBE7FFF22, 0x3EAAAA78, 0xBF000000});
   return logarithm_from(x, fma(parts.exponent, double{kLn2}, fma(m * tail, m, m)));
 }
 
 Real log2(Real x) {
   const Parts parts = split(x, 0x3F3504F3);
   const Real m = parts.mantissa - 1.0;
-  const Real tail = horner(
-      m, std::initializer_list<std::uint32_t>{0x3DC6B27F, 0xBE2C7F30, 0x3E2FCF2A, 0xBE374E43,
-                                              0x3E520BF4, 0xBE763C8B, 0x3E93BF99, 0xBEB8AA49,
-                                              0x3EF6384A, 0xBF38AA3B});
+  const Real tail = horner(m, std::initializer_list<std::uint32_t>{
+                                  0x3DC6B27F, 0xBE2C7F30, 0x3E2FCF2A, 0xBE374E43, 0x3E520BF4,
+                                  0xBE763C8B, 0x3E93BF99, 0xBEB8AA49, 0x3EF6384A, 0xBF38AA3B});
   return logarithm_from(x, parts.exponent + fma(m, double{kLog2e}, m * (m * tail)));
 }
 
@@ -131,10 +128,9 @@ Real log1p(Real x) {
   const Real scaled = (x.bits() - exponent).real();
   const Real four = (exponent.constant(0x40800000) - exponent).real();
   const Real m = fma(four, 0.25, -1.0) + scaled;
-  const Real tail = horner(
-      m, std::initializer_list<std::uint32_t>{0xBD39BF78, 0x3DD80012, 0xBE0778E0, 0x3E146475,
-                                              0xBE2A68DD, 0x3E4CAF9E, 0xBE800042, 0x3EAAAAE6,
-                                              0xBF000000});
+  const Real tail = horner(m, std::initializer_list<std::uint32_t>{
+                                  0xBD39BF78, 0x3DD80012, 0xBE0778E0, 0x3E146475, 0xBE2A68DD,
+                                  0x3E4CAF9E, 0xBE800042, 0x3EAAAAE6, 0xBF000000});
   const Real count = to_real(exponent, 32) * 0x1p-23;
   const Real inside = fma(count, double{kLn2}, fma(m * tail, m, m));
   const Real all = select((x >= -1.0) & (x < double{kInfinity}), inside, outside(x));
@@ -154,9 +150,8 @@ Real tanh(Real x) {
   const Real e = ex2(a * double{bits(0x4038AA3B)}, true);
   const Real large = select(a >= double{bits(0x41102CB4)}, 1.0, fma(rcp(e + 1.0), -2.0, 1.0));
   const Real square = x * x;
-  const Real tail =
-      horner(square, std::initializer_list<std::uint32_t>{0x3C80F082, 0xBD563CAE, 0x3E085941,
-                                                          0xBEAAA9ED, 0x00000000});
+  const Real tail = horner(square, std::initializer_list<std::uint32_t>{
+                                       0x3C80F082, 0xBD563CAE, 0x3E085941, 0xBEAAA9ED, 0x00000000});
   return select(a >= double{bits(0x3F19999A)}, copysign(large, x), fma(tail, x, x));
 }
 
