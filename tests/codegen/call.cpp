@@ -172,6 +172,10 @@ std::byte* Call::address(std::size_t param, std::int64_t row, std::int64_t colum
              size_of(kernel_.params()[param].dtype);
 }
 
+void Call::store(std::size_t param, std::int64_t row, std::int64_t column, std::uint64_t bits) {
+  ir::store_bits(kernel_.params()[param].dtype, address(param, row, column), bits);
+}
+
 std::uint64_t Call::load(std::size_t param, std::int64_t row, std::int64_t column) const {
   return ir::load_bits(kernel_.params()[param].dtype, address(param, row, column));
 }

@@ -51,6 +51,8 @@ public:
   std::vector<std::vector<std::byte>> snapshot() const;
 
   std::uint64_t load(std::size_t param, std::int64_t row, std::int64_t column) const;
+  /// Puts `bits` in place of one element, until `reset`.
+  void store(std::size_t param, std::int64_t row, std::int64_t column, std::uint64_t bits);
   /// The storage of every parameter for one element.
   std::vector<std::uint64_t> arguments(std::int64_t row, std::int64_t column) const;
 
