@@ -16,7 +16,6 @@ Exit status 1 if anything differs; NaN equals NaN.
 """
 
 import argparse
-import itertools
 import json
 import os
 import sys
@@ -31,7 +30,6 @@ from gpu_values import CHUNK, INTEGERS, TYPES, pairs, random_values, run, specia
 from swage_capi import Swage
 
 EXAMPLES = 4  # of each kind of difference that are kept
-HALVES = ("bf16", "f16")
 
 
 class Comparison:
@@ -73,7 +71,7 @@ class Comparison:
             kept = self.examples.setdefault(kind, [])
             picked = mask.nonzero().flatten()
             # Spread over the chunk: neighbours differ for one reason.
-            picked = picked[torch.linspace(0, count - 1, min(EXAMPLES, count)).long()]
+            picked = picked[torch.linspace(0, count - 1, min(EXAMPLES, count), dtype=torch.float64).long()]
             for i in picked.tolist()[:EXAMPLES * 4 - len(kept)]:
                 kept.append({"inputs": [self.text(x[where[i]]) for x in inputs],
                              "swage": self.text(mine[i]), "torch": self.text(theirs[i])})
@@ -84,7 +82,7 @@ class Comparison:
         return float(value).hex() if isinstance(value, float) else value
 
     def report(self):
-        print(f"{self.name:34} {self.dtype:5} {self.compared:>11} compared {self.different:>10} differ",
+        print(f"{self.name:44} {self.dtype:5} {self.compared:>11} compared {self.different:>10} differ",
               flush=True)
         for kind, count in self.kinds.items():
             print(f"    {kind}: {count}")
@@ -105,22 +103,36 @@ class Suite:
         return self.swage.kernel("f", dtype, math="torch",
                                  source=f"kernel f<T>({params}result: out T) {{ result = {expression}; }}")
 
-    def finish(self, comparison, required=True):
-        self.rows.append({**comparison.report(), "required": required})
-        if comparison.different and required:
-            self.failures.append(f"{comparison.name} of {comparison.dtype}")
-
-    def chunks(self, values):
-        """All of `values`, or in a sample a part of them."""
-        return itertools.islice(values, 0, None, 24) if self.sample else values
+    def hold(self, names, dtype, make_kernel, sets, expected, required=True):
+        """Compares each output of a kernel, called `names`, with what PyTorch gives: `expected` of
+        the inputs, a list of tensors. Gives the number of differences, or None if it stopped."""
+        comparisons = [Comparison(name, dtype) for name in names]
+        try:
+            kernel = make_kernel()
+            for inputs in sets:
+                mine = [torch.empty_like(inputs[0]) for _ in names]
+                run(self.swage, kernel, [*inputs, *mine])
+                for comparison, a, b in zip(comparisons, mine, expected(inputs)):
+                    comparison.add(a, b, inputs)
+        except RuntimeError as error:  # the others still have something to say
+            self.failures.append(f"{names[0]} of {dtype} stopped: {error}")
+            print(self.failures[-1], flush=True)
+            return None
+        for comparison in comparisons:
+            self.rows.append({**comparison.report(), "required": required})
+            if comparison.different and required:
+                self.failures.append(f"{comparison.name} of {dtype}")
+        return sum(comparison.different for comparison in comparisons)
 
     def every(self, dtype):
-        """All values of a type, CHUNK at a time."""
+        """All values of a type, CHUNK at a time; in a sample random and special ones of f32."""
+        if dtype == "f32" and self.sample:
+            yield from self.tuples(dtype, 1)
+            return
         total = 1 << (32 if dtype == "f32" else 16)
-        firsts = range(-total // 2, total // 2, CHUNK)
-        for first in self.chunks(firsts) if dtype == "f32" else firsts:
+        for first in range(-total // 2, total // 2, CHUNK):
             integers = torch.arange(first, first + min(CHUNK, total), dtype=torch.int64, device="cuda")
-            yield integers.to(INTEGERS[dtype]).view(TYPES[dtype])
+            yield [integers.to(INTEGERS[dtype]).view(TYPES[dtype])]
 
     def tuples(self, dtype, count):
         """`count` inputs at once: random ones, and all combinations of special values."""
@@ -133,8 +145,8 @@ class Suite:
         yield [grid.flatten().contiguous() for grid in grids]
 
     def couples(self, dtype):
-        """All pairs of a 16-bit type, random and special ones of f32."""
-        return self.tuples(dtype, 2) if dtype == "f32" else self.chunks(pairs(dtype))
+        """All pairs of a 16-bit type; random and special ones of f32, and in a sample."""
+        return self.tuples(dtype, 2) if dtype == "f32" or self.sample else pairs(dtype)
 
 
 # --- functions -----------------------------------------------------------------------------------
@@ -174,24 +186,11 @@ BINARY = {
 
 
 def functions(suite):
-    for expression, operator in UNARY.items():
-        for dtype in TYPES:
-            comparison = Comparison(expression, dtype)
-            kernel = suite.kernel(expression, ["x"], dtype)
-            for x in suite.every(dtype):
-                mine = torch.empty_like(x)
-                run(suite.swage, kernel, [x, mine])
-                comparison.add(mine, operator(x), [x])
-            suite.finish(comparison)
-    for expression, operator in BINARY.items():
-        for dtype in TYPES:
-            comparison = Comparison(expression, dtype)
-            kernel = suite.kernel(expression, ["x", "y"], dtype)
-            for x, y in suite.couples(dtype):
-                mine = torch.empty_like(x)
-                run(suite.swage, kernel, [x, y, mine])
-                comparison.add(mine, operator(x, y), [x, y])
-            suite.finish(comparison)
+    for names, operators, sets in ((["x"], UNARY, suite.every), (["x", "y"], BINARY, suite.couples)):
+        for expression, operator in operators.items():
+            for dtype in TYPES:
+                suite.hold([expression], dtype, lambda: suite.kernel(expression, names, dtype),
+                           sets(dtype), lambda inputs: [operator(*inputs)])
 
 
 # --- derivatives ---------------------------------------------------------------------------------
@@ -227,32 +226,25 @@ def gradients(operator, inputs, arriving):
     return torch.autograd.grad(operator(*leaves), leaves, arriving)
 
 
-def compare_derivative(suite, name, dtype, formulas, names, sets, expected):
+def hold_derivative(suite, name, formulas, names, sets, expected):
     """The first formula must have PyTorch's bits. Others are looked at where it has not."""
-    for number, formula in enumerate(formulas):
-        text = formula if isinstance(formula, str) else formula[dtype != "f32"]
-        comparison = Comparison(f"{name}: {text}" if number else name, dtype)
-        kernel = suite.kernel(text, names, dtype)
-        for inputs in sets():
-            mine = torch.empty_like(inputs[0])
-            run(suite.swage, kernel, [*inputs, mine])
-            comparison.add(mine, expected(inputs), inputs)
-        suite.finish(comparison, required=number == 0)
-        if not comparison.different:
-            return
+    for dtype in TYPES:
+        for number, formula in enumerate(formulas):
+            text = formula if isinstance(formula, str) else formula[dtype != "f32"]
+            different = suite.hold([f"d {name}: {text}"], dtype,
+                                   lambda: suite.kernel(text, names, dtype), sets(dtype), expected,
+                                   required=number == 0)
+            if different == 0:
+                break
 
 
 def derivatives(suite):
     for name, (operator, formulas) in DERIVATIVES.items():
-        for dtype in TYPES:
-            compare_derivative(suite, f"d {name}", dtype, formulas, ["d", "x"],
-                               lambda: suite.couples(dtype),
-                               lambda inputs: gradients(operator, inputs[1:], inputs[0])[0])
+        hold_derivative(suite, name, formulas, ["d", "x"], suite.couples,
+                        lambda inputs: gradients(operator, inputs[1:], inputs[0]))
     for name, (index, formulas) in QUOTIENT.items():
-        for dtype in TYPES:
-            compare_derivative(suite, f"d {name}", dtype, formulas, ["d", "x", "y"],
-                               lambda: suite.tuples(dtype, 3),
-                               lambda inputs: gradients(torch.div, inputs[1:], inputs[0])[index])
+        hold_derivative(suite, name, formulas, ["d", "x", "y"], lambda dtype: suite.tuples(dtype, 3),
+                        lambda inputs: [gradients(torch.div, inputs[1:], inputs[0])[index]])
 
 
 # --- activations ---------------------------------------------------------------------------------
@@ -269,46 +261,18 @@ GATED = {
 }
 
 
-def activation_kernel(suite, name, dtype):
-    return suite.swage.kernel(name, dtype)
-
-
 def activations(suite):
-    for name, operator in ACTIVATIONS.items():
-        for dtype in TYPES:
-            forward = Comparison(name, dtype)
-            kernel = activation_kernel(suite, name, dtype)
-            for x in suite.every(dtype):
-                mine = torch.empty_like(x)
-                run(suite.swage, kernel, [x, mine])
-                forward.add(mine, operator(x), [x])
-            suite.finish(forward)
-            backward = Comparison(name + "_backward", dtype)
-            kernel = activation_kernel(suite, backward.name, dtype)
-            for d, x in suite.couples(dtype):
-                mine = torch.empty_like(x)
-                run(suite.swage, kernel, [d, x, mine])
-                backward.add(mine, gradients(operator, [x], d)[0], [d, x])
-            suite.finish(backward)
-    for name, operator in GATED.items():
-        for dtype in TYPES:
-            forward = Comparison(name, dtype)
-            kernel = activation_kernel(suite, name, dtype)
-            for gate, up in suite.couples(dtype):
-                mine = torch.empty_like(gate)
-                run(suite.swage, kernel, [gate, up, mine])
-                forward.add(mine, operator(gate, up), [gate, up])
-            suite.finish(forward)
-            both = [Comparison(f"{name}_backward, {of}", dtype) for of in ("d_gate", "d_up")]
-            kernel = activation_kernel(suite, name + "_backward", dtype)
-            for inputs in suite.tuples(dtype, 3):
-                mine = [torch.empty_like(inputs[0]) for _ in both]
-                run(suite.swage, kernel, [*inputs, *mine])
-                theirs = gradients(operator, inputs[1:], inputs[0])
-                for comparison, a, b in zip(both, mine, theirs):
-                    comparison.add(a, b, inputs)
-            for comparison in both:
-                suite.finish(comparison)
+    for table, values, gradient_values in ((ACTIVATIONS, suite.every, suite.couples),
+                                           (GATED, suite.couples, lambda dtype: suite.tuples(dtype, 3))):
+        for name, operator in table.items():
+            backward = name + "_backward"
+            results = [f"{backward}, {of}" for of in ("d_gate", "d_up")] if table is GATED else [backward]
+            for dtype in TYPES:
+                suite.hold([name], dtype, lambda: suite.swage.kernel(name, dtype), values(dtype),
+                           lambda inputs: [operator(*inputs)])
+                suite.hold(results, dtype, lambda: suite.swage.kernel(backward, dtype),
+                           gradient_values(dtype),
+                           lambda inputs: gradients(operator, inputs[1:], inputs[0]))
 
 
 def main():
@@ -331,11 +295,7 @@ def main():
     print(", ".join(f"{key} {value}" for key, value in header.items()))
     for name in options.parts or parts:
         start = time.time()
-        try:
-            parts[name](suite)
-        except RuntimeError as error:  # the other parts still have something to say
-            suite.failures.append(f"{name} stopped: {error}")
-            print(suite.failures[-1], flush=True)
+        parts[name](suite)
         print(f"{name}: {time.time() - start:.0f} s", flush=True)
         if options.out:
             os.makedirs(options.out, exist_ok=True)
