@@ -173,6 +173,7 @@ UNARY = {
     "trunc(x)": torch.trunc,
     "relu(x)": torch.relu,
     "clamp(x, -1.5, 2)": lambda x: torch.clamp(x, -1.5, 2),
+    "x * (1.0 / 3)": lambda x: x / 3,
 }
 BINARY = {
     "x + y": torch.add,
