@@ -168,7 +168,7 @@ struct Peer {
   std::optional<Real> (*emit)(Op, llvm::ArrayRef<Real>);
 };
 constexpr Peer kPeers[] = {
-    {ir::MathMode::triton, "Triton's", "rcp, and for f32 exp exp2 sigmoid", emit_triton},
+    {ir::MathMode::triton, "Triton's", "copysign rcp, and for f32 exp exp2 sigmoid", emit_triton},
     {ir::MathMode::torch, "PyTorch's",
      "rcp sqrt, and for f32 rsqrt exp exp2 expm1 log log2 log1p sigmoid tanh erf", emit_torch},
 };
@@ -178,12 +178,13 @@ const Peer* peer_of(ir::MathMode mode) {
 }
 
 [[noreturn]] void refuse(const Peer& peer, Op op, bool is_double) {
-  throw Error(ErrorCode::unsupported,
-              fmt::format("{} of {} cannot be bit-equal to {}: {} mode offers arithmetic, "
-                          "comparisons, abs min max clamp relu fma copysign floor ceil round trunc "
-                          "isnan {}; use accurate mode, or write the formula out",
-                          ir::info(op).spelling, is_double ? "f64" : "f32", peer.whose,
-                          ir::name_of(peer.mode), peer.offered));
+  throw Error(
+      ErrorCode::unsupported,
+      fmt::format("{} of {} cannot be bit-equal to {}: {} mode offers arithmetic, "
+                  "comparisons, abs min max clamp relu fma floor ceil round trunc isnan {}; "
+                  "use accurate mode, or write the formula out",
+                  ir::info(op).spelling, is_double ? "f64" : "f32", peer.whose,
+                  ir::name_of(peer.mode), peer.offered));
 }
 
 } // namespace
@@ -216,11 +217,14 @@ llvm::Value* MathBuilder::emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args) {
     x.push_back(real_of(b_, arg));
   if (op == Op::isnan)
     return is_nan(x[0]).v;
+  const bool is_double = x[0].is_double();
+  const Peer* const peer = peer_of(mode_);
+  if (op == Op::copysign && mode_ == ir::MathMode::torch)
+    refuse(*peer, op, is_double); // shows a NaN's sign, which PyTorch's operators treat unlike
   if (const auto result = emit_exact(op, x))
     return result->v;
 
-  const bool is_double = x[0].is_double();
-  if (const Peer* peer = peer_of(mode_)) {
+  if (peer != nullptr) {
     if (const auto result = peer->emit(op, x))
       return result->v;
     refuse(*peer, op, is_double);

@@ -193,7 +193,7 @@ TEST_CASE("torch mode emits the instructions of CUDA's compiler, on every archit
 }
 
 TEST_CASE("torch mode refuses by name what cannot be bit-equal, and the host") {
-  for (const Op op : {Op::sin, Op::cos, Op::pow}) {
+  for (const Op op : {Op::sin, Op::cos, Op::pow, Op::copysign}) {
     const std::string message = refusal(MathMode::torch, op, false);
     CHECK(message.starts_with(std::string(ir::info(op).spelling) + " of f32"));
     CHECK(holds(message, "torch mode offers"));

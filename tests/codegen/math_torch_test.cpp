@@ -74,18 +74,12 @@ struct Function {
 };
 // Of the results of nvcc 13.0's PTX for sm_90, in the interpreter, over the same inputs.
 constexpr Function kFunctions[] = {
-    {Op::exp, 0x818af0733004164e},
-    {Op::exp2, 0x3075159546f8b82b},
-    {Op::expm1, 0x68036183d550a909},
-    {Op::log, 0x48496cbc1d146f37},
-    {Op::log2, 0x991333c9c6ae9239},
-    {Op::log1p, 0x2a4e911b1142f98e},
-    {Op::rsqrt, 0xa312ed659d1b8306},
-    {Op::sqrt, 0x0f0edddc66099ea1},
-    {Op::rcp, 0xb54d5d8ea0fd1012},
-    {Op::sigmoid, 0x5646467ee5550955},
-    {Op::tanh, 0x0e1cae58dc55150e},
-    {Op::erf, 0xedaea8b9671b4bf4},
+    {Op::exp, 0x818af0733004164e},   {Op::exp2, 0x3075159546f8b82b},
+    {Op::expm1, 0x68036183d550a909}, {Op::log, 0x48496cbc1d146f37},
+    {Op::log2, 0x991333c9c6ae9239},  {Op::log1p, 0x2a4e911b1142f98e},
+    {Op::rsqrt, 0xa312ed659d1b8306}, {Op::sqrt, 0x0f0edddc66099ea1},
+    {Op::rcp, 0xb54d5d8ea0fd1012},   {Op::sigmoid, 0x5646467ee5550955},
+    {Op::tanh, 0x0e1cae58dc55150e},  {Op::erf, 0xedaea8b9671b4bf4},
 };
 
 struct Activation {
@@ -95,12 +89,9 @@ struct Activation {
 // The same for PyTorch's formulas. In the last one 1 - t * t is an fma, which it becomes when the
 // PTX is assembled.
 constexpr Activation kActivations[] = {
-    {"silu_torch", 0x2f1054c28f0dad8f},
-    {"gelu_torch", 0xad795d3d079f38d2},
-    {"gelu_tanh_torch", 0xfe7b86b5bbf4d213},
-    {"silu_torch_backward", 0xc74ea63c8366ad83},
-    {"gelu_torch_backward", 0x86d9f2830f9d4b2e},
-    {"gelu_tanh_torch_backward", 0xa62324d6dce018ae},
+    {"silu_torch", 0x2f1054c28f0dad8f},          {"gelu_torch", 0xad795d3d079f38d2},
+    {"gelu_tanh_torch", 0xfe7b86b5bbf4d213},     {"silu_torch_backward", 0xc74ea63c8366ad83},
+    {"gelu_torch_backward", 0x86d9f2830f9d4b2e}, {"gelu_tanh_torch_backward", 0xa62324d6dce018ae},
 };
 
 } // namespace

@@ -182,7 +182,6 @@ BINARY = {
     "x / y": torch.div,
     "min(x, y)": torch.minimum,
     "max(x, y)": torch.maximum,
-    "copysign(x, y)": torch.copysign,
 }
 
 
