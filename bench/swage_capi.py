@@ -4,7 +4,7 @@ import ctypes
 
 DLPACK_CODE = {"f64": (2, 64), "f32": (2, 32), "f16": (2, 16), "bf16": (4, 16)}
 DEVICE_CPU, DEVICE_CUDA = 1, 2
-MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2}
+MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 
 
 class DLTensor(ctypes.Structure):

@@ -267,7 +267,7 @@ void add_export(CLI::App& app, CacheOptions& options) {
       ->type_name("NAME=VALUE")
       ->take_all()
       ->allow_extra_args(false);
-  app.add_option("--math", options.math, "accurate, triton or fast")->type_name("MODE");
+  app.add_option("--math", options.math, "accurate, triton, fast or torch")->type_name("MODE");
 }
 
 } // namespace

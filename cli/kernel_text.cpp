@@ -52,10 +52,11 @@ void read_text(const std::string& what, KernelText& result) {
 }
 
 ir::MathMode parse_math(std::string_view name) {
-  for (const ir::MathMode mode : {ir::MathMode::accurate, ir::MathMode::triton, ir::MathMode::fast})
-    if (ir::name_of(mode) == name)
-      return mode;
-  throw_argument(fmt::format("'{}' is not a math mode; there are accurate, triton and fast", name));
+  const std::span<const std::string_view> names = ir::math_mode_names();
+  if (const auto found = std::ranges::find(names, name); found != names.end())
+    return static_cast<ir::MathMode>(found - names.begin());
+  throw_argument(
+      fmt::format("'{}' is not a math mode; there are {}", name, fmt::join(names, ", ")));
 }
 
 std::vector<std::string> declared_names(const KernelText& text) {
@@ -95,7 +96,8 @@ void add_kernel_options(CLI::App& app, KernelOptionsText& options) {
                  "Bind a generic type or a constant: -D T=bf16 -D limit=5.0")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--math", options.math, "accurate, triton or fast, over what the kernel says")
+  app.add_option("--math", options.math,
+                 "accurate, triton, fast or torch, over what the kernel says")
       ->type_name("MODE");
 }
 

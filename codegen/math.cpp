@@ -1,8 +1,12 @@
 // math.cpp -- chooses the form of each function by math mode, accuracy and target.
 #include "codegen/math.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
-#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
 
 #include "codegen/math_functions.hpp"
 #include "swage/error.hpp"
@@ -135,12 +139,56 @@ std::optional<Real> emit_triton(Op op, llvm::ArrayRef<Real> x) {
   }
 }
 
-[[noreturn]] void refuse_in_triton_mode(Op op, bool is_double) {
-  throw Error(ErrorCode::unsupported,
-              std::string(ir::info(op).spelling) + " of " + (is_double ? "f64" : "f32") +
-                  " cannot be bit-equal to Triton's: triton mode offers arithmetic, comparisons, "
-                  "abs min max clamp relu fma copysign floor ceil round trunc isnan rcp, and for "
-                  "f32 exp exp2 sigmoid; use accurate mode, or write the formula out");
+/// What the operators of PyTorch compute with, where its bits can be had.
+std::optional<Real> emit_torch(Op op, llvm::ArrayRef<Real> x) {
+  switch (op) {
+  case Op::div: return x[0] / x[1];
+  case Op::rcp: return 1.0 / x[0];
+  case Op::sqrt: return sqrt(x[0]);
+  default: break;
+  }
+  if (x[0].is_double())
+    return std::nullopt;
+  switch (op) {
+  case Op::rsqrt: return math::torch::rsqrt(x[0]);
+  case Op::exp: return math::torch::exp(x[0]);
+  case Op::exp2: return math::torch::exp2(x[0]);
+  case Op::expm1: return math::torch::expm1(x[0]);
+  case Op::log: return math::torch::log(x[0]);
+  case Op::log2: return math::torch::log2(x[0]);
+  case Op::log1p: return math::torch::log1p(x[0]);
+  case Op::sigmoid: return math::torch::sigmoid(x[0]);
+  case Op::tanh: return math::torch::tanh(x[0]);
+  case Op::erf: return math::torch::erf(x[0]);
+  default: return std::nullopt;
+  }
+}
+
+/// A mode that promises the bits of another system, on CUDA alone.
+struct Peer {
+  ir::MathMode mode;
+  std::string_view whose;
+  std::string_view offered; ///< beside what every mode has
+  std::optional<Real> (*emit)(Op, llvm::ArrayRef<Real>);
+};
+constexpr Peer kPeers[] = {
+    {ir::MathMode::triton, "Triton's", "copysign rcp, and for f32 exp exp2 sigmoid", emit_triton},
+    {ir::MathMode::torch, "PyTorch's",
+     "rcp sqrt, and for f32 rsqrt exp exp2 expm1 log log2 log1p sigmoid tanh erf", emit_torch},
+};
+const Peer* peer_of(ir::MathMode mode) {
+  const auto* const found = std::ranges::find(kPeers, mode, &Peer::mode);
+  return found == std::end(kPeers) ? nullptr : found;
+}
+
+[[noreturn]] void refuse(const Peer& peer, Op op, bool is_double) {
+  throw Error(
+      ErrorCode::unsupported,
+      fmt::format("{} of {} cannot be bit-equal to {}: {} mode offers arithmetic, "
+                  "comparisons, abs min max clamp relu fma floor ceil round trunc isnan {}; "
+                  "use accurate mode, or write the formula out",
+                  ir::info(op).spelling, is_double ? "f64" : "f32", peer.whose,
+                  ir::name_of(peer.mode), peer.offered));
 }
 
 } // namespace
@@ -148,9 +196,11 @@ std::optional<Real> emit_triton(Op op, llvm::ArrayRef<Real> x) {
 MathBuilder::MathBuilder(llvm::IRBuilderBase& builder, const Target& target, ir::MathMode mode,
                          Accuracy accuracy)
     : b_(builder), target_(target), mode_(mode), accuracy_(accuracy) {
-  if (mode == ir::MathMode::triton && target.kind == Target::Kind::host)
-    throw Error(ErrorCode::unsupported, "triton mode needs a CUDA device, and the target is the "
-                                        "host: use accurate or fast mode here");
+  if (peer_of(mode) != nullptr && target.kind == Target::Kind::host)
+    throw Error(ErrorCode::unsupported,
+                fmt::format("{} mode needs a CUDA device, and the target is the host: use accurate "
+                            "or fast mode here",
+                            ir::name_of(mode)));
 }
 
 llvm::Value* MathBuilder::emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16) {
@@ -188,14 +238,17 @@ llvm::Value* MathBuilder::emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args) {
     x.push_back(real_of(b_, arg));
   if (op == Op::isnan)
     return is_nan(x[0]).v;
+  const bool is_double = x[0].is_double();
+  const Peer* const peer = peer_of(mode_);
+  if (op == Op::copysign && mode_ == ir::MathMode::torch)
+    refuse(*peer, op, is_double); // shows a NaN's sign, which PyTorch's operators treat unlike
   if (const auto result = emit_exact(op, x))
     return result->v;
 
-  const bool is_double = x[0].is_double();
-  if (mode_ == ir::MathMode::triton) {
-    if (const auto result = emit_triton(op, x))
+  if (peer != nullptr) {
+    if (const auto result = peer->emit(op, x))
       return result->v;
-    refuse_in_triton_mode(op, is_double);
+    refuse(*peer, op, is_double);
   }
   const bool fast = mode_ == ir::MathMode::fast;
   const bool cuda = target_.kind == Target::Kind::cuda;

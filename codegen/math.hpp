@@ -21,7 +21,7 @@ public:
               Accuracy accuracy);
 
   /// `op` is one of the rule `real` or `test`, or div, min, max, clamp, relu, abs, neg on floats.
-  /// Throws Error(unsupported) when the mode cannot offer it (triton mode).
+  /// Throws Error(unsupported) when the mode cannot offer it (triton and torch modes).
   llvm::Value* emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args);
   /// sigmoid(x) that is only ever multiplied by x, in `accurate` mode at half accuracy; `is_bf16`:
   /// in a kernel that stores nothing but bf16.

@@ -115,4 +115,18 @@ Real rsqrt(Real x, bool flush);
 Real divide(Real a, Real b, bool flush);
 } // namespace nvptx
 
+// math_torch.cpp: f32 as CUDA's compiler emits it for the operators of PyTorch, lane by lane.
+namespace torch {
+Real exp(Real x);
+Real exp2(Real x);
+Real expm1(Real x);
+Real log(Real x);
+Real log2(Real x);
+Real log1p(Real x);
+Real rsqrt(Real x);
+Real sigmoid(Real x);
+Real tanh(Real x);
+Real erf(Real x);
+} // namespace torch
+
 } // namespace swage::codegen::math

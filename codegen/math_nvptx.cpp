@@ -4,10 +4,10 @@
 // 1 ulp, div.full 2 ulp, sqrt and rsqrt 2^-22.9, tanh 2^-11, sin and cos 2^-20.5 absolute within
 // [-pi, pi].
 #include <llvm/IR/InlineAsm.h>
-#include <llvm/IR/IntrinsicsNVPTX.h>
 
 #include "codegen/llvm_compat.hpp"
 #include "codegen/math_functions.hpp"
+#include "codegen/math_nvptx.hpp"
 #include "codegen/quotient.hpp"
 
 namespace swage::codegen::math {
@@ -19,36 +19,6 @@ namespace Intrinsic = llvm::Intrinsic;
 
 constexpr double kLog2e = 0x1.715476p+0; // 0f3FB8AA3B
 constexpr double kLn2 = 0x1.62e43p-1;
-
-/// Applies `scalar` to each lane: the hardware's instructions take one value.
-template <typename Scalar>
-Real by_lane(Real x, Scalar scalar) {
-  const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x.v->getType());
-  Real result = x;
-  if (!vector) {
-    result.v = scalar(x.v);
-    return result;
-  }
-  for (unsigned lane = 0; lane < vector->getNumElements(); ++lane) {
-    llvm::Value* value = scalar(x.b->CreateExtractElement(x.v, lane));
-    result.v = x.b->CreateInsertElement(result.v, value, lane);
-  }
-  return result;
-}
-
-Real call(Intrinsic::ID id, Real x) {
-  return by_lane(x, [&](llvm::Value* lane) { return x.b->CreateIntrinsic(id, {}, {lane}); });
-}
-
-Real ex2(Real x, bool flush) {
-  const Intrinsic::ID id = flush ? Intrinsic::nvvm_ex2_approx_ftz : Intrinsic::nvvm_ex2_approx;
-  return by_lane(
-      x, [&](llvm::Value* lane) { return x.b->CreateIntrinsic(id, {lane->getType()}, {lane}); });
-}
-
-Real rcp(Real x) {
-  return call(Intrinsic::nvvm_rcp_approx_ftz_f, x);
-}
 
 /// sigmoid from e = e^-|x|. 1 + e lies in [1, 2], so the reciprocal neither meets nor makes a
 /// subnormal number; the numerator e keeps results down to the subnormal ones.
@@ -69,6 +39,18 @@ Real erfcx(Real x) {
 }
 
 } // namespace
+
+Real ex2(Real x, bool flush) {
+  const Intrinsic::ID id = flush ? Intrinsic::nvvm_ex2_approx_ftz : Intrinsic::nvvm_ex2_approx;
+  return by_lane(
+      x, [&](llvm::Value* lane) { return x.b->CreateIntrinsic(id, {lane->getType()}, {lane}); });
+}
+Real rcp(Real x) {
+  return call(Intrinsic::nvvm_rcp_approx_ftz_f, x);
+}
+Real call(Intrinsic::ID id, Real x) {
+  return by_lane(x, [&](llvm::Value* lane) { return x.b->CreateIntrinsic(id, {}, {lane}); });
+}
 
 Real exp(Real x, bool flush) {
   return ex2(x * kLog2e, flush);

@@ -4,7 +4,8 @@
 // It follows the combiner of LLVM's NVPTX back end, which Triton kernels go through: sums are taken
 // from the last to the first, and of two products the one that fewer others use is fused, the left
 // one where that is even. The combiner also fuses a product that stays because others use it. That
-// saves nothing, so it is done in triton mode only, where those bits are the promise.
+// saves nothing, so it is done in triton mode only, where those bits are the promise. In torch mode
+// nothing is fused: every operator of PyTorch is a kernel of its own.
 #include <utility>
 
 #include "ir/passes.hpp"
@@ -111,6 +112,8 @@ Kernel contract_once(const Kernel& kernel) {
 } // namespace
 
 Kernel contract(const Kernel& kernel) {
+  if (kernel.math() == MathMode::torch)
+    return kernel;
   // A new fma may equal one that was there, which leaves a product with fewer uses than before.
   Kernel result = contract_once(kernel);
   for (Kernel next = contract_once(result); next != result; next = contract_once(result))

@@ -12,9 +12,13 @@
 
 namespace swage::ir {
 
+std::span<const std::string_view> math_mode_names() noexcept {
+  static constexpr std::string_view names[] = {"accurate", "triton", "fast", "torch"};
+  return names;
+}
+
 std::string_view name_of(MathMode mode) noexcept {
-  constexpr std::string_view names[] = {"accurate", "triton", "fast"};
-  return names[static_cast<int>(mode)];
+  return math_mode_names()[static_cast<std::size_t>(mode)];
 }
 
 double Node::real() const noexcept {

@@ -133,15 +133,15 @@ void Parser::function() {
 
 MathMode Parser::mode() {
   advance();
-  constexpr std::string_view names[] = {"accurate", "triton", "fast"};
+  const std::span<const std::string_view> names = math_mode_names();
   const std::string_view text = program_.text_of(token_.span);
-  const auto found_name = std::find(std::begin(names), std::end(names), text);
-  if (found_name == std::end(names))
-    fail("a math mode: 'accurate', 'triton' or 'fast'", did_you_mean(text, names));
+  const auto found_name = std::ranges::find(names, text);
+  if (found_name == names.end())
+    fail("a math mode: 'accurate', 'triton', 'fast' or 'torch'", did_you_mean(text, names));
   advance();
   if (!at(Symbol::kw_kernel))
     fail("'kernel' after the math mode");
-  return static_cast<MathMode>(found_name - std::begin(names));
+  return static_cast<MathMode>(found_name - names.begin());
 }
 
 void Parser::kernel() {

@@ -22,21 +22,23 @@ void verify(std::string_view name, std::span<const Param> params, std::span<cons
 Kernel recognise(const Kernel& kernel);
 
 /// Folds constants as the machine would compute them in the compute type: what IEEE 754 defines to
-/// the bit, to the bit; other functions in the next wider type, rounded once (not in triton mode,
-/// whose approximations are their own definition). Applies identities that hold for every float
-/// including NaN, infinities and signed zeros, merges equal nodes, drops casts that change nothing
-/// (to a type that holds the value already, or just before a store that does the same) and code
-/// that nothing uses. Idempotent, linear in the size of the kernel.
+/// the bit, to the bit; other functions in the next wider type, rounded once (not in triton and
+/// torch modes, whose approximations are their own definition). Applies identities that hold for
+/// every float including NaN, infinities and signed zeros, merges equal nodes, drops casts that
+/// change nothing (to a type that holds the value already, or just before a store that does the
+/// same) and code that nothing uses. Idempotent, linear in the size of the kernel.
 Kernel simplify(const Kernel& kernel);
 
 /// Forms `fma` from a product with a single use and the sum or difference that uses it, for float
-/// types; in triton mode from any product, as LLVM does for Triton. The only place where
+/// types; in triton mode from any product, as LLVM does for Triton, in torch mode from none, as
+/// PyTorch's operators are kernels of their own. The only place where
 /// contraction is decided; back ends never contract. Idempotent.
 Kernel contract(const Kernel& kernel);
 
 /// The kernel as language text that parses back to an equal kernel, formatted to be read:
 /// single-use values nested in expressions, `let` for shared ones. Types and constants are bound,
-/// so the text has no generics; a mode other than accurate is printed as `@triton` or `@fast`.
+/// so the text has no generics; a mode other than accurate is printed as `@triton`, `@fast` or
+/// `@torch`.
 std::string print(const Kernel& kernel);
 
 /// The same on one line: the canonical line that digests are made of.

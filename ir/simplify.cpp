@@ -233,6 +233,8 @@ Simplifier::Made Simplifier::fold(Op op, const Args& args) {
   if (!is_float(of))
     return fold_integer(op, args);
   const bool exact = eval::is_exactly_rounded(op);
+  if (!exact && kernel_.math() == MathMode::torch)
+    return std::nullopt; // PyTorch computes it when it runs, with bits of its own
   const bool divides = op == Op::div || op == Op::rcp || op == Op::sqrt;
   if ((!exact || divides) && !divides_exactly(of))
     return std::nullopt; // Triton's approximations have bits of their own

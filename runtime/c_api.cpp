@@ -89,7 +89,7 @@ swage::KernelOptions to_options(const swage_options* given) {
     throw Error(ErrorCode::invalid_argument,
                 "options.size is too small; start from swage_default_options()");
   if (given->math != SWAGE_MATH_DEFAULT) {
-    if (given->math < SWAGE_MATH_ACCURATE || given->math > SWAGE_MATH_FAST)
+    if (given->math < SWAGE_MATH_ACCURATE || given->math > SWAGE_MATH_TORCH)
       throw Error(ErrorCode::invalid_argument, "options.math is none of the modes of swage_math");
     options.math = static_cast<swage::Math>(given->math);
   }

@@ -101,7 +101,8 @@ typedef enum swage_math {
   SWAGE_MATH_DEFAULT = -1, /* what the kernel text says, else accurate */
   SWAGE_MATH_ACCURATE = 0,
   SWAGE_MATH_TRITON = 1,
-  SWAGE_MATH_FAST = 2
+  SWAGE_MATH_FAST = 2,
+  SWAGE_MATH_TORCH = 3
 } swage_math;
 
 /* Set to swage_default_options() before changing fields. */

@@ -119,7 +119,7 @@ struct Binding {
 };
 
 /// Accuracy contract of a kernel's functions, see docs/numbers.md.
-enum class Math : std::uint8_t { accurate = 0, triton = 1, fast = 2 };
+enum class Math : std::uint8_t { accurate = 0, triton = 1, fast = 2, torch = 3 };
 
 struct KernelOptions {
   std::optional<Math> math;      ///< default: what the kernel text says, else accurate

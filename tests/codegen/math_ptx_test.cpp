@@ -1,6 +1,10 @@
 // math_ptx_test.cpp -- the instructions that matter in the PTX of the math functions.
+#include <algorithm>
+#include <regex>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "swage/error.hpp"
 #include "tests/codegen/math_jit.hpp"
@@ -37,14 +41,28 @@ std::string without(std::string text, std::string_view part) {
   return text;
 }
 
-/// The message that triton mode refuses an operation with; empty if it does not.
-std::string refusal(Op op, bool is_double) {
+/// The message that `mode` refuses an operation with; empty if it does not.
+std::string refusal(MathMode mode, Op op, bool is_double) {
   try {
-    ptx_of(op, MathMode::triton, Accuracy::full, 90, is_double);
+    ptx_of(op, mode, Accuracy::full, 90, is_double);
   } catch (const Error& error) {
     return error.code() == ErrorCode::unsupported ? error.what() : "";
   }
   return "";
+}
+
+/// The instructions on floats but moves, comparisons and selections, sorted, without their type.
+std::string float_instructions(const std::string& ptx) {
+  static const std::regex pattern(R"(\b([a-z0-9]+(?:\.[a-z]+)*)(?:\.f32)(?:\.[a-z0-9]+)?\s)");
+  std::vector<std::string> names;
+  for (std::sregex_iterator it(ptx.begin(), ptx.end(), pattern), end; it != end; ++it) {
+    const std::string name = (*it)[1];
+    if (!name.starts_with("set") && !name.starts_with("selp") && !name.starts_with("mov") &&
+        !name.starts_with("ld") && !name.starts_with("st"))
+      names.push_back(name);
+  }
+  std::ranges::sort(names);
+  return fmt::format("{}", fmt::join(names, " "));
 }
 
 const std::vector<Op>& all_ops() {
@@ -119,12 +137,71 @@ TEST_CASE("triton mode emits Triton's instructions for exp, sigmoid and division
 
 TEST_CASE("triton mode refuses by name what cannot be bit-equal, and the host") {
   for (const Op op : {Op::log, Op::tanh, Op::erf, Op::sin, Op::pow, Op::sqrt, Op::expm1}) {
-    const std::string message = refusal(op, false);
+    const std::string message = refusal(MathMode::triton, op, false);
     CHECK(message.starts_with(std::string(ir::info(op).spelling) + " of f32"));
     CHECK(holds(message, "triton mode offers"));
   }
-  CHECK(refusal(Op::exp, true).starts_with("exp of f64"));
+  CHECK(refusal(MathMode::triton, Op::exp, true).starts_with("exp of f64"));
   CHECK_THROWS_AS(MathFunction({.op = Op::neg, .mode = MathMode::triton}), Error);
+}
+
+TEST_CASE("torch mode emits the instructions of CUDA's compiler, on every architecture the same") {
+  struct Sequence {
+    Op op;
+    const char* instructions; ///< on floats, in alphabetical order
+    std::vector<const char*> coefficients;
+  };
+  const Sequence sequences[] = {
+      {Op::exp,
+       "add.rn cvt.sat ex2.approx.ftz fma.rm fma.rn fma.rn fma.rn mul.rn neg",
+       {"0f3BBB989D", "0f437C0000", "0f4B400001", "0fCB40007F", "0f3FB8AA3B", "0f32A57060"}},
+      {Op::exp2, "ex2.approx", {}},
+      {Op::log,
+       "add.rn cvt.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn "
+       "fma.rn mul.rn mul.rn",
+       {"0fBE055027", "0f3E1039F6", "0fBDF8CDCC", "0f3E0F2955", "0fBE2AD8B9", "0f3E4CED0B",
+        "0fBE7FFF22", "0f3EAAAA78", "0f3F317218"}},
+      {Op::log1p,
+       "add.rn add.rz cvt.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn "
+       "fma.rn fma.rn mul.rn mul.rn",
+       {"0fBD39BF78", "0f3DD80012", "0fBE0778E0", "0f3E146475", "0fBE2A68DD", "0f3E4CAF9E",
+        "0fBE800042", "0f3EAAAAE6", "0f3F317218"}},
+      {Op::tanh,
+       "abs add.rn copysign ex2.approx.ftz fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn mul.rn mul.rn "
+       "rcp.approx.ftz",
+       {"0f4038AA3B", "0f41102CB4", "0f3F19999A", "0f3C80F082", "0fBD563CAE", "0f3E085941",
+        "0fBEAAA9ED"}},
+      {Op::erf,
+       "abs copysign ex2.approx.ftz fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn fma.rn mul.rn neg "
+       "sub.rn",
+       {"0f3F8060FE", "0f38EB4C3A", "0f38B1E96A", "0fBAAE005B", "0fBA574D20", "0f3C09919F",
+        "0f3BAAD5EA", "0fBD24D99A", "0fBCDC1BE7", "0f3E235519", "0f3DE718AF", "0f3F69B4F9",
+        "0fBEC093AC", "0f3F210A14", "0f3E0375D3"}},
+      {Op::sqrt, "sqrt.rn", {}},
+      {Op::rsqrt, "rsqrt.approx", {}},
+      {Op::div, "div.rn", {}},
+      {Op::rcp, "rcp.rn", {}},
+  };
+  for (const Sequence& sequence : sequences)
+    for (const int sm : {75, 80, 86, 90, 100, 120}) {
+      const std::string ptx = ptx_of(sequence.op, MathMode::torch, Accuracy::half, sm);
+      INFO(ptx);
+      CHECK(float_instructions(ptx) == sequence.instructions);
+      for (const char* coefficient : sequence.coefficients)
+        CHECK(holds(ptx, coefficient));
+    }
+}
+
+TEST_CASE("torch mode refuses by name what cannot be bit-equal, and the host") {
+  for (const Op op : {Op::sin, Op::cos, Op::pow, Op::copysign}) {
+    const std::string message = refusal(MathMode::torch, op, false);
+    CHECK(message.starts_with(std::string(ir::info(op).spelling) + " of f32"));
+    CHECK(holds(message, "torch mode offers"));
+  }
+  CHECK(refusal(MathMode::torch, Op::exp, true).starts_with("exp of f64"));
+  CHECK(refusal(MathMode::torch, Op::div, true).empty());
+  CHECK(refusal(MathMode::torch, Op::sqrt, true).empty());
+  CHECK_THROWS_AS(MathFunction({.op = Op::neg, .mode = MathMode::torch}), Error);
 }
 
 TEST_CASE("fast mode flushes to zero and takes the hardware's tanh where PTX has it") {

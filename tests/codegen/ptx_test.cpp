@@ -267,6 +267,22 @@ TEST_CASE("ptxas assembles forward and backward for every architecture and type 
       }
 }
 
+TEST_CASE("ptxas assembles the kernels of torch mode for every architecture and type") {
+  const std::string ptxas = find_ptxas();
+  if (ptxas.empty()) {
+    WARN("skipped: ptxas was not found");
+    return;
+  }
+  for (const int sm : {75, 80, 86, 89, 90, 100, 120})
+    for (const DType type : {f32, f16, bf16}) {
+      const char* name = sm % 20 == 0 ? "geglu_torch_backward" : "geglu_tanh_torch_backward";
+      INFO(name << " of " << name_of(type) << " for sm_" << sm);
+      const Artifact artifact = compiled(catalogue_kernel(name, type), sm);
+      check_clean(artifact.payload);
+      check_assembles(ptxas, artifact);
+    }
+}
+
 TEST_CASE("ptxas assembles every policy and width") {
   const std::string ptxas = find_ptxas();
   if (ptxas.empty()) {

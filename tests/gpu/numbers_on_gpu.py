@@ -22,12 +22,10 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [here, os.path.join(here, "../../bench")]
 
 import torch
+from gpu_values import CHUNK, INTEGERS, TYPES, pairs, random_values, run, special_values
 from swage_capi import Swage
 from triton_peers import triton_kernels
 
-CHUNK = 1 << 26  # elements of one launch: its temporaries in double precision fit any GPU
-TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
-INTEGERS = {"f32": torch.int32, "f16": torch.int16, "bf16": torch.int16}
 # Bits of the significand, exponents of the smallest normal number and of the first power of two
 # that is out of range.
 FORMATS = {"f32": (24, -126, 128), "f16": (11, -14, 16), "bf16": (8, -126, 128)}
@@ -39,10 +37,6 @@ def expect(holds, what):
     if not holds:
         failures.append(what)
         print(f"FAILED: {what}", flush=True)
-
-
-def run(swage, kernel, tensors):
-    swage.launch(kernel, swage.torch_arguments(tensors), torch.cuda.current_stream().cuda_stream)
 
 
 def exponent_of(exact, dtype):
@@ -158,37 +152,6 @@ def backward_differences(swage, kernel, inputs, dtype):
     count = inputs[0].numel()
     triton_backward[(triton.cdiv(count, 1024),)](*theirs, count, BLOCK=1024)
     return sum(count_different(a, b, dtype) for a, b in zip(mine, theirs))
-
-
-def pairs(dtype):
-    """All 2^32 pairs of a 16-bit type, CHUNK at a time."""
-    every = torch.arange(-32768, 32768, dtype=torch.int16, device="cuda").view(TYPES[dtype])
-    step = CHUNK >> 16
-    for first in range(0, 1 << 16, step):
-        gate = every[first:first + step].repeat_interleave(1 << 16)
-        yield gate, every.repeat(step)
-
-
-def random_values(dtype, generator, wide):
-    """CHUNK values: any bits at all, or normally distributed ones over a few magnitudes."""
-    if wide:
-        low, high = (-(1 << 31), 1 << 31) if dtype == "f32" else (-(1 << 15), 1 << 15)
-        return torch.randint(low, high, (CHUNK,), generator=generator, device="cuda",
-                             dtype=torch.int64).to(INTEGERS[dtype]).view(TYPES[dtype])
-    x = torch.randn(CHUNK, generator=generator, device="cuda")
-    scale = torch.randint(-6, 7, (CHUNK,), generator=generator, device="cuda")
-    return (x * torch.exp2(scale.float())).to(TYPES[dtype])
-
-
-def special_values(dtype):
-    """About a hundred values around everything special: a million triples."""
-    centres = [0.0, 0.5, 1.0, 1.278, 2.0, 17.0, 64.0, 87.3, 88.0, 88.7, 89.0, 92.0, 103.9, 104.0,
-               128.0, 2.0 ** -14, 2.0 ** -24, 2.0 ** -126, 2.0 ** -133, 2.0 ** -149, 65504.0,
-               3.0e38, float("inf"), float("nan")]
-    x = torch.tensor(centres, dtype=torch.float32, device="cuda").to(TYPES[dtype])
-    bits = x.view(INTEGERS[dtype])
-    near = torch.cat([bits, bits - 1, bits + 1]).view(TYPES[dtype])
-    return torch.cat([near, -near]).view(INTEGERS[dtype]).unique().view(TYPES[dtype])
 
 
 def triton_mode(swage):

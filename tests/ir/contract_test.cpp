@@ -109,6 +109,11 @@ TEST_CASE("in triton mode products are fused as LLVM fuses them for Triton") {
         "let t0 = a * b; y = fma(fma(a, b, c), t0, t0); z = a;");
 }
 
+TEST_CASE("in torch mode nothing is fused, as PyTorch's operators are kernels of their own") {
+  Sketch s(f32, MathMode::torch);
+  CHECK(s.contracted(s.add(s.mul(s.a, s.b), s.c)) == "y = a * b + c; z = a;");
+}
+
 TEST_CASE("a rounding point keeps product and sum apart") {
   Sketch s;
   CHECK(s.contracted(s.add(s.builder.cast(bf16, s.mul(s.a, s.b)), s.c)) ==

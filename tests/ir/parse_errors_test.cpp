@@ -151,7 +151,7 @@ TEST_CASE("syntax errors say what was found and what was expected") {
       {"fn f(x) = x\nkernel k(y: out f32) { y = f(1); }",
        "found keyword 'kernel', expected ';' after the body of function 'f'", ""},
       {"@tritn kernel k(y: out f32) { y = 1; }",
-       "found 'tritn', expected a math mode: 'accurate', 'triton' or 'fast'",
+       "found 'tritn', expected a math mode: 'accurate', 'triton', 'fast' or 'torch'",
        "did you mean 'triton'?"},
       {"@fast fn f(x) = x; kernel k(y: out f32) { y = 1; }",
        "found keyword 'fn', expected 'kernel' after the math mode", ""},

@@ -220,6 +220,7 @@ TEST_CASE("the math mode comes from the kernel unless the caller says otherwise"
   CHECK(parse_kernel({text}, "k", {}, MathMode::fast).math() == MathMode::fast);
   CHECK(parse_text("@accurate kernel k(y: out f32) { y = 1; }").math() == MathMode::accurate);
   CHECK(parse_text("@fast kernel k(y: out f32) { y = 1; }").math() == MathMode::fast);
+  CHECK(parse_text("@torch kernel k(y: out f32) { y = 1; }").math() == MathMode::torch);
   CHECK(parse_text("kernel k(y: out f32) { y = 1; }").math() == MathMode::accurate);
 }
 

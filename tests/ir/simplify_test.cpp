@@ -335,6 +335,20 @@ TEST_CASE("Triton's approximations are not folded away in its mode") {
   CHECK(in_triton(Op::add, {1, 2}) == "f32(3)");
 }
 
+TEST_CASE("in torch mode functions of constants stay, and exact operations are folded") {
+  const auto in_torch = [](Op op, std::initializer_list<double> values) {
+    Sketch s(f32, MathMode::torch);
+    std::vector<NodeId> args;
+    for (double value : values)
+      args.push_back(s.number(value));
+    return s.simplified(s.builder.make(op, args));
+  };
+  CHECK(in_torch(Op::exp, {1}) == "exp(f32(1))");
+  CHECK(in_torch(Op::rsqrt, {2}) == "rsqrt(f32(2))");
+  CHECK(in_torch(Op::div, {1, 4}) == "f32(0.25)");
+  CHECK(in_torch(Op::sqrt, {4}) == "f32(2)");
+}
+
 TEST_CASE("folding does not depend on the caller's floating-point state") {
   Sketch s;
   s.builder.store(6, s.make(Op::div, {s.number(1), s.number(3)}));
