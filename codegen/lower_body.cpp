@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <span>
 
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
@@ -54,6 +55,55 @@ bool stores_bf16_alone(const ir::Kernel& kernel) {
   });
 }
 
+/// Operations that make no NaN with bits in its lower half, on a CPU, from operands without such:
+/// arithmetic passes on an operand's payload or makes the default NaN, and these functions are
+/// arithmetic on the operand and powers of two.
+bool keeps_nan_bits(Op op) {
+  switch (op) {
+  case Op::add:
+  case Op::sub:
+  case Op::mul:
+  case Op::div:
+  case Op::fma:
+  case Op::neg:
+  case Op::abs:
+  case Op::copysign:
+  case Op::select:
+  case Op::sqrt:
+  case Op::rsqrt:
+  case Op::rcp:
+  case Op::exp:
+  case Op::exp2:
+  case Op::sigmoid:
+  case Op::tanh: return true;
+  default: return false;
+  }
+}
+
+/// By node: whether it is an f32 whose NaNs have nothing in the lower 16 bits. GPUs make NaNs of
+/// all bits.
+std::vector<bool> upper_half_nans(const ir::Kernel& kernel, const Target& target) {
+  std::vector<bool> result(kernel.nodes().size());
+  if (target.kind != Target::Kind::host)
+    return result;
+  for (std::size_t id = 0; id < result.size(); ++id) {
+    const ir::Node& node = kernel.nodes()[id];
+    if (node.type != DType::f32)
+      continue;
+    if (node.op == Op::load || node.op == Op::scalar)
+      result[id] = kernel.params()[node.param].dtype == DType::bf16;
+    else if (node.op == Op::constant)
+      result[id] = node.real() == node.real();
+    else if (node.op == Op::cast)
+      result[id] = node.storage == DType::bf16;
+    else if (keeps_nan_bits(node.op))
+      result[id] = std::ranges::all_of(
+          std::span(node.args).first(static_cast<std::size_t>(ir::info(node.op).arity)),
+          [&](ir::NodeId arg) { return kernel.node(arg).type != DType::f32 || result[arg]; });
+  }
+  return result;
+}
+
 bool is_leaf(const ir::Node& node) {
   return node.op == Op::load || node.op == Op::scalar || node.op == Op::constant;
 }
@@ -66,7 +116,8 @@ public:
       : b_(builder), job_(job), lanes_(lanes), fetch_(std::move(fetch)),
         convert_(builder, job.target, job.split_bf16),
         math_(builder, job.target, job.kernel.math(), accuracy_of(job.kernel)),
-        of_silu_(sigmoids_of_silu(job.kernel)), values_(job.kernel.nodes().size()),
+        of_silu_(sigmoids_of_silu(job.kernel)),
+        upper_half_nans_(upper_half_nans(job.kernel, job.target)), values_(job.kernel.nodes().size()),
         bits_(job.kernel.nodes().size()) {}
 
   /// The value of node `id`. Constants are made where they are used.
@@ -92,17 +143,21 @@ public:
     Value* stored = value(store.node);
     if (node.type != compute_type(storage))
       stored = convert_.cast(node.type, storage, stored);
-    return convert_.narrow(storage, stored);
+    return convert_.narrow(storage, stored, nan_bits(store.node));
   }
 
 private:
   Value* arg(const ir::Node& node, std::size_t i) { return value(node.args[i]); }
 
+  NanBits nan_bits(ir::NodeId id) const {
+    return upper_half_nans_[id] ? NanBits::upper_half : NanBits::any;
+  }
+
   Value* emit(const ir::Node& node, std::size_t id) {
     switch (node.op) {
     case Op::cast:
       return convert_.cast(job_.kernel.node(node.args[0]).type, node.storage, arg(node, 0),
-                           &bits_[id]);
+                           &bits_[id], nan_bits(node.args[0]));
     case Op::select: return b_.CreateSelect(arg(node, 0), arg(node, 1), arg(node, 2));
     case Op::logical_and: return b_.CreateAnd(arg(node, 0), arg(node, 1));
     case Op::logical_or: return b_.CreateOr(arg(node, 0), arg(node, 1));
@@ -192,7 +247,8 @@ private:
   std::function<Value*(ir::NodeId)> fetch_;
   Converter convert_;
   MathBuilder math_;
-  const std::vector<bool> of_silu_; ///< see sigmoids_of_silu
+  const std::vector<bool> of_silu_;         ///< see sigmoids_of_silu
+  const std::vector<bool> upper_half_nans_; ///< see there
   std::vector<Value*> values_;
   std::vector<Value*> bits_; ///< of casts to 16-bit floats: the value in storage
 };
