@@ -155,10 +155,9 @@ Value* Converter::narrow_bf16(Value* f32, NanBits nan) {
   Value* bits = b_.CreateBitCast(f32, like(b_.getInt32Ty(), f32));
   Value* odd = b_.CreateAnd(b_.CreateLShr(bits, word(f32, 16)), word(f32, 1));
   Value* rounded = b_.CreateAdd(b_.CreateAdd(bits, word(f32, 0x7fff)), odd);
-  Value* kept =
-      nan == NanBits::upper_half
-          ? rounded // nothing below carries into a NaN, and it has a bit above that stays
-          : b_.CreateSelect(b_.CreateFCmpUNO(f32, f32), word(f32, 0x7fff0000u), rounded);
+  Value* kept = nan == NanBits::upper_half
+                    ? rounded // nothing below carries into a NaN, and it has a bit above that stays
+                    : b_.CreateSelect(b_.CreateFCmpUNO(f32, f32), word(f32, 0x7fff0000u), rounded);
   return upper_bf16_ ? kept : b_.CreateTrunc(b_.CreateLShr(kept, word(f32, 16)), i16);
 }
 

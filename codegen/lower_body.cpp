@@ -117,8 +117,8 @@ public:
         convert_(builder, job.target, job.split_bf16),
         math_(builder, job.target, job.kernel.math(), accuracy_of(job.kernel)),
         of_silu_(sigmoids_of_silu(job.kernel)),
-        upper_half_nans_(upper_half_nans(job.kernel, job.target)), values_(job.kernel.nodes().size()),
-        bits_(job.kernel.nodes().size()) {}
+        upper_half_nans_(upper_half_nans(job.kernel, job.target)),
+        values_(job.kernel.nodes().size()), bits_(job.kernel.nodes().size()) {}
 
   /// The value of node `id`. Constants are made where they are used.
   Value* value(ir::NodeId id) {

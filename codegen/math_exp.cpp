@@ -163,8 +163,8 @@ Real sigmoid_of(Real x, Real scaled) {
   return divide_in_range(select(x < 0.0, scaled * 0x1p-64, 1.0), fma(scaled, 0x1p-64, 1.0));
 }
 
-/// e^x = 2^n above / below, to 2^-20.4: n in the low bits of `biased`, with `bias` added. Of a clamped
-/// x. Cheaper than a polynomial where a division follows.
+/// e^x = 2^n above / below, to 2^-20.4: n in the low bits of `biased`, with `bias` added. Of a
+/// clamped x. Cheaper than a polynomial where a division follows.
 struct ExpRatio {
   Real above, below;
   Bits biased;
@@ -254,8 +254,8 @@ Real sigmoid_half(Real x) {
 Real sigmoid_half_of_silu(Real x, bool is_bf16) {
   // NaN need not stay one, since x is multiplied by, so integers serve to compare: the bits of
   // positive floats are ordered as signed integers are, those of negative ones as unsigned integers
-  // in reverse. They scale, too. Clamped to 15.5 the result is 2^-22 below 1.
-  const Bits near = signed_min(x.bits(), x.constant(15.5).bits());
+  // in reverse. They scale, too. Clamped to 16.5 the result is 2^-24 below 1.
+  const Bits near = signed_min(x.bits(), x.constant(16.5).bits());
   const Bits within = unsigned_min(near, x.constant(kSigmoidLow).bits());
   const ExpRatio e = exp_ratio(within.real(), kSigmoidScale);
   const Real scaled = (e.above.bits() + (e.biased << mantissa_bits(x))).real();
