@@ -135,27 +135,29 @@ Value* Converter::widen_f16(Value* bits) {
 
 // --- compute to storage ---
 
-Value* Converter::narrow(DType storage, Value* value) {
+Value* Converter::narrow(DType storage, Value* value, NanBits nan) {
   Type* bits =
       with_lanes(b_.getIntNTy(8u * static_cast<unsigned>(size_of(storage))), lanes_of(value));
   switch (storage) {
   case DType::f64:
   case DType::f32: return b_.CreateBitCast(value, bits);
   case DType::f16: return narrow_f16(value);
-  case DType::bf16: return narrow_bf16(value);
+  case DType::bf16: return narrow_bf16(value, nan);
   case DType::boolean: return b_.CreateZExt(value, bits);
   default: return b_.CreateTrunc(value, bits);
   }
 }
 
-Value* Converter::narrow_bf16(Value* f32) {
+Value* Converter::narrow_bf16(Value* f32, NanBits nan) {
   Type* i16 = like(b_.getInt16Ty(), f32);
   if (hardware_bf16_)
     return b_.CreateBitCast(b_.CreateFPTrunc(f32, like(b_.getBFloatTy(), f32)), i16);
   Value* bits = b_.CreateBitCast(f32, like(b_.getInt32Ty(), f32));
   Value* odd = b_.CreateAnd(b_.CreateLShr(bits, word(f32, 16)), word(f32, 1));
   Value* rounded = b_.CreateAdd(b_.CreateAdd(bits, word(f32, 0x7fff)), odd);
-  Value* kept = b_.CreateSelect(b_.CreateFCmpUNO(f32, f32), word(f32, 0x7fff0000u), rounded);
+  Value* kept = nan == NanBits::upper_half
+                    ? rounded // nothing below carries into a NaN, and it has a bit above that stays
+                    : b_.CreateSelect(b_.CreateFCmpUNO(f32, f32), word(f32, 0x7fff0000u), rounded);
   return upper_bf16_ ? kept : b_.CreateTrunc(b_.CreateLShr(kept, word(f32, 16)), i16);
 }
 
@@ -182,11 +184,11 @@ Value* Converter::narrow_f16(Value* f32) {
 
 // --- casts ---
 
-Value* Converter::cast(DType from, DType storage, Value* value, Value** bits) {
+Value* Converter::cast(DType from, DType storage, Value* value, Value** bits, NanBits nan) {
   if (is_float(from)) {
     if (storage == DType::boolean)
       return b_.CreateFCmpUNE(value, Constant::getNullValue(value->getType()));
-    return is_float(storage) ? float_to_float(from, storage, value, bits)
+    return is_float(storage) ? float_to_float(from, storage, value, bits, nan)
                              : float_to_integer(from, storage, value);
   }
   return is_float(storage) ? integer_to_float(from, storage, value, bits)
@@ -194,8 +196,8 @@ Value* Converter::cast(DType from, DType storage, Value* value, Value** bits) {
 }
 
 /// Rounds an f32 to f16 or bf16 and carries it on in f32.
-Value* Converter::round_to_half(DType storage, Value* f32, Value** bits) {
-  Value* narrowed = narrow(storage, f32);
+Value* Converter::round_to_half(DType storage, Value* f32, Value** bits, NanBits nan) {
+  Value* narrowed = narrow(storage, f32, nan);
   if (bits)
     *bits = narrowed;
   if (storage == DType::bf16 && upper_bf16_)
@@ -203,13 +205,16 @@ Value* Converter::round_to_half(DType storage, Value* f32, Value** bits) {
   return widen(storage, narrowed);
 }
 
-Value* Converter::float_to_float(DType from, DType storage, Value* value, Value** bits) {
+Value* Converter::float_to_float(DType from, DType storage, Value* value, Value** bits,
+                                 NanBits nan) {
   switch (storage) {
   case DType::f64:
     return from == DType::f64 ? value : b_.CreateFPExt(value, like(b_.getDoubleTy(), value));
   case DType::f32:
     return from == DType::f64 ? b_.CreateFPTrunc(value, like(b_.getFloatTy(), value)) : value;
-  default: return round_to_half(storage, from == DType::f64 ? odd_f32(value) : value, bits);
+  default:
+    return from == DType::f64 ? round_to_half(storage, odd_f32(value), bits, NanBits::any)
+                              : round_to_half(storage, value, bits, nan);
   }
 }
 
@@ -252,7 +257,7 @@ Value* Converter::integer_to_float(DType from, DType storage, Value* value, Valu
     return b_.CreateSIToFP(value, storage == DType::f64 ? f64 : f32);
   // By way of f32 rounded to nearest there would be two roundings.
   Value* wide = from == DType::i64 ? odd_f64(value) : b_.CreateSIToFP(value, f64);
-  return round_to_half(storage, odd_f32(wide), bits);
+  return round_to_half(storage, odd_f32(wide), bits, NanBits::any);
 }
 
 Value* Converter::float_to_integer(DType from, DType storage, Value* value) {

@@ -18,6 +18,12 @@ int lanes_of(const llvm::Value* value);
 /// even[0] odd[0] even[1] odd[1] ...
 llvm::Value* interleave(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::Value* odd);
 
+/// What is known of the NaNs among f32 values.
+enum class NanBits : std::uint8_t {
+  any,
+  upper_half, ///< none has a bit in the lower 16, as when all were bf16 once; see Body::nan_bits
+};
+
 /// Emits conversions with `builder`, element-wise on scalars and vectors alike. Every rounding is
 /// to nearest even and happens once; any NaN stays a NaN. The same bits on both targets.
 class Converter {
@@ -32,22 +38,25 @@ public:
   /// every word. No shuffles where the caller wants the halves apart.
   llvm::Value* widen_low_bf16(llvm::Value* words);
   llvm::Value* widen_high_bf16(llvm::Value* words);
-  /// A value of `compute_type(storage)` to storage bits, rounded once.
-  llvm::Value* narrow(DType storage, llvm::Value* value);
+  /// A value of `compute_type(storage)` to storage bits, rounded once. A bf16 whose NaNs need no
+  /// care is rounded two operations cheaper.
+  llvm::Value* narrow(DType storage, llvm::Value* value, NanBits nan = NanBits::any);
 
   /// `ir::Op::cast` of a value of compute type `from`: see ir::Node::storage. When the cast rounds
   /// to 16 bits, `*bits` receives what `narrow` of the result would give.
-  llvm::Value* cast(DType from, DType storage, llvm::Value* value, llvm::Value** bits = nullptr);
+  llvm::Value* cast(DType from, DType storage, llvm::Value* value, llvm::Value** bits = nullptr,
+                    NanBits nan = NanBits::any);
 
 private:
-  llvm::Value* float_to_float(DType from, DType storage, llvm::Value* value, llvm::Value** bits);
+  llvm::Value* float_to_float(DType from, DType storage, llvm::Value* value, llvm::Value** bits,
+                              NanBits nan);
   llvm::Value* integer_to_float(DType from, DType storage, llvm::Value* value, llvm::Value** bits);
   llvm::Value* float_to_integer(DType from, DType storage, llvm::Value* value);
   llvm::Value* integer_to_integer(DType from, DType storage, llvm::Value* value);
-  llvm::Value* round_to_half(DType storage, llvm::Value* f32, llvm::Value** bits);
+  llvm::Value* round_to_half(DType storage, llvm::Value* f32, llvm::Value** bits, NanBits nan);
   llvm::Value* odd_f32(llvm::Value* f64);
   llvm::Value* odd_f64(llvm::Value* i64);
-  llvm::Value* narrow_bf16(llvm::Value* f32);
+  llvm::Value* narrow_bf16(llvm::Value* f32, NanBits nan);
   llvm::Value* narrow_f16(llvm::Value* f32);
   llvm::Value* widen_f16(llvm::Value* bits);
   llvm::Value* widen_bf16(llvm::Value* bits);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <span>
 
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
@@ -55,14 +56,18 @@ struct WideProducts {
 };
 
 /// Half accuracy is that of the results, which may be normal where an intermediate one is not.
-/// Empty where nothing of it applies, and for kernels that are cut into pieces.
-WideProducts wide_products(const ir::Kernel& kernel, const std::vector<Accuracy>& accuracies) {
+/// Empty where nothing of it applies, and for kernels that are cut into pieces. On a CPU, which is
+/// bound by arithmetic, sigmoid stays one factor.
+WideProducts wide_products(const ir::Kernel& kernel, const Target& target,
+                           const std::vector<Accuracy>& accuracies) {
   if (kernel.math() != ir::MathMode::accurate || kernel.nodes().size() > kWholeBodyNodes)
     return {};
   WideProducts result{find_wide_products(kernel), std::vector<bool>(kernel.nodes().size())};
   for (ir::NodeId id = 0; id < kernel.nodes().size(); ++id)
     if (auto& product = result.products[id]) {
-      if (accuracies[product->function] != Accuracy::half) {
+      const bool is_kept =
+          target.kind == Target::Kind::cuda || kernel.node(product->function).op != Op::sigmoid;
+      if (!is_kept || accuracies[product->function] != Accuracy::half) {
         product.reset();
         continue;
       }
@@ -72,6 +77,55 @@ WideProducts wide_products(const ir::Kernel& kernel, const std::vector<Accuracy>
             part != product->right)
           result.folded[part] = true;
     }
+  return result;
+}
+
+/// Operations that make no NaN with bits in its lower half, on a CPU, from operands without such:
+/// arithmetic passes on an operand's payload or makes the default NaN, and these functions are
+/// arithmetic on the operand and powers of two.
+bool keeps_nan_bits(Op op) {
+  switch (op) {
+  case Op::add:
+  case Op::sub:
+  case Op::mul:
+  case Op::div:
+  case Op::fma:
+  case Op::neg:
+  case Op::abs:
+  case Op::copysign:
+  case Op::select:
+  case Op::sqrt:
+  case Op::rsqrt:
+  case Op::rcp:
+  case Op::exp:
+  case Op::exp2:
+  case Op::sigmoid:
+  case Op::tanh: return true;
+  default: return false;
+  }
+}
+
+/// By node: whether it is an f32 whose NaNs have nothing in the lower 16 bits. GPUs make NaNs of
+/// all bits.
+std::vector<bool> upper_half_nans(const ir::Kernel& kernel, const Target& target) {
+  std::vector<bool> result(kernel.nodes().size());
+  if (target.kind != Target::Kind::host)
+    return result;
+  for (std::size_t id = 0; id < result.size(); ++id) {
+    const ir::Node& node = kernel.nodes()[id];
+    if (node.type != DType::f32)
+      continue;
+    if (node.op == Op::load || node.op == Op::scalar)
+      result[id] = kernel.params()[node.param].dtype == DType::bf16;
+    else if (node.op == Op::constant)
+      result[id] = node.real() == node.real();
+    else if (node.op == Op::cast)
+      result[id] = node.storage == DType::bf16;
+    else if (keeps_nan_bits(node.op))
+      result[id] = std::ranges::all_of(
+          std::span(node.args).first(static_cast<std::size_t>(ir::info(node.op).arity)),
+          [&](ir::NodeId arg) { return kernel.node(arg).type != DType::f32 || result[arg]; });
+  }
   return result;
 }
 
@@ -90,8 +144,9 @@ public:
         half_(builder, job.target, job.kernel.math(), Accuracy::half),
         accuracies_(ir::accuracies(job.kernel)),
         of_silu_(sigmoids_of_silu(job.kernel, accuracies_)),
-        wide_(wide_products(job.kernel, accuracies_)), values_(job.kernel.nodes().size()),
-        bits_(job.kernel.nodes().size()) {}
+        wide_(wide_products(job.kernel, job.target, accuracies_)),
+        upper_half_nans_(upper_half_nans(job.kernel, job.target)),
+        values_(job.kernel.nodes().size()), bits_(job.kernel.nodes().size()) {}
 
   /// The value of node `id`. Constants are made where they are used.
   Value* value(ir::NodeId id) {
@@ -116,17 +171,21 @@ public:
     Value* stored = value(store.node);
     if (node.type != compute_type(storage))
       stored = convert_.cast(node.type, storage, stored);
-    return convert_.narrow(storage, stored);
+    return convert_.narrow(storage, stored, nan_bits(store.node));
   }
 
 private:
   Value* arg(const ir::Node& node, std::size_t i) { return value(node.args[i]); }
 
+  NanBits nan_bits(ir::NodeId id) const {
+    return upper_half_nans_[id] ? NanBits::upper_half : NanBits::any;
+  }
+
   Value* emit(const ir::Node& node, std::size_t id) {
     switch (node.op) {
     case Op::cast:
       return convert_.cast(job_.kernel.node(node.args[0]).type, node.storage, arg(node, 0),
-                           &bits_[id]);
+                           &bits_[id], nan_bits(node.args[0]));
     case Op::select: return b_.CreateSelect(arg(node, 0), arg(node, 1), arg(node, 2));
     case Op::logical_and: return b_.CreateAnd(arg(node, 0), arg(node, 1));
     case Op::logical_or: return b_.CreateOr(arg(node, 0), arg(node, 1));
@@ -232,6 +291,7 @@ private:
   const std::vector<Accuracy> accuracies_; ///< by node
   const std::vector<bool> of_silu_;        ///< see sigmoids_of_silu
   const WideProducts wide_;
+  const std::vector<bool> upper_half_nans_; ///< see there
   std::vector<Value*> values_;
   std::vector<Value*> bits_; ///< of casts to 16-bit floats: the value in storage
 };

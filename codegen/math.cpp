@@ -220,10 +220,8 @@ MathBuilder::Factors MathBuilder::emit_factors(ir::Op op, llvm::Value* x, bool o
   const auto factors = [&] {
     if (op == Op::erfc)
       return cuda ? math::nvptx::erfc_factors(at) : math::erfc_half_factors(at);
-    if (of_silu)
-      return cuda ? math::nvptx::sigmoid_factors_of_silu(at, is_bf16)
-                  : math::sigmoid_half_factors_of_silu(at, is_bf16);
-    return cuda ? math::nvptx::sigmoid_factors(at) : math::sigmoid_half_factors(at);
+    return of_silu ? math::nvptx::sigmoid_factors_of_silu(at, is_bf16)
+                   : math::nvptx::sigmoid_factors(at);
   }();
   return {factors.outer.v, factors.inner.v};
 }

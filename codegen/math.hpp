@@ -27,8 +27,8 @@ public:
   /// in a kernel that stores nothing but bf16.
   llvm::Value* emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16);
 
-  /// sigmoid(x) or erfc(x), in `accurate` mode at half accuracy, as a product of two factors that
-  /// are normal where it is subnormal; `of_silu` and `is_bf16` as above.
+  /// erfc(x), or on CUDA sigmoid(x), in `accurate` mode at half accuracy, as a product of two
+  /// factors that are normal where it is subnormal; `of_silu` and `is_bf16` as above.
   struct Factors {
     llvm::Value *outer, *inner;
   };

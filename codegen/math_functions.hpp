@@ -35,9 +35,6 @@ Real sigmoid_half_of_silu(Real x, bool is_bf16);
 struct Factors {
   Real outer, inner;
 };
-/// sigmoid_half, and sigmoid_half_of_silu, in two factors.
-Factors sigmoid_half_factors(Real x);
-Factors sigmoid_half_factors_of_silu(Real x, bool is_bf16);
 Real tanh(Real x);
 Real tanh_half(Real x);
 /// tanh on [0, 1/2] to 2^-20.

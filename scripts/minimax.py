@@ -133,6 +133,17 @@ SQRT_HALF = mpmath.sqrt(mpf(1) / 2)
 LOG_LOW, LOG_HIGH = SQRT_HALF - 1, 2 * SQRT_HALF - 1
 
 
+def exp_ratio_poly(terms, bits):
+    """r coth(r/2) = u in z = r^2; the error is relative to e^r = (u + r) / (u - r)."""
+    def u(z):
+        r = mpmath.sqrt(z)
+        return r * mpmath.coth(r / 2)
+    def weight(z):
+        t = mpmath.tanh(mpmath.sqrt(z) / 2)
+        return 2 * t / (1 - t ** 2) / u(z)
+    return lambda: fit(u, HALF_LN2 ** 2 / 10000, HALF_LN2 ** 2, range(0, terms), weight, bits)
+
+
 def log_poly(degree, bits):
     """(log1p(f) - f) / f^2, -1/2 first; the error is relative to log1p."""
     return lambda: fit(lambda f: (mpmath.log1p(f) - f) / f ** 2, LOG_LOW, LOG_HIGH, range(1, degree - 1),
@@ -223,6 +234,7 @@ FITS = {
     # half accuracy: 2^x, no fixed coefficient but the one that keeps exp(0) = 1
     "exp2_half": exp2_poly(5, 24),
     "exp2_half4": exp2_poly(4, 24),
+    "exp_ratio_half": exp_ratio_poly(2, 24),
     "exp2_f32": exp2_poly(6, 24),
     "exp2_f64": exp2_poly(11, 53),
     "expm1_f32": expm1_poly(7, 24),
