@@ -16,18 +16,10 @@ namespace {
 using ir::MathMode;
 using ir::Op;
 
-Target cuda(int sm, int ptx) {
-  Target target;
-  target.kind = Target::Kind::cuda;
-  target.sm = sm;
-  target.ptx = ptx;
-  return target;
-}
-
 std::string ptx_of(Op op, MathMode mode, Accuracy accuracy, int sm = 90, bool is_double = false) {
   return math_ptx(
       {.op = op, .is_double = is_double, .width = 1, .accuracy = accuracy, .mode = mode},
-      cuda(sm, sm == 75 ? 63 : 78));
+      cuda_target(sm));
 }
 
 bool holds(const std::string& text, const char* part) {

@@ -31,7 +31,8 @@ TEST_CASE("a launch after tuning runs the very code that the tuner timed") {
     const runtime::TuneReport report = runtime::Tuner(state).tune(arguments, options);
     runtime::Call call;
     state.classify(arguments, call);
-    CHECK(state.plan_of(call, arguments, nullptr).function->digest == report.code);
+    CHECK(state.plan_of(call, arguments, runtime::context_for(*state.device, nullptr), nullptr)
+              .function->digest == report.code);
     for (const runtime::Candidate& candidate : report.candidates) {
       if (!candidate.runs())
         continue;

@@ -80,7 +80,8 @@ TEST_CASE("the code that was timed is the code that is launched, to the byte") {
   }
   runtime::Call call;
   state.classify(arguments, call);
-  CHECK(state.plan_of(call, arguments, nullptr).function->digest == report.code);
+  CHECK(state.plan_of(call, arguments, runtime::context_for(*state.device, nullptr), nullptr)
+            .function->digest == report.code);
   for (const runtime::Candidate& candidate : report.candidates)
     if (candidate.runs()) {
       CHECK(candidate.occupancy.registers > 0);
