@@ -123,7 +123,9 @@ public:
   }
 
   bool parse_error(std::size_t at, const std::string&, const Json::exception&) override {
-    return fail(fmt::format("a header that is not JSON at byte {}{}", at + 8, place()));
+    // `at` counts the bytes read, the one that is wrong included; the header starts at byte 8.
+    return fail(
+        fmt::format("a header that is not JSON at byte {}{}", 8 + at - (at > 0 ? 1 : 0), place()));
   }
 
 private:

@@ -168,7 +168,7 @@ TEST_CASE("a broken header is refused with what was found") {
   found(made(R"({"a":{"shape":[[1]]}})", 0), "an array under 'shape' in tensor 'a'");
   found(made(R"({"a":{"shape":null}})", 0), "null under 'shape' in tensor 'a'");
   found(made(R"({"a":{"data_offsets":"0,4"}})", 0), "a string under 'data_offsets' in tensor 'a'");
-  found(made(R"({"a":{"shape":[1,]}})", 0), "not JSON at byte 24 in tensor 'a'");
+  found(made(R"({"a":{"shape":[1,]}})", 0), "not JSON at byte 25 in tensor 'a'");
   found(made(R"({"a":{}})", 0), "lacks its dtype");
   found(made(R"({"a":{"dtype":"F32","shape":[1]}})", 4), "lacks its data_offsets");
   found(made(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", 4), "one of two");

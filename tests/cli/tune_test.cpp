@@ -96,7 +96,7 @@ TEST_CASE("a GPU that other work keeps busy is an error that says so, and --forc
     more.insert(more.begin(), {"tune", "swiglu", "-D", "T=f32", "--shape", "1x64", "--device",
                                "cuda:0", "--budget", "20ms"});
     return test::run_swage(more, {"SWAGE_LIBCUDA_PATH=" SWAGE_FAKE_CUDA_LIBRARY,
-                                  "SWAGE_FAKE_CUDA_JITTER=0.6", "SWAGE_FAKE_CUDA_BUDGET=1000",
+                                  "SWAGE_FAKE_CUDA_JITTER=2", "SWAGE_FAKE_CUDA_BUDGET=1000",
                                   "SWAGE_TUNING_DIR=", "SWAGE_CACHE_DIR="});
   };
   const test::Outcome refused = tuned({});

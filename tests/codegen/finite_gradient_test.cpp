@@ -151,7 +151,10 @@ void check_catalogue(DType type, std::uint64_t step, const Target* target,
   std::size_t checked = 0;
   for (const swage::test::CatalogueKernel& each : swage::test::catalogue_kernels())
     if (names.empty() || std::ranges::find(names, each.name) != names.end()) {
-      check_kernel(ir::load_kernel({each.text}, each.name, each.bindings(type)), step, target);
+      const Kernel kernel = ir::load_kernel({each.text}, each.name, each.bindings(type));
+      if (kernel.math() == ir::MathMode::torch)
+        continue; // PyTorch's numbers, its NaN included, and on CUDA alone
+      check_kernel(kernel, step, target);
       ++checked;
     }
   CHECK(checked >= std::max<std::size_t>(1, names.size()));
