@@ -6,6 +6,7 @@
 #include <future>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -46,13 +47,13 @@ public:
       context_.emplace(context);
       relaxed_.emplace();
     }
-    tuning = true;
   }
   TuningScope(const TuningScope&) = delete;
   TuningScope& operator=(const TuningScope&) = delete;
-  ~TuningScope() { tuning = false; }
+  ~TuningScope() { tuning = outer_; }
 
 private:
+  const bool outer_ = std::exchange(tuning, true); ///< one scope may lie within another
   std::optional<ContextScope> context_;
   std::optional<cuda::RelaxedCapture> relaxed_;
 };
