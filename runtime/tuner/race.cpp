@@ -15,6 +15,7 @@ namespace {
 constexpr int kNoiseSamples = 9;
 constexpr int kNoiseAttempts = 3;
 constexpr int kConfirmRounds = 15;
+constexpr std::size_t kConfirmed = 3;
 /// Screening leaves this share of the budget to the rounds after it.
 constexpr double kScreeningShare = 0.6;
 constexpr std::size_t kScreenedAtLeast = 8;
@@ -48,10 +49,6 @@ bool Race::enter(std::size_t i) {
     candidate.eliminated = fmt::format("cannot be launched: {}", error.what());
     return false;
   }
-}
-
-double Race::take(std::size_t i) {
-  return sampler_.sample(numbers_[i]);
 }
 
 void Race::check_noise(double limit) {
@@ -127,25 +124,55 @@ void Race::run() {
   }
 }
 
-void Race::confirm() {
-  const std::size_t best = best_of(report_.candidates);
-  std::vector<double> base, winner;
-  for (int round = 0; round < kConfirmRounds; ++round) {
-    if (best != 0 && round % 2 == 0)
-      winner.push_back(take(best));
-    base.push_back(take(0));
-    if (best != 0 && round % 2 == 1)
-      winner.push_back(take(best));
+namespace {
+
+/// Samples of one schedule in the rounds of a comparison.
+struct Series {
+  std::vector<double> mean, in_memory, in_cache;
+  void add(const Sample& sample) {
+    mean.push_back(sample.mean());
+    in_memory.push_back(sample.in_memory);
+    in_cache.push_back(sample.in_cache);
   }
-  const Summary of_base = summarise(base);
-  if (best != 0)
-    report_.gain = gain_of(base, winner);
-  report_.improved = best != 0 && report_.gain.is_real();
-  const Summary of_best = report_.improved ? summarise(winner) : of_base;
-  report_.best = report_.candidates[report_.improved ? best : 0].schedule;
+};
+
+} // namespace
+
+/// Whether candidate `i` is taken instead of the default; the report then has its times.
+bool Race::beats_default(std::size_t i) {
+  Series base, winner;
+  for (int round = 0; round < kConfirmRounds; ++round) {
+    const bool first = round % 2 == 0;
+    if (first)
+      winner.add(sampler_.sample(numbers_[i]));
+    base.add(sampler_.sample(numbers_[0]));
+    if (!first)
+      winner.add(sampler_.sample(numbers_[i]));
+  }
+  const Summary of_base = summarise(base.mean), of_winner = summarise(winner.mean);
   report_.heuristic_seconds = of_base.median;
-  report_.seconds = of_best.median;
-  report_.spread = of_best.spread();
+  report_.gain = gain_of(base.mean, winner.mean);
+  const bool wins = i != 0 && report_.gain.is_real() &&
+                    !gain_of(base.in_memory, winner.in_memory).is_loss() &&
+                    !gain_of(base.in_cache, winner.in_cache).is_loss();
+  report_.best = report_.candidates[wins ? i : 0].schedule;
+  report_.seconds = (wins ? of_winner : of_base).median;
+  report_.spread = (wins ? of_winner : of_base).spread();
+  return wins;
+}
+
+void Race::confirm() {
+  std::vector<std::size_t> order = ranking(report_.candidates);
+  // What ranks behind the default, and more than a few, is not worth the time.
+  order.resize(std::min(order.size(), kConfirmed));
+  order.erase(std::find(order.begin(), order.end(), std::size_t{0}), order.end());
+  report_.improved = false;
+  for (std::size_t i = 0; i < order.size() && !report_.improved; ++i)
+    report_.improved = beats_default(order[i]);
+  if (order.empty()) {
+    beats_default(0); // measures it
+    report_.gain = {};
+  }
   tell(1, "done");
 }
 

@@ -70,7 +70,7 @@ double Sampler::seconds_of(const Interval& interval) {
   return 1e-3 * static_cast<double>(milliseconds);
 }
 
-double Sampler::sample_cuda(const Entry& entry) {
+Sample Sampler::sample_cuda(const Entry& entry) {
   if (pool_.in_place())
     for (int i = 0; i < std::min<int>(entry.launches, static_cast<int>(pool_.sets())); ++i)
       pool_.seed(static_cast<std::size_t>(i), stream_);
@@ -84,8 +84,8 @@ double Sampler::sample_cuda(const Entry& entry) {
   }
   const double seconds = seconds_of(in_memory_) / entry.launches;
   if (cached_sets_ == 0)
-    return seconds;
-  return (seconds + seconds_of(in_cache_) / entry.cached_launches) / 2;
+    return {seconds, seconds};
+  return {seconds, seconds_of(in_cache_) / entry.cached_launches};
 }
 
 double Sampler::time_host(const LaunchPlan& plan, std::size_t first_set, int launches) {
@@ -139,13 +139,14 @@ std::size_t Sampler::add(LaunchPlan plan, double seconds) {
   return entries_.size() - 1;
 }
 
-double Sampler::sample(std::size_t plan) {
+Sample Sampler::sample(std::size_t plan) {
   const Entry& entry = entries_[plan];
   if (kernel_.device->is_cuda())
     return sample_cuda(entry);
   const std::size_t first_set = next_set_ % pool_.sets();
   next_set_ += static_cast<std::size_t>(entry.launches);
-  return time_host(entry.plan, first_set, entry.launches);
+  const double seconds = time_host(entry.plan, first_set, entry.launches);
+  return {seconds, seconds};
 }
 
 } // namespace swage::runtime

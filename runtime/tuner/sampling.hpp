@@ -9,17 +9,23 @@
 
 namespace swage::runtime {
 
+/// Seconds of one launch with its tensors in memory, and in the cache; equal where there is one
+/// kind of sample alone.
+struct Sample {
+  double in_memory = 0, in_cache = 0;
+  double mean() const noexcept { return (in_memory + in_cache) / 2; }
+};
+
 /// Times plans over the sets of a pool.
 ///
 /// CUDA: each sample is one launch of a graph of many kernels between two events, each kernel on
 /// the next set; all plans use the same sets, for where tensors lie moves their time. Before each
 /// sample twice the cache is streamed through memory, so that none finds its tensors in cache, and
 /// what kernels update in place gets its first values back. Where some sets fit a quarter of the
-/// cache a second graph of half as many goes round those, and the sample is the mean of both: a
-/// program finds the inputs of a small call in the cache or not, and the winner has to hold in
-/// either. CPU: each sample is as many launches as fill a few hundred microseconds, by the steady
-/// clock. A call that fits the cache has one set and so is timed in it: there, what comes before a
-/// kernel has just written its inputs.
+/// cache a second graph of half as many goes round those: a program finds the inputs of a small
+/// call in the cache or not, and the winner has to hold in either. CPU: each sample is as many
+/// launches as fill a few hundred microseconds, by the steady clock. A call that fits the cache has
+/// one set and so is timed in it: there, what comes before a kernel has just written its inputs.
 class Sampler {
 public:
   /// `stream` is for CUDA alone.
@@ -28,8 +34,7 @@ public:
   /// Adds a plan; its number is the count of those before. `seconds` is about what it takes.
   std::size_t add(LaunchPlan plan, double seconds);
 
-  /// Seconds of one launch.
-  double sample(std::size_t plan);
+  Sample sample(std::size_t plan);
   /// About the seconds of one launch, from a few.
   double estimate(const LaunchPlan& plan);
 
@@ -48,7 +53,7 @@ private:
 
   void enqueue(const cuda::OwnedGraphExec& graph, const Interval& interval);
   static double seconds_of(const Interval& interval);
-  double sample_cuda(const Entry& entry);
+  Sample sample_cuda(const Entry& entry);
   double time_host(const LaunchPlan& plan, std::size_t first_set, int launches);
   cuda::OwnedGraphExec capture(const LaunchPlan& plan, int launches, std::size_t sets);
   void drain();

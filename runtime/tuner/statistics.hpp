@@ -22,6 +22,8 @@ struct Gain {
   double noise = 0; ///< twice the standard error of `median`
   /// Beyond the noise, and beyond what is worth a change.
   bool is_real() const noexcept { return median > noise && median > kWorthIt; }
+  /// A loss that would be noticed.
+  bool is_loss() const noexcept { return median < -kWorthIt; }
   static constexpr double kWorthIt = 0.005;
 };
 /// `base` and `candidate` are of equal length, sample by sample taken together.

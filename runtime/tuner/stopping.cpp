@@ -15,6 +15,8 @@ std::string microseconds(double seconds) {
   return fmt::format("{:.2f} us", 1e6 * seconds);
 }
 
+} // namespace
+
 std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates) {
   std::vector<std::pair<double, std::size_t>> order;
   for (std::size_t i = 0; i < candidates.size(); ++i)
@@ -26,8 +28,6 @@ std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates) {
     result.push_back(i);
   return result;
 }
-
-} // namespace
 
 double allowed_lag(int round, double noise) {
   const double lag = round <= 1 ? 0.25 : round == 2 ? 0.10 : round == 3 ? 0.05 : 0.02;

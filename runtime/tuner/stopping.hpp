@@ -36,7 +36,9 @@ int allowed_count(int round);
 /// which every other is compared with to the end.
 void eliminate(std::vector<Candidate>& candidates, int round, double noise);
 
-/// The running candidate with the lowest median.
+/// The running candidates that were measured, the lowest median first.
+std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates);
+/// The first of them; the default where there is none.
 std::size_t best_of(const std::vector<Candidate>& candidates);
 
 inline constexpr int kMaxRounds = 11;

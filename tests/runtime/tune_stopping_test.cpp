@@ -59,4 +59,6 @@ TEST_CASE("a gain is real beyond the noise of the pairs alone") {
   CHECK_FALSE(gain_of(std::vector{1.0, 1.0, 1.0, 1.0}, std::vector{0.7, 1.2, 0.8, 1.1}).is_real());
   CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{0.999, 0.999}).is_real());
   CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{1.1, 1.1}).is_real());
+  CHECK(gain_of(std::vector{1.0, 1.0}, std::vector{1.01, 1.01}).is_loss());
+  CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{1.004, 1.004}).is_loss());
 }
