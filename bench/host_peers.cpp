@@ -17,7 +17,7 @@
 #include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
 
-#include "runtime/session.hpp"
+#include "runtime/measure/triad.hpp"
 #include "swage/swage.hpp"
 
 namespace {

@@ -6,7 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/session.hpp"
+#include "runtime/launch/inspect.hpp"
+#include "runtime/measure/timing.hpp"
+#include "runtime/measure/triad.hpp"
 
 namespace swage::cli {
 
@@ -43,7 +45,7 @@ double measure_copy(const Device& device) {
   const Tensor all_from(from.data(), f32, {elements}), all_to(to.data(), f32, {elements});
   const std::vector<Arg> arguments = {all_from, all_to};
   const runtime::LaunchTime time = runtime::time_launches(copy, std::span(&arguments, 1));
-  return static_cast<double>(runtime::plan(copy, arguments).bytes) / time.median;
+  return static_cast<double>(runtime::describe(copy, arguments).bytes) / time.median;
 }
 
 } // namespace

@@ -65,7 +65,7 @@ BenchShape time_shape(const Device& device, const Kernel& kernel, const BenchOpt
     ++wanted.seed;
   };
   add_set();
-  const runtime::CallPlan plan = runtime::plan(kernel, sets[0]->arguments());
+  const runtime::CallDescription plan = runtime::describe(kernel, sets[0]->arguments());
   BenchShape result{.shape = shape, .elements = plan.elements(), .bytes = plan.bytes};
   // On the CPU an in-place kernel gets its values back before each launch, see time_run.
   const bool alone = device.info().kind == DeviceKind::cpu && sets[0]->in_place();

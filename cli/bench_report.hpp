@@ -8,7 +8,8 @@
 #include "cli/kernel_text.hpp"
 #include "cli/shape.hpp"
 #include "cli/verbs.hpp"
-#include "runtime/session.hpp"
+#include "runtime/measure/first_call.hpp"
+#include "runtime/measure/timing.hpp"
 
 namespace swage::cli {
 

@@ -13,8 +13,8 @@
 #include "cli/units.hpp"
 #include "cli/verbs.hpp"
 #include "ir/passes.hpp"
-#include "runtime/cache/admin.hpp"
-#include "runtime/cache/bundle.hpp"
+#include "runtime/store/admin.hpp"
+#include "runtime/store/bundle.hpp"
 
 namespace swage::cli {
 

@@ -15,7 +15,7 @@
 #include "cli/verbs.hpp"
 #include "codegen/compile.hpp"
 #include "ir/passes.hpp"
-#include "runtime/session.hpp"
+#include "runtime/device/assemble.hpp"
 
 namespace swage::cli {
 

@@ -97,7 +97,7 @@ Report run(const RunOptions& options) {
     wanted.scalars.push_back(parse_value(scalar));
   Operands operands(device, graph, wanted);
 
-  RunResult result{text, device.info(), wanted.shape, runtime::plan(kernel, operands.arguments())};
+  RunResult result{text, device.info(), wanted.shape, runtime::describe(kernel, operands.arguments())};
   operands.upload(options.verify);
   result.first_call = prepare_timed(kernel, operands);
   kernel.launch(nullptr, operands.arguments());

@@ -9,7 +9,8 @@
 #include "cli/kernel_text.hpp"
 #include "cli/operands.hpp"
 #include "cli/verbs.hpp"
-#include "runtime/session.hpp"
+#include "runtime/launch/inspect.hpp"
+#include "runtime/measure/timing.hpp"
 
 namespace swage::cli {
 
@@ -17,7 +18,7 @@ struct RunResult {
   KernelText text;
   DeviceInfo device;
   Shape shape;
-  runtime::CallPlan plan;
+  runtime::CallDescription plan;
   double first_call = 0;                   ///< seconds to compile and load
   std::vector<OutputComparison> outputs{}; ///< empty: not verified
   std::vector<std::string> output_files{}; ///< written

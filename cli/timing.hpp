@@ -2,7 +2,7 @@
 #pragma once
 
 #include "cli/operands.hpp"
-#include "runtime/session.hpp"
+#include "runtime/measure/timing.hpp"
 #include "swage/swage.hpp"
 
 namespace swage::cli {

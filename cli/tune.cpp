@@ -14,8 +14,8 @@
 #include "cli/tune_report.hpp"
 #include "cli/tune_shapes.hpp"
 #include "cli/verbs.hpp"
-#include "runtime/session.hpp"
-#include "runtime/tuning_records.hpp"
+#include "runtime/launch/inspect.hpp"
+#include "runtime/tune/tuning_records.hpp"
 
 namespace swage::cli {
 

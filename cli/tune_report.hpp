@@ -9,7 +9,7 @@
 #include "cli/kernel_text.hpp"
 #include "cli/shape.hpp"
 #include "cli/verbs.hpp"
-#include "runtime/tuner/tuner.hpp"
+#include "runtime/tune/tuner.hpp"
 #include "swage/swage.hpp"
 
 namespace swage::cli {

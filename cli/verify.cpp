@@ -12,7 +12,7 @@
 #include "cli/test_inputs.hpp"
 #include "cli/verbs.hpp"
 #include "cli/verify_report.hpp"
-#include "runtime/session.hpp"
+#include "runtime/launch/inspect.hpp"
 
 namespace swage::cli {
 

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime/settings.hpp"
+#include "runtime/base/settings.hpp"
 #include "swage/error.hpp"
 
 namespace swage::cuda {

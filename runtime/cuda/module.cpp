@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "runtime/cuda/objects.hpp"
-#include "runtime/device.hpp"
-#include "runtime/log.hpp"
+#include "runtime/device/device.hpp"
+#include "runtime/base/log.hpp"
 #include "swage/error.hpp"
 
 namespace swage::cuda {

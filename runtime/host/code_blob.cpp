@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "runtime/cache/file.hpp"
+#include "runtime/base/file.hpp"
 #include "runtime/host/code_object.hpp"
 #include "swage/error.hpp"
 

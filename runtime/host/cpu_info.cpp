@@ -1,11 +1,12 @@
 // cpu_info.cpp -- what the CPU is: name, processors allowed, caches, memory.
+#include "runtime/host/cpu_info.hpp"
+
+#include <algorithm>
 #include <fstream>
 #include <string>
 
 #include <sched.h>
 #include <unistd.h>
-
-#include "runtime/device.hpp"
 
 namespace swage::runtime {
 

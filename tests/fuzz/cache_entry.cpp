@@ -3,7 +3,7 @@
 #include <cstring>
 #include <string>
 
-#include "runtime/cache/entry.hpp"
+#include "runtime/store/entry.hpp"
 
 namespace {
 
@@ -25,9 +25,9 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const std::string frame = encode(CacheEntry{});
   constexpr std::size_t kHeader = 20; // magic, version, size
   std::string file = frame.substr(0, kHeader) + body;
-  const std::uint64_t total = file.size() + sizeof(EntryDigest);
+  const std::uint64_t total = file.size() + sizeof(Digest);
   std::memcpy(file.data() + 12, &total, sizeof total);
-  const EntryDigest sum = checksum(file);
+  const Digest sum = checksum(file);
   file.append(reinterpret_cast<const char*>(sum.data()), sum.size());
   check(file);
   return 0;

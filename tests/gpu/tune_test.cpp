@@ -1,7 +1,7 @@
 // tune_test.cpp -- what was timed is what runs, on a real driver; tests/runtime_cuda has the same
 // on the test double, whose launches are too slow for a search of this size.
-#include "runtime/kernel.hpp"
-#include "runtime/tuner/tuner.hpp"
+#include "runtime/launch/kernel.hpp"
+#include "runtime/tune/tuner.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/device_support.hpp"
 #include "tests/support/gpu.hpp"

@@ -1,8 +1,8 @@
 // cache_entry_test.cpp -- the bytes of a cache entry, good ones and every kind of bad ones.
 #include <cstring>
 
-#include "runtime/cache/bytes.hpp"
-#include "runtime/cache/entry.hpp"
+#include "runtime/store/bytes.hpp"
+#include "runtime/store/entry.hpp"
 #include "tests/runtime/cache_support.hpp"
 #include "tests/support/catch.hpp"
 
@@ -15,8 +15,8 @@ std::string with_checksum(std::string bytes) {
   std::string size;
   ByteWriter(size).u64(bytes.size());
   bytes.replace(12, 8, size);
-  const auto covered = bytes.size() - sizeof(EntryDigest);
-  const EntryDigest sum = checksum(std::string_view(bytes).substr(0, covered));
+  const auto covered = bytes.size() - sizeof(Digest);
+  const Digest sum = checksum(std::string_view(bytes).substr(0, covered));
   std::memcpy(bytes.data() + covered, sum.data(), sum.size());
   return bytes;
 }
@@ -75,7 +75,7 @@ TEST_CASE("lengths that point outside are refused even under a right checksum") 
   const std::string good = encode(entry);
   const std::string huge[] = {std::string(8, '\xff'), std::string("\0\0\0\0\0\0\0\x80", 8),
                               std::string("\xff\xff\xff\x7f\0\0\0\0", 8)};
-  for (std::size_t at = 20; at + 8 + sizeof(EntryDigest) <= good.size(); ++at)
+  for (std::size_t at = 20; at + 8 + sizeof(Digest) <= good.size(); ++at)
     for (const auto& value : huge) {
       std::string bad = good;
       bad.replace(at, 8, value);
@@ -88,7 +88,7 @@ TEST_CASE("lengths that point outside are refused even under a right checksum") 
 TEST_CASE("an entry whose fields end early or late is refused even under a right checksum") {
   const std::string good = encode(sample_entry(sample_key(), 8));
   REQUIRE(decode(with_checksum(good)).entry);
-  const std::size_t body = good.size() - sizeof(EntryDigest);
+  const std::size_t body = good.size() - sizeof(Digest);
   const std::string sum = good.substr(body);
   for (std::size_t end = 20; end < body; ++end)
     CHECK_FALSE(decode(with_checksum(good.substr(0, end) + sum)).entry);
@@ -118,7 +118,7 @@ TEST_CASE("a digest depends on where one field ends and the next begins") {
 }
 
 TEST_CASE("digests are read back from their digits and from nothing else") {
-  const EntryDigest digest = digest_of(sample_key());
+  const Digest digest = digest_of(sample_key());
   const std::string text = to_hex(digest);
   CHECK(digest_from_hex(text) == digest);
   CHECK_FALSE(digest_from_hex(text.substr(1)));

@@ -3,7 +3,7 @@
 #include <functional>
 #include <thread>
 
-#include "runtime/single_flight.hpp"
+#include "runtime/base/single_flight.hpp"
 #include "swage/swage.hpp"
 #include "tests/runtime/cache_support.hpp"
 #include "tests/support/catch.hpp"

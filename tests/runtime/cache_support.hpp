@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/cache/disk_cache.hpp"
+#include "runtime/store/disk_cache.hpp"
 
 namespace cache_test {
 

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "ir/source.hpp"
-#include "runtime/classify.hpp"
+#include "runtime/launch/classify.hpp"
 #include "swage/error.hpp"
 
 namespace swage::test {

@@ -2,9 +2,9 @@
 #include <atomic>
 #include <thread>
 
-#include "runtime/plan_table.hpp"
-#include "runtime/single_flight.hpp"
-#include "runtime/specialization_key.hpp"
+#include "runtime/launch/plan_table.hpp"
+#include "runtime/base/single_flight.hpp"
+#include "runtime/launch/specialization_key.hpp"
 #include "swage/error.hpp"
 #include "tests/support/catch.hpp"
 

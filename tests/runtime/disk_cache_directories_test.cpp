@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/cache/store.hpp"
+#include "runtime/store/store.hpp"
 #include "tests/runtime/cache_support.hpp"
 #include "tests/support/catch.hpp"
 

@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "runtime/cache/usage.hpp"
+#include "runtime/store/usage.hpp"
 #include "tests/runtime/cache_support.hpp"
 #include "tests/support/catch.hpp"
 

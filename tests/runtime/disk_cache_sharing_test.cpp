@@ -6,8 +6,8 @@
 #include <random>
 #include <thread>
 
-#include "runtime/cache/lock.hpp"
-#include "runtime/cache/store.hpp"
+#include "runtime/store/lock.hpp"
+#include "runtime/store/store.hpp"
 #include "swage/error.hpp"
 #include "tests/runtime/cache_support.hpp"
 #include "tests/support/catch.hpp"
@@ -245,7 +245,7 @@ TEST_CASE("a sweep removes what dead processes left and nothing that is alive or
   const TemporaryDirectory directory;
   std::string reason;
   const auto open = CacheDirectory::open(directory.path().string(), false, reason);
-  const EntryDigest dead = digest_of(sample_key("dead")), alive = digest_of(sample_key("alive"));
+  const Digest dead = digest_of(sample_key("dead")), alive = digest_of(sample_key("alive"));
   write_file(directory.path() / temporary_name(dead), "half an entry");
   write_file(directory.path() / lock_name(dead), "");
   write_file(directory.path() / "notes.tmp", "not ours");

@@ -9,7 +9,7 @@
 #include "ir/evaluate.hpp"
 #include "ir/number.hpp"
 #include "ir/source.hpp"
-#include "runtime/session.hpp"
+#include "runtime/launch/inspect.hpp"
 #include "swage/swage.hpp"
 #include "tests/support/catch.hpp"
 

@@ -137,7 +137,7 @@ TEST_CASE("a call larger than the cache streams its stores and is right") {
       {gate.data(), f32, {count}}, {up.data(), f32, {count}}, {h.data(), f32, {count}}};
   const std::vector<Arg> list(std::begin(args), std::end(args));
   const Kernel kernel = swiglu(f32);
-  CHECK(codegen::canonical(runtime::plan(kernel, list).schedule).find("store=streaming") !=
+  CHECK(codegen::canonical(runtime::describe(kernel, list).schedule).find("store=streaming") !=
         std::string::npos);
   kernel.launch(nullptr, list);
   const auto* out = static_cast<const float*>(h.data());
@@ -220,7 +220,7 @@ TEST_CASE("a schedule in the options is obeyed, and a wrong one refused when it 
   Memory m(f32, 100, 1), n(f32, 100, 2);
   const Tensor a(m.data(), f32, {100}), b(n.data(), f32, {100});
   const std::vector<Arg> args{a, b, b};
-  CHECK(codegen::canonical(runtime::plan(kernel, args).schedule).find("lanes=4 unroll=1") == 0);
+  CHECK(codegen::canonical(runtime::describe(kernel, args).schedule).find("lanes=4 unroll=1") == 0);
   options.schedule = "lanes=5";
   CHECK_THROWS_AS(cpu().catalogue_kernel("swiglu", {{"T", f32}}, options), Error);
 }

@@ -3,7 +3,7 @@
 #include <random>
 #include <set>
 
-#include "runtime/overlap.hpp"
+#include "runtime/launch/overlap.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage::runtime;

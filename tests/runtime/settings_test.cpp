@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime/settings.hpp"
+#include "runtime/base/settings.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage::runtime;

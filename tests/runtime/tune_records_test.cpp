@@ -1,5 +1,5 @@
 // tune_records_test.cpp -- tuning records: lines, files shared by processes, what is looked up.
-#include "runtime/tuning_records.hpp"
+#include "runtime/tune/tuning_records.hpp"
 
 #include <cstdlib>
 #include <filesystem>

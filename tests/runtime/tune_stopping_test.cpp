@@ -1,6 +1,6 @@
 // tune_stopping_test.cpp -- who drops out of a search, when it ends, and what counts as a gain.
-#include "runtime/tuner/statistics.hpp"
-#include "runtime/tuner/stopping.hpp"
+#include "runtime/base/statistics.hpp"
+#include "runtime/tune/stopping.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;

@@ -3,12 +3,12 @@
 #include <cstdlib>
 #include <set>
 
-#include "runtime/kernel.hpp"
-#include "runtime/session.hpp"
-#include "runtime/tuner/candidates.hpp"
-#include "runtime/tuner/input.hpp"
-#include "runtime/tuner/tuner.hpp"
-#include "runtime/tuning_records.hpp"
+#include "runtime/launch/kernel.hpp"
+#include "runtime/launch/inspect.hpp"
+#include "runtime/tune/candidates.hpp"
+#include "runtime/tune/input.hpp"
+#include "runtime/tune/tuner.hpp"
+#include "runtime/tune/tuning_records.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
@@ -49,7 +49,7 @@ TEST_CASE("tuning touches no tensor, and launches after it use what it found") {
   CHECK(result.seconds > 0);
   CHECK(result.bytes == 240000);
   const Arg arguments[] = {a, b, c};
-  CHECK(codegen::canonical(runtime::plan(kernel, arguments).schedule) == result.schedule);
+  CHECK(codegen::canonical(runtime::describe(kernel, arguments).schedule) == result.schedule);
   kernel.launch(nullptr, arguments);
   CHECK(arrays.c == std::vector<float>(20000, 7));
 }
@@ -72,14 +72,14 @@ TEST_CASE("another kernel object with the same text launches by the record") {
   record.columns = 20000;
   runtime::tuning_records().add(record);
   const Kernel again = cpu.kernel(source, "");
-  CHECK(codegen::canonical(runtime::plan(again, arguments).schedule) == record.schedule);
+  CHECK(codegen::canonical(runtime::describe(again, arguments).schedule) == record.schedule);
   again.launch(nullptr, arguments);
   CHECK(arrays.c == std::vector<float>(20000, 5));
 
   // A record that is not legal here is not used.
   record.schedule = "lanes=5";
   runtime::tuning_records().add(record);
-  CHECK(codegen::canonical(runtime::plan(again, arguments).schedule).find("lanes=5") ==
+  CHECK(codegen::canonical(runtime::describe(again, arguments).schedule).find("lanes=5") ==
         std::string::npos);
 }
 

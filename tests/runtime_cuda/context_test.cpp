@@ -5,8 +5,8 @@
 
 #include "runtime/cuda/context.hpp"
 #include "runtime/cuda/objects.hpp"
-#include "runtime/kernel.hpp"
-#include "runtime/session.hpp"
+#include "runtime/launch/kernel.hpp"
+#include "runtime/launch/inspect.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
 
 extern "C" int cuCtxCreate_v2(swage::cuda::Context* context, unsigned flags, int device);
@@ -222,7 +222,7 @@ TEST_CASE("a schedule that is tuned in one context is the schedule in all, those
   runtime::Call call;
   state.classify(arguments, call);
   const codegen::Schedule tuned =
-      codegen::parse_schedule("threads=64", runtime::plan(kernel, arguments).schedule);
+      codegen::parse_schedule("threads=64", runtime::describe(kernel, arguments).schedule);
   state.adopt(call, tuned, runtime::context_for(*state.device, nullptr));
   const OwnContext third;
   launch_and_check(kernel, 10);

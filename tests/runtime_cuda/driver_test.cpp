@@ -5,7 +5,7 @@
 #include <string>
 
 #include "runtime/cuda/module.hpp"
-#include "runtime/device.hpp"
+#include "runtime/device/device.hpp"
 #include "swage/error.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
 

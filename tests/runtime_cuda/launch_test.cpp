@@ -3,7 +3,8 @@
 #include <thread>
 
 #include "runtime/cuda/objects.hpp"
-#include "runtime/session.hpp"
+#include "runtime/measure/first_call.hpp"
+#include "runtime/measure/timing.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
 
 using namespace swage;

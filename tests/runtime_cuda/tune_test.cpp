@@ -3,10 +3,10 @@
 #include <cstdlib>
 
 #include "runtime/cuda/objects.hpp"
-#include "runtime/kernel.hpp"
-#include "runtime/session.hpp"
-#include "runtime/tuner/tuner.hpp"
-#include "runtime/tuning_records.hpp"
+#include "runtime/launch/kernel.hpp"
+#include "runtime/launch/inspect.hpp"
+#include "runtime/tune/tuner.hpp"
+#include "runtime/tune/tuning_records.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
 
 using namespace swage;
@@ -62,7 +62,7 @@ TEST_CASE("dozens of schedules are measured, and all that it took is given back"
   kernel.launch(nullptr, arguments);
   device.synchronize();
   CHECK(y.get()[2999] == 8997);
-  CHECK(codegen::canonical(runtime::plan(kernel, arguments).schedule) ==
+  CHECK(codegen::canonical(runtime::describe(kernel, arguments).schedule) ==
         codegen::canonical(report.best));
 }
 

@@ -2,7 +2,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "runtime/kernel.hpp"
+#include "runtime/launch/kernel.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
 
 extern "C" int cuCtxCreate_v2(swage::cuda::Context* context, unsigned flags, int device);

@@ -21,7 +21,8 @@
 #include "ir/evaluate.hpp"
 #include "ir/passes.hpp"
 #include "ir/source.hpp"
-#include "runtime/session.hpp"
+#include "runtime/api/make_kernel.hpp"
+#include "runtime/launch/inspect.hpp"
 #include "swage/swage.hpp"
 #include "tests/support/machine.hpp"
 #include "tests/support/random_kernel.hpp"
@@ -393,7 +394,7 @@ private:
   void launch(const Kernel& kernel, const std::vector<Arg>& arguments) {
     if (!options_.schedules || elements() == 0 || !random_.one_in(3))
       return kernel.launch(nullptr, arguments);
-    const auto plan = runtime::plan(kernel, arguments);
+    const auto plan = runtime::describe(kernel, arguments);
     const auto schedules =
         codegen::all_schedules(kernel_, plan.specialization, runtime::target(device_));
     const codegen::Schedule& schedule = random_.pick(schedules);

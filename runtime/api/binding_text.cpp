@@ -1,0 +1,43 @@
+// binding_text.cpp -- bindings as people write them: "T=bf16", "limit=5.0".
+#include "runtime/api/binding_text.hpp"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "ir/float_environment.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+/// The whole of `text` as a number of type T.
+template <typename T>
+std::optional<T> number(std::string_view text) {
+  T value{};
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc{} && stop == end ? std::optional(value) : std::nullopt;
+}
+
+} // namespace
+
+Binding parse_binding(std::string_view text) {
+  const ir::DefaultFloatEnvironment environment;
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("binding '{}' is not of the form NAME=VALUE", text));
+  const std::string name(text.substr(0, equals));
+  const std::string_view value = text.substr(equals + 1);
+  if (const auto type = dtype_from_name(value))
+    return {name, *type};
+  if (const auto integer = number<std::int64_t>(value))
+    return {name, *integer};
+  if (const auto real = number<double>(value))
+    return {name, *real};
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("binding '{}': '{}' is neither a type nor a number", text, value));
+}
+
+} // namespace swage::runtime

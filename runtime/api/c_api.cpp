@@ -1,0 +1,350 @@
+// c_api.cpp -- the C ABI over the C++ API. Nothing that throws crosses it.
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "ir/kernel.hpp"
+#include "runtime/api/binding_text.hpp"
+#include "runtime/api/c_tensor.hpp"
+#include "swage/swage.h"
+#include "swage/swage.hpp"
+
+struct swage_device {
+  swage::Device device;
+};
+
+struct swage_kernel {
+  swage::Kernel kernel;
+  swage::Device device;
+  std::string text;
+};
+
+namespace {
+
+using swage::Error;
+using swage::ErrorCode;
+
+struct Failure {
+  std::string message, build_log;
+  std::int32_t driver_result = 0;
+};
+thread_local Failure last_failure;
+
+swage_status fail(swage_status status, const char* message, const char* build_log = "",
+                  int driver_result = 0) noexcept {
+  last_failure.driver_result = driver_result;
+  try {
+    last_failure.message = message;
+    last_failure.build_log = build_log;
+  } catch (...) {
+    last_failure.message.clear(); // no memory for the message: the status still tells
+  }
+  return status;
+}
+
+/// Runs `body`; what it throws becomes a status and this thread's last error.
+template <typename Body>
+swage_status guarded(const Body& body) noexcept {
+  try {
+    body();
+    return SWAGE_OK;
+  } catch (const Error& error) {
+    return fail(static_cast<swage_status>(error.code()), error.what(), error.build_log().c_str(),
+                error.driver_result());
+  } catch (const std::bad_alloc&) {
+    return fail(SWAGE_OUT_OF_MEMORY, "host memory ran out");
+  } catch (const std::exception& error) {
+    return fail(SWAGE_INTERNAL, error.what());
+  } catch (...) {
+    return fail(SWAGE_INTERNAL, "an exception of unknown type");
+  }
+}
+
+void require(const void* pointer, const char* name) {
+  if (!pointer)
+    throw Error(ErrorCode::invalid_argument, std::string(name) + " is null");
+}
+
+std::string text_or(const char* text, const char* otherwise) {
+  return text ? text : otherwise;
+}
+
+std::vector<swage::Binding> parse_bindings(const char* const* bindings, std::size_t count) {
+  std::vector<swage::Binding> result;
+  if (count > 0)
+    require(bindings, "bindings");
+  for (std::size_t i = 0; i < count; ++i) {
+    require(bindings[i], "a binding");
+    result.push_back(swage::runtime::parse_binding(bindings[i]));
+  }
+  return result;
+}
+
+swage::KernelOptions to_options(const swage_options* given) {
+  swage::KernelOptions options;
+  if (!given)
+    return options;
+  if (given->size < sizeof(swage_options))
+    throw Error(ErrorCode::invalid_argument,
+                "options.size is too small; start from swage_default_options()");
+  if (given->math != SWAGE_MATH_DEFAULT) {
+    if (given->math < SWAGE_MATH_ACCURATE || given->math > SWAGE_MATH_TORCH)
+      throw Error(ErrorCode::invalid_argument, "options.math is none of the modes of swage_math");
+    options.math = static_cast<swage::Math>(given->math);
+  }
+  options.schedule = text_or(given->schedule, "");
+  options.file = text_or(given->file, "<kernel>");
+  return options;
+}
+
+swage::TuneOptions to_options(const swage_tune_options* given) {
+  if (!given)
+    return {};
+  if (given->size < sizeof(swage_tune_options))
+    throw Error(ErrorCode::invalid_argument,
+                "options.size is too small; start from swage_default_tune_options()");
+  return {given->budget_seconds, given->force != 0, given->keep_private == 0};
+}
+
+swage_tune_result to_c(const swage::TuneResult& found) {
+  swage_tune_result result = {};
+  found.schedule.copy(result.schedule, SWAGE_SCHEDULE_SIZE - 1);
+  found.default_schedule.copy(result.default_schedule, SWAGE_SCHEDULE_SIZE - 1);
+  result.seconds = found.seconds;
+  result.default_seconds = found.default_seconds;
+  result.spread = found.spread;
+  result.bytes = found.bytes;
+  result.bytes_per_second = found.bytes_per_second;
+  result.candidates = found.candidates;
+  result.improved = found.improved ? 1 : 0;
+  return result;
+}
+
+/// Arguments on the stack: a launch allocates nothing.
+class Arguments {
+public:
+  Arguments(const swage_arg* args, std::size_t count, const swage::DeviceInfo& device)
+      : count_(count) {
+    if (count > 0)
+      require(args, "args");
+    if (count > swage::ir::kMaxParams)
+      throw Error(ErrorCode::invalid_argument, "more arguments than any kernel has parameters");
+    for (std::size_t i = 0; i < count; ++i)
+      add(args[i], i, device);
+  }
+  std::span<const swage::Arg> span() const noexcept {
+    return {std::launder(reinterpret_cast<const swage::Arg*>(args_)), count_};
+  }
+
+private:
+  void add(const swage_arg& arg, std::size_t i, const swage::DeviceInfo& device) {
+    void* place = args_ + i * sizeof(swage::Arg);
+    switch (arg.kind) {
+    case SWAGE_ARG_TENSOR: {
+      const auto* tensor = new (tensors_ + i * sizeof(swage::Tensor))
+          swage::Tensor(swage::runtime::to_tensor(arg.value.tensor, i, device));
+      new (place) swage::Arg(*tensor);
+      return;
+    }
+    case SWAGE_ARG_REAL: new (place) swage::Arg(arg.value.real); return;
+    case SWAGE_ARG_INTEGER: new (place) swage::Arg(arg.value.integer); return;
+    }
+    throw Error(ErrorCode::invalid_argument,
+                "argument " + std::to_string(i) + ": its kind is none of swage_arg_kind");
+  }
+
+  // Raw storage, for a default Tensor clears what is then written again. Both types are trivially
+  // destructible.
+  alignas(swage::Tensor) std::byte tensors_[swage::ir::kMaxParams * sizeof(swage::Tensor)];
+  alignas(swage::Arg) std::byte args_[swage::ir::kMaxParams * sizeof(swage::Arg)];
+  std::size_t count_;
+};
+
+swage_kernel* wrap(swage::Kernel kernel, const swage::Device& device) {
+  std::string text = kernel.text();
+  return new swage_kernel{std::move(kernel), device, std::move(text)};
+}
+
+} // namespace
+
+extern "C" {
+
+const char* swage_version(void) {
+  static const std::string text(swage::version());
+  return text.c_str();
+}
+
+const char* swage_last_error(void) {
+  return last_failure.message.c_str();
+}
+
+const char* swage_last_build_log(void) {
+  return last_failure.build_log.c_str();
+}
+
+int32_t swage_last_driver_result(void) {
+  return last_failure.driver_result;
+}
+
+swage_status swage_device_count(int32_t* count) {
+  return guarded([&] {
+    require(count, "count");
+    *count = static_cast<int32_t>(swage::Device::all().size());
+  });
+}
+
+swage_status swage_device_at(int32_t index, swage_device** device) {
+  return guarded([&] {
+    require(device, "device");
+    const auto devices = swage::Device::all();
+    if (index < 0 || static_cast<std::size_t>(index) >= devices.size())
+      throw Error(ErrorCode::no_device, "device index " + std::to_string(index) +
+                                            " is outside the list of " +
+                                            std::to_string(devices.size()));
+    *device = new swage_device{devices[static_cast<std::size_t>(index)]};
+  });
+}
+
+swage_status swage_device_open(const char* id, swage_device** device) {
+  return guarded([&] {
+    require(device, "device");
+    *device = new swage_device{swage::Device::open(text_or(id, ""))};
+  });
+}
+
+void swage_device_close(swage_device* device) {
+  delete device;
+}
+
+swage_status swage_device_describe(const swage_device* device, swage_device_info* info) {
+  return guarded([&] {
+    require(device, "device");
+    require(info, "info");
+    const swage::DeviceInfo& found = device->device.info();
+    info->kind = found.kind == swage::DeviceKind::cuda ? SWAGE_CUDA : SWAGE_CPU;
+    info->index = found.index;
+    info->id = found.id.c_str();
+    info->name = found.name.c_str();
+    info->target = found.target.c_str();
+    info->compute_units = found.compute_units;
+    info->driver_version = found.driver_version;
+    info->memory_bytes = found.memory_bytes;
+    info->cache_bytes = found.cache_bytes;
+    info->peak_bytes_per_second = found.peak_bytes_per_second;
+  });
+}
+
+swage_status swage_device_synchronize(const swage_device* device) {
+  return guarded([&] {
+    require(device, "device");
+    device->device.synchronize();
+  });
+}
+
+swage_status swage_kernel_create(const swage_device* device, const char* source, const char* name,
+                                 const char* const* bindings, size_t binding_count,
+                                 const swage_options* options, swage_kernel** kernel) {
+  return guarded([&] {
+    require(device, "device");
+    require(source, "source");
+    require(kernel, "kernel");
+    *kernel =
+        wrap(device->device.kernel(source, text_or(name, ""),
+                                   parse_bindings(bindings, binding_count), to_options(options)),
+             device->device);
+  });
+}
+
+swage_status swage_kernel_from_catalogue(const swage_device* device, const char* name,
+                                         const char* const* bindings, size_t binding_count,
+                                         const swage_options* options, swage_kernel** kernel) {
+  return guarded([&] {
+    require(device, "device");
+    require(name, "name");
+    require(kernel, "kernel");
+    *kernel = wrap(device->device.catalogue_kernel(name, parse_bindings(bindings, binding_count),
+                                                   to_options(options)),
+                   device->device);
+  });
+}
+
+void swage_kernel_destroy(swage_kernel* kernel) {
+  delete kernel;
+}
+
+swage_status swage_cache_statistics(swage_cache_counters* counters) {
+  return guarded([&] {
+    require(counters, "counters");
+    constexpr std::size_t first_published = sizeof(swage_cache_counters);
+    if (counters->size < first_published)
+      throw Error(ErrorCode::invalid_argument,
+                  "swage_cache_counters has the size " + std::to_string(counters->size) +
+                      "; set its field size to sizeof(swage_cache_counters)");
+    const swage::CacheStatistics all = swage::cache_statistics();
+    const swage_cache_counters filled = {.size = std::min(counters->size, sizeof *counters),
+                                         .hits_memory = all.hits_memory,
+                                         .hits_disk = all.hits_disk,
+                                         .hits_bundle = all.hits_bundle,
+                                         .misses = all.misses,
+                                         .publishes = all.publishes,
+                                         .publish_failures = all.publish_failures,
+                                         .evictions = all.evictions,
+                                         .defects = all.defects,
+                                         .bytes_read = all.bytes_read,
+                                         .bytes_written = all.bytes_written,
+                                         .functions_loaded = all.functions_loaded,
+                                         .bytes_loaded = all.bytes_loaded};
+    std::memcpy(counters, &filled, filled.size);
+  });
+}
+
+swage_status swage_unload_unused(size_t* count) {
+  return guarded([&] {
+    const std::size_t unloaded = swage::unload_unused();
+    if (count)
+      *count = unloaded;
+  });
+}
+
+const char* swage_kernel_name(const swage_kernel* kernel) {
+  return kernel ? kernel->kernel.name().c_str() : nullptr;
+}
+
+const char* swage_kernel_text(const swage_kernel* kernel) {
+  return kernel ? kernel->text.c_str() : nullptr;
+}
+
+swage_status swage_kernel_launch(const swage_kernel* kernel, void* stream, const swage_arg* args,
+                                 size_t count) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    const Arguments arguments(args, count, kernel->device.info());
+    kernel->kernel.launch(swage::Stream(stream), arguments.span());
+  });
+}
+
+swage_status swage_kernel_prepare(const swage_kernel* kernel, const swage_arg* args, size_t count) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    const Arguments arguments(args, count, kernel->device.info());
+    kernel->kernel.prepare(arguments.span());
+  });
+}
+
+swage_status swage_kernel_tune(const swage_kernel* kernel, const swage_arg* args, size_t count,
+                               const swage_tune_options* options, swage_tune_result* result) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    const Arguments arguments(args, count, kernel->device.info());
+    const swage::TuneResult found = kernel->kernel.tune(arguments.span(), to_options(options));
+    if (result)
+      *result = to_c(found);
+  });
+}
+
+} // extern "C"
+
+static_assert(static_cast<int>(ErrorCode::invalid_kernel) == SWAGE_INVALID_KERNEL);
+static_assert(static_cast<int>(ErrorCode::internal) == SWAGE_INTERNAL);
+static_assert(sizeof(DLTensor) == 48, "the layout that every DLPack producer uses");

@@ -1,0 +1,70 @@
+// c_tensor.cpp -- DLTensor to Tensor.
+#include "runtime/api/c_tensor.hpp"
+
+#include <span>
+
+#include <fmt/format.h>
+
+namespace swage::runtime {
+
+namespace {
+
+struct TypeRow {
+  std::uint8_t code, bits;
+  DType type;
+};
+// Numbers rather than DLPack's names: headers before 1.0 lack some of these.
+constexpr TypeRow kTypes[] = {
+    {2, 64, DType::f64}, {2, 32, DType::f32},    {2, 16, DType::f16}, {4, 16, DType::bf16},
+    {0, 8, DType::i8},   {0, 16, DType::i16},    {0, 32, DType::i32}, {0, 64, DType::i64},
+    {1, 8, DType::u8},   {6, 8, DType::boolean},
+};
+constexpr int kCpu = 1, kCuda = 2, kCudaHost = 3, kCudaManaged = 13;
+
+[[noreturn]] void refuse(std::size_t index, std::string_view what) {
+  throw Error(ErrorCode::invalid_argument, fmt::format("argument {}: {}", index, what));
+}
+
+DType type_of(const DLTensor& tensor, std::size_t index) {
+  for (const TypeRow& row : kTypes)
+    if (row.code == tensor.dtype.code && row.bits == tensor.dtype.bits && tensor.dtype.lanes == 1)
+      return row.type;
+  refuse(index, fmt::format("DLPack type code {}, {} bits, {} lanes is none that kernels take",
+                            tensor.dtype.code, tensor.dtype.bits, tensor.dtype.lanes));
+}
+
+void check_device(const DLTensor& tensor, std::size_t index, const DeviceInfo& device) {
+  const int type = static_cast<int>(tensor.device.device_type);
+  if (type == kCudaHost || type == kCudaManaged)
+    return; // both sides reach it
+  const bool cuda = device.kind == DeviceKind::cuda;
+  if (type == (cuda ? kCuda : kCpu) && (!cuda || tensor.device.device_id == device.index))
+    return;
+  refuse(index, fmt::format("the tensor is on DLPack device type {}, id {}, but the kernel is for "
+                            "{}; move the tensor, or use a kernel of its device",
+                            type, tensor.device.device_id, device.id));
+}
+
+} // namespace
+
+Tensor to_tensor(const DLTensor* tensor, std::size_t index, const DeviceInfo& device) {
+  if (!tensor)
+    refuse(index, "the DLTensor is null");
+  const DType type = type_of(*tensor, index);
+  check_device(*tensor, index, device);
+  if (tensor->ndim < 0 || tensor->ndim > kMaxRank)
+    refuse(index,
+           fmt::format("the tensor has {} dimensions, expected 0 to {}", tensor->ndim, kMaxRank));
+  if (tensor->ndim > 0 && !tensor->shape)
+    refuse(index, "the tensor has dimensions but its shape is null");
+  const auto rank = static_cast<std::size_t>(tensor->ndim);
+  Tensor view(tensor->data, type, std::span<const std::int64_t>(tensor->shape, rank));
+  if (tensor->strides)
+    for (std::size_t i = 0; i < rank; ++i)
+      view.strides[i] = tensor->strides[i];
+  if (tensor->data)
+    view.data = static_cast<char*>(tensor->data) + tensor->byte_offset;
+  return view;
+}
+
+} // namespace swage::runtime

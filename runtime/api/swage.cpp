@@ -1,0 +1,115 @@
+// swage.cpp -- the public C++ API: devices, and kernels from text.
+#include "swage/swage.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "codegen/own_stack.hpp"
+#include "ir/float_environment.hpp"
+#include "ir/source.hpp"
+#include "kernels/catalogue.hpp"
+#include "runtime/api/make_kernel.hpp"
+#include "runtime/device/device.hpp"
+#include "runtime/device/context_scope.hpp"
+#include "runtime/functions/function_cache.hpp"
+#include "runtime/launch/kernel.hpp"
+#include "runtime/tune/tuned_schedule.hpp"
+
+namespace swage {
+
+namespace {
+
+std::vector<ir::Binding> to_ir(const std::vector<Binding>& bindings) {
+  std::vector<ir::Binding> result;
+  for (const Binding& binding : bindings)
+    result.push_back({binding.name, binding.value});
+  return result;
+}
+
+std::optional<ir::MathMode> to_ir(std::optional<Math> math) {
+  return math ? std::optional(static_cast<ir::MathMode>(*math)) : std::nullopt;
+}
+
+[[noreturn]] void refuse_name(std::string_view name) {
+  std::string known;
+  for (const kernels::CatalogueFile& file : kernels::files())
+    for (const ir::KernelDeclaration& kernel : ir::list_kernels({file.text, file.name}))
+      known += (known.empty() ? "" : ", ") + kernel.name;
+  throw Error(ErrorCode::invalid_kernel,
+              fmt::format("the catalogue has no kernel '{}'; it has {}", name, known));
+}
+
+} // namespace
+
+std::string_view version() noexcept {
+  return SWAGE_VERSION;
+}
+
+CacheStatistics cache_statistics() noexcept {
+  return runtime::cache_statistics();
+}
+
+std::size_t unload_unused() {
+  return runtime::unload_unused();
+}
+
+Device Device::open(std::string_view id) {
+  const ir::DefaultFloatEnvironment environment;
+  return DeviceAccess::make(runtime::open_device(id));
+}
+
+std::vector<Device> Device::all() {
+  const ir::DefaultFloatEnvironment environment;
+  std::vector<Device> devices;
+  for (const auto& state : runtime::all_devices())
+    devices.push_back(DeviceAccess::make(state));
+  return devices;
+}
+
+const DeviceInfo& Device::info() const noexcept {
+  return state_->info;
+}
+
+Kernel Device::kernel(std::string_view source, std::string_view name,
+                      const std::vector<Binding>& bindings, const KernelOptions& options) const {
+  const ir::DefaultFloatEnvironment environment;
+  std::optional<Kernel> made;
+  codegen::with_stack(codegen::kTextStackBytes, [&] {
+    made = runtime::make_kernel(
+        *this, ir::load_kernel({source, options.file}, name, to_ir(bindings), to_ir(options.math)),
+        options);
+  });
+  return *std::move(made);
+}
+
+Kernel Device::catalogue_kernel(std::string_view name, const std::vector<Binding>& bindings,
+                                const KernelOptions& options) const {
+  const kernels::CatalogueFile* file = kernels::find(name);
+  if (!file)
+    refuse_name(name);
+  KernelOptions named = options;
+  named.file = std::string(file->name);
+  return kernel(file->text, name, bindings, named);
+}
+
+void Device::synchronize() const {
+  if (!state_->is_cuda())
+    return;
+  runtime::with_live_context(*state_, [&] {
+    const runtime::ContextScope scope(*state_);
+    cuda::driver().cuCtxSynchronize();
+  });
+}
+
+namespace runtime {
+
+Kernel make_kernel(const Device& device, ir::Kernel graph, const KernelOptions& options) {
+  return KernelAccess::make(
+      std::make_shared<KernelState>(DeviceAccess::state(device), std::move(graph), options,
+                                    &tuned_schedules()));
+}
+
+} // namespace runtime
+} // namespace swage

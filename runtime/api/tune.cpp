@@ -1,0 +1,22 @@
+// tune_api.cpp -- Kernel::tune of the public API.
+#include "runtime/tune/tuner.hpp"
+
+namespace swage {
+
+TuneResult Kernel::tune(std::span<const Arg> arguments, const TuneOptions& options) const {
+  runtime::Tuner tuner(*state_);
+  const runtime::TuneReport report = tuner.tune(
+      arguments,
+      {.budget = options.budget_seconds, .force = options.force, .record = options.record});
+  return {codegen::canonical(report.best),
+          codegen::canonical(report.heuristic),
+          report.seconds,
+          report.heuristic_seconds,
+          report.spread,
+          report.bytes,
+          report.roofline,
+          report.measured,
+          report.improved};
+}
+
+} // namespace swage

@@ -1,0 +1,14 @@
+// clock.hpp -- time that passes on the host.
+#pragma once
+
+#include <chrono>
+
+namespace swage::runtime {
+
+using Clock = std::chrono::steady_clock;
+
+inline double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+} // namespace swage::runtime

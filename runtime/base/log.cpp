@@ -1,0 +1,42 @@
+// log.cpp -- lines to standard error, as many as SWAGE_LOG asks for.
+#include "runtime/base/log.hpp"
+
+#include <cstdio>
+#include <string>
+
+#include "runtime/base/settings.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+LogLevel read_level() {
+  constexpr std::string_view names[] = {"off", "error", "warn", "info", "debug"};
+  const std::string text = value(Setting::log).value_or("warn");
+  for (int i = 0; i < 5; ++i)
+    if (text == names[i])
+      return static_cast<LogLevel>(i);
+  write_log("SWAGE_LOG=" + text + " is none of off, error, warn, info, debug; using warn");
+  return LogLevel::warn;
+}
+
+} // namespace
+
+LogLevel log_level() {
+  static const LogLevel level = read_level();
+  return level;
+}
+
+void write_log(std::string_view line) noexcept {
+  try {
+    // One write, so that lines of several processes stay apart.
+    std::string text = "swage: ";
+    text += line;
+    text += '\n';
+    std::fwrite(text.data(), 1, text.size(), stderr);
+  } catch (...) {
+    std::fwrite(line.data(), 1, line.size(), stderr); // no memory for a copy
+  }
+}
+
+} // namespace swage::runtime

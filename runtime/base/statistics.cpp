@@ -1,0 +1,43 @@
+// statistics.cpp -- the statistics that tuning decides by.
+#include "runtime/base/statistics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace swage::runtime {
+
+namespace {
+
+double quantile(const std::vector<double>& sorted, double share) {
+  const double place = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
+}
+
+} // namespace
+
+Summary summarise(std::span<const double> samples) {
+  if (samples.empty())
+    return {};
+  std::vector<double> sorted(samples.begin(), samples.end());
+  std::sort(sorted.begin(), sorted.end());
+  return {quantile(sorted, 0.5), quantile(sorted, 0.25), quantile(sorted, 0.75),
+          static_cast<int>(sorted.size())};
+}
+
+Gain gain_of(std::span<const double> base, std::span<const double> candidate) {
+  std::vector<double> gains;
+  for (std::size_t i = 0; i < std::min(base.size(), candidate.size()); ++i)
+    gains.push_back(1 - candidate[i] / base[i]);
+  const Summary summary = summarise(gains);
+  // Of normal samples the standard error of the median is 0.93 times the distance between the
+  // quartiles over the root of their number (1.2533 standard deviations, of which that distance is
+  // 1.349).
+  const double error =
+      0.93 * (summary.high - summary.low) / std::sqrt(static_cast<double>(summary.count));
+  return {summary.median, 2 * error};
+}
+
+} // namespace swage::runtime

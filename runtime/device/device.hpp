@@ -1,0 +1,70 @@
+// device.hpp -- the devices of this process.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "codegen/target.hpp"
+#include "runtime/cuda/context.hpp"
+#include "runtime/cuda/driver.hpp"
+#include "swage/swage.hpp"
+
+namespace swage {
+
+namespace runtime {
+
+/// What classification needs to know of the machine: bounds on what is worth a variant of its own.
+struct ClassifyLimits {
+  int align_log2 = 4;           ///< alignment above this is of no use
+  std::int64_t cache_bytes = 0; ///< stores stream when a call touches more; 0: never (CUDA)
+  bool exact = true;            ///< code without a tail is worth a variant
+};
+
+} // namespace runtime
+
+/// One device. Made once, never destroyed: handles, kernels and buffers may outlive main.
+struct DeviceState {
+  DeviceInfo info;
+  codegen::Target target;
+  runtime::ClassifyLimits limits;
+
+  // CUDA
+  cuda::Ordinal ordinal = 0;
+  bool reads_pageable_memory = false; ///< kernels may touch any host memory
+
+  bool is_cuda() const noexcept { return info.kind == DeviceKind::cuda; }
+  /// Retained on first use, for as long as the process lives, and again where the host has reset it
+  /// since. Throws Error(driver).
+  cuda::Context primary_context() const;
+  /// Retained once more, whatever is thought of it.
+  cuda::Context renew_primary_context() const;
+
+private:
+  mutable std::mutex primary_mutex_;
+  mutable std::atomic<cuda::Context> primary_ = nullptr;
+};
+
+/// Lets the runtime make and open the public handle.
+struct DeviceAccess {
+  static Device make(std::shared_ptr<DeviceState> state) { return Device(std::move(state)); }
+  static const std::shared_ptr<DeviceState>& state(const Device& device) { return device.state_; }
+};
+
+namespace runtime {
+
+/// Every CUDA GPU that the driver lists and Swage can compile for, then the CPU. Creates no
+/// context.
+const std::vector<std::shared_ptr<DeviceState>>& all_devices();
+
+/// The device with this id, or "" for the default. Throws Error(no_device).
+std::shared_ptr<DeviceState> open_device(std::string_view id);
+
+/// What is worth a variant on a GPU of compute capability `sm`, see codegen::Target.
+ClassifyLimits cuda_limits(int sm) noexcept;
+
+} // namespace runtime
+} // namespace swage

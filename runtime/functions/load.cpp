@@ -1,0 +1,194 @@
+// load.cpp -- from a kernel and its schedule to code that can run, past the memory's cache.
+#include "runtime/functions/load.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <span>
+
+#include <fmt/format.h>
+
+#include "runtime/base/clock.hpp"
+#include "runtime/store/disk_cache.hpp"
+#include "runtime/functions/dump.hpp"
+#include "runtime/base/log.hpp"
+#include "runtime/base/single_flight.hpp"
+#include "swage/error.hpp"
+
+namespace swage::runtime {
+
+DiskCache& disk_cache() {
+  static DiskCache* const cache = [] {
+    std::vector<std::string> complaints;
+    CacheSettings settings = cache_settings_from_environment(&complaints);
+    for (const std::string& complaint : complaints)
+      log(LogLevel::warn, "{}", complaint);
+    return new DiskCache(std::move(settings),
+                         [](std::string_view line) { log(LogLevel::warn, "{}", line); });
+  }();
+  return *cache;
+}
+
+namespace {
+
+bool keeps_on_disk() {
+  const CacheSettings& settings = disk_cache().settings();
+  return !settings.directory.empty() || !settings.bundle.empty();
+}
+
+/// The entry that holds machine code for this driver and device, made of the one that holds PTX.
+CacheEntry assemble_entry(const CompileRequest& request, EntryKey key) {
+  EntryKey portable = key;
+  portable.driver.clear();
+  CacheEntry entry =
+      disk_cache().find_or_make(portable, [&] { return compile_entry(request, portable); });
+  entry.cubin = cuda::assemble(entry.ptx);
+  entry.key = std::move(key);
+  return entry;
+}
+
+std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::string& image,
+                                          const cuda::ContextRef& context) {
+  auto loaded = std::make_shared<LoadedFunction>();
+  loaded->bytes = image.size();
+  loaded->digest = checksum(image);
+  loaded->waits_for_dependencies = entry.waits_for_dependencies;
+  loaded->module = std::make_unique<cuda::LoadedModule>(image);
+  loaded->function = loaded->module->function(entry.entry_symbol, &loaded->facts);
+  loaded->context = &cuda::state_of(context);
+  return loaded;
+}
+
+std::shared_ptr<LoadedFunction> load_host(const CacheEntry& entry) {
+  auto loaded = std::make_shared<LoadedFunction>();
+  loaded->bytes = entry.object.size();
+  loaded->digest = checksum(entry.object);
+  loaded->code = CodeBlob::load(std::as_bytes(std::span(entry.object)), entry.entry_symbol);
+  loaded->host = reinterpret_cast<HostEntry>(loaded->code->entry());
+  return loaded;
+}
+
+/// Whether the driver objects to the code itself. A context that an earlier kernel broke, or a
+/// capture, refuses sound code too.
+bool is_about_code(const Error& error) {
+  switch (static_cast<cuda::Result>(error.driver_result())) {
+  case cuda::Result::invalid_image:
+  case cuda::Result::invalid_ptx:
+  case cuda::Result::invalid_source:
+  case cuda::Result::no_binary_for_gpu:
+  case cuda::Result::not_found:
+  case cuda::Result::unsupported_ptx_version: return true;
+  default: return false;
+  }
+}
+
+/// Machine code from the disk, or made for it; where that fails the PTX, whose error then stands.
+std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& request, EntryKey key,
+                                                       const cuda::ContextRef& context,
+                                                       CacheSource& source) {
+  const EntryKey native = native_key(key, request.device);
+  try {
+    const CacheEntry entry = disk_cache().find_or_make(
+        native, [&] { return assemble_entry(request, native); }, &source);
+    return load_cuda(entry, entry.cubin, context);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::driver)
+      throw;
+    if (source == CacheSource::compiled)
+      log(LogLevel::debug, "the driver is left to assemble: {}", error.what());
+    else if (is_about_code(error))
+      disk_cache().discard(native, error.what());
+    else
+      throw;
+  }
+  const CacheEntry entry = disk_cache().find_or_make(
+      key, [&] { return compile_entry(request, key); }, &source);
+  return load_cuda(entry, entry.ptx, context);
+}
+
+} // namespace
+
+std::shared_ptr<const LoadedFunction> load(const CompileRequest& request, EntryKey key,
+                                     const cuda::ContextRef& context, CacheSource& source) {
+  if (request.device.is_cuda() && keeps_on_disk())
+    return load_cuda_through_disk(request, std::move(key), context, source);
+  const auto make = [&] { return compile_entry(request, key); };
+  const CacheEntry entry = disk_cache().find_or_make(key, make, &source);
+  if (request.device.is_cuda())
+    return load_cuda(entry, cuda::image_of(entry.ptx), context);
+  try {
+    return load_host(entry);
+  } catch (const Error& error) {
+    if (source == CacheSource::compiled || error.code() == ErrorCode::out_of_memory)
+      throw;
+    disk_cache().discard(key, error.what());
+  }
+  source = CacheSource::compiled;
+  return load_host(make());
+}
+
+CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
+                         codegen::CompileTimes* times) {
+  const auto start = Clock::now();
+  codegen::Artifact artifact = codegen::compile(request.kernel, request.specialization,
+                                                request.schedule, request.device.target, times);
+  CacheEntry entry;
+  entry.key = std::move(key);
+  entry.kernel_name = request.kernel.name();
+  entry.entry_symbol = std::move(artifact.entry);
+  entry.waits_for_dependencies = artifact.waits_for_dependencies;
+  entry.created = std::chrono::duration_cast<std::chrono::seconds>(
+                      std::chrono::system_clock::now().time_since_epoch())
+                      .count();
+  entry.compile_microseconds = static_cast<std::int64_t>(1e6 * seconds_since(start));
+  (request.device.is_cuda() ? entry.ptx : entry.object) = std::move(artifact.payload);
+  dump(entry);
+  return entry;
+}
+
+EntryKey cache_key(const CompileRequest& request) {
+  return {std::string(codegen::toolchain_identity()),
+          request.kernel_line,
+          codegen::canonical(request.specialization, request.kernel),
+          codegen::code_line(request.schedule),
+          codegen::canonical(request.device.target),
+          {}};
+}
+
+EntryKey native_key(EntryKey key, const DeviceState& device) {
+  if (device.is_cuda())
+    key.driver = fmt::format("driver {} {}", device.info.driver_version, device.info.target);
+  return key;
+}
+
+CacheEntry native_entry(const CompileRequest& request) {
+  CacheEntry entry = compile_entry(request, native_key(cache_key(request), request.device));
+  if (request.device.is_cuda())
+    entry.cubin = cuda::assemble(entry.ptx);
+  return entry;
+}
+
+std::shared_ptr<const LoadedFunction> load_entry(const DeviceState& device, const CacheEntry& entry,
+                                                 const cuda::ContextRef& context) {
+  return device.is_cuda() ? load_cuda(entry, entry.cubin, context) : load_host(entry);
+}
+
+std::shared_ptr<const LoadedFunction>
+load_uncached(const CompileRequest& request, const cuda::ContextRef& context, LoadTimes* times) {
+  LoadTimes spent;
+  CacheEntry entry = compile_entry(request, cache_key(request), &spent.compile);
+  auto start = Clock::now();
+  if (request.device.is_cuda()) {
+    entry.cubin = cuda::image_of(entry.ptx);
+    spent.assemble = seconds_since(start);
+    start = Clock::now();
+  }
+  auto loaded = load_entry(request.device, entry, context);
+  spent.load = seconds_since(start);
+  if (times)
+    *times = spent;
+  return loaded;
+}
+
+} // namespace swage::runtime

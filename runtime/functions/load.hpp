@@ -1,0 +1,57 @@
+// load.hpp -- from a kernel and its schedule to code that can run, past the memory's cache.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "codegen/compile.hpp"
+#include "runtime/device/device.hpp"
+#include "runtime/device/loaded_function.hpp"
+#include "runtime/store/disk_cache.hpp"
+#include "runtime/store/entry.hpp"
+
+namespace swage::runtime {
+
+/// What is to be compiled; refers to its parts.
+struct CompileRequest {
+  const ir::Kernel& kernel;
+  const std::string& kernel_line; ///< ir::canonical(kernel)
+  const codegen::Specialization& specialization;
+  const codegen::Schedule& schedule;
+  const DeviceState& device;
+};
+
+/// Host seconds of the stages that one request went through; stages skipped stay 0.
+struct LoadTimes {
+  codegen::CompileTimes compile;
+  double assemble = 0, load = 0;
+};
+
+/// The disk cache of this process, opened as the environment says on first use.
+DiskCache& disk_cache();
+
+/// From disk, or compiled and put there.
+std::shared_ptr<const LoadedFunction> load(const CompileRequest& request, EntryKey key,
+                                           const cuda::ContextRef& context, CacheSource& source);
+
+/// Past every cache, and timed: the way to the code is the same, to the byte.
+std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
+                                                    const cuda::ContextRef& context,
+                                                    LoadTimes* times = nullptr);
+
+/// Compiles to an entry of `key`, past every cache. Throws as codegen::compile.
+CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
+                         codegen::CompileTimes* times = nullptr);
+
+/// The cache key of what `request` compiles to; `driver` left empty.
+EntryKey cache_key(const CompileRequest& request);
+
+/// The key of machine code for `device`: on a GPU it names the driver, too.
+EntryKey native_key(EntryKey key, const DeviceState& device);
+/// Compiles to machine code, past every cache. For a GPU its context must be current.
+CacheEntry native_entry(const CompileRequest& request);
+/// The machine code of an entry, loaded for `context` (empty for the CPU).
+std::shared_ptr<const LoadedFunction> load_entry(const DeviceState& device, const CacheEntry& entry,
+                                                 const cuda::ContextRef& context);
+
+} // namespace swage::runtime

@@ -1,0 +1,13 @@
+// cpu_info.hpp -- what the CPU is: name, processors allowed, caches, memory.
+#pragma once
+
+#include "swage/swage.hpp"
+
+namespace swage::runtime {
+
+/// What the CPU is.
+DeviceInfo describe_cpu();
+/// The processors that this process may run on.
+int allowed_processors();
+
+} // namespace swage::runtime

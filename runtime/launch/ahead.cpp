@@ -1,0 +1,93 @@
+// ahead.cpp -- compiling for calls, and machines, that are still to come.
+#include "runtime/launch/ahead.hpp"
+
+#include <map>
+
+#include "ir/passes.hpp"
+#include "runtime/functions/load.hpp"
+#include "runtime/launch/schedule_choice.hpp"
+#include "runtime/launch/signature.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+/// The largest size class compiled for: the 4 G elements of the last need 64-bit offsets.
+constexpr int kLastSizeClass = 32;
+
+/// The device that `target` is, or one that compiles like it.
+std::shared_ptr<DeviceState> device_of(const codegen::Target& target) {
+  if (target.kind == codegen::Target::Kind::host)
+    return open_device("cpu");
+  auto device = std::make_shared<DeviceState>();
+  device->info.kind = DeviceKind::cuda;
+  device->info.target = "sm_" + std::to_string(target.sm);
+  device->target = target;
+  device->limits = cuda_limits(target.sm);
+  return device;
+}
+
+std::vector<std::int64_t> shape_of(const ParamInfo& param, std::int64_t rows,
+                                   std::int64_t columns) {
+  switch (param.broadcast) {
+  case ir::Broadcast::per_row: return {rows};
+  case ir::Broadcast::per_column: return {columns};
+  default: return {rows, columns};
+  }
+}
+
+/// A call with contiguous tensors of rows x columns elements, at addresses that nobody reads, far
+/// apart and `offset` bytes past a page.
+Call contiguous_call(const Signature& signature, const DeviceState& device, std::int64_t rows,
+                     std::int64_t columns, std::uintptr_t offset) {
+  std::vector<Tensor> tensors;
+  tensors.reserve(signature.params.size());
+  std::vector<Arg> arguments;
+  for (const ParamInfo& param : signature.params) {
+    if (!param.is_tensor) {
+      arguments.emplace_back(1);
+      continue;
+    }
+    const std::uintptr_t address = (std::uintptr_t{1} << 40) * (tensors.size() + 1) + offset;
+    const auto shape = shape_of(param, rows, columns);
+    tensors.emplace_back(reinterpret_cast<void*>(address), param.dtype, shape);
+    arguments.emplace_back(tensors.back());
+  }
+  Call call;
+  classify(signature, arguments, device.limits, call);
+  return call;
+}
+
+} // namespace
+
+std::vector<CacheEntry> compile_ahead(const ir::Kernel& kernel, const codegen::Target& target) {
+  const auto device = device_of(target);
+  const Signature signature(kernel);
+  const std::string line = ir::canonical(kernel);
+  std::map<Digest, CacheEntry> entries;
+  const auto compile_for = [&](std::int64_t rows, std::int64_t columns, std::uintptr_t offset) {
+    const Call call = contiguous_call(signature, *device, rows, columns, offset);
+    const auto specialization = call.key.specialization(static_cast<int>(signature.tensors.size()));
+    const auto schedule = choose_schedule(kernel, specialization, call.key, *device, {});
+    const CompileRequest request{kernel, line, specialization, schedule, *device};
+    EntryKey key = cache_key(request);
+    const Digest digest = digest_of(key);
+    if (!entries.contains(digest))
+      entries.emplace(digest, compile_entry(request, std::move(key)));
+  };
+  for (int size_class = 0; size_class <= kLastSizeClass; ++size_class) {
+    const std::int64_t rows = std::int64_t{1} << size_class / 2;
+    const std::int64_t columns = std::int64_t{1} << (size_class - size_class / 2);
+    // What the driver's allocator gives, and what malloc does.
+    for (const std::uintptr_t offset : {0, 16}) {
+      compile_for(rows, columns, offset);
+      compile_for(rows | 1, columns | 1, offset);
+    }
+  }
+  std::vector<CacheEntry> result;
+  for (auto& [digest, entry] : entries)
+    result.push_back(std::move(entry));
+  return result;
+}
+
+} // namespace swage::runtime

@@ -1,0 +1,244 @@
+// arguments_check.cpp -- the arguments of a call against the parameters of its kernel.
+#include "runtime/launch/arguments_check.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "ir/float_environment.hpp"
+#include "ir/float_format.hpp"
+#include "ir/number.hpp"
+#include "swage/error.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+[[noreturn]] void refuse(std::string_view message) {
+  throw Error(ErrorCode::invalid_argument, std::string(message));
+}
+
+std::string shape_text(const Tensor& tensor) {
+  return fmt::format("[{}]", fmt::join(tensor.shape, tensor.shape + tensor.rank, ", "));
+}
+
+[[noreturn]] void refuse_count(const Signature& signature, std::size_t found) {
+  refuse(fmt::format("kernel '{}' takes {} arguments ({}), {} were given", signature.kernel_name,
+                     signature.params.size(), fmt::join(signature.names, ", "), found));
+}
+
+[[noreturn]] void refuse_kind(const Signature& signature, std::size_t param) {
+  const ParamInfo& info = signature.params[param];
+  refuse(fmt::format("argument '{}' is a {}, expected a {} of type {}", signature.names[param],
+                     info.is_tensor ? "number" : "tensor", info.is_tensor ? "tensor" : "number",
+                     name_of(info.dtype)));
+}
+
+[[noreturn]] void refuse_dtype(const Signature& signature, std::size_t param, DType found) {
+  const bool known = static_cast<int>(found) < kDTypeCount;
+  refuse(fmt::format("tensor '{}' holds {}, expected {}; convert it, or bind the kernel's type to "
+                     "match",
+                     signature.names[param], known ? name_of(found) : "an unknown type",
+                     name_of(signature.params[param].dtype)));
+}
+
+[[noreturn]] void refuse_rank(const Signature& signature, std::size_t param, int rank) {
+  refuse(
+      fmt::format("tensor '{}' has rank {} or strides that do not fit its shape, expected rank 0 "
+                  "to {} with one stride a dimension",
+                  signature.names[param], rank, kMaxRank));
+}
+
+[[noreturn]] void refuse_negative(const Signature& signature, std::size_t param,
+                                  const Tensor& tensor) {
+  refuse(fmt::format("tensor '{}' has shape {}, sizes must not be negative", signature.names[param],
+                     shape_text(tensor)));
+}
+
+[[noreturn]] void refuse_size(const Signature& signature, std::size_t param, const Tensor& tensor) {
+  refuse(fmt::format("tensor '{}' of shape {} has more than 2^60 elements; check its shape",
+                     signature.names[param], shape_text(tensor)));
+}
+
+[[noreturn]] void refuse_shape(const Signature& signature, std::size_t param, const Tensor& tensor,
+                               const Tensor& full) {
+  const std::string& reference = signature.names[signature.tensors[signature.shape_of]];
+  std::string expected;
+  switch (signature.params[param].broadcast) {
+  case ir::Broadcast::none: expected = "the same shape"; break;
+  case ir::Broadcast::per_row:
+    expected = "one value a row: its leading dimensions, with or without a last 1, or [rows]";
+    break;
+  case ir::Broadcast::per_column:
+    expected = "one value a column: [columns], with or without leading 1s";
+    break;
+  }
+  refuse(fmt::format("tensor '{}' has shape {}, but '{}' has {}; expected {}",
+                     signature.names[param], shape_text(tensor), reference, shape_text(full),
+                     expected));
+}
+
+[[noreturn]] void refuse_value(const Signature& signature, std::size_t param, double value) {
+  refuse(fmt::format("argument '{}' is {}, which {} does not hold exactly", signature.names[param],
+                     value, name_of(signature.params[param].dtype)));
+}
+
+/// Whether an integer is a value of an integer type or bool.
+bool fits(DType type, std::int64_t value) {
+  switch (type) {
+  case DType::boolean: return value == 0 || value == 1;
+  case DType::u8: return value >= 0 && value <= 255;
+  case DType::i64: return true;
+  default: {
+    const std::int64_t half = std::int64_t{1} << (8 * size_of(type) - 1);
+    return value >= -half && value < half;
+  }
+  }
+}
+
+std::uint64_t scalar_bits(const Signature& signature, std::size_t param, const Arg& arg) {
+  const DType type = signature.params[param].dtype;
+  const bool integer = arg.kind() == Arg::Kind::integer;
+  if (is_float(type)) {
+    // In integers, whatever this thread does with subnormals and rounding.
+    return ir::with_float(type, [&]<DType format>() {
+      return integer ? ir::encode_float<format>(arg.integer())
+                     : ir::encode_float<format>(arg.real());
+    });
+  }
+  const ir::DefaultFloatEnvironment environment;
+  std::int64_t value = integer ? arg.integer() : 0;
+  if (!integer) {
+    // 2^63 is the first double past i64; NaN fails both comparisons.
+    if (!(arg.real() >= -0x1p63 && arg.real() < 0x1p63) || std::trunc(arg.real()) != arg.real())
+      refuse_value(signature, param, arg.real());
+    value = static_cast<std::int64_t>(arg.real());
+  }
+  if (!fits(type, value))
+    refuse_value(signature, param, static_cast<double>(value));
+  return ir::encode(type, {0, value});
+}
+
+bool same_dims(const Tensor& a, const Tensor& b, int count) {
+  for (int i = 0; i < count; ++i)
+    if (a.shape[i] != b.shape[i])
+      return false;
+  return true;
+}
+
+bool fits_rows(const Tensor& tensor, const Tensor& full) {
+  const int leading = std::max(full.rank - 1, 0);
+  if (tensor.rank == leading && same_dims(tensor, full, leading))
+    return true;
+  if (tensor.rank == full.rank && full.rank > 0 && same_dims(tensor, full, leading))
+    return tensor.shape[leading] == 1;
+  std::int64_t rows = 1;
+  for (int i = 0; i < leading; ++i)
+    rows *= full.shape[i];
+  return tensor.rank == 1 && tensor.shape[0] == rows;
+}
+
+bool fits_columns(const Tensor& tensor, const Tensor& full) {
+  const std::int64_t columns = full.rank > 0 ? full.shape[full.rank - 1] : 1;
+  if (tensor.rank == 0)
+    return columns == 1;
+  for (int i = 0; i + 1 < tensor.rank; ++i)
+    if (tensor.shape[i] != 1)
+      return false;
+  return tensor.shape[tensor.rank - 1] == columns;
+}
+
+bool fits_shape(ir::Broadcast broadcast, const Tensor& tensor, const Tensor& full) {
+  switch (broadcast) {
+  case ir::Broadcast::per_row: return fits_rows(tensor, full);
+  case ir::Broadcast::per_column: return fits_columns(tensor, full);
+  default: return tensor.rank == full.rank && same_dims(tensor, full, full.rank);
+  }
+}
+
+/// The number of elements, at most 2^60 so that no later product of sizes can overflow.
+std::int64_t element_count(const Signature& signature, std::size_t param, const Tensor& tensor) {
+  std::int64_t count = 1;
+  bool empty = false;
+  for (int i = 0; i < tensor.rank; ++i) {
+    if (tensor.shape[i] < 0) [[unlikely]]
+      refuse_negative(signature, param, tensor);
+    empty |= tensor.shape[i] == 0;
+    if (tensor.shape[i] != 0 && (__builtin_mul_overflow(count, tensor.shape[i], &count) ||
+                                 count > (std::int64_t{1} << 60))) [[unlikely]]
+      refuse_size(signature, param, tensor);
+  }
+  return empty ? 0 : count;
+}
+
+} // namespace
+
+std::int64_t check_arguments(const Signature& signature, std::span<const Arg> arguments,
+                             const Tensor** views, std::uint64_t* scalars) {
+  if (arguments.size() != signature.params.size()) [[unlikely]]
+    refuse_count(signature, arguments.size());
+  for (std::size_t p = 0; p < arguments.size(); ++p) {
+    const ParamInfo& info = signature.params[p];
+    if (info.is_tensor != (arguments[p].kind() == Arg::Kind::tensor)) [[unlikely]]
+      refuse_kind(signature, p);
+    if (!info.is_tensor) {
+      scalars[p] = scalar_bits(signature, p, arguments[p]);
+      continue;
+    }
+    const Tensor& tensor = arguments[p].tensor();
+    if (tensor.dtype != info.dtype) [[unlikely]]
+      refuse_dtype(signature, p, tensor.dtype);
+    if (tensor.rank < 0 || tensor.rank > kMaxRank) [[unlikely]]
+      refuse_rank(signature, p, tensor.rank);
+    views[info.tensor] = &tensor;
+  }
+
+  const Tensor& full = *views[signature.shape_of];
+  const std::int64_t elements =
+      element_count(signature, signature.tensors[signature.shape_of], full);
+  for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
+    const std::uint8_t param = signature.tensors[t];
+    if (!fits_shape(signature.params[param].broadcast, *views[t], full)) [[unlikely]]
+      refuse_shape(signature, param, *views[t], full);
+  }
+  return elements;
+}
+
+void refuse_address(const Signature& signature, int param, std::uint64_t address) {
+  const auto p = static_cast<std::size_t>(param);
+  if (address == 0)
+    refuse(
+        fmt::format("tensor '{}' has elements but its data pointer is null", signature.names[p]));
+  const DType type = signature.params[p].dtype;
+  refuse(fmt::format("tensor '{}' is at address {:#x}, expected a multiple of {}, the size of {}",
+                     signature.names[p], address, size_of(type), name_of(type)));
+}
+
+void refuse_range(const Signature& signature, int param) {
+  refuse(fmt::format("tensor '{}' reaches outside the address space; check its shape and strides",
+                     signature.names[static_cast<std::size_t>(param)]));
+}
+
+void refuse_self_overlap(const Signature& signature, int param, const Tensor& view) {
+  refuse(fmt::format("tensor '{}' is written, but with shape {} and strides [{}] several of its "
+                     "elements share memory; give each element its own",
+                     signature.names[static_cast<std::size_t>(param)], shape_text(view),
+                     fmt::join(view.strides, view.strides + view.rank, ", ")));
+}
+
+void refuse_overlap(const Signature& signature, int written, int other) {
+  const std::string& a = signature.names[static_cast<std::size_t>(written)];
+  const std::string& b = signature.names[static_cast<std::size_t>(other)];
+  if (signature.params[static_cast<std::size_t>(other)].is_written)
+    refuse(fmt::format("tensors '{}' and '{}' are both written and share memory; give each its own",
+                       a, b));
+  refuse(fmt::format("tensor '{}' is written and overlaps tensor '{}' without being the same view; "
+                     "use the same address and strides for both, or separate memory",
+                     a, b));
+}
+
+} // namespace swage::runtime

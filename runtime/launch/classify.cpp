@@ -1,0 +1,253 @@
+// classify.cpp -- from the arguments of a call to what is known about it.
+#include "runtime/launch/classify.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "runtime/launch/arguments_check.hpp"
+#include "runtime/launch/collapse.hpp"
+#include "runtime/launch/overlap.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+using codegen::Layout;
+__extension__ using Wide = __int128;
+
+/// Above this a 32-bit index might overflow in the last block of a grid: 1024 threads of 8 accesses
+/// of 32 elements lie past the end at most.
+constexpr std::int64_t kIndexLimit = (std::int64_t{1} << 31) - (std::int64_t{1} << 19);
+
+/// What is gathered of each tensor while a call is classified.
+struct Working {
+  const Tensor* views[ir::kMaxParams];
+  Region regions[ir::kMaxParams];
+  codegen::TensorSpec specs[ir::kMaxParams];
+};
+
+/// The common case, decided by comparisons alone: every tensor is dense and row-major.
+bool all_contiguous(const Signature& signature, const Tensor* const* views) {
+  if (signature.broadcasts)
+    return false;
+  const Tensor& full = *views[0];
+  std::int64_t dense[kMaxRank];
+  std::int64_t stride = 1;
+  for (int i = full.rank - 1; i >= 0; --i) {
+    dense[i] = stride;
+    stride *= full.shape[i];
+  }
+  for (std::size_t t = 0; t < signature.tensors.size(); ++t)
+    for (int i = 0; i < full.rank; ++i)
+      if (views[t]->strides[i] != dense[i] && full.shape[i] != 1)
+        return false;
+  return true;
+}
+
+Extent extent_of(const Signature& signature, const Tensor* const* views, std::int64_t elements,
+                 Call& call) {
+  if (!all_contiguous(signature, views))
+    return collapse(signature, views, call);
+  for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
+    call.tensors[t].row_stride = 0;
+    call.tensors[t].column_stride = elements > 1 ? 1 : 0;
+  }
+  return {1, elements, true};
+}
+
+/// Bounds of a strided view, past 64 bits where the strides are absurd: refused then.
+std::int64_t set_bounds(const Signature& signature, std::uint8_t param, const TensorCall& call,
+                        Region& region) {
+  const std::int64_t bytes = region.element_bytes;
+  const Wide row = Wide{call.row_stride} * (region.rows - 1);
+  const Wide column = Wide{call.column_stride} * (region.columns - 1);
+  const Wide lowest = std::min<Wide>(row, 0) + std::min<Wide>(column, 0);
+  const Wide highest = std::max<Wide>(row, 0) + std::max<Wide>(column, 0);
+  const Wide low = Wide{region.base} + lowest * bytes;
+  const Wide high = Wide{region.base} + (highest + 1) * bytes;
+  if (low < 0 || high > Wide{INT64_MAX} || highest - lowest > Wide{INT64_MAX} / 16) [[unlikely]]
+    refuse_range(signature, param);
+  region.row_stride = call.row_stride * bytes;
+  region.column_stride = call.column_stride * bytes;
+  region.low = static_cast<std::uint64_t>(low);
+  region.high = static_cast<std::uint64_t>(high);
+  return static_cast<std::int64_t>(std::max(highest, -lowest));
+}
+
+/// Bounds of one dense run: at most 2^60 elements, so at most 2^63 bytes.
+std::int64_t set_dense_bounds(const Signature& signature, std::uint8_t param,
+                              const TensorCall& call, Region& region) {
+  region.row_stride = 0;
+  region.column_stride = call.column_stride * region.element_bytes;
+  region.low = region.base;
+  region.high = region.base + static_cast<std::uint64_t>(region.columns) *
+                                  static_cast<std::uint64_t>(region.element_bytes);
+  if (region.high > INT64_MAX || region.high < region.base) [[unlikely]]
+    refuse_range(signature, param);
+  return region.columns - 1;
+}
+
+/// The bytes a tensor covers. Refuses null, misaligned addresses and offsets past 63 bits. Returns
+/// the largest magnitude of an element offset.
+std::int64_t set_region(const Signature& signature, std::size_t t, const Extent& extent,
+                        const TensorCall& call, Region& region) {
+  const std::uint8_t param = signature.tensors[t];
+  const ParamInfo& info = signature.params[param];
+  region.base = reinterpret_cast<std::uintptr_t>(call.data);
+  region.element_bytes = size_of(info.dtype);
+  if (region.base == 0 || (region.base & static_cast<std::uint64_t>(region.element_bytes - 1)) != 0)
+      [[unlikely]]
+    refuse_address(signature, param, region.base);
+  region.rows = info.broadcast == ir::Broadcast::per_column ? 1 : extent.rows;
+  region.columns = info.broadcast == ir::Broadcast::per_row ? 1 : extent.columns;
+  const bool dense = region.rows == 1 && (call.column_stride == 1 || region.columns == 1);
+  return dense ? set_dense_bounds(signature, param, call, region)
+               : set_bounds(signature, param, call, region);
+}
+
+Layout layout_of(const ParamInfo& info, std::int64_t column_stride, std::int64_t columns) {
+  const bool unit = column_stride == 1 || columns == 1;
+  switch (info.broadcast) {
+  case ir::Broadcast::per_row: return Layout::per_row;
+  case ir::Broadcast::per_column: return unit ? Layout::per_column : Layout::per_column_strided;
+  default: return unit ? Layout::unit : Layout::strided;
+  }
+}
+
+/// Two tensors that alternate element by element are read, or written, as one.
+bool are_halves(const Signature& signature, const Working& work, std::size_t even,
+                std::size_t odd) {
+  const ParamInfo& a = signature.params[signature.tensors[even]];
+  const ParamInfo& b = signature.params[signature.tensors[odd]];
+  const Region& r = work.regions[even];
+  const Region& s = work.regions[odd];
+  return a.kind == b.kind && a.dtype == b.dtype && r.column_stride == s.column_stride &&
+         r.row_stride == s.row_stride &&
+         s.base - r.base == static_cast<std::uint64_t>(r.element_bytes);
+}
+
+void pair_interleaved(const Signature& signature, Working& work) {
+  const std::size_t tensors = signature.tensors.size();
+  const auto is_candidate = [&](std::size_t t) {
+    return work.specs[t].layout == Layout::strided &&
+           work.regions[t].column_stride == 2 * work.regions[t].element_bytes;
+  };
+  for (std::size_t even = 0; even < tensors; ++even)
+    for (std::size_t odd = 0; odd < tensors && is_candidate(even); ++odd)
+      if (odd != even && is_candidate(odd) && are_halves(signature, work, even, odd)) {
+        work.specs[even].layout = Layout::interleaved_even;
+        work.specs[even].partner = signature.tensors[odd];
+        work.specs[odd].layout = Layout::interleaved_odd;
+        work.specs[odd].partner = signature.tensors[even];
+      }
+}
+
+/// log2 of the alignment of every row's first element, or of one element where nothing wider is
+/// accessed.
+std::uint8_t alignment(const Region& region, Layout layout, int limit) {
+  const int element = std::countr_zero(static_cast<std::uint64_t>(region.element_bytes));
+  if (layout == Layout::strided || layout == Layout::per_row ||
+      layout == Layout::per_column_strided || layout == Layout::interleaved_odd)
+    return static_cast<std::uint8_t>(element);
+  const std::uint64_t bits = region.base | static_cast<std::uint64_t>(region.row_stride);
+  return static_cast<std::uint8_t>(std::max(element, std::min(std::countr_zero(bits), limit)));
+}
+
+/// Checks every written tensor against all others and marks inputs that are overwritten. Returns
+/// whether any is.
+bool check_overlaps(const Signature& signature, Working& work) {
+  bool any_aliased = false;
+  const std::size_t tensors = signature.tensors.size();
+  for (std::size_t w = 0; w < tensors; ++w) {
+    if (!signature.params[signature.tensors[w]].is_written)
+      continue;
+    const Region& written = work.regions[w];
+    if (written.rows != 1 || written.column_stride != written.element_bytes)
+      if (overlaps_itself(written)) [[unlikely]]
+        refuse_self_overlap(signature, signature.tensors[w], *work.views[w]);
+    for (std::size_t t = 0; t < tensors; ++t) {
+      if (t == w || are_apart(work.regions[w], work.regions[t])) [[likely]]
+        continue;
+      const Relation found = relation(work.regions[w], work.regions[t]);
+      if (found == Relation::disjoint)
+        continue;
+      if (found == Relation::overlapping || signature.params[signature.tensors[t]].is_written)
+        refuse_overlap(signature, signature.tensors[w], signature.tensors[t]);
+      work.specs[t].aliased = true;
+      any_aliased = true;
+    }
+  }
+  return any_aliased;
+}
+
+/// Whether stores should go past the cache: nothing written was read, so a line need not be fetched
+/// at all, and the call touches more than the cache would keep.
+bool should_stream(const Signature& signature, const Working& work, bool aliased,
+                   std::int64_t elements, std::int64_t cache_bytes) {
+  if (cache_bytes == 0 || aliased || signature.updates)
+    return false;
+  Wide bytes = 0;
+  for (std::size_t t = 0; t < signature.tensors.size(); ++t)
+    bytes += Wide{elements} * work.regions[t].element_bytes;
+  return bytes > cache_bytes;
+}
+
+} // namespace
+
+void classify(const Signature& signature, std::span<const Arg> arguments,
+              const ClassifyLimits& limits, Call& call) {
+  Working work;
+  const std::int64_t elements = check_arguments(signature, arguments, work.views, call.scalars);
+  call.rows = 1;
+  call.columns = elements;
+  if (elements == 0)
+    return;
+
+  const std::size_t tensors = signature.tensors.size();
+  for (std::size_t t = 0; t < tensors; ++t)
+    call.tensors[t].data = work.views[t]->data;
+  const Extent extent = extent_of(signature, work.views, elements, call);
+  call.rows = extent.rows;
+  call.columns = extent.columns;
+
+  std::int64_t furthest = elements;
+  bool all_unit = true;
+  for (std::size_t t = 0; t < tensors; ++t) {
+    const std::int64_t offset = set_region(signature, t, extent, call.tensors[t], work.regions[t]);
+    furthest = std::max(furthest, offset);
+    const ParamInfo& info = signature.params[signature.tensors[t]];
+    work.specs[t] = {};
+    work.specs[t].layout = layout_of(info, call.tensors[t].column_stride, extent.columns);
+    all_unit &= work.specs[t].layout == Layout::unit;
+  }
+  const bool aliased = check_overlaps(signature, work);
+  bool flat = extent.one_run;
+  if (!all_unit) {
+    pair_interleaved(signature, work);
+    for (std::size_t t = 0; t < tensors; ++t)
+      flat &= work.specs[t].layout != Layout::strided;
+  }
+
+  const bool streaming = should_stream(signature, work, aliased, elements, limits.cache_bytes);
+  call.key.reset(static_cast<int>(tensors));
+  call.key.set_call(flat, furthest >= kIndexLimit, limits.exact && extent.columns % 64 == 0,
+                    streaming, size_class(elements));
+  for (std::size_t t = 0; t < tensors; ++t) {
+    work.specs[t].align_log2 = alignment(work.regions[t], work.specs[t].layout, limits.align_log2);
+    call.key.set_tensor(static_cast<int>(t), work.specs[t]);
+  }
+}
+
+std::int64_t bytes_moved(const Signature& signature, const Call& call) {
+  std::int64_t bytes = 0;
+  for (const std::uint8_t param : signature.tensors) {
+    const ParamInfo& info = signature.params[param];
+    const std::int64_t elements = info.broadcast == ir::Broadcast::per_row      ? call.rows
+                                  : info.broadcast == ir::Broadcast::per_column ? call.columns
+                                                                                : call.elements();
+    bytes += elements * size_of(info.dtype) * (int{info.is_read} + int{info.is_written});
+  }
+  return bytes;
+}
+
+} // namespace swage::runtime

@@ -1,0 +1,56 @@
+// classify.hpp -- from the arguments of a call to what is known about it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "runtime/device/device.hpp"
+#include "runtime/launch/signature.hpp"
+#include "runtime/launch/specialization_key.hpp"
+#include "swage/swage.hpp"
+
+namespace swage::runtime {
+
+/// One tensor of a call. Element (r, c) is at data + r * row_stride + c * column_stride, strides in
+/// elements. Strides along a size of 1 are 0.
+struct TensorCall {
+  void* data;
+  std::int64_t row_stride;
+  std::int64_t column_stride;
+};
+
+/// A call, classified. Lives on the stack of a launch; only what the kernel's signature names is
+/// set.
+struct Call {
+  std::int64_t rows;    ///< 1 when flat
+  std::int64_t columns; ///< the element count when flat; 0 elements: launch nothing
+  SpecializationKey key;
+  TensorCall tensors[ir::kMaxParams];    ///< by tensor
+  std::uint64_t scalars[ir::kMaxParams]; ///< by parameter: bits in the storage type
+
+  std::int64_t elements() const noexcept { return rows * columns; }
+};
+
+/// Classifies `arguments`.
+///
+/// Shapes. Every tensor without a broadcast has the same shape, of rank 0 to 8. Columns are its
+/// last dimension, rows the product of the others. A [row] tensor holds one value a row: its shape
+/// is the leading dimensions, those and a last 1, or [rows]. A [col] tensor holds one value a
+/// column: its shape is [columns], or 1s and then columns.
+/// The dimensions are then collapsed to rows x columns: those of size 1 drop out, and neighbours
+/// merge where every tensor allows it (stride[i] == stride[i+1] * shape[i+1]). Without broadcasts
+/// the order of dimensions means nothing, so they are first ordered by the strides of an output,
+/// and everything may merge into one flat run. More than two dimensions left is an error.
+///
+/// Refused, with Error(invalid_argument) that names the parameter: a wrong count, kind, dtype or
+/// shape; an address that is null or no multiple of the element's size; sizes or offsets past 63
+/// bits; an output with elements that share memory; an output that shares memory with another
+/// tensor, except with an input that is the same view (same address, strides and element size).
+void classify(const Signature& signature, std::span<const Arg> arguments,
+              const ClassifyLimits& limits, Call& call);
+
+/// Bytes that one launch reads and writes: an inout tensor counts twice, a broadcast one by its own
+/// size.
+std::int64_t bytes_moved(const Signature& signature, const Call& call);
+
+} // namespace swage::runtime

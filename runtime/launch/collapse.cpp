@@ -1,0 +1,175 @@
+// collapse.cpp -- from tensors of any rank to rows x columns.
+#include "runtime/launch/collapse.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "swage/error.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+/// The dimensions that all tensors share, with the strides of each; outermost first.
+struct Dimensions {
+  int count = 0;
+  std::int64_t shape[kMaxRank];
+  std::int64_t strides[ir::kMaxParams][kMaxRank];
+};
+
+[[noreturn]] void refuse_offsets(const std::string& name) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("tensor '{}': element offsets pass 63 bits; check its strides", name));
+}
+
+/// Strides of a [row] tensor over the full dimensions: as they are, or of a vector of all rows.
+void spread_rows(const Tensor& tensor, const Tensor& full, const std::string& name,
+                 std::int64_t* strides) {
+  const int leading = std::max(full.rank - 1, 0);
+  bool vector = tensor.rank == 1 && leading != 1;
+  std::int64_t stride = vector ? tensor.strides[0] : 0;
+  for (int i = leading - 1; i >= 0; --i) {
+    strides[i] = vector ? stride : tensor.strides[i];
+    if (vector && __builtin_mul_overflow(stride, full.shape[i], &stride))
+      refuse_offsets(name);
+  }
+  if (full.rank > 0)
+    strides[leading] = 0;
+}
+
+void spread_columns(const Tensor& tensor, const Tensor& full, std::int64_t* strides) {
+  std::fill(strides, strides + kMaxRank, 0);
+  if (full.rank > 0)
+    strides[full.rank - 1] = tensor.rank > 0 ? tensor.strides[tensor.rank - 1] : 1;
+}
+
+Dimensions gather(const Signature& signature, const Tensor* const* views) {
+  Dimensions dims;
+  const Tensor& full = *views[signature.shape_of];
+  dims.count = full.rank;
+  std::copy(full.shape, full.shape + full.rank, dims.shape);
+  for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
+    const std::uint8_t param = signature.tensors[t];
+    switch (signature.params[param].broadcast) {
+    case ir::Broadcast::none:
+      std::copy(views[t]->strides, views[t]->strides + full.rank, dims.strides[t]);
+      break;
+    case ir::Broadcast::per_row:
+      spread_rows(*views[t], full, signature.names[param], dims.strides[t]);
+      break;
+    case ir::Broadcast::per_column: spread_columns(*views[t], full, dims.strides[t]); break;
+    }
+  }
+  return dims;
+}
+
+void move_dimension(Dimensions& dims, std::size_t tensors, int from, int to) {
+  dims.shape[to] = dims.shape[from];
+  for (std::size_t t = 0; t < tensors; ++t)
+    dims.strides[t][to] = dims.strides[t][from];
+}
+
+/// Drops dimensions of size 1, the last one excepted where it is the columns of a broadcast.
+void drop_ones(Dimensions& dims, std::size_t tensors, bool keep_last) {
+  int kept = 0;
+  for (int i = 0; i < dims.count; ++i)
+    if (dims.shape[i] != 1 || (keep_last && i == dims.count - 1))
+      move_dimension(dims, tensors, i, kept++);
+  dims.count = kept;
+}
+
+/// Orders dimensions by the strides of tensor `by`, largest first; stable, so that row-major views
+/// stay as they are. The order of elements means nothing to a kernel without broadcasts.
+void order_by_strides(Dimensions& dims, std::size_t tensors, std::size_t by) {
+  const auto magnitude = [&](int i) {
+    const std::int64_t stride = dims.strides[by][i];
+    return stride < 0 ? ~static_cast<std::uint64_t>(stride) + 1
+                      : static_cast<std::uint64_t>(stride);
+  };
+  for (int i = 1; i < dims.count; ++i)
+    for (int j = i; j > 0 && magnitude(j - 1) < magnitude(j); --j) {
+      std::swap(dims.shape[j - 1], dims.shape[j]);
+      for (std::size_t t = 0; t < tensors; ++t)
+        std::swap(dims.strides[t][j - 1], dims.strides[t][j]);
+    }
+}
+
+/// The first tensor in which dimension `outer` does not continue dimension `inner`; none: they can
+/// merge.
+std::size_t first_gap(const Dimensions& dims, std::size_t tensors, int outer, int inner) {
+  for (std::size_t t = 0; t < tensors; ++t) {
+    std::int64_t step;
+    if (__builtin_mul_overflow(dims.strides[t][inner], dims.shape[inner], &step) ||
+        dims.strides[t][outer] != step)
+      return t;
+  }
+  return tensors;
+}
+
+/// Merges neighbours among the first `count` dimensions; returns how many are left, in place.
+int merge(Dimensions& dims, std::size_t tensors, int count) {
+  int last = 0; // the group being grown
+  for (int i = 1; i < count; ++i) {
+    if (first_gap(dims, tensors, last, i) == tensors) {
+      const std::int64_t grown = dims.shape[last] * dims.shape[i];
+      move_dimension(dims, tensors, i, last);
+      dims.shape[last] = grown;
+    } else {
+      move_dimension(dims, tensors, i, ++last);
+    }
+  }
+  return std::min(count, last + 1);
+}
+
+[[noreturn]] void refuse_rank(const Signature& signature, const Tensor* const* views,
+                              const Dimensions& dims) {
+  const std::size_t tensor =
+      std::min(first_gap(dims, signature.tensors.size(), 0, 1), signature.tensors.size() - 1);
+  const Tensor& view = *views[tensor];
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format(
+          "tensor '{}' of shape [{}] and strides [{}] leaves {} dimensions that cannot be "
+          "merged, at most 2 (rows and columns) are possible; make it contiguous, or launch "
+          "once for each index of the outer dimension",
+          signature.names[signature.tensors[tensor]],
+          fmt::join(view.shape, view.shape + view.rank, ", "),
+          fmt::join(view.strides, view.strides + view.rank, ", "), dims.count));
+}
+
+} // namespace
+
+Extent collapse(const Signature& signature, const Tensor* const* views, Call& call) {
+  const std::size_t tensors = signature.tensors.size();
+  Dimensions dims = gather(signature, views);
+  drop_ones(dims, tensors, signature.broadcasts);
+  if (signature.broadcasts) {
+    // Columns stay what they are: only the dimensions before them merge.
+    const int leading = std::max(dims.count - 1, 0);
+    const int merged = merge(dims, tensors, leading);
+    if (dims.count > 0)
+      move_dimension(dims, tensors, leading, merged);
+    dims.count = dims.count > 0 ? merged + 1 : 0;
+  } else {
+    order_by_strides(dims, tensors, signature.written);
+    dims.count = merge(dims, tensors, dims.count);
+  }
+  if (dims.count > 2)
+    refuse_rank(signature, views, dims);
+
+  Extent extent;
+  extent.one_run = !signature.broadcasts && dims.count < 2;
+  extent.columns = dims.count > 0 ? dims.shape[dims.count - 1] : 1;
+  extent.rows = dims.count > 1 ? dims.shape[0] : 1;
+  for (std::size_t t = 0; t < tensors; ++t) {
+    const std::int64_t* strides = dims.strides[t];
+    call.tensors[t].column_stride = extent.columns > 1 ? strides[dims.count - 1] : 0;
+    call.tensors[t].row_stride = extent.rows > 1 ? strides[0] : 0;
+  }
+  return extent;
+}
+
+} // namespace swage::runtime

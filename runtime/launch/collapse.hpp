@@ -1,0 +1,23 @@
+// collapse.hpp -- from tensors of any rank to rows x columns.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/launch/classify.hpp"
+
+namespace swage::runtime {
+
+/// Rows x columns, with the strides of each tensor written to `Call::tensors`.
+struct Extent {
+  std::int64_t rows = 1;
+  std::int64_t columns = 1;
+  /// A row follows where the one before ends, for every tensor: rows is 1 and columns counts all.
+  bool one_run = true;
+};
+
+/// Collapses the shape of `views` (by tensor; shapes are checked and hold at least one element) and
+/// sets the strides of every tensor of `call`. Throws Error(invalid_argument) naming a tensor when
+/// more than two dimensions are left.
+Extent collapse(const Signature& signature, const Tensor* const* views, Call& call);
+
+} // namespace swage::runtime

@@ -1,0 +1,236 @@
+// kernel.cpp -- what stands behind a Kernel handle: plans on first use, launches ever after.
+#include "runtime/launch/kernel.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "ir/float_environment.hpp"
+#include "ir/passes.hpp"
+#include "runtime/device/context_scope.hpp"
+#include "runtime/functions/function_cache.hpp"
+#include "runtime/launch/reach.hpp"
+#include "runtime/launch/schedule_choice.hpp"
+#include "swage/error.hpp"
+
+namespace swage {
+
+using runtime::Call;
+using runtime::LaunchPlan;
+using runtime::PlanKey;
+using runtime::PlanLookup;
+
+namespace {
+
+bool is_about_capture(const Error& error) {
+  switch (static_cast<cuda::Result>(error.driver_result())) {
+  case cuda::Result::stream_capture_unsupported:
+  case cuda::Result::stream_capture_invalidated:
+  case cuda::Result::stream_capture_merge:
+  case cuda::Result::stream_capture_unmatched:
+  case cuda::Result::stream_capture_unjoined:
+  case cuda::Result::stream_capture_isolation:
+  case cuda::Result::stream_capture_implicit:
+  case cuda::Result::stream_capture_wrong_thread: return true;
+  default: return false;
+  }
+}
+
+} // namespace
+
+KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, KernelOptions options,
+                         const runtime::ScheduleSource* source)
+    : device(std::move(on)), graph(std::move(kernel)), name(graph.name()),
+      line(ir::canonical(graph)), schedule_text(std::move(options.schedule)), signature(graph),
+      schedules(source) {
+  // A wrong schedule is reported where it was written, not at the first launch.
+  if (!schedule_text.empty()) {
+    const codegen::Specialization usual = codegen::contiguous(graph);
+    const codegen::Schedule base =
+        codegen::default_schedule(graph, usual, device->target, std::int64_t{1} << 20);
+    codegen::check_schedule(codegen::parse_schedule(schedule_text, base), graph, usual,
+                            device->target);
+  }
+}
+
+codegen::Schedule KernelState::schedule_of(const Call& call) const {
+  if (schedule_text.empty() && schedules)
+    if (auto known = schedules->known(*this, call))
+      return *std::move(known);
+  return runtime::choose_schedule(graph, specialization_of(call), call.key, *device, schedule_text);
+}
+
+LaunchPlan KernelState::plan_with(const codegen::Schedule& schedule, const Call& call,
+                                  const cuda::ContextRef& context) const {
+  const ir::DefaultFloatEnvironment environment;
+  const codegen::Specialization specialization = specialization_of(call);
+  const runtime::CompileRequest request{graph, line, specialization, schedule, *device};
+  try {
+    std::optional<runtime::ContextScope> scope;
+    if (context)
+      scope.emplace(context);
+    auto function = runtime::find_or_load(request, context);
+    if (context) {
+      const std::lock_guard lock(kept_mutex);
+      std::erase_if(kept, [](const auto& each) { return each->context->gone.load(); });
+      kept.insert(function);
+    }
+    return runtime::make_plan(graph, specialization, schedule, *device, std::move(function));
+  } catch (const Error& error) {
+    if (!is_about_capture(error))
+      throw;
+    throw Error(ErrorCode::not_prepared,
+                fmt::format("kernel '{}' had to be compiled while its stream was being captured, "
+                            "and the driver refused to load it ({}); call prepare with the same "
+                            "arguments before the capture begins",
+                            name, error.what()),
+                error.build_log(), error.driver_result());
+  }
+}
+
+namespace {
+
+/// The schedule that calls like this one have in some context, if they have one.
+std::optional<codegen::Schedule> schedule_elsewhere(const KernelState& kernel, const Call& call) {
+  std::optional<codegen::Schedule> found;
+  kernel.plans.for_each([&](const PlanKey& key, const LaunchPlan& plan) {
+    if (key.call == call.key)
+      found = plan.schedule;
+  });
+  return found;
+}
+
+} // namespace
+
+const LaunchPlan& KernelState::plan_of(const Call& call, std::span<const Arg> arguments,
+                                       const cuda::ContextRef& context,
+                                       cuda::StreamHandle stream) const {
+  const PlanKey key{call.key, context.handle};
+  if (const LaunchPlan* plan = plans.find(key); plan && plan->is_for(context))
+    return *plan;
+  const ir::DefaultFloatEnvironment environment;
+  if (context)
+    runtime::check_reachable(*device, context, signature, call);
+  std::optional<codegen::Schedule> schedule = schedule_elsewhere(*this, call);
+  if (!schedule) {
+    if (schedules)
+      schedules->first_call(*this, call, arguments, stream);
+    if (const LaunchPlan* tuned = plans.find(key); tuned && tuned->is_for(context))
+      return *tuned;
+    schedule = schedule_of(call);
+  }
+  LaunchPlan made = plan_with(*schedule, call, context);
+  const LaunchPlan* plan = plans.find(key);
+  return *(plan && !plan->is_for(context) ? plans.replace(key, std::move(made))
+                                          : plans.insert(key, std::move(made)));
+}
+
+void KernelState::adopt(const Call& call, const codegen::Schedule& schedule,
+                        const cuda::ContextRef& context) const {
+  plans.replace({call.key, context.handle}, plan_with(schedule, call, context));
+  std::vector<cuda::ContextRef> others;
+  plans.for_each([&](const PlanKey& key, const LaunchPlan& plan) {
+    if (key.call == call.key && !plan.is_for(context) && !plan.is_stale())
+      others.push_back(plan.function->context->ref);
+  });
+  for (const cuda::ContextRef& other : others)
+    if (const cuda::FormerContext former(other); former)
+      plans.replace({call.key, other.handle}, plan_with(schedule, call, other));
+}
+
+void KernelState::launch(const LaunchPlan& plan, const Call& call,
+                         cuda::StreamHandle stream) const {
+  if (!device->is_cuda())
+    return runtime::launch_host(plan, signature, call);
+  const cuda::Result result = plan.is_stale() ? cuda::Result::context_is_destroyed
+                                              : launch_cuda(plan, signature, call, stream);
+  if (result == cuda::Result::success)
+    return;
+  if (!cuda::is_about_context(result))
+    cuda::fail("cuLaunchKernelEx", result);
+  const cuda::ContextRef context = runtime::context_for(*device, stream);
+  const LaunchPlan local = plan.is_for(context) ? plan : plan_with(plan.schedule, call, context);
+  const runtime::ContextScope scope(context);
+  if (const cuda::Result again = launch_cuda(local, signature, call, stream);
+      again != cuda::Result::success)
+    cuda::fail("cuLaunchKernelEx", again);
+}
+
+namespace {
+
+/// What a thread takes its current context to be. Asking before every launch would cost a driver
+/// call each time, so a launch is tried as if the context were the one of last time, and the driver
+/// says if it is not.
+struct ContextGuess {
+  cuda::Context handle = nullptr;
+  /// The last stream that turned out to be of a context other than the current one.
+  cuda::StreamHandle foreign_stream = nullptr;
+  /// Launches left that ask first: a thread that has changed its context is likely to do so again.
+  int watched = 0;
+};
+constexpr int kWatched = 64;
+
+/// Of this thread. A thread that goes from device to device keeps one guess for each.
+ContextGuess& guess_of(const DeviceState& device) noexcept {
+  constexpr std::size_t kDevices = 16; // more of them share
+  thread_local ContextGuess guesses[kDevices];
+  return guesses[static_cast<std::size_t>(device.ordinal) % kDevices];
+}
+
+void watch(ContextGuess& guess, cuda::Context current) noexcept {
+  if (guess.handle == current) {
+    guess.watched = std::max(0, guess.watched - 1);
+    return;
+  }
+  guess.watched = guess.handle ? kWatched : 0;
+  guess.handle = current;
+}
+
+} // namespace
+
+void KernelState::launch(const Call& call, std::span<const Arg> arguments,
+                         cuda::StreamHandle stream) const {
+  if (!device->is_cuda()) {
+    const LaunchPlan* plan = plans.find(PlanLookup{call.key, nullptr});
+    return runtime::launch_host(plan ? *plan : plan_of(call, arguments, {}, stream), signature,
+                                call);
+  }
+  ContextGuess& guess = guess_of(*device);
+  if (guess.watched > 0) [[unlikely]] {
+    cuda::Context current = nullptr;
+    cuda::driver().cuCtxGetCurrent(&current);
+    watch(guess, current);
+  }
+  const LaunchPlan* plan = plans.find(PlanLookup{call.key, guess.handle});
+  if (plan && !plan->is_stale() && (!stream || stream != guess.foreign_stream)) [[likely]] {
+    const cuda::Result result = launch_cuda(*plan, signature, call, stream);
+    if (result == cuda::Result::success) [[likely]]
+      return;
+    if (!cuda::is_about_context(result))
+      cuda::fail("cuLaunchKernelEx", result);
+  }
+  launch_in_found_context(call, arguments, stream);
+}
+
+/// The launch in the context that the stream names, with code that is loaded again if the context
+/// was reset since.
+void KernelState::launch_in_found_context(const Call& call, std::span<const Arg> arguments,
+                                          cuda::StreamHandle stream) const {
+  ContextGuess& guess = guess_of(*device);
+  cuda::Context current = nullptr;
+  cuda::driver().cuCtxGetCurrent(&current);
+  watch(guess, current);
+  runtime::with_live_context(*device, [&] {
+    const cuda::ContextRef context = runtime::context_for(*device, stream);
+    guess.foreign_stream = context.handle == current ? nullptr : stream;
+    const LaunchPlan& plan = plan_of(call, arguments, context, stream);
+    const runtime::ContextScope scope(context);
+    const cuda::Result result = launch_cuda(plan, signature, call, stream);
+    if (result != cuda::Result::success)
+      cuda::fail("cuLaunchKernelEx", result);
+  });
+}
+
+} // namespace swage

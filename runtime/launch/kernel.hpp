@@ -1,0 +1,80 @@
+// kernel.hpp -- what stands behind a Kernel handle.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <set>
+#include <span>
+#include <string>
+
+#include "ir/kernel.hpp"
+#include "runtime/device/device.hpp"
+#include "runtime/launch/launch_plan.hpp"
+#include "runtime/launch/plan_table.hpp"
+#include "runtime/launch/schedule_choice.hpp"
+#include "runtime/launch/signature.hpp"
+#include "swage/swage.hpp"
+
+namespace swage {
+
+/// One kernel on one device. Immutable but for the table of plans, which grows as calls of new
+/// kinds are made.
+struct KernelState {
+  /// `source` lives as long as the process; null: the heuristic decides alone.
+  KernelState(std::shared_ptr<DeviceState> device, ir::Kernel kernel, KernelOptions options,
+              const runtime::ScheduleSource* source);
+
+  const std::shared_ptr<DeviceState> device;
+  const ir::Kernel graph;
+  const std::string name;
+  const std::string line; ///< ir::canonical(graph)
+  const std::string schedule_text;
+  const runtime::Signature signature;
+  const runtime::ScheduleSource* const schedules;
+  mutable runtime::PlanTable<runtime::PlanKey, runtime::LaunchPlan> plans;
+  /// GPU functions that plans outside the table were made of: a launch of theirs may be in flight,
+  /// so they stay as long as this kernel does, or their context.
+  mutable std::mutex kept_mutex;
+  mutable std::set<std::shared_ptr<const runtime::LoadedFunction>> kept;
+
+  void classify(std::span<const Arg> arguments, runtime::Call& call) const {
+    runtime::classify(signature, arguments, device->limits, call);
+  }
+  /// The schedule that calls like this one are launched with: what the kernel was made with, else
+  /// a tuning record of its size class or the nearest one, else the heuristic's.
+  codegen::Schedule schedule_of(const runtime::Call& call) const;
+  codegen::Specialization specialization_of(const runtime::Call& call) const {
+    return call.key.specialization(static_cast<int>(signature.tensors.size()));
+  }
+
+  /// The plan of calls like this one in `context`, compiled and loaded if need be, and tuned if
+  /// SWAGE_AUTOTUNE asks for it. A kind of call has one schedule in all contexts.
+  const runtime::LaunchPlan& plan_of(const runtime::Call& call, std::span<const Arg> arguments,
+                                     const cuda::ContextRef& context,
+                                     cuda::StreamHandle stream) const;
+  /// Launches calls like this one with `schedule` from now on, in every context.
+  void adopt(const runtime::Call& call, const codegen::Schedule& schedule,
+             const cuda::ContextRef& context) const;
+  /// A plan with a schedule of its own, loaded for `context`; not in the table.
+  runtime::LaunchPlan plan_with(const codegen::Schedule& schedule, const runtime::Call& call,
+                                const cuda::ContextRef& context) const;
+
+  /// Launches a classified call, planned if need be. Zero elements do nothing.
+  void launch(const runtime::Call& call, std::span<const Arg> arguments,
+              cuda::StreamHandle stream) const;
+  /// The same with a plan that is not in the table.
+  void launch(const runtime::LaunchPlan& plan, const runtime::Call& call,
+              cuda::StreamHandle stream) const;
+
+private:
+  void launch_in_found_context(const runtime::Call& call, std::span<const Arg> arguments,
+                               cuda::StreamHandle stream) const;
+};
+
+/// Lets the runtime make and open the public handle.
+struct KernelAccess {
+  static Kernel make(std::shared_ptr<KernelState> state) { return Kernel(std::move(state)); }
+  static const KernelState& state(const Kernel& kernel) { return *kernel.state_; }
+};
+
+} // namespace swage

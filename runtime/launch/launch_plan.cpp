@@ -1,0 +1,126 @@
+// launch_plan.cpp -- everything that a warm launch needs to know, and the launch itself.
+#include "runtime/launch/launch_plan.hpp"
+
+#include "runtime/host/executor.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+using codegen::SlotKind;
+
+/// At most three slots a tensor, and the sizes.
+constexpr std::size_t kMaxSlots = 3 * ir::kMaxParams + 8;
+
+/// Values of a launch's slots, each in the low bytes of a word.
+struct Words {
+  std::uint64_t values[kMaxSlots];
+};
+
+struct Sizes {
+  codegen::LaunchShape shape; ///< CUDA alone
+  codegen::Divider divider{};
+};
+
+std::uint64_t word(const codegen::Slot& slot, const Signature& signature, const Call& call,
+                   const Sizes& sizes) {
+  const auto tensor = [&]() -> const TensorCall& {
+    return call.tensors[signature.params[slot.param].tensor];
+  };
+  switch (slot.kind) {
+  case SlotKind::pointer: return reinterpret_cast<std::uintptr_t>(tensor().data);
+  case SlotKind::row_stride: return static_cast<std::uint64_t>(tensor().row_stride);
+  case SlotKind::column_stride: return static_cast<std::uint64_t>(tensor().column_stride);
+  case SlotKind::scalar: return call.scalars[slot.param];
+  case SlotKind::rows: return static_cast<std::uint64_t>(call.rows);
+  case SlotKind::columns: return static_cast<std::uint64_t>(call.columns);
+  case SlotKind::items_per_row: return static_cast<std::uint64_t>(sizes.shape.items_per_row);
+  case SlotKind::divider_factor: return sizes.divider.factor;
+  case SlotKind::divider_shift: return sizes.divider.shift;
+  }
+  return 0;
+}
+
+void fill(const LaunchPlan& plan, const Signature& signature, const Call& call, const Sizes& sizes,
+          Words& words) {
+  for (std::size_t i = 0; i < plan.slots.size(); ++i)
+    words.values[i] = word(plan.slots[i], signature, call, sizes);
+}
+
+/// The launch configuration of a call and the words that its parameters point to.
+struct Prepared {
+  Words words;
+  void* params[kMaxSlots];
+  cuda::LaunchAttribute attribute;
+  cuda::LaunchConfig config;
+
+  Prepared(const LaunchPlan& plan, const Signature& signature, const Call& call,
+           cuda::StreamHandle stream) {
+    const auto& schedule = *std::get_if<codegen::CudaSchedule>(&plan.schedule);
+    Sizes sizes;
+    sizes.shape = codegen::launch_shape(schedule, plan.vector_elements, call.rows, call.columns,
+                                        plan.compute_units);
+    if (plan.slots.back().kind == SlotKind::divider_shift)
+      sizes.divider =
+          codegen::divider(static_cast<std::uint64_t>(sizes.shape.items_per_row), plan.index_bits);
+    fill(plan, signature, call, sizes, words);
+    for (std::size_t i = 0; i < plan.slots.size(); ++i)
+      params[i] = &words.values[i];
+    attribute.id = cuda::LaunchAttributeId::programmatic_stream_serialization;
+    attribute.value = 1;
+    config = {static_cast<unsigned>(sizes.shape.blocks),
+              1,
+              1,
+              static_cast<unsigned>(schedule.threads),
+              1,
+              1,
+              0,
+              stream,
+              &attribute,
+              plan.dependent ? 1u : 0u};
+  }
+};
+
+} // namespace
+
+LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& specialization,
+                     const codegen::Schedule& schedule, const DeviceState& device,
+                     std::shared_ptr<const LoadedFunction> function) {
+  LaunchPlan plan;
+  plan.schedule = schedule;
+  plan.slots = codegen::argument_slots(kernel, specialization, device.target.kind);
+  plan.vector_elements = codegen::vector_elements(schedule, kernel);
+  plan.index_bits = specialization.index64 ? 64 : 32;
+  plan.compute_units = device.info.compute_units;
+  // Read off the code, not off the request. Older drivers cannot capture such launches; there the
+  // wait in the code returns at once.
+  plan.dependent = function->waits_for_dependencies &&
+                   device.info.driver_version >= cuda::kDependentCaptureDriver;
+  plan.function = std::move(function);
+  return plan;
+}
+
+cuda::Result launch_cuda(const LaunchPlan& plan, const Signature& signature, const Call& call,
+                         cuda::StreamHandle stream) {
+  Prepared prepared(plan, signature, call, stream);
+  return cuda::driver().cuLaunchKernelEx.raw(&prepared.config, plan.function->function,
+                                             prepared.params, nullptr);
+}
+
+void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const Call& call,
+                      cuda::StreamHandle stream, int count) {
+  Prepared prepared(plan, signature, call, stream);
+  const cuda::LaunchConfig& config = prepared.config;
+  for (int i = 0; i < count; ++i)
+    cuda::driver().cuLaunchKernel(plan.function->function, config.grid_x, 1, 1, config.block_x, 1,
+                                  1, 0, stream, prepared.params, nullptr);
+}
+
+void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call) {
+  Words words;
+  fill(plan, signature, call, {}, words);
+  run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host, words.values,
+           call.elements());
+}
+
+} // namespace swage::runtime

@@ -1,0 +1,31 @@
+// signature.cpp -- the parameters of a kernel as a launch needs them.
+#include "runtime/launch/signature.hpp"
+
+namespace swage::runtime {
+
+Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
+  bool shaped = false;
+  bool stored = false;
+  for (const ir::Param& param : kernel.params()) {
+    const auto tensor = static_cast<std::uint8_t>(tensors.size());
+    params.push_back({param.kind, param.dtype, param.broadcast, tensor, param.is_tensor(),
+                      param.is_tensor() && param.is_read(),
+                      param.is_tensor() && param.is_written()});
+    names.push_back(param.name);
+    if (!param.is_tensor())
+      continue;
+    tensors.push_back(static_cast<std::uint8_t>(params.size() - 1));
+    broadcasts |= param.broadcast != ir::Broadcast::none;
+    updates |= param.kind == ir::ParamKind::inout;
+    if (!shaped && param.broadcast == ir::Broadcast::none) {
+      shape_of = tensor;
+      shaped = true;
+    }
+    if (!stored && param.is_written()) {
+      written = tensor;
+      stored = true;
+    }
+  }
+}
+
+} // namespace swage::runtime

@@ -1,0 +1,172 @@
+// timing.cpp -- how long launches take, on the device and on the host.
+#include "runtime/measure/timing.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+
+#include "runtime/base/clock.hpp"
+#include "runtime/cuda/objects.hpp"
+#include "runtime/base/statistics.hpp"
+#include "runtime/device/context_scope.hpp"
+#include "runtime/launch/kernel.hpp"
+#include "swage/error.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+/// Calls that are classified and compiled, launched one after another, round and round.
+class Rotation {
+public:
+  Rotation(const Kernel& kernel, std::span<const std::vector<Arg>> argument_sets,
+           const codegen::Schedule* schedule)
+      : state_(KernelAccess::state(kernel)) {
+    for (const std::vector<Arg>& arguments : argument_sets) {
+      auto call = std::make_unique<Call>();
+      state_.classify(arguments, *call);
+      if (call->elements() == 0)
+        throw Error(ErrorCode::invalid_argument,
+                    "a call without elements takes no time; pass at least one element");
+      if (schedule)
+        codegen::check_schedule(*schedule, state_.graph, state_.specialization_of(*call),
+                                state_.device->target);
+      plans_.push_back(state_.plan_with(schedule ? *schedule : state_.schedule_of(*call), *call,
+                                        context_for(*state_.device, nullptr)));
+      calls_.push_back(std::move(call));
+    }
+    if (calls_.empty())
+      throw Error(ErrorCode::invalid_argument, "there is nothing to time; pass arguments");
+  }
+
+  std::size_t size() const { return calls_.size(); }
+  const DeviceState& device() const { return *state_.device; }
+  void launch(int count, cuda::StreamHandle stream) {
+    for (int i = 0; i < count; ++i) {
+      state_.launch(plans_[next_], *calls_[next_], stream);
+      next_ = (next_ + 1) % calls_.size();
+    }
+  }
+  void launch_bare(int count, cuda::StreamHandle stream) {
+    launch_cuda_bare(plans_[0], state_.signature, *calls_[0], stream, count);
+  }
+  void run_bare(int count) {
+    for (int i = 0; i < count; ++i)
+      launch_host(plans_[0], state_.signature, *calls_[0]);
+  }
+
+private:
+  const KernelState& state_;
+  std::vector<std::unique_ptr<Call>> calls_;
+  std::vector<LaunchPlan> plans_;
+  std::size_t next_ = 0;
+};
+
+/// Launches that fill a round, whole rotations, when one launch takes `seconds`.
+int launches_of_round(double seconds, const Rotation& rotation, const TimingOptions& options) {
+  const auto sets = static_cast<double>(rotation.size());
+  const double wanted = options.round_seconds / std::max(seconds, 1e-9);
+  return static_cast<int>(std::clamp(std::ceil(wanted / sets), 1.0, std::max(1.0, 4000 / sets)) *
+                          sets);
+}
+
+LaunchTime launch_time(const std::vector<double>& seconds, int launches) {
+  const Summary summary = summarise(seconds);
+  return {summary.median, summary.low, summary.high, summary.count, launches};
+}
+
+LaunchTime time_host(Rotation& rotation, const TimingOptions& options) {
+  const int warm = static_cast<int>(rotation.size());
+  rotation.launch(warm, nullptr);
+  auto start = Clock::now();
+  rotation.launch(warm, nullptr);
+  const int launches = launches_of_round(seconds_since(start) / warm, rotation, options);
+  std::vector<double> rounds;
+  for (int round = 0; round < options.rounds; ++round) {
+    start = Clock::now();
+    rotation.launch(launches, nullptr);
+    rounds.push_back(seconds_since(start) / launches);
+  }
+  return launch_time(rounds, launches);
+}
+
+LaunchTime time_cuda(Rotation& rotation, const TimingOptions& options) {
+  const ContextScope scope(rotation.device());
+  const cuda::Driver& driver = cuda::driver();
+  const cuda::OwnedStream stream = cuda::make_stream();
+  const cuda::OwnedEvent begin = cuda::make_event(), end = cuda::make_event();
+  const auto time_graph = [&](const cuda::OwnedGraphExec& graph) {
+    driver.cuEventRecord(begin.get(), stream.get());
+    driver.cuGraphLaunch(graph.get(), stream.get());
+    driver.cuEventRecord(end.get(), stream.get());
+    driver.cuEventSynchronize(end.get());
+    float milliseconds = 0;
+    driver.cuEventElapsedTime(&milliseconds, begin.get(), end.get());
+    return 1e-3 * static_cast<double>(milliseconds);
+  };
+  const auto graph_of = [&](int launches) {
+    return cuda::capture(stream.get(), [&] { rotation.launch(launches, stream.get()); });
+  };
+  // The first launch of a graph uploads it; the second one tells.
+  const int warm = static_cast<int>(rotation.size()) * 4;
+  const cuda::OwnedGraphExec trial = graph_of(warm);
+  time_graph(trial);
+  const int launches = launches_of_round(time_graph(trial) / warm, rotation, options);
+  const cuda::OwnedGraphExec graph = graph_of(launches);
+  time_graph(graph);
+  std::vector<double> rounds;
+  for (int round = 0; round < options.rounds; ++round)
+    rounds.push_back(time_graph(graph) / launches);
+  return launch_time(rounds, launches);
+}
+
+/// Medians over rounds in which the two take turns.
+template <typename Launch, typename Bare, typename Wait>
+LaunchOverhead alternate(int launches, const Launch& launch, const Bare& bare, const Wait& wait) {
+  constexpr int kRounds = 101;
+  const auto time = [&](const auto& body) {
+    const auto start = Clock::now();
+    body();
+    const double seconds = seconds_since(start) / launches;
+    wait();
+    return seconds;
+  };
+  std::vector<double> ours, theirs;
+  for (int round = 0; round < kRounds; ++round) {
+    ours.push_back(time(launch));
+    theirs.push_back(time(bare));
+  }
+  return {summarise(ours).median, summarise(theirs).median};
+}
+
+} // namespace
+
+LaunchTime time_launches(const Kernel& kernel, std::span<const std::vector<Arg>> argument_sets,
+                         const TimingOptions& options) {
+  Rotation rotation(kernel, argument_sets, options.schedule);
+  return rotation.device().is_cuda() ? time_cuda(rotation, options) : time_host(rotation, options);
+}
+
+LaunchOverhead time_launch_overhead(const Kernel& kernel, std::span<const Arg> arguments) {
+  // The driver's queue holds 1024 launches and more; a full one would make the host wait.
+  constexpr int kLaunches = 200;
+  const std::vector<Arg> set(arguments.begin(), arguments.end());
+  Rotation rotation(kernel, {&set, 1}, nullptr);
+  kernel.prepare(arguments);
+  const auto launch = [&](cuda::StreamHandle stream) {
+    for (int i = 0; i < kLaunches; ++i)
+      kernel.launch(Stream(stream), arguments);
+  };
+  if (!rotation.device().is_cuda())
+    return alternate(
+        kLaunches, [&] { launch(nullptr); }, [&] { rotation.run_bare(kLaunches); }, [] {});
+  const ContextScope scope(rotation.device());
+  const cuda::OwnedStream stream = cuda::make_stream();
+  return alternate(
+      kLaunches, [&] { launch(stream.get()); },
+      [&] { rotation.launch_bare(kLaunches, stream.get()); },
+      [&] { cuda::driver().cuStreamSynchronize(stream.get()); });
+}
+
+} // namespace swage::runtime

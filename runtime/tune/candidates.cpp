@@ -1,0 +1,107 @@
+// candidates.cpp -- which of all legal schedules are worth measuring.
+#include "runtime/tune/candidates.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace swage::runtime {
+
+namespace {
+
+using codegen::CudaSchedule;
+using codegen::HostSchedule;
+using codegen::Schedule;
+
+bool plain_policy(const CudaSchedule& schedule) {
+  return schedule.load == codegen::LoadPolicy::automatic &&
+         schedule.store == codegen::StorePolicy::automatic;
+}
+
+/// Places from the likeliest on; negative: not worth a measurement. Of the four thousand legal
+/// schedules these are kept: every block size with one or two accesses of full or half width; every
+/// cache policy on one access of full width; persistent grids of full width, last, for on an H200
+/// they lost at the sizes measured by hand. Where launches can be dependent, independent ones stay
+/// only as a control and for the read-only path, which dependent ones cannot have: on an H100 they
+/// took up to a third longer at small sizes and as long at large ones, in every combination.
+int place(const CudaSchedule& schedule, const CudaSchedule& base) {
+  if (base.dependent_launch && !schedule.dependent_launch) {
+    const bool control = schedule.access_bytes == base.access_bytes && schedule.accesses == 1 &&
+                         schedule.waves == 0 && schedule.store == codegen::StorePolicy::automatic;
+    const bool usual = schedule.load == codegen::LoadPolicy::automatic ||
+                       schedule.load == codegen::LoadPolicy::read_only;
+    return control && usual ? 4 : -1;
+  }
+  const bool full = schedule.access_bytes == base.access_bytes;
+  const bool wider = schedule.access_bytes > base.access_bytes;
+  const bool half = 2 * schedule.access_bytes == base.access_bytes;
+  if (schedule.waves == 0 && plain_policy(schedule)) {
+    if (full && schedule.accesses <= 2)
+      return schedule.accesses == 1 ? 0 : 2;
+    if (half && schedule.accesses <= 2)
+      return 3;
+    if ((full && schedule.accesses == 4) || (wider && schedule.accesses == 1))
+      return 4;
+    return -1;
+  }
+  if (!full || schedule.threads < 128 || schedule.threads > 512)
+    return -1;
+  if (schedule.waves == 0)
+    return schedule.accesses == 1 ? 1 : -1;
+  return plain_policy(schedule) && schedule.accesses <= 2 && schedule.threads <= 256 ? 5 : -1;
+}
+
+/// More accesses a thread, or a persistent grid, than there is work for launches as fewer do.
+bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
+  const auto lanes = static_cast<std::int64_t>(codegen::vector_elements(schedule, input.kernel));
+  const std::int64_t items = (input.elements + lanes - 1) / lanes;
+  const std::int64_t block = std::int64_t{schedule.threads} * schedule.accesses;
+  if (schedule.waves > 0)
+    return items <= std::int64_t{schedule.waves} * input.compute_units * block;
+  return schedule.threads > 64 && schedule.threads / 2 * schedule.accesses >= items;
+}
+
+int place(const HostSchedule& schedule, const HostSchedule& base) {
+  int distance = 0;
+  distance += schedule.lanes == base.lanes ? 0 : schedule.lanes > base.lanes ? 2 : 3;
+  distance += schedule.unroll == base.unroll ? 0 : 1;
+  distance += schedule.streaming == base.streaming ? 0 : 1;
+  distance += schedule.grain == base.grain ? 0 : 1;
+  return distance;
+}
+
+/// The schedule as it acts on this size: every grain of at least all elements is one task.
+Schedule as_launched(const Schedule& schedule, const CandidateInput& input) {
+  if (const auto* host = std::get_if<HostSchedule>(&schedule)) {
+    HostSchedule same = *host;
+    if (same.grain >= input.elements)
+      same.grain = 1 << 30;
+    return same;
+  }
+  return schedule;
+}
+
+} // namespace
+
+std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& heuristic) {
+  std::vector<std::pair<int, Schedule>> ranked;
+  for (const Schedule& schedule :
+       codegen::all_schedules(input.kernel, input.specialization, input.target)) {
+    int rank = -1;
+    if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
+      rank = is_idle(*cuda, input) ? -1 : place(*cuda, std::get<CudaSchedule>(heuristic));
+    else
+      rank = place(std::get<HostSchedule>(schedule), std::get<HostSchedule>(heuristic));
+    if (rank >= 0)
+      ranked.emplace_back(rank, schedule);
+  }
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Schedule> result{heuristic};
+  std::set<std::string> seen{codegen::canonical(as_launched(heuristic, input))};
+  for (const auto& [rank, schedule] : ranked)
+    if (seen.insert(codegen::canonical(as_launched(schedule, input))).second)
+      result.push_back(schedule);
+  return result;
+}
+
+} // namespace swage::runtime

@@ -1,0 +1,72 @@
+// code.cpp -- the candidates' code, made the way that launches have theirs made.
+#include "runtime/tune/code.hpp"
+
+#include <mutex>
+#include <optional>
+
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#include <tbb/task_group.h>
+
+#include "runtime/device/context_scope.hpp"
+#include "swage/error.hpp"
+
+namespace swage::runtime {
+
+std::shared_ptr<const LoadedFunction> CandidateCode::load(const codegen::Schedule& schedule) const {
+  const CompileRequest request{kernel_.graph, kernel_.line, specialization_, schedule,
+                               *kernel_.device};
+  if (!context_)
+    return find_or_load(request, {});
+  const ContextScope current(context_);
+  return load_uncached(request, context_);
+}
+
+void CandidateCode::compile(std::vector<Candidate>& candidates) {
+  std::map<std::string, codegen::Schedule> missing;
+  for (const Candidate& candidate : candidates) {
+    std::string line = codegen::code_line(candidate.schedule);
+    if (!functions_.contains(line) && !failures_.contains(line))
+      missing.emplace(std::move(line), candidate.schedule);
+  }
+  std::vector<std::pair<std::string, codegen::Schedule>> work(missing.begin(), missing.end());
+  std::mutex mutex;
+  const auto compile_one = [&](std::size_t i) {
+    const auto& [line, schedule] = work[i];
+    try {
+      auto loaded = load(schedule);
+      const std::lock_guard lock(mutex);
+      functions_[line] = std::move(loaded);
+    } catch (const Error& error) {
+      const std::lock_guard lock(mutex);
+      failures_[line] = error.what();
+    }
+  };
+  // Of its own: in a group of the caller's that is cancelled, candidates would be left out.
+  tbb::task_group_context context(tbb::task_group_context::isolated);
+  tbb::this_task_arena::isolate(
+      [&] { tbb::parallel_for(std::size_t{0}, work.size(), compile_one, context); });
+  for (Candidate& candidate : candidates)
+    describe(candidate);
+}
+
+void CandidateCode::describe(Candidate& candidate) const {
+  const auto failure = failures_.find(codegen::code_line(candidate.schedule));
+  if (failure != failures_.end()) {
+    candidate.eliminated = "cannot be compiled: " + failure->second;
+    return;
+  }
+  const auto* cuda = std::get_if<codegen::CudaSchedule>(&candidate.schedule);
+  if (!cuda)
+    return;
+  const LoadedFunction& code = function(candidate.schedule);
+  candidate.occupancy = {code.facts.registers, code.facts.local_bytes,
+                         cuda::resident_blocks(code.function, cuda->threads)};
+}
+
+LaunchPlan CandidateCode::plan(const codegen::Schedule& schedule) const {
+  return make_plan(kernel_.graph, specialization_, schedule, *kernel_.device,
+                   functions_.at(codegen::code_line(schedule)));
+}
+
+} // namespace swage::runtime

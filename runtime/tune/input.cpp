@@ -1,0 +1,202 @@
+// input.cpp -- what tuning launches work on: sets of buffers laid out as the caller's are.
+#include "runtime/tune/input.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#include <tbb/task_group.h>
+
+#include "ir/number.hpp"
+#include "swage/error.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+/// Addresses keep their place within a page: whether loads and stores collide there is part of what
+/// is measured.
+constexpr std::uint64_t kPage = 4096;
+constexpr std::size_t kMaxSets = 4096;
+/// Sets of large calls share memory, shifted: each is larger than the cache, so what the one before
+/// left there is of no use, and two distances between tensors would be too few to judge by.
+constexpr std::size_t kLeastSets = 16;
+
+/// Bytes that a set may lie further on than the one before it ends.
+std::size_t most_gap(std::size_t stride) {
+  return std::min(stride, std::size_t{256} * kPage);
+}
+
+/// A multiple of every element's size, and of no size that caches are indexed by.
+constexpr std::size_t kTileBytes = 3 * 5 * 7 * 4096;
+
+/// One value between -2 and 2, spread like a sum of two dice; small whole numbers, or 0 and 1.
+std::uint64_t value_bits(DType type, std::uint64_t& state) {
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  const double dice =
+      static_cast<double>(state >> 48) / 32768 + static_cast<double>(state >> 32 & 0xffff) / 32768;
+  if (type == DType::boolean)
+    return state >> 63;
+  return ir::encode(type, {dice - 2, static_cast<std::int64_t>(state >> 61)});
+}
+
+std::vector<std::byte> random_tile(DType type, bool mixed) {
+  // The byte 0x3c repeated is a positive number of ordinary size in every type.
+  std::vector<std::byte> tile(kTileBytes, std::byte{0x3c});
+  const auto element = static_cast<std::size_t>(size_of(type));
+  std::uint64_t state = 1;
+  if (!mixed)
+    for (std::size_t i = 0; i < tile.size(); i += element)
+      ir::store_bits(type, tile.data() + i, value_bits(type, state));
+  return tile;
+}
+
+/// The first page that begins in a slab; allocators align to less.
+std::uint64_t base_of(const Buffer& slab) {
+  return (reinterpret_cast<std::uint64_t>(slab.data()) + kPage - 1) / kPage * kPage;
+}
+
+} // namespace
+
+void copy_on_device(const DeviceState& device, void* to, const void* from, std::size_t bytes,
+                    cuda::StreamHandle stream) {
+  if (device.is_cuda()) {
+    cuda::driver().cuMemcpyDtoDAsync_v2(reinterpret_cast<cuda::DevicePointer>(to),
+                                        reinterpret_cast<cuda::DevicePointer>(from), bytes, stream);
+    return;
+  }
+  const auto copy = [&](const auto& range) {
+    std::memcpy(static_cast<char*>(to) + range.begin(),
+                static_cast<const char*>(from) + range.begin(), range.size());
+  };
+  // Of its own: in a group of the caller's that is cancelled, bytes would be left out.
+  tbb::task_group_context context(tbb::task_group_context::isolated);
+  tbb::this_task_arena::isolate([&] {
+    tbb::parallel_for(tbb::blocked_range<std::size_t>(0, bytes, std::size_t{1} << 18), copy,
+                      context);
+  });
+}
+
+ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> arguments, PoolSize size,
+                           cuda::StreamHandle stream)
+    : kernel_(kernel) {
+  Call call;
+  kernel.classify(arguments, call);
+  find_groups(arguments, call);
+  allocate(size, static_cast<std::int64_t>(bytes_of_set()));
+  for (Group& group : groups_)
+    fill(group, stream);
+
+  for (std::size_t set = 0; set < count_; ++set) {
+    auto own = std::make_unique<Call>(call);
+    for (std::size_t t = 0; t < kernel.signature.tensors.size(); ++t)
+      own->tensors[t].data = reinterpret_cast<void*>(
+          moved(reinterpret_cast<std::uint64_t>(call.tensors[t].data), set));
+    calls_.push_back(std::move(own));
+  }
+}
+
+std::size_t ArgumentPool::bytes_of_set() const noexcept {
+  std::size_t bytes = 0;
+  for (const Group& group : groups_)
+    bytes += group.stride;
+  return bytes;
+}
+
+void ArgumentPool::find_groups(std::span<const Arg> arguments, const Call& call) {
+  const Signature& signature = kernel_.signature;
+  for (const std::uint8_t param : signature.tensors) {
+    const ParamInfo& info = signature.params[param];
+    const Tensor& tensor = arguments[param].tensor();
+    Group group;
+    group.dtype = info.dtype;
+    group.read = info.is_read;
+    group.written = info.is_written;
+    const auto base = reinterpret_cast<std::uint64_t>(call.tensors[info.tensor].data);
+    group.low = base;
+    group.high = base + static_cast<std::uint64_t>(size_of(info.dtype));
+    for (int d = 0; d < tensor.rank; ++d) {
+      const std::int64_t reach = (tensor.shape[d] - 1) * tensor.strides[d] * size_of(info.dtype);
+      (reach < 0 ? group.low : group.high) += static_cast<std::uint64_t>(reach);
+    }
+    groups_.push_back(std::move(group));
+  }
+  std::sort(groups_.begin(), groups_.end(),
+            [](const Group& a, const Group& b) { return a.low < b.low; });
+  std::vector<Group> merged;
+  for (Group& group : groups_) {
+    if (merged.empty() || group.low >= merged.back().high) {
+      merged.push_back(std::move(group));
+      continue;
+    }
+    Group& last = merged.back();
+    last.high = std::max(last.high, group.high);
+    last.mixed |= last.dtype != group.dtype;
+    last.read |= group.read;
+    last.written |= group.written;
+  }
+  groups_ = std::move(merged);
+  for (Group& group : groups_) {
+    group.offset = group.low % kPage;
+    group.stride = (group.high - group.low + group.offset + kPage - 1) / kPage * kPage;
+    in_place_ |= group.updated();
+  }
+}
+
+void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
+  std::int64_t gaps = 0;
+  for (const Group& group : groups_)
+    gaps += static_cast<std::int64_t>(most_gap(group.stride));
+  const std::int64_t wanted = (size.wanted + bytes_of_set - 1) / bytes_of_set;
+  const std::int64_t possible = std::max<std::int64_t>(size.limit / (bytes_of_set + gaps), 1);
+  const auto apart = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(std::min(wanted, possible), 1, std::int64_t{kMaxSets}));
+  count_ = apart == 1 ? 1 : std::max(apart, kLeastSets);
+  const Device device = DeviceAccess::make(kernel_.device);
+  std::minstd_rand random; // the same for every search
+  for (Group& group : groups_) {
+    const std::size_t gap = most_gap(group.stride), pitch = group.stride + gap;
+    for (std::size_t set = 0; set < count_; ++set)
+      group.places.push_back(set % apart * pitch + random() % (gap / kPage + 1) * kPage);
+    group.slab = device.allocate(apart * pitch + kPage);
+    if (group.updated())
+      group.pristine = device.allocate(group.stride);
+  }
+}
+
+void ArgumentPool::fill(Group& group, cuda::StreamHandle stream) {
+  const std::vector<std::byte> tile = random_tile(group.dtype, group.mixed);
+  const auto fill_buffer = [&](Buffer& buffer) {
+    std::size_t filled = std::min(tile.size(), buffer.size());
+    buffer.write(tile.data(), filled);
+    while (filled < buffer.size()) {
+      const std::size_t more = std::min(filled, buffer.size() - filled);
+      auto* data = static_cast<char*>(buffer.data());
+      copy_on_device(*kernel_.device, data + filled, data, more, stream);
+      filled += more;
+    }
+  };
+  fill_buffer(group.slab);
+  if (group.updated())
+    fill_buffer(group.pristine);
+}
+
+std::uint64_t ArgumentPool::moved(std::uint64_t address, std::size_t set) const {
+  for (const Group& group : groups_)
+    if (address >= group.low && address < group.high)
+      return base_of(group.slab) + group.places[set] + group.offset + (address - group.low);
+  throw Error(ErrorCode::internal, "a tensor lies outside the memory that tuning made for it");
+}
+
+void ArgumentPool::seed(std::size_t set, cuda::StreamHandle stream) const {
+  for (const Group& group : groups_)
+    if (group.updated())
+      copy_on_device(*kernel_.device,
+                     reinterpret_cast<void*>(base_of(group.slab) + group.places[set % count_]),
+                     group.pristine.data(), group.stride, stream);
+}
+
+} // namespace swage::runtime

@@ -1,0 +1,26 @@
+// key.cpp -- TuningKey, what a tuning record holds for.
+#include "runtime/tune/key.hpp"
+
+#include <fmt/format.h>
+
+#include "runtime/base/digest.hpp"
+
+namespace swage::runtime {
+
+TuningKey tuning_key(const KernelState& kernel, const Call& call) {
+  const DeviceInfo& info = kernel.device->info;
+  return {to_hex(checksum(kernel.line)),
+          info.name,
+          info.target,
+          info.compute_units,
+          info.driver_version,
+          codegen::canonical(kernel.specialization_of(call), kernel.graph),
+          call.key.size_class()};
+}
+
+std::string family_of(const TuningKey& key) {
+  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", key.kernel, key.device, key.target, key.units,
+                     key.driver, key.specialization);
+}
+
+} // namespace swage::runtime

@@ -1,0 +1,179 @@
+// race.cpp -- candidates measured round by round until one is known to be fastest.
+#include "runtime/tune/race.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "swage/error.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+constexpr int kNoiseSamples = 9;
+constexpr int kNoiseAttempts = 3;
+constexpr int kConfirmRounds = 15;
+constexpr std::size_t kConfirmed = 3;
+/// Screening leaves this share of the budget to the rounds after it.
+constexpr double kScreeningShare = 0.6;
+constexpr std::size_t kScreenedAtLeast = 8;
+constexpr std::size_t kNone = ~std::size_t{0};
+
+} // namespace
+
+Race::Race(TuneReport& report, const CandidateCode& code, Sampler& sampler,
+           const TunerOptions& options, double budget)
+    : report_(report), code_(code), sampler_(sampler), options_(options), budget_(budget),
+      numbers_(report.candidates.size(), kNone) {}
+
+double Race::elapsed() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void Race::tell(double share, std::string_view what) const {
+  if (options_.progress)
+    options_.progress(share, what);
+}
+
+/// Takes a candidate up; false if it cannot be launched.
+bool Race::enter(std::size_t i) {
+  Candidate& candidate = report_.candidates[i];
+  try {
+    numbers_[i] = sampler_.add(code_.plan(candidate.schedule), estimate_);
+    return true;
+  } catch (const Error& error) {
+    if (i == 0)
+      throw;
+    candidate.eliminated = fmt::format("cannot be launched: {}", error.what());
+    return false;
+  }
+}
+
+void Race::check_noise(double limit) {
+  if (!report_.candidates[0].runs())
+    throw Error(ErrorCode::internal, "the default schedule " + report_.candidates[0].eliminated);
+  estimate_ = sampler_.estimate(code_.plan(report_.candidates[0].schedule));
+  enter(0);
+  std::vector<double> samples;
+  for (int attempt = 0; attempt < kNoiseAttempts; ++attempt) {
+    samples.clear();
+    take(0); // uploads the graph, warms the code
+    for (int i = 0; i < kNoiseSamples; ++i)
+      samples.push_back(take(0));
+    report_.noise = summarise(samples).spread();
+    if (report_.noise <= limit || options_.force)
+      return;
+  }
+  throw Error(ErrorCode::unsupported,
+              fmt::format("{} is too busy to tune on: repeated launches of the default schedule "
+                          "spread by {:.0f} % of their median ({} to {:.2f} us), at most {:.0f} % "
+                          "are allowed; stop what else runs there, or force it",
+                          report_.key.device, 100 * report_.noise,
+                          fmt::format("{:.2f}", 1e6 * summarise(samples).low),
+                          1e6 * summarise(samples).high, 100 * limit));
+}
+
+void Race::screen() {
+  const std::size_t count = report_.candidates.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    Candidate& candidate = report_.candidates[i];
+    if (!candidate.runs())
+      continue;
+    if (i >= kScreenedAtLeast && elapsed() > kScreeningShare * budget_) {
+      candidate.eliminated = "not measured: the budget was spent on likelier ones";
+      continue;
+    }
+    if (i != 0 && !enter(i))
+      continue;
+    if (estimate_ < 1e-3)
+      take(i); // uploads the graph, warms the code
+    candidate.seconds.push_back(take(i));
+    ++report_.measured;
+    tell(kScreeningShare * static_cast<double>(i + 1) / static_cast<double>(count), "screening");
+  }
+}
+
+void Race::measure(const std::vector<std::size_t>& order) {
+  for (const std::size_t i : order)
+    report_.candidates[i].seconds.push_back(take(i));
+}
+
+void Race::run() {
+  screen();
+  for (int round = 1;; ++round) {
+    report_.rounds = round;
+    eliminate(report_.candidates, round, report_.noise);
+    const std::size_t best = best_of(report_.candidates);
+    const double seconds = summarise(report_.candidates[best].seconds).median;
+    report_.stopped =
+        reason_to_stop(report_.candidates,
+                       {round, elapsed(), budget_, static_cast<double>(report_.bytes) / seconds,
+                        report_.cached_sets > 0 ? 0 : report_.roofline});
+    if (!report_.stopped.empty())
+      return;
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < report_.candidates.size(); ++i)
+      if (report_.candidates[i].runs())
+        order.push_back(i);
+    // Another first one each round: what runs before a candidate must not favour it.
+    std::rotate(order.begin(), order.begin() + round % static_cast<int>(order.size()), order.end());
+    measure(order);
+    tell(std::max(kScreeningShare, std::min(1.0, elapsed() / budget_)), "comparing");
+  }
+}
+
+namespace {
+
+/// Samples of one schedule in the rounds of a comparison.
+struct Series {
+  std::vector<double> mean, in_memory, in_cache;
+  void add(const Sample& sample) {
+    mean.push_back(sample.mean());
+    in_memory.push_back(sample.in_memory);
+    in_cache.push_back(sample.in_cache);
+  }
+};
+
+} // namespace
+
+/// Whether candidate `i` is taken instead of the default; the report then has its times.
+bool Race::beats_default(std::size_t i) {
+  Series base, winner;
+  for (int round = 0; round < kConfirmRounds; ++round) {
+    const bool first = round % 2 == 0;
+    if (first)
+      winner.add(sampler_.sample(numbers_[i]));
+    base.add(sampler_.sample(numbers_[0]));
+    if (!first)
+      winner.add(sampler_.sample(numbers_[i]));
+  }
+  const Summary of_base = summarise(base.mean), of_winner = summarise(winner.mean);
+  report_.heuristic_seconds = of_base.median;
+  report_.gain = gain_of(base.mean, winner.mean);
+  const bool wins = i != 0 && report_.gain.is_real() &&
+                    !gain_of(base.in_memory, winner.in_memory).is_loss() &&
+                    !gain_of(base.in_cache, winner.in_cache).is_loss();
+  report_.best = report_.candidates[wins ? i : 0].schedule;
+  report_.seconds = (wins ? of_winner : of_base).median;
+  report_.spread = (wins ? of_winner : of_base).spread();
+  return wins;
+}
+
+void Race::confirm() {
+  std::vector<std::size_t> order = ranking(report_.candidates);
+  // What ranks behind the default, and more than a few, is not worth the time.
+  order.resize(std::min(order.size(), kConfirmed));
+  order.erase(std::find(order.begin(), order.end(), std::size_t{0}), order.end());
+  report_.improved = false;
+  for (std::size_t i = 0; i < order.size() && !report_.improved; ++i)
+    report_.improved = beats_default(order[i]);
+  if (order.empty()) {
+    beats_default(0); // measures it
+    report_.gain = {};
+  }
+  tell(1, "done");
+}
+
+} // namespace swage::runtime

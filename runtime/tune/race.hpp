@@ -1,0 +1,45 @@
+// race.hpp -- candidates measured round by round until one is known to be fastest.
+#pragma once
+
+#include <chrono>
+
+#include "runtime/tune/sampling.hpp"
+#include "runtime/tune/tuner.hpp"
+
+namespace swage::runtime {
+
+/// Fills in what measuring finds out: noise, samples, the winner.
+class Race {
+public:
+  Race(TuneReport& report, const CandidateCode& code, Sampler& sampler, const TunerOptions& options,
+       double budget);
+
+  /// Measures the default alone. Throws Error(unsupported) if it spreads beyond `limit`.
+  void check_noise(double limit);
+  /// All candidates once, then those left again and again.
+  void run();
+  /// The winner against the default in rounds of their own: a best of many is partly luck, and what
+  /// made it best does not count again here. It has to win in the mean, and to lose neither in
+  /// memory nor in the cache; else the next has its turn, up to three.
+  void confirm();
+
+private:
+  double elapsed() const;
+  bool enter(std::size_t i);
+  double take(std::size_t i) { return sampler_.sample(numbers_[i]).mean(); }
+  bool beats_default(std::size_t i);
+  void screen();
+  void measure(const std::vector<std::size_t>& order);
+  void tell(double share, std::string_view what) const;
+
+  TuneReport& report_;
+  const CandidateCode& code_;
+  Sampler& sampler_;
+  const TunerOptions& options_;
+  const double budget_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double estimate_ = 0;              ///< seconds of the default
+  std::vector<std::size_t> numbers_; ///< by candidate: its number at the sampler
+};
+
+} // namespace swage::runtime

@@ -1,0 +1,152 @@
+// sampling.cpp -- the time of one launch, on the device's own clock.
+#include "runtime/tune/sampling.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "runtime/base/clock.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+/// A sample fills this: a hundred times what starting a graph, or reading a clock, costs.
+constexpr double kCudaSampleSeconds = 200e-6;
+constexpr double kHostSampleSeconds = 300e-6;
+/// Three at least, so that a launch meets the end of the one before it, as in a program.
+constexpr double kMinCudaLaunches = 3, kMaxCudaLaunches = 256;
+constexpr double kMaxHostLaunches = 2000;
+/// So few that nearly all launches of a graph find their set in the cache, and in a quarter of it:
+/// the cache of a Hopper GPU has two halves, and a line may lie in both.
+constexpr std::size_t kMaxCachedSets = 8;
+
+std::size_t sets_in_cache(const ArgumentPool& pool, std::int64_t cache_bytes) {
+  const std::size_t fit = static_cast<std::size_t>(std::max<std::int64_t>(cache_bytes, 0)) / 4 /
+                          std::max<std::size_t>(pool.bytes_of_set(), 1);
+  const std::size_t sets = std::min({fit, pool.sets(), kMaxCachedSets});
+  return sets >= 2 ? sets : 0;
+}
+
+} // namespace
+
+Sampler::Sampler(const KernelState& kernel, const ArgumentPool& pool, cuda::StreamHandle stream)
+    : kernel_(kernel), pool_(pool), stream_(stream) {
+  if (!kernel.device->is_cuda())
+    return;
+  in_memory_ = {cuda::make_event(), cuda::make_event()};
+  in_cache_ = {cuda::make_event(), cuda::make_event()};
+  const Device device = DeviceAccess::make(kernel.device);
+  const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(device.info().cache_bytes, 0));
+  cached_sets_ = sets_in_cache(pool, device.info().cache_bytes);
+  from_ = device.allocate(bytes);
+  to_ = device.allocate(bytes);
+}
+
+void Sampler::drain() {
+  if (from_.size() > 0)
+    copy_on_device(*kernel_.device, to_.data(), from_.data(), from_.size(), stream_);
+}
+
+cuda::OwnedGraphExec Sampler::capture(const LaunchPlan& plan, int launches, std::size_t sets) {
+  return cuda::capture(stream_, [&] {
+    for (int i = 0; i < launches; ++i)
+      kernel_.launch(plan, pool_.call(static_cast<std::size_t>(i) % sets), stream_);
+  });
+}
+
+void Sampler::enqueue(const cuda::OwnedGraphExec& graph, const Interval& interval) {
+  const cuda::Driver& driver = cuda::driver();
+  driver.cuEventRecord(interval.begin.get(), stream_);
+  driver.cuGraphLaunch(graph.get(), stream_);
+  driver.cuEventRecord(interval.end.get(), stream_);
+}
+
+double Sampler::seconds_of(const Interval& interval) {
+  const cuda::Driver& driver = cuda::driver();
+  driver.cuEventSynchronize(interval.end.get());
+  float milliseconds = 0;
+  driver.cuEventElapsedTime(&milliseconds, interval.begin.get(), interval.end.get());
+  return 1e-3 * static_cast<double>(milliseconds);
+}
+
+Sample Sampler::sample_cuda(const Entry& entry) {
+  if (pool_.in_place())
+    for (int i = 0; i < std::min<int>(entry.launches, static_cast<int>(pool_.sets())); ++i)
+      pool_.seed(static_cast<std::size_t>(i), stream_);
+  // All is queued at once, each timed graph behind other work: what the host takes to launch a
+  // graph must not enter its time.
+  drain();
+  enqueue(entry.graph, in_memory_);
+  if (cached_sets_ > 0) {
+    cuda::driver().cuGraphLaunch(entry.cached_graph.get(), stream_); // brings the sets in
+    enqueue(entry.cached_graph, in_cache_);
+  }
+  const double seconds = seconds_of(in_memory_) / entry.launches;
+  if (cached_sets_ == 0)
+    return {seconds, seconds};
+  return {seconds, seconds_of(in_cache_) / entry.cached_launches};
+}
+
+double Sampler::time_host(const LaunchPlan& plan, std::size_t first_set, int launches) {
+  const auto seconds = [](Clock::duration time) {
+    return std::chrono::duration<double>(time).count();
+  };
+  if (pool_.in_place()) {
+    Clock::duration total{};
+    for (int i = 0; i < launches; ++i) {
+      const std::size_t set = first_set + static_cast<std::size_t>(i);
+      pool_.seed(set, nullptr);
+      const auto start = Clock::now();
+      launch_host(plan, kernel_.signature, pool_.call(set));
+      total += Clock::now() - start;
+    }
+    return seconds(total) / launches;
+  }
+  const auto start = Clock::now();
+  for (int i = 0; i < launches; ++i)
+    launch_host(plan, kernel_.signature, pool_.call(first_set + static_cast<std::size_t>(i)));
+  return seconds(Clock::now() - start) / launches;
+}
+
+double Sampler::estimate(const LaunchPlan& plan) {
+  if (!kernel_.device->is_cuda()) {
+    time_host(plan, 0, 1);
+    return time_host(plan, 1, 2);
+  }
+  constexpr int kLaunches = 4;
+  const cuda::OwnedGraphExec graph = capture(plan, kLaunches, pool_.sets());
+  for (int i = 0; i < 2; ++i) // the first launch of a graph uploads it
+    enqueue(graph, in_memory_);
+  return seconds_of(in_memory_) / kLaunches;
+}
+
+std::size_t Sampler::add(LaunchPlan plan, double seconds) {
+  const bool is_cuda = kernel_.device->is_cuda();
+  const double wanted =
+      std::ceil((is_cuda ? kCudaSampleSeconds : kHostSampleSeconds) / std::max(seconds, 1e-9));
+  Entry entry;
+  entry.launches = static_cast<int>(is_cuda ? std::clamp(wanted, kMinCudaLaunches, kMaxCudaLaunches)
+                                            : std::clamp(wanted, 1.0, kMaxHostLaunches));
+  if (is_cuda) {
+    entry.graph = capture(plan, entry.launches, pool_.sets());
+    entry.cached_launches = (entry.launches + 1) / 2;
+    if (cached_sets_ > 0)
+      entry.cached_graph = capture(plan, entry.cached_launches, cached_sets_);
+  }
+  entry.plan = std::move(plan);
+  entries_.push_back(std::move(entry));
+  return entries_.size() - 1;
+}
+
+Sample Sampler::sample(std::size_t plan) {
+  const Entry& entry = entries_[plan];
+  if (kernel_.device->is_cuda())
+    return sample_cuda(entry);
+  const std::size_t first_set = next_set_ % pool_.sets();
+  next_set_ += static_cast<std::size_t>(entry.launches);
+  const double seconds = time_host(entry.plan, first_set, entry.launches);
+  return {seconds, seconds};
+}
+
+} // namespace swage::runtime

@@ -1,0 +1,71 @@
+// sampling.hpp -- the time of one launch, on the device's own clock.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "runtime/cuda/objects.hpp"
+#include "runtime/tune/input.hpp"
+
+namespace swage::runtime {
+
+/// Seconds of one launch with its tensors in memory, and in the cache; equal where there is one
+/// kind of sample alone.
+struct Sample {
+  double in_memory = 0, in_cache = 0;
+  double mean() const noexcept { return (in_memory + in_cache) / 2; }
+};
+
+/// Times plans over the sets of a pool.
+///
+/// CUDA: each sample is one launch of a graph of many kernels between two events, each kernel on
+/// the next set; all plans use the same sets, for where tensors lie moves their time. Before each
+/// sample twice the cache is streamed through memory, so that none finds its tensors in cache, and
+/// what kernels update in place gets its first values back. Where some sets fit a quarter of the
+/// cache a second graph of half as many goes round those: a program finds the inputs of a small
+/// call in the cache or not, and the winner has to hold in either. CPU: each sample is as many
+/// launches as fill a few hundred microseconds, by the steady clock. A call that fits the cache has
+/// one set and so is timed in it: there, what comes before a kernel has just written its inputs.
+class Sampler {
+public:
+  /// `stream` is for CUDA alone.
+  Sampler(const KernelState& kernel, const ArgumentPool& pool, cuda::StreamHandle stream);
+
+  /// Adds a plan; its number is the count of those before. `seconds` is about what it takes.
+  std::size_t add(LaunchPlan plan, double seconds);
+
+  Sample sample(std::size_t plan);
+  /// About the seconds of one launch, from a few.
+  double estimate(const LaunchPlan& plan);
+
+  /// How many sets the samples in the cache go round; 0: there are none.
+  std::size_t cached_sets() const noexcept { return cached_sets_; }
+
+private:
+  struct Entry {
+    LaunchPlan plan;
+    int launches = 1, cached_launches = 1;
+    cuda::OwnedGraphExec graph, cached_graph;
+  };
+  struct Interval {
+    cuda::OwnedEvent begin, end;
+  };
+
+  void enqueue(const cuda::OwnedGraphExec& graph, const Interval& interval);
+  static double seconds_of(const Interval& interval);
+  Sample sample_cuda(const Entry& entry);
+  double time_host(const LaunchPlan& plan, std::size_t first_set, int launches);
+  cuda::OwnedGraphExec capture(const LaunchPlan& plan, int launches, std::size_t sets);
+  void drain();
+
+  const KernelState& kernel_;
+  const ArgumentPool& pool_;
+  cuda::StreamHandle stream_;
+  Interval in_memory_, in_cache_; ///< of the launches timed there
+  std::size_t cached_sets_ = 0;
+  Buffer from_, to_;         ///< what drain() copies
+  std::size_t next_set_ = 0; ///< of the CPU's samples
+  std::vector<Entry> entries_;
+};
+
+} // namespace swage::runtime

@@ -1,0 +1,85 @@
+// stopping.cpp -- when a candidate drops out, and when the search ends.
+#include "runtime/tune/stopping.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "runtime/base/statistics.hpp"
+
+namespace swage::runtime {
+
+namespace {
+
+std::string microseconds(double seconds) {
+  return fmt::format("{:.2f} us", 1e6 * seconds);
+}
+
+} // namespace
+
+std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates) {
+  std::vector<std::pair<double, std::size_t>> order;
+  for (std::size_t i = 0; i < candidates.size(); ++i)
+    if (candidates[i].runs() && !candidates[i].seconds.empty())
+      order.emplace_back(summarise(candidates[i].seconds).median, i);
+  std::sort(order.begin(), order.end());
+  std::vector<std::size_t> result;
+  for (const auto& [median, i] : order)
+    result.push_back(i);
+  return result;
+}
+
+double allowed_lag(int round, double noise) {
+  const double lag = round <= 1 ? 0.25 : round == 2 ? 0.10 : round == 3 ? 0.05 : 0.02;
+  return std::max(lag, 2 * noise);
+}
+
+int allowed_count(int round) {
+  return round <= 1 ? 32 : round == 2 ? 24 : round <= 4 ? 16 : 8;
+}
+
+std::size_t best_of(const std::vector<Candidate>& candidates) {
+  const std::vector<std::size_t> order = ranking(candidates);
+  return order.empty() ? 0 : order.front();
+}
+
+void eliminate(std::vector<Candidate>& candidates, int round, double noise) {
+  const std::vector<std::size_t> order = ranking(candidates);
+  if (order.empty())
+    return;
+  const double best = summarise(candidates[order.front()].seconds).median;
+  const double lag = allowed_lag(round, noise);
+  int kept = 0;
+  for (const std::size_t i : order) {
+    if (i == 0)
+      continue;
+    Candidate& candidate = candidates[i];
+    const double fastest = *std::min_element(candidate.seconds.begin(), candidate.seconds.end());
+    if (fastest > best * (1 + lag))
+      candidate.eliminated =
+          fmt::format("{} at best after {} round{}: {:.0f} % behind the best, {:.0f} % are allowed",
+                      microseconds(fastest), round, round == 1 ? "" : "s",
+                      100 * (fastest / best - 1), 100 * lag);
+    else if (++kept > allowed_count(round))
+      candidate.eliminated =
+          fmt::format("{}: outranked after {} round{} by {} others", microseconds(fastest), round,
+                      round == 1 ? "" : "s", allowed_count(round));
+  }
+}
+
+std::string reason_to_stop(const std::vector<Candidate>& candidates, const Progress& progress) {
+  const auto running = std::count_if(candidates.begin(), candidates.end(),
+                                     [](const Candidate& each) { return each.runs(); });
+  if (running <= 1)
+    return "only the default is left";
+  if (progress.roofline > 0 && progress.rounds >= kRoundsBeforeRoofline &&
+      progress.bytes_per_second >= kRooflineReached * progress.roofline)
+    return "the best has reached the roofline";
+  if (progress.rounds >= kMaxRounds)
+    return fmt::format("{} rounds measured", kMaxRounds);
+  if (progress.elapsed >= progress.budget)
+    return "the budget is spent";
+  return {};
+}
+
+} // namespace swage::runtime
