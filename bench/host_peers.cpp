@@ -194,7 +194,7 @@ int main(int count, char** arguments) {
   if (shapes.empty())
     shapes = {{8, 4096}, {64, 4096}, {512, 4096}, {4096, 14336}};
   try {
-    const double triad = runtime::host_triad(std::int64_t{1} << 25, true);
+    const double triad = measure::host_triad(std::int64_t{1} << 25, true);
     fmt::print("streaming triad {:.1f} GB/s\n", triad * 1e-9);
     fmt::print("{:9} {:5} {:>6} {:6} {:>9} {:>9} {:>9} {:>9}\n", "kernel", "T", "rows", "columns",
                "GB/s", "by hand", "of hand", "of triad");

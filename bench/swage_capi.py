@@ -54,6 +54,7 @@ class TuneOptions(ctypes.Structure):
 
 class TuneResult(ctypes.Structure):
     _fields_ = [
+        ("size", ctypes.c_size_t),
         ("schedule", ctypes.c_char * 256),
         ("default_schedule", ctypes.c_char * 256),
         ("seconds", ctypes.c_double),
@@ -68,6 +69,7 @@ class TuneResult(ctypes.Structure):
 
 class DeviceInfo(ctypes.Structure):
     _fields_ = [
+        ("size", ctypes.c_size_t),
         ("kind", ctypes.c_int32),
         ("index", ctypes.c_int32),
         ("id", ctypes.c_char_p),
@@ -117,7 +119,7 @@ class Swage:
         return self.lib.swage_version().decode()
 
     def describe(self):
-        info = DeviceInfo()
+        info = DeviceInfo(size=ctypes.sizeof(DeviceInfo))
         self.check(self.lib.swage_device_describe(self.device, ctypes.byref(info)))
         return info
 
@@ -168,7 +170,7 @@ class Swage:
 
     def tune(self, kernel, args, force=False, budget=0.0, keep_private=False):
         options = TuneOptions(ctypes.sizeof(TuneOptions), budget, int(force), int(keep_private))
-        result = TuneResult()
+        result = TuneResult(size=ctypes.sizeof(TuneResult))
         self.check(self.lib.swage_kernel_tune(kernel, args, len(args), ctypes.byref(options),
                                               ctypes.byref(result)))
         return result

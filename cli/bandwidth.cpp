@@ -44,15 +44,15 @@ double measure_copy(const Device& device) {
 
   const Tensor all_from(from.data(), f32, {elements}), all_to(to.data(), f32, {elements});
   const std::vector<Arg> arguments = {all_from, all_to};
-  const runtime::LaunchTime time = runtime::time_launches(copy, std::span(&arguments, 1));
-  return static_cast<double>(runtime::describe(copy, arguments).bytes) / time.median;
+  const measure::LaunchTime time = measure::time_launches(copy, std::span(&arguments, 1));
+  return static_cast<double>(launch::describe(copy, arguments).bytes) / time.median;
 }
 
 } // namespace
 
 double measure_bandwidth(const Device& device) {
   return device.info().kind == DeviceKind::cpu
-             ? runtime::host_triad(array_bytes(device.info()) / 4, true)
+             ? measure::host_triad(array_bytes(device.info()) / 4, true)
              : measure_copy(device);
 }
 

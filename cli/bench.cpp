@@ -60,12 +60,12 @@ BenchShape time_shape(const Device& device, const Kernel& kernel, const BenchOpt
   OperandOptions wanted = operand_options(options, shape);
   std::vector<std::unique_ptr<Operands>> sets;
   const auto add_set = [&] {
-    sets.push_back(std::make_unique<Operands>(device, runtime::ir_kernel(kernel), wanted));
+    sets.push_back(std::make_unique<Operands>(device, launch::ir_kernel(kernel), wanted));
     sets.back()->upload(false);
     ++wanted.seed;
   };
   add_set();
-  const runtime::CallDescription plan = runtime::describe(kernel, sets[0]->arguments());
+  const launch::CallDescription plan = launch::describe(kernel, sets[0]->arguments());
   BenchShape result{.shape = shape, .elements = plan.elements(), .bytes = plan.bytes};
   // On the CPU an in-place kernel gets its values back before each launch, see time_run.
   const bool alone = device.info().kind == DeviceKind::cpu && sets[0]->in_place();
@@ -81,7 +81,7 @@ BenchShape time_shape(const Device& device, const Kernel& kernel, const BenchOpt
   std::vector<std::vector<Arg>> arguments;
   for (const std::unique_ptr<Operands>& set : sets)
     arguments.emplace_back(set->arguments().begin(), set->arguments().end());
-  result.time = runtime::time_launches(kernel, arguments, {.rounds = options.repeat});
+  result.time = measure::time_launches(kernel, arguments, {.rounds = options.repeat});
   return result;
 }
 
@@ -93,7 +93,7 @@ Report bench(const BenchOptions& options) {
   const std::vector<Binding> bindings = api_bindings(text.bindings);
   const Device device = Device::open(options.device);
   const Kernel kernel = device.kernel(text.text, text.kernel, bindings, kernel_options);
-  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
 
   BenchResult result{.text = text, .device = device.info()};
   result.small =
@@ -104,11 +104,11 @@ Report bench(const BenchOptions& options) {
     Operands operands(device, graph, operand_options(options, result.small));
     operands.upload(false);
     // Before anything else compiles: what the first compilation of a process sets up is part of it.
-    result.first_call = runtime::time_first_call(device, text.text, text.kernel, bindings,
+    result.first_call = measure::time_first_call(device, text.text, text.kernel, bindings,
                                                  kernel_options, operands.arguments());
-    result.warm_call = runtime::time_warm_call(device, text.text, text.kernel, bindings,
+    result.warm_call = measure::time_warm_call(device, text.text, text.kernel, bindings,
                                                kernel_options, operands.arguments());
-    result.overhead = runtime::time_launch_overhead(kernel, operands.arguments());
+    result.overhead = measure::time_launch_overhead(kernel, operands.arguments());
   }
   if (!options.quick)
     result.bandwidth = measure_bandwidth(device);

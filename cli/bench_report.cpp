@@ -27,9 +27,9 @@ constexpr double kNever = -1;
 
 /// In the order in which they happen. The CPU has no PTX and no driver.
 std::vector<Stage> stages(const BenchResult& result) {
-  const runtime::FirstCallTimes& cold = result.first_call;
-  constexpr runtime::WarmCallTimes never{kNever, kNever, kNever, kNever};
-  const runtime::WarmCallTimes warm = result.warm_call.value_or(never);
+  const measure::FirstCallTimes& cold = result.first_call;
+  constexpr measure::WarmCallTimes never{kNever, kNever, kNever, kNever};
+  const measure::WarmCallTimes warm = result.warm_call.value_or(never);
   const bool cuda = result.device.kind == DeviceKind::cuda;
   std::vector<Stage> all = {{"parse", cold.parse, warm.parse},
                             {"lower", cold.lower, kNever},

@@ -19,16 +19,16 @@ struct BenchShape {
   std::int64_t bytes = 0; ///< of one launch
   int sets = 1;           ///< of arguments, taken in turn
   bool in_cache = false;  ///< all sets together fit the last-level cache
-  runtime::LaunchTime time{};
+  measure::LaunchTime time{};
 };
 
 struct BenchResult {
   KernelText text;
   DeviceInfo device;
   Shape small{}; ///< of the first call and of the launches on the host
-  runtime::FirstCallTimes first_call{};
-  std::optional<runtime::WarmCallTimes> warm_call{}; ///< not where no temporary file can be
-  runtime::LaunchOverhead overhead{};
+  measure::FirstCallTimes first_call{};
+  std::optional<measure::WarmCallTimes> warm_call{}; ///< not where no temporary file can be
+  measure::LaunchOverhead overhead{};
   double bandwidth = 0; ///< bytes a second, measured; 0: not measured
   std::vector<BenchShape> shapes{};
 };

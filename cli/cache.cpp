@@ -21,8 +21,8 @@ namespace swage::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using runtime::CacheEntry;
-using runtime::StoredEntry;
+using store::CacheEntry;
+using store::StoredEntry;
 
 struct CacheOptions {
   std::string size, bundle, math;
@@ -30,9 +30,9 @@ struct CacheOptions {
   bool remove = false;
 };
 
-runtime::CacheSettings settings() {
+store::CacheSettings settings() {
   std::vector<std::string> complaints;
-  runtime::CacheSettings result = runtime::cache_settings_from_environment(&complaints);
+  store::CacheSettings result = store::cache_settings_from_environment(&complaints);
   if (!complaints.empty())
     throw Error(ErrorCode::invalid_argument, complaints.front());
   return result;
@@ -102,7 +102,7 @@ Json to_json(const std::vector<StoredEntry>& list) {
 }
 
 Report show_path() {
-  const runtime::CacheSettings where = settings();
+  const store::CacheSettings where = settings();
   return {0, where.directory + "\n",
           dump_json({{"directory", where.directory},
                      {"max_bytes", where.max_bytes},
@@ -110,16 +110,16 @@ Report show_path() {
 }
 
 /// No directory is an empty cache, to those who look.
-std::vector<StoredEntry> list_or_nothing(const runtime::CacheSettings& where) {
+std::vector<StoredEntry> list_or_nothing(const store::CacheSettings& where) {
   std::string reason;
-  if (!runtime::CacheDirectory::open(where.directory, false, reason) &&
+  if (!store::CacheDirectory::open(where.directory, false, reason) &&
       !std::filesystem::exists(where.directory))
     return {};
-  return runtime::list_entries(where);
+  return store::list_entries(where);
 }
 
 Report list_cache() {
-  const runtime::CacheSettings where = settings();
+  const store::CacheSettings where = settings();
   const std::vector<StoredEntry> list = list_or_nothing(where);
   Table table({{"kernel"},
                {"form"},
@@ -151,21 +151,21 @@ Report list_cache() {
 }
 
 Report verify_cache(bool remove) {
-  const runtime::CacheSettings where = settings();
+  const store::CacheSettings where = settings();
   std::vector<StoredEntry> list = list_or_nothing(where);
   const std::size_t count = list.size();
   std::erase_if(list, [](const StoredEntry& stored) { return stored.defect.empty(); });
   std::string text;
   for (const StoredEntry& stored : list)
     text += fmt::format("{}: {}\n", printable(stored.path), stored.defect);
-  const int removed = remove && !list.empty() ? runtime::remove_defective(where, list).entries : 0;
+  const int removed = remove && !list.empty() ? store::remove_defective(where, list).entries : 0;
   text += fmt::format("{} entries, {} damaged{}\n", count, list.size(),
                       remove ? fmt::format(", {} removed", removed) : "");
   return {list.empty() ? 0 : 1, text,
           dump_json({{"entries", count}, {"damaged", to_json(list)}, {"removed", removed}})};
 }
 
-Report report_removal(const runtime::Removal& removal) {
+Report report_removal(const store::Removal& removal) {
   return {0,
           fmt::format("removed {} entries, {}, and {} leftovers; {} are left\n", removal.entries,
                       format_size(removal.bytes), removal.leftovers,
@@ -177,18 +177,17 @@ Report report_removal(const runtime::Removal& removal) {
 }
 
 Report prune_cache(const std::string& size) {
-  const runtime::CacheSettings where = settings();
-  const auto limit =
-      size.empty() ? std::optional(where.max_bytes) : runtime::parse_byte_count(size);
+  const store::CacheSettings where = settings();
+  const auto limit = size.empty() ? std::optional(where.max_bytes) : store::parse_byte_count(size);
   if (!limit)
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("'{}' is no size; expected bytes such as 512M or 2G", size));
-  return report_removal(runtime::prune(where, *limit));
+  return report_removal(store::prune(where, *limit));
 }
 
 Report import_into_cache(const std::string& bundle) {
-  const runtime::CacheSettings where = settings();
-  const int count = runtime::import_bundle(where, bundle);
+  const store::CacheSettings where = settings();
+  const int count = store::import_bundle(where, bundle);
   return {0, fmt::format("imported {} entries into {}\n", count, where.directory),
           dump_json({{"imported", count}, {"directory", where.directory}})};
 }
@@ -220,7 +219,7 @@ std::vector<CacheEntry> compile_entries(const CacheOptions& options) {
   for (const std::string& name : options.kernels)
     for (const ir::Kernel& kernel : kernels_of(name, options))
       for (const codegen::Target& target : targets)
-        for (CacheEntry& entry : runtime::compile_ahead(kernel, target))
+        for (CacheEntry& entry : launch::compile_ahead(kernel, target))
           entries.push_back(std::move(entry));
   return entries;
 }
@@ -231,7 +230,7 @@ std::vector<CacheEntry> stored_entries(const CacheOptions& options) {
   for (const std::string& arch : options.archs)
     targets.push_back(codegen::canonical(codegen::target_from_name(arch)));
   std::vector<CacheEntry> entries;
-  for (StoredEntry& stored : runtime::list_entries(settings()))
+  for (StoredEntry& stored : store::list_entries(settings()))
     if (stored.defect.empty() &&
         (targets.empty() ||
          std::find(targets.begin(), targets.end(), stored.entry.key.target) != targets.end()))
@@ -242,7 +241,7 @@ std::vector<CacheEntry> stored_entries(const CacheOptions& options) {
 Report export_bundle(const CacheOptions& options) {
   const std::vector<CacheEntry> entries =
       options.kernels.empty() ? stored_entries(options) : compile_entries(options);
-  runtime::write_bundle(options.bundle, entries);
+  store::write_bundle(options.bundle, entries);
   const auto bytes = std::filesystem::file_size(options.bundle);
   return {0,
           fmt::format("wrote {} entries, {}, to {}\n", entries.size(), format_size(bytes),
@@ -290,7 +289,7 @@ Action add_cache(CLI::App& app) {
       [options] { return prune_cache(options->size); })
       ->add_option("--size", options->size, "Down to this size; default: SWAGE_CACHE_MAX_SIZE")
       ->type_name("SIZE");
-  add("clear", "Remove every entry", [] { return report_removal(runtime::clear(settings())); });
+  add("clear", "Remove every entry", [] { return report_removal(store::clear(settings())); });
   add_export(*add("export", "Write a bundle for SWAGE_CACHE_BUNDLE",
                   [options] { return export_bundle(*options); }),
              *options);

@@ -107,7 +107,7 @@ Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel) {
   codegen::check_schedule(schedule, kernel, specialization, target);
   std::string text = codegen::emit_text(kernel, specialization, schedule, target, form);
   if (options.emit == "cubin")
-    text = runtime::assemble(device_of(target), text);
+    text = device::assemble(device_of(target), text);
   return {std::move(text),
           {{"target", codegen::canonical(target)},
            {"specialization", codegen::canonical(specialization, kernel)},

@@ -85,7 +85,7 @@ Report run(const RunOptions& options) {
   const Kernel kernel =
       device.kernel(text.text, text.kernel, api_bindings(text.bindings),
                     {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
-  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
 
   input.check_names(graph);
   const OutputFiles outputs(options.outputs, graph);
@@ -97,7 +97,8 @@ Report run(const RunOptions& options) {
     wanted.scalars.push_back(parse_value(scalar));
   Operands operands(device, graph, wanted);
 
-  RunResult result{text, device.info(), wanted.shape, runtime::describe(kernel, operands.arguments())};
+  RunResult result{text, device.info(), wanted.shape,
+                   launch::describe(kernel, operands.arguments())};
   operands.upload(options.verify);
   result.first_call = prepare_timed(kernel, operands);
   kernel.launch(nullptr, operands.arguments());

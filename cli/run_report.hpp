@@ -18,11 +18,11 @@ struct RunResult {
   KernelText text;
   DeviceInfo device;
   Shape shape;
-  runtime::CallDescription plan;
+  launch::CallDescription plan;
   double first_call = 0;                   ///< seconds to compile and load
   std::vector<OutputComparison> outputs{}; ///< empty: not verified
   std::vector<std::string> output_files{}; ///< written
-  std::optional<runtime::LaunchTime> time{};
+  std::optional<measure::LaunchTime> time{};
 };
 
 /// Fails when an element is wrong.

@@ -15,7 +15,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-runtime::LaunchTime summary(std::vector<double> seconds) {
+measure::LaunchTime summary(std::vector<double> seconds) {
   std::sort(seconds.begin(), seconds.end());
   const std::size_t last = seconds.size() - 1;
   return {.median = seconds[last / 2],
@@ -33,11 +33,11 @@ double prepare_timed(const Kernel& kernel, const Operands& operands) {
   return seconds_since(start);
 }
 
-runtime::LaunchTime time_run(const Device& device, const Kernel& kernel, Operands& operands,
+measure::LaunchTime time_run(const Device& device, const Kernel& kernel, Operands& operands,
                              int rounds) {
   if (device.info().kind != DeviceKind::cpu || !operands.in_place()) {
     const std::vector<Arg> arguments(operands.arguments().begin(), operands.arguments().end());
-    return runtime::time_launches(kernel, std::span(&arguments, 1), {.rounds = rounds});
+    return measure::time_launches(kernel, std::span(&arguments, 1), {.rounds = rounds});
   }
   std::vector<double> seconds;
   for (int round = 0; round < rounds; ++round) {

@@ -13,7 +13,7 @@ double prepare_timed(const Kernel& kernel, const Operands& operands);
 /// The time of one launch over `rounds` rounds. The results on the device are lost. On the CPU a
 /// kernel that works in place gets its entry values back before every launch, since values that
 /// drift to subnormals or infinities are not what it will meet; the copying is not timed.
-runtime::LaunchTime time_run(const Device& device, const Kernel& kernel, Operands& operands,
+measure::LaunchTime time_run(const Device& device, const Kernel& kernel, Operands& operands,
                              int rounds);
 
 } // namespace swage::cli

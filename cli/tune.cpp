@@ -60,7 +60,7 @@ struct PlainCall {
 
 TuneRun tune_all(const TuneOptionsText& options) {
   const std::vector<Shape> shapes = shapes_of(options);
-  runtime::TunerOptions wanted;
+  tune::TunerOptions wanted;
   wanted.force = options.force;
   if (!options.budget.empty())
     wanted.budget = parse_duration(options.budget, "--budget");
@@ -71,15 +71,15 @@ TuneRun tune_all(const TuneOptionsText& options) {
   const Kernel kernel =
       device.kernel(run.text.text, run.text.kernel, api_bindings(run.text.bindings),
                     {.math = api_math(run.text.math), .schedule = {}, .file = run.text.file});
-  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
   run.kernel = graph.name();
   run.math = ir::name_of(graph.math());
   run.device = device.info();
   run.measured = !options.dry_run;
-  run.records = options.dry_run ? "" : runtime::tuning_records().path();
+  run.records = options.dry_run ? "" : tune::tuning_records().path();
 
   const auto start = std::chrono::steady_clock::now();
-  runtime::Tuner tuner(KernelAccess::state(kernel));
+  tune::Tuner tuner(KernelAccess::state(kernel));
   ProgressBar bar(run.measured);
   for (const Shape& shape : shapes) {
     const PlainCall call(graph, shape);
@@ -107,10 +107,10 @@ Report tune(const TuneOptionsText& options) {
 }
 
 Report export_records(const std::string& path) {
-  const std::vector<runtime::TuningRecord> records = runtime::tuning_records().all();
+  const std::vector<tune::TuningRecord> records = tune::tuning_records().all();
   write_file(path, [&](FileWriter& file) {
-    for (const runtime::TuningRecord& record : records)
-      file.write(runtime::to_line(record) + '\n');
+    for (const tune::TuningRecord& record : records)
+      file.write(tune::to_line(record) + '\n');
   });
   return {0, fmt::format("wrote {} tuning records to {}\n", records.size(), printable(path)),
           dump_json({{"file", path}, {"records", records.size()}})};
@@ -118,7 +118,7 @@ Report export_records(const std::string& path) {
 
 Report import_records(const std::string& path) {
   constexpr std::size_t kLimit = std::size_t{64} << 20;
-  if (runtime::tuning_records().path().empty())
+  if (tune::tuning_records().path().empty())
     throw Error(ErrorCode::io, "there is no directory for tuning records; set SWAGE_TUNING_DIR");
   const std::string text = read_file(path, kLimit);
   int taken = 0, number = 0;
@@ -131,7 +131,7 @@ Report import_records(const std::string& path) {
     if (line.find_first_not_of(" \t\r") == std::string_view::npos)
       continue;
     try {
-      runtime::tuning_records().add(runtime::record_from_line(line));
+      tune::tuning_records().add(tune::record_from_line(line));
       ++taken;
     } catch (const Error& error) {
       if (error.code() == ErrorCode::io)
@@ -140,7 +140,7 @@ Report import_records(const std::string& path) {
     }
   }
   std::string said = fmt::format("took {} tuning records from {} into {}\n", taken, printable(path),
-                                 printable(runtime::tuning_records().path()));
+                                 printable(tune::tuning_records().path()));
   for (const std::string& line : bad)
     said += printable(line) + '\n';
   return {bad.empty() ? 0 : 1, std::move(said),

@@ -16,8 +16,8 @@ namespace swage::cli {
 
 namespace {
 
-using runtime::Candidate;
-using runtime::TuneReport;
+using tune::Candidate;
+using tune::TuneReport;
 using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kPages[][2] = {
@@ -60,8 +60,8 @@ std::vector<const Candidate*> by_time(const TuneReport& report) {
   for (const Candidate& candidate : report.candidates)
     order.push_back(&candidate);
   std::stable_sort(order.begin(), order.end(), [](const Candidate* a, const Candidate* b) {
-    const double left = runtime::summarise(a->seconds).median;
-    const double right = runtime::summarise(b->seconds).median;
+    const double left = base::summarise(a->seconds).median;
+    const double right = base::summarise(b->seconds).median;
     return (left > 0 ? left : 1e30) < (right > 0 ? right : 1e30);
   });
   return order;
@@ -79,7 +79,7 @@ std::string fate(const Candidate& candidate, const TuneReport& report) {
 }
 
 /// "32 regs, 8 blocks", and what was spilled; empty for a host schedule.
-std::string occupancy_text(const runtime::Occupancy& occupancy) {
+std::string occupancy_text(const tune::Occupancy& occupancy) {
   if (occupancy.registers == 0)
     return "";
   return fmt::format(
@@ -93,7 +93,7 @@ std::string candidate_table(const TunedShape& tuned, bool color) {
   Table table(
       {{"candidate"}, {"occupancy"}, {"median", Align::right}, {"rounds", Align::right}, {"fate"}});
   for (const Candidate* candidate : by_time(report)) {
-    const runtime::Summary summary = runtime::summarise(candidate->seconds);
+    const base::Summary summary = base::summarise(candidate->seconds);
     table.row(
         {codegen::canonical(candidate->schedule), occupancy_text(candidate->occupancy),
          summary.count > 0 ? format_seconds(summary.median) : "-", std::to_string(summary.count),
@@ -147,9 +147,9 @@ std::string footer(const TuneRun& run) {
 }
 
 OrderedJson candidate_json(const Candidate& candidate) {
-  const runtime::Summary summary = runtime::summarise(candidate.seconds);
+  const base::Summary summary = base::summarise(candidate.seconds);
   OrderedJson object = {{"schedule", codegen::canonical(candidate.schedule)}};
-  if (const runtime::Occupancy& occupancy = candidate.occupancy; occupancy.registers > 0)
+  if (const tune::Occupancy& occupancy = candidate.occupancy; occupancy.registers > 0)
     object.update({{"registers", occupancy.registers},
                    {"local_bytes", occupancy.local_bytes},
                    {"blocks_per_multiprocessor", occupancy.blocks}});

@@ -16,7 +16,7 @@ namespace swage::cli {
 
 struct TunedShape {
   Shape shape;
-  runtime::TuneReport report;
+  tune::TuneReport report;
 };
 
 struct TuneRun {

@@ -116,7 +116,7 @@ void verify_range(const Device& device, const Kernel& kernel, const TestInputs& 
   kernel.launch(nullptr, operands.arguments());
   device.synchronize();
   operands.download();
-  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
   std::vector<OutputComparison> found = compare(graph, operands, shape, options);
   result.outputs.resize(found.size());
   for (std::size_t i = 0; i < found.size(); ++i)
@@ -129,7 +129,7 @@ Report verify(const VerifyOptions& options) {
   const Kernel kernel =
       device.kernel(text.text, text.kernel, api_bindings(text.bindings),
                     {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
-  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
   const TestInputs inputs(graph, input_options(options));
   std::optional<ir::Kernel> where;
   if (!options.where.empty())

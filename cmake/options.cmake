@@ -1,7 +1,8 @@
 # options.cmake -- compile options of the project's own code.
 add_library(swage_options INTERFACE)
 target_compile_options(swage_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+  $<$<BOOL:${SWAGE_WERROR}>:-Werror>
   # GCC 12 sees overlaps in std::string's operator+ that are not there (GCC bug 105651).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   # No contraction and no fast maths in our own code: the evaluator's bits are the reference.

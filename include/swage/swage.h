@@ -58,12 +58,21 @@ SWAGE_EXPORT const char* swage_last_build_log(void);
 /* What the CUDA driver returned at that failure (a CUresult); 0 where it had no part in it. */
 SWAGE_EXPORT int32_t swage_last_driver_result(void);
 
+/* Takes the place of the environment: `count` strings "SWAGE_NAME=VALUE" as in docs/settings.md,
+ * and where the lines of the log go (null: standard error): `line` has no end and lives during the
+ * call, which may come from any thread. Once, before anything else of the library is used. */
+SWAGE_EXPORT swage_status swage_configure(const char* const* settings, size_t count,
+                                          void (*log)(void* user, const char* line), void* user);
+
 /* --- Devices --- */
 
 typedef enum swage_device_kind { SWAGE_CPU = 0, SWAGE_CUDA = 1 } swage_device_kind;
 
+/* Structs that a caller fills or reads begin with their size, and later versions append to them:
+ * set it to sizeof, as compiled. A library serves smaller ones. */
 typedef struct swage_device_info {
-  swage_device_kind kind;
+  size_t size;            /* in: sizeof(swage_device_info); out: how many bytes are filled in */
+  int32_t kind;           /* a swage_device_kind */
   int32_t index;          /* CUDA ordinal; 0 for the CPU */
   const char* id;         /* "cuda:0", "cpu": what swage_device_open takes */
   const char* name;       /* "NVIDIA H200" */
@@ -88,7 +97,7 @@ SWAGE_EXPORT swage_status swage_device_open(const char* id, swage_device** devic
 /* Gives the handle back; kernels made from it stay usable. Null is allowed. */
 SWAGE_EXPORT void swage_device_close(swage_device* device);
 
-/* Describes the device. The strings live as long as the process. */
+/* Describes the device in `info`, whose size is set. The strings live as long as the process. */
 SWAGE_EXPORT swage_status swage_device_describe(const swage_device* device,
                                                 swage_device_info* info);
 
@@ -107,8 +116,8 @@ typedef enum swage_math {
 
 /* Set to swage_default_options() before changing fields. */
 typedef struct swage_options {
-  size_t size; /* sizeof(swage_options) as compiled: later versions may append fields */
-  swage_math math;
+  size_t size;          /* sizeof(swage_options) as compiled: later versions may append fields */
+  int32_t math;         /* a swage_math */
   const char* schedule; /* "threads=128 bytes=16"; null: tuned, else heuristic */
   const char* file;     /* name of the text in diagnostics; null: "<kernel>" */
 } swage_options;
@@ -174,6 +183,30 @@ SWAGE_EXPORT swage_status swage_unload_unused(size_t* count);
 SWAGE_EXPORT const char* swage_kernel_name(const swage_kernel* kernel);
 SWAGE_EXPORT const char* swage_kernel_text(const swage_kernel* kernel);
 
+/* What a parameter is to a call, and how many values a tensor holds: one for each element, row or
+ * column. */
+typedef enum swage_role {
+  SWAGE_IN = 0,
+  SWAGE_OUT = 1,
+  SWAGE_INOUT = 2,
+  SWAGE_SCALAR = 3
+} swage_role;
+typedef enum swage_space { SWAGE_ELEMENT = 0, SWAGE_ROW = 1, SWAGE_COLUMN = 2 } swage_space;
+
+typedef struct swage_parameter {
+  size_t size;      /* in: sizeof(swage_parameter); out: how many bytes are filled in */
+  const char* name; /* lives as long as the handle */
+  int32_t role;     /* a swage_role */
+  int32_t space;    /* a swage_space */
+  DLDataType type;
+} swage_parameter;
+
+/* The parameters that a launch takes arguments for, in their order; `const` ones are bound and not
+ * among them. */
+SWAGE_EXPORT swage_status swage_kernel_parameter_count(const swage_kernel* kernel, size_t* count);
+SWAGE_EXPORT swage_status swage_kernel_parameter(const swage_kernel* kernel, size_t index,
+                                                 swage_parameter* parameter);
+
 /* --- Launching --- */
 
 typedef enum swage_arg_kind {
@@ -184,7 +217,7 @@ typedef enum swage_arg_kind {
 
 /* One argument: a tensor, or the value of a run-time scalar. */
 typedef struct swage_arg {
-  swage_arg_kind kind;
+  int32_t kind; /* a swage_arg_kind */
   union {
     const DLTensor* tensor; /* read during the call, not kept */
     double real;
@@ -228,6 +261,21 @@ SWAGE_EXPORT swage_status swage_kernel_launch(const swage_kernel* kernel, void* 
 SWAGE_EXPORT swage_status swage_kernel_prepare(const swage_kernel* kernel, const swage_arg* args,
                                                size_t count);
 
+/* What a call passes for one parameter, without memory. Where a scalar stands any will do. */
+typedef struct swage_arg_spec {
+  size_t size; /* sizeof(swage_arg_spec) */
+  DLDataType type;
+  int32_t ndim;
+  const int64_t* shape;
+  const int64_t* strides; /* in elements; null: contiguous, row-major */
+  int64_t alignment;      /* of the first element, in bytes: a power of two */
+  int32_t same_as;        /* the argument whose view this is, as in place; -1: none */
+} swage_arg_spec;
+
+/* The same for calls whose memory is not there yet. */
+SWAGE_EXPORT swage_status swage_kernel_prepare_for(const swage_kernel* kernel,
+                                                   const swage_arg_spec* specs, size_t count);
+
 typedef struct swage_tune_options {
   size_t size;           /* sizeof(swage_tune_options) */
   double budget_seconds; /* to spend on measuring; 0: 0.4 on CUDA, 2 on the CPU */
@@ -243,6 +291,7 @@ static inline swage_tune_options swage_default_tune_options(void) {
 #define SWAGE_SCHEDULE_SIZE 256
 
 typedef struct swage_tune_result {
+  size_t size; /* in: sizeof(swage_tune_result); out: how many bytes are filled in */
   char schedule[SWAGE_SCHEDULE_SIZE];         /* the winner, as swage_options.schedule takes it */
   char default_schedule[SWAGE_SCHEDULE_SIZE]; /* what launches use without tuning */
   double seconds;                             /* of one launch of the winner, median */

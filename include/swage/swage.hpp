@@ -8,18 +8,22 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "swage/dtype.hpp"
 #include "swage/error.hpp"
 #include "swage/export.h"
+
+struct CUstream_st; ///< what a CUstream and a cudaStream_t point to
 
 namespace swage {
 
@@ -60,19 +64,20 @@ struct Tensor {
 };
 
 /// One launch argument: a tensor, or the value of a run-time scalar. A scalar is converted to its
-/// parameter's type; a value that does not fit an integer parameter is an error.
+/// parameter's type; a value that does not fit an integer parameter is an error. Holds the view,
+/// not the memory. Trivially copyable.
 class Arg {
 public:
   enum class Kind : std::uint8_t { tensor, real, integer };
 
-  Arg(const Tensor& value) noexcept : kind_(Kind::tensor), tensor_(&value) {}
+  Arg(const Tensor& value) noexcept : kind_(Kind::tensor), tensor_(value) {}
   Arg(double value) noexcept : kind_(Kind::real), real_(value) {}
   Arg(float value) noexcept : kind_(Kind::real), real_(widened(value)) {}
   Arg(int value) noexcept : kind_(Kind::integer), integer_(value) {}
   Arg(std::int64_t value) noexcept : kind_(Kind::integer), integer_(value) {}
 
   Kind kind() const noexcept { return kind_; }
-  const Tensor& tensor() const noexcept { return *tensor_; } ///< valid as long as the tensor passed
+  const Tensor& tensor() const noexcept { return tensor_; }
   double real() const noexcept { return real_; }
   std::int64_t integer() const noexcept { return integer_; }
 
@@ -92,18 +97,38 @@ private:
 
   Kind kind_;
   union {
-    const Tensor* tensor_;
+    Tensor tensor_;
     double real_;
     std::int64_t integer_;
   };
 };
 
-/// A CUDA stream (a `CUstream` or `cudaStream_t`), not owned. Null is the default stream of the
-/// device's context. The CPU has no streams: it ignores the handle and launches synchronously.
+/// An argument by the name of its parameter: {"gate", gate}, {"eps", 1e-6}.
+struct NamedArg {
+  std::string_view name; ///< valid as long as the text passed
+  Arg value;
+  NamedArg(std::string_view parameter, const Arg& argument) noexcept
+      : name(parameter), value(argument) {}
+};
+
+/// What a call passes for one parameter, without memory: for preparing calls to come. Where a
+/// scalar stands any spec will do.
+struct ArgSpec {
+  DType dtype = DType::f32;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides; ///< in elements; empty: contiguous, row-major
+  std::int64_t alignment = 16;       ///< of the first element, in bytes: a power of two
+  int same_as = -1;                  ///< the argument whose view this is, as in place; -1: none
+};
+
+/// A CUDA stream, not owned: a `CUstream` and a `cudaStream_t` convert. Null is the default stream
+/// of the device's context. The CPU has no streams: it ignores the handle and launches
+/// synchronously.
 struct Stream {
   void* handle = nullptr;
   Stream() = default;
   Stream(std::nullptr_t) noexcept {}
+  Stream(CUstream_st* stream) noexcept : handle(stream) {}
   explicit Stream(void* stream) noexcept : handle(stream) {}
 };
 
@@ -116,6 +141,20 @@ struct Binding {
   Binding(std::string key, double number) : name(std::move(key)), value(number) {}
   Binding(std::string key, std::int64_t number) : name(std::move(key)), value(number) {}
   Binding(std::string key, int number) : name(std::move(key)), value(std::int64_t{number}) {}
+};
+
+/// What a parameter is to a call.
+enum class Role : std::uint8_t { in, out, inout, scalar };
+
+/// How many values a tensor parameter holds: one for each element, for each row, for each column.
+enum class Space : std::uint8_t { element, row, column };
+
+/// One parameter of a kernel, in the order of its text. Strings live as long as the kernel.
+struct Parameter {
+  std::string_view name;
+  Role role = Role::in;
+  DType dtype = DType::f32;
+  Space space = Space::element; ///< of tensors; element otherwise
 };
 
 /// Accuracy contract of a kernel's functions, see docs/numbers.md.
@@ -187,9 +226,13 @@ struct TuneResult {
 };
 
 /// A kernel bound to a device. A cheap handle: copies share the compiled code. Every member may be
-/// called from many threads at once.
+/// called from many threads at once. One that was made by default or moved from is empty: it is
+/// false, has no name, and everything else throws Error(invalid_argument).
 class SWAGE_EXPORT Kernel {
 public:
+  Kernel() = default;
+  explicit operator bool() const noexcept { return state_ != nullptr; }
+
   /// Runs the kernel on `arguments`, in the order of its parameters (`const` ones left out).
   /// Shapes must agree after [row] and [col] broadcasts; an output may equal an input exactly, but
   /// not overlap one in part. Asynchronous on CUDA, never synchronises; compiles on first use of a
@@ -199,12 +242,18 @@ public:
     launch(stream, std::span<const Arg>(arguments.begin(), arguments.size()));
   }
   void launch(Stream stream, std::span<const Arg> arguments) const;
+  /// The same, each argument by the name of its parameter, in any order.
+  void launch(Stream stream, std::initializer_list<NamedArg> arguments) const;
 
   /// Compiles and loads whatever launching `arguments` would need; touches no tensor data.
   void prepare(std::initializer_list<Arg> arguments) const {
     prepare(std::span<const Arg>(arguments.begin(), arguments.size()));
   }
   void prepare(std::span<const Arg> arguments) const;
+  void prepare(std::initializer_list<NamedArg> arguments) const;
+  /// The same for calls whose memory is not there yet: shapes, types and alignments say all that
+  /// compiling needs. Tensors that are not `same_as` another share no memory.
+  void prepare(std::span<const ArgSpec> arguments) const;
 
   /// Finds the fastest schedule for calls like this one by measurement, on buffers of its own: the
   /// tensors are not touched. Launches of this kernel use it from then on, and those of every
@@ -220,6 +269,8 @@ public:
   TuneResult tune(std::span<const Arg> arguments, const TuneOptions& options = {}) const;
 
   const std::string& name() const noexcept;
+  /// In the order of arguments; `const` parameters, which are bound, are not among them.
+  std::vector<Parameter> parameters() const;
   /// The bound kernel as language text.
   std::string text() const;
   Device device() const;
@@ -231,9 +282,14 @@ private:
   std::shared_ptr<struct KernelState> state_;
 };
 
-/// A GPU or the CPU. A cheap handle; devices live as long as the process.
+/// A GPU or the CPU. A cheap handle; devices live as long as the process. One that was made by
+/// default or moved from is empty: it is false, describes nothing, and everything else throws
+/// Error(invalid_argument).
 class SWAGE_EXPORT Device {
 public:
+  Device() = default;
+  explicit operator bool() const noexcept { return state_ != nullptr; }
+
   /// `id`: "cuda:N", "cpu", or "" for $SWAGE_DEVICE, else the first CUDA GPU, else the CPU.
   /// Throws Error(no_device) saying what was looked for and found.
   static Device open(std::string_view id = {});
@@ -261,6 +317,19 @@ private:
   explicit Device(std::shared_ptr<struct DeviceState> state) noexcept : state_(std::move(state)) {}
   std::shared_ptr<struct DeviceState> state_;
 };
+
+/// Takes the place of the environment, see docs/settings.md.
+struct Settings {
+  /// Settings by the names of their environment variables: {"SWAGE_CACHE_DIR",
+  /// "/var/cache/engine"}. Those left out keep to the environment.
+  std::vector<std::pair<std::string, std::string>> values;
+  /// Receives every line of the log, as many as SWAGE_LOG asks for, instead of standard error: one
+  /// line without its end, from any thread, several at once. What it throws is dropped.
+  std::function<void(std::string_view line)> log;
+};
+/// Once, before anything else of the library is used. Throws Error(invalid_argument) for a name
+/// that is no setting, and when it comes too late or a second time.
+SWAGE_EXPORT void configure(Settings settings);
 
 /// What the kernel caches of this process have done so far. A request is the first launch of a
 /// kernel handle for a kind of call; later launches look nothing up.

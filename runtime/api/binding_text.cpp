@@ -7,7 +7,7 @@
 
 #include "ir/float_environment.hpp"
 
-namespace swage::runtime {
+namespace swage::api {
 
 namespace {
 
@@ -40,4 +40,4 @@ Binding parse_binding(std::string_view text) {
               fmt::format("binding '{}': '{}' is neither a type nor a number", text, value));
 }
 
-} // namespace swage::runtime
+} // namespace swage::api

@@ -5,10 +5,10 @@
 
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::api {
 
 /// "NAME=VALUE" to a binding: VALUE is a type's name, a whole number or a number. Throws
 /// Error(invalid_argument).
 Binding parse_binding(std::string_view text);
 
-} // namespace swage::runtime
+} // namespace swage::api

@@ -1,11 +1,14 @@
 // c_api.cpp -- the C ABI over the C++ API. Nothing that throws crosses it.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "ir/kernel.hpp"
 #include "runtime/api/binding_text.hpp"
+#include "runtime/api/c_structs.hpp"
 #include "runtime/api/c_tensor.hpp"
 #include "swage/swage.h"
 #include "swage/swage.hpp"
@@ -18,12 +21,15 @@ struct swage_kernel {
   swage::Kernel kernel;
   swage::Device device;
   std::string text;
+  std::vector<swage::Parameter> parameters;
 };
 
 namespace {
 
 using swage::Error;
 using swage::ErrorCode;
+using swage::api::hand_out;
+using swage::api::received;
 
 struct Failure {
   std::string message, build_log;
@@ -76,18 +82,18 @@ std::vector<swage::Binding> parse_bindings(const char* const* bindings, std::siz
     require(bindings, "bindings");
   for (std::size_t i = 0; i < count; ++i) {
     require(bindings[i], "a binding");
-    result.push_back(swage::runtime::parse_binding(bindings[i]));
+    result.push_back(swage::api::parse_binding(bindings[i]));
   }
   return result;
 }
 
-swage::KernelOptions to_options(const swage_options* given) {
+swage::KernelOptions to_options(const swage_options* pointer) {
   swage::KernelOptions options;
-  if (!given)
+  if (!pointer)
     return options;
-  if (given->size < sizeof(swage_options))
-    throw Error(ErrorCode::invalid_argument,
-                "options.size is too small; start from swage_default_options()");
+  const swage_options all = received(*pointer, SWAGE_FIRST_SIZE(swage_options, file),
+                                     "swage_options", swage_default_options());
+  const swage_options* given = &all;
   if (given->math != SWAGE_MATH_DEFAULT) {
     if (given->math < SWAGE_MATH_ACCURATE || given->math > SWAGE_MATH_TORCH)
       throw Error(ErrorCode::invalid_argument, "options.math is none of the modes of swage_math");
@@ -98,13 +104,13 @@ swage::KernelOptions to_options(const swage_options* given) {
   return options;
 }
 
-swage::TuneOptions to_options(const swage_tune_options* given) {
-  if (!given)
+swage::TuneOptions to_options(const swage_tune_options* pointer) {
+  if (!pointer)
     return {};
-  if (given->size < sizeof(swage_tune_options))
-    throw Error(ErrorCode::invalid_argument,
-                "options.size is too small; start from swage_default_tune_options()");
-  return {given->budget_seconds, given->force != 0, given->keep_private == 0};
+  const swage_tune_options given =
+      received(*pointer, SWAGE_FIRST_SIZE(swage_tune_options, keep_private), "swage_tune_options",
+               swage_default_tune_options());
+  return {given.budget_seconds, given.force != 0, given.keep_private == 0};
 }
 
 swage_tune_result to_c(const swage::TuneResult& found) {
@@ -142,9 +148,7 @@ private:
     void* place = args_ + i * sizeof(swage::Arg);
     switch (arg.kind) {
     case SWAGE_ARG_TENSOR: {
-      const auto* tensor = new (tensors_ + i * sizeof(swage::Tensor))
-          swage::Tensor(swage::runtime::to_tensor(arg.value.tensor, i, device));
-      new (place) swage::Arg(*tensor);
+      new (place) swage::Arg(swage::api::to_tensor(arg.value.tensor, i, device));
       return;
     }
     case SWAGE_ARG_REAL: new (place) swage::Arg(arg.value.real); return;
@@ -154,16 +158,53 @@ private:
                 "argument " + std::to_string(i) + ": its kind is none of swage_arg_kind");
   }
 
-  // Raw storage, for a default Tensor clears what is then written again. Both types are trivially
-  // destructible.
-  alignas(swage::Tensor) std::byte tensors_[swage::ir::kMaxParams * sizeof(swage::Tensor)];
+  // Raw storage, for an Arg has no empty value. It is trivially destructible.
   alignas(swage::Arg) std::byte args_[swage::ir::kMaxParams * sizeof(swage::Arg)];
   std::size_t count_;
 };
 
+/// The specs lie `size` bytes apart, as the caller compiled them.
+std::vector<swage::ArgSpec> to_specs(const swage_kernel& kernel, const swage_arg_spec* specs,
+                                     std::size_t count) {
+  std::vector<swage::ArgSpec> result;
+  const std::size_t stride = count > 0 ? specs->size : 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    swage_arg_spec given;
+    std::memcpy(&given.size, reinterpret_cast<const char*>(specs) + i * stride, sizeof given.size);
+    if (given.size != stride)
+      throw Error(ErrorCode::invalid_argument,
+                  "argument " + std::to_string(i) +
+                      ": its spec has another size than the first; set every field size to "
+                      "sizeof(swage_arg_spec)");
+    given = received(
+        *reinterpret_cast<const swage_arg_spec*>(reinterpret_cast<const char*>(specs) + i * stride),
+        SWAGE_FIRST_SIZE(swage_arg_spec, same_as), "swage_arg_spec", {});
+    swage::ArgSpec spec;
+    const bool is_tensor =
+        i < kernel.parameters.size() && kernel.parameters[i].role != swage::Role::scalar;
+    if (is_tensor) {
+      spec.dtype = swage::api::type_of(given.type, i);
+      if (given.ndim < 0 || given.ndim > swage::kMaxRank)
+        throw Error(ErrorCode::invalid_argument, "argument " + std::to_string(i) + ": it has " +
+                                                     std::to_string(given.ndim) +
+                                                     " dimensions, expected 0 to 8");
+      if (given.ndim > 0)
+        require(given.shape, "the shape of a spec");
+      spec.shape.assign(given.shape, given.shape + given.ndim);
+      if (given.strides)
+        spec.strides.assign(given.strides, given.strides + given.ndim);
+      spec.alignment = given.alignment;
+      spec.same_as = given.same_as;
+    }
+    result.push_back(std::move(spec));
+  }
+  return result;
+}
+
 swage_kernel* wrap(swage::Kernel kernel, const swage::Device& device) {
   std::string text = kernel.text();
-  return new swage_kernel{std::move(kernel), device, std::move(text)};
+  std::vector<swage::Parameter> parameters = kernel.parameters();
+  return new swage_kernel{std::move(kernel), device, std::move(text), std::move(parameters)};
 }
 
 } // namespace
@@ -185,6 +226,27 @@ const char* swage_last_build_log(void) {
 
 int32_t swage_last_driver_result(void) {
   return last_failure.driver_result;
+}
+
+swage_status swage_configure(const char* const* settings, size_t count,
+                             void (*log)(void* user, const char* line), void* user) {
+  return guarded([&] {
+    swage::Settings given;
+    if (count > 0)
+      require(settings, "settings");
+    for (std::size_t i = 0; i < count; ++i) {
+      require(settings[i], "a setting");
+      const std::string_view text = settings[i];
+      const std::size_t equals = text.find('=');
+      if (equals == std::string_view::npos)
+        throw Error(ErrorCode::invalid_argument,
+                    "setting '" + std::string(text) + "' is not of the form NAME=VALUE");
+      given.values.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    }
+    if (log)
+      given.log = [log, user](std::string_view line) { log(user, std::string(line).c_str()); };
+    swage::configure(std::move(given));
+  });
 }
 
 swage_status swage_device_count(int32_t* count) {
@@ -222,16 +284,19 @@ swage_status swage_device_describe(const swage_device* device, swage_device_info
     require(device, "device");
     require(info, "info");
     const swage::DeviceInfo& found = device->device.info();
-    info->kind = found.kind == swage::DeviceKind::cuda ? SWAGE_CUDA : SWAGE_CPU;
-    info->index = found.index;
-    info->id = found.id.c_str();
-    info->name = found.name.c_str();
-    info->target = found.target.c_str();
-    info->compute_units = found.compute_units;
-    info->driver_version = found.driver_version;
-    info->memory_bytes = found.memory_bytes;
-    info->cache_bytes = found.cache_bytes;
-    info->peak_bytes_per_second = found.peak_bytes_per_second;
+    swage_device_info filled = {};
+    filled.kind = found.kind == swage::DeviceKind::cuda ? SWAGE_CUDA : SWAGE_CPU;
+    filled.index = found.index;
+    filled.id = found.id.c_str();
+    filled.name = found.name.c_str();
+    filled.target = found.target.c_str();
+    filled.compute_units = found.compute_units;
+    filled.driver_version = found.driver_version;
+    filled.memory_bytes = found.memory_bytes;
+    filled.cache_bytes = found.cache_bytes;
+    filled.peak_bytes_per_second = found.peak_bytes_per_second;
+    hand_out(filled, SWAGE_FIRST_SIZE(swage_device_info, peak_bytes_per_second),
+             "swage_device_info", info);
   });
 }
 
@@ -276,26 +341,22 @@ void swage_kernel_destroy(swage_kernel* kernel) {
 swage_status swage_cache_statistics(swage_cache_counters* counters) {
   return guarded([&] {
     require(counters, "counters");
-    constexpr std::size_t first_published = sizeof(swage_cache_counters);
-    if (counters->size < first_published)
-      throw Error(ErrorCode::invalid_argument,
-                  "swage_cache_counters has the size " + std::to_string(counters->size) +
-                      "; set its field size to sizeof(swage_cache_counters)");
     const swage::CacheStatistics all = swage::cache_statistics();
-    const swage_cache_counters filled = {.size = std::min(counters->size, sizeof *counters),
-                                         .hits_memory = all.hits_memory,
-                                         .hits_disk = all.hits_disk,
-                                         .hits_bundle = all.hits_bundle,
-                                         .misses = all.misses,
-                                         .publishes = all.publishes,
-                                         .publish_failures = all.publish_failures,
-                                         .evictions = all.evictions,
-                                         .defects = all.defects,
-                                         .bytes_read = all.bytes_read,
-                                         .bytes_written = all.bytes_written,
-                                         .functions_loaded = all.functions_loaded,
-                                         .bytes_loaded = all.bytes_loaded};
-    std::memcpy(counters, &filled, filled.size);
+    hand_out({.size = 0,
+              .hits_memory = all.hits_memory,
+              .hits_disk = all.hits_disk,
+              .hits_bundle = all.hits_bundle,
+              .misses = all.misses,
+              .publishes = all.publishes,
+              .publish_failures = all.publish_failures,
+              .evictions = all.evictions,
+              .defects = all.defects,
+              .bytes_read = all.bytes_read,
+              .bytes_written = all.bytes_written,
+              .functions_loaded = all.functions_loaded,
+              .bytes_loaded = all.bytes_loaded},
+             SWAGE_FIRST_SIZE(swage_cache_counters, bytes_loaded), "swage_cache_counters",
+             counters);
   });
 }
 
@@ -315,6 +376,33 @@ const char* swage_kernel_text(const swage_kernel* kernel) {
   return kernel ? kernel->text.c_str() : nullptr;
 }
 
+swage_status swage_kernel_parameter_count(const swage_kernel* kernel, size_t* count) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    require(count, "count");
+    *count = kernel->parameters.size();
+  });
+}
+
+swage_status swage_kernel_parameter(const swage_kernel* kernel, size_t index,
+                                    swage_parameter* parameter) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    require(parameter, "parameter");
+    if (index >= kernel->parameters.size())
+      throw Error(ErrorCode::invalid_argument, "parameter " + std::to_string(index) +
+                                                   " is outside the list of " +
+                                                   std::to_string(kernel->parameters.size()));
+    const swage::Parameter& found = kernel->parameters[index];
+    swage_parameter filled = {};
+    filled.name = found.name.data(); // a whole std::string of the kernel's, with its end
+    filled.role = static_cast<std::int32_t>(found.role);
+    filled.space = static_cast<std::int32_t>(found.space);
+    filled.type = swage::api::to_dlpack(found.dtype);
+    hand_out(filled, SWAGE_FIRST_SIZE(swage_parameter, type), "swage_parameter", parameter);
+  });
+}
+
 swage_status swage_kernel_launch(const swage_kernel* kernel, void* stream, const swage_arg* args,
                                  size_t count) {
   return guarded([&] {
@@ -332,14 +420,27 @@ swage_status swage_kernel_prepare(const swage_kernel* kernel, const swage_arg* a
   });
 }
 
+swage_status swage_kernel_prepare_for(const swage_kernel* kernel, const swage_arg_spec* specs,
+                                      size_t count) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    if (count > 0)
+      require(specs, "specs");
+    kernel->kernel.prepare(std::span<const swage::ArgSpec>(to_specs(*kernel, specs, count)));
+  });
+}
+
 swage_status swage_kernel_tune(const swage_kernel* kernel, const swage_arg* args, size_t count,
                                const swage_tune_options* options, swage_tune_result* result) {
   return guarded([&] {
     require(kernel, "kernel");
+    if (result) // refused before the search rather than after it
+      received(*result, SWAGE_FIRST_SIZE(swage_tune_result, improved), "swage_tune_result", {});
     const Arguments arguments(args, count, kernel->device.info());
     const swage::TuneResult found = kernel->kernel.tune(arguments.span(), to_options(options));
     if (result)
-      *result = to_c(found);
+      hand_out(to_c(found), SWAGE_FIRST_SIZE(swage_tune_result, improved), "swage_tune_result",
+               result);
   });
 }
 

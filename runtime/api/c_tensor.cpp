@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-namespace swage::runtime {
+namespace swage::api {
 
 namespace {
 
@@ -25,14 +25,6 @@ constexpr int kCpu = 1, kCuda = 2, kCudaHost = 3, kCudaManaged = 13;
   throw Error(ErrorCode::invalid_argument, fmt::format("argument {}: {}", index, what));
 }
 
-DType type_of(const DLTensor& tensor, std::size_t index) {
-  for (const TypeRow& row : kTypes)
-    if (row.code == tensor.dtype.code && row.bits == tensor.dtype.bits && tensor.dtype.lanes == 1)
-      return row.type;
-  refuse(index, fmt::format("DLPack type code {}, {} bits, {} lanes is none that kernels take",
-                            tensor.dtype.code, tensor.dtype.bits, tensor.dtype.lanes));
-}
-
 void check_device(const DLTensor& tensor, std::size_t index, const DeviceInfo& device) {
   const int type = static_cast<int>(tensor.device.device_type);
   if (type == kCudaHost || type == kCudaManaged)
@@ -47,10 +39,28 @@ void check_device(const DLTensor& tensor, std::size_t index, const DeviceInfo& d
 
 } // namespace
 
+DType type_of(const DLDataType& type, std::size_t index) {
+  for (const TypeRow& row : kTypes)
+    if (row.code == type.code && row.bits == type.bits && type.lanes == 1)
+      return row.type;
+  refuse(index, fmt::format("DLPack type code {}, {} bits, {} lanes is none that kernels take",
+                            type.code, type.bits, type.lanes));
+}
+
+DLDataType to_dlpack(DType type) noexcept {
+  DLDataType result = {0, 0, 1};
+  for (const TypeRow& row : kTypes)
+    if (row.type == type) {
+      result.code = row.code;
+      result.bits = row.bits;
+    }
+  return result;
+}
+
 Tensor to_tensor(const DLTensor* tensor, std::size_t index, const DeviceInfo& device) {
   if (!tensor)
     refuse(index, "the DLTensor is null");
-  const DType type = type_of(*tensor, index);
+  const DType type = type_of(tensor->dtype, index);
   check_device(*tensor, index, device);
   if (tensor->ndim < 0 || tensor->ndim > kMaxRank)
     refuse(index,
@@ -67,4 +77,4 @@ Tensor to_tensor(const DLTensor* tensor, std::size_t index, const DeviceInfo& de
   return view;
 }
 
-} // namespace swage::runtime
+} // namespace swage::api

@@ -3,46 +3,93 @@
 
 #include "codegen/own_stack.hpp"
 #include "ir/passes.hpp"
+#include "runtime/api/named_arguments.hpp"
 #include "runtime/device/context_scope.hpp"
+#include "runtime/launch/planned_call.hpp"
 
 namespace swage {
 
-using runtime::Call;
+using launch::Call;
 
-void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
-  Call call;
-  state_->classify(arguments, call);
-  if (call.elements() != 0)
-    state_->launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
-}
+namespace {
 
-void Kernel::prepare(std::span<const Arg> arguments) const {
-  Call call;
-  state_->classify(arguments, call);
+void prepare(const KernelState& state, const Call& call, std::span<const Arg> arguments,
+             KernelState::Memory memory = KernelState::Memory::of_call) {
   if (call.elements() == 0)
     return;
-  const DeviceState& device = *state_->device;
+  const DeviceState& device = *state.device;
   const auto plan = [&] {
-    state_->plan_of(call, arguments, runtime::context_for(device, nullptr), nullptr);
+    state.plan_of(call, arguments, device::context_for(device, nullptr), nullptr, memory);
   };
   if (device.is_cuda())
-    runtime::with_live_context(device, plan);
+    device::with_live_context(device, plan);
   else
     plan();
 }
 
-const std::string& Kernel::name() const noexcept {
-  return state_->name;
+} // namespace
+
+void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
+  const KernelState& state = KernelAccess::state(*this);
+  Call call;
+  state.classify(arguments, call);
+  if (call.elements() != 0)
+    state.launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
 }
 
+void Kernel::launch(Stream stream, std::initializer_list<NamedArg> arguments) const {
+  const api::NamedArguments ordered(KernelAccess::state(*this).signature, arguments);
+  launch(stream, ordered.span());
+}
+
+void Kernel::prepare(std::span<const Arg> arguments) const {
+  const KernelState& state = KernelAccess::state(*this);
+  Call call;
+  state.classify(arguments, call);
+  swage::prepare(state, call, arguments);
+}
+
+void Kernel::prepare(std::initializer_list<NamedArg> arguments) const {
+  const api::NamedArguments ordered(KernelAccess::state(*this).signature, arguments);
+  prepare(ordered.span());
+}
+
+void Kernel::prepare(std::span<const ArgSpec> arguments) const {
+  const KernelState& state = KernelAccess::state(*this);
+  Call call;
+  const std::vector<Arg> planned = launch::planned_arguments(state.signature, arguments);
+  state.classify(planned, call);
+  swage::prepare(state, call, planned, KernelState::Memory::planned);
+}
+
+const std::string& Kernel::name() const noexcept {
+  static const std::string kNone;
+  return state_ ? state_->name : kNone;
+}
+
+std::vector<Parameter> Kernel::parameters() const {
+  const launch::Signature& signature = KernelAccess::state(*this).signature;
+  std::vector<Parameter> result;
+  for (std::size_t i = 0; i < signature.params.size(); ++i) {
+    const launch::ParamInfo& info = signature.params[i];
+    result.push_back({signature.names[i], static_cast<Role>(info.kind), info.dtype,
+                      static_cast<Space>(info.broadcast)});
+  }
+  return result;
+}
+
+static_assert(static_cast<int>(Role::scalar) == static_cast<int>(ir::ParamKind::scalar));
+static_assert(static_cast<int>(Space::column) == static_cast<int>(ir::Broadcast::per_column));
+
 std::string Kernel::text() const {
+  const KernelState& state = KernelAccess::state(*this);
   std::string text;
-  codegen::with_stack(codegen::kTextStackBytes, [&] { text = ir::print(state_->graph); });
+  codegen::with_stack(codegen::kTextStackBytes, [&] { text = ir::print(state.graph); });
   return text;
 }
 
 Device Kernel::device() const {
-  return DeviceAccess::make(state_->device);
+  return DeviceAccess::make(KernelAccess::state(*this).device);
 }
 
 } // namespace swage

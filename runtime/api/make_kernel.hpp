@@ -4,9 +4,9 @@
 #include "ir/kernel.hpp"
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::api {
 
 /// A kernel from a graph; `options.math` and `options.file` are not used.
 Kernel make_kernel(const Device& device, ir::Kernel graph, const KernelOptions& options = {});
 
-} // namespace swage::runtime
+} // namespace swage::api

@@ -11,8 +11,9 @@
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
 #include "runtime/api/make_kernel.hpp"
-#include "runtime/device/device.hpp"
+#include "runtime/base/settings.hpp"
 #include "runtime/device/context_scope.hpp"
+#include "runtime/device/device.hpp"
 #include "runtime/functions/function_cache.hpp"
 #include "runtime/launch/kernel.hpp"
 #include "runtime/tune/tuned_schedule.hpp"
@@ -43,33 +44,38 @@ std::optional<ir::MathMode> to_ir(std::optional<Math> math) {
 
 } // namespace
 
+void configure(Settings settings) {
+  base::configure(std::move(settings.values), std::move(settings.log));
+}
+
 std::string_view version() noexcept {
   return SWAGE_VERSION;
 }
 
 CacheStatistics cache_statistics() noexcept {
-  return runtime::cache_statistics();
+  return functions::cache_statistics();
 }
 
 std::size_t unload_unused() {
-  return runtime::unload_unused();
+  return functions::unload_unused();
 }
 
 Device Device::open(std::string_view id) {
   const ir::DefaultFloatEnvironment environment;
-  return DeviceAccess::make(runtime::open_device(id));
+  return DeviceAccess::make(device::open_device(id));
 }
 
 std::vector<Device> Device::all() {
   const ir::DefaultFloatEnvironment environment;
   std::vector<Device> devices;
-  for (const auto& state : runtime::all_devices())
+  for (const auto& state : device::all_devices())
     devices.push_back(DeviceAccess::make(state));
   return devices;
 }
 
 const DeviceInfo& Device::info() const noexcept {
-  return state_->info;
+  static const DeviceInfo kNone;
+  return state_ ? state_->info : kNone;
 }
 
 Kernel Device::kernel(std::string_view source, std::string_view name,
@@ -77,7 +83,7 @@ Kernel Device::kernel(std::string_view source, std::string_view name,
   const ir::DefaultFloatEnvironment environment;
   std::optional<Kernel> made;
   codegen::with_stack(codegen::kTextStackBytes, [&] {
-    made = runtime::make_kernel(
+    made = api::make_kernel(
         *this, ir::load_kernel({source, options.file}, name, to_ir(bindings), to_ir(options.math)),
         options);
   });
@@ -95,21 +101,21 @@ Kernel Device::catalogue_kernel(std::string_view name, const std::vector<Binding
 }
 
 void Device::synchronize() const {
-  if (!state_->is_cuda())
+  const DeviceState& state = *DeviceAccess::state(*this);
+  if (!state.is_cuda())
     return;
-  runtime::with_live_context(*state_, [&] {
-    const runtime::ContextScope scope(*state_);
+  device::with_live_context(state, [&] {
+    const device::ContextScope scope(state);
     cuda::driver().cuCtxSynchronize();
   });
 }
 
-namespace runtime {
+namespace api {
 
 Kernel make_kernel(const Device& device, ir::Kernel graph, const KernelOptions& options) {
-  return KernelAccess::make(
-      std::make_shared<KernelState>(DeviceAccess::state(device), std::move(graph), options,
-                                    &tuned_schedules()));
+  return KernelAccess::make(std::make_shared<KernelState>(
+      DeviceAccess::state(device), std::move(graph), options, &tune::tuned_schedules()));
 }
 
-} // namespace runtime
+} // namespace api
 } // namespace swage

@@ -1,11 +1,11 @@
-// tune_api.cpp -- Kernel::tune of the public API.
+// tune.cpp -- Kernel::tune of the public API.
 #include "runtime/tune/tuner.hpp"
 
 namespace swage {
 
 TuneResult Kernel::tune(std::span<const Arg> arguments, const TuneOptions& options) const {
-  runtime::Tuner tuner(*state_);
-  const runtime::TuneReport report = tuner.tune(
+  tune::Tuner tuner(KernelAccess::state(*this));
+  const tune::TuneReport report = tuner.tune(
       arguments,
       {.budget = options.budget_seconds, .force = options.force, .record = options.record});
   return {codegen::canonical(report.best),

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
-namespace swage::runtime {
+namespace swage::base {
 
 Digest checksum(std::string_view bytes) noexcept {
   XXH128_canonical_t canonical;
@@ -38,4 +38,4 @@ std::optional<Digest> digest_from_hex(std::string_view text) noexcept {
   return digest;
 }
 
-} // namespace swage::runtime
+} // namespace swage::base

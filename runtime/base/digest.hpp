@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace swage::runtime {
+namespace swage::base {
 
 using Digest = std::array<std::uint8_t, 16>;
 
@@ -18,4 +18,4 @@ Digest checksum(std::string_view bytes) noexcept;
 std::string to_hex(const Digest& digest);
 std::optional<Digest> digest_from_hex(std::string_view text) noexcept;
 
-} // namespace swage::runtime
+} // namespace swage::base

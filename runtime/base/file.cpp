@@ -9,7 +9,7 @@
 #include <system_error>
 #include <unistd.h>
 
-namespace swage::runtime {
+namespace swage::base {
 
 void FileDescriptor::reset() noexcept {
   if (fd_ >= 0)
@@ -111,4 +111,4 @@ std::string error_text(int error) {
   return std::generic_category().message(error);
 }
 
-} // namespace swage::runtime
+} // namespace swage::base

@@ -9,7 +9,7 @@
 #include <csignal>
 #include <sys/stat.h>
 
-namespace swage::runtime {
+namespace swage::base {
 
 /// Owns a file descriptor.
 class FileDescriptor {
@@ -68,4 +68,4 @@ bool same_file(const struct stat& a, const struct stat& b) noexcept;
 /// "No space left on device", without the race in strerror.
 std::string error_text(int error);
 
-} // namespace swage::runtime
+} // namespace swage::base

@@ -6,7 +6,7 @@
 
 #include "runtime/base/settings.hpp"
 
-namespace swage::runtime {
+namespace swage::base {
 
 namespace {
 
@@ -29,14 +29,18 @@ LogLevel log_level() {
 
 void write_log(std::string_view line) noexcept {
   try {
+    if (const auto& sink = log_sink())
+      return sink(line);
     // One write, so that lines of several processes stay apart.
     std::string text = "swage: ";
     text += line;
     text += '\n';
     std::fwrite(text.data(), 1, text.size(), stderr);
   } catch (...) {
+    if (log_sink())
+      return;                                         // what a sink throws is its own
     std::fwrite(line.data(), 1, line.size(), stderr); // no memory for a copy
   }
 }
 
-} // namespace swage::runtime
+} // namespace swage::base

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-namespace swage::runtime {
+namespace swage::base {
 
 enum class LogLevel : int { off, error, warn, info, debug };
 
@@ -24,4 +24,4 @@ void log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) {
     write_log(fmt::format(format, std::forward<Args>(args)...));
 }
 
-} // namespace swage::runtime
+} // namespace swage::base

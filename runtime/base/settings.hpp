@@ -1,12 +1,15 @@
 // settings.hpp -- the environment variables that Swage reads.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-namespace swage::runtime {
+namespace swage::base {
 
 enum class Setting {
 #define SWAGE_SETTING(id, ...) id,
@@ -23,7 +26,17 @@ struct SettingInfo {
 std::span<const SettingInfo> settings() noexcept;
 const SettingInfo& info(Setting setting) noexcept;
 
-/// The value in the environment now, if the variable is set (it may be empty).
+/// What `configure` gave, else the value in the environment now, if the variable is set (it may be
+/// empty).
 std::optional<std::string> value(Setting setting);
 
-} // namespace swage::runtime
+/// Takes the place of the environment: values by the names of their variables, and where lines of
+/// the log go (null: standard error). Throws Error(invalid_argument) for a name that is no setting,
+/// once a setting was read, and the second time.
+void configure(std::vector<std::pair<std::string, std::string>> values,
+               std::function<void(std::string_view)> log);
+
+/// Where lines of the log go; null: standard error.
+const std::function<void(std::string_view)>& log_sink() noexcept;
+
+} // namespace swage::base

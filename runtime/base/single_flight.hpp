@@ -12,7 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace swage::runtime {
+namespace swage::base {
 
 /// Key to shared, immutable value. Thread safe.
 template <typename Key, typename Value, typename Hash>
@@ -130,4 +130,4 @@ private:
   Flights flights_;
 };
 
-} // namespace swage::runtime
+} // namespace swage::base

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-namespace swage::runtime {
+namespace swage::base {
 
 namespace {
 
@@ -40,4 +40,4 @@ Gain gain_of(std::span<const double> base, std::span<const double> candidate) {
   return {summary.median, 2 * error};
 }
 
-} // namespace swage::runtime
+} // namespace swage::base

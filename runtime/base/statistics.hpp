@@ -3,7 +3,7 @@
 
 #include <span>
 
-namespace swage::runtime {
+namespace swage::base {
 
 /// The median, because one interrupted launch must not decide, and the distance between the
 /// quartiles over it, which half of all samples fall into whatever their distribution.
@@ -29,4 +29,4 @@ struct Gain {
 /// `base` and `candidate` are of equal length, sample by sample taken together.
 Gain gain_of(std::span<const double> base, std::span<const double> candidate);
 
-} // namespace swage::runtime
+} // namespace swage::base

@@ -31,7 +31,7 @@ const char* resolve(void* library, Driver& driver) {
 }
 
 std::string open_driver(Driver& driver) {
-  const std::string path = runtime::value(runtime::Setting::libcuda_path).value_or("libcuda.so.1");
+  const std::string path = base::value(base::Setting::libcuda_path).value_or("libcuda.so.1");
   if (path.empty())
     return "SWAGE_LIBCUDA_PATH is empty, so CUDA is off";
   // Never closed: the driver's own threads may outlive every static object.

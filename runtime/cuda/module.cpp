@@ -6,9 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "runtime/cuda/objects.hpp"
-#include "runtime/device/device.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/cuda/objects.hpp"
 #include "swage/error.hpp"
 
 namespace swage::cuda {
@@ -56,7 +55,7 @@ LoadedModule::LoadedModule(const std::string& image) {
   if (result != Result::success)
     fail_build("cuModuleLoadDataEx", result, log);
   if (const std::string notes = log.notes(); !notes.empty())
-    runtime::log(runtime::LogLevel::debug, "driver: {}", notes);
+    base::log(base::LogLevel::debug, "driver: {}", notes);
 }
 
 LoadedModule::~LoadedModule() {
@@ -91,7 +90,7 @@ std::string image_of(const std::string& ptx) {
   } catch (const Error& error) {
     if (error.code() != ErrorCode::driver)
       throw;
-    runtime::log(runtime::LogLevel::debug, "the driver is left to assemble: {}", error.what());
+    base::log(base::LogLevel::debug, "the driver is left to assemble: {}", error.what());
     return ptx;
   }
 }

@@ -5,7 +5,7 @@
 #include "runtime/device/context_scope.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::device {
 
 std::string assemble(const Device& device, const std::string& ptx) {
   const DeviceState& state = *DeviceAccess::state(device);
@@ -16,4 +16,4 @@ std::string assemble(const Device& device, const std::string& ptx) {
   return cuda::assemble(ptx);
 }
 
-} // namespace swage::runtime
+} // namespace swage::device

@@ -5,10 +5,10 @@
 
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::device {
 
 /// PTX to machine code by the driver of a CUDA device. Throws Error(invalid_argument) for the CPU,
 /// Error(driver) with the assembler's messages as its build log.
 std::string assemble(const Device& device, const std::string& ptx);
 
-} // namespace swage::runtime
+} // namespace swage::device

@@ -52,8 +52,8 @@ void allocate_host(Allocation& allocation, std::size_t bytes) {
 }
 
 void allocate_cuda(Allocation& allocation, const DeviceState& device, std::size_t bytes) {
-  runtime::with_live_context(device, [&] {
-    const runtime::ContextScope scope(device);
+  device::with_live_context(device, [&] {
+    const device::ContextScope scope(device);
     cuda::DevicePointer pointer = 0;
     const cuda::Result result = cuda::driver().cuMemAlloc_v2.raw(&pointer, bytes);
     if (result == cuda::Result::out_of_memory)
@@ -100,7 +100,7 @@ void Buffer::write(const void* from, std::size_t bytes, std::size_t offset) {
     std::memcpy(to, from, bytes);
     return;
   }
-  const runtime::ContextScope scope(allocation.context);
+  const device::ContextScope scope(allocation.context);
   cuda::driver().cuMemcpyHtoD_v2(reinterpret_cast<cuda::DevicePointer>(to), from, bytes);
 }
 
@@ -114,18 +114,19 @@ void Buffer::read(void* to, std::size_t bytes, std::size_t offset) const {
     std::memcpy(to, from, bytes);
     return;
   }
-  const runtime::ContextScope scope(allocation.context);
+  const device::ContextScope scope(allocation.context);
   cuda::driver().cuMemcpyDtoH_v2(to, reinterpret_cast<cuda::DevicePointer>(from), bytes);
 }
 
 Buffer Device::allocate(std::size_t bytes) const {
+  const std::shared_ptr<DeviceState>& state = DeviceAccess::state(*this);
   Buffer buffer;
   if (bytes == 0)
     return buffer;
   auto allocation = std::make_shared<Allocation>();
-  allocation->device = state_.get();
-  if (state_->is_cuda())
-    allocate_cuda(*allocation, *state_, bytes);
+  allocation->device = state.get();
+  if (state->is_cuda())
+    allocate_cuda(*allocation, *state, bytes);
   else
     allocate_host(*allocation, bytes);
   buffer.data_ = allocation->data;

@@ -5,7 +5,7 @@
 
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::device {
 
 ContextScope::ContextScope(const DeviceState& device) {
   const cuda::Driver& driver = cuda::driver();
@@ -91,4 +91,4 @@ cuda::ContextRef context_for(const DeviceState& device, cuda::StreamHandle strea
   return context;
 }
 
-} // namespace swage::runtime
+} // namespace swage::device

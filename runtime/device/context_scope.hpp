@@ -5,7 +5,7 @@
 #include "runtime/device/device.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::device {
 
 /// Makes a context of `device` current for its lifetime: the caller's own if it belongs to the
 /// device, else the primary one. Afterwards the caller's is current again.
@@ -48,4 +48,4 @@ void with_live_context(const DeviceState& device, const Body& body) {
 /// device.
 cuda::ContextRef context_for(const DeviceState& device, cuda::StreamHandle stream);
 
-} // namespace swage::runtime
+} // namespace swage::device

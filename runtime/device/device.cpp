@@ -10,6 +10,14 @@
 
 namespace swage {
 
+const std::shared_ptr<DeviceState>& DeviceAccess::state(const Device& device) {
+  if (!device.state_)
+    throw Error(ErrorCode::invalid_argument,
+                "the device is empty: it was made by default or moved from; take one that "
+                "Device::open gave");
+  return device.state_;
+}
+
 cuda::Context DeviceState::primary_context() const {
   cuda::Context context = primary_.load(std::memory_order_acquire);
   unsigned flags = 0;
@@ -27,7 +35,7 @@ cuda::Context DeviceState::renew_primary_context() const {
   return context;
 }
 
-namespace runtime {
+namespace device {
 
 namespace {
 
@@ -76,7 +84,7 @@ std::shared_ptr<DeviceState> describe_gpu(int index) {
 
 std::shared_ptr<DeviceState> cpu_device() {
   auto state = std::make_shared<DeviceState>();
-  state->info = describe_cpu();
+  state->info = host::describe_cpu();
   state->target = codegen::host_target();
   state->info.target = fmt::format(
       "{} {}", state->target.triple.substr(0, state->target.triple.find('-')), state->target.cpu);
@@ -95,12 +103,12 @@ Devices find_devices() {
   if (const cuda::Driver* driver = cuda::find_driver())
     driver->cuDeviceGetCount(&count);
   else
-    log(LogLevel::debug, "no CUDA: {}", cuda::why_no_driver());
+    base::log(base::LogLevel::debug, "no CUDA: {}", cuda::why_no_driver());
   for (int i = 0; i < count; ++i) {
     try {
       devices.push_back(describe_gpu(i));
     } catch (const Error& error) {
-      log(LogLevel::warn, "cuda:{} is left out: {}", i, error.what());
+      base::log(base::LogLevel::warn, "cuda:{} is left out: {}", i, error.what());
     }
   }
   devices.push_back(cpu_device());
@@ -135,7 +143,7 @@ std::shared_ptr<DeviceState> open_device(std::string_view id) {
   std::string_view source;
   std::string chosen(id);
   if (chosen.empty()) {
-    chosen = value(Setting::device).value_or("");
+    chosen = base::value(base::Setting::device).value_or("");
     source = " (from SWAGE_DEVICE)";
   }
   if (chosen.empty())
@@ -148,5 +156,5 @@ std::shared_ptr<DeviceState> open_device(std::string_view id) {
   refuse_device(chosen, source);
 }
 
-} // namespace runtime
+} // namespace device
 } // namespace swage

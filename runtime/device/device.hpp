@@ -15,7 +15,7 @@
 
 namespace swage {
 
-namespace runtime {
+namespace device {
 
 /// What classification needs to know of the machine: bounds on what is worth a variant of its own.
 struct ClassifyLimits {
@@ -24,13 +24,13 @@ struct ClassifyLimits {
   bool exact = true;            ///< code without a tail is worth a variant
 };
 
-} // namespace runtime
+} // namespace device
 
 /// One device. Made once, never destroyed: handles, kernels and buffers may outlive main.
 struct DeviceState {
   DeviceInfo info;
   codegen::Target target;
-  runtime::ClassifyLimits limits;
+  device::ClassifyLimits limits;
 
   // CUDA
   cuda::Ordinal ordinal = 0;
@@ -51,10 +51,11 @@ private:
 /// Lets the runtime make and open the public handle.
 struct DeviceAccess {
   static Device make(std::shared_ptr<DeviceState> state) { return Device(std::move(state)); }
-  static const std::shared_ptr<DeviceState>& state(const Device& device) { return device.state_; }
+  /// Throws Error(invalid_argument) for an empty handle.
+  static const std::shared_ptr<DeviceState>& state(const Device& device);
 };
 
-namespace runtime {
+namespace device {
 
 /// Every CUDA GPU that the driver lists and Swage can compile for, then the CPU. Creates no
 /// context.
@@ -66,5 +67,5 @@ std::shared_ptr<DeviceState> open_device(std::string_view id);
 /// What is worth a variant on a GPU of compute capability `sm`, see codegen::Target.
 ClassifyLimits cuda_limits(int sm) noexcept;
 
-} // namespace runtime
+} // namespace device
 } // namespace swage

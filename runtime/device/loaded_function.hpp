@@ -9,12 +9,12 @@
 #include "runtime/host/code_blob.hpp"
 #include "runtime/host/executor.hpp"
 
-namespace swage::runtime {
+namespace swage::device {
 
 /// Code that can run. Immutable.
 struct LoadedFunction {
   std::size_t bytes = 0;               ///< of the code that was loaded
-  Digest digest{};                ///< `checksum` of the code that was loaded
+  base::Digest digest{};               ///< `checksum` of the code that was loaded
   bool waits_for_dependencies = false; ///< see codegen::Artifact
   // CUDA
   std::unique_ptr<cuda::LoadedModule> module;
@@ -22,8 +22,8 @@ struct LoadedFunction {
   const cuda::ContextState* context = nullptr; ///< null for the CPU
   cuda::CodeFacts facts;
   // host
-  std::shared_ptr<const CodeBlob> code;
-  HostEntry host = nullptr;
+  std::shared_ptr<const host::CodeBlob> code;
+  host::HostEntry host = nullptr;
 };
 
-} // namespace swage::runtime
+} // namespace swage::device

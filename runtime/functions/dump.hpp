@@ -3,10 +3,10 @@
 
 #include "runtime/store/entry.hpp"
 
-namespace swage::runtime {
+namespace swage::functions {
 
 /// Writes NAME-DIGEST.txt (the key) and .ptx or .o if SWAGE_DUMP names a directory. Failures are
 /// warned of and change nothing.
-void dump(const CacheEntry& entry) noexcept;
+void dump(const store::CacheEntry& entry) noexcept;
 
-} // namespace swage::runtime
+} // namespace swage::functions

@@ -10,18 +10,18 @@
 #include <fmt/format.h>
 
 #include "runtime/base/clock.hpp"
-#include "runtime/store/disk_cache.hpp"
-#include "runtime/functions/dump.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/single_flight.hpp"
+#include "runtime/functions/dump.hpp"
+#include "runtime/store/disk_cache.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::functions {
 
 namespace {
 
 struct FunctionId {
-  Digest digest;
+  base::Digest digest;
   cuda::ContextRef context;
   friend bool operator==(const FunctionId&, const FunctionId&) = default;
 };
@@ -34,7 +34,7 @@ struct FunctionIdHash {
   }
 };
 
-using Functions = SingleFlight<FunctionId, LoadedFunction, FunctionIdHash>;
+using Functions = base::SingleFlight<FunctionId, device::LoadedFunction, FunctionIdHash>;
 
 /// Leaked: code may still run while static objects are destroyed.
 Functions& functions() {
@@ -45,38 +45,40 @@ Functions& functions() {
 std::atomic<std::uint64_t> g_hits_memory = 0;
 
 /// One line tells the whole story of a request.
-void tell(const CompileRequest& request, const LoadedFunction& loaded, std::string_view outcome,
-          Clock::time_point start) {
-  if (logs(LogLevel::info))
-    log(LogLevel::info, "{} for {} ({}; {}): {}, {} bytes, {:.3f} ms", request.kernel.name(),
-        request.device.info.id, codegen::canonical(request.specialization, request.kernel),
-        codegen::canonical(request.schedule), outcome, loaded.bytes, 1e3 * seconds_since(start));
+void tell(const CompileRequest& request, const device::LoadedFunction& loaded,
+          std::string_view outcome, base::Clock::time_point start) {
+  if (base::logs(base::LogLevel::info))
+    base::log(base::LogLevel::info, "{} for {} ({}; {}): {}, {} bytes, {:.3f} ms",
+              request.kernel.name(), request.device.info.id,
+              codegen::canonical(request.specialization, request.kernel),
+              codegen::canonical(request.schedule), outcome, loaded.bytes,
+              1e3 * base::seconds_since(start));
 }
 
-std::string_view name_of(CacheSource source) {
+std::string_view name_of(store::CacheSource source) {
   constexpr std::string_view names[] = {"miss", "hit on disk", "hit in bundle"};
   return names[static_cast<std::size_t>(source)];
 }
 
-bool is_of_past_context(const LoadedFunction& loaded) {
+bool is_of_past_context(const device::LoadedFunction& loaded) {
   return loaded.context && loaded.context->gone;
 }
 
 /// Of a function that may be forgotten; 0 for one of a GPU.
-std::size_t idle_weight(const LoadedFunction& loaded) {
+std::size_t idle_weight(const device::LoadedFunction& loaded) {
   return loaded.code ? loaded.code->bytes() : 0;
 }
 
 } // namespace
 
-std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,
-                                                   const cuda::ContextRef& context) {
-  const auto start = Clock::now();
-  EntryKey key = cache_key(request);
-  const FunctionId id{digest_of(key), context};
+std::shared_ptr<const device::LoadedFunction> find_or_load(const CompileRequest& request,
+                                                           const cuda::ContextRef& context) {
+  const auto start = base::Clock::now();
+  store::EntryKey key = cache_key(request);
+  const FunctionId id{store::digest_of(key), context};
   std::string_view outcome = "hit in memory";
   const auto loaded = functions().find_or_make(id, [&] {
-    CacheSource source = CacheSource::compiled;
+    store::CacheSource source = store::CacheSource::compiled;
     auto made = load(request, std::move(key), context, source);
     outcome = name_of(source);
     return made;
@@ -94,7 +96,7 @@ std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request
 namespace {
 
 CacheStatistics read_statistics() {
-  const DiskCacheCounters disk = disk_cache().counters();
+  const store::DiskCacheCounters disk = disk_cache().counters();
   CacheStatistics result;
   result.hits_memory = g_hits_memory;
   result.hits_disk = disk.hits_disk;
@@ -106,7 +108,7 @@ CacheStatistics read_statistics() {
   result.defects = disk.defects + disk.io_errors;
   result.bytes_read = disk.bytes_read;
   result.bytes_written = disk.bytes_written;
-  functions().for_each([&](const LoadedFunction& loaded) {
+  functions().for_each([&](const device::LoadedFunction& loaded) {
     ++result.functions_loaded;
     result.bytes_loaded += loaded.bytes;
   });
@@ -124,7 +126,7 @@ CacheStatistics cache_statistics() noexcept {
 }
 
 std::size_t unload_unused() {
-  return functions().trim(0, 0, [](const LoadedFunction&) { return std::size_t{1}; });
+  return functions().trim(0, 0, [](const device::LoadedFunction&) { return std::size_t{1}; });
 }
 
-} // namespace swage::runtime
+} // namespace swage::functions

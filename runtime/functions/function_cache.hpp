@@ -6,7 +6,7 @@
 #include "runtime/functions/load.hpp"
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::functions {
 
 inline constexpr std::size_t kMaxIdleFunctions = 4096;
 inline constexpr std::size_t kMaxIdleBytes = std::size_t{256} << 20;
@@ -17,8 +17,8 @@ inline constexpr std::size_t kMaxIdleBytes = std::size_t{256} << 20;
 /// are forgotten beyond kMaxIdleFunctions of them or kMaxIdleBytes. Functions of a GPU stay loaded
 /// until unload_unused, for a launch, or a graph that holds one, may run at any later time; those
 /// of a context that is gone are forgotten.
-std::shared_ptr<const LoadedFunction> find_or_load(const CompileRequest& request,
-                                                   const cuda::ContextRef& context);
+std::shared_ptr<const device::LoadedFunction> find_or_load(const CompileRequest& request,
+                                                           const cuda::ContextRef& context);
 
 /// What the caches of this process have done and hold.
 CacheStatistics cache_statistics() noexcept;
@@ -26,4 +26,4 @@ CacheStatistics cache_statistics() noexcept;
 /// Forgets every function that no kernel refers to, those of GPUs too; gives how many went.
 std::size_t unload_unused();
 
-} // namespace swage::runtime
+} // namespace swage::functions

@@ -10,22 +10,23 @@
 #include <fmt/format.h>
 
 #include "runtime/base/clock.hpp"
-#include "runtime/store/disk_cache.hpp"
-#include "runtime/functions/dump.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/single_flight.hpp"
+#include "runtime/functions/dump.hpp"
+#include "runtime/store/disk_cache.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::functions {
 
-DiskCache& disk_cache() {
-  static DiskCache* const cache = [] {
+store::DiskCache& disk_cache() {
+  static store::DiskCache* const cache = [] {
     std::vector<std::string> complaints;
-    CacheSettings settings = cache_settings_from_environment(&complaints);
+    store::CacheSettings settings = store::cache_settings_from_environment(&complaints);
     for (const std::string& complaint : complaints)
-      log(LogLevel::warn, "{}", complaint);
-    return new DiskCache(std::move(settings),
-                         [](std::string_view line) { log(LogLevel::warn, "{}", line); });
+      base::log(base::LogLevel::warn, "{}", complaint);
+    return new store::DiskCache(std::move(settings), [](std::string_view line) {
+      base::log(base::LogLevel::warn, "{}", line);
+    });
   }();
   return *cache;
 }
@@ -33,26 +34,27 @@ DiskCache& disk_cache() {
 namespace {
 
 bool keeps_on_disk() {
-  const CacheSettings& settings = disk_cache().settings();
+  const store::CacheSettings& settings = disk_cache().settings();
   return !settings.directory.empty() || !settings.bundle.empty();
 }
 
 /// The entry that holds machine code for this driver and device, made of the one that holds PTX.
-CacheEntry assemble_entry(const CompileRequest& request, EntryKey key) {
-  EntryKey portable = key;
+store::CacheEntry assemble_entry(const CompileRequest& request, store::EntryKey key) {
+  store::EntryKey portable = key;
   portable.driver.clear();
-  CacheEntry entry =
+  store::CacheEntry entry =
       disk_cache().find_or_make(portable, [&] { return compile_entry(request, portable); });
   entry.cubin = cuda::assemble(entry.ptx);
   entry.key = std::move(key);
   return entry;
 }
 
-std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::string& image,
-                                          const cuda::ContextRef& context) {
-  auto loaded = std::make_shared<LoadedFunction>();
+std::shared_ptr<device::LoadedFunction> load_cuda(const store::CacheEntry& entry,
+                                                  const std::string& image,
+                                                  const cuda::ContextRef& context) {
+  auto loaded = std::make_shared<device::LoadedFunction>();
   loaded->bytes = image.size();
-  loaded->digest = checksum(image);
+  loaded->digest = base::checksum(image);
   loaded->waits_for_dependencies = entry.waits_for_dependencies;
   loaded->module = std::make_unique<cuda::LoadedModule>(image);
   loaded->function = loaded->module->function(entry.entry_symbol, &loaded->facts);
@@ -60,12 +62,12 @@ std::shared_ptr<LoadedFunction> load_cuda(const CacheEntry& entry, const std::st
   return loaded;
 }
 
-std::shared_ptr<LoadedFunction> load_host(const CacheEntry& entry) {
-  auto loaded = std::make_shared<LoadedFunction>();
+std::shared_ptr<device::LoadedFunction> load_host(const store::CacheEntry& entry) {
+  auto loaded = std::make_shared<device::LoadedFunction>();
   loaded->bytes = entry.object.size();
-  loaded->digest = checksum(entry.object);
-  loaded->code = CodeBlob::load(std::as_bytes(std::span(entry.object)), entry.entry_symbol);
-  loaded->host = reinterpret_cast<HostEntry>(loaded->code->entry());
+  loaded->digest = base::checksum(entry.object);
+  loaded->code = host::CodeBlob::load(std::as_bytes(std::span(entry.object)), entry.entry_symbol);
+  loaded->host = reinterpret_cast<host::HostEntry>(loaded->code->entry());
   return loaded;
 }
 
@@ -84,56 +86,59 @@ bool is_about_code(const Error& error) {
 }
 
 /// Machine code from the disk, or made for it; where that fails the PTX, whose error then stands.
-std::shared_ptr<LoadedFunction> load_cuda_through_disk(const CompileRequest& request, EntryKey key,
-                                                       const cuda::ContextRef& context,
-                                                       CacheSource& source) {
-  const EntryKey native = native_key(key, request.device);
+std::shared_ptr<device::LoadedFunction> load_cuda_through_disk(const CompileRequest& request,
+                                                               store::EntryKey key,
+                                                               const cuda::ContextRef& context,
+                                                               store::CacheSource& source) {
+  const store::EntryKey native = native_key(key, request.device);
   try {
-    const CacheEntry entry = disk_cache().find_or_make(
+    const store::CacheEntry entry = disk_cache().find_or_make(
         native, [&] { return assemble_entry(request, native); }, &source);
     return load_cuda(entry, entry.cubin, context);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::driver)
       throw;
-    if (source == CacheSource::compiled)
-      log(LogLevel::debug, "the driver is left to assemble: {}", error.what());
+    if (source == store::CacheSource::compiled)
+      base::log(base::LogLevel::debug, "the driver is left to assemble: {}", error.what());
     else if (is_about_code(error))
       disk_cache().discard(native, error.what());
     else
       throw;
   }
-  const CacheEntry entry = disk_cache().find_or_make(
+  const store::CacheEntry entry = disk_cache().find_or_make(
       key, [&] { return compile_entry(request, key); }, &source);
   return load_cuda(entry, entry.ptx, context);
 }
 
 } // namespace
 
-std::shared_ptr<const LoadedFunction> load(const CompileRequest& request, EntryKey key,
-                                     const cuda::ContextRef& context, CacheSource& source) {
+std::shared_ptr<const device::LoadedFunction> load(const CompileRequest& request,
+                                                   store::EntryKey key,
+                                                   const cuda::ContextRef& context,
+                                                   store::CacheSource& source) {
   if (request.device.is_cuda() && keeps_on_disk())
     return load_cuda_through_disk(request, std::move(key), context, source);
   const auto make = [&] { return compile_entry(request, key); };
-  const CacheEntry entry = disk_cache().find_or_make(key, make, &source);
+  const store::CacheEntry entry = disk_cache().find_or_make(key, make, &source);
   if (request.device.is_cuda())
     return load_cuda(entry, cuda::image_of(entry.ptx), context);
   try {
     return load_host(entry);
   } catch (const Error& error) {
-    if (source == CacheSource::compiled || error.code() == ErrorCode::out_of_memory)
+    if (source == store::CacheSource::compiled || error.code() == ErrorCode::out_of_memory)
       throw;
     disk_cache().discard(key, error.what());
   }
-  source = CacheSource::compiled;
+  source = store::CacheSource::compiled;
   return load_host(make());
 }
 
-CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
-                         codegen::CompileTimes* times) {
-  const auto start = Clock::now();
+store::CacheEntry compile_entry(const CompileRequest& request, store::EntryKey key,
+                                codegen::CompileTimes* times) {
+  const auto start = base::Clock::now();
   codegen::Artifact artifact = codegen::compile(request.kernel, request.specialization,
                                                 request.schedule, request.device.target, times);
-  CacheEntry entry;
+  store::CacheEntry entry;
   entry.key = std::move(key);
   entry.kernel_name = request.kernel.name();
   entry.entry_symbol = std::move(artifact.entry);
@@ -141,13 +146,13 @@ CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
   entry.created = std::chrono::duration_cast<std::chrono::seconds>(
                       std::chrono::system_clock::now().time_since_epoch())
                       .count();
-  entry.compile_microseconds = static_cast<std::int64_t>(1e6 * seconds_since(start));
+  entry.compile_microseconds = static_cast<std::int64_t>(1e6 * base::seconds_since(start));
   (request.device.is_cuda() ? entry.ptx : entry.object) = std::move(artifact.payload);
   dump(entry);
   return entry;
 }
 
-EntryKey cache_key(const CompileRequest& request) {
+store::EntryKey cache_key(const CompileRequest& request) {
   return {std::string(codegen::toolchain_identity()),
           request.kernel_line,
           codegen::canonical(request.specialization, request.kernel),
@@ -156,39 +161,40 @@ EntryKey cache_key(const CompileRequest& request) {
           {}};
 }
 
-EntryKey native_key(EntryKey key, const DeviceState& device) {
+store::EntryKey native_key(store::EntryKey key, const DeviceState& device) {
   if (device.is_cuda())
     key.driver = fmt::format("driver {} {}", device.info.driver_version, device.info.target);
   return key;
 }
 
-CacheEntry native_entry(const CompileRequest& request) {
-  CacheEntry entry = compile_entry(request, native_key(cache_key(request), request.device));
+store::CacheEntry native_entry(const CompileRequest& request) {
+  store::CacheEntry entry = compile_entry(request, native_key(cache_key(request), request.device));
   if (request.device.is_cuda())
     entry.cubin = cuda::assemble(entry.ptx);
   return entry;
 }
 
-std::shared_ptr<const LoadedFunction> load_entry(const DeviceState& device, const CacheEntry& entry,
-                                                 const cuda::ContextRef& context) {
+std::shared_ptr<const device::LoadedFunction> load_entry(const DeviceState& device,
+                                                         const store::CacheEntry& entry,
+                                                         const cuda::ContextRef& context) {
   return device.is_cuda() ? load_cuda(entry, entry.cubin, context) : load_host(entry);
 }
 
-std::shared_ptr<const LoadedFunction>
+std::shared_ptr<const device::LoadedFunction>
 load_uncached(const CompileRequest& request, const cuda::ContextRef& context, LoadTimes* times) {
   LoadTimes spent;
-  CacheEntry entry = compile_entry(request, cache_key(request), &spent.compile);
-  auto start = Clock::now();
+  store::CacheEntry entry = compile_entry(request, cache_key(request), &spent.compile);
+  auto start = base::Clock::now();
   if (request.device.is_cuda()) {
     entry.cubin = cuda::image_of(entry.ptx);
-    spent.assemble = seconds_since(start);
-    start = Clock::now();
+    spent.assemble = base::seconds_since(start);
+    start = base::Clock::now();
   }
   auto loaded = load_entry(request.device, entry, context);
-  spent.load = seconds_since(start);
+  spent.load = base::seconds_since(start);
   if (times)
     *times = spent;
   return loaded;
 }
 
-} // namespace swage::runtime
+} // namespace swage::functions

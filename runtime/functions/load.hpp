@@ -10,7 +10,7 @@
 #include "runtime/store/disk_cache.hpp"
 #include "runtime/store/entry.hpp"
 
-namespace swage::runtime {
+namespace swage::functions {
 
 /// What is to be compiled; refers to its parts.
 struct CompileRequest {
@@ -28,30 +28,33 @@ struct LoadTimes {
 };
 
 /// The disk cache of this process, opened as the environment says on first use.
-DiskCache& disk_cache();
+store::DiskCache& disk_cache();
 
 /// From disk, or compiled and put there.
-std::shared_ptr<const LoadedFunction> load(const CompileRequest& request, EntryKey key,
-                                           const cuda::ContextRef& context, CacheSource& source);
+std::shared_ptr<const device::LoadedFunction> load(const CompileRequest& request,
+                                                   store::EntryKey key,
+                                                   const cuda::ContextRef& context,
+                                                   store::CacheSource& source);
 
 /// Past every cache, and timed: the way to the code is the same, to the byte.
-std::shared_ptr<const LoadedFunction> load_uncached(const CompileRequest& request,
-                                                    const cuda::ContextRef& context,
-                                                    LoadTimes* times = nullptr);
+std::shared_ptr<const device::LoadedFunction> load_uncached(const CompileRequest& request,
+                                                            const cuda::ContextRef& context,
+                                                            LoadTimes* times = nullptr);
 
 /// Compiles to an entry of `key`, past every cache. Throws as codegen::compile.
-CacheEntry compile_entry(const CompileRequest& request, EntryKey key,
-                         codegen::CompileTimes* times = nullptr);
+store::CacheEntry compile_entry(const CompileRequest& request, store::EntryKey key,
+                                codegen::CompileTimes* times = nullptr);
 
 /// The cache key of what `request` compiles to; `driver` left empty.
-EntryKey cache_key(const CompileRequest& request);
+store::EntryKey cache_key(const CompileRequest& request);
 
 /// The key of machine code for `device`: on a GPU it names the driver, too.
-EntryKey native_key(EntryKey key, const DeviceState& device);
+store::EntryKey native_key(store::EntryKey key, const DeviceState& device);
 /// Compiles to machine code, past every cache. For a GPU its context must be current.
-CacheEntry native_entry(const CompileRequest& request);
+store::CacheEntry native_entry(const CompileRequest& request);
 /// The machine code of an entry, loaded for `context` (empty for the CPU).
-std::shared_ptr<const LoadedFunction> load_entry(const DeviceState& device, const CacheEntry& entry,
-                                                 const cuda::ContextRef& context);
+std::shared_ptr<const device::LoadedFunction> load_entry(const DeviceState& device,
+                                                         const store::CacheEntry& entry,
+                                                         const cuda::ContextRef& context);
 
-} // namespace swage::runtime
+} // namespace swage::functions

@@ -14,7 +14,7 @@
 #include "runtime/host/code_object.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::host {
 namespace {
 
 #if defined(__x86_64__)
@@ -76,7 +76,7 @@ void protect(std::byte* from, std::size_t bytes, int rights) {
     throw Error(ErrorCode::unsupported,
                 fmt::format("the system does not let this process make code at run time "
                             "(mprotect: {}); allow executable memory",
-                            error_text(errno)));
+                            base::error_text(errno)));
 }
 
 } // namespace
@@ -92,8 +92,8 @@ std::shared_ptr<const CodeBlob> CodeBlob::load(std::span<const std::byte> bytes,
   const std::size_t size = object.image_bytes();
   void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
-    throw Error(ErrorCode::out_of_memory,
-                fmt::format("no memory for {} bytes of host code: {}", size, error_text(errno)));
+    throw Error(ErrorCode::out_of_memory, fmt::format("no memory for {} bytes of host code: {}",
+                                                      size, base::error_text(errno)));
   blob->memory_ = memory;
   blob->bytes_ = size;
   auto* base = static_cast<std::byte*>(memory);
@@ -112,4 +112,4 @@ CodeBlob::~CodeBlob() {
     ::munmap(memory_, bytes_);
 }
 
-} // namespace swage::runtime
+} // namespace swage::host

@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-namespace swage::runtime {
+namespace swage::host {
 
 /// Code in memory of its own: written once, then made executable and read-only. It lives as long as
 /// something refers to it. No unwinder or profiler is told of it: kernels are leaves that neither
@@ -34,4 +34,4 @@ private:
   void* entry_ = nullptr;
 };
 
-} // namespace swage::runtime
+} // namespace swage::host

@@ -12,7 +12,7 @@
 #include "runtime/host/code_relocation.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::host {
 namespace {
 
 static_assert(std::endian::native == std::endian::little);
@@ -281,4 +281,4 @@ std::size_t CodeObject::offset_of(std::string_view name) const {
   malformed("it has no function '{}'", name);
 }
 
-} // namespace swage::runtime
+} // namespace swage::host

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace swage::runtime {
+namespace swage::host {
 
 /// A relocatable object for x86-64 or AArch64 as LLVM emits it for one kernel: code, constants, and
 /// the relocations between them. Unwind tables and debug information are left out. Parsing and
@@ -94,4 +94,4 @@ private:
   std::size_t part_bytes_[kParts] = {};
 };
 
-} // namespace swage::runtime
+} // namespace swage::host

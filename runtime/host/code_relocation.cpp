@@ -8,7 +8,7 @@
 
 #include <elf.h>
 
-namespace swage::runtime {
+namespace swage::host {
 namespace {
 
 using Target = RelocationTarget;
@@ -144,4 +144,4 @@ const RelocationRule* relocation_rule(CodeObject::Machine machine, std::uint32_t
   return nullptr;
 }
 
-} // namespace swage::runtime
+} // namespace swage::host

@@ -6,7 +6,7 @@
 
 #include "runtime/host/code_object.hpp"
 
-namespace swage::runtime {
+namespace swage::host {
 
 /// What a relocation wants the address of.
 enum class RelocationTarget : std::uint8_t {
@@ -29,4 +29,4 @@ struct RelocationRule {
 /// Null if the type is not known.
 const RelocationRule* relocation_rule(CodeObject::Machine machine, std::uint32_t type) noexcept;
 
-} // namespace swage::runtime
+} // namespace swage::host

@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-namespace swage::runtime {
+namespace swage::host {
 
 namespace {
 
@@ -71,4 +71,4 @@ DeviceInfo describe_cpu() {
   return info;
 }
 
-} // namespace swage::runtime
+} // namespace swage::host

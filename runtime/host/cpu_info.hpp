@@ -3,11 +3,11 @@
 
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::host {
 
 /// What the CPU is.
 DeviceInfo describe_cpu();
 /// The processors that this process may run on.
 int allowed_processors();
 
-} // namespace swage::runtime
+} // namespace swage::host

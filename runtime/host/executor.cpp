@@ -8,7 +8,7 @@
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
-namespace swage::runtime {
+namespace swage::host {
 
 namespace {
 
@@ -42,4 +42,4 @@ void run_host(const codegen::HostSchedule& schedule, HostEntry entry, const std:
   }
 }
 
-} // namespace swage::runtime
+} // namespace swage::host

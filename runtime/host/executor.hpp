@@ -5,7 +5,7 @@
 
 #include "codegen/schedule.hpp"
 
-namespace swage::runtime {
+namespace swage::host {
 
 /// Computes elements [begin, end), in row-major order, of the call that `words` describes; see
 /// codegen/arguments.hpp.
@@ -18,4 +18,4 @@ using HostEntry = void (*)(const std::uint64_t* words, std::int64_t begin, std::
 void run_host(const codegen::HostSchedule& schedule, HostEntry entry, const std::uint64_t* words,
               std::int64_t count);
 
-} // namespace swage::runtime
+} // namespace swage::host

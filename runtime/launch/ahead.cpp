@@ -8,7 +8,7 @@
 #include "runtime/launch/schedule_choice.hpp"
 #include "runtime/launch/signature.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 namespace {
 
@@ -18,12 +18,12 @@ constexpr int kLastSizeClass = 32;
 /// The device that `target` is, or one that compiles like it.
 std::shared_ptr<DeviceState> device_of(const codegen::Target& target) {
   if (target.kind == codegen::Target::Kind::host)
-    return open_device("cpu");
+    return device::open_device("cpu");
   auto device = std::make_shared<DeviceState>();
   device->info.kind = DeviceKind::cuda;
   device->info.target = "sm_" + std::to_string(target.sm);
   device->target = target;
-  device->limits = cuda_limits(target.sm);
+  device->limits = device::cuda_limits(target.sm);
   return device;
 }
 
@@ -60,20 +60,21 @@ Call contiguous_call(const Signature& signature, const DeviceState& device, std:
 
 } // namespace
 
-std::vector<CacheEntry> compile_ahead(const ir::Kernel& kernel, const codegen::Target& target) {
+std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
+                                             const codegen::Target& target) {
   const auto device = device_of(target);
   const Signature signature(kernel);
   const std::string line = ir::canonical(kernel);
-  std::map<Digest, CacheEntry> entries;
+  std::map<base::Digest, store::CacheEntry> entries;
   const auto compile_for = [&](std::int64_t rows, std::int64_t columns, std::uintptr_t offset) {
     const Call call = contiguous_call(signature, *device, rows, columns, offset);
     const auto specialization = call.key.specialization(static_cast<int>(signature.tensors.size()));
     const auto schedule = choose_schedule(kernel, specialization, call.key, *device, {});
-    const CompileRequest request{kernel, line, specialization, schedule, *device};
-    EntryKey key = cache_key(request);
-    const Digest digest = digest_of(key);
+    const functions::CompileRequest request{kernel, line, specialization, schedule, *device};
+    store::EntryKey key = functions::cache_key(request);
+    const base::Digest digest = store::digest_of(key);
     if (!entries.contains(digest))
-      entries.emplace(digest, compile_entry(request, std::move(key)));
+      entries.emplace(digest, functions::compile_entry(request, std::move(key)));
   };
   for (int size_class = 0; size_class <= kLastSizeClass; ++size_class) {
     const std::int64_t rows = std::int64_t{1} << size_class / 2;
@@ -84,10 +85,10 @@ std::vector<CacheEntry> compile_ahead(const ir::Kernel& kernel, const codegen::T
       compile_for(rows | 1, columns | 1, offset);
     }
   }
-  std::vector<CacheEntry> result;
+  std::vector<store::CacheEntry> result;
   for (auto& [digest, entry] : entries)
     result.push_back(std::move(entry));
   return result;
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

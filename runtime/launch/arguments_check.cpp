@@ -14,7 +14,7 @@
 #include "ir/number.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 namespace {
 
@@ -241,4 +241,4 @@ void refuse_overlap(const Signature& signature, int written, int other) {
                      a, b));
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -7,7 +7,7 @@
 #include "runtime/launch/signature.hpp"
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// Checks count, kinds, types and shapes. Sets `views` by tensor and `scalars` by parameter, each
 /// in the bits of its storage type. Returns the number of elements of the call. Throws
@@ -21,4 +21,4 @@ std::int64_t check_arguments(const Signature& signature, std::span<const Arg> ar
 [[noreturn]] void refuse_self_overlap(const Signature& signature, int param, const Tensor& view);
 [[noreturn]] void refuse_overlap(const Signature& signature, int written, int other);
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -8,7 +8,7 @@
 #include "runtime/launch/collapse.hpp"
 #include "runtime/launch/overlap.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 namespace {
 
@@ -195,7 +195,7 @@ bool should_stream(const Signature& signature, const Working& work, bool aliased
 } // namespace
 
 void classify(const Signature& signature, std::span<const Arg> arguments,
-              const ClassifyLimits& limits, Call& call) {
+              const device::ClassifyLimits& limits, Call& call) {
   Working work;
   const std::int64_t elements = check_arguments(signature, arguments, work.views, call.scalars);
   call.rows = 1;
@@ -250,4 +250,4 @@ std::int64_t bytes_moved(const Signature& signature, const Call& call) {
   return bytes;
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -9,7 +9,7 @@
 #include "runtime/launch/specialization_key.hpp"
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// One tensor of a call. Element (r, c) is at data + r * row_stride + c * column_stride, strides in
 /// elements. Strides along a size of 1 are 0.
@@ -47,10 +47,10 @@ struct Call {
 /// bits; an output with elements that share memory; an output that shares memory with another
 /// tensor, except with an input that is the same view (same address, strides and element size).
 void classify(const Signature& signature, std::span<const Arg> arguments,
-              const ClassifyLimits& limits, Call& call);
+              const device::ClassifyLimits& limits, Call& call);
 
 /// Bytes that one launch reads and writes: an inout tensor counts twice, a broadcast one by its own
 /// size.
 std::int64_t bytes_moved(const Signature& signature, const Call& call);
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -9,7 +9,7 @@
 
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 namespace {
 
@@ -172,4 +172,4 @@ Extent collapse(const Signature& signature, const Tensor* const* views, Call& ca
   return extent;
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

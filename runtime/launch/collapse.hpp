@@ -5,7 +5,7 @@
 
 #include "runtime/launch/classify.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// Rows x columns, with the strides of each tensor written to `Call::tensors`.
 struct Extent {
@@ -20,4 +20,4 @@ struct Extent {
 /// more than two dimensions are left.
 Extent collapse(const Signature& signature, const Tensor* const* views, Call& call);
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -1,5 +1,5 @@
-// inspect.cpp -- what stands behind a public kernel and a call of it, and launches with a schedule of
-// their own.
+// inspect.cpp -- what stands behind a public kernel and a call of it, and launches with a schedule
+// of their own.
 #include "runtime/launch/inspect.hpp"
 
 #include <chrono>
@@ -10,27 +10,15 @@
 #include <stdlib.h>
 
 #include "ir/source.hpp"
-#include "runtime/device/context_scope.hpp"
 #include "runtime/base/clock.hpp"
-#include "runtime/store/disk_cache.hpp"
 #include "runtime/cuda/module.hpp"
+#include "runtime/device/context_scope.hpp"
 #include "runtime/functions/function_cache.hpp"
 #include "runtime/launch/kernel.hpp"
+#include "runtime/store/disk_cache.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
-
-std::int64_t bytes_moved(const Signature& signature, const Call& call) {
-  std::int64_t bytes = 0;
-  for (const std::uint8_t param : signature.tensors) {
-    const ParamInfo& info = signature.params[param];
-    const std::int64_t elements = info.broadcast == ir::Broadcast::per_row      ? call.rows
-                                  : info.broadcast == ir::Broadcast::per_column ? call.columns
-                                                                                : call.elements();
-    bytes += elements * size_of(info.dtype) * (int{info.is_read} + int{info.is_written});
-  }
-  return bytes;
-}
+namespace swage::launch {
 
 const ir::Kernel& ir_kernel(const Kernel& kernel) {
   return KernelAccess::state(kernel).graph;
@@ -65,7 +53,8 @@ void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream
   codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
                           state.device->target);
   const auto handle = static_cast<cuda::StreamHandle>(stream.handle);
-  const LaunchPlan plan = state.plan_with(schedule, call, context_for(*state.device, handle));
+  const LaunchPlan plan =
+      state.plan_with(schedule, call, device::context_for(*state.device, handle));
   state.launch(plan, call, handle);
 }
 
@@ -78,7 +67,7 @@ void prepare_with(const Kernel& kernel, const codegen::Schedule& schedule,
     return;
   codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
                           state.device->target);
-  state.plan_with(schedule, call, context_for(*state.device, nullptr));
+  state.plan_with(schedule, call, device::context_for(*state.device, nullptr));
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

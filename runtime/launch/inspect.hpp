@@ -1,5 +1,5 @@
-// inspect.hpp -- what stands behind a public kernel and a call of it, and launches with a schedule of
-// their own.
+// inspect.hpp -- what stands behind a public kernel and a call of it, and launches with a schedule
+// of their own.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include "ir/kernel.hpp"
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// The bound graph behind a kernel, and the target that a device compiles for.
 const ir::Kernel& ir_kernel(const Kernel& kernel);
@@ -36,4 +36,4 @@ void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream
 void prepare_with(const Kernel& kernel, const codegen::Schedule& schedule,
                   std::span<const Arg> arguments);
 
-} // namespace swage::runtime
+} // namespace swage::launch

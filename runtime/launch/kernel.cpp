@@ -17,10 +17,16 @@
 
 namespace swage {
 
-using runtime::Call;
-using runtime::LaunchPlan;
-using runtime::PlanKey;
-using runtime::PlanLookup;
+using launch::Call;
+using launch::LaunchPlan;
+using launch::PlanKey;
+using launch::PlanLookup;
+
+void KernelAccess::refuse_empty() {
+  throw Error(ErrorCode::invalid_argument,
+              "the kernel is empty: it was made by default or moved from; take one that "
+              "Device::kernel made");
+}
 
 namespace {
 
@@ -41,7 +47,7 @@ bool is_about_capture(const Error& error) {
 } // namespace
 
 KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, KernelOptions options,
-                         const runtime::ScheduleSource* source)
+                         const launch::ScheduleSource* source)
     : device(std::move(on)), graph(std::move(kernel)), name(graph.name()),
       line(ir::canonical(graph)), schedule_text(std::move(options.schedule)), signature(graph),
       schedules(source) {
@@ -59,25 +65,25 @@ codegen::Schedule KernelState::schedule_of(const Call& call) const {
   if (schedule_text.empty() && schedules)
     if (auto known = schedules->known(*this, call))
       return *std::move(known);
-  return runtime::choose_schedule(graph, specialization_of(call), call.key, *device, schedule_text);
+  return launch::choose_schedule(graph, specialization_of(call), call.key, *device, schedule_text);
 }
 
 LaunchPlan KernelState::plan_with(const codegen::Schedule& schedule, const Call& call,
                                   const cuda::ContextRef& context) const {
   const ir::DefaultFloatEnvironment environment;
   const codegen::Specialization specialization = specialization_of(call);
-  const runtime::CompileRequest request{graph, line, specialization, schedule, *device};
+  const functions::CompileRequest request{graph, line, specialization, schedule, *device};
   try {
-    std::optional<runtime::ContextScope> scope;
+    std::optional<device::ContextScope> scope;
     if (context)
       scope.emplace(context);
-    auto function = runtime::find_or_load(request, context);
+    auto function = functions::find_or_load(request, context);
     if (context) {
       const std::lock_guard lock(kept_mutex);
       std::erase_if(kept, [](const auto& each) { return each->context->gone.load(); });
       kept.insert(function);
     }
-    return runtime::make_plan(graph, specialization, schedule, *device, std::move(function));
+    return launch::make_plan(graph, specialization, schedule, *device, std::move(function));
   } catch (const Error& error) {
     if (!is_about_capture(error))
       throw;
@@ -105,14 +111,14 @@ std::optional<codegen::Schedule> schedule_elsewhere(const KernelState& kernel, c
 } // namespace
 
 const LaunchPlan& KernelState::plan_of(const Call& call, std::span<const Arg> arguments,
-                                       const cuda::ContextRef& context,
-                                       cuda::StreamHandle stream) const {
+                                       const cuda::ContextRef& context, cuda::StreamHandle stream,
+                                       Memory memory) const {
   const PlanKey key{call.key, context.handle};
   if (const LaunchPlan* plan = plans.find(key); plan && plan->is_for(context))
     return *plan;
   const ir::DefaultFloatEnvironment environment;
-  if (context)
-    runtime::check_reachable(*device, context, signature, call);
+  if (context && memory == Memory::of_call)
+    launch::check_reachable(*device, context, signature, call);
   std::optional<codegen::Schedule> schedule = schedule_elsewhere(*this, call);
   if (!schedule) {
     if (schedules)
@@ -143,16 +149,16 @@ void KernelState::adopt(const Call& call, const codegen::Schedule& schedule,
 void KernelState::launch(const LaunchPlan& plan, const Call& call,
                          cuda::StreamHandle stream) const {
   if (!device->is_cuda())
-    return runtime::launch_host(plan, signature, call);
+    return launch::launch_host(plan, signature, call);
   const cuda::Result result = plan.is_stale() ? cuda::Result::context_is_destroyed
                                               : launch_cuda(plan, signature, call, stream);
   if (result == cuda::Result::success)
     return;
   if (!cuda::is_about_context(result))
     cuda::fail("cuLaunchKernelEx", result);
-  const cuda::ContextRef context = runtime::context_for(*device, stream);
+  const cuda::ContextRef context = device::context_for(*device, stream);
   const LaunchPlan local = plan.is_for(context) ? plan : plan_with(plan.schedule, call, context);
-  const runtime::ContextScope scope(context);
+  const device::ContextScope scope(context);
   if (const cuda::Result again = launch_cuda(local, signature, call, stream);
       again != cuda::Result::success)
     cuda::fail("cuLaunchKernelEx", again);
@@ -194,8 +200,8 @@ void KernelState::launch(const Call& call, std::span<const Arg> arguments,
                          cuda::StreamHandle stream) const {
   if (!device->is_cuda()) {
     const LaunchPlan* plan = plans.find(PlanLookup{call.key, nullptr});
-    return runtime::launch_host(plan ? *plan : plan_of(call, arguments, {}, stream), signature,
-                                call);
+    return launch::launch_host(plan ? *plan : plan_of(call, arguments, {}, stream), signature,
+                               call);
   }
   ContextGuess& guess = guess_of(*device);
   if (guess.watched > 0) [[unlikely]] {
@@ -222,11 +228,11 @@ void KernelState::launch_in_found_context(const Call& call, std::span<const Arg>
   cuda::Context current = nullptr;
   cuda::driver().cuCtxGetCurrent(&current);
   watch(guess, current);
-  runtime::with_live_context(*device, [&] {
-    const cuda::ContextRef context = runtime::context_for(*device, stream);
+  device::with_live_context(*device, [&] {
+    const cuda::ContextRef context = device::context_for(*device, stream);
     guess.foreign_stream = context.handle == current ? nullptr : stream;
     const LaunchPlan& plan = plan_of(call, arguments, context, stream);
-    const runtime::ContextScope scope(context);
+    const device::ContextScope scope(context);
     const cuda::Result result = launch_cuda(plan, signature, call, stream);
     if (result != cuda::Result::success)
       cuda::fail("cuLaunchKernelEx", result);

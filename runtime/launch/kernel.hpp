@@ -22,59 +22,69 @@ namespace swage {
 struct KernelState {
   /// `source` lives as long as the process; null: the heuristic decides alone.
   KernelState(std::shared_ptr<DeviceState> device, ir::Kernel kernel, KernelOptions options,
-              const runtime::ScheduleSource* source);
+              const launch::ScheduleSource* source);
 
   const std::shared_ptr<DeviceState> device;
   const ir::Kernel graph;
   const std::string name;
   const std::string line; ///< ir::canonical(graph)
   const std::string schedule_text;
-  const runtime::Signature signature;
-  const runtime::ScheduleSource* const schedules;
-  mutable runtime::PlanTable<runtime::PlanKey, runtime::LaunchPlan> plans;
+  const launch::Signature signature;
+  const launch::ScheduleSource* const schedules;
+  mutable launch::PlanTable<launch::PlanKey, launch::LaunchPlan> plans;
   /// GPU functions that plans outside the table were made of: a launch of theirs may be in flight,
   /// so they stay as long as this kernel does, or their context.
   mutable std::mutex kept_mutex;
-  mutable std::set<std::shared_ptr<const runtime::LoadedFunction>> kept;
+  mutable std::set<std::shared_ptr<const device::LoadedFunction>> kept;
 
-  void classify(std::span<const Arg> arguments, runtime::Call& call) const {
-    runtime::classify(signature, arguments, device->limits, call);
+  void classify(std::span<const Arg> arguments, launch::Call& call) const {
+    launch::classify(signature, arguments, device->limits, call);
   }
   /// The schedule that calls like this one are launched with: what the kernel was made with, else
   /// a tuning record of its size class or the nearest one, else the heuristic's.
-  codegen::Schedule schedule_of(const runtime::Call& call) const;
-  codegen::Specialization specialization_of(const runtime::Call& call) const {
+  codegen::Schedule schedule_of(const launch::Call& call) const;
+  codegen::Specialization specialization_of(const launch::Call& call) const {
     return call.key.specialization(static_cast<int>(signature.tensors.size()));
   }
 
+  /// Whether the addresses of a call are those of its tensors, or stand for a call to come.
+  enum class Memory { of_call, planned };
   /// The plan of calls like this one in `context`, compiled and loaded if need be, and tuned if
   /// SWAGE_AUTOTUNE asks for it. A kind of call has one schedule in all contexts.
-  const runtime::LaunchPlan& plan_of(const runtime::Call& call, std::span<const Arg> arguments,
-                                     const cuda::ContextRef& context,
-                                     cuda::StreamHandle stream) const;
+  const launch::LaunchPlan& plan_of(const launch::Call& call, std::span<const Arg> arguments,
+                                    const cuda::ContextRef& context, cuda::StreamHandle stream,
+                                    Memory memory = Memory::of_call) const;
   /// Launches calls like this one with `schedule` from now on, in every context.
-  void adopt(const runtime::Call& call, const codegen::Schedule& schedule,
+  void adopt(const launch::Call& call, const codegen::Schedule& schedule,
              const cuda::ContextRef& context) const;
   /// A plan with a schedule of its own, loaded for `context`; not in the table.
-  runtime::LaunchPlan plan_with(const codegen::Schedule& schedule, const runtime::Call& call,
-                                const cuda::ContextRef& context) const;
+  launch::LaunchPlan plan_with(const codegen::Schedule& schedule, const launch::Call& call,
+                               const cuda::ContextRef& context) const;
 
   /// Launches a classified call, planned if need be. Zero elements do nothing.
-  void launch(const runtime::Call& call, std::span<const Arg> arguments,
+  void launch(const launch::Call& call, std::span<const Arg> arguments,
               cuda::StreamHandle stream) const;
   /// The same with a plan that is not in the table.
-  void launch(const runtime::LaunchPlan& plan, const runtime::Call& call,
+  void launch(const launch::LaunchPlan& plan, const launch::Call& call,
               cuda::StreamHandle stream) const;
 
 private:
-  void launch_in_found_context(const runtime::Call& call, std::span<const Arg> arguments,
+  void launch_in_found_context(const launch::Call& call, std::span<const Arg> arguments,
                                cuda::StreamHandle stream) const;
 };
 
 /// Lets the runtime make and open the public handle.
 struct KernelAccess {
   static Kernel make(std::shared_ptr<KernelState> state) { return Kernel(std::move(state)); }
-  static const KernelState& state(const Kernel& kernel) { return *kernel.state_; }
+  /// Throws Error(invalid_argument) for an empty handle.
+  static const KernelState& state(const Kernel& kernel) {
+    if (!kernel.state_) [[unlikely]]
+      refuse_empty();
+    return *kernel.state_;
+  }
+
+private:
+  [[noreturn]] static void refuse_empty();
 };
 
 } // namespace swage

@@ -3,7 +3,7 @@
 
 #include "runtime/host/executor.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 namespace {
 
@@ -85,7 +85,7 @@ struct Prepared {
 
 LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& specialization,
                      const codegen::Schedule& schedule, const DeviceState& device,
-                     std::shared_ptr<const LoadedFunction> function) {
+                     std::shared_ptr<const device::LoadedFunction> function) {
   LaunchPlan plan;
   plan.schedule = schedule;
   plan.slots = codegen::argument_slots(kernel, specialization, device.target.kind);
@@ -119,8 +119,8 @@ void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const 
 void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call) {
   Words words;
   fill(plan, signature, call, {}, words);
-  run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host, words.values,
-           call.elements());
+  host::run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host,
+                 words.values, call.elements());
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -7,14 +7,14 @@
 
 #include "codegen/arguments.hpp"
 #include "codegen/schedule.hpp"
-#include "runtime/launch/classify.hpp"
 #include "runtime/functions/function_cache.hpp"
+#include "runtime/launch/classify.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// How calls with one SpecializationKey are launched. Immutable.
 struct LaunchPlan {
-  std::shared_ptr<const LoadedFunction> function;
+  std::shared_ptr<const device::LoadedFunction> function;
   codegen::Schedule schedule;
   std::vector<codegen::Slot> slots;
   int vector_elements = 1;
@@ -54,7 +54,7 @@ bool operator==(const PlanKeyOf<A>& a, const PlanKeyOf<B>& b) noexcept {
 
 LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& specialization,
                      const codegen::Schedule& schedule, const DeviceState& device,
-                     std::shared_ptr<const LoadedFunction> function);
+                     std::shared_ptr<const device::LoadedFunction> function);
 
 /// One driver call: no lock, no heap, no query. Returns what the driver said. Throws
 /// Error(invalid_argument) when the call does not fit one grid.
@@ -67,4 +67,4 @@ void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const 
 
 void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call);
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-namespace swage::runtime {
+namespace swage::launch {
 
 namespace {
 
@@ -98,4 +98,4 @@ bool overlaps_itself(const Region& region) noexcept {
   return column / g <= region.rows - 1 && row / g <= region.columns - 1;
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// The bytes of elements (r, c) at `base + r * row_stride + c * column_stride`, strides in bytes.
 /// A stride along a size of 1 is 0. `low` and `high` bound the bytes: [low, high).
@@ -34,4 +34,4 @@ Relation relation(const Region& a, const Region& b) noexcept;
 /// element's size.
 bool overlaps_itself(const Region& region) noexcept;
 
-} // namespace swage::runtime
+} // namespace swage::launch

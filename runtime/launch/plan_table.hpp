@@ -7,7 +7,7 @@
 #include <mutex>
 #include <vector>
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// Key, which has `hash()` and `==`, to a Plan that stays where it is until the table goes. `find`
 /// takes no lock and no atomic read-modify-write; `insert` publishes under a mutex. Open
@@ -112,4 +112,4 @@ private:
   std::vector<std::unique_ptr<Entry>> replaced_; ///< readers may still be in them
 };
 
-} // namespace swage::runtime
+} // namespace swage::launch

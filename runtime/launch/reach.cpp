@@ -6,7 +6,7 @@
 #include "runtime/device/context_scope.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 namespace {
 
@@ -53,7 +53,7 @@ bool has_access(cuda::DevicePointer pointer) {
 
 void check_reachable(const DeviceState& device, const cuda::ContextRef& context,
                      const Signature& signature, const Call& call) {
-  const ContextScope scope(context);
+  const device::ContextScope scope(context);
   for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
     const auto pointer = reinterpret_cast<cuda::DevicePointer>(call.tensors[t].data);
     const Place place = place_of(pointer);
@@ -65,4 +65,4 @@ void check_reachable(const DeviceState& device, const cuda::ContextRef& context,
   }
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -5,11 +5,11 @@
 #include "runtime/device/device.hpp"
 #include "runtime/launch/classify.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// Refuses tensors that kernels of `device` cannot reach: memory of another GPU without peer
 /// access, host memory that CUDA does not know. Asks the driver, so it is not done on warm calls.
 void check_reachable(const DeviceState& device, const cuda::ContextRef& context,
                      const Signature& signature, const Call& call);
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -1,7 +1,7 @@
 // schedule_choice.cpp -- which schedule a call is launched with.
 #include "runtime/launch/schedule_choice.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 codegen::Schedule choose_schedule(const ir::Kernel& kernel,
                                   const codegen::Specialization& specialization,
@@ -18,4 +18,4 @@ codegen::Schedule choose_schedule(const ir::Kernel& kernel,
   return schedule;
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

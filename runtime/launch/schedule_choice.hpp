@@ -6,14 +6,14 @@
 #include <string>
 
 #include "codegen/schedule.hpp"
-#include "runtime/launch/classify.hpp"
 #include "runtime/device/device.hpp"
+#include "runtime/launch/classify.hpp"
 
 namespace swage {
 struct KernelState;
 }
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// Where the calls of a kernel have a schedule from before the heuristic is asked. What tunes sits
 /// above the launch and is reached through this alone.
@@ -33,4 +33,4 @@ codegen::Schedule choose_schedule(const ir::Kernel& kernel,
                                   const SpecializationKey& key, const DeviceState& device,
                                   const std::string& text);
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -1,7 +1,7 @@
 // signature.cpp -- the parameters of a kernel as a launch needs them.
 #include "runtime/launch/signature.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
   bool shaped = false;
@@ -28,4 +28,4 @@ Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
   }
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -8,7 +8,7 @@
 #include "ir/kernel.hpp"
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 struct ParamInfo {
   ir::ParamKind kind;
@@ -31,4 +31,4 @@ struct Signature {
   explicit Signature(const ir::Kernel& kernel);
 };
 
-} // namespace swage::runtime
+} // namespace swage::launch

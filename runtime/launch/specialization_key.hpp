@@ -8,7 +8,7 @@
 #include "codegen/specialization.hpp"
 #include "ir/kernel.hpp"
 
-namespace swage::runtime {
+namespace swage::launch {
 
 /// The Specialization of a call, its size class and, on the host, whether its stores stream. Equal
 /// keys are served by one function and one schedule. No heap; only `count` words hold anything.
@@ -83,4 +83,4 @@ inline std::int64_t representative_elements(int size_class) noexcept {
   return std::int64_t{1} << size_class;
 }
 
-} // namespace swage::runtime
+} // namespace swage::launch

@@ -13,7 +13,7 @@
 #include "runtime/store/disk_cache.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::measure {
 
 namespace {
 
@@ -23,15 +23,15 @@ public:
   FirstCall(const Device& device, std::string_view source, std::string_view name,
             const std::vector<Binding>& bindings, const KernelOptions& options,
             std::span<const Arg> arguments)
-      : start_(Clock::now()), kernel_(device.kernel(source, name, bindings, options)),
-        parse_(seconds_since(start_)), state_(KernelAccess::state(kernel_)) {
+      : start_(base::Clock::now()), kernel_(device.kernel(source, name, bindings, options)),
+        parse_(base::seconds_since(start_)), state_(KernelAccess::state(kernel_)) {
     state_.classify(arguments, call_);
     if (call_.elements() == 0)
       throw Error(ErrorCode::invalid_argument,
                   "a call without elements has no first launch to time; pass at least one element");
     specialization_ = state_.specialization_of(call_);
     schedule_ = state_.schedule_of(call_);
-    context_ = context_for(*state_.device, nullptr);
+    context_ = device::context_for(*state_.device, nullptr);
     if (context_)
       scope_.emplace(context_);
   }
@@ -39,30 +39,31 @@ public:
   double parse() const { return parse_; } ///< seconds that making the kernel took
   const cuda::ContextRef& context() const { return context_; }
 
-  CompileRequest request() const {
+  functions::CompileRequest request() const {
     return {state_.graph, state_.line, specialization_, schedule_, *state_.device};
   }
   /// Seconds of the launch alone; waits for it afterwards.
-  double launch(const Device& device, std::shared_ptr<const LoadedFunction> function) const {
-    const LaunchPlan plan =
-        make_plan(state_.graph, specialization_, schedule_, *state_.device, std::move(function));
-    const auto start = Clock::now();
+  double launch(const Device& device,
+                std::shared_ptr<const device::LoadedFunction> function) const {
+    const launch::LaunchPlan plan = launch::make_plan(state_.graph, specialization_, schedule_,
+                                                      *state_.device, std::move(function));
+    const auto start = base::Clock::now();
     state_.launch(plan, call_, nullptr);
-    const double seconds = seconds_since(start);
+    const double seconds = base::seconds_since(start);
     device.synchronize();
     return seconds;
   }
 
 private:
-  const Clock::time_point start_;
+  const base::Clock::time_point start_;
   const Kernel kernel_;
   const double parse_;
   const KernelState& state_;
   cuda::ContextRef context_;
-  Call call_;
+  launch::Call call_;
   codegen::Specialization specialization_;
   codegen::Schedule schedule_;
-  std::optional<ContextScope> scope_;
+  std::optional<device::ContextScope> scope_;
 };
 
 /// A directory of its own, removed with all in it. Empty where none can be made.
@@ -93,8 +94,8 @@ FirstCallTimes time_first_call(const Device& device, std::string_view source, st
                                const std::vector<Binding>& bindings, const KernelOptions& options,
                                std::span<const Arg> arguments) {
   const FirstCall call(device, source, name, bindings, options, arguments);
-  LoadTimes load;
-  auto function = load_uncached(call.request(), call.context(), &load);
+  functions::LoadTimes load;
+  auto function = functions::load_uncached(call.request(), call.context(), &load);
   return {.parse = call.parse(),
           .lower = load.compile.lower,
           .optimise = load.compile.optimise,
@@ -112,25 +113,26 @@ std::optional<WarmCallTimes> time_warm_call(const Device& device, std::string_vi
   const TemporaryDirectory directory;
   if (directory.path().empty())
     return std::nullopt;
-  CacheSettings settings;
+  store::CacheSettings settings;
   settings.directory = directory.path() + "/cache";
   const auto silent = [](std::string_view) {};
   {
     const FirstCall call(device, source, name, bindings, options, arguments);
-    DiskCache(settings, silent).publish(native_entry(call.request()));
+    store::DiskCache(settings, silent).publish(functions::native_entry(call.request()));
   }
   const FirstCall call(device, source, name, bindings, options, arguments);
-  const CompileRequest request = call.request();
-  auto start = Clock::now();
+  const functions::CompileRequest request = call.request();
+  auto start = base::Clock::now();
   const auto entry =
-      DiskCache(settings, silent).find(native_key(cache_key(request), request.device));
+      store::DiskCache(settings, silent)
+          .find(functions::native_key(functions::cache_key(request), request.device));
   if (!entry)
     return std::nullopt;
-  const double read = seconds_since(start);
-  start = Clock::now();
-  auto function = load_entry(request.device, *entry, call.context());
-  const double load = seconds_since(start);
+  const double read = base::seconds_since(start);
+  start = base::Clock::now();
+  auto function = functions::load_entry(request.device, *entry, call.context());
+  const double load = base::seconds_since(start);
   return WarmCallTimes{call.parse(), read, load, call.launch(device, std::move(function))};
 }
 
-} // namespace swage::runtime
+} // namespace swage::measure

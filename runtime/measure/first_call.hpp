@@ -9,7 +9,7 @@
 
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::measure {
 
 /// Host time of a first call, cold, by stage, in seconds. On the CPU `assemble` is 0; on CUDA it is
 /// the driver's way from PTX to machine code, `load` the rest of the module's loading.
@@ -34,4 +34,4 @@ std::optional<WarmCallTimes> time_warm_call(const Device& device, std::string_vi
                                             const KernelOptions& options,
                                             std::span<const Arg> arguments);
 
-} // namespace swage::runtime
+} // namespace swage::measure

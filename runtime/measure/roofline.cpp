@@ -12,7 +12,7 @@
 #include "runtime/measure/triad.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::measure {
 
 namespace {
 
@@ -66,9 +66,10 @@ double measured_roofline(const DeviceState& device, std::int64_t bytes) {
   try {
     place->second = measure(device, size);
   } catch (const Error& error) {
-    log(LogLevel::info, "the roofline of {} is not known: {}", device.info.id, error.what());
+    base::log(base::LogLevel::info, "the roofline of {} is not known: {}", device.info.id,
+              error.what());
   }
   return place->second;
 }
 
-} // namespace swage::runtime
+} // namespace swage::measure

@@ -5,7 +5,7 @@
 
 #include "runtime/device/device.hpp"
 
-namespace swage::runtime {
+namespace swage::measure {
 
 /// Bytes a second of a[i] = b[i] + s * c[i] in f32 on `device`: over arrays well past the cache,
 /// with streaming stores on the CPU, or for a call of `bytes` that fits the CPU's cache over arrays
@@ -16,4 +16,4 @@ double measured_roofline(const DeviceState& device, std::int64_t bytes);
 /// kernel has just written its inputs, if all of it fits half of the last-level cache.
 bool runs_in_cache(const DeviceState& device, std::int64_t bytes);
 
-} // namespace swage::runtime
+} // namespace swage::measure

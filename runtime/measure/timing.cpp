@@ -7,13 +7,13 @@
 #include <memory>
 
 #include "runtime/base/clock.hpp"
-#include "runtime/cuda/objects.hpp"
 #include "runtime/base/statistics.hpp"
+#include "runtime/cuda/objects.hpp"
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/kernel.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::measure {
 
 namespace {
 
@@ -24,7 +24,7 @@ public:
            const codegen::Schedule* schedule)
       : state_(KernelAccess::state(kernel)) {
     for (const std::vector<Arg>& arguments : argument_sets) {
-      auto call = std::make_unique<Call>();
+      auto call = std::make_unique<launch::Call>();
       state_.classify(arguments, *call);
       if (call->elements() == 0)
         throw Error(ErrorCode::invalid_argument,
@@ -33,7 +33,7 @@ public:
         codegen::check_schedule(*schedule, state_.graph, state_.specialization_of(*call),
                                 state_.device->target);
       plans_.push_back(state_.plan_with(schedule ? *schedule : state_.schedule_of(*call), *call,
-                                        context_for(*state_.device, nullptr)));
+                                        device::context_for(*state_.device, nullptr)));
       calls_.push_back(std::move(call));
     }
     if (calls_.empty())
@@ -49,17 +49,17 @@ public:
     }
   }
   void launch_bare(int count, cuda::StreamHandle stream) {
-    launch_cuda_bare(plans_[0], state_.signature, *calls_[0], stream, count);
+    launch::launch_cuda_bare(plans_[0], state_.signature, *calls_[0], stream, count);
   }
   void run_bare(int count) {
     for (int i = 0; i < count; ++i)
-      launch_host(plans_[0], state_.signature, *calls_[0]);
+      launch::launch_host(plans_[0], state_.signature, *calls_[0]);
   }
 
 private:
   const KernelState& state_;
-  std::vector<std::unique_ptr<Call>> calls_;
-  std::vector<LaunchPlan> plans_;
+  std::vector<std::unique_ptr<launch::Call>> calls_;
+  std::vector<launch::LaunchPlan> plans_;
   std::size_t next_ = 0;
 };
 
@@ -72,27 +72,27 @@ int launches_of_round(double seconds, const Rotation& rotation, const TimingOpti
 }
 
 LaunchTime launch_time(const std::vector<double>& seconds, int launches) {
-  const Summary summary = summarise(seconds);
+  const base::Summary summary = base::summarise(seconds);
   return {summary.median, summary.low, summary.high, summary.count, launches};
 }
 
 LaunchTime time_host(Rotation& rotation, const TimingOptions& options) {
   const int warm = static_cast<int>(rotation.size());
   rotation.launch(warm, nullptr);
-  auto start = Clock::now();
+  auto start = base::Clock::now();
   rotation.launch(warm, nullptr);
-  const int launches = launches_of_round(seconds_since(start) / warm, rotation, options);
+  const int launches = launches_of_round(base::seconds_since(start) / warm, rotation, options);
   std::vector<double> rounds;
   for (int round = 0; round < options.rounds; ++round) {
-    start = Clock::now();
+    start = base::Clock::now();
     rotation.launch(launches, nullptr);
-    rounds.push_back(seconds_since(start) / launches);
+    rounds.push_back(base::seconds_since(start) / launches);
   }
   return launch_time(rounds, launches);
 }
 
 LaunchTime time_cuda(Rotation& rotation, const TimingOptions& options) {
-  const ContextScope scope(rotation.device());
+  const device::ContextScope scope(rotation.device());
   const cuda::Driver& driver = cuda::driver();
   const cuda::OwnedStream stream = cuda::make_stream();
   const cuda::OwnedEvent begin = cuda::make_event(), end = cuda::make_event();
@@ -126,9 +126,9 @@ template <typename Launch, typename Bare, typename Wait>
 LaunchOverhead alternate(int launches, const Launch& launch, const Bare& bare, const Wait& wait) {
   constexpr int kRounds = 101;
   const auto time = [&](const auto& body) {
-    const auto start = Clock::now();
+    const auto start = base::Clock::now();
     body();
-    const double seconds = seconds_since(start) / launches;
+    const double seconds = base::seconds_since(start) / launches;
     wait();
     return seconds;
   };
@@ -137,7 +137,7 @@ LaunchOverhead alternate(int launches, const Launch& launch, const Bare& bare, c
     ours.push_back(time(launch));
     theirs.push_back(time(bare));
   }
-  return {summarise(ours).median, summarise(theirs).median};
+  return {base::summarise(ours).median, base::summarise(theirs).median};
 }
 
 } // namespace
@@ -161,7 +161,7 @@ LaunchOverhead time_launch_overhead(const Kernel& kernel, std::span<const Arg> a
   if (!rotation.device().is_cuda())
     return alternate(
         kLaunches, [&] { launch(nullptr); }, [&] { rotation.run_bare(kLaunches); }, [] {});
-  const ContextScope scope(rotation.device());
+  const device::ContextScope scope(rotation.device());
   const cuda::OwnedStream stream = cuda::make_stream();
   return alternate(
       kLaunches, [&] { launch(stream.get()); },
@@ -169,4 +169,4 @@ LaunchOverhead time_launch_overhead(const Kernel& kernel, std::span<const Arg> a
       [&] { cuda::driver().cuStreamSynchronize(stream.get()); });
 }
 
-} // namespace swage::runtime
+} // namespace swage::measure

@@ -7,7 +7,7 @@
 #include "codegen/schedule.hpp"
 #include "swage/swage.hpp"
 
-namespace swage::runtime {
+namespace swage::measure {
 
 /// Seconds of one launch.
 struct LaunchTime {
@@ -36,4 +36,4 @@ struct LaunchOverhead {
 };
 LaunchOverhead time_launch_overhead(const Kernel& kernel, std::span<const Arg> arguments);
 
-} // namespace swage::runtime
+} // namespace swage::measure

@@ -7,7 +7,7 @@
 
 #include "runtime/launch/inspect.hpp"
 
-namespace swage::runtime {
+namespace swage::measure {
 
 // The triad is a kernel like any other, so that both share code quality and threads and the ratio
 // of a kernel's bandwidth to the triad's tells about the kernel's arithmetic alone.
@@ -24,17 +24,17 @@ double host_triad(std::int64_t elements, bool streaming) {
   }
   const Arg arguments[] = {tensors[0], tensors[1], 0.5, tensors[2]};
   codegen::HostSchedule schedule =
-      std::get<codegen::HostSchedule>(describe(kernel, arguments).schedule);
+      std::get<codegen::HostSchedule>(launch::describe(kernel, arguments).schedule);
   schedule.streaming = streaming;
 
   double best = std::numeric_limits<double>::infinity();
   for (int pass = 0; pass < 9; ++pass) {
     const auto start = std::chrono::steady_clock::now();
-    launch_with(kernel, schedule, nullptr, arguments);
+    launch::launch_with(kernel, schedule, nullptr, arguments);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     best = pass == 0 ? best : std::min(best, took.count()); // the first one compiles
   }
   return 3 * static_cast<double>(bytes) / best;
 }
 
-} // namespace swage::runtime
+} // namespace swage::measure

@@ -13,7 +13,7 @@
 #include "runtime/store/usage.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 
 namespace {
 
@@ -111,10 +111,10 @@ int import_bundle(const CacheSettings& settings, const std::string& path) {
     const Published published = publish_entry(directory, *found.entry, settings.max_bytes);
     if (!published.done)
       throw Error(ErrorCode::io, fmt::format("cannot write to the cache directory '{}': {}",
-                                             directory.path(), error_text(published.error)));
+                                             directory.path(), base::error_text(published.error)));
     ++imported;
   }
   return imported;
 }
 
-} // namespace swage::runtime
+} // namespace swage::store

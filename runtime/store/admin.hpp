@@ -9,7 +9,7 @@
 #include "runtime/store/directory.hpp"
 #include "runtime/store/entry.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 
 /// One file of the cache directory that has the name of an entry.
 struct StoredEntry {
@@ -45,4 +45,4 @@ Removal clear(const CacheSettings& settings);
 /// before it stay. Gives how many.
 int import_bundle(const CacheSettings& settings, const std::string& bundle);
 
-} // namespace swage::runtime
+} // namespace swage::store

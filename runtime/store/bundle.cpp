@@ -14,20 +14,20 @@
 #include "runtime/store/bytes.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 namespace {
 
 constexpr std::string_view kMagic("\x89SWGB\r\n\x1a", 8);
 constexpr std::uint64_t kHeaderBytes = 8 + 4 + 8;
-constexpr std::uint64_t kPlaceBytes = sizeof(Digest) + 8 + 8;
+constexpr std::uint64_t kPlaceBytes = sizeof(base::Digest) + 8 + 8;
 constexpr std::uint64_t kMaxEntries = 1'000'000;
 
-std::string_view view_of(const Digest& digest) {
+std::string_view view_of(const base::Digest& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-Digest read_digest(ByteReader& in) {
-  Digest digest{};
+base::Digest read_digest(ByteReader& in) {
+  base::Digest digest{};
   const auto bytes = in.bytes(digest.size());
   std::memcpy(digest.data(), bytes.data(), bytes.size());
   return digest;
@@ -38,10 +38,10 @@ Digest read_digest(ByteReader& in) {
 std::unique_ptr<Bundle> Bundle::open(const std::string& path, std::string& reason) {
   auto bundle = std::make_unique<Bundle>();
   bundle->path_ = path;
-  bundle->fd_ = FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  bundle->fd_ = base::FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
   if (!bundle->fd_ || ::fstat(bundle->fd_.get(), &status) != 0) {
-    reason = error_text(errno);
+    reason = base::error_text(errno);
     return nullptr;
   }
   const auto fail = [&](std::string text) {
@@ -54,8 +54,8 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& path, std::string& reaso
     return fail("everybody may write to it; take that right away with chmod o-w");
 
   std::string bytes;
-  if (!read_at(bundle->fd_.get(), 0, kHeaderBytes, bytes))
-    return fail(error_text(errno));
+  if (!base::read_at(bundle->fd_.get(), 0, kHeaderBytes, bytes))
+    return fail(base::error_text(errno));
   ByteReader header(bytes);
   if (header.bytes(kMagic.size()) != kMagic)
     return fail("this is no bundle of Swage");
@@ -66,10 +66,10 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& path, std::string& reaso
     return fail("the header is damaged");
 
   const std::uint64_t covered = kHeaderBytes + count * kPlaceBytes;
-  if (!read_at(bundle->fd_.get(), 0, covered + sizeof(Digest), bytes))
-    return fail(error_text(errno));
-  if (bytes.size() != covered + sizeof(Digest) ||
-      view_of(checksum(std::string_view(bytes).substr(0, covered))) !=
+  if (!base::read_at(bundle->fd_.get(), 0, covered + sizeof(base::Digest), bytes))
+    return fail(base::error_text(errno));
+  if (bytes.size() != covered + sizeof(base::Digest) ||
+      view_of(base::checksum(std::string_view(bytes).substr(0, covered))) !=
           std::string_view(bytes).substr(covered))
     return fail("the index is damaged");
 
@@ -88,8 +88,8 @@ Bundle::Found Bundle::read(const Place& place) const {
   std::string bytes;
   if (place.bytes > kMaxEntryBytes || place.offset > ~std::uint64_t{0} / 4)
     found.defect = "the index names no sane place";
-  else if (!read_at(fd_.get(), place.offset, place.bytes, bytes))
-    found.defect = error_text(errno);
+  else if (!base::read_at(fd_.get(), place.offset, place.bytes, bytes))
+    found.defect = base::error_text(errno);
   else {
     Decoded decoded = decode(bytes);
     found.bytes = bytes.size();
@@ -100,10 +100,10 @@ Bundle::Found Bundle::read(const Place& place) const {
 }
 
 Bundle::Found Bundle::find(const EntryKey& key) const {
-  const Digest digest = digest_of(key);
+  const base::Digest digest = digest_of(key);
   const auto place =
       std::lower_bound(index_.begin(), index_.end(), digest,
-                       [](const Place& a, const Digest& b) { return a.digest < b; });
+                       [](const Place& a, const base::Digest& b) { return a.digest < b; });
   if (place == index_.end() || place->digest != digest)
     return {};
   Found found = read(*place);
@@ -119,7 +119,7 @@ Bundle::Found Bundle::entry(std::size_t number) const {
 }
 
 void write_bundle(const std::string& path, const std::vector<CacheEntry>& entries) {
-  std::map<Digest, std::string> sorted;
+  std::map<base::Digest, std::string> sorted;
   for (const auto& entry : entries)
     sorted[digest_of(entry.key)] = encode(entry);
 
@@ -128,28 +128,29 @@ void write_bundle(const std::string& path, const std::vector<CacheEntry>& entrie
   out.bytes(kMagic);
   out.u32(kCacheFormatVersion);
   out.u64(sorted.size());
-  std::uint64_t offset = kHeaderBytes + sorted.size() * kPlaceBytes + sizeof(Digest);
+  std::uint64_t offset = kHeaderBytes + sorted.size() * kPlaceBytes + sizeof(base::Digest);
   for (const auto& [digest, text] : sorted) {
     out.bytes(view_of(digest));
     out.u64(offset);
     out.u64(text.size());
     offset += text.size();
   }
-  const Digest sum = checksum(bytes);
+  const base::Digest sum = base::checksum(bytes);
   out.bytes(view_of(sum));
   for (const auto& [digest, text] : sorted)
     out.bytes(text);
 
-  const std::string temporary = fmt::format("{}.{:016x}.tmp", path, random_number());
-  const FileDescriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  const bool written = fd && write_all(fd.get(), bytes) && ::fsync(fd.get()) == 0 &&
+  const std::string temporary = fmt::format("{}.{:016x}.tmp", path, base::random_number());
+  const base::FileDescriptor fd(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  const bool written = fd && base::write_all(fd.get(), bytes) && ::fsync(fd.get()) == 0 &&
                        std::rename(temporary.c_str(), path.c_str()) == 0;
   if (!written) {
     const int error = errno;
     ::unlink(temporary.c_str());
     throw Error(ErrorCode::io,
-                fmt::format("cannot write the bundle {}: {}", path, error_text(error)));
+                fmt::format("cannot write the bundle {}: {}", path, base::error_text(error)));
   }
 }
 
-} // namespace swage::runtime
+} // namespace swage::store

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "runtime/store/entry.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/store/entry.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 
 /// An open bundle: magic, version, entry count, index of (digest, offset, size) in digest order,
 /// checksum of all that, then the entries just as they are in the directory. Only the index is
@@ -35,13 +35,13 @@ public:
 
 private:
   struct Place {
-    Digest digest;
+    base::Digest digest;
     std::uint64_t offset;
     std::uint64_t bytes;
   };
   Found read(const Place& place) const;
 
-  FileDescriptor fd_;
+  base::FileDescriptor fd_;
   std::string path_;
   std::vector<Place> index_;
 };
@@ -50,4 +50,4 @@ private:
 /// wins. Throws Error(io).
 void write_bundle(const std::string& path, const std::vector<CacheEntry>& entries);
 
-} // namespace swage::runtime
+} // namespace swage::store

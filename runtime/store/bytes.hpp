@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace swage::runtime {
+namespace swage::store {
 
 /// Appends to a string. Every integer is little-endian on every machine.
 class ByteWriter {
@@ -67,4 +67,4 @@ private:
   bool ok_ = true;
 };
 
-} // namespace swage::runtime
+} // namespace swage::store

@@ -11,7 +11,7 @@
 
 #include "runtime/base/settings.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 namespace {
 
 constexpr std::string_view kEntrySuffix = ".swgk";
@@ -40,7 +40,7 @@ std::string default_directory() {
 }
 
 bool starts_with_digest(std::string_view name) noexcept {
-  return name.size() > 32 && name[32] == '.' && digest_from_hex(name.substr(0, 32));
+  return name.size() > 32 && name[32] == '.' && base::digest_from_hex(name.substr(0, 32));
 }
 
 } // namespace
@@ -69,15 +69,16 @@ std::optional<std::uint64_t> parse_byte_count(std::string_view text) noexcept {
 
 CacheSettings cache_settings_from_environment(std::vector<std::string>* complaints) {
   CacheSettings settings;
-  if (const auto directory = value(Setting::cache_dir)) {
+  if (const auto directory = base::value(base::Setting::cache_dir)) {
     settings.directory = *directory;
     if (directory->empty())
       settings.max_bytes = 0;
   } else {
     settings.directory = default_directory();
   }
-  settings.bundle = value(Setting::cache_bundle).value_or("");
-  if (const auto size = value(Setting::cache_max_size); size && settings.max_bytes != 0) {
+  settings.bundle = base::value(base::Setting::cache_bundle).value_or("");
+  if (const auto size = base::value(base::Setting::cache_max_size);
+      size && settings.max_bytes != 0) {
     if (const auto bytes = parse_byte_count(*size))
       settings.max_bytes = *bytes;
     else if (complaints)
@@ -99,15 +100,15 @@ std::optional<CacheDirectory> CacheDirectory::open(const std::string& path, bool
   }
   // A symbolic link is followed here, unlike below: it is the user who names this path.
   const auto try_open = [&] {
-    directory.fd_ = FileDescriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    directory.fd_ = base::FileDescriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return static_cast<bool>(directory.fd_);
   };
   if (!try_open() && errno == ENOENT && create) {
-    make_directories(path);
+    base::make_directories(path);
     try_open();
   }
   if (!directory.fd_ || ::fstat(directory.fd(), &directory.status_) != 0) {
-    reason = error_text(errno);
+    reason = base::error_text(errno);
     return std::nullopt;
   }
   const uid_t owner = directory.status_.st_uid;
@@ -138,18 +139,18 @@ bool CacheDirectory::exists() const noexcept {
   return ::fstat(fd(), &now) == 0 && now.st_nlink > 0;
 }
 
-std::string entry_name(const Digest& digest) {
-  return to_hex(digest).append(kEntrySuffix);
+std::string entry_name(const base::Digest& digest) {
+  return base::to_hex(digest).append(kEntrySuffix);
 }
 
-std::string lock_name(const Digest& digest) {
-  return to_hex(digest).append(kLockSuffix);
+std::string lock_name(const base::Digest& digest) {
+  return base::to_hex(digest).append(kLockSuffix);
 }
 
-std::optional<Digest> digest_of_entry_name(std::string_view name) noexcept {
+std::optional<base::Digest> digest_of_entry_name(std::string_view name) noexcept {
   if (!name.ends_with(kEntrySuffix))
     return std::nullopt;
-  return digest_from_hex(name.substr(0, name.size() - kEntrySuffix.size()));
+  return base::digest_from_hex(name.substr(0, name.size() - kEntrySuffix.size()));
 }
 
 bool is_lock_name(std::string_view name) noexcept {
@@ -160,9 +161,9 @@ bool is_temporary_name(std::string_view name) noexcept {
   return starts_with_digest(name) && name.ends_with(kTemporarySuffix);
 }
 
-std::string temporary_name(const Digest& digest) {
+std::string temporary_name(const base::Digest& digest) {
   // Process numbers repeat between machines that share the directory, so randomness it is.
-  return fmt::format("{}.{:016x}{}", to_hex(digest), random_number(), kTemporarySuffix);
+  return fmt::format("{}.{:016x}{}", base::to_hex(digest), base::random_number(), kTemporarySuffix);
 }
 
-} // namespace swage::runtime
+} // namespace swage::store

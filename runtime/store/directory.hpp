@@ -10,10 +10,10 @@
 
 #include <sys/stat.h>
 
-#include "runtime/store/entry.hpp"
 #include "runtime/base/file.hpp"
+#include "runtime/store/entry.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 
 struct CacheSettings {
   std::string directory; ///< empty: nowhere to put one
@@ -61,22 +61,22 @@ public:
   bool exists() const noexcept;
 
 private:
-  FileDescriptor fd_;
+  base::FileDescriptor fd_;
   std::string path_;
   struct stat status_ {};
 };
 
 /// "<digest>.swgk".
-std::string entry_name(const Digest& digest);
-std::string lock_name(const Digest& digest);
+std::string entry_name(const base::Digest& digest);
+std::string lock_name(const base::Digest& digest);
 /// Names by kind; the digest that a directory entry of this name belongs to.
-std::optional<Digest> digest_of_entry_name(std::string_view name) noexcept;
+std::optional<base::Digest> digest_of_entry_name(std::string_view name) noexcept;
 bool is_lock_name(std::string_view name) noexcept;
 bool is_temporary_name(std::string_view name) noexcept;
 /// A name that no other process uses: "<digest>.<random>.tmp".
-std::string temporary_name(const Digest& digest);
+std::string temporary_name(const base::Digest& digest);
 
 /// The file that counts what the directory holds, see usage.hpp.
 inline constexpr const char* kUsageName = "usage";
 
-} // namespace swage::runtime
+} // namespace swage::store

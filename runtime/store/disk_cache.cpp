@@ -10,7 +10,7 @@
 #include "runtime/base/clock.hpp"
 #include "runtime/store/store.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 namespace {
 
 // Errors that will not go away while the process lives; after others, such as a full disk, the
@@ -150,8 +150,8 @@ CacheEntry DiskCache::find_or_make(const EntryKey& key, const std::function<Cach
 
 std::optional<CacheEntry> DiskCache::wait_for_turn(CacheDirectory& directory, const EntryKey& key,
                                                    bool unreadable, LockFile& lock) {
-  const Digest digest = digest_of(key);
-  const auto deadline = Clock::now() + settings_.wait;
+  const base::Digest digest = digest_of(key);
+  const auto deadline = base::Clock::now() + settings_.wait;
   // A file that the first look could not use has been warned of; only another one is worth a look.
   auto useless = unreadable ? entry_identity(directory, digest) : FileIdentity();
   for (int round = 0;; ++round) {
@@ -175,7 +175,7 @@ std::optional<CacheEntry> DiskCache::wait_for_turn(CacheDirectory& directory, co
       cannot_lock(directory, attempt.error);
       return std::nullopt;
     }
-    if (Clock::now() >= deadline) {
+    if (base::Clock::now() >= deadline) {
       ++counters_.timeouts;
       warn_once(fmt::format("another process has held {} for {} ms; compiling here too",
                             directory.path_of(lock_name(digest)), settings_.wait.count()));
@@ -218,7 +218,7 @@ void DiskCache::cannot_lock(const CacheDirectory& directory, int error) {
     return cannot_write(directory, "lock", error);
   warn_once(fmt::format("files in the cache directory {} cannot be locked: {}; processes that "
                         "start together may each compile the same kernel",
-                        directory.path(), error_text(error)));
+                        directory.path(), base::error_text(error)));
 }
 
 void DiskCache::cannot_write(const CacheDirectory& directory, std::string_view step, int error) {
@@ -229,7 +229,7 @@ void DiskCache::cannot_write(const CacheDirectory& directory, std::string_view s
   warn_once(fmt::format("cannot write to the cache directory {} ({}): {}; new kernels are kept in "
                         "memory alone",
                         directory.path(), step,
-                        removed ? std::string("it has been removed") : error_text(error)));
+                        removed ? std::string("it has been removed") : base::error_text(error)));
 }
 
 void DiskCache::discard(const EntryKey& key, std::string_view reason) {
@@ -262,4 +262,4 @@ DiskCacheCounters DiskCache::counters() const noexcept {
   return copy;
 }
 
-} // namespace swage::runtime
+} // namespace swage::store

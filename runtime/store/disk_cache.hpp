@@ -15,7 +15,7 @@
 #include "runtime/store/entry.hpp"
 #include "runtime/store/lock.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 
 /// Where an entry came from.
 enum class CacheSource : std::uint8_t { compiled, disk, bundle };
@@ -105,4 +105,4 @@ private:
   } counters_;
 };
 
-} // namespace swage::runtime
+} // namespace swage::store

@@ -7,13 +7,13 @@
 
 #include "runtime/store/bytes.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 namespace {
 
 // As in PNG: a byte above 127, both line ends and a control-Z, so that transfers as text show.
 constexpr std::string_view kMagic("\x89SWGK\r\n\x1a", 8);
 constexpr std::size_t kHeaderBytes = 8 + 4 + 8;
-constexpr std::size_t kChecksumBytes = sizeof(Digest);
+constexpr std::size_t kChecksumBytes = sizeof(base::Digest);
 
 void write_key(ByteWriter& out, const EntryKey& key) {
   for (const std::string* field :
@@ -50,12 +50,12 @@ bool read_body(std::string_view body, CacheEntry& entry) {
 
 } // namespace
 
-Digest digest_of(const EntryKey& key) {
+base::Digest digest_of(const EntryKey& key) {
   std::string bytes;
   ByteWriter out(bytes);
   out.u32(kCacheFormatVersion);
   write_key(out, key);
-  return checksum(bytes);
+  return base::checksum(bytes);
 }
 
 std::string encode(const CacheEntry& entry) {
@@ -77,7 +77,7 @@ std::string encode(const CacheEntry& entry) {
   file.u32(kCacheFormatVersion);
   file.u64(kHeaderBytes + body.size() + kChecksumBytes);
   file.bytes(body);
-  const Digest sum = checksum(bytes);
+  const base::Digest sum = base::checksum(bytes);
   file.bytes({reinterpret_cast<const char*>(sum.data()), sum.size()});
   return bytes;
 }
@@ -94,7 +94,7 @@ Decoded decode(std::string_view bytes) {
     return defect(fmt::format("{} bytes of {}", bytes.size(), size));
 
   const auto covered = bytes.substr(0, bytes.size() - kChecksumBytes);
-  const Digest sum = checksum(covered);
+  const base::Digest sum = base::checksum(covered);
   if (std::memcmp(sum.data(), bytes.data() + covered.size(), sum.size()) != 0)
     return defect("the checksum does not match");
 
@@ -111,4 +111,4 @@ Decoded decode(std::string_view bytes, const EntryKey& key) {
   return decoded;
 }
 
-} // namespace swage::runtime
+} // namespace swage::store

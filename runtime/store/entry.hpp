@@ -8,7 +8,7 @@
 
 #include "runtime/base/digest.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 
 /// Part of every digest, so entries of different formats never share a file name.
 inline constexpr std::uint32_t kCacheFormatVersion = 1;
@@ -33,7 +33,7 @@ struct EntryKey {
 /// Over the format version and the length-prefixed fields: moving a byte from one field to the
 /// next changes the digest. XXH3-128, which is no defence against people: who may write the
 /// directory is decided by CacheDirectory.
-Digest digest_of(const EntryKey& key);
+base::Digest digest_of(const EntryKey& key);
 
 /// A compile as it is kept.
 struct CacheEntry {
@@ -65,4 +65,4 @@ Decoded decode(std::string_view bytes);
 /// As decode, and the key must equal `key` in every byte.
 Decoded decode(std::string_view bytes, const EntryKey& key);
 
-} // namespace swage::runtime
+} // namespace swage::store

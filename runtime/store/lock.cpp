@@ -9,7 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-namespace swage::runtime {
+namespace swage::store {
 namespace {
 
 bool lock_now(int fd) {
@@ -26,7 +26,8 @@ bool still_named(int directory, const char* name, int fd) {
   struct stat opened {
   }, named{};
   return ::fstat(fd, &opened) == 0 &&
-         ::fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && same_file(opened, named);
+         ::fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+         base::same_file(opened, named);
 }
 
 } // namespace
@@ -57,9 +58,9 @@ LockAttempt try_lock(const CacheDirectory& directory, const std::string& name, b
   for (int round = 0; round < 100; ++round) {
     // Two steps, because opening with O_CREAT what another user made fails in a sticky directory.
     bool created = false;
-    FileDescriptor fd = open_at(directory.fd(), name.c_str(), O_RDWR);
+    base::FileDescriptor fd = base::open_at(directory.fd(), name.c_str(), O_RDWR);
     if (!fd && errno == ENOENT) {
-      fd = open_at(directory.fd(), name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+      fd = base::open_at(directory.fd(), name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
       created = static_cast<bool>(fd);
       if (!fd && errno == EEXIST)
         continue;
@@ -110,9 +111,9 @@ LockAttempt lock_within(const CacheDirectory& directory, const std::string& name
 }
 
 bool remove_if_abandoned(const CacheDirectory& directory, const std::string& name) {
-  const FileDescriptor fd = open_at(directory.fd(), name.c_str(), O_RDWR);
+  const base::FileDescriptor fd = base::open_at(directory.fd(), name.c_str(), O_RDWR);
   return fd && lock_now(fd.get()) && still_named(directory.fd(), name.c_str(), fd.get()) &&
          ::unlinkat(directory.fd(), name.c_str(), 0) == 0;
 }
 
-} // namespace swage::runtime
+} // namespace swage::store

@@ -7,7 +7,7 @@
 
 #include "runtime/store/directory.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 
 struct LockAttempt;
 
@@ -31,7 +31,7 @@ public:
 
 private:
   friend LockAttempt try_lock(const CacheDirectory&, const std::string&, bool);
-  FileDescriptor fd_;
+  base::FileDescriptor fd_;
   int directory_ = -1; ///< not owned; the directory outlives the lock
   std::string name_;
   bool remove_ = false;
@@ -59,4 +59,4 @@ std::chrono::microseconds pause_before(int attempt) noexcept;
 /// Removes the file `name`, a lock or a temporary, if nobody alive holds a lock on it.
 bool remove_if_abandoned(const CacheDirectory& directory, const std::string& name);
 
-} // namespace swage::runtime
+} // namespace swage::store

@@ -9,7 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-namespace swage::runtime {
+namespace swage::store {
 namespace {
 
 using Status = EntryRead::Status;
@@ -26,14 +26,14 @@ void remove_if_same(const CacheDirectory& directory, const std::string& name,
                     const struct stat& seen) {
   struct stat now {};
   if (::fstatat(directory.fd(), name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-      same_file(seen, now))
+      base::same_file(seen, now))
     ::unlinkat(directory.fd(), name.c_str(), 0);
 }
 
 // The open file and its bytes, checked for everything but their meaning.
 struct Raw {
   Status status = Status::absent;
-  FileDescriptor fd;
+  base::FileDescriptor fd;
   struct stat stat {};
   std::string bytes;
   std::string reason;
@@ -47,15 +47,15 @@ struct Raw {
 
 Raw open_raw(const CacheDirectory& directory, const std::string& name) {
   Raw raw;
-  raw.fd = open_at(directory.fd(), name.c_str(), O_RDONLY);
+  raw.fd = base::open_at(directory.fd(), name.c_str(), O_RDONLY);
   if (!raw.fd) {
     if (errno == ENOENT)
       return raw;
-    raw.fail(errno == ELOOP ? Status::untrusted : Status::io_error, error_text(errno));
+    raw.fail(errno == ELOOP ? Status::untrusted : Status::io_error, base::error_text(errno));
     return raw;
   }
   if (::fstat(raw.fd.get(), &raw.stat) != 0) {
-    raw.fail(Status::io_error, error_text(errno));
+    raw.fail(Status::io_error, base::error_text(errno));
     return raw;
   }
   const auto size = static_cast<std::uint64_t>(raw.stat.st_size);
@@ -67,8 +67,8 @@ Raw open_raw(const CacheDirectory& directory, const std::string& name) {
                          raw.stat.st_uid, raw.stat.st_mode & 0777U));
   else if (size > kMaxEntryBytes)
     raw.fail(Status::defect, fmt::format("{} bytes are too many for an entry", size));
-  else if (!read_at(raw.fd.get(), 0, size, raw.bytes))
-    raw.fail(Status::io_error, error_text(errno));
+  else if (!base::read_at(raw.fd.get(), 0, size, raw.bytes))
+    raw.fail(Status::io_error, base::error_text(errno));
   else
     raw.status = Status::found;
   return raw;
@@ -80,11 +80,12 @@ void step(const char* name) {
 }
 
 // A new file, locked, so that a sweep can tell it from what a dead process left.
-FileDescriptor create_temporary(const CacheDirectory& directory, const Digest& digest,
-                                std::string& name) {
+base::FileDescriptor create_temporary(const CacheDirectory& directory, const base::Digest& digest,
+                                      std::string& name) {
   for (int round = 0; round < 8; ++round) {
     name = temporary_name(digest);
-    FileDescriptor fd = open_at(directory.fd(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
+    base::FileDescriptor fd =
+        base::open_at(directory.fd(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (!fd)
       return fd;
     step("lock");
@@ -105,10 +106,11 @@ const char* write_and_rename(const CacheDirectory& directory, int fd, const std:
   step("write");
   // In two halves, so that a test can die between them.
   const std::string_view view(bytes);
-  if (!write_all(fd, view.substr(0, view.size() / 2)))
+  if (!base::write_all(fd, view.substr(0, view.size() / 2)))
     return "write";
   step("write more");
-  if (!write_all(fd, view.substr(view.size() / 2)) || ::fchmod(fd, directory.entry_mode()) != 0)
+  if (!base::write_all(fd, view.substr(view.size() / 2)) ||
+      ::fchmod(fd, directory.entry_mode()) != 0)
     return "write";
   step("sync");
   if (::fsync(fd) != 0)
@@ -158,7 +160,7 @@ EntryRead inspect_entry(const CacheDirectory& directory, const std::string& name
   return result;
 }
 
-FileIdentity entry_identity(const CacheDirectory& directory, const Digest& digest) {
+FileIdentity entry_identity(const CacheDirectory& directory, const base::Digest& digest) {
   struct stat status {};
   if (::fstatat(directory.fd(), entry_name(digest).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
     return {};
@@ -172,7 +174,7 @@ void remove_entry(const CacheDirectory& directory, const EntryKey& key) {
 Published publish_entry(const CacheDirectory& directory, const CacheEntry& entry,
                         std::uint64_t limit) {
   Published result;
-  const Digest digest = digest_of(entry.key);
+  const base::Digest digest = digest_of(entry.key);
   const std::string bytes = encode(entry);
   result.bytes = bytes.size();
   if (bytes.size() > limit || bytes.size() > kMaxEntryBytes) {
@@ -182,7 +184,7 @@ Published publish_entry(const CacheDirectory& directory, const CacheEntry& entry
   }
   step("create");
   std::string temporary;
-  const FileDescriptor fd = create_temporary(directory, digest, temporary);
+  const base::FileDescriptor fd = create_temporary(directory, digest, temporary);
   if (!fd) {
     result.step = "create";
     result.error = errno;
@@ -203,4 +205,4 @@ Published publish_entry(const CacheDirectory& directory, const CacheEntry& entry
   return result;
 }
 
-} // namespace swage::runtime
+} // namespace swage::store

@@ -8,7 +8,7 @@
 #include "runtime/store/directory.hpp"
 #include "runtime/store/usage.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 
 struct EntryRead {
   enum class Status {
@@ -35,7 +35,7 @@ struct FileIdentity {
   std::int64_t changed_s = 0, changed_ns = 0;
   friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
 };
-FileIdentity entry_identity(const CacheDirectory& directory, const Digest& digest);
+FileIdentity entry_identity(const CacheDirectory& directory, const base::Digest& digest);
 
 /// Removes the entry of `key`, found wrong by whoever used it.
 void remove_entry(const CacheDirectory& directory, const EntryKey& key);
@@ -58,4 +58,4 @@ Published publish_entry(const CacheDirectory& directory, const CacheEntry& entry
 /// kill the process there.
 extern void (*publish_step)(const char* step);
 
-} // namespace swage::runtime
+} // namespace swage::store

@@ -17,11 +17,11 @@
 #include "runtime/store/bytes.hpp"
 #include "runtime/store/lock.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 namespace {
 
 constexpr std::string_view kMagic("\x89SWGU\r\n\x1a", 8);
-constexpr std::size_t kUsageBytes = 8 + 4 * 8 + sizeof(Digest);
+constexpr std::size_t kUsageBytes = 8 + 4 * 8 + sizeof(base::Digest);
 constexpr std::uint64_t kNanoseconds = 1'000'000'000;
 // The year 2200. Stamps beyond are nonsense and must not push the sequence to its end.
 constexpr std::uint64_t kLastStamp = std::uint64_t{7'258'118'400} * kNanoseconds;
@@ -56,7 +56,7 @@ std::string encode(const Usage& usage) {
   out.bytes(kMagic);
   for (const auto value : {usage.stamp, usage.era_stamp, usage.era_bytes, usage.total})
     out.u64(value);
-  const Digest sum = checksum(bytes);
+  const base::Digest sum = base::checksum(bytes);
   out.bytes({reinterpret_cast<const char*>(sum.data()), sum.size()});
   return bytes;
 }
@@ -64,8 +64,8 @@ std::string encode(const Usage& usage) {
 std::optional<Usage> decode_usage(std::string_view bytes) {
   if (bytes.size() != kUsageBytes || !bytes.starts_with(kMagic))
     return std::nullopt;
-  const auto covered = bytes.substr(0, bytes.size() - sizeof(Digest));
-  const Digest sum = checksum(covered);
+  const auto covered = bytes.substr(0, bytes.size() - sizeof(base::Digest));
+  const base::Digest sum = base::checksum(covered);
   if (std::memcmp(sum.data(), bytes.data() + covered.size(), sum.size()) != 0)
     return std::nullopt;
   ByteReader in(covered.substr(kMagic.size()));
@@ -78,7 +78,7 @@ std::optional<Usage> decode_usage(std::string_view bytes) {
 std::optional<Usage> read_usage(int fd) {
   std::string bytes;
   // One byte more than expected, so that a longer file does not pass.
-  if (!read_at(fd, 0, kUsageBytes + 1, bytes))
+  if (!base::read_at(fd, 0, kUsageBytes + 1, bytes))
     return std::nullopt;
   return decode_usage(bytes);
 }
@@ -124,7 +124,7 @@ void evict(const CacheDirectory& directory, std::vector<Candidate>& candidates,
 } // namespace
 
 std::optional<Usage> read_usage(const CacheDirectory& directory) {
-  const FileDescriptor fd = open_at(directory.fd(), kUsageName, O_RDONLY);
+  const base::FileDescriptor fd = base::open_at(directory.fd(), kUsageName, O_RDONLY);
   return fd ? read_usage(fd.get()) : std::nullopt;
 }
 
@@ -151,8 +151,8 @@ Swept sweep(const CacheDirectory& directory, std::uint64_t limit) {
   return swept;
 }
 
-void remove_leftovers_of(const CacheDirectory& directory, const Digest& digest) {
-  const std::string prefix = to_hex(digest) + ".";
+void remove_leftovers_of(const CacheDirectory& directory, const base::Digest& digest) {
+  const std::string prefix = base::to_hex(digest) + ".";
   for_each_name(directory, [&](const std::string& name) {
     if (name.starts_with(prefix) && is_temporary_name(name))
       remove_if_abandoned(directory, name);
@@ -182,12 +182,12 @@ bool book(const CacheDirectory& directory, int fd, std::uint64_t bytes, std::uin
     usage->era_stamp = usage->stamp;
     usage->era_bytes = 0;
   }
-  if (lost || usage->total > limit || random_number() % 64 == 0) {
+  if (lost || usage->total > limit || base::random_number() % 64 == 0) {
     swept = sweep(directory, limit);
     usage->total = swept.bytes;
   }
   const std::string text = encode(*usage);
-  const FileSizeSignalHeld held;
+  const base::FileSizeSignalHeld held;
   // A failure leaves the books lost or short of one entry; the next recount mends both.
   if (::pwrite(books.lock.fd(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
       [[maybe_unused]]
@@ -202,4 +202,4 @@ void mark_used(const CacheDirectory& directory, int fd, const struct stat& statu
     set_stamp(fd, usage->stamp);
 }
 
-} // namespace swage::runtime
+} // namespace swage::store

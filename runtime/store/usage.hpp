@@ -11,7 +11,7 @@
 
 #include "runtime/store/directory.hpp"
 
-namespace swage::runtime {
+namespace swage::store {
 
 /// What the file "usage" says. Only ever a hint: it may be lost at any time.
 struct Usage {
@@ -37,7 +37,7 @@ struct Swept {
 Swept sweep(const CacheDirectory& directory, std::uint64_t limit);
 
 /// Removes the temporary files of dead processes that were publishing `digest`.
-void remove_leftovers_of(const CacheDirectory& directory, const Digest& digest);
+void remove_leftovers_of(const CacheDirectory& directory, const base::Digest& digest);
 
 /// Books an entry just published and open as `fd`: stamps it as the most recently used, and evicts
 /// if the directory is now too full. One publish in 64 counts everything afresh, which corrects
@@ -49,4 +49,4 @@ bool book(const CacheDirectory& directory, int fd, std::uint64_t bytes, std::uin
 /// of the limit has been published since the last time. Entries of other users stay as they are.
 void mark_used(const CacheDirectory& directory, int fd, const struct stat& status);
 
-} // namespace swage::runtime
+} // namespace swage::store

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-namespace swage::runtime {
+namespace swage::tune {
 
 namespace {
 
@@ -104,4 +104,4 @@ std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& he
   return result;
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

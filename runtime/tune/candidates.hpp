@@ -6,7 +6,7 @@
 
 #include "codegen/schedule.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 /// What the pruning knows of the call.
 struct CandidateInput {
@@ -23,4 +23,4 @@ struct CandidateInput {
 std::vector<codegen::Schedule> candidates(const CandidateInput& input,
                                           const codegen::Schedule& heuristic);
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -11,15 +11,16 @@
 #include "runtime/device/context_scope.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
-std::shared_ptr<const LoadedFunction> CandidateCode::load(const codegen::Schedule& schedule) const {
-  const CompileRequest request{kernel_.graph, kernel_.line, specialization_, schedule,
-                               *kernel_.device};
+std::shared_ptr<const device::LoadedFunction>
+CandidateCode::load(const codegen::Schedule& schedule) const {
+  const functions::CompileRequest request{kernel_.graph, kernel_.line, specialization_, schedule,
+                                          *kernel_.device};
   if (!context_)
-    return find_or_load(request, {});
-  const ContextScope current(context_);
-  return load_uncached(request, context_);
+    return functions::find_or_load(request, {});
+  const device::ContextScope current(context_);
+  return functions::load_uncached(request, context_);
 }
 
 void CandidateCode::compile(std::vector<Candidate>& candidates) {
@@ -59,14 +60,14 @@ void CandidateCode::describe(Candidate& candidate) const {
   const auto* cuda = std::get_if<codegen::CudaSchedule>(&candidate.schedule);
   if (!cuda)
     return;
-  const LoadedFunction& code = function(candidate.schedule);
+  const device::LoadedFunction& code = function(candidate.schedule);
   candidate.occupancy = {code.facts.registers, code.facts.local_bytes,
                          cuda::resident_blocks(code.function, cuda->threads)};
 }
 
-LaunchPlan CandidateCode::plan(const codegen::Schedule& schedule) const {
-  return make_plan(kernel_.graph, specialization_, schedule, *kernel_.device,
-                   functions_.at(codegen::code_line(schedule)));
+launch::LaunchPlan CandidateCode::plan(const codegen::Schedule& schedule) const {
+  return launch::make_plan(kernel_.graph, specialization_, schedule, *kernel_.device,
+                           functions_.at(codegen::code_line(schedule)));
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -10,7 +10,7 @@
 #include "runtime/launch/kernel.hpp"
 #include "runtime/tune/stopping.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 /// Code of one kernel for one specialization, by code line. Kept while sizes of a kernel are tuned
 /// one after another: they share it. GPU code is loaded for one context and unloaded with the
@@ -27,20 +27,20 @@ public:
   void compile(std::vector<Candidate>& candidates);
 
   /// The code of a schedule that `compile` has seen and not eliminated.
-  const LoadedFunction& function(const codegen::Schedule& schedule) const {
+  const device::LoadedFunction& function(const codegen::Schedule& schedule) const {
     return *functions_.at(codegen::code_line(schedule));
   }
-  LaunchPlan plan(const codegen::Schedule& schedule) const;
+  launch::LaunchPlan plan(const codegen::Schedule& schedule) const;
 
 private:
-  std::shared_ptr<const LoadedFunction> load(const codegen::Schedule& schedule) const;
+  std::shared_ptr<const device::LoadedFunction> load(const codegen::Schedule& schedule) const;
   void describe(Candidate& candidate) const;
 
   const KernelState& kernel_;
   const codegen::Specialization specialization_;
   const cuda::ContextRef context_;
-  std::map<std::string, std::shared_ptr<const LoadedFunction>> functions_;
+  std::map<std::string, std::shared_ptr<const device::LoadedFunction>> functions_;
   std::map<std::string, std::string> failures_; ///< by code line
 };
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -13,7 +13,7 @@
 #include "ir/number.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 namespace {
 
@@ -83,7 +83,7 @@ void copy_on_device(const DeviceState& device, void* to, const void* from, std::
 ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> arguments, PoolSize size,
                            cuda::StreamHandle stream)
     : kernel_(kernel) {
-  Call call;
+  launch::Call call;
   kernel.classify(arguments, call);
   find_groups(arguments, call);
   allocate(size, static_cast<std::int64_t>(bytes_of_set()));
@@ -91,7 +91,7 @@ ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> argum
     fill(group, stream);
 
   for (std::size_t set = 0; set < count_; ++set) {
-    auto own = std::make_unique<Call>(call);
+    auto own = std::make_unique<launch::Call>(call);
     for (std::size_t t = 0; t < kernel.signature.tensors.size(); ++t)
       own->tensors[t].data = reinterpret_cast<void*>(
           moved(reinterpret_cast<std::uint64_t>(call.tensors[t].data), set));
@@ -106,10 +106,10 @@ std::size_t ArgumentPool::bytes_of_set() const noexcept {
   return bytes;
 }
 
-void ArgumentPool::find_groups(std::span<const Arg> arguments, const Call& call) {
-  const Signature& signature = kernel_.signature;
+void ArgumentPool::find_groups(std::span<const Arg> arguments, const launch::Call& call) {
+  const launch::Signature& signature = kernel_.signature;
   for (const std::uint8_t param : signature.tensors) {
-    const ParamInfo& info = signature.params[param];
+    const launch::ParamInfo& info = signature.params[param];
     const Tensor& tensor = arguments[param].tensor();
     Group group;
     group.dtype = info.dtype;
@@ -199,4 +199,4 @@ void ArgumentPool::seed(std::size_t set, cuda::StreamHandle stream) const {
                      group.pristine.data(), group.stride, stream);
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

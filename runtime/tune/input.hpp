@@ -7,7 +7,7 @@
 
 #include "runtime/launch/kernel.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 /// How much memory the sets take together.
 struct PoolSize {
@@ -26,7 +26,7 @@ public:
 
   std::size_t sets() const noexcept { return calls_.size(); }
   std::size_t bytes_of_set() const noexcept;
-  const Call& call(std::size_t set) const noexcept { return *calls_[set % calls_.size()]; }
+  const launch::Call& call(std::size_t set) const noexcept { return *calls_[set % calls_.size()]; }
   bool in_place() const noexcept { return in_place_; }
 
   /// Gives tensors that are read and written their first values back. Asynchronous on `stream`;
@@ -49,7 +49,7 @@ private:
     Buffer slab, pristine;
   };
 
-  void find_groups(std::span<const Arg> arguments, const Call& call);
+  void find_groups(std::span<const Arg> arguments, const launch::Call& call);
   void allocate(PoolSize size, std::int64_t bytes_of_set);
   void fill(Group& group, cuda::StreamHandle stream);
   std::uint64_t moved(std::uint64_t address, std::size_t set) const;
@@ -58,11 +58,11 @@ private:
   std::vector<Group> groups_;
   std::size_t count_ = 0;
   bool in_place_ = false;
-  std::vector<std::unique_ptr<Call>> calls_;
+  std::vector<std::unique_ptr<launch::Call>> calls_;
 };
 
 /// Copies within memory of `device`: asynchronous on CUDA, on all threads on the CPU.
 void copy_on_device(const DeviceState& device, void* to, const void* from, std::size_t bytes,
                     cuda::StreamHandle stream);
 
-} // namespace swage::runtime
+} // namespace swage::tune

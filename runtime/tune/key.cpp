@@ -5,11 +5,11 @@
 
 #include "runtime/base/digest.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
-TuningKey tuning_key(const KernelState& kernel, const Call& call) {
+TuningKey tuning_key(const KernelState& kernel, const launch::Call& call) {
   const DeviceInfo& info = kernel.device->info;
-  return {to_hex(checksum(kernel.line)),
+  return {base::to_hex(base::checksum(kernel.line)),
           info.name,
           info.target,
           info.compute_units,
@@ -23,4 +23,4 @@ std::string family_of(const TuningKey& key) {
                      key.driver, key.specialization);
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

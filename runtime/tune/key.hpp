@@ -6,7 +6,7 @@
 #include "runtime/launch/classify.hpp"
 #include "runtime/launch/kernel.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 /// A measurement says something about calls with an equal key, and less about those that differ in
 /// the size class alone. Everything here moves the best schedule: the processors, because a process
@@ -23,9 +23,9 @@ struct TuningKey {
   friend bool operator==(const TuningKey&, const TuningKey&) = default;
 };
 
-TuningKey tuning_key(const KernelState& kernel, const Call& call);
+TuningKey tuning_key(const KernelState& kernel, const launch::Call& call);
 
 /// Everything but the size class as one line: what nearest buckets are looked for in.
 std::string family_of(const TuningKey& key);
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -8,7 +8,7 @@
 
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 namespace {
 
@@ -62,7 +62,7 @@ void Race::check_noise(double limit) {
     take(0); // uploads the graph, warms the code
     for (int i = 0; i < kNoiseSamples; ++i)
       samples.push_back(take(0));
-    report_.noise = summarise(samples).spread();
+    report_.noise = base::summarise(samples).spread();
     if (report_.noise <= limit || options_.force)
       return;
   }
@@ -71,8 +71,8 @@ void Race::check_noise(double limit) {
                           "spread by {:.0f} % of their median ({} to {:.2f} us), at most {:.0f} % "
                           "are allowed; stop what else runs there, or force it",
                           report_.key.device, 100 * report_.noise,
-                          fmt::format("{:.2f}", 1e6 * summarise(samples).low),
-                          1e6 * summarise(samples).high, 100 * limit));
+                          fmt::format("{:.2f}", 1e6 * base::summarise(samples).low),
+                          1e6 * base::summarise(samples).high, 100 * limit));
 }
 
 void Race::screen() {
@@ -106,7 +106,7 @@ void Race::run() {
     report_.rounds = round;
     eliminate(report_.candidates, round, report_.noise);
     const std::size_t best = best_of(report_.candidates);
-    const double seconds = summarise(report_.candidates[best].seconds).median;
+    const double seconds = base::summarise(report_.candidates[best].seconds).median;
     report_.stopped =
         reason_to_stop(report_.candidates,
                        {round, elapsed(), budget_, static_cast<double>(report_.bytes) / seconds,
@@ -149,12 +149,13 @@ bool Race::beats_default(std::size_t i) {
     if (!first)
       winner.add(sampler_.sample(numbers_[i]));
   }
-  const Summary of_base = summarise(base.mean), of_winner = summarise(winner.mean);
+  const base::Summary of_base = base::summarise(base.mean),
+                      of_winner = base::summarise(winner.mean);
   report_.heuristic_seconds = of_base.median;
-  report_.gain = gain_of(base.mean, winner.mean);
+  report_.gain = base::gain_of(base.mean, winner.mean);
   const bool wins = i != 0 && report_.gain.is_real() &&
-                    !gain_of(base.in_memory, winner.in_memory).is_loss() &&
-                    !gain_of(base.in_cache, winner.in_cache).is_loss();
+                    !base::gain_of(base.in_memory, winner.in_memory).is_loss() &&
+                    !base::gain_of(base.in_cache, winner.in_cache).is_loss();
   report_.best = report_.candidates[wins ? i : 0].schedule;
   report_.seconds = (wins ? of_winner : of_base).median;
   report_.spread = (wins ? of_winner : of_base).spread();
@@ -176,4 +177,4 @@ void Race::confirm() {
   tell(1, "done");
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -6,7 +6,7 @@
 #include "runtime/tune/sampling.hpp"
 #include "runtime/tune/tuner.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 /// Fills in what measuring finds out: noise, samples, the winner.
 class Race {
@@ -42,4 +42,4 @@ private:
   std::vector<std::size_t> numbers_; ///< by candidate: its number at the sampler
 };
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -7,7 +7,7 @@
 
 #include "runtime/base/clock.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 namespace {
 
@@ -48,7 +48,8 @@ void Sampler::drain() {
     copy_on_device(*kernel_.device, to_.data(), from_.data(), from_.size(), stream_);
 }
 
-cuda::OwnedGraphExec Sampler::capture(const LaunchPlan& plan, int launches, std::size_t sets) {
+cuda::OwnedGraphExec Sampler::capture(const launch::LaunchPlan& plan, int launches,
+                                      std::size_t sets) {
   return cuda::capture(stream_, [&] {
     for (int i = 0; i < launches; ++i)
       kernel_.launch(plan, pool_.call(static_cast<std::size_t>(i) % sets), stream_);
@@ -88,28 +89,29 @@ Sample Sampler::sample_cuda(const Entry& entry) {
   return {seconds, seconds_of(in_cache_) / entry.cached_launches};
 }
 
-double Sampler::time_host(const LaunchPlan& plan, std::size_t first_set, int launches) {
-  const auto seconds = [](Clock::duration time) {
+double Sampler::time_host(const launch::LaunchPlan& plan, std::size_t first_set, int launches) {
+  const auto seconds = [](base::Clock::duration time) {
     return std::chrono::duration<double>(time).count();
   };
   if (pool_.in_place()) {
-    Clock::duration total{};
+    base::Clock::duration total{};
     for (int i = 0; i < launches; ++i) {
       const std::size_t set = first_set + static_cast<std::size_t>(i);
       pool_.seed(set, nullptr);
-      const auto start = Clock::now();
-      launch_host(plan, kernel_.signature, pool_.call(set));
-      total += Clock::now() - start;
+      const auto start = base::Clock::now();
+      launch::launch_host(plan, kernel_.signature, pool_.call(set));
+      total += base::Clock::now() - start;
     }
     return seconds(total) / launches;
   }
-  const auto start = Clock::now();
+  const auto start = base::Clock::now();
   for (int i = 0; i < launches; ++i)
-    launch_host(plan, kernel_.signature, pool_.call(first_set + static_cast<std::size_t>(i)));
-  return seconds(Clock::now() - start) / launches;
+    launch::launch_host(plan, kernel_.signature,
+                        pool_.call(first_set + static_cast<std::size_t>(i)));
+  return seconds(base::Clock::now() - start) / launches;
 }
 
-double Sampler::estimate(const LaunchPlan& plan) {
+double Sampler::estimate(const launch::LaunchPlan& plan) {
   if (!kernel_.device->is_cuda()) {
     time_host(plan, 0, 1);
     return time_host(plan, 1, 2);
@@ -121,7 +123,7 @@ double Sampler::estimate(const LaunchPlan& plan) {
   return seconds_of(in_memory_) / kLaunches;
 }
 
-std::size_t Sampler::add(LaunchPlan plan, double seconds) {
+std::size_t Sampler::add(launch::LaunchPlan plan, double seconds) {
   const bool is_cuda = kernel_.device->is_cuda();
   const double wanted =
       std::ceil((is_cuda ? kCudaSampleSeconds : kHostSampleSeconds) / std::max(seconds, 1e-9));
@@ -149,4 +151,4 @@ Sample Sampler::sample(std::size_t plan) {
   return {seconds, seconds};
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -7,7 +7,7 @@
 #include "runtime/cuda/objects.hpp"
 #include "runtime/tune/input.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 /// Seconds of one launch with its tensors in memory, and in the cache; equal where there is one
 /// kind of sample alone.
@@ -32,18 +32,18 @@ public:
   Sampler(const KernelState& kernel, const ArgumentPool& pool, cuda::StreamHandle stream);
 
   /// Adds a plan; its number is the count of those before. `seconds` is about what it takes.
-  std::size_t add(LaunchPlan plan, double seconds);
+  std::size_t add(launch::LaunchPlan plan, double seconds);
 
   Sample sample(std::size_t plan);
   /// About the seconds of one launch, from a few.
-  double estimate(const LaunchPlan& plan);
+  double estimate(const launch::LaunchPlan& plan);
 
   /// How many sets the samples in the cache go round; 0: there are none.
   std::size_t cached_sets() const noexcept { return cached_sets_; }
 
 private:
   struct Entry {
-    LaunchPlan plan;
+    launch::LaunchPlan plan;
     int launches = 1, cached_launches = 1;
     cuda::OwnedGraphExec graph, cached_graph;
   };
@@ -54,8 +54,8 @@ private:
   void enqueue(const cuda::OwnedGraphExec& graph, const Interval& interval);
   static double seconds_of(const Interval& interval);
   Sample sample_cuda(const Entry& entry);
-  double time_host(const LaunchPlan& plan, std::size_t first_set, int launches);
-  cuda::OwnedGraphExec capture(const LaunchPlan& plan, int launches, std::size_t sets);
+  double time_host(const launch::LaunchPlan& plan, std::size_t first_set, int launches);
+  cuda::OwnedGraphExec capture(const launch::LaunchPlan& plan, int launches, std::size_t sets);
   void drain();
 
   const KernelState& kernel_;
@@ -68,4 +68,4 @@ private:
   std::vector<Entry> entries_;
 };
 
-} // namespace swage::runtime
+} // namespace swage::tune

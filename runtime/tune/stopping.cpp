@@ -7,7 +7,7 @@
 
 #include "runtime/base/statistics.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 namespace {
 
@@ -21,7 +21,7 @@ std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates) {
   std::vector<std::pair<double, std::size_t>> order;
   for (std::size_t i = 0; i < candidates.size(); ++i)
     if (candidates[i].runs() && !candidates[i].seconds.empty())
-      order.emplace_back(summarise(candidates[i].seconds).median, i);
+      order.emplace_back(base::summarise(candidates[i].seconds).median, i);
   std::sort(order.begin(), order.end());
   std::vector<std::size_t> result;
   for (const auto& [median, i] : order)
@@ -47,7 +47,7 @@ void eliminate(std::vector<Candidate>& candidates, int round, double noise) {
   const std::vector<std::size_t> order = ranking(candidates);
   if (order.empty())
     return;
-  const double best = summarise(candidates[order.front()].seconds).median;
+  const double best = base::summarise(candidates[order.front()].seconds).median;
   const double lag = allowed_lag(round, noise);
   int kept = 0;
   for (const std::size_t i : order) {
@@ -82,4 +82,4 @@ std::string reason_to_stop(const std::vector<Candidate>& candidates, const Progr
   return {};
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

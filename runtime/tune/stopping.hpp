@@ -6,7 +6,7 @@
 
 #include "codegen/schedule.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 /// What the code of a schedule takes of a GPU's multiprocessor.
 struct Occupancy {
@@ -55,4 +55,4 @@ struct Progress {
 /// Why the search is over: "budget spent", ...; empty: go on.
 std::string reason_to_stop(const std::vector<Candidate>& candidates, const Progress& progress);
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -11,19 +11,19 @@
 #include <fmt/format.h>
 
 #include "ir/float_environment.hpp"
-#include "runtime/device/context_scope.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
+#include "runtime/device/context_scope.hpp"
 #include "runtime/launch/schedule_choice.hpp"
+#include "runtime/measure/roofline.hpp"
 #include "runtime/tune/candidates.hpp"
 #include "runtime/tune/input.hpp"
 #include "runtime/tune/race.hpp"
-#include "runtime/measure/roofline.hpp"
 #include "runtime/tune/sampling.hpp"
 #include "runtime/tune/tuning_records.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 namespace {
 
@@ -50,7 +50,7 @@ public:
 
 private:
   const bool outer_ = std::exchange(tuning, true); ///< one scope may lie within another
-  std::optional<ContextScope> context_;
+  std::optional<device::ContextScope> context_;
   std::optional<cuda::RelaxedCapture> relaxed_;
 };
 
@@ -61,7 +61,7 @@ std::future<double> measure_roofline(const DeviceState& device, cuda::ContextRef
   return std::async(context ? std::launch::async : std::launch::deferred,
                     [&device, context, bytes] {
                       const TuningScope scope(context);
-                      return measured_roofline(device, bytes);
+                      return measure::measured_roofline(device, bytes);
                     });
 }
 
@@ -69,10 +69,10 @@ std::future<double> measure_roofline(const DeviceState& device, cuda::ContextRef
 PoolSize pool_size(const DeviceState& device, std::int64_t bytes) {
   const std::int64_t cache = device.is_cuda() ? device.info.cache_bytes : device.limits.cache_bytes;
   const std::int64_t memory = std::max<std::int64_t>(device.info.memory_bytes, 1);
-  return {runs_in_cache(device, bytes) ? 1 : std::max(4 * cache, 2 * bytes), memory / 8};
+  return {measure::runs_in_cache(device, bytes) ? 1 : std::max(4 * cache, 2 * bytes), memory / 8};
 }
 
-void check_call(const KernelState& kernel, const Call& call) {
+void check_call(const KernelState& kernel, const launch::Call& call) {
   if (!kernel.schedule_text.empty())
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("kernel '{}' was made with the schedule '{}', which launches keep to; "
@@ -102,13 +102,14 @@ TuningRecord record_of(const KernelState& kernel, const TuneReport& report) {
 }
 
 void tell(const KernelState& kernel, const TuneReport& report) {
-  log(LogLevel::info,
-      "tuned {} for {} elements on {}: {} takes {:.2f} us ({} {:.2f} us), {} candidates, "
-      "{:.0f} ms to compile, {:.0f} ms to measure, {}",
-      kernel.name, report.rows * report.columns, kernel.device->info.id,
-      codegen::canonical(report.best), 1e6 * report.seconds,
-      report.improved ? "the default" : "which is the default,", 1e6 * report.heuristic_seconds,
-      report.measured, 1e3 * report.compile_seconds, 1e3 * report.measure_seconds, report.stopped);
+  base::log(base::LogLevel::info,
+            "tuned {} for {} elements on {}: {} takes {:.2f} us ({} {:.2f} us), {} candidates, "
+            "{:.0f} ms to compile, {:.0f} ms to measure, {}",
+            kernel.name, report.rows * report.columns, kernel.device->info.id,
+            codegen::canonical(report.best), 1e6 * report.seconds,
+            report.improved ? "the default" : "which is the default,",
+            1e6 * report.heuristic_seconds, report.measured, 1e3 * report.compile_seconds,
+            1e3 * report.measure_seconds, report.stopped);
 }
 
 } // namespace
@@ -118,10 +119,10 @@ bool is_tuning() noexcept {
 }
 
 Tuner::Tuner(const KernelState& kernel)
-    : kernel_(kernel), context_(context_for(*kernel.device, nullptr)) {}
+    : kernel_(kernel), context_(device::context_for(*kernel.device, nullptr)) {}
 
 TuneReport Tuner::plan(std::span<const Arg> arguments) const {
-  Call call;
+  launch::Call call;
   kernel_.classify(arguments, call);
   check_call(kernel_, call);
   const DeviceState& device = *kernel_.device;
@@ -130,9 +131,9 @@ TuneReport Tuner::plan(std::span<const Arg> arguments) const {
   report.key = tuning_key(kernel_, call);
   report.rows = call.rows;
   report.columns = call.columns;
-  report.bytes = bytes_moved(kernel_.signature, call);
-  report.in_cache = runs_in_cache(device, report.bytes);
-  report.heuristic = choose_schedule(kernel_.graph, specialization, call.key, device, "");
+  report.bytes = launch::bytes_moved(kernel_.signature, call);
+  report.in_cache = measure::runs_in_cache(device, report.bytes);
+  report.heuristic = launch::choose_schedule(kernel_.graph, specialization, call.key, device, "");
   report.best = report.heuristic;
   for (codegen::Schedule& schedule : candidates({kernel_.graph, specialization, device.target,
                                                  call.elements(), device.info.compute_units},
@@ -145,31 +146,31 @@ void Tuner::measure(std::span<const Arg> arguments, const TunerOptions& options,
                     const CandidateCode& code, TuneReport& report) const {
   const DeviceState& device = *kernel_.device;
   const cuda::OwnedStream stream = context_ ? cuda::make_stream() : cuda::OwnedStream();
-  auto start = Clock::now();
+  auto start = base::Clock::now();
   const ArgumentPool pool(kernel_, arguments, pool_size(device, report.bytes), stream.get());
   report.sets = pool.sets();
   Sampler sampler(kernel_, pool, stream.get());
   report.cached_sets = sampler.cached_sets();
-  report.setup_seconds = seconds_since(start);
+  report.setup_seconds = base::seconds_since(start);
 
-  start = Clock::now();
+  start = base::Clock::now();
   const double usual = device.is_cuda() ? kCudaBudget : kHostBudget;
   Race race(report, code, sampler, options, options.budget > 0 ? options.budget : usual);
   race.check_noise(device.is_cuda() ? kCudaNoiseLimit : kHostNoiseLimit);
   race.run();
   race.confirm();
-  report.measure_seconds = seconds_since(start);
+  report.measure_seconds = base::seconds_since(start);
 }
 
 TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& options) {
   const ir::DefaultFloatEnvironment environment;
   TuneReport report = plan(arguments);
-  Call call;
+  launch::Call call;
   kernel_.classify(arguments, call);
   const std::lock_guard alone(one_at_a_time());
   const TuningScope scope(context_);
 
-  const auto start = Clock::now();
+  const auto start = base::Clock::now();
   if (options.progress)
     options.progress(0, "compiling");
   CandidateCode& code = codes_
@@ -179,7 +180,7 @@ TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& optio
   std::future<double> roofline = measure_roofline(*kernel_.device, context_, report.bytes);
   code.compile(report.candidates);
   report.roofline = roofline.get();
-  report.compile_seconds = seconds_since(start);
+  report.compile_seconds = base::seconds_since(start);
   measure(arguments, options, code, report);
   report.code = code.function(report.best).digest;
   tell(kernel_, report);
@@ -190,4 +191,4 @@ TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& optio
   return report;
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

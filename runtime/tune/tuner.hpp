@@ -8,13 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/base/statistics.hpp"
 #include "runtime/launch/kernel.hpp"
 #include "runtime/tune/code.hpp"
 #include "runtime/tune/key.hpp"
-#include "runtime/base/statistics.hpp"
 #include "runtime/tune/stopping.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 struct TunerOptions {
   /// Seconds to spend on measuring, compiling not counted; 0: kCudaBudget or kHostBudget. A budget
@@ -41,10 +41,10 @@ struct TuneReport {
   std::int64_t rows = 0, columns = 0, bytes = 0; ///< as CallPlan
   bool in_cache = false;                         ///< timed in the cache, see runs_in_cache
   codegen::Schedule best, heuristic;
-  Digest code{}; ///< of the code of `best` that was timed: what launches run
+  base::Digest code{}; ///< of the code of `best` that was timed: what launches run
   double seconds = 0, heuristic_seconds = 0; ///< of one launch, medians of paired rounds
   double spread = 0;                         ///< of `seconds`
-  Gain gain;                                 ///< of the fastest over the default
+  base::Gain gain;                           ///< of the fastest over the default
   bool improved = false;                     ///< `best` is not the default
   double noise = 0;                          ///< spread of the default beforehand
   double roofline = 0;                       ///< bytes a second; 0: not known
@@ -92,7 +92,7 @@ bool is_tuning() noexcept;
 /// SWAGE_AUTOTUNE: tunes for a call that has no record of its size class. Does nothing where the
 /// setting is off, the kernel has a schedule of its own, or `stream` captures; a search that fails
 /// is told in the log.
-void autotune(const KernelState& kernel, const Call& call, std::span<const Arg> arguments,
+void autotune(const KernelState& kernel, const launch::Call& call, std::span<const Arg> arguments,
               cuda::StreamHandle stream);
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -7,7 +7,7 @@
 #include "runtime/tune/tuning_records.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 namespace {
 
@@ -96,4 +96,4 @@ TuningRecord record_from_line(std::string_view line) {
   return record;
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -13,13 +13,13 @@
 
 #include <fmt/format.h>
 
-#include "runtime/store/directory.hpp"
 #include "runtime/base/file.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/settings.hpp"
+#include "runtime/store/directory.hpp"
 #include "swage/error.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 namespace {
 
@@ -51,9 +51,9 @@ bool ends_open(int descriptor) {
 }
 
 std::string directory_from_environment() {
-  if (const auto given = value(Setting::tuning_dir))
+  if (const auto given = base::value(base::Setting::tuning_dir))
     return *given;
-  const std::string cache = cache_settings_from_environment().directory;
+  const std::string cache = store::cache_settings_from_environment().directory;
   return cache.empty() ? cache : cache + "/tuning";
 }
 
@@ -144,7 +144,7 @@ std::optional<TuningRecords::Match> TuningRecords::find(const TuningKey& key) {
 }
 
 void TuningRecords::append(const std::string& text) {
-  make_directories(directory_);
+  base::make_directories(directory_);
   const File file(path_, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC);
   const auto fail = [&](const char* step) {
     throw Error(ErrorCode::io,
@@ -160,7 +160,7 @@ void TuningRecords::append(const std::string& text) {
   // A umask may have kept it from the next process of this very user.
   if (struct stat status{}; ::fstat(file.get(), &status) == 0 && (status.st_mode & 0600) != 0600)
     ::fchmod(file.get(), (status.st_mode & 07777) | 0600);
-  const FileSizeSignalHeld held;
+  const base::FileSizeSignalHeld held;
   const std::string line = (ends_open(file.get()) ? "\n" : "") + text + "\n";
   const ssize_t written = ::write(file.get(), line.data(), line.size());
   if (written != static_cast<ssize_t>(line.size())) {
@@ -195,9 +195,10 @@ std::vector<TuningRecord> TuningRecords::all() {
 
 TuningRecords& tuning_records() {
   // Leaked: launches may look at it while static objects are destroyed.
-  static TuningRecords* const records = new TuningRecords(
-      directory_from_environment(), [](std::string_view line) { log(LogLevel::warn, "{}", line); });
+  static TuningRecords* const records =
+      new TuningRecords(directory_from_environment(),
+                        [](std::string_view line) { base::log(base::LogLevel::warn, "{}", line); });
   return *records;
 }
 
-} // namespace swage::runtime
+} // namespace swage::tune

@@ -12,7 +12,7 @@
 
 #include "runtime/tune/key.hpp"
 
-namespace swage::runtime {
+namespace swage::tune {
 
 /// One measurement.
 struct TuningRecord {
@@ -88,4 +88,4 @@ private:
 /// Those of $SWAGE_TUNING_DIR, else of the cache directory's "tuning".
 TuningRecords& tuning_records();
 
-} // namespace swage::runtime
+} // namespace swage::tune

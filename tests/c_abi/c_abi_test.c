@@ -40,14 +40,39 @@ static void test_library(void) {
   CHECK(swage_last_driver_result() == 0);
 }
 
+static int lines = 0;
+static void count_line(void* user, const char* line) {
+  if (strstr(line, "scale for cpu") != NULL)
+    ++*(int*)user;
+}
+
+static void test_configuring(void) {
+  const char* settings[] = {"SWAGE_CACHE_DIR=", "SWAGE_LOG=info"};
+  const char* wrong[] = {"SWAGE_NO_SUCH=1"};
+  CHECK(swage_configure(NULL, 1, NULL, NULL) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_configure(wrong, 1, NULL, NULL) == SWAGE_INVALID_ARGUMENT);
+  CHECK(strstr(swage_last_error(), "SWAGE_NO_SUCH") != NULL);
+  wrong[0] = "SWAGE_LOG";
+  CHECK(swage_configure(wrong, 1, NULL, NULL) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_configure(settings, 2, count_line, &lines) == SWAGE_OK);
+  CHECK(swage_configure(settings, 2, count_line, &lines) == SWAGE_INVALID_ARGUMENT);
+}
+
 static void test_devices(void) {
   int32_t count = 0;
   CHECK(swage_device_count(&count) == SWAGE_OK && count >= 1);
   swage_device* device = NULL;
   CHECK(swage_device_at(count - 1, &device) == SWAGE_OK);
   swage_device_info info;
+  info.size = sizeof info;
   CHECK(swage_device_describe(device, &info) == SWAGE_OK);
   CHECK(info.kind == SWAGE_CPU && strcmp(info.id, "cpu") == 0 && info.compute_units >= 1);
+  CHECK(info.size == sizeof info);
+  info.size = sizeof info + 64; /* a caller that is newer than the library */
+  CHECK(swage_device_describe(device, &info) == SWAGE_OK && info.size == sizeof info);
+  info.size = sizeof(size_t);
+  CHECK(swage_device_describe(device, &info) == SWAGE_INVALID_ARGUMENT);
+  CHECK(strstr(swage_last_error(), "sizeof(swage_device_info)") != NULL);
   CHECK(swage_device_synchronize(device) == SWAGE_OK);
   swage_device_close(device);
   swage_device_close(NULL);
@@ -133,6 +158,88 @@ static void test_making_kernels(swage_device* device) {
         SWAGE_INVALID_KERNEL);
 }
 
+static void test_parameters(swage_device* device) {
+  const char* bindings[] = {"T=bf16"};
+  swage_kernel* kernel = NULL;
+  CHECK(swage_kernel_create(device, kSource, NULL, bindings, 1, NULL, &kernel) == SWAGE_OK);
+  size_t count = 0;
+  CHECK(swage_kernel_parameter_count(kernel, &count) == SWAGE_OK && count == 4);
+  swage_parameter parameter;
+  parameter.size = sizeof parameter;
+  CHECK(swage_kernel_parameter(kernel, 1, &parameter) == SWAGE_OK);
+  CHECK(strcmp(parameter.name, "y") == 0 && parameter.role == SWAGE_OUT);
+  CHECK(parameter.type.code == kDLBfloat && parameter.type.bits == 16 && parameter.type.lanes == 1);
+  CHECK(parameter.space == SWAGE_ELEMENT && parameter.size == sizeof parameter);
+  CHECK(swage_kernel_parameter(kernel, 2, &parameter) == SWAGE_OK);
+  CHECK(strcmp(parameter.name, "s") == 0 && parameter.role == SWAGE_SCALAR);
+  CHECK(swage_kernel_parameter(kernel, 4, &parameter) == SWAGE_INVALID_ARGUMENT);
+  parameter.size = 0;
+  CHECK(swage_kernel_parameter(kernel, 0, &parameter) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_kernel_parameter_count(kernel, NULL) == SWAGE_INVALID_ARGUMENT);
+  swage_kernel_destroy(kernel);
+}
+
+static void test_preparing_ahead(swage_device* device) {
+  const char* bindings[] = {"T=f32"};
+  swage_kernel* kernel = NULL;
+  CHECK(swage_kernel_create(device, kSource, NULL, bindings, 1, NULL, &kernel) == SWAGE_OK);
+  const int64_t shape[2] = {2, 3};
+  swage_arg_spec specs[4];
+  memset(specs, 0, sizeof specs);
+  for (int i = 0; i < 4; ++i) {
+    specs[i].size = sizeof specs[i];
+    specs[i].type.code = kDLFloat;
+    specs[i].type.bits = 32;
+    specs[i].type.lanes = 1;
+    specs[i].ndim = 2;
+    specs[i].shape = shape;
+    specs[i].alignment = 4;
+    specs[i].same_as = -1;
+  }
+  lines = 0;
+  CHECK(swage_kernel_prepare_for(kernel, specs, 4) == SWAGE_OK);
+  CHECK(lines == 1); /* the log's line about the one compile */
+  float x[6] = {1}, y[6];
+  int64_t dims[2] = {2, 3};
+  DLTensor in = matrix(x, dims, NULL), out = matrix(y, dims, NULL);
+  swage_arg args[4] = {swage_tensor(&in), swage_tensor(&out), swage_real(2.0), swage_integer(1)};
+  CHECK(swage_kernel_launch(kernel, NULL, args, 4) == SWAGE_OK && y[0] == 3);
+  CHECK(lines == 1);
+  CHECK(swage_kernel_prepare_for(kernel, specs, 3) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_kernel_prepare_for(kernel, NULL, 4) == SWAGE_INVALID_ARGUMENT);
+  specs[1].type.lanes = 2;
+  CHECK(swage_kernel_prepare_for(kernel, specs, 4) == SWAGE_INVALID_ARGUMENT);
+  specs[1].type.lanes = 1;
+  specs[1].ndim = 9;
+  CHECK(swage_kernel_prepare_for(kernel, specs, 4) == SWAGE_INVALID_ARGUMENT);
+  specs[1].ndim = 2;
+  specs[1].size = 8;
+  CHECK(swage_kernel_prepare_for(kernel, specs, 4) == SWAGE_INVALID_ARGUMENT);
+  swage_kernel_destroy(kernel);
+}
+
+static void test_tuning(swage_device* device) {
+  const char* bindings[] = {"T=f32"};
+  swage_kernel* kernel = NULL;
+  CHECK(swage_kernel_create(device, kSource, NULL, bindings, 1, NULL, &kernel) == SWAGE_OK);
+  static float x[1024], y[1024];
+  int64_t shape[2] = {32, 32};
+  DLTensor in = matrix(x, shape, NULL), out = matrix(y, shape, NULL);
+  swage_arg args[4] = {swage_tensor(&in), swage_tensor(&out), swage_real(2.0), swage_integer(1)};
+  swage_tune_options options = swage_default_tune_options();
+  options.budget_seconds = 0.01;
+  options.force = options.keep_private = 1;
+  swage_tune_result result;
+  result.size = sizeof(size_t);
+  CHECK(swage_kernel_tune(kernel, args, 4, &options, &result) == SWAGE_INVALID_ARGUMENT);
+  result.size = sizeof result;
+  CHECK(swage_kernel_tune(kernel, args, 4, &options, &result) == SWAGE_OK);
+  CHECK(result.size == sizeof result && result.seconds > 0 && result.schedule[0] != 0);
+  options.size = 1;
+  CHECK(swage_kernel_tune(kernel, args, 4, &options, NULL) == SWAGE_INVALID_ARGUMENT);
+  swage_kernel_destroy(kernel);
+}
+
 static void test_launching(swage_device* device) {
   const char* bindings[] = {"T=f32", "offset=0.5"};
   swage_kernel* kernel = NULL;
@@ -187,11 +294,15 @@ static void test_launching(swage_device* device) {
 
 int main(void) {
   test_library();
+  test_configuring();
   test_devices();
   swage_device* device = NULL;
   CHECK(swage_device_open("cpu", &device) == SWAGE_OK);
   test_counters(device);
   test_making_kernels(device);
+  test_parameters(device);
+  test_preparing_ahead(device);
+  test_tuning(device);
   test_launching(device);
   swage_device_close(device);
   if (failures == 0)

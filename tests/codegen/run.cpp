@@ -7,7 +7,7 @@
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/Support/TargetSelect.h>
 
-#include "tests/cuda_emulator/execute.hpp"
+#include "emulator/execute.hpp"
 
 namespace swage::codegen::test {
 

@@ -1,8 +1,8 @@
 // worst_emulator.hpp -- runs a call on a GPU whose approximations are as bad as PTX lets them be.
 #pragma once
 
+#include "emulator/execute.hpp"
 #include "tests/codegen/run.hpp"
-#include "tests/cuda_emulator/execute.hpp"
 
 namespace swage::codegen::test {
 

@@ -7,7 +7,8 @@
 
 namespace {
 
-using namespace swage::runtime;
+using namespace swage::base;
+using namespace swage::store;
 
 void check(const std::string& bytes) {
   const Decoded decoded = decode(bytes);

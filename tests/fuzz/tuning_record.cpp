@@ -10,8 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   using namespace swage;
   try {
     const std::string line =
-        runtime::to_line(runtime::record_from_line({reinterpret_cast<const char*>(data), size}));
-    if (runtime::to_line(runtime::record_from_line(line)) != line)
+        tune::to_line(tune::record_from_line({reinterpret_cast<const char*>(data), size}));
+    if (tune::to_line(tune::record_from_line(line)) != line)
       std::abort();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::invalid_argument)

@@ -25,15 +25,15 @@ TEST_CASE("a launch after tuning runs the very code that the tuner timed") {
       arguments.emplace_back(tensors[i]);
     }
     const KernelState& state = KernelAccess::state(kernel);
-    runtime::TunerOptions options;
+    tune::TunerOptions options;
     options.record = false;
     options.force = true; // another test may run beside this one
-    const runtime::TuneReport report = runtime::Tuner(state).tune(arguments, options);
-    runtime::Call call;
+    const tune::TuneReport report = tune::Tuner(state).tune(arguments, options);
+    launch::Call call;
     state.classify(arguments, call);
-    CHECK(state.plan_of(call, arguments, runtime::context_for(*state.device, nullptr), nullptr)
+    CHECK(state.plan_of(call, arguments, device::context_for(*state.device, nullptr), nullptr)
               .function->digest == report.code);
-    for (const runtime::Candidate& candidate : report.candidates) {
+    for (const tune::Candidate& candidate : report.candidates) {
       if (!candidate.runs())
         continue;
       const auto& schedule = std::get<codegen::CudaSchedule>(candidate.schedule);

@@ -10,7 +10,7 @@
 
 namespace {
 
-using Flights = swage::runtime::SingleFlight<int, std::size_t, std::hash<int>>;
+using Flights = swage::base::SingleFlight<int, std::size_t, std::hash<int>>;
 
 Flights::Pointer weighing(std::size_t bytes) {
   return std::make_shared<const std::size_t>(bytes);

@@ -20,19 +20,19 @@ inline void* address(int block, std::int64_t byte_offset = 0) {
                                  byte_offset);
 }
 
-inline runtime::Signature signature_of(std::string_view source) {
-  return runtime::Signature(ir::load_kernel({source}, "", {}));
+inline launch::Signature signature_of(std::string_view source) {
+  return launch::Signature(ir::load_kernel({source}, "", {}));
 }
 
 /// One call of the kernel in `source`, classified, with the kernel and arguments kept.
 class ClassifiedCall {
 public:
   ClassifiedCall(std::string_view source, std::vector<Tensor> tensors,
-                 runtime::ClassifyLimits limits = {})
+                 device::ClassifyLimits limits = {})
       : kernel_(ir::load_kernel({source}, "", {})), signature_(kernel_),
         tensors_(std::move(tensors)) {
     std::vector<Arg> args(tensors_.begin(), tensors_.end());
-    runtime::classify(signature_, args, limits, call);
+    launch::classify(signature_, args, limits, call);
   }
   /// "flat i32 exact a=unit@16 y=unit@16".
   std::string line() const { return codegen::canonical(specialization(), kernel_); }
@@ -42,20 +42,20 @@ public:
   /// "rows x columns: line".
   std::string text() const { return fmt::format("{}x{} {}", call.rows, call.columns, line()); }
 
-  runtime::Call call;
+  launch::Call call;
 
 private:
   ir::Kernel kernel_;
-  runtime::Signature signature_;
+  launch::Signature signature_;
   std::vector<Tensor> tensors_;
 };
 
 /// What classification says is wrong; "" if nothing is.
 inline std::string refusal(std::string_view source, std::vector<Arg> args) {
-  const runtime::Signature signature = signature_of(source);
-  runtime::Call call;
+  const launch::Signature signature = signature_of(source);
+  launch::Call call;
   try {
-    runtime::classify(signature, args, {}, call);
+    launch::classify(signature, args, {}, call);
   } catch (const Error& error) {
     return error.code() == ErrorCode::invalid_argument ? error.what() : "wrong code";
   }

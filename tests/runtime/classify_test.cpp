@@ -194,7 +194,7 @@ TEST_CASE("columns that are a multiple of 64 need no tail") {
 }
 
 TEST_CASE("stores stream when a call touches more than the cache and nothing written was read") {
-  runtime::ClassifyLimits limits;
+  device::ClassifyLimits limits;
   limits.cache_bytes = 1 << 20;
   const auto streams = [&](std::string_view source, std::vector<Tensor> tensors) {
     return ClassifiedCall(source, std::move(tensors), limits).call.key.streaming();
@@ -214,10 +214,10 @@ TEST_CASE("an output equal to an input is marked") {
 }
 
 TEST_CASE("zero elements are no call, whatever the pointers") {
-  runtime::Call call;
-  const runtime::Signature signature = signature_of(kUnary);
+  launch::Call call;
+  const launch::Signature signature = signature_of(kUnary);
   const Tensor none(nullptr, f32, {4, 0, 3});
-  runtime::classify(signature, std::vector<Arg>{none, none}, {}, call);
+  launch::classify(signature, std::vector<Arg>{none, none}, {}, call);
   CHECK(call.elements() == 0);
 }
 

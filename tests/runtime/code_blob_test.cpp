@@ -12,7 +12,7 @@
 #include "swage/error.hpp"
 #include "tests/support/catch.hpp"
 
-using namespace swage::runtime;
+using namespace swage::host;
 
 namespace {
 

@@ -2,14 +2,15 @@
 #include <atomic>
 #include <thread>
 
-#include "runtime/launch/plan_table.hpp"
 #include "runtime/base/single_flight.hpp"
+#include "runtime/launch/plan_table.hpp"
 #include "runtime/launch/specialization_key.hpp"
 #include "swage/error.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
-using namespace swage::runtime;
+using namespace swage::base;
+using namespace swage::launch;
 
 namespace {
 

@@ -100,7 +100,7 @@ inline std::int64_t broadcast_offset(const ir::Param& param, const Tensor& view,
 /// the error allowed in results, on top of the rounding at the store. Returns the largest seen.
 inline long double launch_and_compare(const Kernel& kernel, std::span<const Arg> arguments,
                                       long double ulps) {
-  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
   const ir::Evaluator evaluate(graph);
   ir::Evaluator::Workspace workspace;
   const auto params = graph.params();

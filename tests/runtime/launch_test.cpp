@@ -137,7 +137,7 @@ TEST_CASE("a call larger than the cache streams its stores and is right") {
       {gate.data(), f32, {count}}, {up.data(), f32, {count}}, {h.data(), f32, {count}}};
   const std::vector<Arg> list(std::begin(args), std::end(args));
   const Kernel kernel = swiglu(f32);
-  CHECK(codegen::canonical(runtime::describe(kernel, list).schedule).find("store=streaming") !=
+  CHECK(codegen::canonical(launch::describe(kernel, list).schedule).find("store=streaming") !=
         std::string::npos);
   kernel.launch(nullptr, list);
   const auto* out = static_cast<const float*>(h.data());
@@ -163,15 +163,15 @@ TEST_CASE("every legal schedule gives the same bits") {
                               {du.data(), bf16, {rows, columns}}};
     const std::vector<Arg> args(std::begin(tensors), std::end(tensors));
     if (schedule)
-      runtime::launch_with(kernel, *schedule, nullptr, args);
+      launch::launch_with(kernel, *schedule, nullptr, args);
     else
       kernel.launch(nullptr, args);
     return dg.text() + du.text();
   };
   reference = run(nullptr);
-  const auto& graph = runtime::ir_kernel(kernel);
+  const auto& graph = launch::ir_kernel(kernel);
   const auto schedules =
-      codegen::all_schedules(graph, codegen::contiguous(graph), runtime::target(cpu()));
+      codegen::all_schedules(graph, codegen::contiguous(graph), launch::target(cpu()));
   REQUIRE(schedules.size() > 10);
   for (const codegen::Schedule& schedule : schedules) {
     CAPTURE(codegen::canonical(schedule));
@@ -220,7 +220,7 @@ TEST_CASE("a schedule in the options is obeyed, and a wrong one refused when it 
   Memory m(f32, 100, 1), n(f32, 100, 2);
   const Tensor a(m.data(), f32, {100}), b(n.data(), f32, {100});
   const std::vector<Arg> args{a, b, b};
-  CHECK(codegen::canonical(runtime::describe(kernel, args).schedule).find("lanes=4 unroll=1") == 0);
+  CHECK(codegen::canonical(launch::describe(kernel, args).schedule).find("lanes=4 unroll=1") == 0);
   options.schedule = "lanes=5";
   CHECK_THROWS_AS(cpu().catalogue_kernel("swiglu", {{"T", f32}}, options), Error);
 }

@@ -6,7 +6,7 @@
 #include "runtime/launch/overlap.hpp"
 #include "tests/support/catch.hpp"
 
-using namespace swage::runtime;
+using namespace swage::launch;
 
 namespace {
 

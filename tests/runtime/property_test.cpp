@@ -90,7 +90,7 @@ TEST_CASE("an element's bits do not depend on layout, position, or what else is 
   const DType type = GENERATE(f32, bf16);
   CAPTURE(name, name_of(type));
   const Kernel kernel = cpu.catalogue_kernel(name, {{"T", type}});
-  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
   Random random(17);
   std::vector<std::vector<std::byte>> batch;
   for (std::size_t p = 0; p < graph.params().size(); ++p)

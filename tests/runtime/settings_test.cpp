@@ -8,7 +8,7 @@
 #include "runtime/base/settings.hpp"
 #include "tests/support/catch.hpp"
 
-using namespace swage::runtime;
+using namespace swage::base;
 
 TEST_CASE("docs/settings.md has the table of the settings, word for word") {
   std::ostringstream page;

@@ -13,8 +13,8 @@
 
 using namespace swage;
 using Catch::Matchers::Contains;
-using runtime::TuningRecord;
-using runtime::TuningRecords;
+using tune::TuningRecord;
+using tune::TuningRecords;
 
 namespace {
 
@@ -53,11 +53,11 @@ const TuningRecords::Warn kSilent = [](std::string_view) {};
 
 TEST_CASE("a tuning record comes back from its line as it was") {
   const TuningRecord written = record(14);
-  const TuningRecord read = runtime::record_from_line(runtime::to_line(written));
+  const TuningRecord read = tune::record_from_line(tune::to_line(written));
   CHECK(read.key == written.key);
   CHECK(read.schedule == written.schedule);
   CHECK(read.seconds == written.seconds);
-  CHECK(runtime::to_line(read) == runtime::to_line(written));
+  CHECK(tune::to_line(read) == tune::to_line(written));
 }
 
 TEST_CASE("the record of a size class holds, else the nearest one's, else none") {
@@ -72,7 +72,7 @@ TEST_CASE("the record of a size class holds, else the nearest one's, else none")
   CHECK(found(17)->record.schedule == "threads=512");
   CHECK(found(18 + TuningRecords::kMaxDistance)->record.schedule == "threads=512");
   CHECK_FALSE(found(19 + TuningRecords::kMaxDistance));
-  runtime::TuningKey other = record(14).key;
+  tune::TuningKey other = record(14).key;
   other.driver = 12080;
   CHECK_FALSE(records.find(other));
 }
@@ -90,8 +90,8 @@ TEST_CASE("a later record replaces an earlier one of its key") {
 TEST_CASE("garbage in a record file is skipped and named once, and good lines hold") {
   const Folder folder;
   std::ofstream(folder.file()) << "garbage\n"
-                               << runtime::to_line(record(14)) << "\n\n{\"kernel\": 3}\n"
-                               << runtime::to_line(record(16)) << "\n{\"kern";
+                               << tune::to_line(record(14)) << "\n\n{\"kernel\": 3}\n"
+                               << tune::to_line(record(16)) << "\n{\"kern";
   std::vector<std::string> said;
   TuningRecords records(folder.path, [&](std::string_view line) { said.emplace_back(line); });
   CHECK(records.find(record(14).key)->exact);

@@ -4,7 +4,8 @@
 #include "tests/support/catch.hpp"
 
 using namespace swage;
-using namespace swage::runtime;
+using namespace swage::base;
+using namespace swage::tune;
 using Catch::Matchers::Contains;
 
 namespace {

@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <set>
 
-#include "runtime/launch/kernel.hpp"
 #include "runtime/launch/inspect.hpp"
+#include "runtime/launch/kernel.hpp"
 #include "runtime/tune/candidates.hpp"
 #include "runtime/tune/input.hpp"
 #include "runtime/tune/tuner.hpp"
@@ -49,7 +49,7 @@ TEST_CASE("tuning touches no tensor, and launches after it use what it found") {
   CHECK(result.seconds > 0);
   CHECK(result.bytes == 240000);
   const Arg arguments[] = {a, b, c};
-  CHECK(codegen::canonical(runtime::describe(kernel, arguments).schedule) == result.schedule);
+  CHECK(codegen::canonical(launch::describe(kernel, arguments).schedule) == result.schedule);
   kernel.launch(nullptr, arguments);
   CHECK(arrays.c == std::vector<float>(20000, 7));
 }
@@ -62,24 +62,24 @@ TEST_CASE("another kernel object with the same text launches by the record") {
                c = arrays.tensor(arrays.c);
   const Arg arguments[] = {a, b, c};
   const Kernel kernel = cpu.kernel(source, "");
-  runtime::TuningRecord record;
-  runtime::Call call;
+  tune::TuningRecord record;
+  launch::Call call;
   KernelAccess::state(kernel).classify(arguments, call);
-  record.key = runtime::tuning_key(KernelAccess::state(kernel), call);
+  record.key = tune::tuning_key(KernelAccess::state(kernel), call);
   record.schedule = "lanes=4 unroll=4 store=auto grain=4096 threads=1";
   record.seconds = 1e-6;
   record.rows = 1;
   record.columns = 20000;
-  runtime::tuning_records().add(record);
+  tune::tuning_records().add(record);
   const Kernel again = cpu.kernel(source, "");
-  CHECK(codegen::canonical(runtime::describe(again, arguments).schedule) == record.schedule);
+  CHECK(codegen::canonical(launch::describe(again, arguments).schedule) == record.schedule);
   again.launch(nullptr, arguments);
   CHECK(arrays.c == std::vector<float>(20000, 5));
 
   // A record that is not legal here is not used.
   record.schedule = "lanes=5";
-  runtime::tuning_records().add(record);
-  CHECK(codegen::canonical(runtime::describe(again, arguments).schedule).find("lanes=5") ==
+  tune::tuning_records().add(record);
+  CHECK(codegen::canonical(launch::describe(again, arguments).schedule).find("lanes=5") ==
         std::string::npos);
 }
 
@@ -101,9 +101,9 @@ TEST_CASE("the pool's sets are laid out as the caller's tensors, packed and in p
   const auto key_kept = [&](const char* source, std::vector<Arg> arguments, bool in_place) {
     const Kernel kernel = cpu.kernel(source, "");
     const KernelState& state = KernelAccess::state(kernel);
-    runtime::Call call;
+    launch::Call call;
     state.classify(arguments, call);
-    const runtime::ArgumentPool pool(state, arguments, {1 << 16, 1 << 20}, nullptr);
+    const tune::ArgumentPool pool(state, arguments, {1 << 16, 1 << 20}, nullptr);
     CHECK(pool.sets() > 1);
     CHECK(pool.in_place() == in_place);
     // Every tensor moves by what the first one of its group moves.
@@ -132,11 +132,11 @@ TEST_CASE("the pool's sets are laid out as the caller's tensors, packed and in p
   const Kernel copy = cpu.kernel("kernel copy(x: in f32, y: out f32) { y = x; }", "");
   const Arg both[] = {x, y};
   for (const std::int64_t wanted : {1 << 20, 1 << 24}) {
-    const runtime::ArgumentPool pool(KernelAccess::state(copy), both, {wanted, 1 << 26}, nullptr);
+    const tune::ArgumentPool pool(KernelAccess::state(copy), both, {wanted, 1 << 26}, nullptr);
     REQUIRE(pool.sets() >= 16);
     std::set<std::ptrdiff_t> distances;
     for (std::size_t set = 0; set < 16; ++set) {
-      const runtime::Call& call = pool.call(set);
+      const launch::Call& call = pool.call(set);
       distances.insert(static_cast<const char*>(call.tensors[1].data) -
                        static_cast<const char*>(call.tensors[0].data));
     }
@@ -151,8 +151,8 @@ TEST_CASE("tensors that are updated in place get their first values back") {
   std::vector<float> memory(100);
   const Tensor a(memory.data(), f32, {100});
   const Arg arguments[] = {a};
-  const runtime::ArgumentPool pool(KernelAccess::state(kernel), arguments, {1 << 16, 1 << 20},
-                                   nullptr);
+  const tune::ArgumentPool pool(KernelAccess::state(kernel), arguments, {1 << 16, 1 << 20},
+                                nullptr);
   auto* values = static_cast<float*>(pool.call(1).tensors[0].data);
   pool.seed(1, nullptr);
   const std::vector<float> first(values, values + 100);
@@ -165,14 +165,14 @@ TEST_CASE("tensors that are updated in place get their first values back") {
 
 TEST_CASE("candidates are legal, begin with the default, and are enough on every GPU") {
   const Kernel kernel = Device::open("cpu").catalogue_kernel("swiglu", {{"T", bf16}});
-  const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
   const codegen::Specialization usual = codegen::contiguous(graph);
   for (const int sm : {75, 90, 100})
     for (const std::int64_t rows : {1, 128, 8192}) {
       const codegen::Target target = codegen::cuda_target(sm);
       const std::int64_t elements = rows * 14336;
       const codegen::Schedule base = codegen::default_schedule(graph, usual, target, elements);
-      const auto found = runtime::candidates({graph, usual, target, elements, 132}, base);
+      const auto found = tune::candidates({graph, usual, target, elements, 132}, base);
       REQUIRE(!found.empty());
       CHECK(found.front() == base);
       CHECK(found.size() <= 120);
@@ -193,7 +193,7 @@ TEST_CASE("SWAGE_AUTOTUNE tunes at the first launch of a size class and never wi
   const Kernel kernel = Device::open("cpu").kernel(
       "kernel automatic(a: in f32, b: in f32, c: out f32) { c = a * b - 2; }", "");
   const auto known = [&] {
-    for (const runtime::TuningRecord& record : runtime::tuning_records().all())
+    for (const tune::TuningRecord& record : tune::tuning_records().all())
       if (record.name == "automatic")
         return true;
     return false;

@@ -5,8 +5,8 @@
 
 #include "runtime/cuda/context.hpp"
 #include "runtime/cuda/objects.hpp"
-#include "runtime/launch/kernel.hpp"
 #include "runtime/launch/inspect.hpp"
+#include "runtime/launch/kernel.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
 
 extern "C" int cuCtxCreate_v2(swage::cuda::Context* context, unsigned flags, int device);
@@ -219,15 +219,15 @@ TEST_CASE("a schedule that is tuned in one context is the schedule in all, those
   const DeviceArray x(device, counting(64)), y(device, std::vector<float>(64));
   const Tensor in = x.tensor(), out = y.tensor();
   const Arg arguments[] = {in, out};
-  runtime::Call call;
+  launch::Call call;
   state.classify(arguments, call);
   const codegen::Schedule tuned =
-      codegen::parse_schedule("threads=64", runtime::describe(kernel, arguments).schedule);
-  state.adopt(call, tuned, runtime::context_for(*state.device, nullptr));
+      codegen::parse_schedule("threads=64", launch::describe(kernel, arguments).schedule);
+  state.adopt(call, tuned, device::context_for(*state.device, nullptr));
   const OwnContext third;
   launch_and_check(kernel, 10);
   for (const cuda::Context context : {first, second.handle, third.handle}) {
-    const runtime::LaunchPlan* plan = state.plans.find(runtime::PlanKey{call.key, context});
+    const launch::LaunchPlan* plan = state.plans.find(launch::PlanKey{call.key, context});
     REQUIRE(plan != nullptr);
     CHECK(plan->schedule == tuned);
     CHECK(plan->function->context->ref.handle == context);

@@ -68,7 +68,7 @@ TEST_CASE("a GPU older than the oldest supported is left out") {
 }
 
 TEST_CASE("PTX that does not assemble gives the assembler's log with the error") {
-  const runtime::ContextScope scope(*runtime::open_device("cuda:0"));
+  const device::ContextScope scope(*device::open_device("cuda:0"));
   try {
     const cuda::LoadedModule module(".version 8.0\n.target sm_90\n.address_size 64\nnonsense;\n");
     FAIL("no error");

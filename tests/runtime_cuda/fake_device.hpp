@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "emulator/fake_cuda.h"
 #include "runtime/cuda/driver.hpp"
 #include "swage/swage.hpp"
-#include "tests/cuda_emulator/fake_cuda.h"
 #include "tests/support/catch.hpp"
 #include "tests/support/device_support.hpp"
 

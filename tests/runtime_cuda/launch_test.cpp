@@ -213,10 +213,10 @@ TEST_CASE("launches are timed through graphs, and beside bare ones") {
   const DeviceArray x(device, counting(64)), y(device, std::vector<float>(64));
   const Tensor in = x.tensor(), out = y.tensor();
   const std::vector<std::vector<Arg>> sets{{in, 2, out}};
-  runtime::TimingOptions options;
+  measure::TimingOptions options;
   options.rounds = 3;
   options.round_seconds = 1e-4;
-  const runtime::LaunchTime time = runtime::time_launches(kernel, sets, options);
+  const measure::LaunchTime time = measure::time_launches(kernel, sets, options);
   CHECK(time.rounds == 3);
   CHECK(time.low <= time.median);
   CHECK(time.median <= time.high);
@@ -228,7 +228,7 @@ TEST_CASE("the stages of a first call are told apart") {
   const DeviceArray x(device, counting(64)), y(device, std::vector<float>(64));
   const Tensor in = x.tensor(), out = y.tensor();
   const Arg args[] = {in, 4, out};
-  const auto times = runtime::time_first_call(device, kScale, "", {}, {}, args);
+  const auto times = measure::time_first_call(device, kScale, "", {}, {}, args);
   CHECK(times.parse > 0);
   CHECK(times.emit > 0);
   CHECK(times.load > 0);
@@ -242,7 +242,7 @@ TEST_CASE("a first call from disk reads, loads and launches, and the compiler ha
   const Arg args[] = {in, 5, out};
   const std::int64_t compiles = codegen::compile_count();
   const std::uint64_t links = calls("cuLinkComplete");
-  const auto times = runtime::time_warm_call(device, kScale, "", {}, {}, args);
+  const auto times = measure::time_warm_call(device, kScale, "", {}, {}, args);
   CHECK(codegen::compile_count() == compiles + 1); // to fill the cache
   CHECK(calls("cuLinkComplete") == links + 1);
   REQUIRE(times);

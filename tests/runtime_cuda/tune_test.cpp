@@ -3,8 +3,8 @@
 #include <cstdlib>
 
 #include "runtime/cuda/objects.hpp"
-#include "runtime/launch/kernel.hpp"
 #include "runtime/launch/inspect.hpp"
+#include "runtime/launch/kernel.hpp"
 #include "runtime/tune/tuner.hpp"
 #include "runtime/tune/tuning_records.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
@@ -23,8 +23,8 @@ public:
   ~FewInstructions() { swage_fake_cuda_set_budget(~0ULL); }
 };
 
-runtime::TunerOptions patient() {
-  runtime::TunerOptions options;
+tune::TunerOptions patient() {
+  tune::TunerOptions options;
   options.budget = 60; // emulation is slow
   return options;
 }
@@ -39,12 +39,12 @@ TEST_CASE("dozens of schedules are measured, and all that it took is given back"
   const Arg arguments[] = {in, out};
   const std::uint64_t copies = calls("cuMemcpyDtoDAsync_v2");
   const auto live = [](const char* kind) { return swage_fake_cuda_live(kind); };
-  runtime::TuneReport report;
+  tune::TuneReport report;
   std::uint64_t streams = 0, allocations = 0, graphs = 0;
   {
     const FewInstructions few;
     streams = live("stream"), allocations = live("allocation"), graphs = live("graph");
-    runtime::Tuner tuner(KernelAccess::state(kernel));
+    tune::Tuner tuner(KernelAccess::state(kernel));
     report = tuner.tune(arguments, patient());
   }
   CHECK(report.measured >= 40);
@@ -62,7 +62,7 @@ TEST_CASE("dozens of schedules are measured, and all that it took is given back"
   kernel.launch(nullptr, arguments);
   device.synchronize();
   CHECK(y.get()[2999] == 8997);
-  CHECK(codegen::canonical(runtime::describe(kernel, arguments).schedule) ==
+  CHECK(codegen::canonical(launch::describe(kernel, arguments).schedule) ==
         codegen::canonical(report.best));
 }
 
@@ -73,16 +73,16 @@ TEST_CASE("the code that was timed is the code that is launched, to the byte") {
   const Tensor in = x.tensor(), out = y.tensor();
   const Arg arguments[] = {in, out};
   const KernelState& state = KernelAccess::state(kernel);
-  runtime::TuneReport report;
+  tune::TuneReport report;
   {
     const FewInstructions few;
-    report = runtime::Tuner(state).tune(arguments, patient());
+    report = tune::Tuner(state).tune(arguments, patient());
   }
-  runtime::Call call;
+  launch::Call call;
   state.classify(arguments, call);
-  CHECK(state.plan_of(call, arguments, runtime::context_for(*state.device, nullptr), nullptr)
+  CHECK(state.plan_of(call, arguments, device::context_for(*state.device, nullptr), nullptr)
             .function->digest == report.code);
-  for (const runtime::Candidate& candidate : report.candidates)
+  for (const tune::Candidate& candidate : report.candidates)
     if (candidate.runs()) {
       CHECK(candidate.occupancy.registers > 0);
       CHECK(candidate.occupancy.blocks > 0);
@@ -96,20 +96,20 @@ TEST_CASE("tuning refuses on a GPU that other work keeps busy, unless it is forc
   const DeviceArray x(device, counting(100)), y(device, std::vector<float>(100));
   const Tensor in = x.tensor(), out = y.tensor();
   const Arg arguments[] = {in, out};
-  const auto records = runtime::tuning_records().all().size();
-  runtime::TunerOptions options = patient();
+  const auto records = tune::tuning_records().all().size();
+  tune::TunerOptions options = patient();
   options.budget = 0.1;
   swage_fake_cuda_set_jitter(2);
-  CHECK_THROWS_WITH(runtime::Tuner(KernelAccess::state(kernel)).tune(arguments, options),
+  CHECK_THROWS_WITH(tune::Tuner(KernelAccess::state(kernel)).tune(arguments, options),
                     Catch::Matchers::Contains("too busy to tune on") &&
                         Catch::Matchers::Contains("at most 10 % are allowed") &&
                         Catch::Matchers::Contains("force"));
-  CHECK(runtime::tuning_records().all().size() == records);
+  CHECK(tune::tuning_records().all().size() == records);
   options.force = true;
-  const auto report = runtime::Tuner(KernelAccess::state(kernel)).tune(arguments, options);
+  const auto report = tune::Tuner(KernelAccess::state(kernel)).tune(arguments, options);
   swage_fake_cuda_set_jitter(0);
-  CHECK(report.noise > runtime::kCudaNoiseLimit);
-  CHECK(runtime::tuning_records().all().size() == records + 1);
+  CHECK(report.noise > tune::kCudaNoiseLimit);
+  CHECK(tune::tuning_records().all().size() == records + 1);
 }
 
 TEST_CASE("SWAGE_AUTOTUNE tunes at the first launch of a thread without a context, too") {
@@ -117,12 +117,12 @@ TEST_CASE("SWAGE_AUTOTUNE tunes at the first launch of a thread without a contex
   const Device device = gpu();
   const Kernel kernel = device.kernel("kernel t4(x: in f32, y: out f32) { y = x * 11; }", "");
   const DeviceArray x(device, counting(100)), y(device, std::vector<float>(100));
-  const auto records = runtime::tuning_records().all().size();
+  const auto records = tune::tuning_records().all().size();
   REQUIRE(current_context() == nullptr);
   ::setenv("SWAGE_AUTOTUNE", "1", 1);
   kernel.prepare({x.tensor(), y.tensor()});
   ::unsetenv("SWAGE_AUTOTUNE");
-  CHECK(runtime::tuning_records().all().size() == records + 1);
+  CHECK(tune::tuning_records().all().size() == records + 1);
   CHECK(current_context() == nullptr);
 }
 
@@ -131,14 +131,14 @@ TEST_CASE("a capture in progress is left alone: SWAGE_AUTOTUNE does nothing unde
   const CurrentDevice current(0);
   const Kernel kernel = device.kernel("kernel t1(x: in f32, y: out f32) { y = x * 5; }", "");
   const DeviceArray x(device, counting(100)), y(device, std::vector<float>(100));
-  const auto records = runtime::tuning_records().all().size();
+  const auto records = tune::tuning_records().all().size();
   const cuda::OwnedStream stream = cuda::make_stream();
   ::setenv("SWAGE_AUTOTUNE", "1", 1);
   const cuda::OwnedGraphExec graph = cuda::capture(stream.get(), [&] {
     kernel.launch(Stream(stream.get()), {x.tensor(), y.tensor()});
   });
   ::unsetenv("SWAGE_AUTOTUNE");
-  CHECK(runtime::tuning_records().all().size() == records);
+  CHECK(tune::tuning_records().all().size() == records);
   cuda::driver().cuGraphLaunch(graph.get(), stream.get());
   cuda::driver().cuStreamSynchronize(stream.get());
   CHECK(y.get()[99] == 495);
@@ -152,11 +152,11 @@ TEST_CASE("tuning beside another thread's capture leaves that capture whole") {
   const DeviceArray x(device, counting(100)), y(device, std::vector<float>(100));
   const cuda::OwnedStream stream = cuda::make_stream();
   cuda::driver().cuStreamBeginCapture_v2(stream.get(), cuda::CaptureMode::global);
-  runtime::TunerOptions options = patient();
+  tune::TunerOptions options = patient();
   options.budget = 0.1;
   const Tensor in = x.tensor(), out = y.tensor();
   const Arg arguments[] = {in, out};
-  runtime::Tuner(KernelAccess::state(kernel)).tune(arguments, options);
+  tune::Tuner(KernelAccess::state(kernel)).tune(arguments, options);
   cuda::Graph graph = nullptr;
   cuda::driver().cuStreamEndCapture(stream.get(), &graph);
   CHECK(graph != nullptr);

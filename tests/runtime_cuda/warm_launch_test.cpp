@@ -121,13 +121,13 @@ TEST_CASE("two contexts in turn, and a thread without one, launch without an all
   REQUIRE(cuCtxCreate_v2(&contexts[1], 0, 0) == 0);
   kernel.launch(nullptr, {in, out});
 
-  runtime::Call call;
+  launch::Call call;
   const Arg arguments[] = {in, out};
   KernelAccess::state(kernel).classify(arguments, call);
   cuda::Function functions[2] = {};
   for (int i = 0; i < 2; ++i)
     functions[i] = KernelAccess::state(kernel)
-                       .plans.find(runtime::PlanKey{call.key, contexts[i]})
+                       .plans.find(launch::PlanKey{call.key, contexts[i]})
                        ->function->function;
   REQUIRE(functions[0] != functions[1]);
 

@@ -1,5 +1,5 @@
 // gpu.hpp -- what tests that need a CUDA device share. They run on the real driver, or on the
-// emulated one of tests/cuda_emulator when SWAGE_LIBCUDA_PATH names it; without either they say
+// emulated one of emulator when SWAGE_LIBCUDA_PATH names it; without either they say
 // `skipped: no CUDA device`, which CTest reports as skipped.
 #pragma once
 

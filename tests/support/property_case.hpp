@@ -382,7 +382,7 @@ private:
       }
     }
     try {
-      const Kernel kernel = runtime::make_kernel(device_, kernel_);
+      const Kernel kernel = api::make_kernel(device_, kernel_);
       launch(kernel, arguments);
       device_.synchronize();
     } catch (const Error& error) {
@@ -394,12 +394,12 @@ private:
   void launch(const Kernel& kernel, const std::vector<Arg>& arguments) {
     if (!options_.schedules || elements() == 0 || !random_.one_in(3))
       return kernel.launch(nullptr, arguments);
-    const auto plan = runtime::describe(kernel, arguments);
+    const auto plan = launch::describe(kernel, arguments);
     const auto schedules =
-        codegen::all_schedules(kernel_, plan.specialization, runtime::target(device_));
+        codegen::all_schedules(kernel_, plan.specialization, launch::target(device_));
     const codegen::Schedule& schedule = random_.pick(schedules);
     schedule_ = codegen::canonical(schedule);
-    runtime::launch_with(kernel, schedule, nullptr, arguments);
+    launch::launch_with(kernel, schedule, nullptr, arguments);
   }
 
   std::string difference(std::size_t buffer, const std::vector<std::byte>& expected,

@@ -1,0 +1,153 @@
+// grid.cpp -- address checks: bounds, alignment, read-only loads, dependent launches.
+#include "emulator/grid.hpp"
+
+#include <cstdlib>
+#include <new>
+
+namespace swage::emulator {
+namespace {
+
+std::string hex(std::uint64_t value) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  do
+    text.insert(text.begin(), kDigits[value & 15]);
+  while ((value >>= 4) != 0);
+  return "0x" + text;
+}
+
+std::string triple(unsigned x, unsigned y, unsigned z) {
+  return "(" + std::to_string(x) + "," + std::to_string(y) + "," + std::to_string(z) + ")";
+}
+
+} // namespace
+
+Grid::Grid(const Program& the_program, const LaunchConfig& the_config, Memory& the_memory)
+    : program(the_program), config(the_config), memory(the_memory),
+      shared((program.shared_bytes + 15) / 16 * 16 + config.dynamic_shared),
+      counts(program.steps.size()),
+      check_read_only_(config.check_read_only && program.has_read_only_loads),
+      check_races_(config.check_races && !program.has_barrier && !program.has_atomics),
+      recent_(program.steps.size()) {}
+
+void Grid::fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,
+                 std::uint64_t address, const std::string& message) const {
+  const Instruction& instruction = program.kernel.instructions[step.index];
+  const unsigned thread = warp.first_thread + lane;
+  const unsigned x = config.block[0];
+  const unsigned y = config.block[1];
+  throw Fault(kind, address,
+              message + ": '" + instruction.text + "' (line " + std::to_string(instruction.line) +
+                  " of kernel '" + program.kernel.name + "'), address " + hex(address) +
+                  ", thread " + triple(thread % x, thread / x % y, thread / x / y) + " of block " +
+                  triple(block_index[0], block_index[1], block_index[2]));
+}
+
+std::byte* Grid::locate(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
+                        unsigned bytes) {
+  if (address % bytes != 0)
+    fault(FaultKind::misaligned_address, warp, step, lane, address,
+          "misaligned address for an access of " + std::to_string(bytes) + " bytes");
+  Space space = step.space;
+  if (space == Space::generic && address >= kSharedWindow) {
+    space = address >= kParamWindow   ? Space::param
+            : address >= kLocalWindow ? Space::local
+                                      : Space::shared;
+    address &= kSharedWindow - 1;
+  }
+  switch (space) {
+  case Space::shared:
+    return inside(warp, step, lane, shared.data(), shared.size(), address, bytes, "shared");
+  case Space::local:
+    return inside(warp, step, lane, warp.local + lane * program.local_bytes, program.local_bytes,
+                  address, bytes, "local");
+  case Space::param:
+    return inside(warp, step, lane, const_cast<std::byte*>(config.parameters.data()),
+                  config.parameters.size(), address, bytes, "parameter");
+  default: return locate_global(warp, step, lane, address, bytes);
+  }
+}
+
+std::byte* Grid::inside(Warp& warp, const Step& step, unsigned lane, std::byte* base,
+                        std::size_t size, std::uint64_t offset, unsigned bytes,
+                        const char* what) const {
+  if (offset > size || size - offset < bytes)
+    fault(FaultKind::illegal_address, warp, step, lane, offset,
+          std::string("access outside the ") + std::to_string(size) + " bytes of " + what +
+              " memory");
+  return base + offset;
+}
+
+std::byte* Grid::locate_global(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
+                               unsigned bytes) {
+  Recent& recent = recent_[step.index];
+  if (!recent.allocation.contains(address, bytes)) {
+    recall(recent, address);
+    if (!recent.allocation.contains(address, bytes))
+      fault(FaultKind::illegal_address, warp, step, lane, address,
+            "illegal access of " + std::to_string(bytes) + " bytes at " + memory.describe(address));
+  }
+  if (config.programmatic && step.space != Space::constant) {
+    if ((warp.waited >> lane & 1) == 0)
+      fault(FaultKind::dependency, warp, step, lane, address,
+            "global memory is touched before griddepcontrol.wait in a dependent launch");
+    if (step.read_only)
+      fault(FaultKind::dependency, warp, step, lane, address,
+            "a read-only load in a dependent launch: the grid before may still write there");
+  }
+  if (recent.touches != nullptr)
+    touch(warp, step, lane, recent, address, bytes);
+  return recent.allocation.host + (address - recent.allocation.base);
+}
+
+void Grid::recall(Recent& recent, std::uint64_t address) {
+  constexpr std::uint64_t kLargest = 16U << 20; // a Touch is many times a byte
+  recent = {memory.find(address).value_or(Allocation{}), nullptr};
+  const std::uint64_t size = recent.allocation.size;
+  if (size == 0 || size > (check_read_only_ ? 4 * kLargest : check_races_ ? kLargest : 0))
+    return;
+  auto& touches = touches_[recent.allocation.base];
+  if (!touches) {
+    // calloc: pages that are never touched cost nothing.
+    touches.reset(static_cast<Touch*>(std::calloc(size, sizeof(Touch))));
+    if (!touches)
+      throw std::bad_alloc();
+  }
+  recent.touches = touches.get();
+}
+
+std::uint32_t Grid::thread_number(const Warp& warp, unsigned lane) const {
+  const auto& [x, y, z] = block_index;
+  const std::uint32_t block = (z * config.grid[1] + y) * config.grid[0] + x;
+  const std::uint32_t threads = config.block[0] * config.block[1] * config.block[2];
+  return block * threads + warp.first_thread + lane + 1;
+}
+
+void Grid::touch(const Warp& warp, const Step& step, unsigned lane, const Recent& recent,
+                 std::uint64_t address, unsigned bytes) const {
+  Touch* const touches = recent.touches + (address - recent.allocation.base);
+  const std::uint32_t thread = thread_number(warp, lane);
+  bool conflict = false;
+  bool race = false;
+  for (unsigned i = 0; i < bytes; ++i) {
+    Touch& byte = touches[i];
+    race |= byte.writer != 0 && byte.writer != thread;
+    if (step.stores) {
+      race |= byte.reader != 0 && byte.reader != thread;
+      byte.writer = thread;
+    } else {
+      byte.reader = byte.reader == 0 || byte.reader == thread ? thread : Touch::kMany;
+      byte.read_only |= step.read_only;
+    }
+    conflict |= byte.read_only && byte.writer != 0;
+  }
+  if (conflict && check_read_only_)
+    fault(FaultKind::read_only_conflict, warp, step, lane, address,
+          "memory is both loaded through .nc and stored to in one grid");
+  if (race && check_races_)
+    fault(FaultKind::race, warp, step, lane, address,
+          step.stores ? "a store to memory that another thread of the grid touches"
+                      : "a load of memory that another thread of the grid stores to");
+}
+
+} // namespace swage::emulator

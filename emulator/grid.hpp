@@ -1,0 +1,62 @@
+// grid.hpp -- one launch while it runs: memory as the threads see it, and its bookkeeping.
+#pragma once
+
+#include "emulator/decoder.hpp"
+
+#include <map>
+#include <memory>
+
+namespace swage::emulator {
+
+/// How a grid has touched one byte of global memory. Threads are counted from 1.
+struct Touch {
+  static constexpr std::uint32_t kMany = UINT32_MAX;
+
+  std::uint32_t writer = 0; ///< the thread that stored to it
+  std::uint32_t reader = 0; ///< the thread that loaded it, or kMany
+  bool read_only = false;   ///< some load was through .nc
+};
+
+struct Grid {
+  Grid(const Program& program, const LaunchConfig& config, Memory& memory);
+
+  /// Where `bytes` bytes at `address` of the step's space are; throws Fault.
+  std::byte* locate(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
+                    unsigned bytes);
+  [[noreturn]] void fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,
+                          std::uint64_t address, const std::string& message) const;
+
+  const Program& program;
+  const LaunchConfig& config;
+  Memory& memory;
+  std::vector<std::byte> shared; ///< of the block that runs
+  std::array<unsigned, 3> block_index{};
+  std::uint64_t executed = 0;
+  std::vector<std::uint64_t> counts; ///< of each step, summed over threads
+
+private:
+  struct Release {
+    void operator()(Touch* touches) const { std::free(touches); }
+  };
+  // What each step touched last, so that the registry is asked rarely.
+  struct Recent {
+    Allocation allocation;
+    Touch* touches = nullptr; ///< null: not followed
+  };
+
+  std::byte* locate_global(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
+                           unsigned bytes);
+  std::byte* inside(Warp& warp, const Step& step, unsigned lane, std::byte* base, std::size_t size,
+                    std::uint64_t offset, unsigned bytes, const char* what) const;
+  void recall(Recent& recent, std::uint64_t address);
+  void touch(const Warp& warp, const Step& step, unsigned lane, const Recent& recent,
+             std::uint64_t address, unsigned bytes) const;
+  std::uint32_t thread_number(const Warp& warp, unsigned lane) const;
+
+  bool check_read_only_ = false;
+  bool check_races_ = false;
+  std::vector<Recent> recent_; // by step
+  std::map<std::uint64_t, std::unique_ptr<Touch, Release>> touches_;
+};
+
+} // namespace swage::emulator

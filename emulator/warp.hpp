@@ -1,0 +1,116 @@
+// warp.hpp -- decoded instructions, and the 32 lanes that execute them in step.
+#pragma once
+
+#include "emulator/ptx.hpp"
+
+#include <bit>
+#include <cstdint>
+
+namespace swage::emulator {
+
+inline constexpr unsigned kLanes = 32;
+
+/// A register, constant or special register: 32 values of 64 bits, one a lane. Narrower values are
+/// held zero-extended.
+using Row = std::uint32_t;
+
+struct Warp;
+struct Step;
+using Handler = void (*)(Warp&, const Step&);
+
+/// What happens to the program counter.
+enum class Flow : std::uint8_t { next, branch, exit, barrier };
+
+enum class Combine : std::uint8_t { none, conjunction, disjunction, exclusive };
+
+/// One instruction, decoded once. Handlers read the fields that they need.
+struct Step {
+  Handler run = nullptr;
+  Row d = 0, e = 0; ///< destinations
+  Row a = 0, b = 0, c = 0;
+  Row guard = 0;
+  bool guarded = false;
+  bool guard_negated = false;
+  bool negated = false; ///< the predicate `c` of setp
+  Flow flow = Flow::next;
+  Combine combine = Combine::none;
+  Space space = Space::generic;
+  bool read_only = false;     ///< ld...nc
+  bool stores = false;        ///< writes memory
+  bool has_base = false;      ///< `a` is added to `immediate` to form the address
+  std::uint8_t size = 0;      ///< of one element, in bytes
+  std::uint8_t count = 0;     ///< of vector elements
+  std::uint8_t rounding = 0;  ///< a Rounding
+  std::uint8_t function = 0;  ///< which of a family, where the handler serves several
+  std::uint32_t list = 0;     ///< first of `count` rows in Program::lists
+  std::uint32_t index = 0;    ///< of the instruction in its kernel
+  std::uint64_t mask = ~0ULL; ///< of the bits that the destination holds
+  std::int64_t immediate = 0; ///< address offset, branch target or table
+};
+
+struct Grid;
+
+struct Warp {
+  std::uint64_t* registers = nullptr;
+  std::uint32_t mask = 0;    ///< lanes that the current instruction acts on
+  std::uint32_t running = 0; ///< lanes that neither left nor wait at a barrier
+  std::uint32_t waiting = 0; ///< lanes at a barrier
+  std::uint32_t waited = 0;  ///< lanes that passed griddepcontrol.wait
+  std::uint32_t first_thread = 0;
+  std::uint64_t barrier = 0; ///< the id that the waiting lanes wait at
+  std::uint32_t pc[kLanes] = {};
+  std::byte* local = nullptr; ///< local memory of lane 0; the other lanes' follows
+  Grid* grid = nullptr;
+
+  std::uint64_t* row(Row index) const { return registers + std::size_t{index} * kLanes; }
+};
+
+/// Calls `body(lane)` for each active lane. Iterations are independent.
+template <class Body>
+inline void for_lanes(const Warp& warp, Body body) {
+  if (warp.mask == ~0U) {
+#pragma GCC ivdep
+    for (unsigned lane = 0; lane < kLanes; ++lane)
+      body(lane);
+    return;
+  }
+  for (std::uint32_t rest = warp.mask; rest != 0; rest &= rest - 1)
+    body(static_cast<unsigned>(std::countr_zero(rest)));
+}
+
+/// Handlers of pure operations: `Op::eval` maps register values to a register value.
+template <class Op>
+void unary(Warp& warp, const Step& step) {
+  std::uint64_t* const d = warp.row(step.d);
+  const std::uint64_t* const a = warp.row(step.a);
+  for_lanes(warp, [=](unsigned lane) { d[lane] = Op::eval(a[lane]); });
+}
+
+template <class Op>
+void binary(Warp& warp, const Step& step) {
+  std::uint64_t* const d = warp.row(step.d);
+  const std::uint64_t* const a = warp.row(step.a);
+  const std::uint64_t* const b = warp.row(step.b);
+  for_lanes(warp, [=](unsigned lane) { d[lane] = Op::eval(a[lane], b[lane]); });
+}
+
+template <class Op>
+void ternary(Warp& warp, const Step& step) {
+  std::uint64_t* const d = warp.row(step.d);
+  const std::uint64_t* const a = warp.row(step.a);
+  const std::uint64_t* const b = warp.row(step.b);
+  const std::uint64_t* const c = warp.row(step.c);
+  for_lanes(warp, [=](unsigned lane) { d[lane] = Op::eval(a[lane], b[lane], c[lane]); });
+}
+
+/// `Op` on each half of a register of 2 * `Bits` bits.
+template <class Op, unsigned Bits>
+struct Packed {
+  static constexpr std::uint64_t kMask = (1ULL << Bits) - 1;
+  template <class... T>
+  static std::uint64_t eval(T... operands) {
+    return Op::eval((operands & kMask)...) | Op::eval((operands >> Bits & kMask)...) << Bits;
+  }
+};
+
+} // namespace swage::emulator

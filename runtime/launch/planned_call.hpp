@@ -1,0 +1,17 @@
+// planned_call.hpp -- arguments of calls that are still to come, at addresses that nobody reads.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "runtime/launch/signature.hpp"
+#include "swage/swage.hpp"
+
+namespace swage::launch {
+
+/// Arguments that classify as those of a call will that `specs` describe, one for each parameter.
+/// Tensors lie far apart unless one is `same_as` another. Throws Error(invalid_argument) that names
+/// the parameter.
+std::vector<Arg> planned_arguments(const Signature& signature, std::span<const ArgSpec> specs);
+
+} // namespace swage::launch
