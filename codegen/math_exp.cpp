@@ -46,8 +46,8 @@ constexpr double kExp2F64[] = {1,
                                0x1.e821a3d3169cbp-32};
 constexpr double kExp2Half[] = {
     1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b642p-5, 0x1.3cea56p-7, 0x1.5c4556p-10};
-/// e^r = (u + r) / (u - r), u = c[0] + r^2 c[1], to 2^-21.1.
-constexpr double kExpRatio[] = {0x1.00006ap+1, 0x1.547a02p-3};
+/// e^r = a / (a - r), a = c[0] + r / 2 + r^2 c[2], to 2^-21.1.
+constexpr double kExpRatio[] = {0x1.00006ap+0, 0.5, 0x1.547a02p-4};
 /// tanh x = x + x^3 (c[0] + x^2 c[1] + ...) on [-1/2, 1/2].
 constexpr double kTanhHalf[] = {-0x1.554630p-2, 0x1.0e4022p-3, -0x1.6bf698p-5};
 /// e^r - 1 = r + r^2 (c[0] + r c[1] + ...)
@@ -177,8 +177,8 @@ ExpRatio exp_ratio(Real x, int bias) {
   const Rounded n = rounded(fma(x, kLog2eF32, magic), magic);
   // ln 2 in f32 is off by 2^-29, so that one step is enough.
   const Real r = fma(n.integer, -kLn2F32.high, x);
-  const Real u = polynomial(r * r, kExpRatio);
-  return {u + r, u - r, n.biased};
+  const Real above = polynomial(r, kExpRatio);
+  return {above, above - r, n.biased};
 }
 
 // At half accuracy sigmoid is e / (1 + e), e = e^x = 2^n a / b: 2^n a / (2^n a + b). Both are made
@@ -277,11 +277,10 @@ Real sigmoid_half_of_silu(Real x, bool is_bf16) {
   const ExpRatio e = exp_ratio(within.real(), kSigmoidScale);
   const Real scaled = (e.above.bits() + (e.biased << mantissa_bits(x))).real();
   const Bits one = x.constant(0x1p64).bits();
-  // Off 1/2 to the side of x: the upper four bits of a clamped x, as a number, are 0 to 4 or, for
-  // negative x, -8 (below 2^-95) to -4 (from 2 on), and so the 1 of 1 + e is 3 to 7 units in the
-  // last place too small or 5 to 1 too large.
-  const Bits side = arithmetic_shift_right(within, 28);
-  return scaled / fma(e.below, is_bf16 ? (one - 3 - side).real() : one.real(), scaled);
+  // Off 1/2 to the side of x: the 1 of 1 + e is four units in the last place too small or too
+  // large.
+  const Real off = select(is_negative(within), (one + 4).real(), (one - 4).real());
+  return scaled / fma(e.below, is_bf16 ? off : one.real(), scaled);
 }
 
 Real tanh(Real x) {
