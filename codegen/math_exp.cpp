@@ -275,9 +275,8 @@ Real sigmoid_half_of_silu(Real x, bool is_bf16) {
   const Bits within = unsigned_min(near, x.constant(kSigmoidLow).bits());
   const ExpRatio e = scaled_exp_ratio(within.real());
   const Bits one = x.constant(0x1p64).bits();
-  // Off 1/2 to the side of x: the 1 of 1 + e is four units in the last place too small or too
-  // large.
-  const Real off = select(is_negative(within), (one + 4).real(), (one - 4).real());
+  // Off 1/2 to the side of x: the 1 of 1 + e is too small or too large by 2^-22.
+  const Real off = select(is_negative(within), (one + 2).real(), (one - 4).real());
   return e.above / fma(e.below, is_bf16 ? off : one.real(), e.above);
 }
 
