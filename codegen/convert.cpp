@@ -135,30 +135,37 @@ Value* Converter::widen_f16(Value* bits) {
 
 // --- compute to storage ---
 
-Value* Converter::narrow(DType storage, Value* value, NanBits nan) {
+Value* Converter::narrow(DType storage, Value* value, Rounding rounding) {
   Type* bits =
       with_lanes(b_.getIntNTy(8u * static_cast<unsigned>(size_of(storage))), lanes_of(value));
   switch (storage) {
   case DType::f64:
   case DType::f32: return b_.CreateBitCast(value, bits);
   case DType::f16: return narrow_f16(value);
-  case DType::bf16: return narrow_bf16(value, nan);
+  case DType::bf16: return narrow_bf16(value, rounding);
   case DType::boolean: return b_.CreateZExt(value, bits);
   default: return b_.CreateTrunc(value, bits);
   }
 }
 
-Value* Converter::narrow_bf16(Value* f32, NanBits nan) {
+Value* Converter::narrow_bf16(Value* f32, Rounding rounding) {
   Type* i16 = like(b_.getInt16Ty(), f32);
   if (hardware_bf16_)
     return b_.CreateBitCast(b_.CreateFPTrunc(f32, like(b_.getBFloatTy(), f32)), i16);
-  Value* bits = b_.CreateBitCast(f32, like(b_.getInt32Ty(), f32));
-  Value* odd = b_.CreateAnd(b_.CreateLShr(bits, word(f32, 16)), word(f32, 1));
-  Value* rounded = b_.CreateAdd(b_.CreateAdd(bits, word(f32, 0x7fff)), odd);
-  Value* kept = nan == NanBits::upper_half
-                    ? rounded // nothing below carries into a NaN, and it has a bit above that stays
-                    : b_.CreateSelect(b_.CreateFCmpUNO(f32, f32), word(f32, 0x7fff0000u), rounded);
+  Value* bits = bits_with_safe_nan(f32, rounding);
+  Value* kept = b_.CreateAdd(bits, word(f32, rounding.ties_to_even ? 0x7fff : 0x8000));
+  if (rounding.ties_to_even)
+    kept = b_.CreateAdd(kept, b_.CreateAnd(b_.CreateLShr(bits, word(f32, 16)), word(f32, 1)));
   return upper_bf16_ ? kept : b_.CreateTrunc(b_.CreateLShr(kept, word(f32, 16)), i16);
+}
+
+/// The bits of f32 with nothing in the lower halves of NaNs, so that rounding carries into none,
+/// and a bit in the upper halves that stays.
+Value* Converter::bits_with_safe_nan(Value* f32, Rounding rounding) {
+  Value* bits = b_.CreateBitCast(f32, like(b_.getInt32Ty(), f32));
+  return rounding.low_nan_bits
+             ? b_.CreateSelect(b_.CreateFCmpUNO(f32, f32), word(f32, 0x7fff0000u), bits)
+             : bits;
 }
 
 Value* Converter::narrow_f16(Value* f32) {
@@ -184,11 +191,11 @@ Value* Converter::narrow_f16(Value* f32) {
 
 // --- casts ---
 
-Value* Converter::cast(DType from, DType storage, Value* value, Value** bits, NanBits nan) {
+Value* Converter::cast(DType from, DType storage, Value* value, Value** bits, Rounding rounding) {
   if (is_float(from)) {
     if (storage == DType::boolean)
       return b_.CreateFCmpUNE(value, Constant::getNullValue(value->getType()));
-    return is_float(storage) ? float_to_float(from, storage, value, bits, nan)
+    return is_float(storage) ? float_to_float(from, storage, value, bits, rounding)
                              : float_to_integer(from, storage, value);
   }
   return is_float(storage) ? integer_to_float(from, storage, value, bits)
@@ -196,8 +203,8 @@ Value* Converter::cast(DType from, DType storage, Value* value, Value** bits, Na
 }
 
 /// Rounds an f32 to f16 or bf16 and carries it on in f32.
-Value* Converter::round_to_half(DType storage, Value* f32, Value** bits, NanBits nan) {
-  Value* narrowed = narrow(storage, f32, nan);
+Value* Converter::round_to_half(DType storage, Value* f32, Value** bits, Rounding rounding) {
+  Value* narrowed = narrow(storage, f32, rounding);
   if (bits)
     *bits = narrowed;
   if (storage == DType::bf16 && upper_bf16_)
@@ -206,15 +213,15 @@ Value* Converter::round_to_half(DType storage, Value* f32, Value** bits, NanBits
 }
 
 Value* Converter::float_to_float(DType from, DType storage, Value* value, Value** bits,
-                                 NanBits nan) {
+                                 Rounding rounding) {
   switch (storage) {
   case DType::f64:
     return from == DType::f64 ? value : b_.CreateFPExt(value, like(b_.getDoubleTy(), value));
   case DType::f32:
     return from == DType::f64 ? b_.CreateFPTrunc(value, like(b_.getFloatTy(), value)) : value;
   default:
-    return from == DType::f64 ? round_to_half(storage, odd_f32(value), bits, NanBits::any)
-                              : round_to_half(storage, value, bits, nan);
+    return from == DType::f64 ? round_to_half(storage, odd_f32(value), bits, Rounding())
+                              : round_to_half(storage, value, bits, rounding);
   }
 }
 
@@ -257,7 +264,7 @@ Value* Converter::integer_to_float(DType from, DType storage, Value* value, Valu
     return b_.CreateSIToFP(value, storage == DType::f64 ? f64 : f32);
   // By way of f32 rounded to nearest there would be two roundings.
   Value* wide = from == DType::i64 ? odd_f64(value) : b_.CreateSIToFP(value, f64);
-  return round_to_half(storage, odd_f32(wide), bits, NanBits::any);
+  return round_to_half(storage, odd_f32(wide), bits, Rounding());
 }
 
 Value* Converter::float_to_integer(DType from, DType storage, Value* value) {

@@ -18,14 +18,18 @@ int lanes_of(const llvm::Value* value);
 /// even[0] odd[0] even[1] odd[1] ...
 llvm::Value* interleave(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::Value* odd);
 
-/// What is known of the NaNs among f32 values.
-enum class NanBits : std::uint8_t {
-  any,
-  upper_half, ///< none has a bit in the lower 16, as when all were bf16 once; see Body::nan_bits
+/// What is known of f32 values that are rounded to bf16.
+struct Rounding {
+  /// NaNs may have bits in the lower 16: not when all that made them was bf16 once.
+  bool low_nan_bits = true;
+  /// Ties are values of their own, to be rounded to even. Others are rounded away from zero, which
+  /// is three operations cheaper.
+  bool ties_to_even = true;
 };
 
 /// Emits conversions with `builder`, element-wise on scalars and vectors alike. Every rounding is
-/// to nearest even and happens once; any NaN stays a NaN. The same bits on both targets.
+/// to nearest, to even but where `Rounding` says otherwise, and happens once; any NaN stays a NaN.
+/// The same bits on both targets.
 class Converter {
 public:
   /// With `upper_bf16`, what `narrow` gives for bf16 are 32-bit words whose upper halves hold the
@@ -40,23 +44,33 @@ public:
   llvm::Value* widen_high_bf16(llvm::Value* words);
   /// A value of `compute_type(storage)` to storage bits, rounded once. A bf16 whose NaNs need no
   /// care is rounded two operations cheaper.
-  llvm::Value* narrow(DType storage, llvm::Value* value, NanBits nan = NanBits::any);
+  llvm::Value* narrow(DType storage, llvm::Value* value, Rounding rounding);
+  llvm::Value* narrow(DType storage, llvm::Value* value) { return narrow(storage, value, {}); }
+  /// f32 whose lanes are all even elements, then all odd ones, to bf16 in words of two elements;
+  /// a single lane to a single bf16. Two elements are rounded together, two operations cheaper.
+  llvm::Value* narrow_split(llvm::Value* f32, Rounding rounding);
+  /// The same from what `narrow` gave with `upper_bf16`.
+  llvm::Value* join_split(llvm::Value* words);
 
   /// `ir::Op::cast` of a value of compute type `from`: see ir::Node::storage. When the cast rounds
   /// to 16 bits, `*bits` receives what `narrow` of the result would give.
   llvm::Value* cast(DType from, DType storage, llvm::Value* value, llvm::Value** bits = nullptr,
-                    NanBits nan = NanBits::any);
+                    Rounding rounding = Rounding());
 
 private:
   llvm::Value* float_to_float(DType from, DType storage, llvm::Value* value, llvm::Value** bits,
-                              NanBits nan);
+                              Rounding rounding);
   llvm::Value* integer_to_float(DType from, DType storage, llvm::Value* value, llvm::Value** bits);
   llvm::Value* float_to_integer(DType from, DType storage, llvm::Value* value);
   llvm::Value* integer_to_integer(DType from, DType storage, llvm::Value* value);
-  llvm::Value* round_to_half(DType storage, llvm::Value* f32, llvm::Value** bits, NanBits nan);
+  llvm::Value* round_to_half(DType storage, llvm::Value* f32, llvm::Value** bits,
+                             Rounding rounding);
   llvm::Value* odd_f32(llvm::Value* f64);
   llvm::Value* odd_f64(llvm::Value* i64);
-  llvm::Value* narrow_bf16(llvm::Value* f32, NanBits nan);
+  llvm::Value* narrow_bf16(llvm::Value* f32, Rounding rounding);
+  llvm::Value* bits_with_safe_nan(llvm::Value* f32, Rounding rounding);
+  llvm::Value* pair_of_upper(llvm::Value* even, llvm::Value* odd);
+  llvm::Value* pair_of_lower(llvm::Value* even, llvm::Value* odd);
   llvm::Value* narrow_f16(llvm::Value* f32);
   llvm::Value* widen_f16(llvm::Value* bits);
   llvm::Value* widen_bf16(llvm::Value* bits);

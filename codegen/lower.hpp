@@ -39,7 +39,8 @@ void lower_host(llvm::Module& module, const Job& job, const HostSchedule& schedu
                 const std::string& entry);
 
 /// Emits every node of the kernel. `loaded[p]` is the value of parameter p in its compute type,
-/// with `lanes` lanes (a scalar for one). Returns storage bits, one per `kernel.stores()`.
+/// with `lanes` lanes (a scalar for one). Returns storage bits, one per `kernel.stores()`; with
+/// `split_bf16`, of more than one lane, words of two elements.
 std::vector<llvm::Value*> lower_body(llvm::IRBuilderBase& builder, const Job& job, int lanes,
                                      const std::vector<llvm::Value*>& loaded);
 
@@ -101,7 +102,6 @@ private:
   void load_pair(const Place& place, int lanes, std::uint32_t even,
                  std::vector<llvm::Value*>& values);
   llvm::Value* load_one(const Place& place, int lanes, std::uint32_t param);
-  void store_split(llvm::Value* to, int lanes, std::uint32_t param, llvm::Value* bits);
   void store_one(const Place& place, int lanes, std::uint32_t param, llvm::Value* bits);
   llvm::Value* lane_stride(std::uint32_t param) const;
   llvm::Value* splat(llvm::Value* value, int lanes);

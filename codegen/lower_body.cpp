@@ -8,6 +8,7 @@
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
 
+#include "codegen/ties.hpp"
 #include "codegen/wide_products.hpp"
 
 namespace swage::codegen {
@@ -129,6 +130,15 @@ std::vector<bool> upper_half_nans(const ir::Kernel& kernel, const Target& target
   return result;
 }
 
+/// By node: whether ties of bf16 need not go to even. GPUs have an instruction for these.
+std::vector<bool> accidental_bf16_ties(const Job& job, const std::vector<Accuracy>& accuracies,
+                                       const std::vector<bool>& of_silu) {
+  if (job.target.kind != Target::Kind::host)
+    return std::vector<bool>(job.kernel.nodes().size());
+  return accidental_ties(job.kernel, accuracies,
+                         stores_bf16_alone(job.kernel) ? of_silu : std::vector<bool>());
+}
+
 bool is_leaf(const ir::Node& node) {
   return node.op == Op::load || node.op == Op::scalar || node.op == Op::constant;
 }
@@ -146,6 +156,7 @@ public:
         of_silu_(sigmoids_of_silu(job.kernel, accuracies_)),
         wide_(wide_products(job.kernel, job.target, accuracies_)),
         upper_half_nans_(upper_half_nans(job.kernel, job.target)),
+        accidental_ties_(accidental_bf16_ties(job, accuracies_, of_silu_)),
         values_(job.kernel.nodes().size()), bits_(job.kernel.nodes().size()) {}
 
   /// The value of node `id`. Constants are made where they are used.
@@ -166,26 +177,27 @@ public:
   Value* stored_bits(const ir::Store& store) {
     const DType storage = job_.kernel.params()[store.param].dtype;
     const ir::Node& node = job_.kernel.node(store.node);
-    if (bits_[store.node] && node.storage == storage)
-      return bits_[store.node]; // the value was rounded to this type already
+    if (bits_[store.node] && node.storage == storage) // the value was rounded to this type already
+      return job_.split_bf16 ? convert_.join_split(bits_[store.node]) : bits_[store.node];
     Value* stored = value(store.node);
     if (node.type != compute_type(storage))
       stored = convert_.cast(node.type, storage, stored);
-    return convert_.narrow(storage, stored, nan_bits(store.node));
+    return job_.split_bf16 ? convert_.narrow_split(stored, rounding(store.node))
+                           : convert_.narrow(storage, stored, rounding(store.node));
   }
 
 private:
   Value* arg(const ir::Node& node, std::size_t i) { return value(node.args[i]); }
 
-  NanBits nan_bits(ir::NodeId id) const {
-    return upper_half_nans_[id] ? NanBits::upper_half : NanBits::any;
+  Rounding rounding(ir::NodeId id) const {
+    return {.low_nan_bits = !upper_half_nans_[id], .ties_to_even = !accidental_ties_[id]};
   }
 
   Value* emit(const ir::Node& node, std::size_t id) {
     switch (node.op) {
     case Op::cast:
       return convert_.cast(job_.kernel.node(node.args[0]).type, node.storage, arg(node, 0),
-                           &bits_[id], nan_bits(node.args[0]));
+                           &bits_[id], rounding(node.args[0]));
     case Op::select: return b_.CreateSelect(arg(node, 0), arg(node, 1), arg(node, 2));
     case Op::logical_and: return b_.CreateAnd(arg(node, 0), arg(node, 1));
     case Op::logical_or: return b_.CreateOr(arg(node, 0), arg(node, 1));
@@ -292,6 +304,7 @@ private:
   const std::vector<bool> of_silu_;        ///< see sigmoids_of_silu
   const WideProducts wide_;
   const std::vector<bool> upper_half_nans_; ///< see there
+  const std::vector<bool> accidental_ties_; ///< the same
   std::vector<Value*> values_;
   std::vector<Value*> bits_; ///< of casts to 16-bit floats: the value in storage
 };

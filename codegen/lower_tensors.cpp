@@ -178,32 +178,11 @@ std::vector<Value*> Tensors::load(const Place& place, int lanes, const std::vect
   return values;
 }
 
-/// Stores bf16 that sits in the upper halves of words, the even elements before the odd ones.
-void Tensors::store_split(Value* to, int lanes, std::uint32_t param, Value* bits) {
-  const auto down = [&](Value* words) {
-    return b_.CreateLShr(words, llvm::ConstantInt::get(words->getType(), 16));
-  };
-  if (lanes == 1)
-    return memory_.store(to, 2, b_.CreateTrunc(down(bits), b_.getInt16Ty()), param);
-  const auto half = [&](int first) {
-    if (lanes == 2)
-      return b_.CreateExtractElement(bits, static_cast<std::uint64_t>(first));
-    llvm::SmallVector<int, 64> mask;
-    for (int i = 0; i < lanes / 2; ++i)
-      mask.push_back(first + i);
-    return b_.CreateShuffleVector(bits, mask);
-  };
-  Value* even = half(0);
-  Value* odd = half(lanes / 2);
-  Value* upper = b_.CreateAnd(odd, llvm::ConstantInt::get(odd->getType(), 0xffff0000u));
-  memory_.store(to, 4, b_.CreateOr(upper, down(even)), param);
-}
-
 void Tensors::store_one(const Place& place, int lanes, std::uint32_t param, Value* bits) {
   const DType dtype = job_.kernel.params()[param].dtype;
   Value* to = address(place, param);
-  if (job_.split_bf16)
-    return store_split(to, lanes, param, bits);
+  if (job_.split_bf16 && lanes > 1)
+    return memory_.store(to, 4, bits, param); // words, of an even and an odd element each
   Value* stride = lane_stride(param);
   if (!stride || lanes == 1)
     return memory_.store(to, size_of(dtype), bits, param);

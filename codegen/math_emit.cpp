@@ -104,14 +104,14 @@ Bits operator<<(Bits a, Bits n) {
 Bits operator>>(Bits a, Bits n) {
   return make<Bits>(a, a.b->CreateLShr(a.v, n.v));
 }
-Bits arithmetic_shift_right(Bits a, unsigned n) {
-  return make<Bits>(a, a.b->CreateAShr(a.v, a.constant(n).v));
-}
 Bits signed_min(Bits a, Bits b) {
   return make<Bits>(a, a.b->CreateBinaryIntrinsic(llvm::Intrinsic::smin, a.v, b.v));
 }
 Bits unsigned_min(Bits a, Bits b) {
   return make<Bits>(a, a.b->CreateBinaryIntrinsic(llvm::Intrinsic::umin, a.v, b.v));
+}
+Mask is_negative(Bits a) {
+  return make<Mask>(a, a.b->CreateICmpSLT(a.v, a.constant(0).v));
 }
 Mask operator==(Bits a, Bits b) {
   return make<Mask>(a, a.b->CreateICmpEQ(a.v, b.v));

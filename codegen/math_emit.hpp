@@ -120,9 +120,9 @@ inline Bits operator<<(Bits a, unsigned n) {
 inline Bits operator>>(Bits a, unsigned n) {
   return a >> a.constant(n);
 }
-Bits arithmetic_shift_right(Bits a, unsigned n);
 Bits signed_min(Bits a, Bits b);
 Bits unsigned_min(Bits a, Bits b);
+Mask is_negative(Bits a); ///< as a signed integer: its highest bit
 Mask operator==(Bits a, Bits b);
 inline Mask operator==(Bits a, std::uint64_t b) {
   return a == a.constant(b);

@@ -46,8 +46,8 @@ constexpr double kExp2F64[] = {1,
                                0x1.e821a3d3169cbp-32};
 constexpr double kExp2Half[] = {
     1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b642p-5, 0x1.3cea56p-7, 0x1.5c4556p-10};
-/// e^r = (u + r) / (u - r), u = c[0] + r^2 c[1], to 2^-21.1.
-constexpr double kExpRatio[] = {0x1.00006ap+1, 0x1.547a02p-3};
+/// e^r = a / (a - r), a = c[0] + r / 2 + r^2 c[2], to 2^-21.1.
+constexpr double kExpRatio[] = {0x1.00006ap+0, 0.5, 0x1.547a02p-4};
 /// tanh x = x + x^3 (c[0] + x^2 c[1] + ...) on [-1/2, 1/2].
 constexpr double kTanhHalf[] = {-0x1.554630p-2, 0x1.0e4022p-3, -0x1.6bf698p-5};
 /// e^r - 1 = r + r^2 (c[0] + r c[1] + ...)
@@ -165,26 +165,26 @@ Real sigmoid_of(Real x, Real scaled) {
   return divide_in_range(select(x < 0.0, scaled * 0x1p-64, 1.0), fma(scaled, 0x1p-64, 1.0));
 }
 
-/// e^x = 2^n above / below, to 2^-20.4: n in the low bits of `biased`, with `bias` added. Of a
-/// clamped x. Cheaper than a polynomial where a division follows.
-struct ExpRatio {
-  Real above, below;
-  Bits biased;
-};
-
-ExpRatio exp_ratio(Real x, int bias) {
-  const double magic = rounder(x, bias);
-  const Rounded n = rounded(fma(x, kLog2eF32, magic), magic);
-  // ln 2 in f32 is off by 2^-29, so that one step is enough.
-  const Real r = fma(n.integer, -kLn2F32.high, x);
-  const Real u = polynomial(r * r, kExpRatio);
-  return {u + r, u - r, n.biased};
-}
-
 // At half accuracy sigmoid is e / (1 + e), e = e^x = 2^n a / b: 2^n a / (2^n a + b). Both are made
 // 2^64 times as large, so that 2^n a is normal wherever the result is more than 0 and the quotient
 // alone is rounded to a subnormal number.
 constexpr int kSigmoidScale = 64;
+
+/// 2^64 e^x = above / below, to 2^-20.4, of a clamped x. Cheaper than a polynomial where a division
+/// follows. Of NaN `below` is NaN.
+struct ExpRatio {
+  Real above, below;
+};
+
+ExpRatio scaled_exp_ratio(Real x) {
+  const double magic = rounder(x, kSigmoidScale);
+  const Rounded n = rounded(fma(x, kLog2eF32, magic), magic);
+  // ln 2 in f32 is off by 2^-29, so that one step is enough.
+  const Real r = fma(n.integer, -kLn2F32.high, x);
+  const Real a = polynomial(r, kExpRatio);
+  return {(a.bits() + (n.biased << mantissa_bits(x))).real(), a - r};
+}
+
 constexpr double kSigmoidLow = -104; ///< where the result is 0 for sure
 
 /// f32 2^f for x = n + f, to about 2^-23.
@@ -263,25 +263,21 @@ Real sigmoid(Real x) {
 }
 
 Real sigmoid_half(Real x) {
-  const ExpRatio e = exp_ratio(clamped(x, {kSigmoidLow, 40}), exponent_bias(x) + kSigmoidScale);
-  const Real scaled = e.above * power_of_two(e.biased, x);
-  return scaled / fma(e.below, 0x1p64, scaled);
+  const ExpRatio e = scaled_exp_ratio(clamped(x, {kSigmoidLow, 40}));
+  return e.above / fma(e.below, 0x1p64, e.above);
 }
 
 Real sigmoid_half_of_silu(Real x, bool is_bf16) {
   // NaN need not stay one, since x is multiplied by, so integers serve to compare: the bits of
   // positive floats are ordered as signed integers are, those of negative ones as unsigned integers
-  // in reverse. They scale, too. Clamped to 16.5 the result is 2^-24 below 1.
+  // in reverse. Clamped to 16.5 the result is 2^-24 below 1.
   const Bits near = signed_min(x.bits(), x.constant(16.5).bits());
   const Bits within = unsigned_min(near, x.constant(kSigmoidLow).bits());
-  const ExpRatio e = exp_ratio(within.real(), kSigmoidScale);
-  const Real scaled = (e.above.bits() + (e.biased << mantissa_bits(x))).real();
+  const ExpRatio e = scaled_exp_ratio(within.real());
   const Bits one = x.constant(0x1p64).bits();
-  // Off 1/2 to the side of x: the upper four bits of a clamped x, as a number, are 0 to 4 or, for
-  // negative x, -8 (below 2^-95) to -4 (from 2 on), and so the 1 of 1 + e is 3 to 7 units in the
-  // last place too small or 5 to 1 too large.
-  const Bits side = arithmetic_shift_right(within, 28);
-  return scaled / fma(e.below, is_bf16 ? (one - 3 - side).real() : one.real(), scaled);
+  // Off 1/2 to the side of x: the 1 of 1 + e is too small or too large by 2^-22.
+  const Real off = select(is_negative(within), (one + 2).real(), (one - 4).real());
+  return e.above / fma(e.below, is_bf16 ? off : one.real(), e.above);
 }
 
 Real tanh(Real x) {

@@ -234,6 +234,7 @@ FITS = {
     # half accuracy: 2^x, no fixed coefficient but the one that keeps exp(0) = 1
     "exp2_half": exp2_poly(5, 24),
     "exp2_half4": exp2_poly(4, 24),
+    # e^r = a / (a - r), a = u / 2 + r / 2: the code has half of these, and 1/2 for r
     "exp_ratio_half": exp_ratio_poly(2, 24),
     "exp2_f32": exp2_poly(6, 24),
     "exp2_f64": exp2_poly(11, 53),
