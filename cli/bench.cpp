@@ -13,6 +13,7 @@
 #include "cli/tune_shapes.hpp"
 #include "cli/typing.hpp"
 #include "cli/verbs.hpp"
+#include "runtime/launch/inspect.hpp"
 
 namespace swage::cli {
 

@@ -13,6 +13,7 @@
 #include "cli/units.hpp"
 #include "cli/verbs.hpp"
 #include "ir/passes.hpp"
+#include "runtime/launch/ahead.hpp"
 #include "runtime/store/admin.hpp"
 #include "runtime/store/bundle.hpp"
 

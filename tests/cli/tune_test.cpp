@@ -13,7 +13,7 @@ using Json = nlohmann::json;
 
 namespace {
 
-test::Outcome tune(const test::TemporaryFolder& folder, std::vector<std::string> arguments) {
+test::Outcome run_tune(const test::TemporaryFolder& folder, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "tune");
   return test::run_swage(arguments, {"SWAGE_TUNING_DIR=" + folder.path(), "SWAGE_CACHE_DIR="});
 }
@@ -54,7 +54,7 @@ TEST_CASE("only what differs from the default is shown of a schedule") {
 
 TEST_CASE("tune measures, records, and run launches by the record") {
   const test::TemporaryFolder folder;
-  const test::Outcome tuned = tune(folder, quick({"--json"}));
+  const test::Outcome tuned = run_tune(folder, quick({"--json"}));
   INFO(tuned.err);
   REQUIRE(tuned.status == 0);
   const Json json = Json::parse(tuned.out);
@@ -73,7 +73,7 @@ TEST_CASE("tune measures, records, and run launches by the record") {
 
 TEST_CASE("a pipe gets a table and no progress bar, and --verbose every candidate") {
   const test::TemporaryFolder folder;
-  const test::Outcome outcome = tune(folder, quick({"--verbose"}));
+  const test::Outcome outcome = run_tune(folder, quick({"--verbose"}));
   CHECK(outcome.status == 0);
   CHECK(outcome.err.empty());
   CHECK_THAT(outcome.out, Contains("of roofline") && Contains("4x256") && Contains("fate") &&
@@ -83,7 +83,7 @@ TEST_CASE("a pipe gets a table and no progress bar, and --verbose every candidat
 TEST_CASE("the report is one page with nothing to fetch") {
   const test::TemporaryFolder folder;
   const std::string path = folder.file("page.html");
-  CHECK(tune(folder, quick({"--report", path})).status == 0);
+  CHECK(run_tune(folder, quick({"--report", path})).status == 0);
   const std::string page = test::read_text(path);
   CHECK_THAT(page, Contains("prefers-color-scheme") && Contains("\"candidates\""));
   CHECK(page.find("@DATA@") == std::string::npos);
@@ -109,20 +109,20 @@ TEST_CASE("a GPU that other work keeps busy is an error that says so, and --forc
 
 TEST_CASE("a dry run measures and records nothing") {
   const test::TemporaryFolder folder;
-  const test::Outcome outcome = tune(folder, quick({"--dry-run"}));
+  const test::Outcome outcome = run_tune(folder, quick({"--dry-run"}));
   CHECK(outcome.status == 0);
   CHECK_THAT(outcome.out, Contains("nothing was measured"));
-  CHECK_THAT(tune(folder, {"--export", folder.file("out")}).out, Contains("wrote 0"));
+  CHECK_THAT(run_tune(folder, {"--export", folder.file("out")}).out, Contains("wrote 0"));
 }
 
 TEST_CASE("records travel by --export and --import, and bad lines are named") {
   const test::TemporaryFolder here, there;
-  REQUIRE(tune(here, kQuick).status == 0);
-  CHECK_THAT(tune(here, {"--export", here.file("out")}).out, Contains("wrote 2"));
-  CHECK_THAT(tune(there, {"--import", here.file("out")}).out, Contains("took 2"));
-  CHECK_THAT(tune(there, {"--export", there.file("out")}).out, Contains("wrote 2"));
+  REQUIRE(run_tune(here, kQuick).status == 0);
+  CHECK_THAT(run_tune(here, {"--export", here.file("out")}).out, Contains("wrote 2"));
+  CHECK_THAT(run_tune(there, {"--import", here.file("out")}).out, Contains("took 2"));
+  CHECK_THAT(run_tune(there, {"--export", there.file("out")}).out, Contains("wrote 2"));
   test::write_text(here.file("bad"), "nonsense\n" + test::read_text(here.file("out")));
-  const test::Outcome bad = tune(there, {"--import", here.file("bad")});
+  const test::Outcome bad = run_tune(there, {"--import", here.file("bad")});
   CHECK(bad.status == 1);
   CHECK_THAT(bad.out, Contains("took 2") && Contains("bad:1"));
 }
@@ -130,7 +130,7 @@ TEST_CASE("records travel by --export and --import, and bad lines are named") {
 TEST_CASE("tune says what is missing from its command line") {
   const test::TemporaryFolder folder;
   const auto wrong = [&](std::vector<std::string> arguments, const char* text) {
-    const test::Outcome outcome = tune(folder, std::move(arguments));
+    const test::Outcome outcome = run_tune(folder, std::move(arguments));
     CHECK(outcome.status == 2);
     CHECK_THAT(outcome.err, Contains(text));
   };

@@ -1,5 +1,6 @@
 // tune_test.cpp -- what was timed is what runs, on a real driver; tests/runtime_cuda has the same
 // on the test double, whose launches are too slow for a search of this size.
+#include "runtime/device/context_scope.hpp"
 #include "runtime/launch/kernel.hpp"
 #include "runtime/tune/tuner.hpp"
 #include "tests/support/catch.hpp"

@@ -56,11 +56,17 @@ TEST_CASE("arguments are taken by name in any order") {
   kernel.launch(nullptr, {{"y", out}, {"s", 0.5}, {"x", in}, {"w", weights}});
   CHECK(y == std::vector<float>{10, 200, 30, 400});
 
-  CHECK(holds(message_of([&] { kernel.launch(nullptr, {{"y", out}, {"z", 0.5}}); }),
+  CHECK(holds(message_of([&] {
+                kernel.launch(nullptr, {{"y", out}, {"z", 0.5}});
+              }),
               "there is no parameter 'z'; its parameters are x, w, s, y"));
-  CHECK(holds(message_of([&] { kernel.launch(nullptr, {{"x", in}, {"x", in}}); }),
+  CHECK(holds(message_of([&] {
+                kernel.launch(nullptr, {{"x", in}, {"x", in}});
+              }),
               "'x' was given twice"));
-  CHECK(holds(message_of([&] { kernel.launch(nullptr, {{"y", out}, {"s", 1}, {"x", in}}); }),
+  CHECK(holds(message_of([&] {
+                kernel.launch(nullptr, {{"y", out}, {"s", 1}, {"x", in}});
+              }),
               "'w' was not given"));
 }
 
@@ -77,10 +83,8 @@ TEST_CASE("an argument holds the view it was made of") {
 
 TEST_CASE("a call is prepared from shapes, types and alignments") {
   const Kernel kernel = scale();
-  const std::vector<ArgSpec> specs = {{f32, {2, 2}, {}, 16, -1},
-                                      {f32, {2}, {}, 16, -1},
-                                      {},
-                                      {f32, {2, 2}, {}, 16, -1}};
+  const std::vector<ArgSpec> specs = {
+      {f32, {2, 2}, {}, 16, -1}, {f32, {2}, {}, 16, -1}, {}, {f32, {2, 2}, {}, 16, -1}};
   const CacheStatistics before = cache_statistics();
   kernel.prepare(specs);
   const CacheStatistics prepared = cache_statistics();
@@ -111,8 +115,8 @@ TEST_CASE("a call is prepared from shapes, types and alignments") {
 }
 
 TEST_CASE("an in-place call is prepared as one") {
-  const Kernel kernel = Device::open("cpu").kernel(
-      "kernel twice(x: in f32, y: out f32) { y = 2 * x; }", "twice");
+  const Kernel kernel =
+      Device::open("cpu").kernel("kernel twice(x: in f32, y: out f32) { y = 2 * x; }", "twice");
   const std::vector<ArgSpec> specs = {{f32, {8}, {}, 16, -1}, {f32, {8}, {}, 16, 0}};
   kernel.prepare(specs);
   const CacheStatistics prepared = cache_statistics();
@@ -147,7 +151,9 @@ TEST_CASE("empty handles are false and say what they are") {
   CHECK(nowhere.info().id.empty());
   CHECK(holds(message_of([&] { nowhere.synchronize(); }), "the device is empty"));
   CHECK(holds(message_of([&] { nowhere.allocate(1); }), "the device is empty"));
-  CHECK(holds(message_of([&] { nowhere.kernel(kScale, "scale", {{"T", f32}}); }),
+  CHECK(holds(message_of([&] {
+                nowhere.kernel(kScale, "scale", {{"T", f32}});
+              }),
               "the device is empty"));
 }
 
@@ -158,7 +164,9 @@ TEST_CASE("a stream is made of what the driver and the runtime API have") {
 }
 
 TEST_CASE("settings are configured before first use alone") {
-  CHECK(holds(message_of([] { configure({{{"SWAGE_NO_SUCH", "1"}}, {}}); }),
+  CHECK(holds(message_of([] {
+                configure({{{"SWAGE_NO_SUCH", "1"}}, {}});
+              }),
               "there is no setting 'SWAGE_NO_SUCH'; there are SWAGE_DEVICE"));
   Device::open("cpu"); // reads SWAGE_LIBCUDA_PATH
   CHECK(holds(message_of([] { configure({}); }), "call configure before anything else"));

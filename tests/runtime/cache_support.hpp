@@ -21,6 +21,7 @@
 namespace cache_test {
 
 namespace fs = std::filesystem;
+using namespace swage::base;
 using namespace swage::store;
 
 /// A directory of its own, removed with all in it.

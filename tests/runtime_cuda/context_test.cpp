@@ -5,6 +5,7 @@
 
 #include "runtime/cuda/context.hpp"
 #include "runtime/cuda/objects.hpp"
+#include "runtime/device/context_scope.hpp"
 #include "runtime/launch/inspect.hpp"
 #include "runtime/launch/kernel.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"

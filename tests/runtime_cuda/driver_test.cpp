@@ -5,6 +5,7 @@
 #include <string>
 
 #include "runtime/cuda/module.hpp"
+#include "runtime/device/context_scope.hpp"
 #include "runtime/device/device.hpp"
 #include "swage/error.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"

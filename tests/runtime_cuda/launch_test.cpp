@@ -2,6 +2,7 @@
 #include <atomic>
 #include <thread>
 
+#include "codegen/compile.hpp"
 #include "runtime/cuda/objects.hpp"
 #include "runtime/measure/first_call.hpp"
 #include "runtime/measure/timing.hpp"

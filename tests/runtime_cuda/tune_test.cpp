@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "runtime/cuda/objects.hpp"
+#include "runtime/device/context_scope.hpp"
 #include "runtime/launch/inspect.hpp"
 #include "runtime/launch/kernel.hpp"
 #include "runtime/tune/tuner.hpp"
