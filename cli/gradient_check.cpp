@@ -100,7 +100,10 @@ public:
     const long double size = std::fabs(near) + 0.1L * magnitude_ / std::max(std::fabs(x), step);
     const long double doubt = 4 * std::fabs(near - far) + 1e-5L * size;
     const bool smooth = std::fabs(left - right) <= 1e-3L * size;
-    if (!std::isfinite(near + far + left + right) || !smooth || doubt > 1e-3L * size) {
+    // Where nothing arrives, an infinite slope is as good as any.
+    const bool arrives = std::any_of(at.begin(), at.begin() + static_cast<long>(outputs_.size()),
+                                     [](const Scalar& d) { return d.real != 0; });
+    if (!arrives || !std::isfinite(near + far + left + right) || !smooth || doubt > 1e-3L * size) {
       ++result.unclear;
       return;
     }

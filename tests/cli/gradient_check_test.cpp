@@ -117,9 +117,9 @@ TEST_CASE("rounding points, buffers in place and gradients of gradients are chec
 
 TEST_CASE("verify says how a derived gradient stands to differences") {
   const test::Outcome outcome = test::run_swage(
-      {"verify", "swiglu_grad", "-D", "T=bf16", "--samples", "1000", "--device", "cpu"});
+      {"verify", "silu_backward", "-D", "T=bf16", "--samples", "1000", "--device", "cpu"});
   INFO(outcome.out << outcome.err);
   CHECK(outcome.status == 0);
-  CHECK(outcome.out.find("gradient of swiglu: ") != std::string::npos);
+  CHECK(outcome.out.find("gradient of silu: ") != std::string::npos);
   CHECK(outcome.out.find(" 0 wrong\n") != std::string::npos);
 }
