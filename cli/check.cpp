@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/advice.hpp"
 #include "cli/kernel_text.hpp"
 #include "cli/signature.hpp"
 #include "cli/table.hpp"
@@ -83,6 +84,7 @@ Report check(const KernelOptionsText& options) {
   Table table({{"kernel"}, {"parameters"}, {"types"}, {"operations", Align::right}});
   nlohmann::ordered_json kernels = nlohmann::ordered_json::array();
   std::vector<std::string> used;
+  std::string notes;
   for (const ir::KernelDeclaration& declared : program.declared) {
     if (!options.kernel.empty() && declared.name != program.kernel)
       continue;
@@ -101,11 +103,16 @@ Report check(const KernelOptionsText& options) {
                        {"types", checked.types},
                        {"parameters", parameters_json(checked.kernel)},
                        {"operations", operation_count(checked.kernel)}});
+    for (const std::string& note : advice(checked.kernel)) {
+      notes +=
+          fmt::format("{}:{}: note: {} {}\n", program.file, declared.line, declared.name, note);
+      kernels.back()["notes"].push_back(note);
+    }
   }
   check_bindings_are_used(program, used);
   if (program.declared.empty())
     throw Error(ErrorCode::invalid_kernel, fmt::format("{} declares no kernel", program.file));
-  return {0, table.render(stdout_takes_color()),
+  return {0, table.render(stdout_takes_color()) + notes,
           dump_json({{"file", program.file}, {"kernels", kernels}})};
 }
 
