@@ -36,6 +36,8 @@ ModeKernel kernel_in(ir::MathMode mode, const Device& device, const KernelText& 
                      ir::MathMode own) {
   if (mode == own)
     return {{}, "the kernel is in this mode itself"};
+  if (device.info().kind != DeviceKind::cuda)
+    return {{}, "its bits are those of a CUDA device"};
   try {
     return {device.kernel(text.text, text.kernel, api_bindings(text.bindings),
                           {.math = api_math(mode), .schedule = {}, .file = text.file}),
