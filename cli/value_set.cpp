@@ -213,7 +213,7 @@ long double half_error(Op op, const ValueSet& argument) {
   switch (op) {
   case Op::exp:
   case Op::sigmoid: return any_beyond(17) ? 0x1p-17L : 0x1.8p-19L;
-  case Op::erfc: return any_beyond(4.3L) ? 0x1.6ap-17L : 0x1p-19L;
+  case Op::erfc: return any_beyond(4.3L) ? 0x1.31p-17L : 0x1.6bp-19L;
   case Op::exp2:
   case Op::div:
   case Op::rcp: return 0x1p-22L;
