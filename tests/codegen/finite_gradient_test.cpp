@@ -263,12 +263,16 @@ TEST_CASE("gradients are finite and right on the worst GPU that PTX allows") {
 }
 
 TEST_CASE("catalogue kernels are finite and right at every value of 16 bits", "[.exhaustive]") {
+  // One section a type and target: `-c "bf16 on the host"` runs that alone.
   for (const DType type : {bf16, f16}) {
-    check_catalogue(type, 1, nullptr);
-    for (const int arch : {75, 90}) {
-      const Target target = cuda_target(arch);
-      check_catalogue(type, 1, &target);
+    SECTION(std::string(name_of(type)) + " on the host") {
+      check_catalogue(type, 1, nullptr);
     }
+    for (const int arch : {75, 90})
+      SECTION(std::string(name_of(type)) + " on sm_" + std::to_string(arch)) {
+        const Target target = cuda_target(arch);
+        check_catalogue(type, 1, &target);
+      }
   }
 }
 
