@@ -2,6 +2,7 @@
 #include "cli/advice.hpp"
 
 #include "ir/source.hpp"
+#include "tests/cli/subprocess.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
@@ -37,4 +38,17 @@ TEST_CASE("nothing is said of sigmoid, of recognised forms, and of modes that co
   }
   CHECK(!names_sigmoid("x / bf16(1 + exp(-x))", "@torch "));
   CHECK(!names_sigmoid("x / bf16(1 + exp(-x))", "@triton "));
+}
+
+TEST_CASE("check says it, with the line, of every type that the kernel can be bound to") {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.file("forms.swg");
+  // In f64 and f32 the cast changes nothing, and the form is recognised.
+  test::write_text(path, "kernel plain<T>(x: in T, y: out T) { y = x / (1 + exp(-x)); }\n"
+                         "kernel stored<T>(x: in T, y: out T) { y = x / (1 + T(exp(-x))); }\n");
+  const test::Outcome outcome = test::run_swage({"check", path});
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.find("forms.swg:2: note: stored divides by") != std::string::npos);
+  CHECK(outcome.out.find(":1: note:") == std::string::npos);
 }
