@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "cli/compare.hpp"
 #include "cli/value_set.hpp"
 
 namespace swage::cli {
@@ -149,6 +150,7 @@ std::optional<Reason> AdmissibleResults::check(std::size_t store, std::uint64_t 
     if (!std::isfinite(value.real) && std::isinf(ir::ulp_error(type, value.real, set.exact.real)))
       return std::nullopt;
     if ((set.reasons & bit(Reason::overflow)) != 0 && std::isfinite(value.real) &&
+        ir::ulp_error(type, value.real, set.exact.real) > default_max_ulp(type) &&
         std::abs(value.real - set.exact.real) > lowest_normal(kernel_.node(stored.node).type))
       return std::nullopt;
   }

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/advice.hpp"
 #include "cli/kernel_text.hpp"
 #include "cli/signature.hpp"
 #include "cli/table.hpp"
@@ -20,6 +21,7 @@ namespace {
 struct Checked {
   std::vector<std::string> types; ///< that the unbound generics may take
   ir::Kernel kernel;              ///< bound to the first of them
+  std::vector<std::string> notes; ///< on it and on those bound to the others, each once
 };
 
 /// Constants without a default are checked with the value 1.
@@ -48,15 +50,24 @@ void keep_own_bindings(KernelText& text) {
 /// the usual choice, f32.
 Checked check_kernel(KernelText text) {
   bind_constants(text);
-  if (unbound_generics(text).empty())
-    return {{}, bind_kernel(text)};
-  std::vector<std::string> types;
+  std::vector<std::string> types, notes;
+  const auto note = [&](const ir::Kernel& kernel) {
+    for (std::string& sentence : advice(kernel))
+      if (std::find(notes.begin(), notes.end(), sentence) == notes.end())
+        notes.push_back(std::move(sentence));
+  };
+  if (unbound_generics(text).empty()) {
+    ir::Kernel kernel = bind_kernel(text);
+    note(kernel);
+    return {{}, std::move(kernel), std::move(notes)};
+  }
   std::optional<ir::Kernel> first;
   for (int i = 0; i < kDTypeCount; ++i) {
     const DType type = static_cast<DType>(i);
     try {
       ir::Kernel kernel = bind_kernel(bound_to(text, type));
       types.emplace_back(name_of(type));
+      note(kernel);
       if (!first)
         first = std::move(kernel);
     } catch (const Error& error) {
@@ -66,7 +77,7 @@ Checked check_kernel(KernelText text) {
   }
   if (!first)
     first = bind_kernel(bound_to(text, DType::f32));
-  return {std::move(types), std::move(*first)};
+  return {std::move(types), std::move(*first), std::move(notes)};
 }
 
 /// A binding that no kernel of the text knows is a slip, as it is for one kernel.
@@ -83,6 +94,7 @@ Report check(const KernelOptionsText& options) {
   Table table({{"kernel"}, {"parameters"}, {"types"}, {"operations", Align::right}});
   nlohmann::ordered_json kernels = nlohmann::ordered_json::array();
   std::vector<std::string> used;
+  std::string notes;
   for (const ir::KernelDeclaration& declared : program.declared) {
     if (!options.kernel.empty() && declared.name != program.kernel)
       continue;
@@ -101,11 +113,16 @@ Report check(const KernelOptionsText& options) {
                        {"types", checked.types},
                        {"parameters", parameters_json(checked.kernel)},
                        {"operations", operation_count(checked.kernel)}});
+    for (const std::string& note : checked.notes) {
+      notes +=
+          fmt::format("{}:{}: note: {} {}\n", program.file, declared.line, declared.name, note);
+      kernels.back()["notes"].push_back(note);
+    }
   }
   check_bindings_are_used(program, used);
   if (program.declared.empty())
     throw Error(ErrorCode::invalid_kernel, fmt::format("{} declares no kernel", program.file));
-  return {0, table.render(stdout_takes_color()),
+  return {0, table.render(stdout_takes_color()) + notes,
           dump_json({{"file", program.file}, {"kernels", kernels}})};
 }
 

@@ -22,9 +22,10 @@ struct CompareOptions {
   /// Elements compared at most: all of a smaller tensor; of a larger one blocks of 256 neighbours,
   /// evenly spaced, the first and the last among them.
   std::int64_t sample = std::int64_t{1} << 24;
-  /// Errors up to this many ulp are right without question; beyond it an element is right if the
-  /// stated error bounds of its operations allow it (see admissible.hpp). Given by the user, it is
-  /// a hard limit. Integers and bool are right when equal.
+  /// An element is right if it is correctly rounded (of f32 and f64: within 2 ulp) or if the stated
+  /// error bounds of its operations allow it (see admissible.hpp); beyond this many ulp it is then
+  /// counted as admitted. Given by the user, it is a hard limit. Integers and bool are right when
+  /// equal.
   std::optional<double> max_ulp{};
   /// Compares only elements for which this kernel's one output, a bool, is true. It reads
   /// parameters of the kernel by name. Null: all elements.
@@ -34,7 +35,7 @@ struct CompareOptions {
 
 /// The limit without --max-ulp: 1 ulp for 16-bit floats, where half an ulp is the rounding at the
 /// store and the rest slack for results next to a tie; 16 ulp for f32 and f64, a few functions of
-/// up to 4 ulp each; 0 for integers and bool.
+/// up to 3 ulp each; 0 for integers and bool.
 double default_max_ulp(DType type) noexcept;
 
 /// An element worth showing.
@@ -57,7 +58,7 @@ struct OutputComparison {
   std::int64_t misrounded = 0; ///< off the correctly rounded value
   std::int64_t admitted = 0;   ///< beyond the limit, within the stated bounds
   std::array<std::int64_t, kReasonCount> admitted_by{}; ///< the same by Reason
-  std::int64_t wrong = 0;                               ///< beyond both
+  std::int64_t wrong = 0;                               ///< beyond the stated bounds
   ErrorHistogram histogram{};                           ///< of all checked, where it was asked for
   std::optional<ShownElement> worst{}; ///< among the wrong, if any are; else of all
   std::optional<ShownElement> worst_admitted{};

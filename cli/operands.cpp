@@ -50,6 +50,30 @@ HostBytes::HostBytes(std::size_t size) : size_(size) {
                 fmt::format("the host has no {} bytes for one tensor; use a smaller shape", size));
 }
 
+ir::Elements elements_at(const Operand& operand, std::int64_t index, std::int64_t columns) {
+  const int size = size_of(operand.param.dtype);
+  if (!operand.param.is_tensor())
+    return {&operand.scalar_bits, 0};
+  if (!operand.param.is_read())
+    return {};
+  switch (operand.param.broadcast) {
+  case ir::Broadcast::per_row: return {operand.entry.data() + index / columns * size, 0};
+  case ir::Broadcast::per_column: return {operand.entry.data() + index % columns * size, size};
+  case ir::Broadcast::none: break;
+  }
+  return {operand.entry.data() + index * size, size};
+}
+
+std::vector<std::uint64_t> inputs_at(std::span<const Operand> operands, std::int64_t index,
+                                     std::int64_t columns) {
+  std::vector<std::uint64_t> bits;
+  for (const Operand& operand : operands) {
+    const ir::Elements element = elements_at(operand, index, columns);
+    bits.push_back(element.data ? ir::load_bits(operand.param.dtype, element.data) : 0);
+  }
+  return bits;
+}
+
 Shape parameter_shape(const ir::Param& param, const Shape& full) {
   switch (param.broadcast) {
   case ir::Broadcast::per_row: return full.empty() ? full : Shape(full.begin(), full.end() - 1);

@@ -13,6 +13,7 @@
 
 #include "cli/input_tensors.hpp"
 #include "cli/shape.hpp"
+#include "ir/evaluate.hpp"
 #include "ir/kernel.hpp"
 #include "swage/swage.hpp"
 
@@ -86,6 +87,13 @@ private:
   std::vector<Operand> operands_; ///< by parameter; tensors in it are referred to by `arguments_`
   std::vector<Arg> arguments_;
 };
+
+/// What element `index` (row-major) of a call with rows of `columns` reads of `operand`, and those
+/// after it up to the end of its row; nothing of an `out`.
+ir::Elements elements_at(const Operand& operand, std::int64_t index, std::int64_t columns);
+/// The bits of every parameter that the element reads; 0 for `out`.
+std::vector<std::uint64_t> inputs_at(std::span<const Operand> operands, std::int64_t index,
+                                     std::int64_t columns);
 
 /// The shape of a parameter for a call of this shape: all of it, its leading dimensions ([row]) or
 /// its last ([col]).

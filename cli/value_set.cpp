@@ -205,13 +205,15 @@ void add_hull(ValueSet& set, const Operation& operation, std::span<const Piece> 
 /// Relative error of an approximation that owes half accuracy, besides one ulp; see
 /// docs/numbers.md. A sigmoid of silu is off by another 2^-20.
 long double half_error(Op op, const ValueSet& argument) {
-  const auto far = [&](const Piece& piece) {
-    return std::max(std::abs(piece.low.real), std::abs(piece.high.real)) > 17;
+  const auto any_beyond = [&](long double bound) {
+    return std::any_of(argument.pieces.begin(), argument.pieces.end(), [&](const Piece& piece) {
+      return std::max(std::abs(piece.low.real), std::abs(piece.high.real)) > bound;
+    });
   };
   switch (op) {
   case Op::exp:
-  case Op::sigmoid:
-    return std::any_of(argument.pieces.begin(), argument.pieces.end(), far) ? 0x1p-17L : 0x1.8p-19L;
+  case Op::sigmoid: return any_beyond(17) ? 0x1p-17L : 0x1.8p-19L;
+  case Op::erfc: return any_beyond(4.3L) ? 0x1.31p-17L : 0x1.6bp-19L;
   case Op::exp2:
   case Op::div:
   case Op::rcp: return 0x1p-22L;
@@ -250,6 +252,7 @@ Piece bounds_of(Op op) noexcept {
   case Op::exp:
   case Op::exp2: return {real(0), real(kInfinity)};
   case Op::sigmoid: return {real(0), real(1)};
+  case Op::erfc: return {real(0), real(2)};
   case Op::tanh:
   case Op::erf:
   case Op::sin:
@@ -322,7 +325,10 @@ void round(ValueSet& set, const ir::Node& node, const ValueSet& argument, ir::Ma
     if (error == 0)
       return exact;
     const bool correct = error == 0.5L * ir::ulp(type, exact);
-    const long double end = correct ? ir::round_to(type, exact) : exact + direction * error;
+    long double end = correct ? ir::round_to(type, exact) : exact + direction * error;
+    // Wide products do not round to a subnormal number on the way.
+    if (correct && std::abs(exact) < lowest_normal(type) && (end < exact) == (direction > 0))
+      end = exact;
     return std::clamp(end, bounds.low.real, bounds.high.real);
   };
   std::vector<Piece> rounded;

@@ -16,6 +16,7 @@ constexpr Verb kVerbs[] = {
     {"run", "Run a kernel, time it, and verify every element", add_run},
     {"verify", "Show a kernel's errors in ulp, over every input where that is possible",
      add_verify},
+    {"certify", "State which references a kernel's outputs equal, over which inputs", add_certify},
     {"tune", "Find the fastest schedule of a kernel by measurement", add_tune},
     {"bench", "Time a kernel by shape, its launches, and the stages of its first call", add_bench},
     {"cache", "Look after the cache of compiled code", add_cache},

@@ -37,6 +37,7 @@ std::span<const Verb> verbs() noexcept;
 
 Action add_bench(CLI::App& app);
 Action add_cache(CLI::App& app);
+Action add_certify(CLI::App& app);
 Action add_check(CLI::App& app);
 Action add_compile(CLI::App& app);
 Action add_devices(CLI::App& app);

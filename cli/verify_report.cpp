@@ -9,6 +9,7 @@
 
 #include "cli/admitted_report.hpp"
 #include "cli/command.hpp"
+#include "cli/gradient_report.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
 #include "ir/number.hpp"
@@ -20,6 +21,8 @@ namespace {
 using OrderedJson = nlohmann::ordered_json;
 
 bool any_wrong(const VerifyResult& result) {
+  if (result.gradient && result.gradient->wrong > 0)
+    return true;
   return std::any_of(result.outputs.begin(), result.outputs.end(),
                      [](const VerifyOutput& output) { return output.wrong > 0; });
 }
@@ -141,6 +144,8 @@ OrderedJson to_json(const VerifyResult& result, const ir::Kernel& kernel) {
   object["verified"] = !any_wrong(result);
   for (const VerifyOutput& output : result.outputs)
     object["outputs"].push_back(output_json(output, kernel));
+  if (result.gradient)
+    object["gradient"] = gradient_json(*result.gradient, kernel);
   return object;
 }
 
@@ -154,6 +159,8 @@ Report report_verify(const VerifyResult& result, const ir::Kernel& kernel) {
             admitted_line(output.admitted_by, output.worst_admitted, kernel.params(),
                           kernel.params()[output.param].dtype) +
             worst_inputs(output, kernel, color);
+  if (result.gradient)
+    text += '\n' + gradient_lines(*result.gradient, kernel);
   text += any_wrong(result) ? "NOT verified\n" : "verified\n";
   return {any_wrong(result) ? kFailed : kDone, std::move(text), dump_json(to_json(result, kernel))};
 }

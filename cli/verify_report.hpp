@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/compare.hpp"
+#include "cli/gradient_check.hpp"
 #include "cli/kernel_text.hpp"
 #include "cli/verbs.hpp"
 
@@ -38,9 +39,10 @@ struct VerifyResult {
   std::string where; ///< empty: all inputs count
   std::int64_t inputs = 0;
   std::vector<VerifyOutput> outputs;
+  std::optional<GradientCheck> gradient; ///< of a kernel that is declared as one
 };
 
-/// Fails when an element is wrong.
+/// Fails when an element or a slope is wrong.
 Report report_verify(const VerifyResult& result, const ir::Kernel& kernel);
 
 } // namespace swage::cli

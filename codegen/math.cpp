@@ -164,7 +164,7 @@ std::optional<Real> emit_torch(Op op, llvm::ArrayRef<Real> x) {
   }
 }
 
-/// A mode that promises the bits of another system, on CUDA alone.
+/// A mode that promises the bits of another system, on CUDA.
 struct Peer {
   ir::MathMode mode;
   std::string_view whose;
@@ -196,7 +196,12 @@ const Peer* peer_of(ir::MathMode mode) {
 MathBuilder::MathBuilder(llvm::IRBuilderBase& builder, const Target& target, ir::MathMode mode,
                          Accuracy accuracy)
     : b_(builder), target_(target), mode_(mode), accuracy_(accuracy) {
-  if (peer_of(mode) != nullptr && target.kind == Target::Kind::host)
+  if (target.kind == Target::Kind::cuda)
+    return;
+  // The catalogue has kernels in torch mode, and each is to run everywhere.
+  if (mode == ir::MathMode::torch)
+    accuracy_ = Accuracy::full;
+  else if (peer_of(mode) != nullptr)
     throw Error(ErrorCode::unsupported,
                 fmt::format("{} mode needs a CUDA device, and the target is the host: use accurate "
                             "or fast mode here",
@@ -237,8 +242,9 @@ llvm::Value* MathBuilder::emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args) {
   if (op == Op::isnan)
     return is_nan(x[0]).v;
   const bool is_double = x[0].is_double();
-  const Peer* const peer = peer_of(mode_);
-  if (op == Op::copysign && mode_ == ir::MathMode::torch)
+  const bool cuda = target_.kind == Target::Kind::cuda;
+  const Peer* const peer = cuda ? peer_of(mode_) : nullptr;
+  if (peer != nullptr && op == Op::copysign && mode_ == ir::MathMode::torch)
     refuse(*peer, op, is_double); // shows a NaN's sign, which PyTorch's operators treat unlike
   if (const auto result = emit_exact(op, x))
     return result->v;
@@ -249,7 +255,6 @@ llvm::Value* MathBuilder::emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args) {
     refuse(*peer, op, is_double);
   }
   const bool fast = mode_ == ir::MathMode::fast;
-  const bool cuda = target_.kind == Target::Kind::cuda;
   std::optional<Real> result;
   if (!is_double && cuda && fast)
     result = emit_nvptx_fast(op, x, target_);

@@ -14,14 +14,15 @@ using ir::Accuracy;
 /// Emits one operation at a time with `builder`, element-wise on values of type float, double,
 /// <N x float> or <N x double>. Straight-line code, no calls, no branches, the same operations on
 /// every lane, so results do not depend on vector width. Full accuracy uses IEEE operations alone,
-/// so its bits are the same on both targets.
+/// so its bits are the same on both targets. In torch mode the host computes at full accuracy, with
+/// no claim to PyTorch's bits.
 class MathBuilder {
 public:
   MathBuilder(llvm::IRBuilderBase& builder, const Target& target, ir::MathMode mode,
               Accuracy accuracy);
 
   /// `op` is one of the rule `real` or `test`, or div, min, max, clamp, relu, abs, neg on floats.
-  /// Throws Error(unsupported) when the mode cannot offer it (triton and torch modes).
+  /// Throws Error(unsupported) when the mode cannot offer it (triton mode, on CUDA torch mode).
   llvm::Value* emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args);
   /// sigmoid(x) that is only ever multiplied by x, in `accurate` mode at half accuracy; `is_bf16`:
   /// in a kernel that stores nothing but bf16.

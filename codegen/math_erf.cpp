@@ -1,5 +1,5 @@
 // math_erf.cpp -- erf: a polynomial near zero, 1 - 2^p(|x|) with p = log2(erfc) beyond. erfc:
-// e^(-x^2) times a polynomial in 1 / (1 + c |x|), 2 minus that below zero, 1 - erf(x) near it.
+// e^(-x^2) times a polynomial in 1 / (1 + c |x|), 2 minus that below zero.
 // Polynomials are those of scripts/minimax.py.
 #include "codegen/math_functions.hpp"
 
@@ -30,21 +30,25 @@ constexpr double kFarF64[] = {
     -0x1.59c20fe02c8a8p-26, 0x1.f7411a3c55e0bp-29,  -0x1.b389361422468p-32, -0x1.0ecbaffb5c207p-34,
     0x1.da58e1b7fc992p-35,  -0x1.0281430b8c428p-36, 0x1.abb8a0aa9f15dp-40};
 
-/// e^(x^2) erfc(x) in t = 1 / (1 + c x), x from 1/2 (0 for half, without the coefficient of 1) up
-/// to where erfc is 0 in the format.
-constexpr double kErfcxScaleHalf = 0.4375, kErfcxScale = 0.28125;
+/// e^(x^2) erfc(x) in t = 1 / (1 + c x), without a coefficient of 1, x from 0 up to where erfc is 0
+/// in the format.
+constexpr double kErfcxScaleHalf = 0.4375;
 constexpr double kErfcxHalf[] = {0x1.f970b2p-3,  0x1.fb4ceap-3, 0x1.b748c4p-3,  0x1.c83312p-3,
                                  -0x1.1fe244p-5, 0x1.45029ap-2, -0x1.24b05cp-2, 0x1.26356p-4};
-constexpr double kErfcxF32[] = {0x1.6dea02p-19, 0x1.44e52ep-3, 0x1.452372p-3,  0x1.3bcefp-3,
-                                0x1.f2975ap-4,  0x1.a81c3ap-3, -0x1.28191ap-3, 0x1.0df57ap-1,
-                                -0x1.efe496p-2, 0x1.a3dadp-2,  -0x1.bdd586p-4};
+/// The same divided by t, in t - kErfcxCenter, for full accuracy: in the middle of its range the
+/// polynomial neither cancels nor magnifies what t is off by.
+constexpr double kErfcxScaleF32 = 0.375, kErfcxCenterF32 = 0.46875;
+constexpr double kErfcxF32[] = {0x1.846958p-2,  0x1.292f92p-1,  0x1.6428fap-1,
+                                0x1.3a4858p-1,  0x1.5559cep-2,  0x1.0389c4p-6,
+                                -0x1.0dc658p-3, -0x1.d01846p-5, 0x1.f81352p-5};
+constexpr double kErfcxScaleF64 = 0.28125, kErfcxCenterF64 = 0.5;
 constexpr double kErfcxF64[] = {
-    -0x1.09524819ff1b5p-40, 0x1.44f923a71d366p-3, 0x1.44f9234fad568p-3,  0x1.381ed04e59d44p-3,
-    0x1.1e69a7858b2f2p-3,   0x1.f2cc4f4379017p-4, 0x1.97d22ee84fdeap-4,  0x1.37a57417d1633p-4,
-    0x1.922126f66f8b3p-5,   0x1.63a0f904d8f3fp-5, -0x1.e9fde8d7d3b4cp-6, 0x1.12b588a50c33ep-3,
-    -0x1.4456f1f3ae802p-2,  0x1.3b4e2c09b5edap-1, -0x1.fd687d41b359dp-1, 0x1.46db2a634d693p+0,
-    -0x1.4c927552c47fap+0,  0x1.04dab99546776p+0, -0x1.2d4d4f82c2de0p-1, 0x1.e68b484dc6415p-3,
-    -0x1.ffafced435636p-5,  0x1.343c64d4ca649p-7, -0x1.3534b742ecd9fp-11};
+    0x1.3967fa672c478p-2,  0x1.0f83b940db42cp-1,   0x1.958030e8e5fffp-1,  0x1.0204d78ef5bd8p+0,
+    0x1.11cbf57050efap+0,  0x1.d0ad710549a73p-1,   0x1.1e7db672bcbd4p-1,  0x1.66e90d241f151p-3,
+    -0x1.297bcc7295574p-4, -0x1.d6427060a69d0p-4,  -0x1.0005a52988842p-5, 0x1.3ae8c04494a31p-5,
+    0x1.ee02ff69000a8p-6,  -0x1.590a5fa04a9d3p-7,  -0x1.38f665fcce624p-6, 0x1.4df965a638147p-9,
+    0x1.7e74d640eefb3p-7,  -0x1.bf5aa68aac4d2p-11, -0x1.d2727e88d1efdp-8, 0x1.d3e2b8ad13d36p-11,
+    0x1.d4548a9b55358p-9,  -0x1.ac9f69c2799e8p-11, -0x1.7758cfd7fd9c0p-11};
 
 struct Form {
   std::span<const double> near, far;
@@ -73,6 +77,26 @@ Square square(Real a) {
   return {high, fma(a, a, -high)};
 }
 
+/// e^(a^2) erfc(a), to a little more than the format holds.
+Pair erfcx_pair(Real a) {
+  const bool is_double = a.is_double();
+  const double scale = is_double ? kErfcxScaleF64 : kErfcxScaleF32;
+  const std::span<const double> c = is_double ? std::span<const double>(kErfcxF64) : kErfcxF32;
+  const Real d = fma(a, scale, 1.0);
+  const Real t = divide_in_range(a.constant(1), d);
+  // 1 + scale a is d + rest: the true t is t (1 + e).
+  const Real rest = fma(a, scale, 1.0 - d);
+  const Real e = fma(-rest, t, fma(-d, t, 1.0));
+  const Real s = t - (is_double ? kErfcxCenterF64 : kErfcxCenterF32);
+  const Real slope = polynomial(s, c.subspan(1));
+  const Real p = fma(s, slope, c[0]);
+  const Real p_rest = fma(s, slope, c[0] - p);
+  const Real high = p * t;
+  // A relative change e of t changes the result by about (1 + 2 t) e.
+  const Real by_t = fma(e + e, t, e);
+  return {high, fma(by_t, high, fma(p_rest, t, fma(p, t, -high)))};
+}
+
 } // namespace
 
 Real erfcx_denominator(Real magnitude) {
@@ -83,15 +107,14 @@ Real erfcx_half(Real t) {
 }
 
 Real erfc(Real x) {
-  const Form& form = x.is_double() ? kF64 : kF32;
-  const Real near = 1.0 - fma(x, polynomial(x * x, form.near), x);
-  const Real a = at_most(abs(x), x.is_double() ? 27.5 : 10.5);
-  // A plain division: the polynomial magnifies a last bit of t.
-  const Real t = 1.0 / fma(a, kErfcxScale, 1.0);
-  const Real q = x.is_double() ? polynomial(t, kErfcxF64) : polynomial(t, kErfcxF32);
+  const Real a = at_most(abs(x), x.is_double() ? 27.3 : 10.1);
+  const Pair erfcx = erfcx_pair(a);
   const Square s = square(a);
-  const Real far = scaled_negative_exp(s.high) * fma(q, -s.low, q) * 0x1p-64;
-  return select(abs(x) < 0.5, near, select(x < 0.0, 2.0 - far, far));
+  const NegativeExp e = scaled_negative_exp(s.high, s.low);
+  // Large terms last: of all that is added, one rounding is of the size of the result.
+  const Real sum = erfcx.high + fma(erfcx.high, e.expm1, erfcx.low);
+  const Real far = sum * e.scale * 0x1p-64;
+  return select(x < 0.0, 2.0 - far, far);
 }
 
 Real erfc_half(Real x) {

@@ -201,6 +201,16 @@ Real scaled_negative_exp(Real x) {
   return p * power_of_two(reduced.n.biased, p);
 }
 
+NegativeExp scaled_negative_exp(Real x, Real low) {
+  const double magic = rounder(x, exponent_bias(x) + 64);
+  const Rounded n = rounded(fma(x, -log2e(x), magic), magic);
+  const Split ln2 = x.is_double() ? kLn2F64 : kLn2F32;
+  // The first fma is exact, as in `reduce`; what is small is added up before.
+  const Real r = fma(n.integer, -ln2.high, -x) + fma(n.integer, -ln2.low, -low);
+  const std::span<const double> c = x.is_double() ? std::span<const double>(kExpF64) : kExpF32;
+  return {fma(r * r, polynomial(r, c.subspan(2)), r), power_of_two(n.biased, x)};
+}
+
 Real scaled_negative_exp_half(Real x) {
   return scaled_negative_exp_by(x, kExp2Half);
 }

@@ -64,6 +64,12 @@ Real log1p(Real x);
 /// 2^64 e^-|x|, which is normal for every x; in f32 to 2^-19.5.
 Real scaled_negative_exp(Real x);
 Real scaled_negative_exp_half(Real x);
+/// 2^64 e^-(x + low) as scale (1 + expm1), for x from 0 to 745.5 (102.1 in f32) and |low| <= ulp(x)
+/// / 2: the 1 is left out for what it is multiplied by to be added last.
+struct NegativeExp {
+  Real expm1, scale;
+};
+NegativeExp scaled_negative_exp(Real x, Real low);
 /// e^-(|x| / 2) in f32 to 2^-19.5.
 Real negative_exp_root_half(Real x);
 

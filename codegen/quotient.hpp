@@ -7,7 +7,7 @@ namespace swage::codegen {
 /// fma(a, b, c), rounded to nearest, series_up(e), e * e + e rounded towards infinity, and
 /// one(like).
 ///
-/// For d in [1/2, 4] and 2^-100 <= |n| <= 2, or any n where d is a power of two: then nothing
+/// For d in [1/2, 8] and 2^-100 <= |n| <= 2, or any n where d is a power of two: then nothing
 /// overflows and the remainders are exact. A quotient of zero may have either sign.
 ///
 /// Refining once and correcting the quotient by its remainder is Markstein's division (IBM Journal

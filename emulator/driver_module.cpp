@@ -2,6 +2,7 @@
 #include "emulator/driver_state.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 using namespace swage;
@@ -121,10 +122,26 @@ emulator::Module assemble(const std::string& text, const Device& device, const R
   }
 }
 
+/// `text` with the fault that the environment asks for.
+std::string planted(std::string text) {
+  const char* const fault = std::getenv("SWAGE_FAKE_CUDA_PLANT");
+  if (fault == nullptr)
+    return text;
+  const std::string edit = fault;
+  const std::size_t arrow = edit.find("=>");
+  require(arrow != std::string::npos && arrow > 0, Result::invalid_ptx);
+  const std::string find = edit.substr(0, arrow), replacement = edit.substr(arrow + 2);
+  std::size_t at = text.find(find);
+  require(at != std::string::npos, Result::invalid_ptx);
+  for (; at != std::string::npos; at = text.find(find, at + replacement.size()))
+    text.replace(at, find.size(), replacement);
+  return text;
+}
+
 std::string text_of(const void* image, const Device& device) {
   CubinHeader header{};
   if (std::memcmp(image, kMagic, 4) != 0)
-    return static_cast<const char*>(image);
+    return planted(static_cast<const char*>(image));
   std::memcpy(&header, image, sizeof(header));
   require(std::memcmp(header.magic, kMagic, sizeof(kMagic)) == 0, Result::invalid_image);
   const char* const text = static_cast<const char*>(image) + sizeof(header);
@@ -280,6 +297,7 @@ FAKE_CUDA_EXPORT int cuLinkAddData_v2(Linker* handle, int type, void* data, std:
     require(type == kInputPtx && data != nullptr && bytes != 0);
     std::string text(static_cast<const char*>(data), bytes);
     text.resize(std::strlen(text.c_str()));
+    text = planted(std::move(text));
     const Log log(count, options, values);
     assemble(text, *linker.context->device, [&](const std::string& message) {
       linker.report(message);

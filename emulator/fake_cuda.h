@@ -10,6 +10,8 @@
  *   SWAGE_FAKE_CUDA_SM       compute capability of each (90); several, one a device: 90,100
  *   SWAGE_FAKE_CUDA_VERSION  what cuDriverGetVersion says (13000)
  *   SWAGE_FAKE_CUDA_FAIL     call:result pairs that fail, comma-separated: cuModuleLoadDataEx:209
+ *   SWAGE_FAKE_CUDA_PLANT    FIND=>REPLACE: a fault that the assembler plants in PTX, wherever it
+ *                            reads FIND; PTX without it is refused as invalid
  *   SWAGE_FAKE_CUDA_WORST    if set and not 0, approximate instructions err by all that PTX allows
  *   SWAGE_FAKE_CUDA_BUDGET   as swage_fake_cuda_set_budget
  *   SWAGE_FAKE_CUDA_JITTER   as swage_fake_cuda_set_jitter

@@ -135,7 +135,7 @@ double full_error_ulps(Op op, DType type) noexcept {
   case Op::erf: return 1.5;
   case Op::sigmoid:
   case Op::tanh: return is_double ? 2.75 : 2.5;
-  case Op::erfc: return 7.5;
+  case Op::erfc: return 3.25;
   case Op::sin:
   case Op::cos: return is_double ? 1 : 1.75;
   default: return 0;

@@ -194,12 +194,29 @@ NodeId Adjoints::value(const Product& product, DType type) {
   return product.masked ? inside : masked(inside, product.guard, kAlways, type);
 }
 
+/// Whether a function of one float is in what a node is computed from: a slope that may vanish.
+bool Adjoints::may_vanish(NodeId id) {
+  for (auto next = static_cast<NodeId>(may_vanish_.size()); next <= id; ++next) {
+    const Node& node = builder_.node(next);
+    bool may = info(node.op).rule == TypeRule::real && info(node.op).arity == 1;
+    for (int i = 0; i < info(node.op).arity; ++i)
+      may = may || may_vanish_[node.args[static_cast<std::size_t>(i)]];
+    may_vanish_.push_back(may);
+  }
+  return may_vanish_[id];
+}
+
 NodeId Adjoints::value_inside(const Product& product, DType type) {
   if (product.factors.empty())
     return builder_.real(type, product.negative ? -1 : 1);
-  NodeId result = product.factors[0];
-  for (std::size_t i = 1; i < product.factors.size(); ++i)
-    result = builder_.make(Op::mul, {result, product.factors[i]});
+  std::vector<NodeId> factors = product.factors;
+  // A slope may be 0 where the product of what arrives and other inputs is beyond the largest
+  // number: d * s * up is then 0, where d * up * s is NaN.
+  std::stable_partition(factors.begin() + 1, factors.end(),
+                        [&](NodeId id) { return may_vanish(id); });
+  NodeId result = factors[0];
+  for (std::size_t i = 1; i < factors.size(); ++i)
+    result = builder_.make(Op::mul, {result, factors[i]});
   return product.negative ? builder_.make(Op::neg, {result}) : result;
 }
 

@@ -19,8 +19,7 @@ namespace swage::ir {
 using GuardId = std::uint32_t;
 inline constexpr GuardId kAlways = 0;
 
-/// (-1)^negative times the factors, multiplied from left to right (no factors are 1) where `guard`
-/// holds; 0 elsewhere.
+/// (-1)^negative times the factors (no factors are 1) where `guard` holds; 0 elsewhere.
 struct Product {
   bool negative = false;
   std::vector<NodeId> factors;
@@ -76,12 +75,14 @@ private:
   std::optional<GuardId> sibling(GuardId id) const;
   Term combine(std::vector<Term> terms, GuardId at, DType type);
   Term choose(GuardId yes, Term a, Term b, DType type);
+  bool may_vanish(NodeId id);
   NodeId masked(NodeId value, GuardId from, GuardId up_to, DType type);
   NodeId condition(const Term& term, GuardId up_to);
   NodeId conjunction(GuardId id);
   NodeId literal(GuardId id);
 
   KernelBuilder& builder_;
+  std::vector<bool> may_vanish_; ///< by node, as far as it was asked for
   std::vector<Guard> guards_;
   std::map<std::tuple<GuardId, NodeId, bool>, GuardId> index_;
 };

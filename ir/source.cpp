@@ -70,6 +70,9 @@ KernelDeclaration describe(const Program& program, const GradDecl& gradient) {
   result.comment = comment_above(program.text, gradient.begin);
   result.text = program.text_of({gradient.begin, gradient.end});
   result.gradient_of = gradient.forward.text;
+  for (const GradItem& item : gradient.items)
+    result.gradient_items.push_back(
+        {std::string(item.what.text), item.into ? std::string(item.into->text) : std::string()});
   return result;
 }
 

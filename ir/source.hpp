@@ -34,6 +34,12 @@ struct KernelDeclaration {
   std::string text;    ///< the declaration, from `kernel` or its `@` to the end
   /// What a derived kernel is the gradient of; empty for a kernel written out.
   std::string gradient_of;
+  /// What it gives: an input of that kernel for its gradient, or an output to recompute; and the
+  /// parameter whose buffer receives it, empty for one of its own.
+  struct GradientItem {
+    std::string what, into;
+  };
+  std::vector<GradientItem> gradient_items;
 };
 
 struct SourceText {

@@ -181,21 +181,29 @@ def erfcx_in(scale):
     return f
 
 
-def erfcx_poly(scale, low, high, powers, bits, n):
-    """The same for x on [low, high]."""
+def erfcx_poly(scale, high, powers, bits, n):
+    """The same for x on [0, high]."""
     f, t = erfcx_in(mpf(scale)), lambda x: 1 / (1 + mpf(x) * mpf(scale))
-    return lambda: fit(f, t(high), t(low), powers, lambda x: 1 / f(x), bits, n=n)
+    return lambda: fit(f, t(high), t(0), powers, lambda x: 1 / f(x), bits, n=n)
 
 
-def erfcx_at_once(scale, low, high, degree, bits, n):
+def erfcx_ratio_poly(scale, center, high, degree, bits, n):
+    """The same divided by t, in t - center."""
+    f, t, center = erfcx_in(mpf(scale)), lambda x: 1 / (1 + mpf(x) * mpf(scale)), mpf(center)
+    g = lambda s: f(s + center) / (s + center)
+    return lambda: fit(g, t(high) - center, t(0) - center, range(degree + 1), lambda s: 1 / g(s), bits, n=n)
+
+
+def erfcx_ratio_at_once(scale, center, high, degree, bits, n):
     """The same, all coefficients rounded at once: fitting again after each takes hours here."""
-    f, t = erfcx_in(mpf(scale)), lambda x: 1 / (1 + mpf(x) * mpf(scale))
+    f, t, center = erfcx_in(mpf(scale)), lambda x: 1 / (1 + mpf(x) * mpf(scale)), mpf(center)
+    g = lambda s: f(s + center) / (s + center)
     def run():
-        points = grid(t(high), t(low), n)
-        c, _ = remez(points, [f(x) for x in points], [1 / f(x) for x in points], list(range(degree + 1)))
+        points = [x - center for x in grid(t(high), t(0), n)]
+        c, _ = remez(points, [g(x) for x in points], [1 / g(x) for x in points], list(range(degree + 1)))
         known = {k: round_to(ck, bits) for k, ck in enumerate(c)}
-        error = max(abs(sum(ck * x ** k for k, ck in known.items()) / f(x) - 1)
-                    for x in grid(t(high), t(low), 4 * n))
+        error = max(abs(sum(ck * x ** k for k, ck in known.items()) / g(x) - 1)
+                    for x in (x - center for x in grid(t(high), t(0), 4 * n)))
         return known, error
     return run
 
@@ -250,9 +258,10 @@ FITS = {
     "erf_near_f64": erf_near_poly(1, 11, 53),
     "erf_far_f64": erf_far_poly(1, "5.95", 2, 18, 53),
     # e^(x^2) erfc(x) = c[0] + t c[1] + ..., t = 1 / (1 + scale x)
-    "erfcx_half": erfcx_poly("0.4375", 0, 14, range(1, 9), 24, 150),
-    "erfcx_f32": erfcx_poly("0.28125", "0.5", "10.1", range(0, 11), 24, 400),
-    "erfcx_f64": erfcx_at_once("0.28125", "0.5", "27.5", 22, 53, 70),
+    "erfcx_half": erfcx_poly("0.4375", 14, range(1, 9), 24, 150),
+    # (the same) / t in t - center
+    "erfcx_f32": erfcx_ratio_poly("0.375", "0.46875", "10.1", 8, 24, 150),
+    "erfcx_f64": erfcx_ratio_at_once("0.28125", "0.5", "27.5", 22, 53, 140),
     "sin_f32": sin_poly(2, 24),
     "cos_f32": cos_poly(2, 24),
     "sin_f64": sin_poly(5, 53),

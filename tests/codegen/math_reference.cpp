@@ -38,7 +38,7 @@ constexpr FunctionCase kFunctions[] = {
     {Op::sigmoid, 2.5, 2.75, sigmoid<double>, sigmoid<long double>},
     {Op::tanh, 2.5, 2.75, std::tanh, std::tanh},
     {Op::erf, 1.5, 1.5, std::erf, std::erf},
-    {Op::erfc, 7.5, 7.5, std::erfc, std::erfc},
+    {Op::erfc, 3.25, 3.25, std::erfc, std::erfc},
     {Op::sin, 1.75, 1, std::sin, std::sin},
     {Op::cos, 1.75, 1, std::cos, std::cos},
 };

@@ -1,10 +1,12 @@
 // math_torch_test.cpp -- torch mode computes what CUDA's compiler makes of PyTorch's operators: the
 // same bits in the interpreter of PTX, whose approximate instructions both go through.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
+#include "tests/codegen/math_jit.hpp"
 #include "tests/codegen/math_reference.hpp"
 #include "tests/codegen/run.hpp"
 #include "tests/support/catch.hpp"
@@ -129,4 +131,25 @@ TEST_CASE("functions of torch mode err by what CUDA documents") {
     INFO(ir::info(function.op).spelling << " of " << input(at));
     CHECK(worst <= (function.op == Op::sigmoid ? 3 : 2));
   }
+}
+
+TEST_CASE(
+    "torch mode computes at full accuracy on the host, f64 and functions of no bits included") {
+  for (const Op op : {Op::exp, Op::sigmoid, Op::erf, Op::sin})
+    for (const bool is_double : {false, true}) {
+      INFO(ir::info(op).spelling);
+      const MathFunction torch({.op = op,
+                                .is_double = is_double,
+                                .width = 4,
+                                .accuracy = Accuracy::half,
+                                .mode = ir::MathMode::torch});
+      const MathFunction accurate({.op = op, .is_double = is_double, .width = 4});
+      const double values[] = {0.5, -3, 20, -90};
+      const float singles[] = {0.5F, -3, 20, -90};
+      const void* const in = is_double ? static_cast<const void*>(values) : singles;
+      double got[4] = {}, expected[4] = {};
+      torch(in, nullptr, nullptr, got, 4);
+      accurate(in, nullptr, nullptr, expected, 4);
+      CHECK(std::equal(std::begin(got), std::end(got), std::begin(expected)));
+    }
 }

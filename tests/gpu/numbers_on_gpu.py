@@ -77,7 +77,7 @@ FUNCTIONS = {
     "sigmoid": (torch.sigmoid, 2.5),
     "tanh": (torch.tanh, 2.5),
     "erf": (torch.erf, 1.5),
-    "erfc": (torch.erfc, 7.5),
+    "erfc": (torch.erfc, 3.25),
     "sin": (torch.sin, 1.75),
     "cos": (torch.cos, 1.75),
     "-": (torch.neg, 0.0),

@@ -46,7 +46,7 @@ void try_kernel(std::uint64_t seed, Tried& tried) {
   verify(gradient);
   const Evaluator evaluator(gradient);
   Evaluator::Workspace workspace;
-  ExactGradient<double> exact(forward, 1e25L);
+  ExactGradient<double> exact(forward, 1e80L);
   Random random(seed);
   for (int point = 0; point < 20; ++point) {
     std::vector<double> inputs(forward.params().size(), 0);

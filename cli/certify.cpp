@@ -1,0 +1,180 @@
+// certify.cpp -- `swage certify`: which references a kernel's outputs equal, over which inputs.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/certificate.hpp"
+#include "cli/gradient_report.hpp"
+#include "cli/sweep.hpp"
+#include "cli/typing.hpp"
+#include "cli/verbs.hpp"
+#include "runtime/launch/inspect.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+struct CertifyOptions {
+  KernelOptionsText kernel;
+  SweepOptions sweep;
+  std::string device;
+  std::vector<std::string> scalars;
+};
+
+/// The same formula in a mode that promises another system's bits.
+struct ModeKernel {
+  std::optional<Kernel> kernel;
+  std::string missing; ///< why there is none
+};
+
+ModeKernel kernel_in(ir::MathMode mode, const Device& device, const KernelText& text,
+                     ir::MathMode own) {
+  if (mode == own)
+    return {{}, "the kernel is in this mode itself"};
+  if (device.info().kind != DeviceKind::cuda)
+    return {{}, "its bits are those of a CUDA device"};
+  try {
+    return {device.kernel(text.text, text.kernel, api_bindings(text.bindings),
+                          {.math = api_math(mode), .schedule = {}, .file = text.file}),
+            {}};
+  } catch (const Error& error) {
+    return {{}, error.what()};
+  }
+}
+
+/// Results of every output, copied.
+std::vector<std::vector<std::byte>> results(const Device& device, const Kernel& kernel,
+                                            const ir::Kernel& graph, Operands& operands) {
+  operands.upload(true);
+  kernel.launch(nullptr, operands.arguments());
+  device.synchronize();
+  operands.download();
+  std::vector<std::vector<std::byte>> copies;
+  for (const ir::Store& store : graph.stores()) {
+    const auto bytes = operands.result(store.param);
+    copies.emplace_back(bytes.begin(), bytes.end());
+  }
+  return copies;
+}
+
+/// The same in the mode's arithmetic; nothing once it turns out that the mode cannot offer an
+/// operation, which shows when it is compiled.
+std::vector<std::vector<std::byte>> results(const Device& device, ModeKernel& mode,
+                                            const ir::Kernel& graph, Operands& operands) {
+  if (!mode.kernel)
+    return {};
+  try {
+    return results(device, *mode.kernel, graph, operands);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported)
+      throw;
+    mode.missing = error.what();
+    mode.kernel.reset();
+    return {};
+  }
+}
+
+bool is_nan(DType type, std::uint64_t bits) {
+  return is_float(type) && std::isnan(ir::decode(type, bits).real);
+}
+
+/// Counts where `got` has the reference's bits.
+void add_bits(Agreement& agreement, DType type, std::span<const std::byte> got,
+              std::span<const std::byte> reference, const Operands& operands,
+              std::int64_t columns) {
+  const std::int64_t size = size_of(type), count = static_cast<std::int64_t>(got.size()) / size;
+  agreement.checked += count;
+  agreement.equal += count;
+  if (std::memcmp(got.data(), reference.data(), got.size()) == 0)
+    return;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::uint64_t a = ir::load_bits(type, got.data() + i * size);
+    const std::uint64_t b = ir::load_bits(type, reference.data() + i * size);
+    if (a == b || (is_nan(type, a) && is_nan(type, b)))
+      continue;
+    --agreement.equal;
+    if (!agreement.first)
+      agreement.first = {.index = i,
+                         .inputs = inputs_at(operands.all(), i, columns),
+                         .got = a,
+                         .expected = b,
+                         .exact = ir::decode(type, b),
+                         .error = 0};
+  }
+}
+
+void add_evaluator(CertifiedOutput& output, OutputComparison&& found) {
+  output.wrong += found.wrong;
+  output.admitted += found.admitted;
+  output.evaluator.checked += found.checked;
+  output.evaluator.equal += found.checked - found.misrounded;
+  output.max_ulp = std::max(output.max_ulp, found.max_error);
+  if (found.worst && (!output.worst || found.worst->error > output.worst->error))
+    output.worst = std::move(found.worst);
+}
+
+Report certify(const CertifyOptions& options) {
+  const KernelText text = read_kernel(options.kernel);
+  const Device device = Device::open(options.device);
+  const Kernel kernel =
+      device.kernel(text.text, text.kernel, api_bindings(text.bindings),
+                    {.math = api_math(text.math), .schedule = {}, .file = text.file});
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
+  const TestInputs inputs(graph, input_options(options.sweep));
+  std::array<ModeKernel, kReferenceModes.size()> modes;
+  for (std::size_t m = 0; m < modes.size(); ++m)
+    modes[m] = kernel_in(kReferenceModes[m], device, text, graph.math());
+  OperandOptions wanted;
+  for (const std::string& scalar : options.scalars)
+    wanted.scalars.push_back(parse_value(scalar));
+
+  Certificate certificate{.text = text,
+                          .device = device.info(),
+                          .exhaustive = options.sweep.exhaustive && options.sweep.pairs.empty(),
+                          .seed = input_options(options.sweep).seed,
+                          .inputs = inputs.count(),
+                          .missing = {},
+                          .outputs = std::vector<CertifiedOutput>(graph.stores().size()),
+                          .gradient = check_declared_gradient(text, graph)};
+  sweep(device, graph, inputs, std::move(wanted), [&](Operands& operands, const Shape& shape) {
+    std::array<std::vector<std::vector<std::byte>>, kReferenceModes.size()> references;
+    for (std::size_t m = 0; m < modes.size(); ++m)
+      references[m] = results(device, modes[m], graph, operands);
+    const auto got = results(device, kernel, graph, operands);
+    auto found = compare(graph, operands, shape, {.sample = kMaxSweepLaunch});
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      CertifiedOutput& output = certificate.outputs[i];
+      output.param = found[i].param;
+      for (std::size_t m = 0; m < modes.size(); ++m)
+        if (modes[m].kernel)
+          add_bits(output.modes[m], graph.params()[output.param].dtype, got[i], references[m][i],
+                   operands, shape.back());
+      add_evaluator(output, std::move(found[i]));
+    }
+  });
+  for (std::size_t m = 0; m < modes.size(); ++m)
+    certificate.missing[m] = modes[m].missing;
+  return report_certificate(certificate, graph);
+}
+
+} // namespace
+
+Action add_certify(CLI::App& app) {
+  const auto options = std::make_shared<CertifyOptions>();
+  add_kernel_options(app, options->kernel);
+  add_sweep_options(app, options->sweep);
+  app.add_option("--device", options->device,
+                 "cpu or cuda:N; default the first CUDA device, else cpu")
+      ->type_name("ID");
+  app.add_option("--arg", options->scalars, "Value of a run-time scalar (default 1)")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  return [options] { return certify(*options); };
+}
+
+} // namespace swage::cli

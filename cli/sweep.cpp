@@ -1,0 +1,90 @@
+// sweep.cpp -- running over many inputs of a kernel, launch by launch.
+#include "cli/sweep.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/units.hpp"
+#include "swage/error.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+// Launches are small enough to stay near the cache, large enough to use every core.
+constexpr std::int64_t kMinLaunch = std::int64_t{1} << 12;
+/// Fewer launches would show fewer of the worst inputs.
+constexpr std::int64_t kLaunches = 16;
+
+/// Says how far it is, on a terminal.
+class Progress {
+public:
+  explicit Progress(std::int64_t total) : total_(total), shown_(isatty(STDERR_FILENO) != 0) {}
+  ~Progress() {
+    if (shown_)
+      std::fputs("\r\033[K", stderr);
+  }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  void at(std::int64_t done) const {
+    if (shown_)
+      std::fprintf(stderr, "\r%3.0f %%",
+                   100.0 * static_cast<double>(done) / static_cast<double>(total_));
+  }
+
+private:
+  std::int64_t total_;
+  bool shown_;
+};
+
+} // namespace
+
+void add_sweep_options(CLI::App& app, SweepOptions& options) {
+  app.add_flag("--exhaustive", options.exhaustive,
+               "Every input: for kernels that read up to 32 bits an element");
+  app.add_option("--pairs", options.pairs,
+                 "With --exhaustive and two inputs: N random values of the second for each of the "
+                 "first")
+      ->type_name("N");
+  app.add_option("--samples", options.samples, "Random inputs (default 16777216)")->type_name("N");
+  app.add_option("--seed", options.seed, "Seed of random inputs (default 0)")->type_name("N");
+}
+
+InputOptions input_options(const SweepOptions& options) {
+  InputOptions result{.exhaustive = options.exhaustive, .seed = options.seed};
+  if (!options.samples.empty()) {
+    if (options.exhaustive)
+      throw Error(
+          ErrorCode::invalid_argument,
+          "--samples is for random inputs, --exhaustive leaves nothing to chance; give one");
+    result.samples = parse_count(options.samples, "--samples");
+  }
+  if (!options.pairs.empty())
+    result.pairs = parse_count(options.pairs, "--pairs");
+  return result;
+}
+
+void sweep(const Device& device, const ir::Kernel& kernel, const TestInputs& inputs,
+           OperandOptions wanted, const std::function<void(Operands&, const Shape&)>& step) {
+  const std::int64_t size = std::clamp(inputs.count() / kLaunches, kMinLaunch, kMaxSweepLaunch);
+  const Progress progress(inputs.count());
+  std::unique_ptr<Operands> operands;
+  for (std::int64_t first = 0; first < inputs.count(); first += size) {
+    const std::int64_t count = std::min(size, inputs.count() - first);
+    if (!operands || wanted.shape[0] != count) {
+      wanted.shape = {count};
+      operands.reset(); // before its successor takes as much memory again
+      operands = std::make_unique<Operands>(device, kernel, wanted);
+    }
+    operands->refill(
+        [&](std::size_t param, std::span<std::byte> bytes) { inputs.fill(param, first, bytes); });
+    step(*operands, wanted.shape);
+    progress.at(first + count);
+  }
+}
+
+} // namespace swage::cli
