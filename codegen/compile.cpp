@@ -5,7 +5,6 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
-#include <new>
 
 #include <fmt/format.h>
 #include <llvm/ADT/SmallString.h>
@@ -16,72 +15,27 @@
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Passes/PassBuilder.h>
-#include <llvm/Support/ErrorHandling.h>
-#include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Transforms/InstCombine/InstCombine.h>
 #include <llvm/Transforms/Scalar/DCE.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 
+#include "codegen/cut.hpp"
 #include "codegen/host.hpp"
 #include "codegen/llvm_compat.hpp"
+#include "codegen/llvm_start.hpp"
 #include "codegen/lower.hpp"
 #include "codegen/nvptx.hpp"
 #include "codegen/own_stack.hpp"
 #include "codegen/source_digest.hpp"
 #include "swage/error.hpp"
 
-extern "C" {
-void LLVMInitializeNVPTXTargetInfo();
-void LLVMInitializeNVPTXTarget();
-void LLVMInitializeNVPTXTargetMC();
-void LLVMInitializeNVPTXAsmPrinter();
-}
-
 namespace swage::codegen {
 
 namespace {
 
 std::atomic<std::int64_t> pipeline_starts{0};
-
-/// Threads that are inside LLVM for Swage. A program may use the same LLVM for itself.
-thread_local bool compiling = false;
-
-class CompilingScope {
-public:
-  CompilingScope() { compiling = true; }
-  CompilingScope(const CompilingScope&) = delete;
-  CompilingScope& operator=(const CompilingScope&) = delete;
-  ~CompilingScope() { compiling = false; }
-};
-
-// LLVM ends the process after these return; an exception that leaves them unwinds its frames, which
-// have no clean-up of their own (run_pipeline tells what follows). Where the program itself is
-// inside LLVM, they return.
-void on_fatal_error(void*, const char* reason, bool) {
-  if (compiling)
-    throw Error(ErrorCode::internal,
-                fmt::format("LLVM gave up: {}", reason ? reason : "no reason"));
-}
-void on_bad_alloc(void*, const char*, bool) {
-  if (compiling)
-    throw std::bad_alloc();
-}
-
-void initialise_backends() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    llvm::install_fatal_error_handler(on_fatal_error);
-    llvm::install_bad_alloc_error_handler(on_bad_alloc);
-    LLVMInitializeNVPTXTargetInfo();
-    LLVMInitializeNVPTXTarget();
-    LLVMInitializeNVPTXTargetMC();
-    LLVMInitializeNVPTXAsmPrinter();
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-  });
-}
 
 /// Machines that no compile uses: making one costs as much as a small compile, and machines keep
 /// state, so two compiles never share one.
@@ -99,7 +53,6 @@ public:
           return machine;
         }
     }
-    initialise_backends();
     return target.kind == Target::Kind::cuda ? make_nvptx_machine(target)
                                              : make_host_machine(target);
   }
@@ -134,6 +87,9 @@ private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// Above so many nodes code is generated quickly, at a third to a half of the speed of good code.
+constexpr std::size_t kQuickNodes = 16'384;
+
 /// One module on its way through the stages.
 class Pipeline {
 public:
@@ -155,6 +111,9 @@ public:
 
   void lower(const ir::Kernel& kernel, const Specialization& specialization,
              const Schedule& schedule, const std::string& entry) {
+    size_ = kernel.nodes().size();
+    machine_.setOptLevel(size_ > kQuickNodes ? llvm::CodeGenOptLevel::None
+                                             : llvm::CodeGenOptLevel::Default);
     const Job job{kernel, specialization, target_, can_split_bf16(kernel, specialization, target_)};
     if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
       lower_cuda(module_, job, *cuda, entry);
@@ -184,7 +143,9 @@ public:
     builder.crossRegisterProxies(loops, functions, graphs, modules);
     llvm::FunctionPassManager passes;
     passes.addPass(llvm::EarlyCSEPass());
-    passes.addPass(llvm::InstCombinePass());
+    // It looks back through chains of choices at each of them.
+    if (target_.kind == Target::Kind::host || size_ <= kWholeBodyNodes)
+      passes.addPass(llvm::InstCombinePass());
     passes.addPass(llvm::SimplifyCFGPass());
     passes.addPass(llvm::EarlyCSEPass());
     passes.addPass(llvm::DCEPass());
@@ -232,6 +193,7 @@ private:
   MachinePool::Machine owned_machine_;
   llvm::TargetMachine& machine_;
   std::string errors_;
+  std::size_t size_ = 0; ///< nodes of the kernel
   llvm::LLVMContext context_;
   llvm::Module module_;
 };
@@ -241,7 +203,8 @@ private:
 /// could end the process. That costs the memory of one compile.
 void run_pipeline(const Target& target, const std::function<void(Pipeline&)>& stages) {
   with_stack(kCompileStackBytes, [&] {
-    const CompilingScope scope;
+    const LlvmScope scope;
+    start_llvm();
     auto pipeline = std::make_unique<Pipeline>(target);
     try {
       stages(*pipeline);
