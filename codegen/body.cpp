@@ -142,7 +142,7 @@ BodyFacts::BodyFacts(const Job& job)
   std::size_t size = 0;
   for (const ir::Node& node : job.kernel.nodes())
     size += instructions(node);
-  calls_functions = size > kInlineInstructions;
+  calls_functions = job.target.kind == Target::Kind::host && size > kInlineInstructions;
 }
 
 Body::Body(llvm::IRBuilderBase& builder, const Job& job, const BodyFacts& facts, Calls& calls,

@@ -216,6 +216,19 @@ void run_pipeline(const Target& target, const std::function<void(Pipeline&)>& st
   });
 }
 
+/// What the driver's assembler makes of a straight line grows faster than the line, and GPUs have
+/// no stack worth cutting it for.
+void check_size(const ir::Kernel& kernel, const Target& target) {
+  std::size_t size = 0;
+  for (const ir::Node& node : kernel.nodes())
+    size += instructions(node);
+  if (target.kind == Target::Kind::cuda && size > kMaxCudaInstructions)
+    throw Error(ErrorCode::unsupported,
+                fmt::format("kernel '{}' is too long for a GPU: its operations count {}, expected "
+                            "at most {}, where a function counts {}; split it into several kernels",
+                            kernel.name(), size, kMaxCudaInstructions, kFunctionInstructions));
+}
+
 std::string entry_name(const ir::Kernel& kernel) {
   return "swage_" + kernel.name();
 }
@@ -230,6 +243,7 @@ llvm::CodeGenFileType payload_type(const Target& target) {
 Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
                  const Schedule& schedule, const Target& target, CompileTimes* times) {
   check_schedule(schedule, kernel, specialization, target);
+  check_size(kernel, target);
   const Schedule code = code_schedule(schedule);
   Artifact artifact;
   artifact.target = with_ptx_for(target, {&code, 1});
@@ -255,6 +269,7 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
 std::string emit_text(const ir::Kernel& kernel, const Specialization& specialization,
                       const Schedule& schedule, const Target& target, Emit form) {
   check_schedule(schedule, kernel, specialization, target);
+  check_size(kernel, target);
   const Schedule code = code_schedule(schedule);
   const Target raised = with_ptx_for(target, {&code, 1});
   std::string text;

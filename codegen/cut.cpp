@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <array>
 
-#include "codegen/schedule.hpp"
-
 namespace swage::codegen {
 
 using ir::NodeId;
@@ -149,6 +147,18 @@ void Cut::find_places() {
       ending[last[id]].push_back(id);
     }
   }
+}
+
+std::size_t host_stack_bytes(const ir::Kernel& kernel, const HostSchedule& schedule) {
+  constexpr std::size_t kSmall = 32 << 10;
+  constexpr std::size_t kFrames = 64 << 10;
+  const std::size_t nodes = kernel.nodes().size();
+  if (nodes > kWholeBodyNodes)
+    return kFrames +
+           static_cast<std::size_t>(std::max(kScratchBytes, Cut(kernel).scratch_bytes_a_lane()));
+  // As if every value were spilled.
+  const std::size_t bytes = nodes * 8 * static_cast<std::size_t>(schedule.lanes * schedule.unroll);
+  return bytes > kSmall ? bytes + kFrames : 0;
 }
 
 std::optional<std::int64_t> Cut::place(NodeId id) const {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "codegen/schedule.hpp"
 #include "ir/kernel.hpp"
 
 namespace swage::codegen {
@@ -15,8 +16,8 @@ namespace swage::codegen {
 // bodies are cut into functions on CPUs, which hand values on in memory as spills would.
 inline constexpr std::size_t kWholeBodyNodes = 1024;
 
-/// Above so many `instructions`, functions of the language are called instead of emitted where they
-/// are used.
+/// Above so many `instructions`, functions of the language are called on CPUs instead of emitted
+/// where they are used.
 inline constexpr std::size_t kInlineInstructions = 4096;
 /// From so many on an operation is such a function.
 inline constexpr std::size_t kFunctionInstructions = 16;
@@ -55,5 +56,11 @@ private:
 
 /// Bytes that a value of `type` takes a lane of scratch memory.
 int scratch_size(DType type);
+
+/// Of stack, for scratch memory of vectors. Where that is not enough they are taken in halves.
+inline constexpr std::int64_t kScratchBytes = 64 << 10;
+
+/// Stack that a thread needs to run the host code of `kernel`; 0 for what every thread has.
+std::size_t host_stack_bytes(const ir::Kernel& kernel, const HostSchedule& schedule);
 
 } // namespace swage::codegen

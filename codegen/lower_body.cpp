@@ -12,9 +12,6 @@ using llvm::Value;
 
 namespace {
 
-/// Of stack, for vectors. Where that is not enough they are taken in halves.
-constexpr std::int64_t kScratchBytes = 64 << 10;
-
 /// Emits a body as calls of its pieces. Loops of one module over the same lanes share the pieces.
 class Pieces {
 public:

@@ -205,7 +205,7 @@ constexpr Step kSteps[] = {
     {"swage_kernel_prepare", prepare},
     {"swage_kernel_launch", launch},
     {"swage_kernel_launch of wrong arguments", launch_wrong, SWAGE_INVALID_ARGUMENT},
-    {"swage_kernel_tune", tune},
+    {"swage_kernel_tune", tune, SWAGE_OK, true},
     {"swage_kernel_launch after tuning", launch},
     {"swage_device_synchronize", synchronize},
     {"swage_cache_statistics", statistics},

@@ -27,6 +27,7 @@ struct Step {
   std::string_view name;
   swage_status (*run)(Program&);
   swage_status expected = SWAGE_OK;
+  bool is_slow = false; ///< left out where it is not the one that is tried
 };
 
 /// In an order in which a program may take them: later ones use what earlier ones made.
