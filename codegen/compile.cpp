@@ -97,11 +97,14 @@ public:
       : target_(target), owned_machine_(machines().take(target)), machine_(*owned_machine_),
         module_("swage", context_) {
     ++pipeline_starts;
+  }
+
+  void begin() {
     // Messages become exceptions after the stage; without a handler LLVM prints errors and exits.
     context_.setDiagnosticHandlerCallBack(&Pipeline::collect, &errors_);
     compat::set_triple(module_, machine_.getTargetTriple());
     module_.setDataLayout(machine_.createDataLayout());
-    if (target.kind == Target::Kind::host)
+    if (target_.kind == Target::Kind::host)
       module_.setPICLevel(llvm::PICLevel::SmallPIC);
   }
 
@@ -131,17 +134,13 @@ public:
   /// The code is straight-line, vectorised and unrolled by construction: what is left is to share
   /// address arithmetic, to fold constants and to clean up. Linear in the size of the kernel.
   void optimise() {
-    llvm::LoopAnalysisManager loops;
-    llvm::FunctionAnalysisManager functions;
-    llvm::CGSCCAnalysisManager graphs;
-    llvm::ModuleAnalysisManager modules;
-    llvm::PassBuilder builder(&machine_);
+    optimiser_ = std::make_unique<Optimiser>(machine_);
+    auto& [loops, functions, graphs, modules, builder, passes] = *optimiser_;
     builder.registerModuleAnalyses(modules);
     builder.registerCGSCCAnalyses(graphs);
     builder.registerFunctionAnalyses(functions);
     builder.registerLoopAnalyses(loops);
     builder.crossRegisterProxies(loops, functions, graphs, modules);
-    llvm::FunctionPassManager passes;
     passes.addPass(llvm::EarlyCSEPass());
     // It looks back through chains of choices at each of them.
     if (target_.kind == Target::Kind::host || size_ <= kWholeBodyNodes)
@@ -152,19 +151,20 @@ public:
     for (llvm::Function& function : module_)
       if (!function.isDeclaration())
         passes.run(function, functions);
+    optimiser_.reset();
     check();
   }
 
   std::string emit(llvm::CodeGenFileType type) {
-    llvm::SmallString<0> buffer;
-    llvm::raw_svector_ostream stream(buffer);
-    llvm::legacy::PassManager passes;
-    if (machine_.addPassesToEmitFile(passes, stream, nullptr, type))
+    emitter_ = std::make_unique<Emitter>();
+    if (machine_.addPassesToEmitFile(emitter_->passes, emitter_->stream, nullptr, type))
       throw Error(ErrorCode::internal,
                   "LLVM cannot emit this kind of file for the target '" + canonical(target_) + "'");
-    passes.run(module_);
+    emitter_->passes.run(module_);
+    const std::string result(emitter_->buffer);
+    emitter_.reset();
     check();
-    return std::string(buffer);
+    return result;
   }
 
   std::string text() const {
@@ -175,6 +175,24 @@ public:
   }
 
 private:
+  // Members, not variables, for what LLVM was thrown out of must not be destroyed: see
+  // run_pipeline.
+  struct Optimiser {
+    explicit Optimiser(llvm::TargetMachine& machine) : builder(&machine) {}
+
+    llvm::LoopAnalysisManager loops;
+    llvm::FunctionAnalysisManager functions;
+    llvm::CGSCCAnalysisManager graphs;
+    llvm::ModuleAnalysisManager modules;
+    llvm::PassBuilder builder;
+    llvm::FunctionPassManager passes;
+  };
+  struct Emitter {
+    llvm::SmallString<0> buffer;
+    llvm::raw_svector_ostream stream{buffer};
+    llvm::legacy::PassManager passes;
+  };
+
   static void collect(const llvm::DiagnosticInfo* info, void* errors) {
     if (info->getSeverity() != llvm::DS_Error)
       return;
@@ -196,6 +214,8 @@ private:
   std::size_t size_ = 0; ///< nodes of the kernel
   llvm::LLVMContext context_;
   llvm::Module module_;
+  std::unique_ptr<Optimiser> optimiser_;
+  std::unique_ptr<Emitter> emitter_;
 };
 
 /// Runs `stages` on a pipeline for `target`, with stack enough. A pipeline that LLVM was thrown out
@@ -207,6 +227,7 @@ void run_pipeline(const Target& target, const std::function<void(Pipeline&)>& st
     start_llvm();
     auto pipeline = std::make_unique<Pipeline>(target);
     try {
+      pipeline->begin();
       stages(*pipeline);
       pipeline->finish();
     } catch (...) {

@@ -123,24 +123,39 @@ void register_backends() {
   llvm::InitializeNativeTargetAsmPrinter();
 }
 
-/// Compiles an empty function: passes register themselves as they are first made.
-void compile_nothing(const Target& target, llvm::CodeGenFileType type) {
-  const auto machine =
-      target.kind == Target::Kind::cuda ? make_nvptx_machine(target) : make_host_machine(target);
+/// All that one compile makes.
+struct Compile {
+  explicit Compile(const Target& target)
+      : machine(target.kind == Target::Kind::cuda ? make_nvptx_machine(target)
+                                                  : make_host_machine(target)) {}
+
+  std::unique_ptr<llvm::TargetMachine> machine;
   llvm::LLVMContext context;
-  llvm::Module module("swage", context);
-  compat::set_triple(module, machine->getTargetTriple());
-  module.setDataLayout(machine->createDataLayout());
-  llvm::IRBuilder<> b(context);
-  auto* function = llvm::Function::Create(llvm::FunctionType::get(b.getVoidTy(), false),
-                                          llvm::GlobalValue::ExternalLinkage, "nothing", module);
-  b.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function));
-  b.CreateRetVoid();
+  llvm::Module module{"swage", context};
   llvm::SmallString<0> buffer;
-  llvm::raw_svector_ostream stream(buffer);
+  llvm::raw_svector_ostream stream{buffer};
   llvm::legacy::PassManager passes;
-  if (!machine->addPassesToEmitFile(passes, stream, nullptr, type))
-    passes.run(module);
+};
+
+/// Compiles an empty function: passes register themselves as they are first made. After a failure
+/// everything is left where it is: to destroy what is half changed could end the process.
+void compile_nothing(const Target& target, llvm::CodeGenFileType type) {
+  auto compile = std::make_unique<Compile>(target);
+  try {
+    compat::set_triple(compile->module, compile->machine->getTargetTriple());
+    compile->module.setDataLayout(compile->machine->createDataLayout());
+    llvm::IRBuilder<> b(compile->context);
+    auto* function =
+        llvm::Function::Create(llvm::FunctionType::get(b.getVoidTy(), false),
+                               llvm::GlobalValue::ExternalLinkage, "nothing", compile->module);
+    b.SetInsertPoint(llvm::BasicBlock::Create(compile->context, "entry", function));
+    b.CreateRetVoid();
+    if (!compile->machine->addPassesToEmitFile(compile->passes, compile->stream, nullptr, type))
+      compile->passes.run(compile->module);
+  } catch (...) {
+    static_cast<void>(compile.release());
+    throw;
+  }
 }
 
 } // namespace
