@@ -5,7 +5,6 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
-#include <new>
 
 #include <fmt/format.h>
 #include <llvm/ADT/SmallString.h>
@@ -16,72 +15,27 @@
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Passes/PassBuilder.h>
-#include <llvm/Support/ErrorHandling.h>
-#include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Transforms/InstCombine/InstCombine.h>
 #include <llvm/Transforms/Scalar/DCE.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 
+#include "codegen/cut.hpp"
 #include "codegen/host.hpp"
 #include "codegen/llvm_compat.hpp"
+#include "codegen/llvm_start.hpp"
 #include "codegen/lower.hpp"
 #include "codegen/nvptx.hpp"
 #include "codegen/own_stack.hpp"
 #include "codegen/source_digest.hpp"
 #include "swage/error.hpp"
 
-extern "C" {
-void LLVMInitializeNVPTXTargetInfo();
-void LLVMInitializeNVPTXTarget();
-void LLVMInitializeNVPTXTargetMC();
-void LLVMInitializeNVPTXAsmPrinter();
-}
-
 namespace swage::codegen {
 
 namespace {
 
 std::atomic<std::int64_t> pipeline_starts{0};
-
-/// Threads that are inside LLVM for Swage. A program may use the same LLVM for itself.
-thread_local bool compiling = false;
-
-class CompilingScope {
-public:
-  CompilingScope() { compiling = true; }
-  CompilingScope(const CompilingScope&) = delete;
-  CompilingScope& operator=(const CompilingScope&) = delete;
-  ~CompilingScope() { compiling = false; }
-};
-
-// LLVM ends the process after these return; an exception that leaves them unwinds its frames, which
-// have no clean-up of their own (run_pipeline tells what follows). Where the program itself is
-// inside LLVM, they return.
-void on_fatal_error(void*, const char* reason, bool) {
-  if (compiling)
-    throw Error(ErrorCode::internal,
-                fmt::format("LLVM gave up: {}", reason ? reason : "no reason"));
-}
-void on_bad_alloc(void*, const char*, bool) {
-  if (compiling)
-    throw std::bad_alloc();
-}
-
-void initialise_backends() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    llvm::install_fatal_error_handler(on_fatal_error);
-    llvm::install_bad_alloc_error_handler(on_bad_alloc);
-    LLVMInitializeNVPTXTargetInfo();
-    LLVMInitializeNVPTXTarget();
-    LLVMInitializeNVPTXTargetMC();
-    LLVMInitializeNVPTXAsmPrinter();
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-  });
-}
 
 /// Machines that no compile uses: making one costs as much as a small compile, and machines keep
 /// state, so two compiles never share one.
@@ -99,7 +53,6 @@ public:
           return machine;
         }
     }
-    initialise_backends();
     return target.kind == Target::Kind::cuda ? make_nvptx_machine(target)
                                              : make_host_machine(target);
   }
@@ -134,6 +87,9 @@ private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// Above so many nodes code is generated quickly, at a third to a half of the speed of good code.
+constexpr std::size_t kQuickNodes = 16'384;
+
 /// One module on its way through the stages.
 class Pipeline {
 public:
@@ -141,11 +97,14 @@ public:
       : target_(target), owned_machine_(machines().take(target)), machine_(*owned_machine_),
         module_("swage", context_) {
     ++pipeline_starts;
+  }
+
+  void begin() {
     // Messages become exceptions after the stage; without a handler LLVM prints errors and exits.
     context_.setDiagnosticHandlerCallBack(&Pipeline::collect, &errors_);
     compat::set_triple(module_, machine_.getTargetTriple());
     module_.setDataLayout(machine_.createDataLayout());
-    if (target.kind == Target::Kind::host)
+    if (target_.kind == Target::Kind::host)
       module_.setPICLevel(llvm::PICLevel::SmallPIC);
   }
 
@@ -155,6 +114,9 @@ public:
 
   void lower(const ir::Kernel& kernel, const Specialization& specialization,
              const Schedule& schedule, const std::string& entry) {
+    size_ = kernel.nodes().size();
+    machine_.setOptLevel(size_ > kQuickNodes ? llvm::CodeGenOptLevel::None
+                                             : llvm::CodeGenOptLevel::Default);
     const Job job{kernel, specialization, target_, can_split_bf16(kernel, specialization, target_)};
     if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
       lower_cuda(module_, job, *cuda, entry);
@@ -172,38 +134,37 @@ public:
   /// The code is straight-line, vectorised and unrolled by construction: what is left is to share
   /// address arithmetic, to fold constants and to clean up. Linear in the size of the kernel.
   void optimise() {
-    llvm::LoopAnalysisManager loops;
-    llvm::FunctionAnalysisManager functions;
-    llvm::CGSCCAnalysisManager graphs;
-    llvm::ModuleAnalysisManager modules;
-    llvm::PassBuilder builder(&machine_);
+    optimiser_ = std::make_unique<Optimiser>(machine_);
+    auto& [loops, functions, graphs, modules, builder, passes] = *optimiser_;
     builder.registerModuleAnalyses(modules);
     builder.registerCGSCCAnalyses(graphs);
     builder.registerFunctionAnalyses(functions);
     builder.registerLoopAnalyses(loops);
     builder.crossRegisterProxies(loops, functions, graphs, modules);
-    llvm::FunctionPassManager passes;
     passes.addPass(llvm::EarlyCSEPass());
-    passes.addPass(llvm::InstCombinePass());
+    // It looks back through chains of choices at each of them.
+    if (target_.kind == Target::Kind::host || size_ <= kWholeBodyNodes)
+      passes.addPass(llvm::InstCombinePass());
     passes.addPass(llvm::SimplifyCFGPass());
     passes.addPass(llvm::EarlyCSEPass());
     passes.addPass(llvm::DCEPass());
     for (llvm::Function& function : module_)
       if (!function.isDeclaration())
         passes.run(function, functions);
+    optimiser_.reset();
     check();
   }
 
   std::string emit(llvm::CodeGenFileType type) {
-    llvm::SmallString<0> buffer;
-    llvm::raw_svector_ostream stream(buffer);
-    llvm::legacy::PassManager passes;
-    if (machine_.addPassesToEmitFile(passes, stream, nullptr, type))
+    emitter_ = std::make_unique<Emitter>();
+    if (machine_.addPassesToEmitFile(emitter_->passes, emitter_->stream, nullptr, type))
       throw Error(ErrorCode::internal,
                   "LLVM cannot emit this kind of file for the target '" + canonical(target_) + "'");
-    passes.run(module_);
+    emitter_->passes.run(module_);
+    const std::string result(emitter_->buffer);
+    emitter_.reset();
     check();
-    return std::string(buffer);
+    return result;
   }
 
   std::string text() const {
@@ -214,6 +175,24 @@ public:
   }
 
 private:
+  // Members, not variables, for what LLVM was thrown out of must not be destroyed: see
+  // run_pipeline.
+  struct Optimiser {
+    explicit Optimiser(llvm::TargetMachine& machine) : builder(&machine) {}
+
+    llvm::LoopAnalysisManager loops;
+    llvm::FunctionAnalysisManager functions;
+    llvm::CGSCCAnalysisManager graphs;
+    llvm::ModuleAnalysisManager modules;
+    llvm::PassBuilder builder;
+    llvm::FunctionPassManager passes;
+  };
+  struct Emitter {
+    llvm::SmallString<0> buffer;
+    llvm::raw_svector_ostream stream{buffer};
+    llvm::legacy::PassManager passes;
+  };
+
   static void collect(const llvm::DiagnosticInfo* info, void* errors) {
     if (info->getSeverity() != llvm::DS_Error)
       return;
@@ -232,8 +211,11 @@ private:
   MachinePool::Machine owned_machine_;
   llvm::TargetMachine& machine_;
   std::string errors_;
+  std::size_t size_ = 0; ///< nodes of the kernel
   llvm::LLVMContext context_;
   llvm::Module module_;
+  std::unique_ptr<Optimiser> optimiser_;
+  std::unique_ptr<Emitter> emitter_;
 };
 
 /// Runs `stages` on a pipeline for `target`, with stack enough. A pipeline that LLVM was thrown out
@@ -241,9 +223,11 @@ private:
 /// could end the process. That costs the memory of one compile.
 void run_pipeline(const Target& target, const std::function<void(Pipeline&)>& stages) {
   with_stack(kCompileStackBytes, [&] {
-    const CompilingScope scope;
+    const LlvmScope scope;
+    start_llvm();
     auto pipeline = std::make_unique<Pipeline>(target);
     try {
+      pipeline->begin();
       stages(*pipeline);
       pipeline->finish();
     } catch (...) {
@@ -251,6 +235,19 @@ void run_pipeline(const Target& target, const std::function<void(Pipeline&)>& st
       throw;
     }
   });
+}
+
+/// What the driver's assembler makes of a straight line grows faster than the line, and GPUs have
+/// no stack worth cutting it for.
+void check_size(const ir::Kernel& kernel, const Target& target) {
+  std::size_t size = 0;
+  for (const ir::Node& node : kernel.nodes())
+    size += instructions(node);
+  if (target.kind == Target::Kind::cuda && size > kMaxCudaInstructions)
+    throw Error(ErrorCode::unsupported,
+                fmt::format("kernel '{}' is too long for a GPU: its operations count {}, expected "
+                            "at most {}, where a function counts {}; split it into several kernels",
+                            kernel.name(), size, kMaxCudaInstructions, kFunctionInstructions));
 }
 
 std::string entry_name(const ir::Kernel& kernel) {
@@ -267,6 +264,7 @@ llvm::CodeGenFileType payload_type(const Target& target) {
 Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
                  const Schedule& schedule, const Target& target, CompileTimes* times) {
   check_schedule(schedule, kernel, specialization, target);
+  check_size(kernel, target);
   const Schedule code = code_schedule(schedule);
   Artifact artifact;
   artifact.target = with_ptx_for(target, {&code, 1});
@@ -292,6 +290,7 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
 std::string emit_text(const ir::Kernel& kernel, const Specialization& specialization,
                       const Schedule& schedule, const Target& target, Emit form) {
   check_schedule(schedule, kernel, specialization, target);
+  check_size(kernel, target);
   const Schedule code = code_schedule(schedule);
   const Target raised = with_ptx_for(target, {&code, 1});
   std::string text;

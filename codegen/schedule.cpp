@@ -154,26 +154,6 @@ void check(const HostSchedule& schedule) {
 
 // --- defaults ---
 
-/// Instructions that a node comes to, roughly: what the assembler has to do for it.
-std::size_t instructions(const ir::Node& node) {
-  switch (node.op) {
-  case ir::Op::load:
-  case ir::Op::scalar:
-  case ir::Op::constant: return 0;
-  case ir::Op::div:
-  case ir::Op::sqrt:
-  case ir::Op::rsqrt:
-  case ir::Op::rcp: return 8;
-  case ir::Op::fma:
-  case ir::Op::floor:
-  case ir::Op::ceil:
-  case ir::Op::round:
-  case ir::Op::trunc:
-  case ir::Op::copysign: return 1;
-  default: return ir::info(node.op).rule == ir::TypeRule::real ? 16 : 1;
-  }
-}
-
 /// The largest power of two of elements whose straight-line code stays within the budget.
 int affordable_elements(const ir::Kernel& kernel) {
   std::size_t size = 1;
@@ -356,6 +336,25 @@ std::vector<Schedule> all_host(const ir::Kernel& kernel, const Target& target) {
 }
 
 } // namespace
+
+std::size_t instructions(const ir::Node& node) {
+  switch (node.op) {
+  case ir::Op::load:
+  case ir::Op::scalar:
+  case ir::Op::constant: return 0;
+  case ir::Op::div:
+  case ir::Op::sqrt:
+  case ir::Op::rsqrt:
+  case ir::Op::rcp: return 8;
+  case ir::Op::fma:
+  case ir::Op::floor:
+  case ir::Op::ceil:
+  case ir::Op::round:
+  case ir::Op::trunc:
+  case ir::Op::copysign: return 1;
+  default: return ir::info(node.op).rule == ir::TypeRule::real ? 16 : 1;
+  }
+}
 
 std::string canonical(const Schedule& schedule) {
   if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))

@@ -80,4 +80,7 @@ std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specializati
 /// Elements an item: access_bytes over the widest tensor element (CUDA), lanes (host).
 int vector_elements(const Schedule& schedule, const ir::Kernel& kernel);
 
+/// Instructions that a node comes to, roughly: what the assembler has to do for it.
+std::size_t instructions(const ir::Node& node);
+
 } // namespace swage::codegen

@@ -11,6 +11,7 @@
 #include <llvm/TargetParser/Host.h>
 #include <llvm/TargetParser/Triple.h>
 
+#include "codegen/llvm_start.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -58,6 +59,7 @@ bool prefers_512(std::string_view cpu) {
 }
 
 Target detect_host() {
+  const LlvmScope scope;
   Target target;
   target.kind = Target::Kind::host;
   target.triple = llvm::sys::getDefaultTargetTriple();

@@ -256,9 +256,9 @@ std::optional<NodeId> Binder::adapt_literal(const Literal& literal, DType type, 
   }
   if (is_float(type)) {
     // From the integer in one rounding, not by way of double.
-    const double value = type == DType::f32 && !real
-                             ? static_cast<double>(static_cast<float>(literal.integer))
-                             : literal.as_real();
+    const double value = type != DType::f32 ? literal.as_real()
+                         : real             ? literal.odd
+                                : static_cast<double>(static_cast<float>(literal.integer));
     if (type == DType::f32 && std::isfinite(value) && std::isinf(static_cast<float>(value))) {
       error(expr, fmt::format("{} is out of the range of f32, which ends at 3.4028235e38",
                               to_string(literal)))

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "ir/decimal.hpp"
 #include "ir/utf8.hpp"
 
 namespace swage::ir {
@@ -245,8 +246,10 @@ Token Lexer::real(std::uint32_t begin, std::string_view digits, bool hex) {
   const auto format = hex ? std::chars_format::hex : std::chars_format::general;
   const auto end = digits.data() + digits.size();
   const auto [rest, code] = std::from_chars(digits.data(), end, token.real, format);
-  if (code == std::errc{} && rest == end)
+  if (code == std::errc{} && rest == end) {
+    token.odd = hex ? token.real : round_to_odd(digits, token.real);
     return token;
+  }
   diagnostics_->error(token.span, "number is out of the range of f64")
       .help("infinity is written inf, and what is too small for f64 is 0.0");
   token.kind = TokenKind::invalid;

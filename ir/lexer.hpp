@@ -33,6 +33,7 @@ struct Token {
   Span span;
   std::uint64_t integer = 0;
   double real = 0;
+  double odd = 0; ///< the same rounded to odd; see decimal.hpp
 };
 
 /// "fn", "&&"; "" for Symbol::none.

@@ -85,6 +85,8 @@ Folded fold_numbers(Op op, std::span<const Literal> operands) {
                                 [](const Literal& x) { return x.kind == LiteralKind::real; });
   const auto at = [&](std::size_t i) { return i < operands.size() ? operands[i] : Literal{}; };
   const Literal a = at(0), b = at(1), c = at(2);
+  if (op == Op::neg && a.kind == LiteralKind::real)
+    return Literal::of_real(-a.real, -a.odd);
   if (real)
     return eval::with_real<double>(
         op, [&](auto f) { return literal_of(f(a.as_real(), b.as_real(), c.as_real())); });
@@ -135,8 +137,9 @@ Literal convert(DType storage, const Literal& literal) noexcept {
   if (storage == DType::boolean)
     return Literal::of_bool(real ? literal.real != 0 : literal.integer != 0);
   if (is_float(storage)) {
+    const double written = storage == DType::f64 ? literal.real : literal.odd;
     const long double value =
-        real ? static_cast<long double>(literal.real) : static_cast<long double>(literal.integer);
+        real ? static_cast<long double>(written) : static_cast<long double>(literal.integer);
     return Literal::of_real(static_cast<double>(round_to(storage, value)));
   }
   if (real)

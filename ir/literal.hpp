@@ -17,10 +17,12 @@ struct Literal {
   LiteralKind kind = LiteralKind::integer;
   std::int64_t integer = 0; ///< integer and boolean (0 or 1)
   double real = 0;          ///< real
+  double odd = 0;           ///< real as written, rounded to odd, for types narrower than f64
 
-  static Literal of_integer(std::int64_t value) { return {LiteralKind::integer, value, 0}; }
-  static Literal of_real(double value) { return {LiteralKind::real, 0, value}; }
-  static Literal of_bool(bool value) { return {LiteralKind::boolean, value ? 1 : 0, 0}; }
+  static Literal of_integer(std::int64_t value) { return {LiteralKind::integer, value, 0, 0}; }
+  static Literal of_real(double value) { return of_real(value, value); }
+  static Literal of_real(double value, double odd) { return {LiteralKind::real, 0, value, odd}; }
+  static Literal of_bool(bool value) { return {LiteralKind::boolean, value ? 1 : 0, 0, 0}; }
 
   /// The value of an integer or real as a double.
   double as_real() const noexcept {

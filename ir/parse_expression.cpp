@@ -198,7 +198,7 @@ ExprId Parser::number() {
   }
   advance();
   return literal(token.kind == TokenKind::real
-                     ? Literal::of_real(token.real)
+                     ? Literal::of_real(token.real, token.odd)
                      : Literal::of_integer(static_cast<std::int64_t>(token.integer)),
                  token.span);
 }

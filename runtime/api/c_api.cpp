@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <string>
 #include <vector>
+
+#include <pthread.h>
 
 #include "ir/kernel.hpp"
 #include "runtime/api/binding_text.hpp"
@@ -31,20 +34,56 @@ using swage::ErrorCode;
 using swage::api::hand_out;
 using swage::api::received;
 
+/// The last failure of a thread.
 struct Failure {
   std::string message, build_log;
+};
+
+/// Of this thread. Trivial, for glibc ends the process where it has no memory to register the
+/// destructor of a thread's variable.
+struct LastFailure {
+  Failure* texts = nullptr; ///< null: none failed yet, or there was no memory
+  const char* message = ""; ///< where there was no memory for it
   std::int32_t driver_result = 0;
 };
-thread_local Failure last_failure;
+thread_local LastFailure last_failure;
+
+extern "C" void drop_texts(void* texts) {
+  last_failure = {};
+  delete static_cast<Failure*>(texts);
+}
+
+Failure& texts_of_this_thread() {
+  static const pthread_key_t key = [] {
+    pthread_key_t made;
+    if (pthread_key_create(&made, drop_texts) != 0)
+      throw std::bad_alloc();
+    return made;
+  }();
+  if (!last_failure.texts) {
+    auto made = std::make_unique<Failure>();
+    if (pthread_setspecific(key, made.get()) != 0)
+      throw std::bad_alloc();
+    last_failure.texts = made.release();
+  }
+  return *last_failure.texts;
+}
 
 swage_status fail(swage_status status, const char* message, const char* build_log = "",
                   int driver_result = 0) noexcept {
   last_failure.driver_result = driver_result;
+  last_failure.message = nullptr;
   try {
-    last_failure.message = message;
-    last_failure.build_log = build_log;
+    Failure& texts = texts_of_this_thread();
+    texts.message = message;
+    texts.build_log = build_log;
   } catch (...) {
-    last_failure.message.clear(); // no memory for the message: the status still tells
+    // The status still tells.
+    last_failure.message = status == SWAGE_OUT_OF_MEMORY
+                               ? "host memory ran out"
+                               : "the message is lost: there was no memory to keep it";
+    if (last_failure.texts)
+      last_failure.texts->build_log.clear();
   }
   return status;
 }
@@ -212,16 +251,15 @@ swage_kernel* wrap(swage::Kernel kernel, const swage::Device& device) {
 extern "C" {
 
 const char* swage_version(void) {
-  static const std::string text(swage::version());
-  return text.c_str();
+  return swage::version().data(); // of a literal
 }
 
 const char* swage_last_error(void) {
-  return last_failure.message.c_str();
+  return last_failure.message ? last_failure.message : last_failure.texts->message.c_str();
 }
 
 const char* swage_last_build_log(void) {
-  return last_failure.build_log.c_str();
+  return last_failure.texts ? last_failure.texts->build_log.c_str() : "";
 }
 
 int32_t swage_last_driver_result(void) {

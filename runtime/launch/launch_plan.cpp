@@ -1,6 +1,10 @@
 // launch_plan.cpp -- everything that a warm launch needs to know, and the launch itself.
 #include "runtime/launch/launch_plan.hpp"
 
+#include <functional>
+
+#include "codegen/cut.hpp"
+#include "codegen/own_stack.hpp"
 #include "runtime/host/executor.hpp"
 
 namespace swage::launch {
@@ -92,6 +96,8 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
   plan.vector_elements = codegen::vector_elements(schedule, kernel);
   plan.index_bits = specialization.index64 ? 64 : 32;
   plan.compute_units = device.info.compute_units;
+  if (const auto* host = std::get_if<codegen::HostSchedule>(&schedule))
+    plan.stack_bytes = codegen::host_stack_bytes(kernel, *host);
   // Read off the code, not off the request. Older drivers cannot capture such launches; there the
   // wait in the code returns at once.
   plan.dependent = function->waits_for_dependencies &&
@@ -119,8 +125,13 @@ void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const 
 void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call) {
   Words words;
   fill(plan, signature, call, {}, words);
-  host::run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host,
-                 words.values, call.elements());
+  const auto run = [&] {
+    host::run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host, words.values,
+             call.elements());
+  };
+  if (plan.stack_bytes == 0) [[likely]]
+    return run();
+  codegen::with_stack(plan.stack_bytes, std::ref(run));
 }
 
 } // namespace swage::launch

@@ -20,6 +20,7 @@ struct LaunchPlan {
   int vector_elements = 1;
   int index_bits = 32;
   int compute_units = 0;
+  std::size_t stack_bytes = 0; ///< that a host thread needs to be asked for; see codegen/cut.hpp
   /// Launch with the attribute for programmatic dependent launch.
   bool dependent = false;
 

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -55,6 +57,14 @@ std::string directory_from_environment() {
     return *given;
   const std::string cache = store::cache_settings_from_environment().directory;
   return cache.empty() ? cache : cache + "/tuning";
+}
+
+void lock_for_a_while(int descriptor) {
+  constexpr int kTries = 100;
+  constexpr std::chrono::milliseconds kPause(10);
+  for (int i = 0; i < kTries && ::flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+       ++i)
+    std::this_thread::sleep_for(kPause);
 }
 
 } // namespace
@@ -155,8 +165,9 @@ void TuningRecords::append(const std::string& text) {
   if (file.get() < 0)
     fail("opened");
   // One write a line keeps lines whole where appending is atomic; the lock does so on file systems
-  // where it is not, and guards the look at the end. Where there are no locks, go on without.
-  ::flock(file.get(), LOCK_EX);
+  // where it is not, and guards the look at the end. Where there are no locks, or one that nobody
+  // gives back, go on without: a launch may wait for this one (SWAGE_AUTOTUNE).
+  lock_for_a_while(file.get());
   // A umask may have kept it from the next process of this very user.
   if (struct stat status{}; ::fstat(file.get(), &status) == 0 && (status.st_mode & 0600) != 0600)
     ::fchmod(file.get(), (status.st_mode & 07777) | 0600);

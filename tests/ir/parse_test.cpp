@@ -269,4 +269,19 @@ TEST_CASE("a text that does not parse is not listed") {
   CHECK_THROWS_AS(list_kernels({"kernel a(", "k.swg"}), Error);
 }
 
+TEST_CASE("a literal that meets f32 is rounded once, from what is written") {
+  // Halfway between 1 and the next f32 is 1.000000059604644775390625; a double is not long enough
+  // to tell what lies beside it.
+  CHECK(value_of("x + 1.000000059604644775390625") == value_of("x + 1"));
+  CHECK(value_of("x + 1.0000000596046447753906250000000001") == value_of("x + 0x1.000002p0"));
+  CHECK(value_of("x + 1.00000005960464477539062499999999") == value_of("x + 1"));
+  CHECK(value_of("x + 1.00000017881393432617187499999999") == value_of("x + 0x1.000002p0"));
+  CHECK(value_of("x + 1.000000178813934326171875") == value_of("x + 0x1.000004p0"));
+  CHECK(value_of("x - -1.0000000596046447753906250000000001") == value_of("x - -0x1.000002p0"));
+  CHECK(value_of("x + 000.00000010000000596046447753906250000000001e7") ==
+        value_of("x + 0x1.000002p0"));
+  CHECK(value_of("f16(1.00048828125000000000000001)") == value_of("f16(1.0009765625)"));
+  CHECK(value_of("f16(1.00048828125)") == value_of("f16(1)"));
+}
+
 } // namespace swage::ir::testing

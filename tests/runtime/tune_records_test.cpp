@@ -1,10 +1,15 @@
 // tune_records_test.cpp -- tuning records: lines, files shared by processes, what is looked up.
 #include "runtime/tune/tuning_records.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,4 +158,26 @@ TEST_CASE("a directory that cannot be written is an error, and the record holds 
     CHECK_THAT(error.what(), Contains("SWAGE_TUNING_DIR"));
   }
   CHECK(records.find(record(14).key)->exact);
+}
+
+TEST_CASE("looking a record up waits neither for the lock of the file nor for who waits for it") {
+  const Folder folder;
+  TuningRecords records(folder.path, kSilent);
+  records.add(record(14));
+  const int held = ::open(folder.file().c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(::flock(held, LOCK_EX) == 0); // as a process elsewhere may, and hang
+  std::atomic<bool> added = false;
+  std::thread writer([&] {
+    records.add(record(15));
+    added = true;
+  });
+  const auto start = std::chrono::steady_clock::now();
+  while (!records.find(record(15).key)->exact &&
+         std::chrono::steady_clock::now() - start < std::chrono::seconds(30))
+    std::this_thread::yield(); // known in this process before it is in the file
+  CHECK(records.find(record(15).key)->exact);
+  CHECK(!added);
+  writer.join(); // goes on without the lock in the end
+  CHECK(TuningRecords(folder.path, kSilent).find(record(15).key)->exact);
+  ::close(held);
 }

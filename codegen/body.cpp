@@ -1,0 +1,347 @@
+// body.cpp -- the operations of a kernel as LLVM values, one at a time.
+#include "codegen/body.hpp"
+
+#include <algorithm>
+#include <span>
+
+#include <fmt/format.h>
+#include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/Module.h>
+
+#include "codegen/cut.hpp"
+#include "codegen/ties.hpp"
+
+namespace swage::codegen {
+
+using ir::Op;
+using llvm::Constant;
+using llvm::Value;
+
+namespace {
+
+std::vector<bool> sigmoids_of_silu(const ir::Kernel& kernel,
+                                   const std::vector<Accuracy>& accuracies) {
+  if (kernel.math() != ir::MathMode::accurate)
+    return {};
+  std::vector<bool> result(kernel.nodes().size());
+  for (std::size_t id = 0; id < result.size(); ++id)
+    result[id] = kernel.nodes()[id].op == Op::sigmoid && accuracies[id] == Accuracy::half;
+  for (const ir::Node& node : kernel.nodes())
+    for (int i = 0; i < ir::info(node.op).arity; ++i) {
+      const ir::NodeId used = node.args[static_cast<std::size_t>(i)];
+      if (node.op != Op::mul ||
+          node.args[static_cast<std::size_t>(1 - i)] != kernel.node(used).args[0])
+        result[used] = false;
+    }
+  for (const ir::Store& store : kernel.stores())
+    result[store.node] = false;
+  return result;
+}
+
+bool stores_bf16_alone(const ir::Kernel& kernel) {
+  return std::ranges::all_of(kernel.stores(), [&](const ir::Store& store) {
+    return kernel.params()[store.param].dtype == DType::bf16;
+  });
+}
+
+/// Half accuracy is that of the results, which may be normal where an intermediate one is not.
+/// Empty where nothing of it applies, and for kernels that are cut into pieces. On a CPU, which is
+/// bound by arithmetic, sigmoid stays one factor.
+WideProducts wide_products(const ir::Kernel& kernel, const Target& target,
+                           const std::vector<Accuracy>& accuracies) {
+  if (kernel.math() != ir::MathMode::accurate || kernel.nodes().size() > kWholeBodyNodes)
+    return {};
+  WideProducts result{find_wide_products(kernel), std::vector<bool>(kernel.nodes().size())};
+  for (ir::NodeId id = 0; id < kernel.nodes().size(); ++id)
+    if (auto& product = result.products[id]) {
+      const bool is_kept =
+          target.kind == Target::Kind::cuda || kernel.node(product->function).op != Op::sigmoid;
+      if (!is_kept || accuracies[product->function] != Accuracy::half) {
+        product.reset();
+        continue;
+      }
+      result.folded[product->function] = true;
+      for (const ir::NodeId part : kernel.node(id).args)
+        if (product->left && kernel.node(part).op == Op::mul && part != *product->left &&
+            part != product->right)
+          result.folded[part] = true;
+    }
+  return result;
+}
+
+/// Operations that make no NaN with bits in its lower half, on a CPU, from operands without such:
+/// arithmetic passes on an operand's payload or makes the default NaN, and these functions are
+/// arithmetic on the operand and powers of two.
+bool keeps_nan_bits(Op op) {
+  switch (op) {
+  case Op::add:
+  case Op::sub:
+  case Op::mul:
+  case Op::div:
+  case Op::fma:
+  case Op::neg:
+  case Op::abs:
+  case Op::copysign:
+  case Op::select:
+  case Op::sqrt:
+  case Op::rsqrt:
+  case Op::rcp:
+  case Op::exp:
+  case Op::exp2:
+  case Op::sigmoid:
+  case Op::tanh: return true;
+  default: return false;
+  }
+}
+
+std::vector<bool> upper_half_nans(const ir::Kernel& kernel, const Target& target) {
+  std::vector<bool> result(kernel.nodes().size());
+  if (target.kind != Target::Kind::host)
+    return result;
+  for (std::size_t id = 0; id < result.size(); ++id) {
+    const ir::Node& node = kernel.nodes()[id];
+    if (node.type != DType::f32)
+      continue;
+    if (node.op == Op::load || node.op == Op::scalar)
+      result[id] = kernel.params()[node.param].dtype == DType::bf16;
+    else if (node.op == Op::constant)
+      result[id] = node.real() == node.real();
+    else if (node.op == Op::cast)
+      result[id] = node.storage == DType::bf16;
+    else if (keeps_nan_bits(node.op))
+      result[id] = std::ranges::all_of(
+          std::span(node.args).first(static_cast<std::size_t>(ir::info(node.op).arity)),
+          [&](ir::NodeId arg) { return kernel.node(arg).type != DType::f32 || result[arg]; });
+  }
+  return result;
+}
+
+/// GPUs have an instruction that rounds ties to even.
+std::vector<bool> accidental_bf16_ties(const Job& job, const std::vector<Accuracy>& accuracies,
+                                       const std::vector<bool>& of_silu) {
+  if (job.target.kind != Target::Kind::host)
+    return std::vector<bool>(job.kernel.nodes().size());
+  return accidental_ties(job.kernel, accuracies,
+                         stores_bf16_alone(job.kernel) ? of_silu : std::vector<bool>());
+}
+
+std::uint64_t mask_of(DType type) {
+  return type == DType::boolean ? 1 : type == DType::i64 ? ~std::uint64_t{0} : 0xffffffffu;
+}
+
+/// A function of many instructions.
+bool is_function(const ir::Node& node, DType operand) {
+  return node.op == Op::div ? !is_float(operand) : instructions(node) >= kFunctionInstructions;
+}
+
+/// The attributes of `caller` as a function, but for those of a kernel's launch.
+llvm::AttributeList attributes_of_functions(const llvm::Function& caller) {
+  llvm::AttrBuilder attributes(caller.getContext(), caller.getAttributes().getFnAttrs());
+  for (const char* name : {"nvvm.maxntid", "nvvm.reqntid", "nvvm.minctasm", "nvvm.maxnreg"})
+    attributes.removeAttribute(name);
+  return llvm::AttributeList::get(caller.getContext(), llvm::AttributeList::FunctionIndex,
+                                  attributes);
+}
+
+} // namespace
+
+BodyFacts::BodyFacts(const Job& job)
+    : accuracies(ir::accuracies(job.kernel)), of_silu(sigmoids_of_silu(job.kernel, accuracies)),
+      wide(wide_products(job.kernel, job.target, accuracies)),
+      upper_half_nans(codegen::upper_half_nans(job.kernel, job.target)),
+      accidental_ties(accidental_bf16_ties(job, accuracies, of_silu)) {
+  std::size_t size = 0;
+  for (const ir::Node& node : job.kernel.nodes())
+    size += instructions(node);
+  calls_functions = job.target.kind == Target::Kind::host && size > kInlineInstructions;
+}
+
+Body::Body(llvm::IRBuilderBase& builder, const Job& job, const BodyFacts& facts, Calls& calls,
+           int lanes, std::function<Value*(ir::NodeId)> fetch)
+    : b_(builder), job_(job), facts_(facts), calls_(calls), lanes_(lanes), fetch_(std::move(fetch)),
+      convert_(builder, job.target, job.split_bf16),
+      full_(builder, job.target, job.kernel.math(), Accuracy::full),
+      half_(builder, job.target, job.kernel.math(), Accuracy::half) {}
+
+Value* Body::value(ir::NodeId id) {
+  Value*& known = values_[id];
+  if (known)
+    return known;
+  const ir::Node& node = job_.kernel.node(id);
+  Value* const made = node.op == Op::constant ? constant(node) : fetch_(id);
+  return values_[id] = made;
+}
+
+void Body::emit(ir::NodeId id) {
+  const ir::Node& node = job_.kernel.node(id);
+  if (is_leaf(node) || is_folded(id))
+    return;
+  Value* const made = emit(node, id);
+  values_[id] = made;
+}
+
+Value* Body::stored_bits(const ir::Store& store) {
+  const DType storage = job_.kernel.params()[store.param].dtype;
+  const ir::Node& node = job_.kernel.node(store.node);
+  if (Value* const rounded = bits_.lookup(store.node); rounded && node.storage == storage)
+    return job_.split_bf16 ? convert_.join_split(rounded) : rounded; // rounded to this type already
+  Value* stored = value(store.node);
+  if (node.type != compute_type(storage))
+    stored = convert_.cast(node.type, storage, stored);
+  return job_.split_bf16 ? convert_.narrow_split(stored, rounding(store.node))
+                         : convert_.narrow(storage, stored, rounding(store.node));
+}
+
+Rounding Body::rounding(ir::NodeId id) const {
+  return {.low_nan_bits = !facts_.upper_half_nans[id], .ties_to_even = !facts_.accidental_ties[id]};
+}
+
+/// Whether node `id` is computed as a part of a wide product only.
+bool Body::is_folded(ir::NodeId id) const {
+  return !facts_.wide.folded.empty() && facts_.wide.folded[id];
+}
+
+Value* Body::inline_or_call(const std::string& name, llvm::ArrayRef<Value*> operands,
+                            const Emit& emit) {
+  if (!facts_.calls_functions)
+    return emit(b_, operands);
+  const llvm::Function& caller = *b_.GetInsertBlock()->getParent();
+  llvm::Module& module = *b_.GetInsertBlock()->getModule();
+  // A copy for so many calls: NVPTX looks through all calls of a function at each of them.
+  constexpr std::size_t kCallsOfCopy = 512;
+  const std::size_t copy = calls_[name]++ / kCallsOfCopy;
+  const std::string unique = fmt::format(
+      "swage_{}_{}_{}_{}", name, operands[0]->getType()->getScalarSizeInBits(), lanes_, copy);
+  llvm::Function* function = module.getFunction(unique);
+  if (!function) {
+    llvm::SmallVector<llvm::Type*, 3> types;
+    for (const Value* operand : operands)
+      types.push_back(operand->getType());
+    function = llvm::Function::Create(llvm::FunctionType::get(types[0], types, false),
+                                      llvm::GlobalValue::InternalLinkage, unique, module);
+    function->setAttributes(attributes_of_functions(caller));
+    function->addFnAttr(llvm::Attribute::NoInline);
+    function->addFnAttr(llvm::Attribute::NoUnwind);
+    function->addFnAttr(llvm::Attribute::WillReturn);
+    function->setDoesNotAccessMemory();
+    llvm::IRBuilder<> inside(llvm::BasicBlock::Create(b_.getContext(), "entry", function));
+    llvm::SmallVector<Value*, 3> parameters;
+    for (llvm::Argument& parameter : function->args())
+      parameters.push_back(&parameter);
+    inside.CreateRet(emit(inside, parameters));
+  }
+  return b_.CreateCall(function, operands);
+}
+
+Value* Body::emit(const ir::Node& node, ir::NodeId id) {
+  switch (node.op) {
+  case Op::cast: {
+    Value* rounded = nullptr;
+    Value* const result = convert_.cast(job_.kernel.node(node.args[0]).type, node.storage,
+                                        arg(node, 0), &rounded, rounding(node.args[0]));
+    if (rounded)
+      bits_[id] = rounded;
+    return result;
+  }
+  case Op::select: return b_.CreateSelect(arg(node, 0), arg(node, 1), arg(node, 2));
+  case Op::logical_and: return b_.CreateAnd(arg(node, 0), arg(node, 1));
+  case Op::logical_or: return b_.CreateOr(arg(node, 0), arg(node, 1));
+  case Op::logical_not: return b_.CreateNot(arg(node, 0));
+  default: break;
+  }
+  if (!facts_.wide.products.empty() && facts_.wide.products[id])
+    return emit(*facts_.wide.products[id]);
+  const DType operand = job_.kernel.node(node.args[0]).type;
+  if (!facts_.of_silu.empty() && facts_.of_silu[id])
+    return inline_or_call("sigmoid_of_silu", {arg(node, 0)}, [&](auto& builder, auto operands) {
+      return MathBuilder(builder, job_.target, job_.kernel.math(), Accuracy::half)
+          .emit_sigmoid_of_silu(operands[0], stores_bf16_alone(job_.kernel));
+    });
+  return is_float(operand) ? emit_float(node, facts_.accuracies[id]) : emit_integer(node);
+}
+
+Value* Body::emit(const WideProduct& product) {
+  const ir::Node& function = job_.kernel.node(product.function);
+  const auto [outer, inner] =
+      half_.emit_factors(function.op, arg(function, 0), facts_.of_silu[product.function],
+                         stores_bf16_alone(job_.kernel));
+  Value* left = product.left ? b_.CreateFMul(value(*product.left), outer) : outer;
+  return b_.CreateFMul(left, b_.CreateFMul(value(product.right), inner));
+}
+
+Value* Body::constant(const ir::Node& node) const {
+  llvm::Type* type = value_type(b_.getContext(), node.type, lanes_);
+  if (is_float(node.type))
+    return llvm::ConstantFP::get(type, node.real());
+  return llvm::ConstantInt::get(type, node.bits & mask_of(node.type), false);
+}
+
+Value* Body::emit_float(const ir::Node& node, Accuracy accuracy) {
+  switch (node.op) {
+  case Op::add: return b_.CreateFAdd(arg(node, 0), arg(node, 1));
+  case Op::sub: return b_.CreateFSub(arg(node, 0), arg(node, 1));
+  case Op::mul: return b_.CreateFMul(arg(node, 0), arg(node, 1));
+  case Op::eq: return b_.CreateFCmpOEQ(arg(node, 0), arg(node, 1));
+  case Op::ne: return b_.CreateFCmpUNE(arg(node, 0), arg(node, 1));
+  case Op::lt: return b_.CreateFCmpOLT(arg(node, 0), arg(node, 1));
+  case Op::le: return b_.CreateFCmpOLE(arg(node, 0), arg(node, 1));
+  case Op::gt: return b_.CreateFCmpOGT(arg(node, 0), arg(node, 1));
+  case Op::ge: return b_.CreateFCmpOGE(arg(node, 0), arg(node, 1));
+  default: break;
+  }
+  llvm::SmallVector<Value*, 3> operands;
+  for (int i = 0; i < ir::info(node.op).arity; ++i)
+    operands.push_back(arg(node, static_cast<std::size_t>(i)));
+  if (!is_function(node, job_.kernel.node(node.args[0]).type))
+    return (accuracy == Accuracy::half ? half_ : full_).emit(node.op, operands);
+  const std::string name = fmt::format("{}_{}", ir::info(node.op).spelling,
+                                       accuracy == Accuracy::half ? "half" : "full");
+  return inline_or_call(name, operands, [&](auto& builder, auto given) {
+    return MathBuilder(builder, job_.target, job_.kernel.math(), accuracy).emit(node.op, given);
+  });
+}
+
+Value* Body::emit_integer(const ir::Node& node) {
+  Value* a = arg(node, 0);
+  Value* b = ir::info(node.op).arity > 1 ? arg(node, 1) : nullptr;
+  Constant* zero = Constant::getNullValue(a->getType());
+  switch (node.op) {
+  case Op::add: return b_.CreateAdd(a, b);
+  case Op::sub: return b_.CreateSub(a, b);
+  case Op::mul: return b_.CreateMul(a, b);
+  case Op::div:
+    return inline_or_call("div", {a, b}, [&](auto& builder, auto operands) {
+      return divide(builder, operands[0], operands[1]);
+    });
+  case Op::neg: return b_.CreateSub(zero, a);
+  case Op::abs: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, a, b_.getFalse());
+  case Op::eq: return b_.CreateICmpEQ(a, b);
+  case Op::ne: return b_.CreateICmpNE(a, b);
+  case Op::lt: return b_.CreateICmpSLT(a, b);
+  case Op::le: return b_.CreateICmpSLE(a, b);
+  case Op::gt: return b_.CreateICmpSGT(a, b);
+  case Op::ge: return b_.CreateICmpSGE(a, b);
+  case Op::min: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
+  case Op::max: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, a, b);
+  case Op::relu: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, a, zero);
+  case Op::clamp:
+    return b_.CreateBinaryIntrinsic(
+        llvm::Intrinsic::smin, b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, a, b), arg(node, 2));
+  default: return nullptr;
+  }
+}
+
+/// Division by zero gives 0 and by -1 wraps; both would be undefined in LLVM IR (and trap on
+/// x86), so neither divisor reaches the instruction.
+Value* Body::divide(llvm::IRBuilderBase& builder, Value* a, Value* b) const {
+  Constant* zero = Constant::getNullValue(a->getType());
+  Constant* one = llvm::ConstantInt::get(a->getType(), 1);
+  Value* by_zero = builder.CreateICmpEQ(b, zero);
+  Value* by_minus_one = builder.CreateICmpEQ(b, Constant::getAllOnesValue(a->getType()));
+  Value* divisor = builder.CreateSelect(builder.CreateOr(by_zero, by_minus_one), one, b);
+  Value* quotient = builder.CreateSDiv(a, divisor);
+  Value* wrapped = builder.CreateSelect(by_minus_one, builder.CreateSub(zero, a), quotient);
+  return builder.CreateSelect(by_zero, zero, wrapped);
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,87 @@
+// body.hpp -- the operations of a kernel as LLVM values, one at a time.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include <llvm/ADT/DenseMap.h>
+#include <llvm/ADT/StringMap.h>
+
+#include "codegen/lower.hpp"
+#include "codegen/wide_products.hpp"
+
+namespace swage::codegen {
+
+struct WideProducts {
+  std::vector<std::optional<WideProduct>> products; ///< by node
+  std::vector<bool> folded; ///< by node: a part of a product that nothing else uses
+};
+
+/// What is to be known of the nodes of a kernel before any is emitted; once a kernel.
+struct BodyFacts {
+  explicit BodyFacts(const Job& job);
+
+  std::vector<Accuracy> accuracies; ///< by node
+  /// By node: whether it is a sigmoid that is only ever multiplied by its own argument. Empty where
+  /// no sigmoid gets a form of its own for it: but in `accurate` mode at half accuracy.
+  std::vector<bool> of_silu;
+  WideProducts wide;
+  /// By node: whether it is an f32 whose NaNs have nothing in the lower 16 bits. GPUs make NaNs of
+  /// all bits.
+  std::vector<bool> upper_half_nans;
+  /// By node: whether ties of bf16 need not go to even.
+  std::vector<bool> accidental_ties;
+  /// Functions are emitted apart, and called: inline they would be too much code.
+  bool calls_functions = false;
+};
+
+inline bool is_leaf(const ir::Node& node) {
+  return node.op == ir::Op::load || node.op == ir::Op::scalar || node.op == ir::Op::constant;
+}
+
+/// How often each function was called so far, by name.
+using Calls = llvm::StringMap<std::size_t>;
+
+class Body {
+public:
+  /// Nodes outside what is emitted are asked of `fetch`.
+  Body(llvm::IRBuilderBase& builder, const Job& job, const BodyFacts& facts, Calls& calls,
+       int lanes, std::function<llvm::Value*(ir::NodeId)> fetch);
+
+  /// The value of node `id`. Constants are made where they are used.
+  llvm::Value* value(ir::NodeId id);
+  /// Computes node `id`, whose operands were emitted or can be fetched.
+  void emit(ir::NodeId id);
+  /// What `store` writes, in storage bits.
+  llvm::Value* stored_bits(const ir::Store& store);
+
+private:
+  llvm::Value* arg(const ir::Node& node, std::size_t i) { return value(node.args[i]); }
+  Rounding rounding(ir::NodeId id) const;
+  bool is_folded(ir::NodeId id) const;
+  llvm::Value* emit(const ir::Node& node, ir::NodeId id);
+  llvm::Value* emit(const WideProduct& product);
+  llvm::Value* emit_float(const ir::Node& node, Accuracy accuracy);
+  llvm::Value* emit_integer(const ir::Node& node);
+  llvm::Value* constant(const ir::Node& node) const;
+  llvm::Value* divide(llvm::IRBuilderBase& builder, llvm::Value* a, llvm::Value* b) const;
+
+  using Emit = std::function<llvm::Value*(llvm::IRBuilderBase&, llvm::ArrayRef<llvm::Value*>)>;
+  /// What `emit` makes of `operands`: here, or in a function `name` of its own that is called.
+  llvm::Value* inline_or_call(const std::string& name, llvm::ArrayRef<llvm::Value*> operands,
+                              const Emit& emit);
+
+  llvm::IRBuilderBase& b_;
+  const Job& job_;
+  const BodyFacts& facts_;
+  Calls& calls_;
+  int lanes_;
+  std::function<llvm::Value*(ir::NodeId)> fetch_;
+  Converter convert_;
+  MathBuilder full_, half_;
+  llvm::DenseMap<ir::NodeId, llvm::Value*> values_;
+  llvm::DenseMap<ir::NodeId, llvm::Value*> bits_; ///< of casts to 16-bit floats: in storage
+};
+
+} // namespace swage::codegen

@@ -1,0 +1,206 @@
+// llvm_start.cpp -- LLVM is not made for exceptions: one that passes through it unwinds frames
+// without clean-up, so locks stay locked and containers half changed. For what belongs to one
+// compile that is no harm, for it is left behind (see run_pipeline in compile.cpp). What belongs to
+// the process must not see one: it is all made here, with memory in reserve.
+#include "codegen/llvm_start.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+#include <llvm/ADT/SmallString.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Module.h>
+#include <llvm/PassRegistry.h>
+#include <llvm/Support/ErrorHandling.h>
+#include <llvm/Support/RWMutex.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/raw_ostream.h>
+
+#include "codegen/host.hpp"
+#include "codegen/llvm_compat.hpp"
+#include "codegen/nvptx.hpp"
+#include "codegen/target.hpp"
+#include "swage/error.hpp"
+
+extern "C" {
+void LLVMInitializeNVPTXTargetInfo();
+void LLVMInitializeNVPTXTarget();
+void LLVMInitializeNVPTXTargetMC();
+void LLVMInitializeNVPTXAsmPrinter();
+}
+
+namespace swage::codegen {
+
+namespace {
+
+thread_local bool inside = false;
+
+// LLVM ends the process after these return. Where the program itself is inside LLVM, they do.
+void on_fatal_error(void*, const char* reason, bool) {
+  if (inside)
+    throw Error(ErrorCode::internal,
+                fmt::format("LLVM gave up: {}", reason ? reason : "no reason"));
+}
+void on_bad_alloc(void*, const char*, bool) {
+  if (inside)
+    throw std::bad_alloc();
+}
+
+/// Memory that operator new of this thread falls back on while one lives. For that it is the
+/// process's new handler; to other threads it behaves as the handler before it.
+class Reserve {
+public:
+  /// Starting takes less than a MiB.
+  static constexpr std::size_t kBytes = std::size_t{4} << 20;
+
+  Reserve() : memory_(std::malloc(kBytes)) {
+    if (!memory_)
+      throw std::bad_alloc();
+    of_this_thread = this;
+    before = std::set_new_handler(handle);
+  }
+  Reserve(const Reserve&) = delete;
+  Reserve& operator=(const Reserve&) = delete;
+  ~Reserve() {
+    if (std::get_new_handler() == handle)
+      std::set_new_handler(before);
+    of_this_thread = nullptr;
+    std::free(memory_);
+  }
+
+private:
+  static void handle() {
+    if (Reserve* own = of_this_thread; own && own->memory_)
+      return std::free(std::exchange(own->memory_, nullptr));
+    const std::new_handler other = before;
+    if (!other)
+      throw std::bad_alloc();
+    other();
+  }
+
+  static inline thread_local Reserve* of_this_thread = nullptr;
+  static inline std::atomic<std::new_handler> before = nullptr;
+  void* memory_;
+};
+
+/// The lock of LLVM's registry of passes, which is private: an explicit instantiation may name it.
+using RegistryLock = llvm::sys::SmartRWMutex<true>;
+RegistryLock& lock_of(llvm::PassRegistry& registry);
+template <RegistryLock llvm::PassRegistry::*Lock>
+struct LockOf {
+  friend RegistryLock& lock_of(llvm::PassRegistry& registry) { return registry.*Lock; }
+};
+template struct LockOf<&llvm::PassRegistry::Lock>;
+
+/// Gives the lock back, for reading or writing, if an exception of this thread has left it locked.
+/// Others hold it for microseconds.
+void unlock_pass_registry() {
+  RegistryLock& lock = lock_of(*llvm::PassRegistry::getPassRegistry());
+  for (int tries = 0; !lock.try_lock(); ++tries) {
+    constexpr int kTries = 50;
+    if (tries == kTries)
+      break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  lock.unlock();
+}
+
+void register_backends() {
+  LLVMInitializeNVPTXTargetInfo();
+  LLVMInitializeNVPTXTarget();
+  LLVMInitializeNVPTXTargetMC();
+  LLVMInitializeNVPTXAsmPrinter();
+  llvm::InitializeNativeTarget();
+  llvm::InitializeNativeTargetAsmPrinter();
+}
+
+/// All that one compile makes.
+struct Compile {
+  explicit Compile(const Target& target)
+      : machine(target.kind == Target::Kind::cuda ? make_nvptx_machine(target)
+                                                  : make_host_machine(target)) {}
+
+  std::unique_ptr<llvm::TargetMachine> machine;
+  llvm::LLVMContext context;
+  llvm::Module module{"swage", context};
+  llvm::SmallString<0> buffer;
+  llvm::raw_svector_ostream stream{buffer};
+  llvm::legacy::PassManager passes;
+};
+
+/// Compiles an empty function: passes register themselves as they are first made. After a failure
+/// everything is left where it is: to destroy what is half changed could end the process.
+void compile_nothing(const Target& target, llvm::CodeGenFileType type) {
+  auto compile = std::make_unique<Compile>(target);
+  try {
+    compat::set_triple(compile->module, compile->machine->getTargetTriple());
+    compile->module.setDataLayout(compile->machine->createDataLayout());
+    llvm::IRBuilder<> b(compile->context);
+    auto* function =
+        llvm::Function::Create(llvm::FunctionType::get(b.getVoidTy(), false),
+                               llvm::GlobalValue::ExternalLinkage, "nothing", compile->module);
+    b.SetInsertPoint(llvm::BasicBlock::Create(compile->context, "entry", function));
+    b.CreateRetVoid();
+    if (!compile->machine->addPassesToEmitFile(compile->passes, compile->stream, nullptr, type))
+      compile->passes.run(compile->module);
+  } catch (...) {
+    static_cast<void>(compile.release());
+    throw;
+  }
+}
+
+} // namespace
+
+LlvmScope::LlvmScope() : outer_(inside) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::install_fatal_error_handler(on_fatal_error);
+    llvm::install_bad_alloc_error_handler(on_bad_alloc);
+  });
+  inside = true;
+}
+
+LlvmScope::~LlvmScope() {
+  inside = outer_;
+}
+
+void start_llvm() {
+  static std::once_flag once;
+  static bool broken = false;
+  std::call_once(once, [] {
+    const Target& host = host_target();
+    const Target cuda = cuda_target(cuda_architectures().front());
+    const auto start = [&] {
+      const Reserve reserve;
+      register_backends();
+      compile_nothing(host, llvm::CodeGenFileType::ObjectFile);
+      compile_nothing(cuda, llvm::CodeGenFileType::AssemblyFile);
+    };
+    // What grows by malloc, which knows no handler, grows before it changes: it may be tried again.
+    try {
+      start();
+    } catch (...) {
+      unlock_pass_registry();
+      try {
+        start();
+      } catch (...) {
+        broken = true;
+      }
+    }
+  });
+  if (broken)
+    throw Error(ErrorCode::out_of_memory,
+                "memory ran out while LLVM was starting, and nothing can be compiled in this "
+                "process any more; start it again with more memory");
+}
+
+} // namespace swage::codegen

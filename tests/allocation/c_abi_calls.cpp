@@ -1,0 +1,231 @@
+// c_abi_calls.cpp -- the calls of a small program, with what each of them gives when all is well.
+#include "tests/allocation/c_abi_calls.hpp"
+
+#include <cstdio>
+#include <cstring>
+
+namespace swage::test {
+
+namespace {
+
+constexpr int kElements = 100;
+
+/// Arguments in memory that both a CPU and the double of the driver read.
+struct Call {
+  float x[kElements], y[kElements];
+  std::int64_t shape[1] = {kElements};
+  DLTensor in{}, out{};
+  swage_arg args[2];
+
+  explicit Call(const swage_device* device) {
+    for (int i = 0; i < kElements; ++i) {
+      x[i] = static_cast<float>(i);
+      y[i] = -1;
+    }
+    swage_device_info info{};
+    const bool on_cpu = swage_device_describe(device, &info) != SWAGE_OK || info.kind == SWAGE_CPU;
+    in.data = x;
+    in.device = {on_cpu ? kDLCPU : kDLCUDAManaged, 0};
+    in.ndim = 1;
+    in.dtype = {kDLFloat, 32, 1};
+    in.shape = shape;
+    out = in;
+    out.data = y;
+    args[0] = swage_tensor(&in);
+    args[1] = swage_tensor(&out);
+  }
+  bool holds(float factor) const {
+    for (int i = 0; i < kElements; ++i)
+      if (y[i] != x[i] * factor)
+        return false;
+    return true;
+  }
+};
+
+swage_status checked(swage_status status, bool holds) {
+  return status == SWAGE_OK && !holds ? SWAGE_INTERNAL : status;
+}
+
+swage_status version(Program&) {
+  return checked(SWAGE_OK, std::strlen(swage_version()) > 0);
+}
+
+swage_status count(Program&) {
+  int32_t found = 0;
+  const swage_status status = swage_device_count(&found);
+  return checked(status, found >= 1);
+}
+
+swage_status at(Program&) {
+  swage_device* device = nullptr;
+  const swage_status status = swage_device_at(0, &device);
+  swage_device_close(device);
+  return checked(status, device != nullptr);
+}
+
+swage_status open(Program& program) {
+  swage_device* device = nullptr;
+  const swage_status status = swage_device_open(program.device_id, &device);
+  if (status == SWAGE_OK) {
+    swage_device_close(program.device);
+    program.device = device;
+  }
+  return checked(status, device != nullptr);
+}
+
+swage_status open_none(Program&) {
+  swage_device* device = nullptr;
+  return swage_device_open("cuda:99", &device);
+}
+
+swage_status describe(Program& program) {
+  swage_device_info info{};
+  const swage_status status = swage_device_describe(program.device, &info);
+  return checked(status, info.id && std::strcmp(info.id, program.device_id) == 0);
+}
+
+swage_status synchronize(Program& program) {
+  return swage_device_synchronize(program.device);
+}
+
+swage_status create(Program& program) {
+  char source[200];
+  std::snprintf(source, sizeof source,
+                "kernel k<T>(x: in T, y: out T, const by: T = 2.0) {\n"
+                "  let a = x * by; let unused%d = exp(a);\n  y = x > -%d.0 ? a : 0;\n}\n",
+                program.number, program.number + 1);
+  const char* bindings[] = {"T=f32", "by=2.0"};
+  swage_options options = swage_default_options();
+  options.file = "sweep.swg";
+  swage_kernel* kernel = nullptr;
+  const swage_status status =
+      swage_kernel_create(program.device, source, "k", bindings, 2, &options, &kernel);
+  if (status == SWAGE_OK) {
+    swage_kernel_destroy(program.kernel);
+    program.kernel = kernel;
+  }
+  return checked(status, kernel != nullptr);
+}
+
+swage_status create_wrong(Program& program) {
+  swage_kernel* kernel = nullptr;
+  return swage_kernel_create(program.device, "kernel k(x: in f32, y: out f32) { y = z + 1 }", "k",
+                             nullptr, 0, nullptr, &kernel);
+}
+
+swage_status create_scheduled(Program& program) {
+  swage_options options = swage_default_options();
+  options.schedule = std::strcmp(program.device_id, "cpu") == 0 ? "lanes=4" : "threads=64";
+  swage_kernel* kernel = nullptr;
+  const swage_status status =
+      swage_kernel_create(program.device, "kernel k(x: in f32, y: out f32) { y = x; }", nullptr,
+                          nullptr, 0, &options, &kernel);
+  swage_kernel_destroy(kernel);
+  return checked(status, kernel != nullptr);
+}
+
+swage_status from_catalogue(Program& program) {
+  const char* bindings[] = {"T=f16"};
+  swage_kernel* kernel = nullptr;
+  const swage_status status =
+      swage_kernel_from_catalogue(program.device, "swiglu", bindings, 1, nullptr, &kernel);
+  if (status == SWAGE_OK) {
+    swage_kernel_destroy(program.listed);
+    program.listed = kernel;
+  }
+  return checked(status, kernel != nullptr);
+}
+
+swage_status from_catalogue_none(Program& program) {
+  swage_kernel* kernel = nullptr;
+  return swage_kernel_from_catalogue(program.device, "swiglue", nullptr, 0, nullptr, &kernel);
+}
+
+swage_status text(Program& program) {
+  const char* const name = swage_kernel_name(program.kernel);
+  const char* const text = swage_kernel_text(program.kernel);
+  return checked(SWAGE_OK, name && text && std::strstr(text, name));
+}
+
+swage_status prepare(Program& program) {
+  const Call call(program.device);
+  return swage_kernel_prepare(program.kernel, call.args, 2);
+}
+
+swage_status launch(Program& program) {
+  const Call call(program.device);
+  swage_status status = swage_kernel_launch(program.kernel, nullptr, call.args, 2);
+  if (status == SWAGE_OK)
+    status = swage_device_synchronize(program.device);
+  return checked(status, call.holds(2));
+}
+
+swage_status launch_wrong(Program& program) {
+  const Call call(program.device);
+  return swage_kernel_launch(program.kernel, nullptr, call.args, 1);
+}
+
+swage_status tune(Program& program) {
+  const Call call(program.device);
+  swage_tune_options options = swage_default_tune_options();
+  options.budget_seconds = 0.002;
+  options.force = 1;
+  swage_tune_result result{};
+  const swage_status status = swage_kernel_tune(program.kernel, call.args, 2, &options, &result);
+  return checked(status, result.schedule[0] != 0);
+}
+
+swage_status statistics(Program&) {
+  swage_cache_counters counters{};
+  counters.size = sizeof counters;
+  const swage_status status = swage_cache_statistics(&counters);
+  return checked(status, counters.size == sizeof counters);
+}
+
+swage_status unload(Program& program) {
+  swage_kernel_destroy(program.kernel);
+  program.kernel = nullptr;
+  size_t unloaded = 0;
+  return swage_unload_unused(&unloaded);
+}
+
+constexpr Step kSteps[] = {
+    {"swage_version", version},
+    {"swage_device_count", count},
+    {"swage_device_at", at},
+    {"swage_device_open", open},
+    {"swage_device_open of none", open_none, SWAGE_NO_DEVICE},
+    {"swage_device_describe", describe},
+    {"swage_kernel_create", create},
+    {"swage_kernel_create of a wrong text", create_wrong, SWAGE_INVALID_KERNEL},
+    {"swage_kernel_create with a schedule", create_scheduled},
+    {"swage_kernel_from_catalogue", from_catalogue},
+    {"swage_kernel_from_catalogue of none", from_catalogue_none, SWAGE_INVALID_KERNEL},
+    {"swage_kernel_name and swage_kernel_text", text},
+    {"swage_kernel_prepare", prepare},
+    {"swage_kernel_launch", launch},
+    {"swage_kernel_launch of wrong arguments", launch_wrong, SWAGE_INVALID_ARGUMENT},
+    {"swage_kernel_tune", tune, SWAGE_OK, true},
+    {"swage_kernel_launch after tuning", launch},
+    {"swage_device_synchronize", synchronize},
+    {"swage_cache_statistics", statistics},
+    {"swage_unload_unused", unload},
+    {"swage_kernel_create again", create},
+    {"swage_kernel_launch, compiled on the way", launch},
+};
+
+} // namespace
+
+void Program::clear() {
+  swage_kernel_destroy(kernel);
+  swage_kernel_destroy(listed);
+  swage_device_close(device);
+  kernel = listed = nullptr;
+  device = nullptr;
+}
+
+std::span<const Step> steps() {
+  return kSteps;
+}
+
+} // namespace swage::test

@@ -1,0 +1,147 @@
+// large_test.cpp -- kernels of very many operations: in which order they are computed, what they
+// give, and how long they take to compile.
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "codegen/cut.hpp"
+#include "ir/number.hpp"
+#include "ir/source.hpp"
+#include "swage/error.hpp"
+#include "tests/codegen/run.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace swage;
+using namespace swage::codegen;
+using namespace swage::codegen::test;
+
+namespace {
+
+ir::Kernel load(const std::string& text) {
+  return ir::load_kernel({text}, "k", {});
+}
+
+std::string choices(int arms) {
+  std::string text = "kernel k(x: in f32, y: out f32) { y = ";
+  for (int i = 0; i < arms; ++i)
+    text += fmt::format("x < {} ? x + {} : ", i, i);
+  return text + "-x; }";
+}
+
+/// Every value is used where it is made and once more, the later the earlier it was made.
+std::string kept(int values) {
+  std::string text = "kernel k(x: in i32, y: out i32) { let v0 = x;";
+  for (int i = 1; i < values; ++i)
+    text += fmt::format("let v{} = v{} * 3 + {};", i, i - 1, i);
+  text += fmt::format("let s0 = v{};", values - 1);
+  for (int i = 1; i < values; ++i)
+    text += fmt::format("let s{} = s{} * 5 + v{};", i, i - 1, values - 1 - i);
+  return text + fmt::format("y = s{}; }}", values - 1);
+}
+
+std::string functions(std::string_view type, std::string_view function, int count) {
+  std::string text = fmt::format("kernel k(x: in {0}, y: out {0}, z: out {0}) {{ y = {1}; z = x",
+                                 type, fmt::format(fmt::runtime(function), "x"));
+  for (int i = 1; i < count; ++i)
+    text += " + " + fmt::format(fmt::runtime(function), fmt::format("(x - {})", i));
+  return text + "; }";
+}
+
+double seconds_to_compile(const std::string& text, const Target& target) {
+  const ir::Kernel kernel = load(text);
+  const Specialization usual = contiguous(kernel);
+  const Schedule schedule = default_schedule(kernel, usual, target, 1 << 20);
+  const std::clock_t start = std::clock(); // of this process: others may use the machine, too
+  const Artifact artifact = compile(kernel, usual, schedule, target);
+  CHECK(!artifact.payload.empty());
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+} // namespace
+
+TEST_CASE("of a chain of choices few values live at once, in whatever order it is written") {
+  CHECK(Cut(load(choices(2000))).scratch_bytes_a_lane() <= 64);
+  std::string reversed = "kernel k(x: in f32, y: out f32) { let c0 = -x;";
+  for (int i = 1; i < 2000; ++i)
+    reversed += fmt::format("let c{} = x < {} ? x + {} : c{};", i, i, i, i - 1);
+  CHECK(Cut(load(reversed + "y = c1999; }")).scratch_bytes_a_lane() <= 64);
+}
+
+TEST_CASE("an order of emission holds every node that is needed, after its operands") {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    swage::test::RandomKernelOptions options;
+    options.nodes = 500;
+    const ir::Kernel kernel = swage::test::random_kernel(seed, options);
+    const std::vector<ir::NodeId> order = emission_order(kernel);
+    std::vector<bool> made(kernel.nodes().size());
+    for (const ir::NodeId id : order) {
+      for (int i = 0; i < ir::info(kernel.node(id).op).arity; ++i)
+        REQUIRE(made[kernel.node(id).args[static_cast<std::size_t>(i)]]);
+      REQUIRE(!made[id]);
+      made[id] = true;
+    }
+    for (const ir::Store& store : kernel.stores())
+      REQUIRE(made[store.node]);
+  }
+}
+
+TEST_CASE("more values at once than the stack has room for as vectors give the defined bits") {
+  const ir::Kernel kernel = load(kept(1500));
+  CHECK(Cut(kernel).scratch_bytes_a_lane() * 16 > kScratchBytes);
+  Random random(1);
+  Call call(kernel, random, {.rows = 3, .columns = 37});
+  const auto expected = call.expected();
+  for (const int lanes : {1, 2, 16}) {
+    call.reset();
+    run_on_host(call, {.lanes = lanes, .unroll = 1});
+    INFO(lanes << " lanes");
+    REQUIRE(call.difference(expected) == "");
+  }
+}
+
+TEST_CASE("a function has the same bits called and inline") {
+  for (const char* type : {"f32", "f16", "f64"})
+    for (const char* function :
+         {"sin({})", "tanh({})", "pow({}, 1.5)", "exp({})", "({0}) * sigmoid({0})"}) {
+      const ir::Kernel few = load(functions(type, function, 2));
+      const ir::Kernel many = load(functions(type, function, 400));
+      Random random(7);
+      const CallOptions options{.rows = 1, .columns = 203, .random_layouts = false};
+      Call expected(few, random, options);
+      Random again(7);
+      Call call(many, again, options);
+      run_on_host(expected, {.lanes = 8, .unroll = 1});
+      run_on_host(call, {.lanes = 8, .unroll = 1});
+      INFO(type << " " << function);
+      const DType storage = few.params()[1].dtype;
+      const auto is_nan = [&](std::uint64_t bits) {
+        return std::isnan(ir::decode(storage, bits).real);
+      };
+      for (std::int64_t i = 0; i < 203; ++i) {
+        const std::uint64_t got = call.load(1, 0, i), wanted = expected.load(1, 0, i);
+        REQUIRE((got == wanted || (is_nan(got) && is_nan(wanted))));
+      }
+    }
+}
+
+TEST_CASE("a kernel of more functions than a GPU's assembler takes is refused with its size") {
+  const ir::Kernel kernel = load(functions("f32", "sin({})", 20'000));
+  const Specialization usual = contiguous(kernel);
+  const Target target = cuda_target(90);
+  const Schedule schedule = default_schedule(kernel, usual, target, 1 << 20);
+  CHECK_THROWS_WITH(compile(kernel, usual, schedule, target),
+                    Catch::Matchers::ContainsSubstring("kernel 'k' is too long for a GPU") &&
+                        Catch::Matchers::ContainsSubstring("split it into several kernels"));
+}
+
+#ifndef __SANITIZE_ADDRESS__
+TEST_CASE("compile time is bounded for 20000 choices and for operations up to the limit") {
+  // Twice to four times what an idle machine takes.
+  CHECK(seconds_to_compile(choices(20'000), host_target()) < 8);
+  CHECK(seconds_to_compile(choices(20'000), cuda_target(90)) < 8);
+  CHECK(seconds_to_compile(kept(20'000), host_target()) < 20);
+  CHECK(seconds_to_compile(functions("f32", "sin({})", 24'900), host_target()) < 20);
+}
+#endif
