@@ -361,10 +361,17 @@ bool is_exactly(const ValueSet& set, DType type) noexcept {
 }
 
 bool holds_stored(const ValueSet& set, DType type, const Scalar& value) noexcept {
-  // Rounding is monotone: what lies between may round to anything between the rounded ends.
+  // Rounding is monotone: what lies between may round to anything between the rounded ends. A value
+  // with an error may be a tie by accident, and those may go either way (docs/numbers.md).
+  const bool is_half = is_float(type) && size_of(type) == 2;
   return std::any_of(set.pieces.begin(), set.pieces.end(), [&](const Piece& piece) {
-    const Scalar low = ir::decode(type, ir::encode(type, piece.low));
-    const Scalar high = ir::decode(type, ir::encode(type, piece.high));
+    Scalar least = piece.low, most = piece.high;
+    if (is_half && least.real < most.real) {
+      least.real = std::nextafter(least.real, -kInfinity);
+      most.real = std::nextafter(most.real, kInfinity);
+    }
+    const Scalar low = ir::decode(type, ir::encode(type, least));
+    const Scalar high = ir::decode(type, ir::encode(type, most));
     return !less(type, value, low) && !less(type, high, value);
   });
 }

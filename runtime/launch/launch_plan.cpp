@@ -126,8 +126,8 @@ void launch_host(const LaunchPlan& plan, const Signature& signature, const Call&
   Words words;
   fill(plan, signature, call, {}, words);
   const auto run = [&] {
-    host::run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host, words.values,
-             call.elements());
+    host::run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host,
+                   words.values, call.elements());
   };
   if (plan.stack_bytes == 0) [[likely]]
     return run();

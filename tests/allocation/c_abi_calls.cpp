@@ -23,6 +23,7 @@ struct Call {
       y[i] = -1;
     }
     swage_device_info info{};
+    info.size = sizeof info;
     const bool on_cpu = swage_device_describe(device, &info) != SWAGE_OK || info.kind == SWAGE_CPU;
     in.data = x;
     in.device = {on_cpu ? kDLCPU : kDLCUDAManaged, 0};
@@ -80,6 +81,7 @@ swage_status open_none(Program&) {
 
 swage_status describe(Program& program) {
   swage_device_info info{};
+  info.size = sizeof info;
   const swage_status status = swage_device_describe(program.device, &info);
   return checked(status, info.id && std::strcmp(info.id, program.device_id) == 0);
 }
@@ -171,6 +173,7 @@ swage_status tune(Program& program) {
   options.budget_seconds = 0.002;
   options.force = 1;
   swage_tune_result result{};
+  result.size = sizeof result;
   const swage_status status = swage_kernel_tune(program.kernel, call.args, 2, &options, &result);
   return checked(status, result.schedule[0] != 0);
 }
