@@ -247,6 +247,8 @@ private:
     switch (operand.param.broadcast) {
     case ir::Broadcast::per_row: return {operand.entry.data() + index / columns_ * size, 0};
     case ir::Broadcast::per_column: return {operand.entry.data() + index % columns_ * size, size};
+    case ir::Broadcast::per_tensor: return {operand.entry.data(), 0};
+    case ir::Broadcast::per_group: break; // of kernels that are compared by rows
     case ir::Broadcast::none: break;
     }
     return {operand.entry.data() + index * size, size};

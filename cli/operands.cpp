@@ -54,6 +54,13 @@ Shape parameter_shape(const ir::Param& param, const Shape& full) {
   switch (param.broadcast) {
   case ir::Broadcast::per_row: return full.empty() ? full : Shape(full.begin(), full.end() - 1);
   case ir::Broadcast::per_column: return full.empty() ? full : Shape(full.end() - 1, full.end());
+  case ir::Broadcast::per_group: {
+    Shape groups = full;
+    if (!groups.empty())
+      groups.back() /= param.group;
+    return groups;
+  }
+  case ir::Broadcast::per_tensor: return {};
   case ir::Broadcast::none: break;
   }
   return full;

@@ -10,8 +10,8 @@ namespace swage::codegen {
 
 enum class SlotKind : std::uint8_t {
   pointer,       ///< tensor base, 8 bytes
-  row_stride,    ///< elements, 8 bytes; 2-D only, not for per_column
-  column_stride, ///< elements, 8 bytes; strided layouts only
+  row_stride,    ///< elements, 8 bytes; 2-D only, not for per_column and per_tensor
+  column_stride, ///< elements, 8 bytes; strided layouts and per_group only
   scalar,        ///< run-time scalar in its storage type
   rows,          ///< 2-D only
   columns,       ///< flat: the element count
@@ -32,7 +32,10 @@ struct Slot {
 /// indices and 8 with 64-bit ones; shift takes 4. Both back ends and the launcher walk this list.
 /// A host artifact takes the same slots (those for CUDA alone left out) as an array of 64-bit
 /// words, scalars in the low bytes: `void entry(const std::uint64_t* words, std::int64_t begin,
-/// std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns.
+/// std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns. Code
+/// that works row by row (row_plan.hpp) is `void entry(words, begin, end, void* scratch)` and
+/// computes rows [begin, end); `scratch` is memory of the calling thread alone, aligned to 64
+/// bytes.
 std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization& specialization,
                                  Target::Kind kind);
 

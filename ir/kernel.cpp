@@ -55,17 +55,28 @@ bool has_reductions(const Kernel& kernel) noexcept {
                              [](const Node& node) { return is_reduction(node.op); });
 }
 
+namespace {
+
+bool is_known_to_elements(const Param& param) noexcept {
+  const bool vector =
+      param.broadcast == Broadcast::per_row || param.broadcast == Broadcast::per_column;
+  return !param.is_tensor() || param.broadcast == Broadcast::none ||
+         (vector && param.kind == ParamKind::in);
+}
+
+} // namespace
+
+bool is_elementwise(const Kernel& kernel) noexcept {
+  return !has_reductions(kernel) && std::ranges::all_of(kernel.params(), is_known_to_elements);
+}
+
 std::string beyond_elements(const Kernel& kernel) {
   for (const Node& node : kernel.nodes())
     if (is_reduction(node.op))
       return std::string(info(node.op).spelling);
-  for (const Param& param : kernel.params()) {
-    const bool known = param.broadcast == Broadcast::none ||
-                       (param.kind == ParamKind::in && (param.broadcast == Broadcast::per_row ||
-                                                        param.broadcast == Broadcast::per_column));
-    if (param.is_tensor() && !known)
+  for (const Param& param : kernel.params())
+    if (!is_known_to_elements(param))
       return "'" + param.name + "', a [" + name_of(param.space()) + "]";
-  }
   return {};
 }
 

@@ -156,9 +156,10 @@ private:
 
 /// Whether `kernel` holds a reduction.
 bool has_reductions(const Kernel& kernel) noexcept;
-/// What of `kernel` goes beyond elements with values of their own or of an input [row] or [col]:
-/// the first reduction or parameter of another space, as in "row_sum" or "'s', a [group 128]"; ""
-/// if nothing does.
+/// Whether `kernel` says what happens to each element by itself: no reduction, and no tensor but of
+/// elements, or an input [row] or [col].
+bool is_elementwise(const Kernel& kernel) noexcept;
+/// The first thing that makes it more, as in "row_sum" or "'s', a [group 128]"; "" if nothing does.
 std::string beyond_elements(const Kernel& kernel);
 
 /// Whether a op b equals b op a bit for bit (NaN payloads aside).

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "codegen/own_stack.hpp"
+#include "codegen/row_plan.hpp"
 #include "ir/float_environment.hpp"
 #include "ir/passes.hpp"
 #include "runtime/schedule_choice.hpp"
@@ -43,6 +44,7 @@ bool is_about_capture(const Error& error) {
 KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, KernelOptions options)
     : device(std::move(on)), graph(std::move(kernel)), name(graph.name()),
       line(ir::canonical(graph)), schedule_text(std::move(options.schedule)), signature(graph) {
+  codegen::check_lowered(graph, device->target);
   // A wrong schedule is reported where it was written, not at the first launch.
   if (!schedule_text.empty()) {
     const codegen::Specialization usual = codegen::contiguous(graph);
@@ -233,14 +235,14 @@ void KernelState::launch_in_found_context(const Call& call, std::span<const Arg>
 void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
   Call call;
   state_->classify(arguments, call);
-  if (call.elements() != 0)
+  if (!call.empty)
     state_->launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
 }
 
 void Kernel::prepare(std::span<const Arg> arguments) const {
   Call call;
   state_->classify(arguments, call);
-  if (call.elements() == 0)
+  if (call.empty)
     return;
   const DeviceState& device = *state_->device;
   const auto plan = [&] {

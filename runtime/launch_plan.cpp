@@ -92,6 +92,8 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
   plan.vector_elements = codegen::vector_elements(schedule, kernel);
   plan.index_bits = specialization.index64 ? 64 : 32;
   plan.compute_units = device.info.compute_units;
+  if (!ir::is_elementwise(kernel))
+    plan.rows = std::make_shared<const codegen::RowPlan>(codegen::make_row_plan(kernel));
   // Read off the code, not off the request. Older drivers cannot capture such launches; there the
   // wait in the code returns at once.
   plan.dependent = function->waits_for_dependencies &&
@@ -119,8 +121,12 @@ void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const 
 void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call) {
   Words words;
   fill(plan, signature, call, {}, words);
-  run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host, words.values,
-           call.elements());
+  const auto& schedule = *std::get_if<codegen::HostSchedule>(&plan.schedule);
+  if (plan.rows)
+    return run_host_rows(schedule, reinterpret_cast<HostRowEntry>(plan.function->code->entry()),
+                         words.values, call.rows, call.columns,
+                         codegen::scratch_bytes(*plan.rows, call.columns));
+  run_host(schedule, plan.function->host, words.values, call.elements());
 }
 
 } // namespace swage::runtime

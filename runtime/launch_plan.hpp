@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codegen/arguments.hpp"
+#include "codegen/row_plan.hpp"
 #include "codegen/schedule.hpp"
 #include "runtime/classify.hpp"
 #include "runtime/function_cache.hpp"
@@ -20,6 +21,8 @@ struct LaunchPlan {
   int vector_elements = 1;
   int index_bits = 32;
   int compute_units = 0;
+  /// Host code that works row by row: what it needs, by columns. Empty for other code.
+  std::shared_ptr<const codegen::RowPlan> rows;
   /// Launch with the attribute for programmatic dependent launch.
   bool dependent = false;
 

@@ -33,7 +33,9 @@ std::int64_t bytes_moved(const Signature& signature, const Call& call) {
     const ParamInfo& info = signature.params[param];
     const std::int64_t elements = info.broadcast == ir::Broadcast::per_row      ? call.rows
                                   : info.broadcast == ir::Broadcast::per_column ? call.columns
-                                                                                : call.elements();
+                                  : info.broadcast == ir::Broadcast::per_tensor ? 1
+                                  : info.group > 0 ? call.elements() / info.group
+                                                   : call.elements();
     bytes += elements * size_of(info.dtype) * (int{info.is_read} + int{info.is_written});
   }
   return bytes;
@@ -52,7 +54,7 @@ CallPlan plan(const Kernel& kernel, std::span<const Arg> arguments) {
   Call call;
   state.classify(arguments, call);
   CallPlan result;
-  if (call.elements() == 0)
+  if (call.empty)
     return result;
   result.specialization = state.specialization_of(call);
   result.schedule = state.schedule_of(call);
@@ -67,7 +69,7 @@ void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream
   const KernelState& state = KernelAccess::state(kernel);
   Call call;
   state.classify(arguments, call);
-  if (call.elements() == 0)
+  if (call.empty)
     return;
   codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
                           state.device->target);
@@ -81,7 +83,7 @@ void prepare_with(const Kernel& kernel, const codegen::Schedule& schedule,
   const KernelState& state = KernelAccess::state(kernel);
   Call call;
   state.classify(arguments, call);
-  if (call.elements() == 0)
+  if (call.empty)
     return;
   codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
                           state.device->target);
@@ -99,7 +101,7 @@ public:
       : start_(Clock::now()), kernel_(device.kernel(source, name, bindings, options)),
         parse_(seconds_since(start_)), state_(KernelAccess::state(kernel_)) {
     state_.classify(arguments, call_);
-    if (call_.elements() == 0)
+    if (call_.empty)
       throw Error(ErrorCode::invalid_argument,
                   "a call without elements has no first launch to time; pass at least one element");
     specialization_ = state_.specialization_of(call_);

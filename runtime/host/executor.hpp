@@ -10,6 +10,9 @@ namespace swage::runtime {
 /// Computes elements [begin, end), in row-major order, of the call that `words` describes; see
 /// codegen/arguments.hpp.
 using HostEntry = void (*)(const std::uint64_t* words, std::int64_t begin, std::int64_t end);
+/// The same of code that works row by row: computes rows [begin, end).
+using HostRowEntry = void (*)(const std::uint64_t* words, std::int64_t begin, std::int64_t end,
+                              void* scratch);
 
 /// Runs `entry` over elements [0, count) and returns when all are done. Ranges of about `grain`
 /// elements, aligned to 64 so that neighbours share no cache line of a one-byte type, run on the
@@ -17,5 +20,11 @@ using HostEntry = void (*)(const std::uint64_t* words, std::int64_t begin, std::
 /// takes up no other work of its arena while it waits, so it may hold locks.
 void run_host(const codegen::HostSchedule& schedule, HostEntry entry, const std::uint64_t* words,
               std::int64_t count);
+
+/// The same over rows [0, rows), whole rows of about `grain` elements a task. Each thread keeps
+/// scratch memory of its own, `scratch_bytes` at least.
+void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
+                   const std::uint64_t* words, std::int64_t rows, std::int64_t columns,
+                   std::int64_t scratch_bytes);
 
 } // namespace swage::runtime

@@ -49,13 +49,15 @@ inline std::vector<DType> all_dtypes() {
 }
 
 struct RandomKernelOptions {
-  std::size_t nodes = 30;        ///< operations that are tried; a few may merge or stay unused
-  std::size_t inputs = 3;        ///< `in` tensors
-  std::size_t inouts = 0;        ///< `inout` tensors
-  std::size_t outputs = 2;       ///< `out` tensors
-  std::size_t scalars = 1;       ///< run-time scalars
-  bool broadcasts = true;        ///< some inputs are [row] or [col]
-  bool reductions = false;       ///< also sums and maxima along rows, and tensors of all spaces
+  std::size_t nodes = 30;  ///< operations that are tried; a few may merge or stay unused
+  std::size_t inputs = 3;  ///< `in` tensors
+  std::size_t inouts = 0;  ///< `inout` tensors
+  std::size_t outputs = 2; ///< `out` tensors
+  std::size_t scalars = 1; ///< run-time scalars
+  bool broadcasts = true;  ///< some inputs are [row] or [col]
+  bool reductions = false; ///< also sums and maxima along rows, and tensors of all spaces
+  bool over_rows = true;   ///< of these, also sums over rows, and outputs they are for
+  std::vector<std::uint32_t> groups = {1, 2, 3, 4, 8, 12}; ///< sizes; all divide 24
   bool special_constants = true; ///< infinities, NaN, -0 and extremes among the constants
   ir::MathMode math = ir::MathMode::accurate;
   std::vector<DType> dtypes = all_dtypes();
@@ -135,14 +137,14 @@ private:
                                                 ir::Broadcast::per_group,
                                                 ir::Broadcast::per_tensor};
     param.broadcast = random_.pick(kSpaces);
+    if (!options_.over_rows && param.is_written() &&
+        (param.broadcast == ir::Broadcast::per_column ||
+         param.broadcast == ir::Broadcast::per_tensor))
+      param.broadcast = ir::Broadcast::per_row;
     param.group = param.broadcast == ir::Broadcast::per_group ? group() : 0;
   }
 
-  /// Any that divides a multiple of 24.
-  std::uint32_t group() {
-    static constexpr std::uint32_t kGroups[] = {1, 2, 3, 4, 8, 12};
-    return random_.pick(kGroups);
-  }
+  std::uint32_t group() { return random_.pick(options_.groups); }
 
   /// `id`, reduced until it can be stored to `param`.
   ir::NodeId fitted(const ir::Param& param, ir::NodeId id) {
@@ -266,6 +268,8 @@ private:
         ir::Op::group_sum, ir::Op::group_max, ir::Op::group_min, ir::Op::col_sum};
     const ir::Op op = random_.pick(kReductions);
     const bool mean = op == ir::Op::row_mean;
+    if (!options_.over_rows && op == ir::Op::col_sum)
+      return;
     if (!admitted(mean ? ir::TypeRule::real : ir::TypeRule::number))
       return;
     const ir::NodeId of = operand(mean ? float_type() : number_type());

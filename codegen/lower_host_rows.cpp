@@ -1,0 +1,498 @@
+// lower_host_rows.cpp -- the host function of a kernel that works row by row.
+//
+// A sum has the order of ir/sum_order.hpp whatever the width of vectors: the terms of a pass are
+// written to an array of lanes, arrays are merged as the counter of passes says, and the last one
+// is added up neighbours first. Lanes and passes that are missing are zeros.
+#include <algorithm>
+
+#include "codegen/host_function.hpp"
+#include "codegen/lower.hpp"
+#include "codegen/row_plan.hpp"
+#include "ir/sum_order.hpp"
+
+namespace swage::codegen {
+
+using ir::Broadcast;
+using ir::NodeId;
+using ir::Op;
+using ir::OpForm;
+using llvm::BasicBlock;
+using llvm::Type;
+using llvm::Value;
+
+namespace {
+
+/// Above this many operations another copy of the body costs more to compile than it saves.
+constexpr std::size_t kRemainderNodes = 64;
+
+bool is_extreme(Op op) {
+  return op == Op::row_max || op == Op::row_min || op == Op::group_max || op == Op::group_min;
+}
+
+bool is_maximum(Op op) {
+  return op == Op::row_max || op == Op::group_max;
+}
+
+class RowLowering final : public HostFunction {
+public:
+  RowLowering(llvm::Module& module, const Job& job, const HostSchedule& schedule)
+      : HostFunction(module, job, schedule), plan_(make_row_plan(job.kernel)),
+        row_values_(job.kernel.nodes().size()), group_values_(job.kernel.nodes().size()) {}
+
+private:
+  using Columns = std::function<void(Value* column, int lanes)>;
+
+  const ir::Node& node(NodeId id) const { return job_.kernel.node(id); }
+  std::size_t nodes() const { return job_.kernel.nodes().size(); }
+  Value* constant(std::int64_t value) { return b_.getInt64(static_cast<std::uint64_t>(value)); }
+  Value* scratch() const { return function_->getArg(3); }
+
+  static bool is_by_row(ir::Space space) {
+    return space.broadcast == Broadcast::per_row || space.broadcast == Broadcast::per_tensor;
+  }
+  static bool is_by_group(ir::Space space) { return space.broadcast == Broadcast::per_group; }
+
+  void emit_body() override {
+    emit_loop(begin(), end(), 1, [&](Value* row) { emit_row(row); });
+  }
+
+  // --- one row ---
+
+  void emit_row(Value* row) {
+    bases_ = row_bases(row);
+    std::ranges::fill(row_values_, nullptr);
+    std::ranges::fill(group_values_, nullptr);
+    for (int stage = 0; stage <= static_cast<int>(plan_.reductions.size()); ++stage) {
+      if (stage > 0)
+        emit_stage(plan_.reductions[static_cast<std::size_t>(stage) - 1]);
+      emit_row_values(stage);
+    }
+    emit_outputs();
+  }
+
+  /// What has one value a row and needs no stage after `stage`.
+  void emit_row_values(int stage) {
+    for (NodeId id = 0; id < nodes(); ++id) {
+      const ir::Node& made = node(id);
+      if (plan_.stage[id] != stage || !is_by_row(made.space) || row_values_[id] ||
+          made.op == Op::constant)
+        continue;
+      if (made.op == Op::scalar)
+        row_values_[id] = scalars_[made.param];
+      else if (made.op == Op::load)
+        row_values_[id] = tensors_.load_row_value(place(bases_, nullptr), made.param);
+      else
+        row_values_[id] = emit_one(id);
+    }
+  }
+
+  Value* emit_one(NodeId id) {
+    return lower_nodes(b_, job_, 1, std::array{id}, known_values(1, {}))[0];
+  }
+
+  /// Row and group values, spread over the lanes, and what was loaded.
+  KnownValue known_values(int lanes, const std::vector<Value*>& loaded) {
+    return [this, lanes, loaded](NodeId id) -> Value* {
+      Value* value = row_values_[id] ? row_values_[id] : group_values_[id];
+      if (value)
+        return lanes == 1 ? value : b_.CreateVectorSplat(static_cast<unsigned>(lanes), value);
+      return node(id).op == Op::load && !loaded.empty() ? loaded[node(id).param] : nullptr;
+    };
+  }
+
+  /// Reductions along the row that can be computed in one pass.
+  void emit_stage(const std::vector<NodeId>& reductions) {
+    Value* region = scratch();
+    if (plan_.group > 0)
+      region = b_.CreateConstGEP1_64(
+          b_.getInt8Ty(), region,
+          static_cast<std::uint64_t>(sum_arrays(plan_.group) * ir::kSumLanes * 8));
+    const std::vector<Value*> results =
+        emit_reductions(reductions, constant(0), arguments_.columns, region);
+    for (std::size_t i = 0; i < reductions.size(); ++i)
+      row_values_[reductions[i]] = results[i];
+  }
+
+  void emit_outputs() {
+    std::vector<ir::Store> elements, groups;
+    for (const ir::Store& store : job_.kernel.stores()) {
+      const ir::Param& param = job_.kernel.params()[store.param];
+      if (param.broadcast == Broadcast::none)
+        elements.push_back(store);
+      else if (param.broadcast == Broadcast::per_group)
+        groups.push_back(store);
+    }
+    const auto store_elements = [&](Value* column, int lanes) {
+      store(elements, place(bases_, column), lanes);
+    };
+    std::vector<NodeId> roots;
+    for (const auto* stores : {&elements, &groups})
+      for (const ir::Store& store : *stores)
+        roots.push_back(store.node);
+    if (!groups.empty() || needs_groups(roots))
+      emit_groups(constant(0), arguments_.columns, roots,
+                  [&](Value* group, Value* from, Value* to) {
+                    store(groups, place(bases_, group), 1);
+                    if (!elements.empty())
+                      emit_columns(from, to, store_elements);
+                  });
+    else if (!elements.empty())
+      emit_columns(constant(0), arguments_.columns, store_elements);
+    for (const ir::Store& each : job_.kernel.stores())
+      if (job_.kernel.params()[each.param].broadcast == Broadcast::per_row)
+        store({each}, place(bases_, nullptr), 1);
+  }
+
+  void store(const std::vector<ir::Store>& stores, const Place& at, int lanes) {
+    if (stores.empty())
+      return;
+    const bool by_element = job_.kernel.params()[stores[0].param].broadcast == Broadcast::none;
+    const std::vector<Value*> loaded = by_element ? load(at, lanes) : std::vector<Value*>{};
+    const std::vector<Value*> bits =
+        lower_stores(b_, job_, lanes, stores, known_values(lanes, loaded));
+    std::vector<Value*> all(job_.kernel.stores().size());
+    for (std::size_t s = 0; s < all.size(); ++s)
+      for (std::size_t i = 0; i < stores.size(); ++i)
+        if (job_.kernel.stores()[s] == stores[i])
+          all[s] = bits[i];
+    tensors_.store(at, lanes, all);
+  }
+
+  /// The elements of every tensor that has one a column.
+  std::vector<Value*> load(const Place& at, int lanes) {
+    std::vector<Value*> fixed = scalars_;
+    for (std::size_t p = 0; p < fixed.size(); ++p) {
+      const ir::Param& param = job_.kernel.params()[p];
+      const bool by_column =
+          param.broadcast == Broadcast::none || param.broadcast == Broadcast::per_column;
+      if (param.is_tensor() && !by_column) // known to whoever needs it
+        fixed[p] = llvm::PoisonValue::get(value_type(context_, compute_type(param.dtype), 1));
+    }
+    return tensors_.load(at, lanes, fixed);
+  }
+
+  // --- columns and groups ---
+
+  /// body(column, lanes) over columns [first, last), in vectors and then in ever smaller ones.
+  void emit_columns(Value* first, Value* last, const Columns& body) {
+    constexpr int kSmallestRemainder = 128; // bits
+    Value* at = first;
+    const auto loop = [&](int lanes) {
+      at = emit_loop(at, b_.CreateSub(last, constant(lanes - 1)), lanes,
+                     [&](Value* column) { body(column, lanes); });
+    };
+    loop(schedule_.lanes);
+    if (nodes() <= kRemainderNodes)
+      for (int lanes = schedule_.lanes / 4; lanes * 32 >= kSmallestRemainder; lanes /= 4)
+        loop(lanes);
+    if (schedule_.lanes > 1)
+      loop(1);
+  }
+
+  /// Whether `roots` need a value that each group has one of, and that is not known.
+  bool needs_groups(std::span<const NodeId> roots) const {
+    const std::vector<bool> needed = needed_by(roots);
+    for (NodeId id = 0; id < nodes(); ++id)
+      if (needed[id] && is_by_group(node(id).space))
+        return true;
+    return false;
+  }
+
+  /// By node: whether `roots` need it and it is not known.
+  std::vector<bool> needed_by(std::span<const NodeId> roots) const {
+    std::vector<bool> needed(nodes(), false);
+    const auto mark = [&](NodeId id) {
+      if (!row_values_[id] && !group_values_[id])
+        needed[id] = true;
+    };
+    for (const NodeId root : roots)
+      mark(root);
+    for (auto id = static_cast<NodeId>(nodes()); id-- > 0;)
+      if (needed[id])
+        for (int i = 0; i < ir::info(node(id).op).arity; ++i)
+          mark(node(id).args[static_cast<std::size_t>(i)]);
+    return needed;
+  }
+
+  /// body(group, from, to) for the part of each group that lies in columns [first, last), with the
+  /// group's values that `roots` need computed before.
+  void emit_groups(Value* first, Value* last, std::span<const NodeId> roots,
+                   const std::function<void(Value*, Value*, Value*)>& body) {
+    const std::vector<bool> needed = needed_by(roots);
+    Value* size = constant(plan_.group);
+    Value* from_group = b_.CreateUDiv(first, size);
+    Value* to_group =
+        b_.CreateUDiv(b_.CreateAdd(last, constant(std::int64_t{plan_.group} - 1)), size);
+    emit_loop(from_group, to_group, 1, [&](Value* group) {
+      Value* start = b_.CreateMul(group, size);
+      emit_group_values(group, start, needed);
+      Value* from = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, first, start);
+      body(group, from, smaller(last, b_.CreateAdd(start, size)));
+      std::ranges::fill(group_values_, nullptr);
+    });
+  }
+
+  void emit_group_values(Value* group, Value* start, const std::vector<bool>& needed) {
+    for (NodeId id = 0; id < nodes(); ++id) {
+      const ir::Node& made = node(id);
+      if (!needed[id] || !is_by_group(made.space))
+        continue;
+      if (made.op == Op::load)
+        group_values_[id] = tensors_.load_row_value(place(bases_, group), made.param);
+      else if (ir::is_reduction(made.op))
+        group_values_[id] = emit_reductions({id}, start, constant(made.space.group), scratch())[0];
+      else
+        group_values_[id] = emit_one(id);
+    }
+  }
+
+  // --- reductions ---
+
+  /// One reduction under way: arrays of lanes in scratch memory, the first for the pass at hand.
+  struct Sum {
+    NodeId id;
+    Op op;
+    DType type;
+    int width;               ///< lanes of a vector of this type
+    Value* arrays;           ///< of kSumLanes values each
+    Value* target = nullptr; ///< where the pass at hand goes
+  };
+
+  std::vector<Sum> make_sums(const std::vector<NodeId>& reductions, Value* arrays_each,
+                             Value* region) {
+    std::vector<Sum> sums;
+    for (const NodeId id : reductions) {
+      const DType type = node(id).type;
+      const int width = std::max(job_.target.vector_bits / (8 * size_of(type)), 1);
+      sums.push_back({id, node(id).op, type, width, region});
+      Value* bytes = b_.CreateMul(arrays_each, constant(ir::kSumLanes * size_of(type)));
+      region = b_.CreateGEP(b_.getInt8Ty(), region, bytes);
+    }
+    return sums;
+  }
+
+  /// The reductions of columns [first, first + count).
+  std::vector<Value*> emit_reductions(const std::vector<NodeId>& reductions, Value* first,
+                                      Value* count, Value* region) {
+    std::vector<NodeId> operands;
+    for (const NodeId id : reductions)
+      operands.push_back(node(id).args[0]);
+    Value* one = constant(1);
+    Value* passes = b_.CreateLShr(b_.CreateAdd(count, constant(ir::kSumLanes - 1)), constant(10));
+    passes = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, passes, one);
+    Value* levels = b_.CreateSub(constant(64), count_zeros(llvm::Intrinsic::ctlz, passes));
+    std::vector<Sum> sums = make_sums(reductions, b_.CreateAdd(levels, one), region);
+    emit_loop(constant(0), passes, 1, [&](Value* pass) {
+      Value* done = b_.CreateMul(pass, constant(ir::kSumLanes));
+      Value* here = smaller(b_.CreateSub(count, done), constant(ir::kSumLanes));
+      Value* level = count_zeros(llvm::Intrinsic::cttz, b_.CreateNot(pass));
+      Value* from = b_.CreateAdd(first, done);
+      for (Sum& sum : sums) {
+        Value* is_first = b_.CreateICmpEQ(is_extreme(sum.op) ? pass : level, constant(0));
+        sum.target = b_.CreateSelect(is_first, array(sum, one), array(sum, constant(0)));
+        pad(sum, here, active(sum, count));
+      }
+      emit_terms(sums, operands, from, b_.CreateAdd(from, here));
+      for (const Sum& sum : sums)
+        merge(sum, pass, level, active(sum, count));
+    });
+    std::vector<Value*> results;
+    for (const Sum& sum : sums)
+      results.push_back(finish(sum, passes, count));
+    return results;
+  }
+
+  Value* count_zeros(llvm::Intrinsic::ID which, Value* value) {
+    return b_.CreateBinaryIntrinsic(which, value, b_.getFalse());
+  }
+
+  /// Array 0 is that of the pass at hand where it has to be merged, array 1 + k that of level k.
+  Value* array(const Sum& sum, Value* index) {
+    return b_.CreateGEP(b_.getInt8Ty(), sum.arrays,
+                        b_.CreateMul(index, constant(ir::kSumLanes * size_of(sum.type))));
+  }
+
+  /// Lanes that are added up: the power of two from the number of terms, at most all, at least a
+  /// vector.
+  Value* active(const Sum& sum, Value* count) {
+    Value* terms = smaller(count, constant(ir::kSumLanes));
+    Value* below = b_.CreateSub(b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, terms, constant(1)),
+                                constant(1));
+    Value* power = b_.CreateShl(
+        constant(1), b_.CreateSub(constant(64), count_zeros(llvm::Intrinsic::ctlz, below)));
+    return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, power, constant(sum.width));
+  }
+
+  Type* vector_type(const Sum& sum) { return value_type(context_, sum.type, sum.width); }
+  Value* lane(const Sum& sum, Value* base, Value* index) {
+    return b_.CreateGEP(value_type(context_, sum.type, 1), base, index);
+  }
+  Value* load_lanes(const Sum& sum, Value* base, Value* index) {
+    return b_.CreateAlignedLoad(vector_type(sum), lane(sum, base, index), align(sum));
+  }
+  void store_lanes(const Sum& sum, Value* base, Value* index, Value* value) {
+    b_.CreateAlignedStore(value, lane(sum, base, index), align(sum));
+  }
+  static llvm::Align align(const Sum& sum) {
+    return llvm::Align(static_cast<std::uint64_t>(sum.width * size_of(sum.type)));
+  }
+
+  /// What changes nothing: 0, or the far end of the order.
+  llvm::Constant* identity(const Sum& sum, Type* type) const {
+    const bool extreme = is_extreme(sum.op), maximum = is_maximum(sum.op);
+    if (is_float(sum.type))
+      return extreme ? llvm::ConstantFP::getInfinity(type, maximum)
+                     : llvm::ConstantFP::get(type, 0.0);
+    const unsigned bits = type->getScalarSizeInBits();
+    return extreme ? llvm::ConstantInt::get(type, maximum ? llvm::APInt::getSignedMinValue(bits)
+                                                          : llvm::APInt::getSignedMaxValue(bits))
+                   : llvm::ConstantInt::get(type, 0);
+  }
+
+  Value* combine(const Sum& sum, Value* a, Value* b) {
+    if (!is_extreme(sum.op))
+      return is_float(sum.type) ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
+    const bool maximum = is_maximum(sum.op);
+    if (!is_float(sum.type))
+      return b_.CreateBinaryIntrinsic(maximum ? llvm::Intrinsic::smax : llvm::Intrinsic::smin, a,
+                                      b);
+    MathBuilder math(b_, job_.target, job_.kernel.math(), Accuracy::full);
+    return math.emit(maximum ? Op::max : Op::min, {a, b});
+  }
+
+  /// Lanes from the last whole vector below `used` on; terms overwrite what is theirs.
+  void pad(const Sum& sum, Value* used, Value* lanes) {
+    Value* from = b_.CreateAnd(used, constant(-std::int64_t{sum.width}));
+    emit_loop(from, lanes, sum.width,
+              [&](Value* i) { store_lanes(sum, sum.target, i, identity(sum, vector_type(sum))); });
+  }
+
+  /// The terms of columns [from, to) of one pass into the targets.
+  void emit_terms(const std::vector<Sum>& sums, const std::vector<NodeId>& operands, Value* from,
+                  Value* to) {
+    const auto columns = [&](Value* first, Value* last) {
+      emit_columns(first, last, [&](Value* column, int lanes) {
+        const std::vector<Value*> loaded = load(place(bases_, column), lanes);
+        const std::vector<Value*> terms =
+            lower_nodes(b_, job_, lanes, operands, known_values(lanes, loaded));
+        Value* at = b_.CreateSub(column, from);
+        for (std::size_t i = 0; i < sums.size(); ++i)
+          b_.CreateAlignedStore(terms[i], lane(sums[i], sums[i].target, at),
+                                llvm::Align(static_cast<std::uint64_t>(size_of(sums[i].type))));
+      });
+    };
+    if (!needs_groups(operands))
+      return columns(from, to);
+    emit_groups(from, to, operands,
+                [&](Value*, Value* first, Value* last) { columns(first, last); });
+  }
+
+  /// A pass whose number ends in k ones completes level k: it takes the levels below in.
+  void merge(const Sum& sum, Value* pass, Value* level, Value* lanes) {
+    const bool extreme = is_extreme(sum.op);
+    Value* from = constant(0);
+    Value* to = extreme ? b_.CreateSelect(b_.CreateICmpEQ(pass, from), from, constant(1)) : level;
+    emit_loop(from, to, 1, [&](Value* below) {
+      // The last one goes to the level that is complete then.
+      Value* next = b_.CreateAdd(below, constant(1));
+      Value* whole = extreme ? constant(1) : b_.CreateAdd(level, constant(1));
+      Value* into = b_.CreateSelect(b_.CreateICmpEQ(next, to), whole, constant(0));
+      Value* source = array(sum, next);
+      Value* target = array(sum, into);
+      emit_loop(constant(0), lanes, sum.width, [&](Value* i) {
+        store_lanes(sum, target, i,
+                    combine(sum, load_lanes(sum, source, i), load_lanes(sum, sum.target, i)));
+      });
+    });
+  }
+
+  /// The levels that are left, from the lowest up, then the tree over lanes.
+  Value* finish(const Sum& sum, Value* passes, Value* count) {
+    Value* lanes = active(sum, count);
+    Value* lowest = is_extreme(sum.op) ? constant(0) : count_zeros(llvm::Intrinsic::cttz, passes);
+    Value* result = array(sum, b_.CreateAdd(lowest, constant(1)));
+    if (!is_extreme(sum.op)) {
+      Value* levels = b_.CreateSub(constant(64), count_zeros(llvm::Intrinsic::ctlz, passes));
+      emit_loop(b_.CreateAdd(lowest, constant(1)), levels, 1, [&](Value* level) {
+        Value* is_set = b_.CreateAnd(b_.CreateLShr(passes, level), constant(1));
+        Value* source = array(sum, b_.CreateAdd(level, constant(1)));
+        emit_loop(constant(0), b_.CreateMul(is_set, lanes), sum.width, [&](Value* i) {
+          store_lanes(sum, result, i,
+                      combine(sum, load_lanes(sum, source, i), load_lanes(sum, result, i)));
+        });
+      });
+    }
+    Value* total = add_lanes(sum, result, lanes);
+    if (is_extreme(sum.op))
+      return total;
+    Type* type = total->getType();
+    total = combine(sum, total, identity(sum, type)); // so that no sum is -0
+    if (sum.op != Op::row_mean)
+      return total;
+    return b_.CreateFDiv(total, b_.CreateSIToFP(count, type));
+  }
+
+  /// Neighbours first, to one value.
+  Value* add_lanes(const Sum& sum, Value* base, Value* lanes) {
+    BasicBlock* before = b_.GetInsertBlock();
+    auto* head = BasicBlock::Create(context_, "lanes", function_);
+    auto* body = BasicBlock::Create(context_, "halve", function_);
+    auto* done = BasicBlock::Create(context_, "lanes_done", function_);
+    b_.CreateBr(head);
+    b_.SetInsertPoint(head);
+    llvm::PHINode* left = b_.CreatePHI(b_.getInt64Ty(), 2);
+    left->addIncoming(lanes, before);
+    b_.CreateCondBr(b_.CreateICmpSGT(left, constant(sum.width)), body, done);
+    b_.SetInsertPoint(body);
+    Value* half = b_.CreateLShr(left, constant(1));
+    emit_loop(constant(0), half, sum.width, [&](Value* i) {
+      Value* from = b_.CreateShl(i, constant(1));
+      Value* low = load_lanes(sum, base, from);
+      Value* high = load_lanes(sum, base, b_.CreateAdd(from, constant(sum.width)));
+      store_lanes(sum, base, i,
+                  combine(sum, every_second(low, high, 0), every_second(low, high, 1)));
+    });
+    left->addIncoming(half, b_.GetInsertBlock());
+    b_.CreateBr(head);
+    b_.SetInsertPoint(done);
+    Value* value = load_lanes(sum, base, constant(0));
+    for (int width = sum.width; width > 1; width /= 2)
+      value = combine(sum, half_of(value, 0), half_of(value, 1));
+    return value;
+  }
+
+  /// Lanes `first`, `first` + 2, ... of `low` and then of `high`.
+  Value* every_second(Value* low, Value* high, int first) {
+    const int lanes = lanes_of(low);
+    if (lanes == 1)
+      return first == 0 ? low : high;
+    llvm::SmallVector<int, 64> mask;
+    for (int i = 0; i < lanes; ++i)
+      mask.push_back(first + 2 * i);
+    return b_.CreateShuffleVector(low, high, mask);
+  }
+
+  Value* half_of(Value* value, int first) {
+    const int lanes = lanes_of(value);
+    if (lanes == 2)
+      return b_.CreateExtractElement(value, static_cast<std::uint64_t>(first));
+    llvm::SmallVector<int, 64> mask;
+    for (int i = 0; i < lanes / 2; ++i)
+      mask.push_back(first + 2 * i);
+    return b_.CreateShuffleVector(value, mask);
+  }
+
+  RowPlan plan_;
+  std::vector<Value*> bases_;        ///< of the row at hand
+  std::vector<Value*> row_values_;   ///< by node: known for the row, one lane
+  std::vector<Value*> group_values_; ///< by node: known for the group at hand
+};
+
+} // namespace
+
+void lower_host_rows(llvm::Module& module, const Job& job, const HostSchedule& schedule,
+                     const std::string& entry) {
+  RowLowering(module, job, schedule).run(entry, 4);
+}
+
+} // namespace swage::codegen
