@@ -130,6 +130,12 @@ Report verify(const VerifyOptions& options) {
       device.kernel(text.text, text.kernel, api_bindings(text.bindings),
                     {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
   const ir::Kernel& graph = runtime::ir_kernel(kernel);
+  if (!ir::is_elementwise(graph))
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("kernel '{}' uses {}: verify tries elements one by one; hold whole rows "
+                    "to the evaluator with swage run --verify",
+                    graph.name(), ir::beyond_elements(graph)));
   const TestInputs inputs(graph, input_options(options));
   std::optional<ir::Kernel> where;
   if (!options.where.empty())

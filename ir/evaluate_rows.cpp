@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "ir/accuracy.hpp"
 #include "ir/arithmetic.hpp"
 #include "ir/float_environment.hpp"
 #include "ir/float_format.hpp"
@@ -68,9 +69,9 @@ template <class Real>
 class RowEvaluator {
 public:
   RowEvaluator(const Kernel& kernel, CallSize size, std::span<const std::vector<Scalar>> arguments,
-               Arithmetic arithmetic)
+               Arithmetic arithmetic, std::uint64_t seed)
       : kernel_(kernel), size_(size), arguments_(arguments), arithmetic_(arithmetic),
-        values_(kernel.nodes().size()) {}
+        accuracies_(accuracies(kernel)), random_(seed), values_(kernel.nodes().size()) {}
 
   std::vector<std::vector<Scalar>> run() {
     for (NodeId id = 0; id < values_.size(); ++id)
@@ -111,6 +112,7 @@ private:
 
   void compute(NodeId id) {
     const Node& node = kernel_.node(id);
+    error_ = error_of(node.op, node.type, accuracies_[id]);
     values_[id].reserve(static_cast<std::size_t>(values_of(node.space, size_)));
     for_each(node.space, [&](std::int64_t row, std::int64_t column) {
       values_[id].push_back(is_reduction(node.op) ? reduced(node, row, column)
@@ -189,9 +191,28 @@ private:
         if constexpr (std::is_same_v<Result, bool>)
           return {0, result};
         else
-          return {rounded(node.type, static_cast<long double>(result)), 0};
+          return {rounded(node.type, perturbed(static_cast<long double>(result))), 0};
       }
     });
+  }
+
+  /// The largest relative error that a right device makes in one operation.
+  static long double error_of(Op op, DType type, Accuracy accuracy) {
+    constexpr long double kHalf = 0x1p-17L; // of functions at half accuracy
+    if (accuracy == Accuracy::half && is_approximate(op))
+      return kHalf;
+    const bool sum = is_reduction(op) && op != Op::row_max && op != Op::row_min &&
+                     op != Op::group_max && op != Op::group_min;
+    const double ulps = sum ? 0.5 : full_error_ulps(op, type);
+    return ulps * (type == DType::f64 ? 0x1p-52L : 0x1p-23L);
+  }
+
+  long double perturbed(long double value) const {
+    if (arithmetic_ != Arithmetic::perturbed)
+      return value;
+    random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+    const long double unit = static_cast<long double>(random_ >> 32) * 0x1p-31L - 1;
+    return value + value * unit * error_;
   }
 
   Real rounded(DType type, long double value) const {
@@ -235,6 +256,9 @@ private:
   CallSize size_;
   std::span<const std::vector<Scalar>> arguments_;
   Arithmetic arithmetic_;
+  std::vector<Accuracy> accuracies_; ///< by node
+  mutable std::uint64_t random_;
+  long double error_ = 0;                  ///< of the node at hand
   std::vector<std::vector<Value>> values_; ///< by node, as many as its space has
 };
 
@@ -276,12 +300,12 @@ std::int64_t values_of(Space space, CallSize size) {
 
 std::vector<std::vector<Scalar>> evaluate_rows(const Kernel& kernel, CallSize size,
                                                std::span<const std::vector<Scalar>> arguments,
-                                               Arithmetic arithmetic) {
+                                               Arithmetic arithmetic, std::uint64_t seed) {
   const DefaultFloatEnvironment environment;
   check_call(kernel, size, arguments);
   if (arithmetic == Arithmetic::exact && holds_f64(kernel))
-    return RowEvaluator<long double>(kernel, size, arguments, arithmetic).run();
-  return RowEvaluator<double>(kernel, size, arguments, arithmetic).run();
+    return RowEvaluator<long double>(kernel, size, arguments, arithmetic, seed).run();
+  return RowEvaluator<double>(kernel, size, arguments, arithmetic, seed).run();
 }
 
 } // namespace swage::ir

@@ -21,6 +21,9 @@ enum class Arithmetic : std::uint8_t {
   /// IEEE 754 defines these are the bits of every device; other functions are rounded once from the
   /// next wider type, which is within their bounds.
   machine,
+  /// As `machine`, but each result is off by up to the error that docs/numbers.md states for it, at
+  /// random. Several such runs show how far the results of a right device may lie.
+  perturbed,
 };
 
 struct CallSize {
@@ -38,6 +41,6 @@ std::int64_t values_of(Space space, CallSize size);
 /// Error(invalid_argument) for a maximum over no columns, and where a size does not fit.
 std::vector<std::vector<Scalar>> evaluate_rows(const Kernel& kernel, CallSize size,
                                                std::span<const std::vector<Scalar>> arguments,
-                                               Arithmetic arithmetic);
+                                               Arithmetic arithmetic, std::uint64_t seed = 0);
 
 } // namespace swage::ir

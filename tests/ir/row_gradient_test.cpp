@@ -3,6 +3,8 @@
 #include "ir/differentiate.hpp"
 
 #include <cmath>
+#include <fstream>
+#include <sstream>
 
 #include "ir/evaluate_rows.hpp"
 #include "ir/passes.hpp"
@@ -181,6 +183,31 @@ TEST_CASE("what is the same for all may be stored for each, and its gradient is 
                        "yr = t * s; yc = t; yg = s * s; yt = t + s;"),
             {3, 8}, 6);
   CHECK(call.compare() > 10);
+}
+
+TEST_CASE("every catalogue kernel that reaches along its rows agrees with differences") {
+  int compared = 0;
+  for (const char* file : {"norms.swg", "softmax.swg"}) {
+    std::stringstream text;
+    text << std::ifstream(std::string(SWAGE_SOURCE_DIR) + "/kernels/" + file).rdbuf();
+    for (const KernelDeclaration& declared : list_kernels({text.str()})) {
+      if (!declared.gradient_of.empty())
+        continue;
+      const Kernel forward = parse_kernel({text.str()}, declared.name, {{"T", f64}});
+      std::string inputs;
+      for (const Param& param : forward.params())
+        if (!param.is_written())
+          inputs += (inputs.empty() ? "" : ", ") + param.name;
+      // As it is printed, so with its generics bound.
+      std::string source = print(forward);
+      source.replace(source.find("kernel " + declared.name), 7 + declared.name.size(), "kernel f");
+      INFO(declared.name);
+      Call call(source + "kernel g = grad f(" + inputs + ");", {3, 8}, 9);
+      CHECK(call.compare() > 10);
+      ++compared;
+    }
+  }
+  CHECK(compared >= 7);
 }
 
 TEST_CASE("second derivatives go through reductions") {

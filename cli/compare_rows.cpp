@@ -1,0 +1,182 @@
+// compare_rows.cpp -- results of a kernel that reaches along its rows, against the evaluator.
+#include "cli/compare_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
+#include "cli/parallel.hpp"
+#include "ir/evaluate_rows.hpp"
+#include "swage/error.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+/// The evaluator keeps every value of every operation of a row.
+constexpr std::int64_t kMostElements = std::int64_t{1} << 18;
+
+/// Runs with every operation off at random, which show how far a right result may lie. One run may
+/// be right by luck, not all.
+constexpr std::uint64_t kPerturbed = 4;
+
+class RowComparer {
+public:
+  RowComparer(const ir::Kernel& kernel, const Operands& operands, const Shape& shape,
+              const CompareOptions& options)
+      : kernel_(kernel), operands_(operands.all()), options_(options),
+        columns_(shape.empty() ? 1 : shape.back()),
+        rows_(columns_ > 0 ? element_count(shape) / columns_ : 0) {
+    for (const ir::Store& store : kernel.stores()) {
+      OutputComparison& total = totals_.emplace_back();
+      total.param = store.param;
+      total.limit = options.max_ulp.value_or(default_max_ulp(kernel.params()[store.param].dtype));
+      results_.push_back(operands.result(store.param));
+    }
+  }
+
+  std::vector<OutputComparison> run() {
+    const std::int64_t wanted = std::min(options_.sample, kMostElements);
+    const std::int64_t count =
+        std::clamp<std::int64_t>(wanted / std::max<std::int64_t>(columns_, 1), 1, rows_ + 1);
+    const std::int64_t sampled = std::min(count, rows_);
+    parallel_ranges(sampled, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        compare_row(sampled == 1 ? 0 : (rows_ - 1) * i / (sampled - 1));
+    });
+    return std::move(totals_);
+  }
+
+private:
+  std::int64_t width(ir::Space space) const {
+    return ir::values_of(space, {.rows = 1, .columns = columns_});
+  }
+
+  /// The first value that row `row` has of a parameter.
+  std::int64_t first(ir::Space space, std::int64_t row) const {
+    const bool shared = space.broadcast == ir::Broadcast::per_column ||
+                        space.broadcast == ir::Broadcast::per_tensor;
+    return shared ? 0 : row * width(space);
+  }
+
+  void compare_row(std::int64_t row) {
+    std::vector<std::vector<ir::Scalar>> arguments;
+    for (const Operand& operand : operands_)
+      arguments.push_back(values(operand, row));
+    const ir::CallSize size{.rows = 1, .columns = columns_};
+    const auto exact = ir::evaluate_rows(kernel_, size, arguments, ir::Arithmetic::exact);
+    std::vector<std::vector<long double>> reach; // by store and value
+    for (const auto& values : exact)
+      reach.emplace_back(values.size(), 0);
+    for (std::uint64_t seed = 0; seed < kPerturbed; ++seed) {
+      const auto near =
+          ir::evaluate_rows(kernel_, size, arguments, ir::Arithmetic::perturbed, seed);
+      for (std::size_t s = 0; s < exact.size(); ++s)
+        for (std::size_t i = 0; i < exact[s].size(); ++i)
+          reach[s][i] = std::max(reach[s][i], std::fabs(near[s][i].real - exact[s][i].real));
+    }
+    const std::scoped_lock lock(mutex_);
+    for (std::size_t s = 0; s < results_.size(); ++s)
+      for (std::size_t i = 0; i < exact[s].size(); ++i)
+        judge(s, row, static_cast<std::int64_t>(i), exact[s][i], reach[s][i]);
+  }
+
+  std::vector<ir::Scalar> values(const Operand& operand, std::int64_t row) const {
+    const DType type = operand.param.dtype;
+    if (!operand.param.is_tensor())
+      return {ir::decode(type, operand.scalar_bits)};
+    if (!operand.param.is_read())
+      return {};
+    const std::int64_t begin = first(operand.param.space(), row);
+    std::vector<ir::Scalar> result;
+    for (std::int64_t i = 0; i < width(operand.param.space()); ++i)
+      result.push_back(ir::decode(
+          type, ir::load_bits(type, operand.entry.data() + (begin + i) * size_of(type))));
+    return result;
+  }
+
+  void judge(std::size_t store, std::int64_t row, std::int64_t i, const ir::Scalar& exact,
+             long double reach) {
+    OutputComparison& found = totals_[store];
+    const ir::Param& param = kernel_.params()[found.param];
+    const std::int64_t index = first(param.space(), row) + i;
+    const std::uint64_t bits =
+        ir::load_bits(param.dtype, results_[store].data() + index * size_of(param.dtype));
+    const std::uint64_t expected = ir::encode(param.dtype, exact);
+    const long double got = ir::decode(param.dtype, bits).real;
+    const double error = is_float(param.dtype)
+                             ? static_cast<double>(ir::ulp_error(param.dtype, got, exact.real))
+                             : (bits == expected ? 0 : HUGE_VAL);
+    ++found.checked;
+    found.max_error = std::max(found.max_error, error);
+    found.misrounded += error > 0.5 || (error == 0.5 && bits != expected);
+    if (options_.histogram)
+      found.histogram.add(error);
+    const bool beyond = error > found.limit;
+    const bool hard = options_.max_ulp.has_value();
+    constexpr long double kSlack = 4;
+    const bool cancels = beyond && !hard && std::isfinite(error) &&
+                         std::fabs(got - exact.real) <=
+                             kSlack * reach + found.limit * ir::ulp(param.dtype, exact.real);
+    const auto shown = [&] {
+      return ShownElement{.index = index,
+                          .inputs = inputs(row, i),
+                          .got = bits,
+                          .expected = expected,
+                          .exact = exact,
+                          .error = error};
+    };
+    if (cancels) {
+      ++found.admitted;
+      ++found.admitted_by[static_cast<std::size_t>(Reason::cancellation)];
+      if (!found.worst_admitted || error > found.worst_admitted->error)
+        found.worst_admitted = shown();
+      return;
+    }
+    found.max_plain_error = std::max(found.max_plain_error, error);
+    const bool wrong_before = found.wrong > 0;
+    found.wrong += beyond;
+    if (error > 0 && (!found.worst || (beyond && !wrong_before) ||
+                      (beyond == wrong_before && error > found.worst->error)))
+      found.worst = shown();
+  }
+
+  /// By parameter, what the value at column or group `i` of `row` is made of at its own place.
+  std::vector<std::uint64_t> inputs(std::int64_t row, std::int64_t i) const {
+    std::vector<std::uint64_t> bits;
+    for (const Operand& operand : operands_) {
+      const DType type = operand.param.dtype;
+      if (!operand.param.is_tensor()) {
+        bits.push_back(operand.scalar_bits);
+        continue;
+      }
+      const ir::Space space = operand.param.space();
+      const std::int64_t at =
+          first(space, row) + std::min(i, std::max<std::int64_t>(width(space), 1) - 1);
+      bits.push_back(operand.param.is_read() && width(space) > 0
+                         ? ir::load_bits(type, operand.entry.data() + at * size_of(type))
+                         : 0);
+    }
+    return bits;
+  }
+
+  const ir::Kernel& kernel_;
+  std::span<const Operand> operands_;
+  const CompareOptions& options_;
+  std::int64_t columns_, rows_;
+  std::vector<OutputComparison> totals_;
+  std::vector<std::span<const std::byte>> results_;
+  std::mutex mutex_;
+};
+
+} // namespace
+
+std::vector<OutputComparison> compare_rows(const ir::Kernel& kernel, const Operands& operands,
+                                           const Shape& shape, const CompareOptions& options) {
+  if (options.where)
+    throw Error(ErrorCode::unsupported, "a kernel that reaches along its rows is compared by whole "
+                                        "rows, so elements cannot be chosen");
+  return RowComparer(kernel, operands, shape, options).run();
+}
+
+} // namespace swage::cli
