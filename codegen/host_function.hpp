@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,15 @@ protected:
   std::vector<llvm::Value*> row_bases(llvm::Value* row);
   Place place(const std::vector<llvm::Value*>& bases, llvm::Value* column) const;
 
+  /// Columns [first, last) of the row at hand in some way; returns the first one left over.
+  using Run = std::function<llvm::Value*(llvm::Value* first, llvm::Value* last)>;
+  /// The output whose alignment streaming starts by, if any can stream.
+  std::optional<std::uint32_t> leading_output() const;
+  /// `scalars` until the first output is aligned to a vector, then `vectors` with non-temporal
+  /// stores if that aligned them all; else none. Returns the column that was reached.
+  llvm::Value* emit_streaming(const std::vector<llvm::Value*>& bases, llvm::Value* first,
+                              llvm::Value* last, const Run& scalars, const Run& vectors);
+
   llvm::Module& module_;
   llvm::LLVMContext& context_;
   const Job& job_;
@@ -89,6 +99,9 @@ private:
                                 llvm::GlobalValue::LinkageTypes linkage);
   void emit_outer();
   void bind_arguments();
+  bool can_stream(std::uint32_t param) const;
+  llvm::Value* misalignment(const std::vector<llvm::Value*>& bases, std::uint32_t param,
+                            llvm::Value* column);
 };
 
 } // namespace swage::codegen

@@ -65,7 +65,9 @@ private:
         fixed_[p] = tensors_.load_row_value(place(bases, nullptr), p);
     Value* at = first;
     if (schedule_.streaming && schedule_.lanes > 1 && leading_output())
-      at = emit_streaming(bases, at, last);
+      at = emit_streaming(
+          bases, at, last, [&](Value* from, Value* to) { return emit_scalars(bases, from, to); },
+          [&](Value* from, Value* to) { return emit_vectors(bases, from, to); });
     at = emit_vectors(bases, at, last);
     if (schedule_.lanes > 1)
       emit_scalars(bases, at, last);
@@ -107,62 +109,6 @@ private:
       bits.push_back(lower_body(b_, job_, lanes, values));
     for (std::size_t u = 0; u < places.size(); ++u)
       tensors_.store(places[u], lanes, bits[u]);
-  }
-
-  // --- streaming stores ---
-
-  bool can_stream(std::uint32_t param) const {
-    return job_.kernel.params()[param].is_written() && tensors_.spec(param).layout == Layout::unit;
-  }
-
-  /// The output whose alignment the loops are started by.
-  std::optional<std::uint32_t> leading_output() const {
-    for (std::uint32_t p = 0; p < arguments_.base.size(); ++p)
-      if (can_stream(p))
-        return p;
-    return std::nullopt;
-  }
-
-  /// Bytes that the address of column `column` of output `param` is past a whole vector.
-  Value* misalignment(const std::vector<Value*>& bases, std::uint32_t param, Value* column) {
-    const int vector = schedule_.lanes * size_of(job_.kernel.params()[param].dtype);
-    Value* address =
-        b_.CreatePtrToInt(tensors_.address(place(bases, column), param), b_.getInt64Ty());
-    return b_.CreateAnd(address, b_.getInt64(static_cast<std::uint64_t>(vector - 1)));
-  }
-
-  /// Single elements until the first output is aligned to a vector, then the vector loop with
-  /// non-temporal stores if that aligned them all; else none: the plain loop takes over.
-  Value* emit_streaming(const std::vector<Value*>& bases, Value* first, Value* last) {
-    const std::uint32_t leader = *leading_output();
-    const int size = size_of(job_.kernel.params()[leader].dtype);
-    const int vector = schedule_.lanes * size;
-    Value* past = misalignment(bases, leader, first);
-    Value* missing =
-        b_.CreateAnd(b_.CreateNeg(past), b_.getInt64(static_cast<std::uint64_t>(vector - 1)));
-    Value* count = b_.CreateUDiv(missing, b_.getInt64(static_cast<std::uint64_t>(size)));
-    Value* aligned = emit_scalars(bases, first, smaller(last, b_.CreateAdd(first, count)));
-    Value* off = b_.getInt64(0);
-    for (std::uint32_t p = 0; p < bases.size(); ++p)
-      if (can_stream(p))
-        off = b_.CreateOr(off, misalignment(bases, p, aligned));
-    BasicBlock* before = b_.GetInsertBlock();
-    auto* stream = BasicBlock::Create(context_, "stream", function_);
-    auto* after = BasicBlock::Create(context_, "stream_done", function_);
-    b_.CreateCondBr(b_.CreateICmpEQ(off, b_.getInt64(0)), stream, after);
-    b_.SetInsertPoint(stream);
-    memory_.streaming.assign(bases.size(), false);
-    for (std::uint32_t p = 0; p < bases.size(); ++p)
-      memory_.streaming[p] = can_stream(p);
-    Value* reached = emit_vectors(bases, aligned, last);
-    memory_.streaming.clear();
-    BasicBlock* streamed = b_.GetInsertBlock();
-    b_.CreateBr(after);
-    b_.SetInsertPoint(after);
-    llvm::PHINode* at = b_.CreatePHI(b_.getInt64Ty(), 2);
-    at->addIncoming(aligned, before);
-    at->addIncoming(reached, streamed);
-    return at;
   }
 
   std::vector<Value*> fixed_; ///< by parameter: scalars, and per-row values of the row at hand

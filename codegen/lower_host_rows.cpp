@@ -137,10 +137,24 @@ private:
                       emit_columns(from, to, store_elements);
                   });
     else if (!elements.empty())
-      emit_columns(constant(0), arguments_.columns, store_elements);
+      emit_elements(store_elements);
     for (const ir::Store& each : job_.kernel.stores())
       if (job_.kernel.params()[each.param].broadcast == Broadcast::per_row)
         store({each}, place(bases_, nullptr), 1);
+  }
+
+  /// The last pass over a row without groups: its stores may go past the cache.
+  void emit_elements(const Columns& body) {
+    Value* at = constant(0);
+    const auto loop = [&](int lanes) {
+      return [this, &body, lanes](Value* first, Value* last) {
+        return emit_loop(first, b_.CreateSub(last, constant(lanes - 1)), lanes,
+                         [&](Value* column) { body(column, lanes); });
+      };
+    };
+    if (schedule_.streaming && schedule_.lanes > 1 && leading_output())
+      at = emit_streaming(bases_, at, arguments_.columns, loop(1), loop(schedule_.lanes));
+    emit_columns(at, arguments_.columns, body);
   }
 
   void store(const std::vector<ir::Store>& stores, const Place& at, int lanes) {

@@ -14,8 +14,7 @@ namespace swage::ir {
 /// How `evaluate_rows` computes.
 enum class Arithmetic : std::uint8_t {
   /// As `Evaluator` does: floats in double precision (long double in kernels that hold f64), sums
-  /// in
-  /// that precision too. The oracle of accuracy.
+  /// included. The oracle of accuracy.
   exact,
   /// Every operation in its compute type, sums in the order of the language. For operations that
   /// IEEE 754 defines these are the bits of every device; other functions are rounded once from the
