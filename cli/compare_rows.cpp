@@ -18,7 +18,7 @@ constexpr std::int64_t kMostElements = std::int64_t{1} << 18;
 
 /// Runs with every operation off at random, which show how far a right result may lie. One run may
 /// be right by luck, not all.
-constexpr std::uint64_t kPerturbed = 4;
+constexpr std::uint64_t kPerturbed = 16;
 
 class RowComparer {
 public:
@@ -68,13 +68,21 @@ private:
     std::vector<std::vector<long double>> reach; // by store and value
     for (const auto& values : exact)
       reach.emplace_back(values.size(), 0);
-    for (std::uint64_t seed = 0; seed < kPerturbed; ++seed) {
-      const auto near =
-          ir::evaluate_rows(kernel_, size, arguments, ir::Arithmetic::perturbed, seed);
-      for (std::size_t s = 0; s < exact.size(); ++s)
-        for (std::size_t i = 0; i < exact[s].size(); ++i)
-          reach[s][i] = std::max(reach[s][i], std::fabs(near[s][i].real - exact[s][i].real));
-    }
+    const auto widen = [&](std::uint64_t first, std::uint64_t last) {
+      for (std::uint64_t seed = first; seed < last; ++seed) {
+        const auto near =
+            ir::evaluate_rows(kernel_, size, arguments, ir::Arithmetic::perturbed, seed);
+        for (std::size_t s = 0; s < exact.size(); ++s)
+          for (std::size_t i = 0; i < exact[s].size(); ++i)
+            reach[s][i] = std::max(reach[s][i], distance(s, near[s][i], exact[s][i]));
+      }
+    };
+    bool beyond = false;
+    for (std::size_t s = 0; s < exact.size(); ++s)
+      for (std::size_t i = 0; i < exact[s].size(); ++i)
+        beyond |= error_at(s, row, static_cast<std::int64_t>(i), exact[s][i]) > totals_[s].limit;
+    if (beyond)
+      widen(0, kPerturbed);
     const std::scoped_lock lock(mutex_);
     for (std::size_t s = 0; s < results_.size(); ++s)
       for (std::size_t i = 0; i < exact[s].size(); ++i)
@@ -95,29 +103,50 @@ private:
     return result;
   }
 
+  bool is_real(std::size_t store) const {
+    return is_float(kernel_.params()[kernel_.stores()[store].param].dtype);
+  }
+
+  long double distance(std::size_t store, const ir::Scalar& a, const ir::Scalar& b) const {
+    return is_real(store) ? std::fabs(a.real - b.real)
+                          : std::fabs(static_cast<long double>(a.integer) -
+                                      static_cast<long double>(b.integer));
+  }
+
+  std::int64_t index_of(std::size_t store, std::int64_t row, std::int64_t i) const {
+    return first(kernel_.params()[kernel_.stores()[store].param].space(), row) + i;
+  }
+
+  std::uint64_t got_at(std::size_t store, std::int64_t index) const {
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    return ir::load_bits(type, results_[store].data() + index * size_of(type));
+  }
+
+  /// In ulp; of integers 0 or infinity.
+  double error_at(std::size_t store, std::int64_t row, std::int64_t i,
+                  const ir::Scalar& exact) const {
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    const std::uint64_t bits = got_at(store, index_of(store, row, i));
+    if (!is_real(store))
+      return bits == ir::encode(type, exact) ? 0 : HUGE_VAL;
+    return static_cast<double>(ir::ulp_error(type, ir::decode(type, bits).real, exact.real));
+  }
+
   void judge(std::size_t store, std::int64_t row, std::int64_t i, const ir::Scalar& exact,
              long double reach) {
     OutputComparison& found = totals_[store];
-    const ir::Param& param = kernel_.params()[found.param];
-    const std::int64_t index = first(param.space(), row) + i;
-    const std::uint64_t bits =
-        ir::load_bits(param.dtype, results_[store].data() + index * size_of(param.dtype));
-    const std::uint64_t expected = ir::encode(param.dtype, exact);
-    const long double got = ir::decode(param.dtype, bits).real;
-    const double error = is_float(param.dtype)
-                             ? static_cast<double>(ir::ulp_error(param.dtype, got, exact.real))
-                             : (bits == expected ? 0 : HUGE_VAL);
+    const DType type = kernel_.params()[found.param].dtype;
+    const std::int64_t index = index_of(store, row, i);
+    const std::uint64_t bits = got_at(store, index);
+    const std::uint64_t expected = ir::encode(type, exact);
+    const double error = error_at(store, row, i, exact);
     ++found.checked;
     found.max_error = std::max(found.max_error, error);
     found.misrounded += error > 0.5 || (error == 0.5 && bits != expected);
     if (options_.histogram)
       found.histogram.add(error);
     const bool beyond = error > found.limit;
-    const bool hard = options_.max_ulp.has_value();
-    constexpr long double kSlack = 4;
-    const bool cancels = beyond && !hard && std::isfinite(error) &&
-                         std::fabs(got - exact.real) <=
-                             kSlack * reach + found.limit * ir::ulp(param.dtype, exact.real);
+    const bool within = beyond && !options_.max_ulp && reaches(store, bits, exact, reach);
     const auto shown = [&] {
       return ShownElement{.index = index,
                           .inputs = inputs(row, i),
@@ -126,9 +155,10 @@ private:
                           .exact = exact,
                           .error = error};
     };
-    if (cancels) {
+    if (within) {
       ++found.admitted;
-      ++found.admitted_by[static_cast<std::size_t>(Reason::cancellation)];
+      ++found.admitted_by[static_cast<std::size_t>(is_real(store) ? Reason::cancellation
+                                                                  : Reason::jump)];
       if (!found.worst_admitted || error > found.worst_admitted->error)
         found.worst_admitted = shown();
       return;
@@ -139,6 +169,19 @@ private:
     if (error > 0 && (!found.worst || (beyond && !wrong_before) ||
                       (beyond == wrong_before && error > found.worst->error)))
       found.worst = shown();
+  }
+
+  /// Whether a right device may have got `bits`.
+  bool reaches(std::size_t store, std::uint64_t bits, const ir::Scalar& exact,
+               long double reach) const {
+    constexpr long double kSlack = 4;
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    const ir::Scalar got = ir::decode(type, bits);
+    if (!is_real(store))
+      return distance(store, got, exact) <= reach;
+    return std::isfinite(got.real) && std::isfinite(exact.real) &&
+           distance(store, got, exact) <=
+               kSlack * reach + totals_[store].limit * ir::ulp(type, exact.real);
   }
 
   /// By parameter, what the value at column or group `i` of `row` is made of at its own place.

@@ -191,7 +191,7 @@ TEST_CASE("every catalogue kernel that reaches along its rows agrees with differ
     std::stringstream text;
     text << std::ifstream(std::string(SWAGE_SOURCE_DIR) + "/kernels/" + file).rdbuf();
     for (const KernelDeclaration& declared : list_kernels({text.str()})) {
-      if (!declared.gradient_of.empty())
+      if (!declared.gradient_of.empty() || declared.name.find("backward") != std::string::npos)
         continue;
       const Kernel forward = parse_kernel({text.str()}, declared.name, {{"T", f64}});
       std::string inputs;
