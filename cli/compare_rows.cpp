@@ -5,6 +5,8 @@
 #include <cmath>
 #include <mutex>
 
+#include <fmt/format.h>
+
 #include "cli/parallel.hpp"
 #include "ir/evaluate_rows.hpp"
 #include "swage/error.hpp"
@@ -36,13 +38,22 @@ public:
   }
 
   std::vector<OutputComparison> run() {
+    if (sums_over_rows()) {
+      if (rows_ * columns_ > kMostElements)
+        throw Error(ErrorCode::unsupported,
+                    fmt::format("kernel '{}' sums over rows, so all of a call is verified at once: "
+                                "{} elements are more than {}; give a smaller --shape",
+                                kernel_.name(), rows_ * columns_, kMostElements));
+      compare_rows_from(0, rows_);
+      return std::move(totals_);
+    }
     const std::int64_t wanted = std::min(options_.sample, kMostElements);
     const std::int64_t count =
         std::clamp<std::int64_t>(wanted / std::max<std::int64_t>(columns_, 1), 1, rows_ + 1);
     const std::int64_t sampled = std::min(count, rows_);
     parallel_ranges(sampled, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
-        compare_row(sampled == 1 ? 0 : (rows_ - 1) * i / (sampled - 1));
+        compare_rows_from(sampled == 1 ? 0 : (rows_ - 1) * i / (sampled - 1), 1);
     });
     return std::move(totals_);
   }
@@ -54,16 +65,25 @@ private:
 
   /// The first value that row `row` has of a parameter.
   std::int64_t first(ir::Space space, std::int64_t row) const {
-    const bool shared = space.broadcast == ir::Broadcast::per_column ||
-                        space.broadcast == ir::Broadcast::per_tensor;
-    return shared ? 0 : row * width(space);
+    return is_shared(space) ? 0 : row * width(space);
   }
 
-  void compare_row(std::int64_t row) {
+  bool sums_over_rows() const {
+    return std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
+      return ir::info(node.op).form == ir::OpForm::over_col;
+    });
+  }
+
+  static bool is_shared(ir::Space space) {
+    return space.broadcast == ir::Broadcast::per_column ||
+           space.broadcast == ir::Broadcast::per_tensor;
+  }
+
+  void compare_rows_from(std::int64_t row, std::int64_t count) {
     std::vector<std::vector<ir::Scalar>> arguments;
     for (const Operand& operand : operands_)
-      arguments.push_back(values(operand, row));
-    const ir::CallSize size{.rows = 1, .columns = columns_};
+      arguments.push_back(values(operand, row, count));
+    const ir::CallSize size{.rows = count, .columns = columns_};
     const auto exact = ir::evaluate_rows(kernel_, size, arguments, ir::Arithmetic::exact);
     std::vector<std::vector<long double>> reach; // by store and value
     for (const auto& values : exact)
@@ -89,7 +109,8 @@ private:
         judge(s, row, static_cast<std::int64_t>(i), exact[s][i], reach[s][i]);
   }
 
-  std::vector<ir::Scalar> values(const Operand& operand, std::int64_t row) const {
+  std::vector<ir::Scalar> values(const Operand& operand, std::int64_t row,
+                                 std::int64_t count) const {
     const DType type = operand.param.dtype;
     if (!operand.param.is_tensor())
       return {ir::decode(type, operand.scalar_bits)};
@@ -97,7 +118,8 @@ private:
       return {};
     const std::int64_t begin = first(operand.param.space(), row);
     std::vector<ir::Scalar> result;
-    for (std::int64_t i = 0; i < width(operand.param.space()); ++i)
+    const ir::Space space = operand.param.space();
+    for (std::int64_t i = 0; i < width(space) * (is_shared(space) ? 1 : count); ++i)
       result.push_back(ir::decode(
           type, ir::load_bits(type, operand.entry.data() + (begin + i) * size_of(type))));
     return result;
@@ -149,7 +171,7 @@ private:
     const bool within = beyond && !options_.max_ulp && reaches(store, bits, exact, reach);
     const auto shown = [&] {
       return ShownElement{.index = index,
-                          .inputs = inputs(row, i),
+                          .inputs = inputs(store, row, i),
                           .got = bits,
                           .expected = expected,
                           .exact = exact,
@@ -184,21 +206,20 @@ private:
                kSlack * reach + totals_[store].limit * ir::ulp(type, exact.real);
   }
 
-  /// By parameter, what the value at column or group `i` of `row` is made of at its own place.
-  std::vector<std::uint64_t> inputs(std::int64_t row, std::int64_t i) const {
+  /// By parameter, what value `i` of a store is made of at its own row and column.
+  std::vector<std::uint64_t> inputs(std::size_t store, std::int64_t row, std::int64_t i) const {
+    const std::int64_t of = width(kernel_.params()[totals_[store].param].space());
     std::vector<std::uint64_t> bits;
     for (const Operand& operand : operands_) {
       const DType type = operand.param.dtype;
-      if (!operand.param.is_tensor()) {
-        bits.push_back(operand.scalar_bits);
+      const std::int64_t own = width(operand.param.space());
+      if (!operand.param.is_tensor() || !operand.param.is_read() || own == 0) {
+        bits.push_back(operand.param.is_tensor() ? 0 : operand.scalar_bits);
         continue;
       }
-      const ir::Space space = operand.param.space();
       const std::int64_t at =
-          first(space, row) + std::min(i, std::max<std::int64_t>(width(space), 1) - 1);
-      bits.push_back(operand.param.is_read() && width(space) > 0
-                         ? ir::load_bits(type, operand.entry.data() + at * size_of(type))
-                         : 0);
+          first(operand.param.space(), row + i / of) + std::min(i % of, own - 1);
+      bits.push_back(ir::load_bits(type, operand.entry.data() + at * size_of(type)));
     }
     return bits;
   }

@@ -4,6 +4,7 @@
 // written to an array of lanes, arrays are merged as the counter of passes says, and the last one
 // is added up neighbours first. Lanes and passes that are missing are zeros.
 #include <algorithm>
+#include <map>
 
 #include "codegen/host_function.hpp"
 #include "codegen/lower.hpp"
@@ -37,7 +38,8 @@ class RowLowering final : public HostFunction {
 public:
   RowLowering(llvm::Module& module, const Job& job, const HostSchedule& schedule)
       : HostFunction(module, job, schedule), plan_(make_row_plan(job.kernel)),
-        row_values_(job.kernel.nodes().size()), group_values_(job.kernel.nodes().size()) {}
+        row_values_(job.kernel.nodes().size()), group_values_(job.kernel.nodes().size()),
+        after_(needs_column_sums(job.kernel)) {}
 
 private:
   using Columns = std::function<void(Value* column, int lanes)>;
@@ -45,7 +47,11 @@ private:
   const ir::Node& node(NodeId id) const { return job_.kernel.node(id); }
   std::size_t nodes() const { return job_.kernel.nodes().size(); }
   Value* constant(std::int64_t value) { return b_.getInt64(static_cast<std::uint64_t>(value)); }
-  Value* scratch() const { return function_->getArg(3); }
+  /// The fields of HostRowMemory.
+  Value* memory_field(Type* type, unsigned index) {
+    return b_.CreateLoad(type, b_.CreateConstGEP1_64(b_.getInt64Ty(), function_->getArg(3), index));
+  }
+  Value* scratch() const { return scratch_; }
 
   static bool is_by_row(ir::Space space) {
     return space.broadcast == Broadcast::per_row || space.broadcast == Broadcast::per_tensor;
@@ -53,7 +59,185 @@ private:
   static bool is_by_group(ir::Space space) { return space.broadcast == Broadcast::per_group; }
 
   void emit_body() override {
-    emit_loop(begin(), end(), 1, [&](Value* row) { emit_row(row); });
+    scratch_ = memory_field(b_.getPtrTy(), 0);
+    if (!plan_.after_rows)
+      return void(emit_loop(begin(), end(), 1, [&](Value* row) { emit_row(row); }));
+    workspace_ = memory_field(b_.getPtrTy(), 1);
+    strands_ = smaller(arguments_.rows, constant(ir::kSumStrands));
+    auto* rows = BasicBlock::Create(context_, "strands", function_);
+    auto* columns = BasicBlock::Create(context_, "columns", function_);
+    auto* done = BasicBlock::Create(context_, "both_done", function_);
+    b_.CreateCondBr(b_.CreateICmpEQ(memory_field(b_.getInt64Ty(), 2), constant(0)), rows, columns);
+    b_.SetInsertPoint(rows);
+    emit_loop(begin(), end(), 1, [&](Value* strand) {
+      strand_ = strand;
+      emit_loop(strand, arguments_.rows, ir::kSumStrands, [&](Value* row) {
+        is_first_ = b_.CreateICmpEQ(row, strand);
+        emit_row(row);
+      });
+    });
+    b_.CreateBr(done);
+    b_.SetInsertPoint(columns);
+    emit_after_rows();
+    b_.CreateBr(done);
+    b_.SetInsertPoint(done);
+  }
+
+  // --- sums over rows ---
+
+  /// Values of one sum over rows: by strand, then by column.
+  Value* strand_values(std::size_t sum, Value* strand, Value* column) {
+    Value* base = workspace_;
+    std::int64_t before = 0;
+    for (std::size_t i = 0; i < sum; ++i)
+      before += plan_.column_sum_bytes[i];
+    Value* each = b_.CreateMul(strands_, arguments_.columns);
+    base = b_.CreateGEP(b_.getInt8Ty(), base, b_.CreateMul(each, constant(before)));
+    Value* index = b_.CreateAdd(b_.CreateMul(strand, arguments_.columns), column);
+    return b_.CreateGEP(value_type(context_, sum_type(sum), 1), base, index);
+  }
+  DType sum_type(std::size_t sum) const { return node(plan_.column_sums[sum]).type; }
+  llvm::Align element_align(std::size_t sum) const {
+    return llvm::Align(static_cast<std::uint64_t>(plan_.column_sum_bytes[sum]));
+  }
+  Value* plus(Value* a, Value* b) {
+    return a->getType()->isFPOrFPVectorTy() ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
+  }
+
+  /// Adds `term` to what its strand has.
+  void accumulate(std::size_t sum, Value* column, Value* term) {
+    Value* at = strand_values(sum, strand_, column);
+    Value* before = b_.CreateAlignedLoad(term->getType(), at, element_align(sum));
+    Value* total = b_.CreateSelect(is_first_, term, plus(before, term));
+    b_.CreateAlignedStore(total, at, element_align(sum));
+  }
+
+  /// The operands of sums over rows that have one value for all columns, or one a column.
+  std::vector<std::size_t> column_sums(bool for_all_columns) const {
+    std::vector<std::size_t> sums;
+    for (std::size_t i = 0; i < plan_.column_sums.size(); ++i)
+      if (is_for_all_columns(job_.kernel, plan_.column_sums[i]) == for_all_columns)
+        sums.push_back(i);
+    return sums;
+  }
+
+  void accumulate_columns(Value* column, int lanes) {
+    const std::vector<std::size_t> sums = column_sums(false);
+    if (sums.empty())
+      return;
+    std::vector<NodeId> operands;
+    for (const std::size_t sum : sums)
+      operands.push_back(node(plan_.column_sums[sum]).args[0]);
+    const std::vector<Value*> loaded = load(place(bases_, column), lanes);
+    const std::vector<Value*> terms =
+        lower_nodes(b_, job_, lanes, operands, known_values(lanes, loaded));
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      accumulate(sums[i], column, terms[i]);
+  }
+
+  void accumulate_rows() {
+    for (const std::size_t sum : column_sums(true)) {
+      const NodeId operand = node(plan_.column_sums[sum]).args[0];
+      accumulate(sum, constant(0), emit_one(operand));
+    }
+  }
+
+  /// When all rows are done: columns [begin, end) of the outputs [col]; those [tensor] beside the
+  /// first.
+  void emit_after_rows() {
+    bases_ = arguments_.base;
+    std::ranges::fill(row_values_, nullptr);
+    std::ranges::fill(group_values_, nullptr);
+    for (NodeId id = 0; id < nodes(); ++id) {
+      const ir::Node& made = node(id);
+      if (made.op == Op::scalar)
+        row_values_[id] = scalars_[made.param];
+      else if (made.op == Op::load && made.space.broadcast == Broadcast::per_tensor)
+        row_values_[id] = tensors_.load_row_value(place(bases_, nullptr), made.param);
+    }
+    for (const std::size_t sum : column_sums(true))
+      row_values_[plan_.column_sums[sum]] = total_for_all(sum);
+    std::vector<ir::Store> by_column, by_tensor;
+    for (const ir::Store& store : job_.kernel.stores()) {
+      const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
+      if (broadcast == Broadcast::per_column)
+        by_column.push_back(store);
+      else if (broadcast == Broadcast::per_tensor)
+        by_tensor.push_back(store);
+    }
+    if (!by_tensor.empty())
+      emit_loop(begin(), smaller(end(), constant(1)), 1,
+                [&](Value*) { store(by_tensor, place(bases_, nullptr), 1); });
+    if (by_column.empty())
+      return;
+    const int width = std::max(job_.target.vector_bits / 64, 1);
+    Value* at = begin();
+    for (const int lanes : {width, 1})
+      if (lanes == 1 || width > 1)
+        at = emit_loop(at, b_.CreateSub(end(), constant(lanes - 1)), lanes,
+                       [&](Value* column) { store_columns(by_column, column, lanes); });
+  }
+
+  void store_columns(const std::vector<ir::Store>& stores, Value* column, int lanes) {
+    for (const std::size_t sum : column_sums(false))
+      column_values_[plan_.column_sums[sum]] = total_of_column(sum, column, lanes);
+    store(stores, place(bases_, column), lanes);
+    column_values_.clear();
+  }
+
+  /// The strands of some columns, added where they are: nobody else looks at them.
+  Value* total_of_column(std::size_t sum, Value* column, int lanes) {
+    Type* type = value_type(context_, sum_type(sum), lanes);
+    const auto at = [&](Value* strand) { return strand_values(sum, strand, column); };
+    return add_strands(type, element_align(sum), at, at);
+  }
+
+  /// The same of one value for all, in memory of this thread: each looks at them.
+  Value* total_for_all(std::size_t sum) {
+    Type* type = value_type(context_, sum_type(sum), 1);
+    const auto copy = [&](Value* strand) { return b_.CreateGEP(type, scratch(), strand); };
+    emit_loop(constant(0), strands_, 1, [&](Value* strand) {
+      Value* from = strand_values(sum, strand, constant(0));
+      b_.CreateAlignedStore(b_.CreateAlignedLoad(type, from, element_align(sum)), copy(strand),
+                            element_align(sum));
+    });
+    return add_strands(type, element_align(sum), copy, copy);
+  }
+
+  /// Neighbours first, then 0; of no rows 0.
+  Value* add_strands(Type* type, llvm::Align align, const std::function<Value*(Value*)>& from,
+                     const std::function<Value*(Value*)>& to) {
+    llvm::Constant* zero = llvm::Constant::getNullValue(type);
+    BasicBlock* before = b_.GetInsertBlock();
+    auto* head = BasicBlock::Create(context_, "strands_left", function_);
+    auto* body = BasicBlock::Create(context_, "strands_halve", function_);
+    auto* done = BasicBlock::Create(context_, "strands_done", function_);
+    b_.CreateBr(head);
+    b_.SetInsertPoint(head);
+    llvm::PHINode* left = b_.CreatePHI(b_.getInt64Ty(), 2);
+    left->addIncoming(strands_, before);
+    b_.CreateCondBr(b_.CreateICmpSGT(left, constant(1)), body, done);
+    b_.SetInsertPoint(body);
+    Value* pairs = b_.CreateLShr(left, constant(1));
+    emit_loop(constant(0), pairs, 1, [&](Value* i) {
+      Value* even = b_.CreateShl(i, constant(1));
+      Value* a = b_.CreateAlignedLoad(type, from(even), align);
+      Value* b = b_.CreateAlignedLoad(type, from(b_.CreateAdd(even, constant(1))), align);
+      b_.CreateAlignedStore(plus(a, b), to(i), align);
+    });
+    Value* odd = b_.CreateAnd(left, constant(1));
+    emit_loop(constant(0), odd, 1, [&](Value*) {
+      Value* last = b_.CreateSub(left, constant(1));
+      b_.CreateAlignedStore(b_.CreateAlignedLoad(type, from(last), align), to(pairs), align);
+    });
+    left->addIncoming(b_.CreateAdd(pairs, odd), b_.GetInsertBlock());
+    b_.CreateBr(head);
+    b_.SetInsertPoint(done);
+    // Of no rows nothing was written; what is read then is memory that is there, and not used.
+    Value* any = b_.CreateICmpSGT(strands_, constant(0));
+    Value* first =
+        b_.CreateAlignedLoad(type, b_.CreateSelect(any, from(constant(0)), scratch()), align);
+    return plus(b_.CreateSelect(any, first, zero), zero);
   }
 
   // --- one row ---
@@ -74,7 +258,7 @@ private:
   void emit_row_values(int stage) {
     for (NodeId id = 0; id < nodes(); ++id) {
       const ir::Node& made = node(id);
-      if (plan_.stage[id] != stage || !is_by_row(made.space) || row_values_[id] ||
+      if (after_[id] || plan_.stage[id] != stage || !is_by_row(made.space) || row_values_[id] ||
           made.op == Op::constant)
         continue;
       if (made.op == Op::scalar)
@@ -96,6 +280,8 @@ private:
       Value* value = row_values_[id] ? row_values_[id] : group_values_[id];
       if (value)
         return lanes == 1 ? value : b_.CreateVectorSplat(static_cast<unsigned>(lanes), value);
+      if (const auto column = column_values_.find(id); column != column_values_.end())
+        return column->second;
       return node(id).op == Op::load && !loaded.empty() ? loaded[node(id).param] : nullptr;
     };
   }
@@ -123,20 +309,25 @@ private:
         groups.push_back(store);
     }
     const auto store_elements = [&](Value* column, int lanes) {
+      accumulate_columns(column, lanes); // before anything is overwritten
       store(elements, place(bases_, column), lanes);
     };
     std::vector<NodeId> roots;
     for (const auto* stores : {&elements, &groups})
       for (const ir::Store& store : *stores)
         roots.push_back(store.node);
+    for (const std::size_t sum : column_sums(false))
+      roots.push_back(node(plan_.column_sums[sum]).args[0]);
+    const bool by_element = !elements.empty() || !column_sums(false).empty();
+    accumulate_rows();
     if (!groups.empty() || needs_groups(roots))
       emit_groups(constant(0), arguments_.columns, roots,
                   [&](Value* group, Value* from, Value* to) {
                     store(groups, place(bases_, group), 1);
-                    if (!elements.empty())
+                    if (by_element)
                       emit_columns(from, to, store_elements);
                   });
-    else if (!elements.empty())
+    else if (by_element)
       emit_elements(store_elements);
     for (const ir::Store& each : job_.kernel.stores())
       if (job_.kernel.params()[each.param].broadcast == Broadcast::per_row)
@@ -160,7 +351,8 @@ private:
   void store(const std::vector<ir::Store>& stores, const Place& at, int lanes) {
     if (stores.empty())
       return;
-    const bool by_element = job_.kernel.params()[stores[0].param].broadcast == Broadcast::none;
+    const Broadcast broadcast = job_.kernel.params()[stores[0].param].broadcast;
+    const bool by_element = broadcast == Broadcast::none || broadcast == Broadcast::per_column;
     const std::vector<Value*> loaded = by_element ? load(at, lanes) : std::vector<Value*>{};
     const std::vector<Value*> bits =
         lower_stores(b_, job_, lanes, stores, known_values(lanes, loaded));
@@ -497,9 +689,16 @@ private:
   }
 
   RowPlan plan_;
-  std::vector<Value*> bases_;        ///< of the row at hand
-  std::vector<Value*> row_values_;   ///< by node: known for the row, one lane
-  std::vector<Value*> group_values_; ///< by node: known for the group at hand
+  std::vector<Value*> bases_;              ///< of the row at hand
+  std::vector<Value*> row_values_;         ///< by node: known for the row, one lane
+  std::vector<Value*> group_values_;       ///< by node: known for the group at hand
+  std::map<NodeId, Value*> column_values_; ///< sums over rows, of the columns at hand
+  std::vector<bool> after_;                ///< by node: needs a sum over rows
+  Value* scratch_ = nullptr;
+  Value* workspace_ = nullptr;
+  Value* strands_ = nullptr;
+  Value* strand_ = nullptr;   ///< at hand
+  Value* is_first_ = nullptr; ///< the row at hand is the first of its strand
 };
 
 } // namespace

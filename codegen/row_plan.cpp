@@ -14,6 +14,18 @@ namespace swage::codegen {
 using ir::Broadcast;
 using ir::OpForm;
 
+std::vector<bool> needs_column_sums(const ir::Kernel& kernel) {
+  std::vector<bool> needs(kernel.nodes().size(), false);
+  for (ir::NodeId id = 0; id < needs.size(); ++id) {
+    const ir::Node& node = kernel.node(id);
+    bool any = ir::info(node.op).form == OpForm::over_col;
+    for (int i = 0; i < ir::info(node.op).arity; ++i)
+      any = any || needs[node.args[static_cast<std::size_t>(i)]];
+    needs[id] = any;
+  }
+  return needs;
+}
+
 namespace {
 
 [[noreturn]] void refuse(const ir::Kernel& kernel, std::string_view what, std::string_view help) {
@@ -36,18 +48,44 @@ std::vector<std::uint32_t> groups_of(const ir::Kernel& kernel) {
   return sizes;
 }
 
-void check_host(const ir::Kernel& kernel) {
-  constexpr std::string_view kNotYet = "no CPU code is made for yet";
-  for (const ir::Node& node : kernel.nodes())
-    if (ir::info(node.op).form == OpForm::over_col)
-      refuse(kernel, "col_sum", kNotYet);
-  for (const ir::Param& param : kernel.params()) {
-    const bool shared =
-        param.broadcast == Broadcast::per_column || param.broadcast == Broadcast::per_tensor;
-    if (param.is_written() && shared)
-      refuse(kernel, fmt::format("'{}', an output [{}]", param.name, name_of(param.space())),
-             kNotYet);
+bool is_shared(Broadcast broadcast) {
+  return broadcast == Broadcast::per_column || broadcast == Broadcast::per_tensor;
+}
+
+/// Whether a value needs a reduction along a row other than by way of a sum over rows.
+bool needs_row(const ir::Kernel& kernel, ir::NodeId root) {
+  std::vector<bool> needed(kernel.nodes().size(), false);
+  needed[root] = true;
+  for (ir::NodeId id = root + 1; id-- > 0;) {
+    const ir::Node& node = kernel.node(id);
+    if (!needed[id] || ir::info(node.op).form == OpForm::over_col)
+      continue;
+    if (ir::is_reduction(node.op))
+      return true;
+    for (int i = 0; i < ir::info(node.op).arity; ++i)
+      needed[node.args[static_cast<std::size_t>(i)]] = true;
   }
+  return false;
+}
+
+void check_host(const ir::Kernel& kernel) {
+  const std::vector<bool> after = needs_column_sums(kernel);
+  for (ir::NodeId id = 0; id < after.size(); ++id) {
+    const ir::Node& node = kernel.node(id);
+    if (node.op == ir::Op::constant || ir::info(node.op).form == OpForm::over_col)
+      continue;
+    const bool shared = is_shared(node.space.broadcast);
+    if (after[id] && (!shared || ir::is_reduction(node.op)))
+      refuse(kernel, "the result of col_sum within rows",
+             "no CPU code is made for yet: it can be stored [col] or [tensor]");
+  }
+  for (const ir::Store& store : kernel.stores())
+    if (is_shared(kernel.params()[store.param].broadcast) && needs_row(kernel, store.node))
+      refuse(kernel,
+             fmt::format("a reduction along a row in '{}', an output [{}]",
+                         kernel.params()[store.param].name,
+                         name_of(kernel.params()[store.param].space())),
+             "no CPU code is made for yet");
   if (const auto sizes = groups_of(kernel); sizes.size() > 1)
     refuse(kernel, fmt::format("groups of {} and of {} columns", sizes[0], sizes[1]),
            "no CPU code is made for yet: one kernel has groups of one size");
@@ -63,6 +101,11 @@ RowPlan make_row_plan(const ir::Kernel& kernel) {
     int& stage = plan.stage[id];
     for (int i = 0; i < ir::info(node.op).arity; ++i)
       stage = std::max(stage, plan.stage[node.args[static_cast<std::size_t>(i)]]);
+    if (ir::info(node.op).form == OpForm::over_col) {
+      plan.column_sums.push_back(id);
+      plan.column_sum_bytes.push_back(size_of(node.type));
+      stage = 0; // known when all rows are done
+    }
     if (ir::info(node.op).form != OpForm::over_row)
       continue;
     ++stage;
@@ -72,6 +115,8 @@ RowPlan make_row_plan(const ir::Kernel& kernel) {
   }
   if (const auto sizes = groups_of(kernel); !sizes.empty())
     plan.group = sizes[0];
+  for (const ir::Store& store : kernel.stores())
+    plan.after_rows |= is_shared(kernel.params()[store.param].broadcast);
   return plan;
 }
 
@@ -93,6 +138,22 @@ void check_lowered(const ir::Kernel& kernel, const Target& target) {
   check_host(kernel);
 }
 
+bool is_for_all_columns(const ir::Kernel& kernel, ir::NodeId reduction) noexcept {
+  return kernel.node(reduction).space.broadcast == Broadcast::per_tensor;
+}
+
+std::int64_t strands_of(std::int64_t rows) noexcept {
+  return std::min(rows, ir::kSumStrands);
+}
+
+std::int64_t workspace_bytes(const RowPlan& plan, std::int64_t rows,
+                             std::int64_t columns) noexcept {
+  std::int64_t bytes = 0;
+  for (const int size : plan.column_sum_bytes)
+    bytes += size;
+  return bytes * strands_of(rows) * columns;
+}
+
 std::int64_t sum_arrays(std::int64_t count) noexcept {
   const std::int64_t passes =
       std::max<std::int64_t>((count + ir::kSumLanes - 1) / ir::kSumLanes, 1);
@@ -105,7 +166,9 @@ std::int64_t scratch_bytes(const RowPlan& plan, std::int64_t columns) noexcept {
   for (const auto& stage : plan.reductions)
     most = std::max(most, stage.size());
   const std::int64_t of_groups = plan.group > 0 ? sum_arrays(plan.group) * kArray : 0;
-  return of_groups + static_cast<std::int64_t>(most) * sum_arrays(columns) * kArray;
+  constexpr std::int64_t kStrands = ir::kSumStrands * 8;
+  return std::max(kStrands,
+                  of_groups + static_cast<std::int64_t>(most) * sum_arrays(columns) * kArray);
 }
 
 } // namespace swage::codegen

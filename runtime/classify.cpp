@@ -103,7 +103,11 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
   const ParamInfo& info = signature.params[param];
   region.base = reinterpret_cast<std::uintptr_t>(call.data);
   region.element_bytes = size_of(info.dtype);
-  if (extent.columns == 0 && info.broadcast != ir::Broadcast::per_row) {
+  const bool by_row =
+      info.broadcast != ir::Broadcast::per_column && info.broadcast != ir::Broadcast::per_tensor;
+  const bool by_column =
+      info.broadcast != ir::Broadcast::per_row && info.broadcast != ir::Broadcast::per_tensor;
+  if ((by_row && extent.rows == 0) || (by_column && extent.columns == 0)) {
     // Nothing of it is touched.
     const std::int64_t bytes = region.element_bytes;
     region = Region{};
@@ -224,8 +228,9 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   const std::int64_t elements = check_arguments(signature, arguments, work.views, call.scalars);
   call.rows = 1;
   call.columns = elements;
-  // Rows of no columns have sums, too.
-  call.empty = elements == 0 && !(signature.writes_rows && has_rows(signature, work.views));
+  // Rows of no columns and columns of no rows have sums, too.
+  call.empty = elements == 0 && !(signature.writes_rows && has_rows(signature, work.views)) &&
+               !signature.writes_columns;
   if (call.empty)
     return;
 

@@ -124,8 +124,7 @@ void launch_host(const LaunchPlan& plan, const Signature& signature, const Call&
   const auto& schedule = *std::get_if<codegen::HostSchedule>(&plan.schedule);
   if (plan.rows)
     return run_host_rows(schedule, reinterpret_cast<HostRowEntry>(plan.function->code->entry()),
-                         words.values, call.rows, call.columns,
-                         codegen::scratch_bytes(*plan.rows, call.columns));
+                         *plan.rows, words.values, call.rows, call.columns);
   run_host(schedule, plan.function->host, words.values, call.elements());
 }
 

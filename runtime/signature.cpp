@@ -25,6 +25,8 @@ Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
     broadcasts |= param.broadcast != ir::Broadcast::none;
     if (param.broadcast == ir::Broadcast::per_group)
       group = param.group;
+    writes_columns |= param.is_written() && (param.broadcast == ir::Broadcast::per_column ||
+                                             param.broadcast == ir::Broadcast::per_tensor);
     writes_rows |= param.is_written() && param.broadcast == ir::Broadcast::per_row;
     updates |= param.kind == ir::ParamKind::inout;
     if (!shaped && param.broadcast == ir::Broadcast::none) {

@@ -26,14 +26,15 @@ struct Signature {
   std::vector<std::uint8_t> tensors; ///< parameter index of each tensor
   std::vector<std::string> names;    ///< of the parameters, for messages
   std::string kernel_name;
-  bool broadcasts = false;   ///< rows and columns mean something: some tensor is [row], say
-  bool by_rows = false;      ///< the kernel reaches along its rows, or writes once a row
-  bool writes_rows = false;  ///< some output is [row]
-  bool extremes = false;     ///< some maximum or minimum is along the row
-  std::uint32_t group = 0;   ///< columns that must be whole groups; 0: none
-  bool updates = false;      ///< some tensor is inout
-  std::uint8_t shape_of = 0; ///< tensor index of the first that has the full shape
-  std::uint8_t written = 0;  ///< tensor index of the first that is written
+  bool broadcasts = false;     ///< rows and columns mean something: some tensor is [row], say
+  bool by_rows = false;        ///< the kernel reaches along its rows, or writes once a row
+  bool writes_rows = false;    ///< some output is [row]
+  bool writes_columns = false; ///< some output is [col] or [tensor]
+  bool extremes = false;       ///< some maximum or minimum is along the row
+  std::uint32_t group = 0;     ///< columns that must be whole groups; 0: none
+  bool updates = false;        ///< some tensor is inout
+  std::uint8_t shape_of = 0;   ///< tensor index of the first that has the full shape
+  std::uint8_t written = 0;    ///< tensor index of the first that is written
 
   explicit Signature(const ir::Kernel& kernel);
 };

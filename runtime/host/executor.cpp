@@ -43,22 +43,30 @@ void run_on_threads(const codegen::HostSchedule& schedule, const Range& run, std
   }
 }
 
+constexpr std::int64_t kAlignment = 64;
+
+struct Free {
+  void operator()(void* memory) const noexcept { std::free(memory); }
+};
+using Memory = std::unique_ptr<void, Free>;
+
+Memory make_memory(std::int64_t bytes) {
+  const std::int64_t whole = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  Memory memory(std::aligned_alloc(kAlignment, static_cast<std::size_t>(whole)));
+  if (!memory)
+    throw std::bad_alloc();
+  return memory;
+}
+
 /// Memory of the calling thread, grown and then kept.
 void* thread_scratch(std::int64_t bytes) {
-  struct Free {
-    void operator()(void* memory) const noexcept { std::free(memory); }
-  };
-  thread_local std::unique_ptr<void, Free> memory;
+  thread_local Memory memory;
   thread_local std::int64_t size = 0;
-  constexpr std::int64_t kAlignment = 64;
-  const std::int64_t wanted = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  if (size < wanted) {
+  if (size < bytes) {
     memory.reset();
     size = 0;
-    memory.reset(std::aligned_alloc(kAlignment, static_cast<std::size_t>(wanted)));
-    if (!memory)
-      throw std::bad_alloc();
-    size = wanted;
+    memory = make_memory(bytes);
+    size = bytes;
   }
   return memory.get();
 }
@@ -74,16 +82,28 @@ void run_host(const codegen::HostSchedule& schedule, HostEntry entry, const std:
 }
 
 void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
-                   const std::uint64_t* words, std::int64_t rows, std::int64_t columns,
-                   std::int64_t scratch_bytes) {
-  const std::int64_t grain =
-      std::max<std::int64_t>(schedule.grain / std::max<std::int64_t>(columns, 1), 1);
-  run_on_threads(
-      schedule,
-      [&](std::int64_t begin, std::int64_t end) {
-        entry(words, begin, end, thread_scratch(scratch_bytes));
-      },
-      rows, grain);
+                   const codegen::RowPlan& plan, const std::uint64_t* words, std::int64_t rows,
+                   std::int64_t columns) {
+  const std::int64_t scratch = codegen::scratch_bytes(plan, columns);
+  Memory workspace;
+  if (const std::int64_t bytes = codegen::workspace_bytes(plan, rows, columns); bytes > 0)
+    workspace = make_memory(bytes);
+  const auto run = [&](std::int64_t phase, std::int64_t count, std::int64_t grain) {
+    run_on_threads(
+        schedule,
+        [&](std::int64_t begin, std::int64_t end) {
+          const codegen::HostRowMemory memory{thread_scratch(scratch), workspace.get(), phase};
+          entry(words, begin, end, &memory);
+        },
+        count, std::max<std::int64_t>(grain, 1));
+  };
+  const std::int64_t grain = schedule.grain / std::max<std::int64_t>(columns, 1); // rows
+  if (!plan.after_rows)
+    return run(0, rows, grain);
+  const std::int64_t strands = codegen::strands_of(rows);
+  run(0, strands, strands > 0 ? grain * strands / rows : 1);
+  constexpr std::int64_t kColumns = 512; // a task, whose strands lie in the cache of its core
+  run(1, columns, kColumns);
 }
 
 } // namespace swage::runtime

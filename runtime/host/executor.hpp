@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "codegen/arguments.hpp"
+#include "codegen/row_plan.hpp"
 #include "codegen/schedule.hpp"
 
 namespace swage::runtime {
@@ -10,9 +12,9 @@ namespace swage::runtime {
 /// Computes elements [begin, end), in row-major order, of the call that `words` describes; see
 /// codegen/arguments.hpp.
 using HostEntry = void (*)(const std::uint64_t* words, std::int64_t begin, std::int64_t end);
-/// The same of code that works row by row: computes rows [begin, end).
+/// The same of code that works row by row.
 using HostRowEntry = void (*)(const std::uint64_t* words, std::int64_t begin, std::int64_t end,
-                              void* scratch);
+                              const codegen::HostRowMemory* memory);
 
 /// Runs `entry` over elements [0, count) and returns when all are done. Ranges of about `grain`
 /// elements, aligned to 64 so that neighbours share no cache line of a one-byte type, run on the
@@ -21,10 +23,11 @@ using HostRowEntry = void (*)(const std::uint64_t* words, std::int64_t begin, st
 void run_host(const codegen::HostSchedule& schedule, HostEntry entry, const std::uint64_t* words,
               std::int64_t count);
 
-/// The same over rows [0, rows), whole rows of about `grain` elements a task. Each thread keeps
-/// scratch memory of its own, `scratch_bytes` at least.
+/// The same for code that works row by row: whole rows of about `grain` elements a task. Each
+/// thread keeps scratch memory of its own; the workspace of sums over rows lives as long as the
+/// call.
 void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
-                   const std::uint64_t* words, std::int64_t rows, std::int64_t columns,
-                   std::int64_t scratch_bytes);
+                   const codegen::RowPlan& plan, const std::uint64_t* words, std::int64_t rows,
+                   std::int64_t columns);
 
 } // namespace swage::runtime

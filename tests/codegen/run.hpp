@@ -20,14 +20,15 @@ public:
   }
   /// Of a kernel that works row by row: rows [begin, end).
   void rows(const std::uint64_t* words, std::int64_t begin, std::int64_t end, void* scratch) const {
-    rows_(words, begin, end, scratch);
+    const HostRowMemory memory{.scratch = scratch};
+    rows_(words, begin, end, &memory);
   }
 
 private:
   struct Jit;
   std::unique_ptr<Jit> jit_;
   void (*entry_)(const std::uint64_t*, std::int64_t, std::int64_t);
-  void (*rows_)(const std::uint64_t*, std::int64_t, std::int64_t, void*);
+  void (*rows_)(const std::uint64_t*, std::int64_t, std::int64_t, const HostRowMemory*);
 };
 
 /// Compiles for this host and runs `call` in one or, with `pieces` above one, several ranges.

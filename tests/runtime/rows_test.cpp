@@ -98,6 +98,40 @@ TEST_CASE("groups have the evaluator's bits, whatever their size") {
   check_bits(groups, {{"n", std::int64_t{128}}}, {2, 14336}, {}, 2);
 }
 
+TEST_CASE("sums over rows have the evaluator's bits, however many rows a thread has") {
+  const std::string text =
+      "kernel k(x: in f32, r: in f32 [row], w: in f32 [col], t: in f32 [tensor], y: out f32, c: "
+      "out "
+      "f32 [col], d: out f64 [col], n: out i32 [col], all: out f32 [tensor], e: out f32 [col], m: "
+      "out "
+      "f32 [row]) { c = col_sum(x * r) * w + t; d = col_sum(f64(x - row_max(x))); n = "
+      "col_sum(i32(x)); all = col_sum(row_sum(x)) * t + col_sum(r); e = w * t; m = row_mean(x); y "
+      "= "
+      "x * t; }";
+  std::size_t turn = 0;
+  for (const std::int64_t rows : {1, 2, 3, 100, 255, 256, 257, 700})
+    for (const std::int64_t columns : {1, 7, 70})
+      check_bits(text, {}, {rows, columns}, {turn % 3 == 2 ? 2 : 1, 1}, 1, turn++);
+  check_bits(text, {}, {40, 3000}, {}, kSchedules.size());
+  const std::string groups =
+      "kernel k(x: in f32, s: out f32 [group 4], c: out f32 [col]) { let g = "
+      "group_max(x, 4); s = g; c = col_sum(x * g); }";
+  check_bits(groups, {}, {300, 64}, {}, 2);
+}
+
+TEST_CASE("columns of no rows have a sum of 0") {
+  float sums[4] = {7, 7, 7, 7}, all = 7;
+  const Tensor none(nullptr, f32, {0, 4});
+  cpu()
+      .kernel("kernel k(x: in f32, c: out f32 [col], a: out f32 [tensor]) { c = col_sum(x); a = "
+              "col_sum(row_sum(x)) + 1; }",
+              "")
+      .launch(nullptr, {none, Tensor(sums, f32, {4}), Tensor(&all, f32, {})});
+  for (const float sum : sums)
+    CHECK(sum == 0);
+  CHECK(all == 1);
+}
+
 TEST_CASE("random kernels with reductions have the evaluator's bits") {
   std::vector<ir::Op> ops;
   for (const ir::Op op : all_ops())
@@ -156,12 +190,12 @@ TEST_CASE("norms and softmax are as exact as the CPU's functions, forward and de
   const std::string text =
       "kernel rms_norm<T>(x: in T, w: in T [col], y: out T) { y = x * rsqrt(row_mean(x * x) + "
       "1e-6) * "
-      "w; } kernel rms_grad = grad rms_norm(x);"
+      "w; } kernel rms_grad = grad rms_norm(x, w);"
       "kernel softmax<T>(x: in T, y: out T) { let e = exp(x - row_max(x)); y = e / row_sum(e); }"
       "kernel softmax_grad = grad softmax(x);"
       "kernel layer_norm<T>(x: in T, w: in T [col], b: in T [col], y: out T) { let c = x - "
       "row_mean(x); y = c * rsqrt(row_mean(c * c) + 1e-5) * w + b; }"
-      "kernel layer_grad = grad layer_norm(x);";
+      "kernel layer_grad = grad layer_norm(x, w, b);";
   for (const char* name :
        {"rms_norm", "rms_grad", "softmax", "softmax_grad", "layer_norm", "layer_grad"})
     for (const std::int64_t columns : {16, 1000, 4096}) {
@@ -236,10 +270,14 @@ TEST_CASE("what has no code yet is refused by name when the kernel is made") {
   const auto made = [](const std::string& text) {
     return refusal([&] { cpu().kernel(text, ""); });
   };
-  CHECK(made("kernel k(x: in f32, c: out f32 [col]) { c = col_sum(x); }") ==
-        "kernel 'k' uses col_sum, which no CPU code is made for yet");
-  CHECK(made("kernel k(x: in f32, t: out f32 [tensor], y: out f32) { t = 1; y = x; }") ==
-        "kernel 'k' uses 't', an output [tensor], which no CPU code is made for yet");
+  CHECK(made("kernel k(x: in f32, y: out f32) { y = x * col_sum(x); }") ==
+        "kernel 'k' uses the result of col_sum within rows, which no CPU code is made for yet: it "
+        "can "
+        "be stored [col] or [tensor]");
+  CHECK(made("kernel k(x: in f32, c: in f32 [col], t: out f32 [tensor]) { t = row_sum(c); }") ==
+        "kernel 'k' uses a reduction along a row in 't', an output [tensor], which no CPU code is "
+        "made "
+        "for yet");
   CHECK(
       made("kernel k(x: in f32, y: out f32) { y = group_sum(x, 2) + group_sum(x, 3); }") ==
       "kernel 'k' uses groups of 2 and of 3 columns, which no CPU code is made for yet: one kernel "
