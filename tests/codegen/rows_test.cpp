@@ -30,7 +30,7 @@ Results run(const ir::Kernel& kernel, const std::vector<float>& x, std::int64_t 
   Target target = host_target();
   target.vector_bits = bits;
   const Specialization specialization = contiguous(kernel);
-  const test::HostFunction function(
+  const codegen::test::HostFunction function(
       compile(kernel, specialization, HostSchedule{.lanes = lanes}, target));
   Results results{std::vector<float>(2), std::vector<float>(2)};
   const void* data[] = {x.data(), results.sums.data(), results.maxima.data()};
