@@ -1,5 +1,8 @@
 // rows_test.cpp -- kernels that reach along their rows on the CPU: the bits of the evaluator in
 // every schedule and layout.
+#include <fstream>
+#include <sstream>
+
 #include "codegen/compile.hpp"
 #include "ir/arithmetic.hpp"
 #include "ir/passes.hpp"
@@ -209,6 +212,37 @@ TEST_CASE("norms and softmax are as exact as the CPU's functions, forward and de
       const bool gradient = std::string(name).find("grad") != std::string::npos;
       CHECK(call.launch(kernel, expected, gradient ? 40.0L : 0.6L) == "");
     }
+}
+
+TEST_CASE("the language page's kernels along the row run and are right") {
+  std::ifstream file(SWAGE_SOURCE_DIR "/docs/language.md");
+  std::stringstream page;
+  page << file.rdbuf();
+  const std::string text = page.str(), fence = "\n```swage\n";
+  int ran = 0;
+  for (std::size_t at = text.find(fence); at != text.npos; at = text.find(fence, at + 1)) {
+    const std::size_t begin = at + fence.size();
+    const std::string program = text.substr(begin, text.find("\n```", begin) - begin);
+    for (const ir::KernelDeclaration& declared : ir::list_kernels({program})) {
+      std::vector<Binding> bindings;
+      for (const std::string& generic : declared.generics)
+        bindings.push_back({generic, f32});
+      const Kernel kernel = cpu().kernel(program, declared.name, bindings);
+      const ir::Kernel& graph = runtime::ir_kernel(kernel);
+      if (!ir::has_reductions(graph))
+        continue;
+      INFO(declared.name);
+      const ir::CallSize size{7, 384};
+      RowCall call(graph, size);
+      // Where a gradient's terms cancel, their rounding shows.
+      const bool gradient = !declared.gradient_of.empty();
+      CHECK(call.launch(kernel,
+                        ir::evaluate_rows(graph, size, call.values(), ir::Arithmetic::exact),
+                        gradient ? 1e5L : 16.0L) == "");
+      ++ran;
+    }
+  }
+  CHECK(ran >= 5);
 }
 
 TEST_CASE("an output may be the input itself") {
