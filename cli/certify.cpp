@@ -125,6 +125,7 @@ Report certify(const CertifyOptions& options) {
       device.kernel(text.text, text.kernel, api_bindings(text.bindings),
                     {.math = api_math(text.math), .schedule = {}, .file = text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
+  check_sweepable(graph, "certify");
   const TestInputs inputs(graph, input_options(options.sweep));
   std::array<ModeKernel, kReferenceModes.size()> modes;
   for (std::size_t m = 0; m < modes.size(); ++m)

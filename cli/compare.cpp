@@ -7,6 +7,7 @@
 #include <cmath>
 #include <mutex>
 
+#include "cli/compare_rows.hpp"
 #include "cli/parallel.hpp"
 #include "ir/evaluate.hpp"
 
@@ -285,6 +286,8 @@ double default_max_ulp(DType type) noexcept {
 
 std::vector<OutputComparison> compare(const ir::Kernel& kernel, const Operands& operands,
                                       const Shape& shape, const CompareOptions& options) {
+  if (!ir::is_elementwise(kernel))
+    return compare_rows(kernel, operands, shape, options);
   return Comparer(kernel, operands, shape, options).run();
 }
 

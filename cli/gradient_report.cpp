@@ -15,6 +15,8 @@ std::optional<GradientCheck> check_declared_gradient(const KernelText& text,
     return std::nullopt;
   const ir::Kernel forward =
       ir::load_kernel(text.source(), declared.gradient_of, text.bindings, text.math);
+  if (!ir::is_elementwise(forward)) // slopes are taken element by element
+    return std::nullopt;
   return check_gradient(forward, derived, declared.gradient_items);
 }
 

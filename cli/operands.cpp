@@ -59,6 +59,8 @@ ir::Elements elements_at(const Operand& operand, std::int64_t index, std::int64_
   switch (operand.param.broadcast) {
   case ir::Broadcast::per_row: return {operand.entry.data() + index / columns * size, 0};
   case ir::Broadcast::per_column: return {operand.entry.data() + index % columns * size, size};
+  case ir::Broadcast::per_tensor: return {operand.entry.data(), 0};
+  case ir::Broadcast::per_group: break; // of kernels that are compared by rows
   case ir::Broadcast::none: break;
   }
   return {operand.entry.data() + index * size, size};
@@ -78,6 +80,13 @@ Shape parameter_shape(const ir::Param& param, const Shape& full) {
   switch (param.broadcast) {
   case ir::Broadcast::per_row: return full.empty() ? full : Shape(full.begin(), full.end() - 1);
   case ir::Broadcast::per_column: return full.empty() ? full : Shape(full.end() - 1, full.end());
+  case ir::Broadcast::per_group: {
+    Shape groups = full;
+    if (!groups.empty())
+      groups.back() /= param.group;
+    return groups;
+  }
+  case ir::Broadcast::per_tensor: return {};
   case ir::Broadcast::none: break;
   }
   return full;

@@ -118,9 +118,9 @@ std::string verification(const RunResult& result, const ir::Kernel& kernel,
   for (const OutputComparison& output : result.outputs) {
     admitted |= output.admitted > 0;
     table.row({operands.all()[output.param].param.name, format_count(output.checked),
-               format_count(result.plan.elements()), format_number(output.max_error, 3),
-               fmt::format("{:g}", output.limit), format_count(output.misrounded),
-               format_count(output.admitted),
+               format_count(element_count(operands.all()[output.param].shape)),
+               format_number(output.max_error, 3), fmt::format("{:g}", output.limit),
+               format_count(output.misrounded), format_count(output.admitted),
                Cell(format_count(output.wrong), output.wrong > 0 ? Tone::bad : Tone::good)});
     if (output.worst)
       elements += shown_element(output, operands, kernel.params());

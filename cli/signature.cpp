@@ -42,9 +42,11 @@ std::string_view name_of(ir::Broadcast broadcast) noexcept {
   switch (broadcast) {
   case ir::Broadcast::none: return "none";
   case ir::Broadcast::per_row: return "row";
-  case ir::Broadcast::per_column: break;
+  case ir::Broadcast::per_column: return "col";
+  case ir::Broadcast::per_group: return "group";
+  case ir::Broadcast::per_tensor: break;
   }
-  return "col";
+  return "tensor";
 }
 
 std::size_t operation_count(const ir::Kernel& kernel) {

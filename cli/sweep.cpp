@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "cli/units.hpp"
 #include "swage/error.hpp"
@@ -66,6 +67,14 @@ InputOptions input_options(const SweepOptions& options) {
   if (!options.pairs.empty())
     result.pairs = parse_count(options.pairs, "--pairs");
   return result;
+}
+
+void check_sweepable(const ir::Kernel& kernel, std::string_view verb) {
+  if (!ir::is_elementwise(kernel))
+    throw Error(ErrorCode::unsupported,
+                fmt::format("kernel '{}' uses {}: {} tries elements one by one; hold whole rows to "
+                            "the evaluator with swage run --verify",
+                            kernel.name(), ir::beyond_elements(kernel), verb));
 }
 
 void sweep(const Device& device, const ir::Kernel& kernel, const TestInputs& inputs,

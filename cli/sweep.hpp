@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "cli/operands.hpp"
 #include "cli/test_inputs.hpp"
@@ -24,6 +25,9 @@ struct SweepOptions {
 /// --exhaustive, --pairs, --samples and --seed.
 void add_sweep_options(CLI::App& app, SweepOptions& options);
 InputOptions input_options(const SweepOptions& options);
+
+/// Throws Error(unsupported) for a kernel that `verb` cannot try element by element.
+void check_sweepable(const ir::Kernel& kernel, std::string_view verb);
 
 /// Elements of one launch at most.
 inline constexpr std::int64_t kMaxSweepLaunch = std::int64_t{1} << 21;

@@ -70,6 +70,7 @@ Report verify(const VerifyOptions& options) {
       device.kernel(text.text, text.kernel, api_bindings(text.bindings),
                     {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
+  check_sweepable(graph, "verify");
   const TestInputs inputs(graph, input_options(options.sweep));
   std::optional<ir::Kernel> where;
   if (!options.where.empty())

@@ -15,11 +15,13 @@ namespace {
 __extension__ using Wide = unsigned __int128;
 
 bool has_column_stride(Layout layout) {
-  return layout == Layout::strided || layout == Layout::per_column_strided;
+  return layout == Layout::strided || layout == Layout::per_column_strided ||
+         layout == Layout::per_group;
 }
 
-bool is_per_column(Layout layout) {
-  return layout == Layout::per_column || layout == Layout::per_column_strided;
+bool has_rows(Layout layout) {
+  return layout != Layout::per_column && layout != Layout::per_column_strided &&
+         layout != Layout::per_tensor;
 }
 
 } // namespace
@@ -35,7 +37,7 @@ std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization&
     const Layout layout = specialization.tensors.at(tensor++).layout;
     const auto index = static_cast<std::uint8_t>(p);
     slots.push_back({SlotKind::pointer, index, 8});
-    if (!specialization.flat && !is_per_column(layout))
+    if (!specialization.flat && has_rows(layout))
       slots.push_back({SlotKind::row_stride, index, 8});
     if (has_column_stride(layout))
       slots.push_back({SlotKind::column_stride, index, 8});

@@ -10,8 +10,8 @@ namespace swage::codegen {
 
 enum class SlotKind : std::uint8_t {
   pointer,       ///< tensor base, 8 bytes
-  row_stride,    ///< elements, 8 bytes; 2-D only, not for per_column
-  column_stride, ///< elements, 8 bytes; strided layouts only
+  row_stride,    ///< elements, 8 bytes; 2-D only, not for per_column and per_tensor
+  column_stride, ///< elements, 8 bytes; strided layouts and per_group only
   scalar,        ///< run-time scalar in its storage type
   rows,          ///< 2-D only
   columns,       ///< flat: the element count
@@ -27,12 +27,24 @@ struct Slot {
   std::uint8_t bytes = 8; ///< size and alignment of the CUDA kernel parameter
 };
 
+/// What host code that works row by row computes, and in which memory. Without anything to store
+/// after the rows (RowPlan::after_rows) rows [begin, end), in phase 0. Else in phase 0 strands
+/// [begin, end), that is, rows begin, begin + kSumStrands, ..., begin + 1, ...; and when all are
+/// done in phase 1 columns [begin, end) of what is stored then.
+struct HostRowMemory {
+  void* scratch = nullptr;   ///< scratch_bytes, of the calling thread alone, aligned to 64 bytes
+  void* workspace = nullptr; ///< workspace_bytes, of the call, aligned to 64 bytes
+  std::int64_t phase = 0;
+};
+
 /// In order: for each tensor parameter pointer, row_stride, column_stride as they apply; then the
 /// scalars in parameter order; then sizes. Sizes, items_per_row and factor take 4 bytes with 32-bit
 /// indices and 8 with 64-bit ones; shift takes 4. Both back ends and the launcher walk this list.
 /// A host artifact takes the same slots (those for CUDA alone left out) as an array of 64-bit
 /// words, scalars in the low bytes: `void entry(const std::uint64_t* words, std::int64_t begin,
-/// std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns.
+/// std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns. Code
+/// that works row by row (row_plan.hpp) is `void entry(words, begin, end, const HostRowMemory*)`,
+/// see there.
 std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization& specialization,
                                  Target::Kind kind);
 

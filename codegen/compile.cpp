@@ -28,6 +28,7 @@
 #include "codegen/lower.hpp"
 #include "codegen/nvptx.hpp"
 #include "codegen/own_stack.hpp"
+#include "codegen/row_plan.hpp"
 #include "codegen/source_digest.hpp"
 #include "swage/error.hpp"
 
@@ -263,6 +264,7 @@ llvm::CodeGenFileType payload_type(const Target& target) {
 
 Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
                  const Schedule& schedule, const Target& target, CompileTimes* times) {
+  check_lowered(kernel, target);
   check_schedule(schedule, kernel, specialization, target);
   check_size(kernel, target);
   const Schedule code = code_schedule(schedule);
@@ -289,6 +291,7 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
 
 std::string emit_text(const ir::Kernel& kernel, const Specialization& specialization,
                       const Schedule& schedule, const Target& target, Emit form) {
+  check_lowered(kernel, target);
   check_schedule(schedule, kernel, specialization, target);
   check_size(kernel, target);
   const Schedule code = code_schedule(schedule);

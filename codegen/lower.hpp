@@ -1,7 +1,9 @@
 // lower.hpp -- what the two back ends share: the body of a kernel, arguments, tensor accesses.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,12 +39,26 @@ void lower_cuda(llvm::Module& module, const Job& job, const CudaSchedule& schedu
 /// Adds the host function `entry` to `module`.
 void lower_host(llvm::Module& module, const Job& job, const HostSchedule& schedule,
                 const std::string& entry);
+/// The same for a kernel that works row by row, see row_plan.hpp.
+void lower_host_rows(llvm::Module& module, const Job& job, const HostSchedule& schedule,
+                     const std::string& entry);
 
 /// Emits every node of the kernel. `loaded[p]` is the value of parameter p in its compute type,
 /// with `lanes` lanes (a scalar for one). Returns storage bits, one per `kernel.stores()`; with
 /// `split_bf16`, of more than one lane, words of two elements.
 std::vector<llvm::Value*> lower_body(llvm::IRBuilderBase& builder, const Job& job, int lanes,
                                      const std::vector<llvm::Value*>& loaded);
+
+/// The value of a node as it is known outside what is emitted, with as many lanes; null where the
+/// node is to be emitted.
+using KnownValue = std::function<llvm::Value*(ir::NodeId)>;
+
+/// Emits what `roots` need, each node once, down to what is known; loads and scalars must be.
+std::vector<llvm::Value*> lower_nodes(llvm::IRBuilderBase& builder, const Job& job, int lanes,
+                                      std::span<const ir::NodeId> roots, const KnownValue& known);
+/// The same for what `stores` take, as storage bits.
+std::vector<llvm::Value*> lower_stores(llvm::IRBuilderBase& builder, const Job& job, int lanes,
+                                       std::span<const ir::Store> stores, const KnownValue& known);
 
 /// The argument list as LLVM values. By parameter index where a slot belongs to a parameter; absent
 /// ones are null. Strides are i64 elements, sizes of the index type.

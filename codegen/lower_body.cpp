@@ -147,7 +147,49 @@ std::vector<Value*> in_pieces(llvm::IRBuilderBase& b, const Job& job, const Body
   return low;
 }
 
+/// Emits into `body` what `roots` need and is not known.
+void emit_needed(Body& body, const Job& job, std::span<const ir::NodeId> roots,
+                 const KnownValue& known) {
+  std::vector<bool> needed(job.kernel.nodes().size(), false);
+  for (const ir::NodeId root : roots)
+    needed[root] = true;
+  for (auto id = static_cast<ir::NodeId>(needed.size()); id-- > 0;) // users before operands
+    if (needed[id] && !known(id))
+      for (int i = 0; i < ir::info(job.kernel.node(id).op).arity; ++i)
+        needed[job.kernel.node(id).args[static_cast<std::size_t>(i)]] = true;
+  for (ir::NodeId id = 0; id < needed.size(); ++id)
+    if (needed[id] && !known(id))
+      body.emit(id);
+}
+
 } // namespace
+
+std::vector<Value*> lower_nodes(llvm::IRBuilderBase& builder, const Job& job, int lanes,
+                                std::span<const ir::NodeId> roots, const KnownValue& known) {
+  const BodyFacts facts(job);
+  Calls calls;
+  Body body(builder, job, facts, calls, lanes, known);
+  emit_needed(body, job, roots, known);
+  std::vector<Value*> values;
+  for (const ir::NodeId root : roots)
+    values.push_back(body.value(root));
+  return values;
+}
+
+std::vector<Value*> lower_stores(llvm::IRBuilderBase& builder, const Job& job, int lanes,
+                                 std::span<const ir::Store> stores, const KnownValue& known) {
+  const BodyFacts facts(job);
+  Calls calls;
+  Body body(builder, job, facts, calls, lanes, known);
+  std::vector<ir::NodeId> roots;
+  for (const ir::Store& store : stores)
+    roots.push_back(store.node);
+  emit_needed(body, job, roots, known);
+  std::vector<Value*> bits;
+  for (const ir::Store& store : stores)
+    bits.push_back(body.stored_bits(store));
+  return bits;
+}
 
 std::vector<Value*> lower_body(llvm::IRBuilderBase& builder, const Job& job, int lanes,
                                const std::vector<Value*>& loaded) {

@@ -34,7 +34,8 @@ Value* join_halves(llvm::IRBuilderBase& b, Value* low, Value* high) {
 
 bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specialization,
                     const Target& target) noexcept {
-  if (target.kind != Target::Kind::host)
+  // Lanes are columns where a sum goes over them.
+  if (target.kind != Target::Kind::host || !ir::is_elementwise(kernel))
     return false;
   std::size_t tensor = 0;
   for (const ir::Param& param : kernel.params()) {
@@ -89,7 +90,7 @@ Value* Tensors::lane_stride(std::uint32_t param) const {
 
 Value* Tensors::address(const Place& place, std::uint32_t param) {
   const Layout layout = specs_[param].layout;
-  const bool has_column = layout != Layout::per_row;
+  const bool has_column = layout != Layout::per_row && layout != Layout::per_tensor;
   Value* index = has_column ? place.column : nullptr;
   if (Value* stride = lane_stride(param); stride && index)
     index = b_.CreateMul(index, wide_index_ ? stride : b_.CreateTrunc(stride, b_.getInt32Ty()));

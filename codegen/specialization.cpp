@@ -10,11 +10,33 @@ namespace swage::codegen {
 namespace {
 
 constexpr std::string_view kLayoutNames[] = {
-    "unit", "strided", "even", "odd", "row", "col", "colstrided",
+    "unit", "strided", "even", "odd", "row", "col", "colstrided", "group", "tensor",
 };
 
 constexpr std::string_view name_of(Layout layout) {
   return kLayoutNames[static_cast<std::size_t>(layout)];
+}
+
+constexpr ir::Broadcast broadcast_of(Layout layout) {
+  switch (layout) {
+  case Layout::per_row: return ir::Broadcast::per_row;
+  case Layout::per_column:
+  case Layout::per_column_strided: return ir::Broadcast::per_column;
+  case Layout::per_group: return ir::Broadcast::per_group;
+  case Layout::per_tensor: return ir::Broadcast::per_tensor;
+  default: return ir::Broadcast::none;
+  }
+}
+
+constexpr Layout usual_layout(ir::Broadcast broadcast) {
+  switch (broadcast) {
+  case ir::Broadcast::per_row: return Layout::per_row;
+  case ir::Broadcast::per_column: return Layout::per_column;
+  case ir::Broadcast::per_group: return Layout::per_group;
+  case ir::Broadcast::per_tensor: return Layout::per_tensor;
+  case ir::Broadcast::none: break;
+  }
+  return Layout::unit;
 }
 
 [[noreturn]] void refuse(const ir::Param& param, std::string_view why) {
@@ -54,11 +76,7 @@ void check_partner(const Specialization& specialization, const ir::Kernel& kerne
 void check_tensor(const Specialization& specialization, const ir::Kernel& kernel, std::size_t index,
                   const TensorSpec& spec) {
   const ir::Param& param = kernel.params()[index];
-  const bool per_row = spec.layout == Layout::per_row;
-  const bool per_column =
-      spec.layout == Layout::per_column || spec.layout == Layout::per_column_strided;
-  if (per_row != (param.broadcast == ir::Broadcast::per_row) ||
-      per_column != (param.broadcast == ir::Broadcast::per_column))
+  if (broadcast_of(spec.layout) != param.broadcast)
     refuse(param, fmt::format("layout '{}' does not fit its broadcast", name_of(spec.layout)));
   if (spec.align_log2 > 6)
     refuse(param,
@@ -94,16 +112,13 @@ std::string canonical(const Specialization& specialization, const ir::Kernel& ke
 
 Specialization contiguous(const ir::Kernel& kernel) {
   Specialization specialization;
+  specialization.flat = ir::is_elementwise(kernel);
   for (const ir::Param& param : kernel.params()) {
     if (!param.is_tensor())
       continue;
-    TensorSpec spec;
-    if (param.broadcast != ir::Broadcast::none) {
-      spec.layout =
-          param.broadcast == ir::Broadcast::per_row ? Layout::per_row : Layout::per_column;
+    specialization.tensors.push_back({.layout = usual_layout(param.broadcast)});
+    if (param.broadcast != ir::Broadcast::none)
       specialization.flat = false;
-    }
-    specialization.tensors.push_back(spec);
   }
   return specialization;
 }
@@ -116,6 +131,10 @@ void check_specialization(const Specialization& specialization, const ir::Kernel
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("the specialization describes {} tensors, kernel '{}' has {}",
                             specialization.tensors.size(), kernel.name(), tensors));
+  if (specialization.flat && !ir::is_elementwise(kernel))
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("kernel '{}' uses {}, which needs rows and columns, not one flat run",
+                            kernel.name(), ir::beyond_elements(kernel)));
   std::size_t tensor = 0;
   for (std::size_t p = 0; p < kernel.params().size(); ++p)
     if (kernel.params()[p].is_tensor())

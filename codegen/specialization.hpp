@@ -20,6 +20,8 @@ enum class Layout : std::uint8_t {
   per_row,          ///< one value a row (stride between rows at run time)
   per_column,       ///< one value a column, contiguous; the same for every row
   per_column_strided,
+  per_group,  ///< one value a group of columns, at strides between rows and groups
+  per_tensor, ///< one value for all
 };
 
 constexpr bool is_interleaved(Layout layout) noexcept {

@@ -41,7 +41,15 @@ std::vector<bool> never_negative(const Kernel& kernel) {
     case Op::log1p:
     case Op::expm1:
     case Op::tanh:
-    case Op::erf: known[id] = arg(0); break;
+    case Op::erf:
+    case Op::row_sum:
+    case Op::row_mean:
+    case Op::row_max:
+    case Op::row_min:
+    case Op::group_sum:
+    case Op::group_max:
+    case Op::group_min:
+    case Op::col_sum: known[id] = arg(0); break;
     case Op::cast:
       known[id] = arg(0) && is_float(kernel.node(node.args[0]).type) && is_float(node.type);
       break;

@@ -7,6 +7,25 @@
 
 namespace swage::ir {
 
+namespace {
+
+/// What makes a value of space `to` of one of space `from`.
+std::string reducing(Space to, Space from) {
+  switch (to.broadcast) {
+  case Broadcast::per_row: return "reduce it along the row, as in row_sum(...)";
+  case Broadcast::per_column: return "reduce it over the rows, as in col_sum(...)";
+  case Broadcast::per_group:
+    return fmt::format("{}, as in group_max(..., {})",
+                       from == Space{Broadcast::per_row}
+                           ? "to repeat it in every group reduce it there"
+                           : "reduce it in each group",
+                       to.group);
+  default: return "reduce it over all, as in col_sum(row_sum(...))";
+  }
+}
+
+} // namespace
+
 std::optional<Kernel> bind_kernel(const Program& program, const KernelDecl& kernel,
                                   const std::vector<Binding>& bindings,
                                   std::optional<MathMode> math, Diagnostics& diagnostics) {
@@ -48,7 +67,8 @@ std::vector<Param> Binder::run_time_params() const {
     if (!param.is_const)
       // Where the type is not known an error has been reported and the kernel is never built.
       result.push_back({std::string(param.name.text), param.kind,
-                        dtype_of(param.type).value_or(DType::f32), param.broadcast});
+                        dtype_of(param.type).value_or(DType::f32), param.broadcast,
+                        static_cast<std::uint32_t>(param.group_size)});
   return result;
 }
 
@@ -56,20 +76,42 @@ void Binder::bind_params() {
   params_.resize(kernel_.params.size());
   indices_.resize(kernel_.params.size());
   std::uint32_t next = 0;
+  for (std::size_t i = 0; i < kernel_.params.size(); ++i)
+    if (kernel_.params[i].is_const)
+      params_[i] = constant(i);
   for (std::size_t i = 0; i < kernel_.params.size(); ++i) {
     const ParamDecl& param = kernel_.params[i];
-    if (param.is_const) {
-      params_[i] = constant(i);
+    if (param.is_const)
       continue;
-    }
     indices_[i] = next++;
     if (!dtype_of(param.type))
       continue;
+    if (param.group_const)
+      bind_group(i);
     if (param.kind == ParamKind::scalar)
       params_[i] = Value::of(builder_->scalar(indices_[i]));
     else if (param.kind != ParamKind::out)
       params_[i] = Value::of(builder_->load(indices_[i]));
   }
+}
+
+// `[group n]` of a constant.
+void Binder::bind_group(std::size_t index) {
+  const ParamDecl& param = kernel_.params[index];
+  const Value& size = params_[*param.group_const];
+  if (size.kind == Value::Kind::poison)
+    return;
+  const auto columns = integer_of(size);
+  if (columns && *columns >= 1 && *columns <= kMaxGroup)
+    return builder_->set_group(indices_[index], static_cast<std::uint32_t>(*columns));
+  const Name& name = kernel_.params[*param.group_const].name;
+  diagnostics_
+      .error(param.group.span,
+             columns
+                 ? fmt::format("a group of {} columns, expected 1 to {}", *columns, kMaxGroup)
+                 : fmt::format("'{}' is no integer, expected the columns of a group", name.text))
+      .help(columns ? "" : fmt::format("declare const {}: i32", name.text))
+      .note(name.span, "declared here");
 }
 
 // A constant has a value that its storage type holds. A float adapts like a literal, so that one
@@ -129,8 +171,20 @@ void Binder::bind_store(const Statement& statement, Value value) {
         .note(param.name.span, "declared here");
     return;
   }
-  if (const auto node = adapt(value, type, *storage, expr))
-    builder_->store(indices_[*statement.target], *node);
+  const auto node = adapt(value, type, *storage, expr);
+  if (!node)
+    return;
+  const std::uint32_t index = indices_[*statement.target];
+  const Space takes = builder_->params()[index].space();
+  const Space found = builder_->node(*node).space;
+  if (takes.broadcast == Broadcast::per_group && takes.group == 0)
+    return; // its size has been reported
+  if (may_store(builder_->params()[index], found))
+    return builder_->store(index, *node);
+  error(expr, fmt::format("found one value {}, but '{}' is [{}] and takes one {}", per_what(found),
+                          param.name.text, name_of(takes), per_what(takes)))
+      .help(reducing(takes, found))
+      .note(param.name.span, "declared here");
 }
 
 } // namespace swage::ir

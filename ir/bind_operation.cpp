@@ -67,6 +67,8 @@ std::string Binder::kind_of(const Value& value) const {
 }
 
 Value Binder::operate(const Expr& expr, std::span<const Operand> operands) {
+  if (is_reduction(expr.op))
+    return reduce(expr, operands);
   const auto is_literal = [](const Operand& x) { return x.value.kind == Value::Kind::literal; };
   const auto untyped = [](const Operand& x) { return is_untyped(x.value); };
   if (std::all_of(operands.begin(), operands.end(), is_literal))
@@ -91,6 +93,51 @@ Value Binder::operate(const Expr& expr, std::span<const Operand> operands) {
     nodes[count++] = *node;
   }
   return Value::of(builder_->make(expr.op, std::span(nodes.data(), count)));
+}
+
+// One operand, and the size of a group.
+Value Binder::reduce(const Expr& expr, std::span<const Operand> operands) {
+  const Operand& operand = operands[0];
+  if (is_untyped(operand.value)) {
+    error(*operand.expr, fmt::format("{} of a literal, which has no type", shown(expr.op)))
+        .help("give it one, as in f32(1)");
+    return {};
+  }
+  std::uint32_t group = 0;
+  if (info(expr.op).form == OpForm::over_group) {
+    const auto size = group_size(expr, operands[1]);
+    if (!size)
+      return {};
+    group = *size;
+  }
+  if (!check_rule(expr, operands.first(1), type_of(operand.value.index)))
+    return {};
+  return Value::of(builder_->make(expr.op, std::array{operand.value.index}, group));
+}
+
+// An integer that is known now.
+std::optional<std::int64_t> Binder::integer_of(const Value& value) const {
+  if (value.kind == Value::Kind::literal && value.literal.kind == LiteralKind::integer)
+    return value.literal.integer;
+  if (value.kind != Value::Kind::node)
+    return std::nullopt;
+  const Node& node = builder_->node(value.index);
+  return node.op == Op::constant && is_integer(node.type) ? std::optional(node.integer())
+                                                          : std::nullopt;
+}
+
+std::optional<std::uint32_t> Binder::group_size(const Expr& expr, const Operand& operand) {
+  const auto size = integer_of(operand.value);
+  if (size && *size >= 1 && *size <= kMaxGroup)
+    return static_cast<std::uint32_t>(*size);
+  if (size)
+    error(*operand.expr, fmt::format("{} over a group of {} columns, expected 1 to {}",
+                                     shown(expr.op), *size, kMaxGroup));
+  else
+    error(*operand.expr, fmt::format("{} takes the columns of a group second, found {}",
+                                     shown(expr.op), kind_of(operand.value)))
+        .help("it is a number or an integer const, as in group_max(x, 128)");
+  return std::nullopt;
 }
 
 Value Binder::fold_literals(const Expr& expr, std::span<const Operand> operands) {
@@ -203,12 +250,14 @@ bool Binder::check_rule(const Expr& expr, std::span<const Operand> operands, DTy
   switch (info(expr.op).rule) {
   case TypeRule::number:
   case TypeRule::order:
+  case TypeRule::reduce:
     if (type == DType::boolean)
       expected = "numbers";
     help = expr.op == Op::neg ? "logical not is '!'" : "a number from a bool is f32(b) or i32(b)";
     break;
   case TypeRule::real:
   case TypeRule::test:
+  case TypeRule::reduce_real:
     if (!is_float(type))
       expected = "a float";
     help = fmt::format("convert first, as in {}", cast_text(DType::f32, first));

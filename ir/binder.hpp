@@ -51,6 +51,7 @@ private:
   std::vector<Param> run_time_params() const;
   Value constant(std::size_t index);
   void bind_params();
+  void bind_group(std::size_t index);
   void bind_store(const Statement& statement, Value value);
 
   // bind_expression.cpp: expressions
@@ -69,6 +70,9 @@ private:
     const Expr* expr;
   };
   Value operate(const Expr& expr, std::span<const Operand> operands);
+  Value reduce(const Expr& expr, std::span<const Operand> operands);
+  std::optional<std::int64_t> integer_of(const Value& value) const;
+  std::optional<std::uint32_t> group_size(const Expr& expr, const Operand& operand);
   Value fold_literals(const Expr& expr, std::span<const Operand> operands);
   Value choose(const Expr& expr, std::span<const Operand> operands);
   std::optional<DType> common_type(const Expr& expr, std::span<const Operand> operands);

@@ -18,10 +18,10 @@ std::unique_ptr<const Kernel> parse_rule(const OpInfo& op, std::size_t operand, 
     return nullptr;
   const std::string t(name_of(type));
   const std::string condition = op.op == Op::select ? "bool" : t;
-  const std::string source = "kernel rule(a: in " + condition + ", b: in " + t + ", c: in " + t +
+  const std::string source = "kernel rule<T>(a: in " + condition + ", b: in " + t + ", c: in " + t +
                              ", r: in " + t + ", d: in " + t + ", g: out " + t +
                              ") { g = " + std::string(op.derivative[operand]) + "; }";
-  return std::make_unique<const Kernel>(parse_kernel({source, op.id}, "rule", {}));
+  return std::make_unique<const Kernel>(parse_kernel({source, op.id}, "rule", {{"T", type}}));
 }
 
 Rules parse_rules(DType type) {

@@ -14,6 +14,7 @@
 #include "ir/adjoints.hpp"
 #include "ir/derivative_rules.hpp"
 #include "ir/float_environment.hpp"
+#include "ir/rebuild.hpp"
 
 namespace swage::ir {
 
@@ -49,15 +50,9 @@ void check_forward(const Kernel& forward, std::size_t item) {
 }
 
 void check_variable(const Param& param, std::size_t item) {
-  if (param.kind == ParamKind::scalar || param.broadcast != Broadcast::none)
-    throw GradError{item,
-                    "the gradient of '" + param.name + "', a " +
-                        (param.kind == ParamKind::scalar ? "run-time scalar" : "broadcast vector") +
-                        ", is a sum over elements, which an elementwise kernel cannot form; "
-                        "take gradients of full tensors only"};
   if (!is_float(param.dtype))
     throw GradError{item, "'" + param.name + "' is " + std::string(name_of(param.dtype)) +
-                              ": only float tensors have gradients"};
+                              ": only floats have gradients"};
 }
 
 void add_param(Signature& signature, Param param, std::size_t item) {
@@ -68,10 +63,11 @@ void add_param(Signature& signature, Param param, std::size_t item) {
 }
 
 /// Gives item `item` the buffer of an existing parameter.
-void take_buffer(Signature& signature, const GradRequest& request, std::size_t item, DType dtype) {
+void take_buffer(Signature& signature, const GradRequest& request, std::size_t item,
+                 const Param& result) {
   const std::string& into = request.items[item].into;
   const auto p = find_param(signature.params, into);
-  if (!p || !signature.params[*p].is_tensor() || signature.params[*p].broadcast != Broadcast::none)
+  if (!p || !signature.params[*p].is_tensor())
     throw GradError{item,
                     "'" + into +
                         "' is no buffer to overwrite, expected an input tensor of the "
@@ -80,10 +76,15 @@ void take_buffer(Signature& signature, const GradRequest& request, std::size_t i
   Param& param = signature.params[*p];
   if (param.kind != ParamKind::in)
     throw GradError{item, "two results would overwrite the buffer of '" + into + "'", true};
-  if (param.dtype != dtype)
+  if (param.dtype != result.dtype)
     throw GradError{item,
                     "the buffer of '" + into + "' holds " + std::string(name_of(param.dtype)) +
-                        ", the result is " + std::string(name_of(dtype)),
+                        ", the result is " + std::string(name_of(result.dtype)),
+                    true};
+  if (param.space() != result.space())
+    throw GradError{item,
+                    "the buffer of '" + into + "' holds one value " + per_what(param.space()) +
+                        ", the result is one " + per_what(result.space()),
                     true};
   param.kind = ParamKind::inout;
   signature.target[item] = *p;
@@ -112,7 +113,7 @@ Signature make_signature(const Kernel& forward, const GradRequest& request) {
     signature.incoming.push_back(static_cast<std::uint32_t>(signature.params.size()));
     add_param(signature,
               {incoming_name(signature, forward, output.name), ParamKind::in, output.dtype,
-               Broadcast::none},
+               output.broadcast, output.group},
               none);
   }
   signature.forwarded.resize(forward.params().size());
@@ -137,17 +138,18 @@ Signature make_signature(const Kernel& forward, const GradRequest& request) {
       any_gradient = true;
     }
     if (!into.empty()) {
-      take_buffer(signature, request, i, param.dtype);
+      take_buffer(signature, request, i, param);
       continue;
     }
     signature.target[i] = static_cast<std::uint32_t>(signature.params.size());
-    add_param(
-        signature,
-        {param.is_written() ? what : "d_" + what, ParamKind::out, param.dtype, Broadcast::none}, i);
+    const Space space = param.space();
+    add_param(signature,
+              {param.is_written() ? what : "d_" + what, ParamKind::out, param.dtype,
+               space.broadcast, space.group},
+              i);
   }
   if (!any_gradient)
-    throw GradError{none,
-                    "no gradient is asked for; name an input tensor of '" + forward.name() + "'"};
+    throw GradError{none, "no gradient is asked for; name an input of '" + forward.name() + "'"};
   return signature;
 }
 
@@ -233,7 +235,7 @@ private:
       const auto arity = static_cast<std::size_t>(info(node.op).arity);
       for (std::size_t i = 0; i < arity; ++i)
         args[i] = renamed[node.args[i]];
-      return builder_.make(node.op, std::span<const NodeId>(args.data(), arity));
+      return builder_.make(node.op, std::span<const NodeId>(args.data(), arity), group_of(node));
     }
     }
   }
@@ -245,7 +247,7 @@ private:
       const Node& node = forward_.node(id);
       if (!is_float(node.type))
         continue;
-      if (node.op == Op::load)
+      if (node.op == Op::load || node.op == Op::scalar)
         active_[id] = is_variable(node.param);
       for (int i = 0; i < info(node.op).arity; ++i)
         if (active_[node.args[static_cast<std::size_t>(i)]])
@@ -264,7 +266,7 @@ private:
     const auto at_most_1 = [](double c) { return c <= 1; };
     for (NodeId id = 0; id < tame_.size(); ++id) {
       const Node& node = forward_.node(id);
-      if (!active_[id] || node.op == Op::load)
+      if (!active_[id] || node.op == Op::load || node.op == Op::scalar)
         continue;
       for (int i = 0; i < info(node.op).arity; ++i)
         tame_[id] = tame_[id] && tame_[node.args[static_cast<std::size_t>(i)]];
@@ -285,7 +287,15 @@ private:
       case Op::erf:
       case Op::erfc:
       case Op::sin:
-      case Op::cos: break;
+      case Op::cos:
+      case Op::row_sum:
+      case Op::row_mean:
+      case Op::row_max:
+      case Op::row_min:
+      case Op::group_sum:
+      case Op::group_max:
+      case Op::group_min:
+      case Op::col_sum: break;
       case Op::mul:
         tame_[id] = tame_[id] && (constant(a, at_most_1) || constant(b, at_most_1));
         break;
@@ -304,7 +314,8 @@ private:
   void propagate() {
     contributions_.resize(forward_.nodes().size());
     for (std::size_t s = 0; s < forward_.stores().size(); ++s)
-      contribute(forward_.stores()[s].node, {false, {builder_.load(signature_.incoming[s])}});
+      contribute(forward_.stores()[s].node, forward_.params()[forward_.stores()[s].param].space(),
+                 {false, {builder_.load(signature_.incoming[s])}});
     for (NodeId id = static_cast<NodeId>(forward_.nodes().size()); id-- > 0;) {
       if (contributions_[id].empty())
         continue;
@@ -315,9 +326,47 @@ private:
     }
   }
 
-  void contribute(NodeId id, Product product) {
+  /// `product` is by value of `space`, which the node's may be spread over.
+  void contribute(NodeId id, Space space, Product product) {
     if (active_[id])
-      contributions_[id].push_back(std::move(product));
+      contributions_[id].push_back(
+          gathered(std::move(product), space, forward_.node(id).space, forward_.node(id).type));
+  }
+
+  /// The sum of `product`, one value of space `from` each, over what one value of space `to` was
+  /// spread over. Factors that are the same there stay outside.
+  Product gathered(Product product, Space from, Space to, DType type) {
+    if (from == to)
+      return product;
+    Product inside{false, {}, product.guard, product.masked};
+    Product outside{product.negative, {}};
+    // An arm that was not chosen may hold an infinite factor: it is passed over as a whole.
+    for (const NodeId factor : product.factors)
+      (product.guard == kAlways && spreads_over(builder_.node(factor).space, to) ? outside : inside)
+          .factors.push_back(factor);
+    outside.factors.push_back(sum_over(adjoints_.value(inside, type), from, to));
+    return outside;
+  }
+
+  /// The sum of `value`, as one of space `from` each, for every value of space `to`.
+  NodeId sum_over(NodeId value, Space from, Space to) {
+    const auto sum = [&](Op op, std::uint32_t group = 0) {
+      value = builder_.make(op, std::array{value}, group);
+    };
+    const bool has_rows = from != Space{Broadcast::per_column};
+    const bool has_columns = from != Space{Broadcast::per_row};
+    if (to.broadcast == Broadcast::per_group)
+      sum(Op::group_sum, to.group);
+    else if (to.broadcast != Broadcast::per_column && has_columns)
+      sum(Op::row_sum);
+    if (to.broadcast != Broadcast::per_row && to.broadcast != Broadcast::per_group && has_rows)
+      sum(Op::col_sum);
+    if (from.broadcast != Broadcast::per_group)
+      return value;
+    // A reduction takes its operand by element, so each value of a group came in as often as the
+    // group has columns.
+    const DType type = builder_.node(value).type;
+    return builder_.make(Op::div, {value, builder_.real(type, from.group)});
   }
 
   void propagate_through(NodeId id, const Product& adjoint) {
@@ -329,15 +378,17 @@ private:
         through.factors = {builder_.cast(
             from, adjoints_.value_inside({adjoint.negative, adjoint.factors}, node.type))};
       through.negative = from == node.type && adjoint.negative;
-      contribute(node.args[0], std::move(through));
+      contribute(node.args[0], node.space, std::move(through));
       return;
     }
+    const Space terms =
+        is_reduction(node.op) ? terms_of(node.op, forward_.node(node.args[0]).space) : node.space;
     for (int i = 0; i < info(node.op).arity; ++i) {
       const NodeId operand = node.args[static_cast<std::size_t>(i)];
       if (!active_[operand])
         continue;
       if (const Kernel* rule = derivative_rule(node.op, i, node.type))
-        contribute(operand, apply(*rule, id, adjoint));
+        contribute(operand, terms, apply(*rule, id, adjoint));
     }
   }
 
@@ -375,8 +426,12 @@ private:
     std::vector<NodeId> renamed(root + 1);
     for (NodeId r = 0; r <= root; ++r) {
       const Node& part = rule.node(r);
-      if (part.op != Op::load)
-        renamed[r] = is_known(part, renamed) ? copy(part, renamed, {}) : kUnknown;
+      if (part.op != Op::load && !is_known(part, renamed))
+        renamed[r] = kUnknown;
+      else if (info(part.op).form == OpForm::over_group)
+        renamed[r] = builder_.make(part.op, std::array{renamed[part.args[0]]}, group_of(node));
+      else if (part.op != Op::load)
+        renamed[r] = copy(part, renamed, {});
       else if (part.param == kRuleD)
         renamed[r] = incoming.value_or(kUnknown);
       else if (part.param == kRuleR)
@@ -404,7 +459,8 @@ private:
   NodeId value_of_gradient(std::uint32_t param) {
     const DType type = compute_type(forward_.params()[param].dtype);
     for (NodeId id = 0; id < forward_.nodes().size(); ++id)
-      if (const Node& node = forward_.node(id); node.op == Op::load && node.param == param)
+      if (const Node& node = forward_.node(id);
+          (node.op == Op::load || node.op == Op::scalar) && node.param == param)
         if (!contributions_[id].empty())
           return adjoints_.value(contributions_[id].front(), type);
     return builder_.real(type, 0); // the outputs do not depend on it

@@ -12,7 +12,8 @@ namespace swage::ir {
 /// `grad forward(gate -> up, up -> gate, h -> d_h)`: what the derived kernel gives, and where.
 struct GradRequest {
   struct Item {
-    /// An input tensor of the forward kernel, for its gradient; or an output, to recompute it.
+    /// An input of the forward kernel, a scalar perhaps, for its gradient; or an output, to
+    /// recompute it.
     std::string what;
     /// The tensor whose buffer receives it: an input of the forward kernel or an incoming gradient.
     /// Empty for a buffer of its own.
@@ -34,8 +35,10 @@ struct GradError {
 /// The kernel that maps the incoming gradients and the inputs of `forward` to the gradients asked
 /// for. Parameters: `d_NAME: in` for every output NAME of `forward`; the parameters of `forward`
 /// that are read; then, for each item without a buffer, `d_NAME: out` (gradient) or `NAME: out`
-/// (recomputed output). A parameter whose buffer an item takes is `inout`. Rounding points
-/// differentiate as the identity; the rules are those of the op table. Throws GradError.
+/// (recomputed output). Each has the space of what it is the gradient of, that of a scalar is
+/// [tensor]; sums over what a value was spread over are reductions. A parameter whose buffer an
+/// item takes is `inout`. Rounding points differentiate as the identity; the rules are those of the
+/// op table. Throws GradError.
 Kernel differentiate(const Kernel& forward, const GradRequest& request);
 
 } // namespace swage::ir

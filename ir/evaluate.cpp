@@ -208,6 +208,10 @@ Kernel with_complements(const Kernel& kernel) {
 } // namespace
 
 Evaluator::Evaluator(Kernel kernel) : kernel_(std::move(kernel)) {
+  if (has_reductions(kernel_))
+    throw Error(ErrorCode::invalid_argument, "kernel '" + kernel_.name() + "' uses " +
+                                                 beyond_elements(kernel_) +
+                                                 ", so it is evaluated by rows, not by elements");
   const auto nodes = kernel_.nodes();
   wide_ = std::any_of(nodes.begin(), nodes.end(), [](const Node& node) {
     return node.type == DType::f64 || node.storage == DType::f64;

@@ -50,6 +50,7 @@ public:
     std::vector<std::int64_t> integers_;
   };
 
+  /// Throws Error(invalid_argument) for a kernel with reductions: see evaluate_rows.hpp.
   explicit Evaluator(Kernel kernel);
 
   /// One element. `arguments[p]` is the value of parameter p on entry (ignored for `out`).

@@ -12,6 +12,10 @@
 
 namespace swage::ir {
 
+namespace {
+constexpr Space kTensor{Broadcast::per_tensor};
+} // namespace
+
 std::span<const std::string_view> math_mode_names() noexcept {
   static constexpr std::string_view names[] = {"accurate", "triton", "fast", "torch"};
   return names;
@@ -28,6 +32,10 @@ std::int64_t Node::integer() const noexcept {
   return static_cast<std::int64_t>(bits);
 }
 
+bool may_store(const Param& param, Space value) noexcept {
+  return param.broadcast == Broadcast::none || value == param.space() || value == kTensor;
+}
+
 bool is_commutative(Op op) noexcept {
   switch (op) {
   case Op::add:
@@ -40,6 +48,36 @@ bool is_commutative(Op op) noexcept {
   case Op::max: return true;
   default: return false;
   }
+}
+
+bool has_reductions(const Kernel& kernel) noexcept {
+  return std::ranges::any_of(kernel.nodes(),
+                             [](const Node& node) { return is_reduction(node.op); });
+}
+
+namespace {
+
+bool is_known_to_elements(const Param& param) noexcept {
+  const bool vector =
+      param.broadcast == Broadcast::per_row || param.broadcast == Broadcast::per_column;
+  return !param.is_tensor() || param.broadcast == Broadcast::none ||
+         (vector && param.kind == ParamKind::in);
+}
+
+} // namespace
+
+bool is_elementwise(const Kernel& kernel) noexcept {
+  return !has_reductions(kernel) && std::ranges::all_of(kernel.params(), is_known_to_elements);
+}
+
+std::string beyond_elements(const Kernel& kernel) {
+  for (const Node& node : kernel.nodes())
+    if (is_reduction(node.op))
+      return std::string(info(node.op).spelling);
+  for (const Param& param : kernel.params())
+    if (!is_known_to_elements(param))
+      return "'" + param.name + "', a [" + name_of(param.space()) + "]";
+  return {};
 }
 
 std::optional<DType> result_type(Op op, std::span<const DType> operands) noexcept {
@@ -55,8 +93,10 @@ std::optional<DType> result_type(Op op, std::span<const DType> operands) noexcep
   }();
   switch (row.rule) {
   case TypeRule::number:
+  case TypeRule::reduce:
     return alike && (is_float(first) || is_integer(first)) ? std::optional(first) : std::nullopt;
-  case TypeRule::real: return alike && is_float(first) ? std::optional(first) : std::nullopt;
+  case TypeRule::real:
+  case TypeRule::reduce_real: return alike && is_float(first) ? std::optional(first) : std::nullopt;
   case TypeRule::compare: return alike ? std::optional(DType::boolean) : std::nullopt;
   case TypeRule::order:
     return alike && first != DType::boolean ? std::optional(DType::boolean) : std::nullopt;
@@ -82,7 +122,7 @@ std::size_t KernelBuilder::NodeHash::operator()(const Node& node) const noexcept
   mix(static_cast<std::uint64_t>(node.op) | static_cast<std::uint64_t>(node.type) << 8 |
       static_cast<std::uint64_t>(node.storage) << 16 | std::uint64_t{node.param} << 32);
   mix(std::uint64_t{node.args[0]} | std::uint64_t{node.args[1]} << 32);
-  mix(node.args[2]);
+  mix(std::uint64_t{node.args[2]} | std::uint64_t{node.space.group} << 32);
   mix(node.bits);
   return hash;
 }
@@ -108,12 +148,17 @@ NodeId KernelBuilder::intern(const Node& node) {
 
 NodeId KernelBuilder::load(std::uint32_t param) {
   const DType type = compute_type(params_.at(param).dtype);
-  return intern({.op = Op::load, .type = type, .storage = type, .param = param});
+  return intern({.op = Op::load,
+                 .type = type,
+                 .storage = type,
+                 .space = params_[param].space(),
+                 .param = param});
 }
 
 NodeId KernelBuilder::scalar(std::uint32_t param) {
   const DType type = compute_type(params_.at(param).dtype);
-  return intern({.op = Op::scalar, .type = type, .storage = type, .param = param});
+  return intern(
+      {.op = Op::scalar, .type = type, .storage = type, .space = kTensor, .param = param});
 }
 
 NodeId KernelBuilder::real(DType type, double value) {
@@ -124,6 +169,7 @@ NodeId KernelBuilder::real(DType type, double value) {
   return intern({.op = Op::constant,
                  .type = type,
                  .storage = type,
+                 .space = kTensor,
                  .bits = std::bit_cast<std::uint64_t>(value)});
 }
 
@@ -135,27 +181,41 @@ NodeId KernelBuilder::integer(DType type, std::int64_t value) {
   return intern({.op = Op::constant,
                  .type = type,
                  .storage = type,
+                 .space = kTensor,
                  .bits = static_cast<std::uint64_t>(value)});
 }
 
 NodeId KernelBuilder::cast(DType storage, NodeId value) {
-  return intern(
-      {.op = Op::cast, .type = compute_type(storage), .storage = storage, .args = {value, 0, 0}});
+  return intern({.op = Op::cast,
+                 .type = compute_type(storage),
+                 .storage = storage,
+                 .space = nodes_.at(value).space,
+                 .args = {value, 0, 0}});
 }
 
-NodeId KernelBuilder::make(Op op, std::span<const NodeId> args) {
+NodeId KernelBuilder::make(Op op, std::span<const NodeId> args, std::uint32_t group) {
   std::array<DType, 3> types{};
-  Node node{.op = op};
+  Node node{.op = op, .space = kTensor};
   for (std::size_t i = 0; i < args.size() && i < 3; ++i) {
     node.args[i] = args[i];
     types[i] = nodes_.at(args[i]).type;
+    node.space = join(node.space, nodes_[args[i]].space);
   }
   const auto type = result_type(op, std::span(types.data(), std::min<std::size_t>(args.size(), 3)));
   if (!type)
     throw Error(ErrorCode::internal,
                 "operation '" + std::string(info(op).id) + "' made on operands its rule forbids");
+  if (info(op).form == OpForm::over_group ? group == 0 || group > kMaxGroup : group != 0)
+    throw Error(ErrorCode::internal, "operation '" + std::string(info(op).id) +
+                                         "' made with a group of " + std::to_string(group));
+  if (is_reduction(op))
+    node.space = reduced(op, node.space, group);
   node.type = node.storage = *type;
   return intern(node);
+}
+
+void KernelBuilder::set_group(std::uint32_t param, std::uint32_t columns) {
+  params_.at(param).group = columns;
 }
 
 void KernelBuilder::store(std::uint32_t param, NodeId value) {

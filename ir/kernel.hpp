@@ -1,4 +1,5 @@
-// kernel.hpp -- Kernel, the value that says what is computed: a typed SSA graph for one element.
+// kernel.hpp -- Kernel, the value that says what is computed: a typed SSA graph for one element
+// and what it shares with its row.
 #pragma once
 
 #include <array>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "ir/ops.hpp"
+#include "ir/space.hpp"
 #include "swage/dtype.hpp"
 
 namespace swage::ir {
@@ -31,15 +33,17 @@ std::string_view name_of(MathMode mode) noexcept;
 
 enum class ParamKind : std::uint8_t { in, out, inout, scalar };
 
-/// `per_row`: one value a row (`[row]`); `per_column`: one value a column (`[col]`).
-enum class Broadcast : std::uint8_t { none, per_row, per_column };
-
 struct Param {
   std::string name;
   ParamKind kind = ParamKind::in;
   DType dtype = DType::f32;
-  Broadcast broadcast = Broadcast::none; ///< of `in` tensors only
+  Broadcast broadcast = Broadcast::none; ///< of tensors only
+  std::uint32_t group = 0;               ///< `per_group`: columns a group
 
+  /// That of its value; a scalar is one for the whole tensor.
+  Space space() const noexcept {
+    return is_tensor() ? Space{broadcast, group} : Space{Broadcast::per_tensor};
+  }
   bool is_tensor() const noexcept { return kind != ParamKind::scalar; }
   bool is_read() const noexcept { return kind == ParamKind::in || kind == ParamKind::inout; }
   bool is_written() const noexcept { return kind == ParamKind::out || kind == ParamKind::inout; }
@@ -58,6 +62,8 @@ struct Node {
   /// `!= 0`. A cast to the compute type that the value already has is the identity, in the machine
   /// and in the evaluator. Other ops: equal to `type`.
   DType storage = DType::f32;
+  /// Follows from the operands. Of a group reduction it also says how many columns it goes over.
+  Space space = {};
   std::array<NodeId, 3> args{}; ///< info(op).arity of them
   std::uint32_t param = 0;      ///< `load`, `scalar`: index into the kernel's parameters
   /// `constant`: f64 and f32 hold the value as the bits of a double (f32 exactly representable),
@@ -75,6 +81,10 @@ struct Store {
   NodeId node = 0;
   friend bool operator==(const Store&, const Store&) = default;
 };
+
+/// Whether a value of space `value` can be stored to `param`: anything to elements; else what is of
+/// the same space, or one for all.
+bool may_store(const Param& param, Space value) noexcept;
 
 /// An immutable kernel with all types and constants bound. Nodes are in canonical order (post-order
 /// from the stores in parameter order, operands left to right), hold nothing dead and no two equal
@@ -112,11 +122,14 @@ public:
   NodeId real(DType type, double value);
   NodeId integer(DType type, std::int64_t value); ///< i32 (wrapped), i64 or bool (0 or 1)
   NodeId cast(DType storage, NodeId value);
-  /// An operation of the table; the result type follows from its rule.
-  NodeId make(Op op, std::span<const NodeId> args);
+  /// An operation of the table; the result type follows from its rule. `group` is the size that a
+  /// group reduction takes.
+  NodeId make(Op op, std::span<const NodeId> args, std::uint32_t group = 0);
   NodeId make(Op op, std::initializer_list<NodeId> args) {
     return make(op, std::span<const NodeId>(args.begin(), args.size()));
   }
+  /// Says how many columns a group of a `[group n]` parameter has, before it is loaded.
+  void set_group(std::uint32_t param, std::uint32_t columns);
   /// Each written parameter must be stored exactly once before `build`.
   void store(std::uint32_t param, NodeId value);
 
@@ -140,6 +153,14 @@ private:
   std::unordered_map<Node, NodeId, NodeHash> index_;
   std::vector<Store> stores_;
 };
+
+/// Whether `kernel` holds a reduction.
+bool has_reductions(const Kernel& kernel) noexcept;
+/// Whether `kernel` says what happens to each element by itself: no reduction, and no tensor but of
+/// elements, or an input [row] or [col].
+bool is_elementwise(const Kernel& kernel) noexcept;
+/// The first thing that makes it more, as in "row_sum" or "'s', a [group 128]"; "" if nothing does.
+std::string beyond_elements(const Kernel& kernel);
 
 /// Whether a op b equals b op a bit for bit (NaN payloads aside).
 bool is_commutative(Op op) noexcept;

@@ -17,9 +17,17 @@ const OpInfo& info(Op op) noexcept {
   return kOps[static_cast<int>(op)];
 }
 
+bool is_reduction(Op op) noexcept {
+  return info(op).form >= OpForm::over_row;
+}
+
+bool is_call(OpForm form) noexcept {
+  return form == OpForm::call || form >= OpForm::over_row;
+}
+
 std::optional<Op> function_from_name(std::string_view name) noexcept {
   for (const OpInfo& entry : kOps)
-    if (entry.form == OpForm::call && entry.spelling == name)
+    if (is_call(entry.form) && entry.spelling == name)
       return entry.op;
   return std::nullopt;
 }

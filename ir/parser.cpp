@@ -296,18 +296,42 @@ void Parser::broadcast(ParamDecl& param) {
     param.broadcast = Broadcast::per_row;
   else if (text == "col")
     param.broadcast = Broadcast::per_column;
+  else if (text == "tensor")
+    param.broadcast = Broadcast::per_tensor;
+  else if (text == "group")
+    param.broadcast = Broadcast::per_group;
   else
-    fail("'row' or 'col'", "[row] is one value per row, [col] is one value per column");
+    fail("'row', 'col', 'group' or 'tensor'",
+         "[row] is one value per row, [col] is one value per column, [group 128] is one value per "
+         "128 columns of a row, [tensor] is one value for all");
   advance();
+  if (param.broadcast == Broadcast::per_group)
+    group(param);
   expect(Symbol::right_bracket, fmt::format("'{}'", text));
-  if (param.kind == ParamKind::in)
+  if (param.kind != ParamKind::scalar)
     return;
-  const std::string_view what = param.kind == ParamKind::scalar ? "a scalar" : "an output";
   diagnostics_
       .error({begin, last_end_},
-             fmt::format("'{}' is {}, which cannot be broadcast", param.name.text, what))
-      .help("only `in` tensors can be [row] or [col]");
+             fmt::format("'{}' is a scalar, which cannot be broadcast", param.name.text))
+      .help("only tensors can be [row], [col], [group n] or [tensor]");
   param.broadcast = Broadcast::none;
+}
+
+// The size of a group, by number or by name.
+void Parser::group(ParamDecl& param) {
+  if (token_.kind != TokenKind::integer && token_.kind != TokenKind::name)
+    fail("the columns of a group after 'group'",
+         "it is a number or an integer const, as in [group 128]");
+  param.group = {program_.text_of(token_.span), token_.span};
+  if (token_.kind == TokenKind::integer) {
+    if (token_.integer == 0 || token_.integer > kMaxGroup) {
+      diagnostics_.error(token_.span, fmt::format("a group of {} columns, expected 1 to {}",
+                                                  token_.integer, kMaxGroup));
+      throw Recover{};
+    }
+    param.group_size = static_cast<std::int64_t>(token_.integer);
+  }
+  advance();
 }
 
 } // namespace swage::ir

@@ -53,6 +53,7 @@ private:
   ParamDecl param();
   TypeName type_name();
   void broadcast(ParamDecl& param);
+  void group(ParamDecl& param);
   void check_count(std::size_t count, std::string_view what);
   std::vector<Name> name_list(std::string_view what);
   void skip_to_declaration();

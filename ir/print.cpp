@@ -236,6 +236,8 @@ Text Printer::compose(const Node& node) const {
     call.text.append(i ? ", " : "").append(argument.text);
     call.depth = std::max(call.depth, argument.depth + 1);
   }
+  if (row.form == OpForm::over_group)
+    call.text += fmt::format(", {}", node.space.group);
   call.text += ")";
   return call;
 }
@@ -245,9 +247,8 @@ std::string declaration_of(const Param& param) {
                                 : param.kind == ParamKind::out   ? "out "
                                 : param.kind == ParamKind::inout ? "inout "
                                                                  : "";
-  const std::string_view broadcast = param.broadcast == Broadcast::per_row      ? "[row]"
-                                     : param.broadcast == Broadcast::per_column ? "[col]"
-                                                                                : "";
+  const std::string broadcast =
+      param.broadcast == Broadcast::none ? "" : fmt::format("[{}]", name_of(param.space()));
   return fmt::format("{}: {}{}{}", param.name, kind, name_of(param.dtype), broadcast);
 }
 

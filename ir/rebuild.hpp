@@ -29,6 +29,11 @@ inline std::array<NodeId, 3> renamed_args(const Node& node, std::span<const Node
   return args;
 }
 
+/// The columns that a group reduction goes over, else 0.
+inline std::uint32_t group_of(const Node& node) {
+  return info(node.op).form == OpForm::over_group ? node.space.group : 0;
+}
+
 /// Makes `node` in `builder` with its operands renamed.
 inline NodeId rebuild(KernelBuilder& builder, const Node& node, std::span<const NodeId> made) {
   const auto args = renamed_args(node, made);
@@ -41,7 +46,8 @@ inline NodeId rebuild(KernelBuilder& builder, const Node& node, std::span<const 
   case Op::cast: return builder.cast(node.storage, args[0]);
   default:
     return builder.make(node.op,
-                        std::span(args.data(), static_cast<std::size_t>(info(node.op).arity)));
+                        std::span(args.data(), static_cast<std::size_t>(info(node.op).arity)),
+                        group_of(node));
   }
 }
 

@@ -45,6 +45,11 @@ constexpr Rewording kRewordings[] = {
     {"where", "write c ? a : b"},
     {"select", "write c ? a : b"},
     {"lerp", "write a + t * (b - a)"},
+    {"sum", "write row_sum(x)"},
+    {"mean", "write row_mean(x)"},
+    {"amax", "write row_max(x)"},
+    {"amin", "write row_min(x)"},
+    {"group_mean", "write group_sum(x, n) / n"},
     {"fmod", "write a - b * trunc(a / b)"},
 };
 
@@ -79,6 +84,7 @@ private:
   void kernel(KernelDecl& kernel);
   void params(KernelDecl& kernel);
   void type(const KernelDecl& kernel, TypeName& type);
+  void group(const KernelDecl& kernel, ParamDecl& param);
   void assignment(KernelDecl& kernel, Statement& statement);
   void outputs(const KernelDecl& kernel);
 
@@ -209,6 +215,34 @@ void Resolver::params(KernelDecl& kernel) {
     if (param.default_value)
       default_value(*param.default_value);
   }
+  // Constants may be declared behind what they size.
+  for (ParamDecl& param : kernel.params)
+    if (param.broadcast == Broadcast::per_group && param.group_size == 0)
+      group(kernel, param);
+}
+
+// `[group n]` with a name.
+void Resolver::group(const KernelDecl& kernel, ParamDecl& param) {
+  for (std::uint32_t i = 0; i < kernel.params.size(); ++i)
+    if (kernel.params[i].is_const && kernel.params[i].name.text == param.group.text) {
+      param.group_const = i;
+      return;
+    }
+  if (kernel.names_lost)
+    return;
+  std::vector<std::string_view> known;
+  for (const ParamDecl& candidate : kernel.params)
+    if (candidate.is_const)
+      known.push_back(candidate.name.text);
+  std::string help = did_you_mean(param.group.text, known);
+  if (help.empty())
+    help = "write a number, as in [group 128], or declare const " + std::string(param.group.text) +
+           ": i32";
+  diagnostics_
+      .error(
+          param.group.span,
+          fmt::format("unknown group size '{}', expected a const of the kernel", param.group.text))
+      .help(std::move(help));
 }
 
 void Resolver::type(const KernelDecl& kernel, TypeName& type) {
@@ -331,7 +365,8 @@ void Resolver::default_value(Body body) {
   for (ExprId id = body.begin; id <= body.root; ++id) {
     Expr& expr = program_.exprs[id];
     const std::string_view text = program_.text_of(expr.name);
-    if (expr.kind == ExprKind::call && function_from_name(text)) {
+    const auto op = function_from_name(text);
+    if (expr.kind == ExprKind::call && op && !is_reduction(*op)) {
       call(expr);
     } else if (expr.kind == ExprKind::name || expr.kind == ExprKind::call) {
       diagnostics_.error(expr.name, fmt::format("'{}' in the default of a const, expected numbers "
@@ -371,7 +406,9 @@ void Resolver::call(Expr& expr) {
   if (const auto op = function_from_name(text)) {
     expr.ref = Ref::builtin;
     expr.op = *op;
-    return check_count(expr, static_cast<std::size_t>(info(*op).arity), fmt::format("'{}'", text));
+    // The size of a group is written as an argument.
+    const int arity = info(*op).arity + (info(*op).form == OpForm::over_group ? 1 : 0);
+    return check_count(expr, static_cast<std::size_t>(arity), fmt::format("'{}'", text));
   }
   const auto local = scope_.find(text);
   if (local != scope_.end() && local->second.ref == Ref::generic) {
@@ -408,7 +445,7 @@ std::string Resolver::suggestion(std::string_view name, bool calls) const {
       known.push_back(text);
   if (calls) {
     for (int i = 0; i < kOpCount; ++i)
-      if (info(static_cast<Op>(i)).form == OpForm::call)
+      if (is_call(info(static_cast<Op>(i)).form))
         known.push_back(info(static_cast<Op>(i)).spelling);
     for (int i = 0; i < kDTypeCount; ++i)
       known.push_back(name_of(static_cast<DType>(i)));

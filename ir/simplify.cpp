@@ -116,7 +116,8 @@ Kernel Simplifier::run() && {
     const Args args = renamed_args(old, made);
     if (old.op == Op::cast)
       made.push_back(cast(old.storage, args[0]));
-    else if (info(old.op).form == OpForm::leaf)
+    else if (info(old.op).form == OpForm::leaf || is_reduction(old.op))
+      // A reduction stays, even of a constant: its value depends on how many columns there are.
       made.push_back(record(rebuild(out_, old, made)));
     else
       made.push_back(make(old.op, args));
@@ -156,7 +157,11 @@ TypeSet Simplifier::fitting(const Node& node) const {
   case Op::min:
   case Op::max: return fits(0) & fits(1);
   case Op::clamp: return fits(0) & fits(1) & fits(2);
-  case Op::relu: return fits(0);
+  case Op::relu:
+  case Op::row_max:
+  case Op::row_min:
+  case Op::group_max:
+  case Op::group_min: return fits(0);
   case Op::copysign:
   case Op::floor:
   case Op::ceil:

@@ -37,8 +37,12 @@ void check_params(std::span<const Param> params) {
             kMaxNameBytes);
     require(names.insert(param.name).second, "parameter '{}' is declared twice, expected once",
             param.name);
-    require(param.broadcast == Broadcast::none || param.kind == ParamKind::in,
-            "parameter '{}' is a broadcast, expected of `in` tensors only", param.name);
+    require(param.broadcast == Broadcast::none || param.is_tensor(),
+            "parameter '{}' is a broadcast, expected of tensors only", param.name);
+    const bool grouped = param.broadcast == Broadcast::per_group;
+    require(grouped ? param.group >= 1 && param.group <= kMaxGroup : param.group == 0,
+            "parameter '{}' has groups of {} columns, expected {}", param.name, param.group,
+            grouped ? fmt::format("1 to {}", kMaxGroup) : "none");
   }
 }
 
@@ -131,6 +135,10 @@ struct Checker {
       given.append(i ? ", " : "").append(name_of(types[i]));
     require(type.has_value(), "{} has operands of type {}, expected what its rule admits",
             label(id), given);
+    const bool grouped = info(node.op).form == OpForm::over_group;
+    require(!grouped || (node.space.group >= 1 && node.space.group <= kMaxGroup),
+            "{} goes over groups of {} columns, expected 1 to {}", label(id), node.space.group,
+            kMaxGroup);
     require(*type == node.type, "{} of {} has type {}, expected {}", label(id), given,
             name_of(node.type), name_of(*type));
   }
@@ -151,6 +159,9 @@ struct Checker {
       require(nodes[id].type == compute_type(params[p].dtype),
               "store to '{}' takes {} of type {}, expected {}", params[p].name, label(id),
               name_of(nodes[id].type), name_of(compute_type(params[p].dtype)));
+      require(may_store(params[p], nodes[id].space),
+              "store to '{}' takes {} of space {}, expected {}", params[p].name, label(id),
+              name_of(nodes[id].space), name_of(params[p].space()));
     }
     require(next == stores.size(), "kernel has {} stores, expected {}", stores.size(), next);
     require(!stores.empty(),
@@ -173,9 +184,15 @@ struct Checker {
     require(canonical.nodes().size() == nodes.size(),
             "{} nodes are used by no store, expected none",
             nodes.size() - canonical.nodes().size());
-    for (NodeId id = 0; id < nodes.size(); ++id)
-      require(canonical.node(id) == nodes[id], "{} is out of canonical order, expected {} there",
-              label(id), info(canonical.node(id).op).id);
+    for (NodeId id = 0; id < nodes.size(); ++id) {
+      const Node& expected = canonical.node(id);
+      Node found = nodes[id];
+      found.space = expected.space;
+      require(found == expected, "{} is out of canonical order, expected {} there", label(id),
+              info(expected.op).id);
+      require(nodes[id].space == expected.space, "{} is of space {}, expected {}", label(id),
+              name_of(nodes[id].space), name_of(expected.space));
+    }
   }
 };
 

@@ -183,15 +183,21 @@ SWAGE_EXPORT swage_status swage_unload_unused(size_t* count);
 SWAGE_EXPORT const char* swage_kernel_name(const swage_kernel* kernel);
 SWAGE_EXPORT const char* swage_kernel_text(const swage_kernel* kernel);
 
-/* What a parameter is to a call, and how many values a tensor holds: one for each element, row or
- * column. */
+/* What a parameter is to a call, and how many values a tensor holds: one for each element, row,
+ * column or group of neighbouring columns of a row, or one in all. */
 typedef enum swage_role {
   SWAGE_IN = 0,
   SWAGE_OUT = 1,
   SWAGE_INOUT = 2,
   SWAGE_SCALAR = 3
 } swage_role;
-typedef enum swage_space { SWAGE_ELEMENT = 0, SWAGE_ROW = 1, SWAGE_COLUMN = 2 } swage_space;
+typedef enum swage_space {
+  SWAGE_ELEMENT = 0,
+  SWAGE_ROW = 1,
+  SWAGE_COLUMN = 2,
+  SWAGE_GROUP = 3,
+  SWAGE_TENSOR = 4
+} swage_space;
 
 typedef struct swage_parameter {
   size_t size;      /* in: sizeof(swage_parameter); out: how many bytes are filled in */

@@ -146,8 +146,9 @@ struct Binding {
 /// What a parameter is to a call.
 enum class Role : std::uint8_t { in, out, inout, scalar };
 
-/// How many values a tensor parameter holds: one for each element, for each row, for each column.
-enum class Space : std::uint8_t { element, row, column };
+/// How many values a tensor parameter holds: one for each element, for each row, for each column,
+/// for each group of neighbouring columns of a row, or one in all.
+enum class Space : std::uint8_t { element, row, column, group, tensor };
 
 /// One parameter of a kernel, in the order of its text. Strings live as long as the kernel.
 struct Parameter {

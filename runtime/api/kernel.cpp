@@ -15,7 +15,7 @@ namespace {
 
 void prepare(const KernelState& state, const Call& call, std::span<const Arg> arguments,
              KernelState::Memory memory = KernelState::Memory::of_call) {
-  if (call.elements() == 0)
+  if (call.empty)
     return;
   const DeviceState& device = *state.device;
   const auto plan = [&] {
@@ -33,7 +33,7 @@ void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
   const KernelState& state = KernelAccess::state(*this);
   Call call;
   state.classify(arguments, call);
-  if (call.elements() != 0)
+  if (!call.empty)
     state.launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
 }
 
@@ -80,6 +80,7 @@ std::vector<Parameter> Kernel::parameters() const {
 
 static_assert(static_cast<int>(Role::scalar) == static_cast<int>(ir::ParamKind::scalar));
 static_assert(static_cast<int>(Space::column) == static_cast<int>(ir::Broadcast::per_column));
+static_assert(static_cast<int>(Space::tensor) == static_cast<int>(ir::Broadcast::per_tensor));
 
 std::string Kernel::text() const {
   const KernelState& state = KernelAccess::state(*this);

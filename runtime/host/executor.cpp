@@ -2,6 +2,9 @@
 #include "runtime/host/executor.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
 
 #include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
@@ -12,8 +15,8 @@ namespace swage::host {
 
 namespace {
 
-void run_parallel(HostEntry entry, const std::uint64_t* words, std::int64_t count,
-                  std::int64_t grain) {
+template <class Range>
+void run_parallel(const Range& run, std::int64_t count, std::int64_t grain) {
   const std::int64_t ranges = (count + grain - 1) / grain;
   // Of its own: a loop in a group of the caller's that is cancelled would leave elements out.
   tbb::task_group_context context(tbb::task_group_context::isolated);
@@ -21,10 +24,51 @@ void run_parallel(HostEntry entry, const std::uint64_t* words, std::int64_t coun
     tbb::parallel_for(
         tbb::blocked_range<std::int64_t>(0, ranges),
         [&](const auto& range) {
-          entry(words, range.begin() * grain, std::min(count, range.end() * grain));
+          run(range.begin() * grain, std::min(count, range.end() * grain));
         },
         context);
   });
+}
+
+template <class Range>
+void run_on_threads(const codegen::HostSchedule& schedule, const Range& run, std::int64_t count,
+                    std::int64_t grain) {
+  if (count <= grain || schedule.threads == 1) {
+    run(0, count);
+  } else if (schedule.threads > 1 && schedule.threads < tbb::this_task_arena::max_concurrency()) {
+    tbb::task_arena arena(schedule.threads);
+    arena.execute([&] { run_parallel(run, count, grain); });
+  } else {
+    run_parallel(run, count, grain);
+  }
+}
+
+constexpr std::int64_t kAlignment = 64;
+
+struct Free {
+  void operator()(void* memory) const noexcept { std::free(memory); }
+};
+using Memory = std::unique_ptr<void, Free>;
+
+Memory make_memory(std::int64_t bytes) {
+  const std::int64_t whole = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  Memory memory(std::aligned_alloc(kAlignment, static_cast<std::size_t>(whole)));
+  if (!memory)
+    throw std::bad_alloc();
+  return memory;
+}
+
+/// Memory of the calling thread, grown and then kept.
+void* thread_scratch(std::int64_t bytes) {
+  thread_local Memory memory;
+  thread_local std::int64_t size = 0;
+  if (size < bytes) {
+    memory.reset();
+    size = 0;
+    memory = make_memory(bytes);
+    size = bytes;
+  }
+  return memory.get();
 }
 
 } // namespace
@@ -32,14 +76,34 @@ void run_parallel(HostEntry entry, const std::uint64_t* words, std::int64_t coun
 void run_host(const codegen::HostSchedule& schedule, HostEntry entry, const std::uint64_t* words,
               std::int64_t count) {
   const std::int64_t grain = (std::int64_t{schedule.grain} + 63) / 64 * 64;
-  if (count <= grain || schedule.threads == 1) {
-    entry(words, 0, count);
-  } else if (schedule.threads > 1 && schedule.threads < tbb::this_task_arena::max_concurrency()) {
-    tbb::task_arena arena(schedule.threads);
-    arena.execute([&] { run_parallel(entry, words, count, grain); });
-  } else {
-    run_parallel(entry, words, count, grain);
-  }
+  run_on_threads(
+      schedule, [&](std::int64_t begin, std::int64_t end) { entry(words, begin, end); }, count,
+      grain);
+}
+
+void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
+                   const codegen::RowPlan& plan, const std::uint64_t* words, std::int64_t rows,
+                   std::int64_t columns) {
+  const std::int64_t scratch = codegen::scratch_bytes(plan, columns);
+  Memory workspace;
+  if (const std::int64_t bytes = codegen::workspace_bytes(plan, rows, columns); bytes > 0)
+    workspace = make_memory(bytes);
+  const auto run = [&](std::int64_t phase, std::int64_t count, std::int64_t grain) {
+    run_on_threads(
+        schedule,
+        [&](std::int64_t begin, std::int64_t end) {
+          const codegen::HostRowMemory memory{thread_scratch(scratch), workspace.get(), phase};
+          entry(words, begin, end, &memory);
+        },
+        count, std::max<std::int64_t>(grain, 1));
+  };
+  const std::int64_t grain = schedule.grain / std::max<std::int64_t>(columns, 1); // rows
+  if (!plan.after_rows)
+    return run(0, rows, grain);
+  const std::int64_t strands = codegen::strands_of(rows);
+  run(0, strands, strands > 0 ? grain * strands / rows : 1);
+  constexpr std::int64_t kColumns = 512; // a task, whose strands lie in the cache of its core
+  run(1, columns, kColumns);
 }
 
 } // namespace swage::host

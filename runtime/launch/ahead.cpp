@@ -32,8 +32,11 @@ std::vector<std::int64_t> shape_of(const ParamInfo& param, std::int64_t rows,
   switch (param.broadcast) {
   case ir::Broadcast::per_row: return {rows};
   case ir::Broadcast::per_column: return {columns};
-  default: return {rows, columns};
+  case ir::Broadcast::per_group: return {rows, columns / param.group};
+  case ir::Broadcast::per_tensor: return {1};
+  case ir::Broadcast::none: break;
   }
+  return {rows, columns};
 }
 
 /// A call with contiguous tensors of rows x columns elements, at addresses that nobody reads, far

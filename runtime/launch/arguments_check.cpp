@@ -76,6 +76,12 @@ std::string shape_text(const Tensor& tensor) {
   case ir::Broadcast::per_column:
     expected = "one value a column: [columns], with or without leading 1s";
     break;
+  case ir::Broadcast::per_group:
+    expected = fmt::format("one value for {} columns: its leading dimensions and a last one {} "
+                           "times smaller, or [rows, groups]",
+                           signature.params[param].group, signature.params[param].group);
+    break;
+  case ir::Broadcast::per_tensor: expected = "one value: no dimensions, or 1s"; break;
   }
   refuse(fmt::format("tensor '{}' has shape {}, but '{}' has {}; expected {}",
                      signature.names[param], shape_text(tensor), reference, shape_text(full),
@@ -152,12 +158,54 @@ bool fits_columns(const Tensor& tensor, const Tensor& full) {
   return tensor.shape[tensor.rank - 1] == columns;
 }
 
-bool fits_shape(ir::Broadcast broadcast, const Tensor& tensor, const Tensor& full) {
-  switch (broadcast) {
+std::int64_t columns_of(const Tensor& full) {
+  return full.rank > 0 ? full.shape[full.rank - 1] : 1;
+}
+
+std::int64_t rows_of(const Tensor& full) {
+  std::int64_t rows = 1;
+  for (int i = 0; i + 1 < full.rank; ++i)
+    rows *= full.shape[i];
+  return rows;
+}
+
+bool fits_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
+  if (tensor.rank == 0 || tensor.shape[tensor.rank - 1] * group != columns_of(full))
+    return false;
+  const int leading = full.rank - 1;
+  return (tensor.rank == full.rank && same_dims(tensor, full, leading)) ||
+         (tensor.rank == 2 && tensor.shape[0] == rows_of(full));
+}
+
+bool fits_one(const Tensor& tensor) {
+  for (int i = 0; i < tensor.rank; ++i)
+    if (tensor.shape[i] != 1)
+      return false;
+  return true;
+}
+
+bool fits_shape(ir::Space space, const Tensor& tensor, const Tensor& full) {
+  switch (space.broadcast) {
+  case ir::Broadcast::per_group: return fits_groups(tensor, full, space.group);
+  case ir::Broadcast::per_tensor: return fits_one(tensor);
   case ir::Broadcast::per_row: return fits_rows(tensor, full);
   case ir::Broadcast::per_column: return fits_columns(tensor, full);
   default: return tensor.rank == full.rank && same_dims(tensor, full, full.rank);
   }
+}
+
+/// What a kernel that reaches along its rows needs of them.
+void check_columns(const Signature& signature, const Tensor& full) {
+  const std::int64_t columns = columns_of(full);
+  if (signature.group > 0 && columns % signature.group != 0)
+    refuse(
+        fmt::format("kernel '{}' has groups of {} columns, which do not divide the {} columns of "
+                    "shape {}",
+                    signature.kernel_name, signature.group, columns, shape_text(full)));
+  if (signature.extremes && columns == 0 && rows_of(full) > 0)
+    refuse(fmt::format("kernel '{}' takes a maximum or minimum along rows of 0 columns, which have "
+                       "none",
+                       signature.kernel_name));
 }
 
 /// The number of elements, at most 2^60 so that no later product of sizes can overflow.
@@ -200,9 +248,11 @@ std::int64_t check_arguments(const Signature& signature, std::span<const Arg> ar
   const Tensor& full = *views[signature.shape_of];
   const std::int64_t elements =
       element_count(signature, signature.tensors[signature.shape_of], full);
+  if (signature.by_rows) [[unlikely]]
+    check_columns(signature, full);
   for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
     const std::uint8_t param = signature.tensors[t];
-    if (!fits_shape(signature.params[param].broadcast, *views[t], full)) [[unlikely]]
+    if (!fits_shape(signature.params[param].space(), *views[t], full)) [[unlikely]]
       refuse_shape(signature, param, *views[t], full);
   }
   return elements;

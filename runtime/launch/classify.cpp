@@ -26,6 +26,14 @@ struct Working {
   codegen::TensorSpec specs[ir::kMaxParams];
 };
 
+bool has_rows(const Signature& signature, const Tensor* const* views) {
+  const Tensor& full = *views[signature.shape_of];
+  for (int i = 0; i + 1 < full.rank; ++i)
+    if (full.shape[i] == 0)
+      return false;
+  return true;
+}
+
 /// The common case, decided by comparisons alone: every tensor is dense and row-major.
 bool all_contiguous(const Signature& signature, const Tensor* const* views) {
   if (signature.broadcasts)
@@ -60,7 +68,7 @@ std::int64_t set_bounds(const Signature& signature, std::uint8_t param, const Te
                         Region& region) {
   const std::int64_t bytes = region.element_bytes;
   const Wide row = Wide{call.row_stride} * (region.rows - 1);
-  const Wide column = Wide{call.column_stride} * (region.columns - 1);
+  const Wide column = Wide{call.column_stride} * std::max<std::int64_t>(region.columns - 1, 0);
   const Wide lowest = std::min<Wide>(row, 0) + std::min<Wide>(column, 0);
   const Wide highest = std::max<Wide>(row, 0) + std::max<Wide>(column, 0);
   const Wide low = Wide{region.base} + lowest * bytes;
@@ -95,11 +103,27 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
   const ParamInfo& info = signature.params[param];
   region.base = reinterpret_cast<std::uintptr_t>(call.data);
   region.element_bytes = size_of(info.dtype);
+  const bool by_row =
+      info.broadcast != ir::Broadcast::per_column && info.broadcast != ir::Broadcast::per_tensor;
+  const bool by_column =
+      info.broadcast != ir::Broadcast::per_row && info.broadcast != ir::Broadcast::per_tensor;
+  if ((by_row && extent.rows == 0) || (by_column && extent.columns == 0)) {
+    // Nothing of it is touched.
+    const std::int64_t bytes = region.element_bytes;
+    region = Region{};
+    region.element_bytes = bytes;
+    region.column_stride = bytes;
+    region.rows = 1;
+    return 0;
+  }
   if (region.base == 0 || (region.base & static_cast<std::uint64_t>(region.element_bytes - 1)) != 0)
       [[unlikely]]
     refuse_address(signature, param, region.base);
-  region.rows = info.broadcast == ir::Broadcast::per_column ? 1 : extent.rows;
-  region.columns = info.broadcast == ir::Broadcast::per_row ? 1 : extent.columns;
+  const bool whole = info.broadcast == ir::Broadcast::per_tensor;
+  region.rows = whole || info.broadcast == ir::Broadcast::per_column ? 1 : extent.rows;
+  region.columns = whole || info.broadcast == ir::Broadcast::per_row ? 1
+                   : info.group > 0                                  ? extent.columns / info.group
+                                                                     : extent.columns;
   const bool dense = region.rows == 1 && (call.column_stride == 1 || region.columns == 1);
   return dense ? set_dense_bounds(signature, param, call, region)
                : set_bounds(signature, param, call, region);
@@ -110,8 +134,11 @@ Layout layout_of(const ParamInfo& info, std::int64_t column_stride, std::int64_t
   switch (info.broadcast) {
   case ir::Broadcast::per_row: return Layout::per_row;
   case ir::Broadcast::per_column: return unit ? Layout::per_column : Layout::per_column_strided;
-  default: return unit ? Layout::unit : Layout::strided;
+  case ir::Broadcast::per_group: return Layout::per_group;
+  case ir::Broadcast::per_tensor: return Layout::per_tensor;
+  case ir::Broadcast::none: break;
   }
+  return unit ? Layout::unit : Layout::strided;
 }
 
 /// Two tensors that alternate element by element are read, or written, as one.
@@ -147,7 +174,8 @@ void pair_interleaved(const Signature& signature, Working& work) {
 std::uint8_t alignment(const Region& region, Layout layout, int limit) {
   const int element = std::countr_zero(static_cast<std::uint64_t>(region.element_bytes));
   if (layout == Layout::strided || layout == Layout::per_row ||
-      layout == Layout::per_column_strided || layout == Layout::interleaved_odd)
+      layout == Layout::per_column_strided || layout == Layout::interleaved_odd ||
+      layout == Layout::per_group || layout == Layout::per_tensor)
     return static_cast<std::uint8_t>(element);
   const std::uint64_t bits = region.base | static_cast<std::uint64_t>(region.row_stride);
   return static_cast<std::uint8_t>(std::max(element, std::min(std::countr_zero(bits), limit)));
@@ -200,7 +228,10 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   const std::int64_t elements = check_arguments(signature, arguments, work.views, call.scalars);
   call.rows = 1;
   call.columns = elements;
-  if (elements == 0)
+  // Rows of no columns and columns of no rows have sums, too.
+  call.empty = elements == 0 && !(signature.writes_rows && has_rows(signature, work.views)) &&
+               !signature.writes_columns;
+  if (call.empty)
     return;
 
   const std::size_t tensors = signature.tensors.size();
@@ -231,7 +262,7 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   const bool streaming = should_stream(signature, work, aliased, elements, limits.cache_bytes);
   call.key.reset(static_cast<int>(tensors));
   call.key.set_call(flat, furthest >= kIndexLimit, limits.exact && extent.columns % 64 == 0,
-                    streaming, size_class(elements));
+                    streaming, size_class(std::max<std::int64_t>(elements, 1)));
   for (std::size_t t = 0; t < tensors; ++t) {
     work.specs[t].align_log2 = alignment(work.regions[t], work.specs[t].layout, limits.align_log2);
     call.key.set_tensor(static_cast<int>(t), work.specs[t]);
@@ -244,7 +275,9 @@ std::int64_t bytes_moved(const Signature& signature, const Call& call) {
     const ParamInfo& info = signature.params[param];
     const std::int64_t elements = info.broadcast == ir::Broadcast::per_row      ? call.rows
                                   : info.broadcast == ir::Broadcast::per_column ? call.columns
-                                                                                : call.elements();
+                                  : info.broadcast == ir::Broadcast::per_tensor ? 1
+                                  : info.group > 0 ? call.elements() / info.group
+                                                   : call.elements();
     bytes += elements * size_of(info.dtype) * (int{info.is_read} + int{info.is_written});
   }
   return bytes;

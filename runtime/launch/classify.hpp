@@ -23,7 +23,8 @@ struct TensorCall {
 /// set.
 struct Call {
   std::int64_t rows;    ///< 1 when flat
-  std::int64_t columns; ///< the element count when flat; 0 elements: launch nothing
+  std::int64_t columns; ///< the element count when flat
+  bool empty;           ///< nothing is to be written: launch nothing
   SpecializationKey key;
   TensorCall tensors[ir::kMaxParams];    ///< by tensor
   std::uint64_t scalars[ir::kMaxParams]; ///< by parameter: bits in the storage type

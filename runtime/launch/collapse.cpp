@@ -46,6 +46,24 @@ void spread_columns(const Tensor& tensor, const Tensor& full, std::int64_t* stri
     strides[full.rank - 1] = tensor.rank > 0 ? tensor.strides[tensor.rank - 1] : 1;
 }
 
+/// Strides of a [group n] tensor: those of its rows, and in place of the columns' that of groups.
+void spread_groups(const Tensor& tensor, const Tensor& full, const std::string& name,
+                   std::int64_t* strides) {
+  const int leading = std::max(full.rank - 1, 0);
+  if (tensor.rank == full.rank) {
+    std::copy(tensor.strides, tensor.strides + full.rank, strides);
+    return;
+  }
+  std::int64_t stride = tensor.strides[0];
+  for (int i = leading - 1; i >= 0; --i) {
+    strides[i] = stride;
+    if (__builtin_mul_overflow(stride, full.shape[i], &stride))
+      refuse_offsets(name);
+  }
+  if (full.rank > 0)
+    strides[leading] = tensor.strides[tensor.rank - 1];
+}
+
 Dimensions gather(const Signature& signature, const Tensor* const* views) {
   Dimensions dims;
   const Tensor& full = *views[signature.shape_of];
@@ -61,6 +79,12 @@ Dimensions gather(const Signature& signature, const Tensor* const* views) {
       spread_rows(*views[t], full, signature.names[param], dims.strides[t]);
       break;
     case ir::Broadcast::per_column: spread_columns(*views[t], full, dims.strides[t]); break;
+    case ir::Broadcast::per_group:
+      spread_groups(*views[t], full, signature.names[param], dims.strides[t]);
+      break;
+    case ir::Broadcast::per_tensor:
+      std::fill(dims.strides[t], dims.strides[t] + kMaxRank, 0);
+      break;
     }
   }
   return dims;

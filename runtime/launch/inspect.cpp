@@ -33,7 +33,7 @@ CallDescription describe(const Kernel& kernel, std::span<const Arg> arguments) {
   Call call;
   state.classify(arguments, call);
   CallDescription result;
-  if (call.elements() == 0)
+  if (call.empty)
     return result;
   result.specialization = state.specialization_of(call);
   result.schedule = state.schedule_of(call);
@@ -48,7 +48,7 @@ void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream
   const KernelState& state = KernelAccess::state(kernel);
   Call call;
   state.classify(arguments, call);
-  if (call.elements() == 0)
+  if (call.empty)
     return;
   codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
                           state.device->target);
@@ -63,7 +63,7 @@ void prepare_with(const Kernel& kernel, const codegen::Schedule& schedule,
   const KernelState& state = KernelAccess::state(kernel);
   Call call;
   state.classify(arguments, call);
-  if (call.elements() == 0)
+  if (call.empty)
     return;
   codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
                           state.device->target);

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/row_plan.hpp"
 #include "ir/float_environment.hpp"
 #include "ir/passes.hpp"
 #include "runtime/device/context_scope.hpp"
@@ -51,6 +52,7 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
     : device(std::move(on)), graph(std::move(kernel)), name(graph.name()),
       line(ir::canonical(graph)), schedule_text(std::move(options.schedule)), signature(graph),
       schedules(source) {
+  codegen::check_lowered(graph, device->target);
   // A wrong schedule is reported where it was written, not at the first launch.
   if (!schedule_text.empty()) {
     const codegen::Specialization usual = codegen::contiguous(graph);

@@ -96,7 +96,9 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
   plan.vector_elements = codegen::vector_elements(schedule, kernel);
   plan.index_bits = specialization.index64 ? 64 : 32;
   plan.compute_units = device.info.compute_units;
-  if (const auto* host = std::get_if<codegen::HostSchedule>(&schedule))
+  if (!ir::is_elementwise(kernel))
+    plan.rows = std::make_shared<const codegen::RowPlan>(codegen::make_row_plan(kernel));
+  else if (const auto* host = std::get_if<codegen::HostSchedule>(&schedule))
     plan.stack_bytes = codegen::host_stack_bytes(kernel, *host);
   // Read off the code, not off the request. Older drivers cannot capture such launches; there the
   // wait in the code returns at once.
@@ -125,9 +127,13 @@ void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const 
 void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call) {
   Words words;
   fill(plan, signature, call, {}, words);
+  const auto& schedule = *std::get_if<codegen::HostSchedule>(&plan.schedule);
+  if (plan.rows)
+    return host::run_host_rows(schedule,
+                               reinterpret_cast<host::HostRowEntry>(plan.function->code->entry()),
+                               *plan.rows, words.values, call.rows, call.columns);
   const auto run = [&] {
-    host::run_host(*std::get_if<codegen::HostSchedule>(&plan.schedule), plan.function->host,
-                   words.values, call.elements());
+    host::run_host(schedule, plan.function->host, words.values, call.elements());
   };
   if (plan.stack_bytes == 0) [[likely]]
     return run();

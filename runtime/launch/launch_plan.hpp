@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codegen/arguments.hpp"
+#include "codegen/row_plan.hpp"
 #include "codegen/schedule.hpp"
 #include "runtime/functions/function_cache.hpp"
 #include "runtime/launch/classify.hpp"
@@ -21,6 +22,8 @@ struct LaunchPlan {
   int index_bits = 32;
   int compute_units = 0;
   std::size_t stack_bytes = 0; ///< that a host thread needs to be asked for; see codegen/cut.hpp
+  /// Host code that works row by row: what it needs, by columns. Empty for other code.
+  std::shared_ptr<const codegen::RowPlan> rows;
   /// Launch with the attribute for programmatic dependent launch.
   bool dependent = false;
 

@@ -4,18 +4,30 @@
 namespace swage::launch {
 
 Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
+  by_rows = !ir::is_elementwise(kernel);
+  broadcasts = by_rows;
+  for (const ir::Node& node : kernel.nodes()) {
+    extremes |= node.op == ir::Op::row_max || node.op == ir::Op::row_min;
+    if (node.space.broadcast == ir::Broadcast::per_group)
+      group = node.space.group;
+  }
   bool shaped = false;
   bool stored = false;
   for (const ir::Param& param : kernel.params()) {
     const auto tensor = static_cast<std::uint8_t>(tensors.size());
     params.push_back({param.kind, param.dtype, param.broadcast, tensor, param.is_tensor(),
-                      param.is_tensor() && param.is_read(),
-                      param.is_tensor() && param.is_written()});
+                      param.is_tensor() && param.is_read(), param.is_tensor() && param.is_written(),
+                      param.group});
     names.push_back(param.name);
     if (!param.is_tensor())
       continue;
     tensors.push_back(static_cast<std::uint8_t>(params.size() - 1));
     broadcasts |= param.broadcast != ir::Broadcast::none;
+    if (param.broadcast == ir::Broadcast::per_group)
+      group = param.group;
+    writes_columns |= param.is_written() && (param.broadcast == ir::Broadcast::per_column ||
+                                             param.broadcast == ir::Broadcast::per_tensor);
+    writes_rows |= param.is_written() && param.broadcast == ir::Broadcast::per_row;
     updates |= param.kind == ir::ParamKind::inout;
     if (!shaped && param.broadcast == ir::Broadcast::none) {
       shape_of = tensor;

@@ -29,8 +29,8 @@ public:
   /// Once for each tensor after `reset`.
   void set_tensor(int index, const codegen::TensorSpec& spec) noexcept {
     const auto bits =
-        static_cast<std::uint64_t>(spec.layout) | static_cast<std::uint64_t>(spec.align_log2) << 3 |
-        std::uint64_t{spec.aliased} << 6 | static_cast<std::uint64_t>(spec.partner) << 7;
+        static_cast<std::uint64_t>(spec.layout) | static_cast<std::uint64_t>(spec.align_log2) << 4 |
+        std::uint64_t{spec.aliased} << 7 | static_cast<std::uint64_t>(spec.partner) << 8;
     words_[1 + index / 4] |= bits << (16 * (index % 4));
   }
 
@@ -44,10 +44,10 @@ public:
     for (int i = 0; i < tensors; ++i) {
       const std::uint64_t bits = words_[1 + i / 4] >> (16 * (i % 4));
       codegen::TensorSpec spec;
-      spec.layout = static_cast<codegen::Layout>(bits & 7);
-      spec.align_log2 = static_cast<std::uint8_t>(bits >> 3 & 7);
-      spec.aliased = (bits >> 6 & 1) != 0;
-      spec.partner = static_cast<std::uint8_t>(bits >> 7 & 63);
+      spec.layout = static_cast<codegen::Layout>(bits & 15);
+      spec.align_log2 = static_cast<std::uint8_t>(bits >> 4 & 7);
+      spec.aliased = (bits >> 7 & 1) != 0;
+      spec.partner = static_cast<std::uint8_t>(bits >> 8 & 63);
       result.tensors.push_back(spec);
     }
     return result;

@@ -26,7 +26,7 @@ public:
       : start_(base::Clock::now()), kernel_(device.kernel(source, name, bindings, options)),
         parse_(base::seconds_since(start_)), state_(KernelAccess::state(kernel_)) {
     state_.classify(arguments, call_);
-    if (call_.elements() == 0)
+    if (call_.empty)
       throw Error(ErrorCode::invalid_argument,
                   "a call without elements has no first launch to time; pass at least one element");
     specialization_ = state_.specialization_of(call_);

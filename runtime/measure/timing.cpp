@@ -26,7 +26,7 @@ public:
     for (const std::vector<Arg>& arguments : argument_sets) {
       auto call = std::make_unique<launch::Call>();
       state_.classify(arguments, *call);
-      if (call->elements() == 0)
+      if (call->empty)
         throw Error(ErrorCode::invalid_argument,
                     "a call without elements takes no time; pass at least one element");
       if (schedule)

@@ -78,7 +78,7 @@ void check_call(const KernelState& kernel, const launch::Call& call) {
                 fmt::format("kernel '{}' was made with the schedule '{}', which launches keep to; "
                             "make it without one to tune it",
                             kernel.name, kernel.schedule_text));
-  if (call.elements() == 0)
+  if (call.empty)
     throw Error(ErrorCode::invalid_argument,
                 "a call without elements cannot be tuned; pass at least one element");
 }

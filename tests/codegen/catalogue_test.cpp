@@ -32,7 +32,7 @@ std::vector<ir::Kernel> catalogue(DType type, Target::Kind kind) {
         bindings.push_back({generic, type});
       ir::Kernel kernel = ir::load_kernel({file.text, file.name}, declaration.name, bindings);
       const bool torch = kernel.math() == ir::MathMode::torch;
-      if (!torch || kind == Target::Kind::host || type != f64)
+      if (ir::is_elementwise(kernel) && (!torch || kind == Target::Kind::host || type != f64))
         kernels.push_back(std::move(kernel));
     }
   return kernels;

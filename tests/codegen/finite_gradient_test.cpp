@@ -152,6 +152,8 @@ void check_catalogue(DType type, std::uint64_t step, const Target* target,
   for (const swage::test::CatalogueKernel& each : swage::test::catalogue_kernels())
     if (names.empty() || std::ranges::find(names, each.name) != names.end()) {
       const Kernel kernel = ir::load_kernel({each.text}, each.name, each.bindings(type));
+      if (!ir::is_elementwise(kernel))
+        continue; // rows are the runtime tests' subject
       if (kernel.math() == ir::MathMode::torch)
         continue; // PyTorch's numbers, its NaN included, and on CUDA alone
       check_kernel(kernel, step, target);

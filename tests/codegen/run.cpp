@@ -36,7 +36,9 @@ HostFunction::HostFunction(const Artifact& artifact) : jit_(std::make_unique<Jit
   auto object = llvm::MemoryBuffer::getMemBufferCopy(artifact.payload, "kernel.o");
   if (auto error = jit_->lljit->addObjectFile(std::move(object)))
     throw std::runtime_error(llvm::toString(std::move(error)));
-  entry_ = take(jit_->lljit->lookup(artifact.entry)).toPtr<decltype(entry_)>();
+  const auto entry = take(jit_->lljit->lookup(artifact.entry));
+  entry_ = entry.toPtr<decltype(entry_)>();
+  rows_ = entry.toPtr<decltype(rows_)>();
 }
 
 HostFunction::~HostFunction() = default;

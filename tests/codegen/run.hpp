@@ -18,11 +18,17 @@ public:
   void operator()(const std::uint64_t* words, std::int64_t begin, std::int64_t end) const {
     entry_(words, begin, end);
   }
+  /// Of a kernel that works row by row: rows [begin, end).
+  void rows(const std::uint64_t* words, std::int64_t begin, std::int64_t end, void* scratch) const {
+    const HostRowMemory memory{.scratch = scratch};
+    rows_(words, begin, end, &memory);
+  }
 
 private:
   struct Jit;
   std::unique_ptr<Jit> jit_;
   void (*entry_)(const std::uint64_t*, std::int64_t, std::int64_t);
+  void (*rows_)(const std::uint64_t*, std::int64_t, std::int64_t, const HostRowMemory*);
 };
 
 /// Compiles for this host and runs `call` in one or, with `pieces` above one, several ranges.

@@ -101,7 +101,8 @@ std::vector<Op> exact_ops() {
   for (int i = 0; i < ir::kOpCount; ++i) {
     const auto op = static_cast<Op>(i);
     // The sign of a NaN is nobody's promise, and copysign would show it.
-    if (ir::info(op).arity > 0 && ir::eval::is_exactly_rounded(op) && op != Op::copysign)
+    if (ir::info(op).arity > 0 && !ir::is_reduction(op) && ir::eval::is_exactly_rounded(op) &&
+        op != Op::copysign)
       ops.push_back(op);
   }
   return ops;

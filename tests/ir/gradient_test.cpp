@@ -198,6 +198,8 @@ TEST_CASE("every catalogue gradient agrees with central differences in f64") {
   for (const kernels::CatalogueFile& file : kernels::files())
     for (const KernelDeclaration& declaration : list_kernels({file.text, file.name})) {
       const Kernel forward = parse_kernel({file.text, file.name}, declaration.name, {{"T", f64}});
+      if (!is_elementwise(forward))
+        continue; // row_gradient_test.cpp
       GradRequest request{.name = "g", .items = {}};
       bool in_place = false;
       for (const Param& param : forward.params()) {
@@ -278,10 +280,6 @@ TEST_CASE("at a bound the gradient passes") {
 TEST_CASE("gradients that cannot be are refused by name") {
   const std::string f = "kernel f(x: in f32, n: in i32, a: f32, b: in f32 [row], y: out f32)"
                         " { y = a * x * b; } ";
-  CHECK_THAT(errors_of(f + "kernel g = grad f(a);", "g"),
-             Catch::Contains("run-time scalar, is a sum"));
-  CHECK_THAT(errors_of(f + "kernel g = grad f(b);", "g"),
-             Catch::Contains("broadcast vector, is a sum"));
   CHECK_THAT(errors_of(f + "kernel g = grad f(n);", "g"), Catch::Contains("'n' is i32"));
   CHECK_THAT(errors_of(f + "kernel g = grad f(z);", "g"),
              Catch::Contains("'z' is no parameter of 'f'"));
@@ -292,6 +290,9 @@ TEST_CASE("gradients that cannot be are refused by name") {
   CHECK_THAT(errors_of(f + "kernel g = grad f(x -> n);", "g"),
              Catch::Contains("holds i32, the result is f32"));
   CHECK_THAT(errors_of(f + "kernel g = grad f(x -> b);", "g"),
+             Catch::Contains("the buffer of 'b' holds one value a row, the result is one an "
+                             "element"));
+  CHECK_THAT(errors_of(f + "kernel g = grad f(x -> a);", "g"),
              Catch::Contains("no buffer to overwrite"));
   CHECK_THAT(errors_of(f + "kernel g = grad f(x -> d_y, y -> d_y);", "g"),
              Catch::Contains("two results would overwrite the buffer of 'd_y'"));

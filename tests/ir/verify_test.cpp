@@ -107,7 +107,9 @@ TEST_CASE("the verifier names a leaf that reads the wrong parameter") {
 TEST_CASE("the verifier finds constants outside their type and fields that should be zero") {
   const auto constant = [](double value) {
     return [value](Parts& k) {
-      k.nodes[3] = {.op = Op::constant, .bits = std::bit_cast<std::uint64_t>(value)};
+      k.nodes[3] = {.op = Op::constant,
+                    .space = {Broadcast::per_tensor},
+                    .bits = std::bit_cast<std::uint64_t>(value)};
     };
   };
   CHECK_THAT(message(constant(0.1)), ContainsSubstring("node 3 (constant) holds 0.1"));
@@ -144,12 +146,27 @@ TEST_CASE("the verifier finds stores that do not fit the parameters") {
              ContainsSubstring("kernel stores nothing"));
 }
 
+TEST_CASE("the verifier finds spaces that do not follow from the operands") {
+  CHECK_THAT(message([](Parts& k) { k.nodes[2].space = {Broadcast::per_row}; }),
+             ContainsSubstring("node 2 (mul) is of space row, expected element"));
+  CHECK_THAT(message([](Parts& k) { k.params[1].broadcast = Broadcast::per_row; }),
+             ContainsSubstring("store to 'y' takes node 4 (add) of space element, expected row"));
+  CHECK_THAT(message([](Parts& k) {
+               k.nodes[4] = {.op = Op::group_max, .args = {2, 0, 0}};
+             }),
+             ContainsSubstring("node 4 (group_max) goes over groups of 0 columns, expected 1 to"));
+}
+
 TEST_CASE("the verifier finds parameters that no language text could declare") {
   CHECK_THAT(message([](Parts& k) { k.params[1].name = "a"; }),
              ContainsSubstring("parameter 'a' is declared twice"));
   CHECK_THAT(message([](Parts& k) { k.params[1].name.clear(); }), ContainsSubstring("has 0 bytes"));
-  CHECK_THAT(message([](Parts& k) { k.params[1].broadcast = Broadcast::per_row; }),
-             ContainsSubstring("parameter 'y' is a broadcast, expected of `in` tensors only"));
+  CHECK_THAT(message([](Parts& k) { k.params[3].broadcast = Broadcast::per_row; }),
+             ContainsSubstring("parameter 's' is a broadcast, expected of tensors only"));
+  CHECK_THAT(message([](Parts& k) { k.params[0].group = 4; }),
+             ContainsSubstring("parameter 'a' has groups of 4 columns, expected none"));
+  CHECK_THAT(message([](Parts& k) { k.params[0].broadcast = Broadcast::per_group; }),
+             ContainsSubstring("parameter 'a' has groups of 0 columns, expected 1 to"));
   CHECK_THAT(message([](Parts& k) { k.params.resize(kMaxParams + 1); }),
              ContainsSubstring("kernel has 65 parameters, expected at most 64"));
   CHECK_THAT(message([](Parts& k) { k.name.clear(); }),

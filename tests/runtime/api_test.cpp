@@ -48,6 +48,18 @@ TEST_CASE("a kernel tells its parameters: name, role, type and space") {
   CHECK(parameters[3].role == Role::out);
 }
 
+TEST_CASE("a kernel tells the spaces of tensors along its rows") {
+  const Kernel kernel = Device::open("cpu").kernel(
+      "kernel k(x: in f32, scale: in f32 [group 32], top: in f32 [tensor], y: out f32, s: out f32 "
+      "[row]) { y = x * scale * top; s = row_sum(x); }",
+      "k");
+  std::vector<Space> spaces;
+  for (const Parameter& parameter : kernel.parameters())
+    spaces.push_back(parameter.space);
+  CHECK(spaces ==
+        std::vector{Space::element, Space::group, Space::tensor, Space::element, Space::row});
+}
+
 TEST_CASE("arguments are taken by name in any order") {
   std::vector<float> x = {1, 2, 3, 4}, w = {10, 100}, y(4);
   const Tensor in(x.data(), f32, {2, 2}), weights(w.data(), f32, {2}), out(y.data(), f32, {2, 2});

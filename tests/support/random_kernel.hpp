@@ -49,12 +49,15 @@ inline std::vector<DType> all_dtypes() {
 }
 
 struct RandomKernelOptions {
-  std::size_t nodes = 30;        ///< operations that are tried; a few may merge or stay unused
-  std::size_t inputs = 3;        ///< `in` tensors
-  std::size_t inouts = 0;        ///< `inout` tensors
-  std::size_t outputs = 2;       ///< `out` tensors
-  std::size_t scalars = 1;       ///< run-time scalars
-  bool broadcasts = true;        ///< some inputs are [row] or [col]
+  std::size_t nodes = 30;  ///< operations that are tried; a few may merge or stay unused
+  std::size_t inputs = 3;  ///< `in` tensors
+  std::size_t inouts = 0;  ///< `inout` tensors
+  std::size_t outputs = 2; ///< `out` tensors
+  std::size_t scalars = 1; ///< run-time scalars
+  bool broadcasts = true;  ///< some inputs are [row] or [col]
+  bool reductions = false; ///< also sums and maxima along rows, and tensors of all spaces
+  bool over_rows = true;   ///< of these, also sums over rows, and outputs they are for
+  std::vector<std::uint32_t> groups = {1, 2, 3, 4, 8, 12}; ///< sizes; all divide 24
   bool special_constants = true; ///< infinities, NaN, -0 and extremes among the constants
   ir::MathMode math = ir::MathMode::accurate;
   std::vector<DType> dtypes = all_dtypes();
@@ -72,12 +75,12 @@ struct RandomKernelOptions {
 /// comparisons even where `dtypes` leaves it out. Passes `ir::verify`.
 inline ir::Kernel random_kernel(std::uint64_t seed, const RandomKernelOptions& options = {});
 
-/// Every operation of the table that is not a leaf, and the cast.
+/// Every operation of the table that works on elements, and the cast.
 inline std::vector<ir::Op> all_ops() {
   std::vector<ir::Op> ops;
   for (int i = 0; i < ir::kOpCount; ++i) {
     const auto op = static_cast<ir::Op>(i);
-    if (ir::info(op).arity > 0)
+    if (ir::info(op).arity > 0 && !ir::is_reduction(op))
       ops.push_back(op);
   }
   return ops;
@@ -102,7 +105,7 @@ public:
       add_operation();
     for (std::uint32_t p = 0; p < params_.size(); ++p)
       if (params_[p].is_written())
-        builder_.store(p, value_for(params_[p].dtype));
+        builder_.store(p, fitted(params_[p], value_for(params_[p].dtype)));
     return std::move(builder_).build();
   }
 
@@ -117,6 +120,8 @@ private:
         ir::Param param{std::string(name) + std::to_string(i), kind, random_.pick(options_.dtypes)};
         if (kind == ir::ParamKind::in && options_.broadcasts && random_.one_in(4))
           param.broadcast = random_.one_in(2) ? ir::Broadcast::per_row : ir::Broadcast::per_column;
+        if (options_.reductions && kind != ir::ParamKind::scalar && random_.one_in(3))
+          spread(param);
         params.push_back(std::move(param));
       }
     };
@@ -125,6 +130,38 @@ private:
     several(options_.outputs, "y", ir::ParamKind::out);
     several(options_.scalars, "s", ir::ParamKind::scalar);
     return params;
+  }
+
+  void spread(ir::Param& param) {
+    static constexpr ir::Broadcast kSpaces[] = {ir::Broadcast::per_row, ir::Broadcast::per_column,
+                                                ir::Broadcast::per_group,
+                                                ir::Broadcast::per_tensor};
+    param.broadcast = random_.pick(kSpaces);
+    if (!options_.over_rows && param.is_written() &&
+        (param.broadcast == ir::Broadcast::per_column ||
+         param.broadcast == ir::Broadcast::per_tensor))
+      param.broadcast = ir::Broadcast::per_row;
+    param.group = param.broadcast == ir::Broadcast::per_group ? group() : 0;
+  }
+
+  std::uint32_t group() { return random_.pick(options_.groups); }
+
+  /// `id`, reduced until it can be stored to `param`.
+  ir::NodeId fitted(const ir::Param& param, ir::NodeId id) {
+    if (ir::may_store(param, builder_.node(id).space))
+      return id;
+    const auto reduce = [&](ir::Op op) { id = builder_.make(op, std::array{id}); };
+    if (type(id) == boolean)
+      id = builder_.cast(param.dtype, constant(compute_type(param.dtype)));
+    else if (param.broadcast == ir::Broadcast::per_row)
+      reduce(ir::Op::row_max);
+    else if (param.broadcast == ir::Broadcast::per_group)
+      id = builder_.make(ir::Op::group_max, std::array{id}, param.group);
+    else
+      reduce(ir::Op::col_sum);
+    if (param.broadcast == ir::Broadcast::per_tensor && type(id) != boolean)
+      reduce(ir::Op::row_sum);
+    return id;
   }
 
   void add(ir::NodeId id) {
@@ -225,7 +262,24 @@ private:
     }
   }
 
+  void add_reduction() {
+    static constexpr ir::Op kReductions[] = {
+        ir::Op::row_sum,   ir::Op::row_mean,  ir::Op::row_max,   ir::Op::row_min,
+        ir::Op::group_sum, ir::Op::group_max, ir::Op::group_min, ir::Op::col_sum};
+    const ir::Op op = random_.pick(kReductions);
+    const bool mean = op == ir::Op::row_mean;
+    if (!options_.over_rows && op == ir::Op::col_sum)
+      return;
+    if (!admitted(mean ? ir::TypeRule::real : ir::TypeRule::number))
+      return;
+    const ir::NodeId of = operand(mean ? float_type() : number_type());
+    add(builder_.make(op, std::array{of},
+                      ir::info(op).form == ir::OpForm::over_group ? group() : 0));
+  }
+
   void add_operation() {
+    if (options_.reductions && random_.one_in(6))
+      return add_reduction();
     const ir::Op op = random_.pick(ops_);
     if (!admitted(ir::info(op).rule))
       return;
@@ -235,7 +289,9 @@ private:
         args.push_back(operand(type));
     };
     switch (ir::info(op).rule) {
-    case ir::TypeRule::leaf: return;
+    case ir::TypeRule::leaf:
+    case ir::TypeRule::reduce:
+    case ir::TypeRule::reduce_real: return;
     case ir::TypeRule::cast:
       if (!pool_.empty())
         cast_to(random_.pick(options_.dtypes));

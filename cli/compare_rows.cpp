@@ -1,0 +1,246 @@
+// compare_rows.cpp -- results of a kernel that reaches along its rows, against the evaluator.
+#include "cli/compare_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "cli/parallel.hpp"
+#include "ir/evaluate_rows.hpp"
+#include "swage/error.hpp"
+
+namespace swage::cli {
+
+namespace {
+
+/// The evaluator keeps every value of every operation of a row.
+constexpr std::int64_t kMostElements = std::int64_t{1} << 18;
+
+/// Runs with every operation off at random, which show how far a right result may lie. One run may
+/// be right by luck, not all.
+constexpr std::uint64_t kPerturbed = 16;
+
+class RowComparer {
+public:
+  RowComparer(const ir::Kernel& kernel, const Operands& operands, const Shape& shape,
+              const CompareOptions& options)
+      : kernel_(kernel), operands_(operands.all()), options_(options),
+        columns_(shape.empty() ? 1 : shape.back()),
+        rows_(columns_ > 0 ? element_count(shape) / columns_ : 0) {
+    for (const ir::Store& store : kernel.stores()) {
+      OutputComparison& total = totals_.emplace_back();
+      total.param = store.param;
+      total.limit = options.max_ulp.value_or(default_max_ulp(kernel.params()[store.param].dtype));
+      results_.push_back(operands.result(store.param));
+    }
+  }
+
+  std::vector<OutputComparison> run() {
+    if (sums_over_rows()) {
+      if (rows_ * columns_ > kMostElements)
+        throw Error(ErrorCode::unsupported,
+                    fmt::format("kernel '{}' sums over rows, so all of a call is verified at once: "
+                                "{} elements are more than {}; give a smaller --shape",
+                                kernel_.name(), rows_ * columns_, kMostElements));
+      compare_rows_from(0, rows_);
+      return std::move(totals_);
+    }
+    const std::int64_t wanted = std::min(options_.sample, kMostElements);
+    const std::int64_t count =
+        std::clamp<std::int64_t>(wanted / std::max<std::int64_t>(columns_, 1), 1, rows_ + 1);
+    const std::int64_t sampled = std::min(count, rows_);
+    parallel_ranges(sampled, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        compare_rows_from(sampled == 1 ? 0 : (rows_ - 1) * i / (sampled - 1), 1);
+    });
+    return std::move(totals_);
+  }
+
+private:
+  std::int64_t width(ir::Space space) const {
+    return ir::values_of(space, {.rows = 1, .columns = columns_});
+  }
+
+  /// The first value that row `row` has of a parameter.
+  std::int64_t first(ir::Space space, std::int64_t row) const {
+    return is_shared(space) ? 0 : row * width(space);
+  }
+
+  bool sums_over_rows() const {
+    return std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
+      return ir::info(node.op).form == ir::OpForm::over_col;
+    });
+  }
+
+  static bool is_shared(ir::Space space) {
+    return space.broadcast == ir::Broadcast::per_column ||
+           space.broadcast == ir::Broadcast::per_tensor;
+  }
+
+  void compare_rows_from(std::int64_t row, std::int64_t count) {
+    std::vector<std::vector<ir::Scalar>> arguments;
+    for (const Operand& operand : operands_)
+      arguments.push_back(values(operand, row, count));
+    const ir::CallSize size{.rows = count, .columns = columns_};
+    const auto exact = ir::evaluate_rows(kernel_, size, arguments, ir::Arithmetic::exact);
+    std::vector<std::vector<long double>> reach; // by store and value
+    for (const auto& values : exact)
+      reach.emplace_back(values.size(), 0);
+    const auto widen = [&](std::uint64_t first, std::uint64_t last) {
+      for (std::uint64_t seed = first; seed < last; ++seed) {
+        const auto near =
+            ir::evaluate_rows(kernel_, size, arguments, ir::Arithmetic::perturbed, seed);
+        for (std::size_t s = 0; s < exact.size(); ++s)
+          for (std::size_t i = 0; i < exact[s].size(); ++i)
+            reach[s][i] = std::max(reach[s][i], distance(s, near[s][i], exact[s][i]));
+      }
+    };
+    bool beyond = false;
+    for (std::size_t s = 0; s < exact.size(); ++s)
+      for (std::size_t i = 0; i < exact[s].size(); ++i)
+        beyond |= error_at(s, row, static_cast<std::int64_t>(i), exact[s][i]) > totals_[s].limit;
+    if (beyond)
+      widen(0, kPerturbed);
+    const std::scoped_lock lock(mutex_);
+    for (std::size_t s = 0; s < results_.size(); ++s)
+      for (std::size_t i = 0; i < exact[s].size(); ++i)
+        judge(s, row, static_cast<std::int64_t>(i), exact[s][i], reach[s][i]);
+  }
+
+  std::vector<ir::Scalar> values(const Operand& operand, std::int64_t row,
+                                 std::int64_t count) const {
+    const DType type = operand.param.dtype;
+    if (!operand.param.is_tensor())
+      return {ir::decode(type, operand.scalar_bits)};
+    if (!operand.param.is_read())
+      return {};
+    const std::int64_t begin = first(operand.param.space(), row);
+    std::vector<ir::Scalar> result;
+    const ir::Space space = operand.param.space();
+    for (std::int64_t i = 0; i < width(space) * (is_shared(space) ? 1 : count); ++i)
+      result.push_back(ir::decode(
+          type, ir::load_bits(type, operand.entry.data() + (begin + i) * size_of(type))));
+    return result;
+  }
+
+  bool is_real(std::size_t store) const {
+    return is_float(kernel_.params()[kernel_.stores()[store].param].dtype);
+  }
+
+  long double distance(std::size_t store, const ir::Scalar& a, const ir::Scalar& b) const {
+    return is_real(store) ? std::fabs(a.real - b.real)
+                          : std::fabs(static_cast<long double>(a.integer) -
+                                      static_cast<long double>(b.integer));
+  }
+
+  std::int64_t index_of(std::size_t store, std::int64_t row, std::int64_t i) const {
+    return first(kernel_.params()[kernel_.stores()[store].param].space(), row) + i;
+  }
+
+  std::uint64_t got_at(std::size_t store, std::int64_t index) const {
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    return ir::load_bits(type, results_[store].data() + index * size_of(type));
+  }
+
+  /// In ulp; of integers 0 or infinity.
+  double error_at(std::size_t store, std::int64_t row, std::int64_t i,
+                  const ir::Scalar& exact) const {
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    const std::uint64_t bits = got_at(store, index_of(store, row, i));
+    if (!is_real(store))
+      return bits == ir::encode(type, exact) ? 0 : HUGE_VAL;
+    return static_cast<double>(ir::ulp_error(type, ir::decode(type, bits).real, exact.real));
+  }
+
+  void judge(std::size_t store, std::int64_t row, std::int64_t i, const ir::Scalar& exact,
+             long double reach) {
+    OutputComparison& found = totals_[store];
+    const DType type = kernel_.params()[found.param].dtype;
+    const std::int64_t index = index_of(store, row, i);
+    const std::uint64_t bits = got_at(store, index);
+    const std::uint64_t expected = ir::encode(type, exact);
+    const double error = error_at(store, row, i, exact);
+    ++found.checked;
+    found.max_error = std::max(found.max_error, error);
+    found.misrounded += error > 0.5 || (error == 0.5 && bits != expected);
+    if (options_.histogram)
+      found.histogram.add(error);
+    const bool beyond = error > found.limit;
+    const bool within = beyond && !options_.max_ulp && reaches(store, bits, exact, reach);
+    const auto shown = [&] {
+      return ShownElement{.index = index,
+                          .inputs = inputs(store, row, i),
+                          .got = bits,
+                          .expected = expected,
+                          .exact = exact,
+                          .error = error};
+    };
+    if (within) {
+      ++found.admitted;
+      ++found.admitted_by[static_cast<std::size_t>(is_real(store) ? Reason::cancellation
+                                                                  : Reason::jump)];
+      if (!found.worst_admitted || error > found.worst_admitted->error)
+        found.worst_admitted = shown();
+      return;
+    }
+    found.max_plain_error = std::max(found.max_plain_error, error);
+    const bool wrong_before = found.wrong > 0;
+    found.wrong += beyond;
+    if (error > 0 && (!found.worst || (beyond && !wrong_before) ||
+                      (beyond == wrong_before && error > found.worst->error)))
+      found.worst = shown();
+  }
+
+  /// Whether a right device may have got `bits`.
+  bool reaches(std::size_t store, std::uint64_t bits, const ir::Scalar& exact,
+               long double reach) const {
+    constexpr long double kSlack = 4;
+    const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
+    const ir::Scalar got = ir::decode(type, bits);
+    if (!is_real(store))
+      return distance(store, got, exact) <= reach;
+    return std::isfinite(got.real) && std::isfinite(exact.real) &&
+           distance(store, got, exact) <=
+               kSlack * reach + totals_[store].limit * ir::ulp(type, exact.real);
+  }
+
+  /// By parameter, what value `i` of a store is made of at its own row and column.
+  std::vector<std::uint64_t> inputs(std::size_t store, std::int64_t row, std::int64_t i) const {
+    const std::int64_t of = width(kernel_.params()[totals_[store].param].space());
+    std::vector<std::uint64_t> bits;
+    for (const Operand& operand : operands_) {
+      const DType type = operand.param.dtype;
+      const std::int64_t own = width(operand.param.space());
+      if (!operand.param.is_tensor() || !operand.param.is_read() || own == 0) {
+        bits.push_back(operand.param.is_tensor() ? 0 : operand.scalar_bits);
+        continue;
+      }
+      const std::int64_t at =
+          first(operand.param.space(), row + i / of) + std::min(i % of, own - 1);
+      bits.push_back(ir::load_bits(type, operand.entry.data() + at * size_of(type)));
+    }
+    return bits;
+  }
+
+  const ir::Kernel& kernel_;
+  std::span<const Operand> operands_;
+  const CompareOptions& options_;
+  std::int64_t columns_, rows_;
+  std::vector<OutputComparison> totals_;
+  std::vector<std::span<const std::byte>> results_;
+  std::mutex mutex_;
+};
+
+} // namespace
+
+std::vector<OutputComparison> compare_rows(const ir::Kernel& kernel, const Operands& operands,
+                                           const Shape& shape, const CompareOptions& options) {
+  if (options.where)
+    throw Error(ErrorCode::unsupported, "a kernel that reaches along its rows is compared by whole "
+                                        "rows, so elements cannot be chosen");
+  return RowComparer(kernel, operands, shape, options).run();
+}
+
+} // namespace swage::cli

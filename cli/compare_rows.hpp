@@ -1,0 +1,16 @@
+// compare_rows.hpp -- results of a kernel that reaches along its rows, against the evaluator.
+#pragma once
+
+#include <vector>
+
+#include "cli/compare.hpp"
+
+namespace swage::cli {
+
+/// As `compare`, on whole rows, evenly spaced. Where terms cancel, results are many ulp off the
+/// exact ones: those within four times what the stated errors of the operations make of them, put
+/// in at random, are admitted. Refuses CompareOptions::where.
+std::vector<OutputComparison> compare_rows(const ir::Kernel& kernel, const Operands& operands,
+                                           const Shape& shape, const CompareOptions& options);
+
+} // namespace swage::cli

@@ -1,0 +1,246 @@
+// lower_host_rows.cpp -- rows of the host function: stages, groups, stores.
+#include <algorithm>
+
+#include "codegen/host_rows.hpp"
+
+namespace swage::codegen {
+
+namespace {
+
+/// Above this many operations another copy of the body costs more to compile than it saves.
+constexpr std::size_t kRemainderNodes = 64;
+
+} // namespace
+
+Value* RowLowering::memory_field(Type* type, unsigned index) {
+  return b_.CreateLoad(type, b_.CreateConstGEP1_64(b_.getInt64Ty(), function_->getArg(3), index));
+}
+
+void RowLowering::emit_body() {
+  scratch_ = memory_field(b_.getPtrTy(), 0);
+  if (!plan_.after_rows)
+    return void(emit_loop(begin(), end(), 1, [&](Value* row) { emit_row(row); }));
+  workspace_ = memory_field(b_.getPtrTy(), 1);
+  strands_ = smaller(arguments_.rows, constant(ir::kSumStrands));
+  auto* rows = BasicBlock::Create(context_, "strands", function_);
+  auto* columns = BasicBlock::Create(context_, "columns", function_);
+  auto* done = BasicBlock::Create(context_, "both_done", function_);
+  b_.CreateCondBr(b_.CreateICmpEQ(memory_field(b_.getInt64Ty(), 2), constant(0)), rows, columns);
+  b_.SetInsertPoint(rows);
+  emit_loop(begin(), end(), 1, [&](Value* strand) {
+    strand_ = strand;
+    emit_loop(strand, arguments_.rows, ir::kSumStrands, [&](Value* row) {
+      is_first_ = b_.CreateICmpEQ(row, strand);
+      emit_row(row);
+    });
+  });
+  b_.CreateBr(done);
+  b_.SetInsertPoint(columns);
+  emit_after_rows();
+  b_.CreateBr(done);
+  b_.SetInsertPoint(done);
+}
+
+void RowLowering::emit_row(Value* row) {
+  bases_ = row_bases(row);
+  std::ranges::fill(row_values_, nullptr);
+  std::ranges::fill(group_values_, nullptr);
+  for (int stage = 0; stage <= static_cast<int>(plan_.reductions.size()); ++stage) {
+    if (stage > 0)
+      emit_stage(plan_.reductions[static_cast<std::size_t>(stage) - 1]);
+    emit_row_values(stage);
+  }
+  emit_outputs();
+}
+
+void RowLowering::emit_row_values(int stage) {
+  for (NodeId id = 0; id < nodes(); ++id) {
+    const ir::Node& made = node(id);
+    if (after_[id] || plan_.stage[id] != stage || !is_by_row(made.space) || row_values_[id] ||
+        made.op == Op::constant)
+      continue;
+    if (made.op == Op::scalar)
+      row_values_[id] = scalars_[made.param];
+    else if (made.op == Op::load)
+      row_values_[id] = tensors_.load_row_value(place(bases_, nullptr), made.param);
+    else
+      row_values_[id] = emit_one(id);
+  }
+}
+
+Value* RowLowering::emit_one(NodeId id) {
+  return lower_nodes(b_, job_, 1, std::array{id}, known_values(1, {}))[0];
+}
+
+KnownValue RowLowering::known_values(int lanes, const std::vector<Value*>& loaded) {
+  return [this, lanes, loaded](NodeId id) -> Value* {
+    Value* value = row_values_[id] ? row_values_[id] : group_values_[id];
+    if (value)
+      return lanes == 1 ? value : b_.CreateVectorSplat(static_cast<unsigned>(lanes), value);
+    if (const auto column = column_values_.find(id); column != column_values_.end())
+      return column->second;
+    return node(id).op == Op::load && !loaded.empty() ? loaded[node(id).param] : nullptr;
+  };
+}
+
+void RowLowering::emit_stage(const std::vector<NodeId>& reductions) {
+  Value* region = scratch();
+  if (plan_.group > 0)
+    region = b_.CreateConstGEP1_64(
+        b_.getInt8Ty(), region,
+        static_cast<std::uint64_t>(sum_arrays(plan_.group) * ir::kSumLanes * 8));
+  const std::vector<Value*> results =
+      emit_reductions(reductions, constant(0), arguments_.columns, region);
+  for (std::size_t i = 0; i < reductions.size(); ++i)
+    row_values_[reductions[i]] = results[i];
+}
+
+void RowLowering::emit_outputs() {
+  std::vector<ir::Store> elements, groups;
+  for (const ir::Store& store : job_.kernel.stores()) {
+    const ir::Param& param = job_.kernel.params()[store.param];
+    if (param.broadcast == Broadcast::none)
+      elements.push_back(store);
+    else if (param.broadcast == Broadcast::per_group)
+      groups.push_back(store);
+  }
+  const auto store_elements = [&](Value* column, int lanes) {
+    accumulate_columns(column, lanes); // before anything is overwritten
+    store(elements, place(bases_, column), lanes);
+  };
+  std::vector<NodeId> roots;
+  for (const auto* stores : {&elements, &groups})
+    for (const ir::Store& store : *stores)
+      roots.push_back(store.node);
+  for (const std::size_t sum : column_sums(false))
+    roots.push_back(node(plan_.column_sums[sum]).args[0]);
+  const bool by_element = !elements.empty() || !column_sums(false).empty();
+  accumulate_rows();
+  if (!groups.empty() || needs_groups(roots))
+    emit_groups(constant(0), arguments_.columns, roots, [&](Value* group, Value* from, Value* to) {
+      store(groups, place(bases_, group), 1);
+      if (by_element)
+        emit_columns(from, to, store_elements);
+    });
+  else if (by_element)
+    emit_elements(store_elements);
+  for (const ir::Store& each : job_.kernel.stores())
+    if (job_.kernel.params()[each.param].broadcast == Broadcast::per_row)
+      store({each}, place(bases_, nullptr), 1);
+}
+
+void RowLowering::emit_elements(const Columns& body) {
+  Value* at = constant(0);
+  const auto loop = [&](int lanes) {
+    return [this, &body, lanes](Value* first, Value* last) {
+      return emit_loop(first, b_.CreateSub(last, constant(lanes - 1)), lanes,
+                       [&](Value* column) { body(column, lanes); });
+    };
+  };
+  if (schedule_.streaming && schedule_.lanes > 1 && leading_output())
+    at = emit_streaming(bases_, at, arguments_.columns, loop(1), loop(schedule_.lanes));
+  emit_columns(at, arguments_.columns, body);
+}
+
+void RowLowering::store(const std::vector<ir::Store>& stores, const Place& at, int lanes) {
+  if (stores.empty())
+    return;
+  const Broadcast broadcast = job_.kernel.params()[stores[0].param].broadcast;
+  const bool by_element = broadcast == Broadcast::none || broadcast == Broadcast::per_column;
+  const std::vector<Value*> loaded = by_element ? load(at, lanes) : std::vector<Value*>{};
+  const std::vector<Value*> bits =
+      lower_stores(b_, job_, lanes, stores, known_values(lanes, loaded));
+  std::vector<Value*> all(job_.kernel.stores().size());
+  for (std::size_t s = 0; s < all.size(); ++s)
+    for (std::size_t i = 0; i < stores.size(); ++i)
+      if (job_.kernel.stores()[s] == stores[i])
+        all[s] = bits[i];
+  tensors_.store(at, lanes, all);
+}
+
+std::vector<Value*> RowLowering::load(const Place& at, int lanes) {
+  std::vector<Value*> fixed = scalars_;
+  for (std::size_t p = 0; p < fixed.size(); ++p) {
+    const ir::Param& param = job_.kernel.params()[p];
+    const bool by_column =
+        param.broadcast == Broadcast::none || param.broadcast == Broadcast::per_column;
+    if (param.is_tensor() && !by_column) // known to whoever needs it
+      fixed[p] = llvm::PoisonValue::get(value_type(context_, compute_type(param.dtype), 1));
+  }
+  return tensors_.load(at, lanes, fixed);
+}
+
+void RowLowering::emit_columns(Value* first, Value* last, const Columns& body) {
+  constexpr int kSmallestRemainder = 128; // bits
+  Value* at = first;
+  const auto loop = [&](int lanes) {
+    at = emit_loop(at, b_.CreateSub(last, constant(lanes - 1)), lanes,
+                   [&](Value* column) { body(column, lanes); });
+  };
+  loop(schedule_.lanes);
+  if (nodes() <= kRemainderNodes)
+    for (int lanes = schedule_.lanes / 4; lanes * 32 >= kSmallestRemainder; lanes /= 4)
+      loop(lanes);
+  if (schedule_.lanes > 1)
+    loop(1);
+}
+
+bool RowLowering::needs_groups(std::span<const NodeId> roots) const {
+  const std::vector<bool> needed = needed_by(roots);
+  for (NodeId id = 0; id < nodes(); ++id)
+    if (needed[id] && is_by_group(node(id).space))
+      return true;
+  return false;
+}
+
+std::vector<bool> RowLowering::needed_by(std::span<const NodeId> roots) const {
+  std::vector<bool> needed(nodes(), false);
+  const auto mark = [&](NodeId id) {
+    if (!row_values_[id] && !group_values_[id])
+      needed[id] = true;
+  };
+  for (const NodeId root : roots)
+    mark(root);
+  for (auto id = static_cast<NodeId>(nodes()); id-- > 0;)
+    if (needed[id])
+      for (int i = 0; i < ir::info(node(id).op).arity; ++i)
+        mark(node(id).args[static_cast<std::size_t>(i)]);
+  return needed;
+}
+
+void RowLowering::emit_groups(Value* first, Value* last, std::span<const NodeId> roots,
+                              const std::function<void(Value*, Value*, Value*)>& body) {
+  const std::vector<bool> needed = needed_by(roots);
+  Value* size = constant(plan_.group);
+  Value* from_group = b_.CreateUDiv(first, size);
+  Value* to_group =
+      b_.CreateUDiv(b_.CreateAdd(last, constant(std::int64_t{plan_.group} - 1)), size);
+  emit_loop(from_group, to_group, 1, [&](Value* group) {
+    Value* start = b_.CreateMul(group, size);
+    emit_group_values(group, start, needed);
+    Value* from = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, first, start);
+    body(group, from, smaller(last, b_.CreateAdd(start, size)));
+    std::ranges::fill(group_values_, nullptr);
+  });
+}
+
+void RowLowering::emit_group_values(Value* group, Value* start, const std::vector<bool>& needed) {
+  for (NodeId id = 0; id < nodes(); ++id) {
+    const ir::Node& made = node(id);
+    if (!needed[id] || !is_by_group(made.space))
+      continue;
+    if (made.op == Op::load)
+      group_values_[id] = tensors_.load_row_value(place(bases_, group), made.param);
+    else if (ir::is_reduction(made.op))
+      group_values_[id] = emit_reductions({id}, start, constant(made.space.group), scratch())[0];
+    else
+      group_values_[id] = emit_one(id);
+  }
+}
+
+void lower_host_rows(llvm::Module& module, const Job& job, const HostSchedule& schedule,
+                     const std::string& entry) {
+  RowLowering(module, job, schedule).run(entry, 4);
+}
+
+} // namespace swage::codegen

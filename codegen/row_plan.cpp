@@ -1,0 +1,174 @@
+// row_plan.cpp -- stages of a row, and what has no code yet.
+#include "codegen/row_plan.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "ir/sum_order.hpp"
+#include "swage/error.hpp"
+
+namespace swage::codegen {
+
+using ir::Broadcast;
+using ir::OpForm;
+
+std::vector<bool> needs_column_sums(const ir::Kernel& kernel) {
+  std::vector<bool> needs(kernel.nodes().size(), false);
+  for (ir::NodeId id = 0; id < needs.size(); ++id) {
+    const ir::Node& node = kernel.node(id);
+    bool any = ir::info(node.op).form == OpForm::over_col;
+    for (int i = 0; i < ir::info(node.op).arity; ++i)
+      any = any || needs[node.args[static_cast<std::size_t>(i)]];
+    needs[id] = any;
+  }
+  return needs;
+}
+
+namespace {
+
+[[noreturn]] void refuse(const ir::Kernel& kernel, std::string_view what, std::string_view help) {
+  throw Error(ErrorCode::unsupported,
+              fmt::format("kernel '{}' uses {}, which {}", kernel.name(), what, help));
+}
+
+/// The sizes of all groups of `kernel`.
+std::vector<std::uint32_t> groups_of(const ir::Kernel& kernel) {
+  std::vector<std::uint32_t> sizes;
+  const auto add = [&](ir::Space space) {
+    if (space.broadcast == Broadcast::per_group &&
+        std::ranges::find(sizes, space.group) == sizes.end())
+      sizes.push_back(space.group);
+  };
+  for (const ir::Param& param : kernel.params())
+    add(param.space());
+  for (const ir::Node& node : kernel.nodes())
+    add(node.space);
+  return sizes;
+}
+
+bool is_shared(Broadcast broadcast) {
+  return broadcast == Broadcast::per_column || broadcast == Broadcast::per_tensor;
+}
+
+/// Whether a value needs a reduction along a row other than by way of a sum over rows.
+bool needs_row(const ir::Kernel& kernel, ir::NodeId root) {
+  std::vector<bool> needed(kernel.nodes().size(), false);
+  needed[root] = true;
+  for (ir::NodeId id = root + 1; id-- > 0;) {
+    const ir::Node& node = kernel.node(id);
+    if (!needed[id] || ir::info(node.op).form == OpForm::over_col)
+      continue;
+    if (ir::is_reduction(node.op))
+      return true;
+    for (int i = 0; i < ir::info(node.op).arity; ++i)
+      needed[node.args[static_cast<std::size_t>(i)]] = true;
+  }
+  return false;
+}
+
+void check_host(const ir::Kernel& kernel) {
+  const std::vector<bool> after = needs_column_sums(kernel);
+  for (ir::NodeId id = 0; id < after.size(); ++id) {
+    const ir::Node& node = kernel.node(id);
+    if (node.op == ir::Op::constant || ir::info(node.op).form == OpForm::over_col)
+      continue;
+    const bool shared = is_shared(node.space.broadcast);
+    if (after[id] && (!shared || ir::is_reduction(node.op)))
+      refuse(kernel, "the result of col_sum within rows",
+             "no CPU code is made for yet: it can be stored [col] or [tensor]");
+  }
+  for (const ir::Store& store : kernel.stores())
+    if (is_shared(kernel.params()[store.param].broadcast) && needs_row(kernel, store.node))
+      refuse(kernel,
+             fmt::format("a reduction along a row in '{}', an output [{}]",
+                         kernel.params()[store.param].name,
+                         name_of(kernel.params()[store.param].space())),
+             "no CPU code is made for yet");
+  if (const auto sizes = groups_of(kernel); sizes.size() > 1)
+    refuse(kernel, fmt::format("groups of {} and of {} columns", sizes[0], sizes[1]),
+           "no CPU code is made for yet: one kernel has groups of one size");
+}
+
+} // namespace
+
+RowPlan make_row_plan(const ir::Kernel& kernel) {
+  RowPlan plan;
+  plan.stage.resize(kernel.nodes().size(), 0);
+  for (ir::NodeId id = 0; id < plan.stage.size(); ++id) {
+    const ir::Node& node = kernel.node(id);
+    int& stage = plan.stage[id];
+    for (int i = 0; i < ir::info(node.op).arity; ++i)
+      stage = std::max(stage, plan.stage[node.args[static_cast<std::size_t>(i)]]);
+    if (ir::info(node.op).form == OpForm::over_col) {
+      plan.column_sums.push_back(id);
+      plan.column_sum_bytes.push_back(size_of(node.type));
+      stage = 0; // known when all rows are done
+    }
+    if (ir::info(node.op).form != OpForm::over_row)
+      continue;
+    ++stage;
+    if (plan.reductions.size() < static_cast<std::size_t>(stage))
+      plan.reductions.resize(static_cast<std::size_t>(stage));
+    plan.reductions[static_cast<std::size_t>(stage) - 1].push_back(id);
+  }
+  if (const auto sizes = groups_of(kernel); !sizes.empty())
+    plan.group = sizes[0];
+  for (const ir::Store& store : kernel.stores())
+    plan.after_rows |= is_shared(kernel.params()[store.param].broadcast);
+  return plan;
+}
+
+void check_lowered(const ir::Kernel& kernel, const Target& target) {
+  if (ir::is_elementwise(kernel))
+    return;
+  if (target.kind == Target::Kind::cuda)
+    refuse(kernel, ir::beyond_elements(kernel),
+           "no CUDA code is made for yet; it runs on the CPU, device 'cpu'");
+  const bool shaped = std::ranges::any_of(kernel.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.broadcast == Broadcast::none;
+  });
+  if (!shaped)
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("kernel '{}' has no tensor of one value an element, which would say how "
+                    "many columns there are; give it one",
+                    kernel.name()));
+  check_host(kernel);
+}
+
+bool is_for_all_columns(const ir::Kernel& kernel, ir::NodeId reduction) noexcept {
+  return kernel.node(reduction).space.broadcast == Broadcast::per_tensor;
+}
+
+std::int64_t strands_of(std::int64_t rows) noexcept {
+  return std::min(rows, ir::kSumStrands);
+}
+
+std::int64_t workspace_bytes(const RowPlan& plan, std::int64_t rows,
+                             std::int64_t columns) noexcept {
+  std::int64_t bytes = 0;
+  for (const int size : plan.column_sum_bytes)
+    bytes += size;
+  return bytes * strands_of(rows) * columns;
+}
+
+std::int64_t sum_arrays(std::int64_t count) noexcept {
+  const std::int64_t passes =
+      std::max<std::int64_t>((count + ir::kSumLanes - 1) / ir::kSumLanes, 1);
+  return 1 + std::bit_width(static_cast<std::uint64_t>(passes));
+}
+
+std::int64_t scratch_bytes(const RowPlan& plan, std::int64_t columns) noexcept {
+  constexpr std::int64_t kArray = ir::kSumLanes * 8; // of the widest type
+  std::size_t most = 0;
+  for (const auto& stage : plan.reductions)
+    most = std::max(most, stage.size());
+  const std::int64_t of_groups = plan.group > 0 ? sum_arrays(plan.group) * kArray : 0;
+  constexpr std::int64_t kStrands = ir::kSumStrands * 8;
+  return std::max(kStrands,
+                  of_groups + static_cast<std::int64_t>(most) * sum_arrays(columns) * kArray);
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,54 @@
+// row_plan.hpp -- how a kernel that reaches along its rows is computed: stages, and what each
+// needs.
+//
+// A row is passed over once for every stage: stage k computes the reductions along the row that
+// need those of the stages before it, and a last pass stores. What has one value a row is computed
+// once, between the passes; what has one value a group, once before the elements of the group.
+// Elements are computed anew in each pass that needs them: they are in the cache, or cost less than
+// that.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "codegen/target.hpp"
+#include "ir/kernel.hpp"
+
+namespace swage::codegen {
+
+struct RowPlan {
+  /// By node: the stages of the row that its value needs, 0 for none.
+  std::vector<int> stage;
+  /// Reductions along the row, by stage from 1 on: reductions[k - 1] are those of stage k.
+  std::vector<std::vector<ir::NodeId>> reductions;
+  std::uint32_t group = 0; ///< columns a group; 0 without groups
+  /// Sums over rows. Each strand of rows adds up its own in a workspace; when all rows are done the
+  /// strands are added, and what needs the sums is computed and stored.
+  std::vector<ir::NodeId> column_sums;
+  /// By entry of `column_sums`: bytes of one value.
+  std::vector<int> column_sum_bytes;
+  bool after_rows = false; ///< there is something to store when all rows are done
+};
+
+RowPlan make_row_plan(const ir::Kernel& kernel);
+
+/// By node: whether it needs a sum over rows, or is one.
+std::vector<bool> needs_column_sums(const ir::Kernel& kernel);
+
+/// Whether `reduction`, a sum over rows, has one value for all columns.
+bool is_for_all_columns(const ir::Kernel& kernel, ir::NodeId reduction) noexcept;
+
+/// Throws Error(unsupported), naming what is missing, for a kernel that `target` has no code for.
+void check_lowered(const ir::Kernel& kernel, const Target& target);
+
+/// The arrays of kSumLanes values that adding up `count` terms takes.
+std::int64_t sum_arrays(std::int64_t count) noexcept;
+/// Bytes of scratch memory that host code for rows of `columns` columns takes.
+std::int64_t scratch_bytes(const RowPlan& plan, std::int64_t columns) noexcept;
+/// Bytes of the workspace that all threads of a call share; 0 without sums over rows.
+std::int64_t workspace_bytes(const RowPlan& plan, std::int64_t rows, std::int64_t columns) noexcept;
+/// Strands of a call of so many rows.
+std::int64_t strands_of(std::int64_t rows) noexcept;
+
+} // namespace swage::codegen

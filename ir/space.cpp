@@ -1,0 +1,82 @@
+// space.cpp -- how spaces combine.
+#include "ir/space.hpp"
+
+#include <fmt/format.h>
+
+namespace swage::ir {
+
+namespace {
+
+constexpr Space kElement{};
+constexpr Space kRow{Broadcast::per_row};
+constexpr Space kColumn{Broadcast::per_column};
+constexpr Space kTensor{Broadcast::per_tensor};
+
+} // namespace
+
+Space join(Space a, Space b) noexcept {
+  if (a == b || b == kTensor)
+    return a;
+  if (a == kTensor)
+    return b;
+  const bool a_groups = a.broadcast == Broadcast::per_group;
+  const bool b_groups = b.broadcast == Broadcast::per_group;
+  if (a_groups && b == kRow)
+    return a;
+  if (b_groups && a == kRow)
+    return b;
+  if (a_groups && b_groups) {
+    if (b.group % a.group == 0)
+      return a;
+    if (a.group % b.group == 0)
+      return b;
+  }
+  return kElement;
+}
+
+bool spreads_over(Space wide, Space narrow) noexcept {
+  return join(wide, narrow) == narrow;
+}
+
+Space terms_of(Op reduction, Space operand) noexcept {
+  const bool has_rows = operand != kColumn && operand != kTensor;
+  const bool has_columns = operand != kRow && operand != kTensor;
+  switch (info(reduction).form) {
+  case OpForm::over_row: return has_rows ? kElement : kColumn;
+  case OpForm::over_col: return has_columns ? kElement : kRow;
+  default: return kElement;
+  }
+}
+
+Space reduced(Op reduction, Space operand, std::uint32_t group) noexcept {
+  const bool all = terms_of(reduction, operand) == kElement;
+  switch (info(reduction).form) {
+  case OpForm::over_row: return all ? kRow : kTensor;
+  case OpForm::over_col: return all ? kColumn : kTensor;
+  default: return {Broadcast::per_group, group};
+  }
+}
+
+std::string name_of(Space space) {
+  switch (space.broadcast) {
+  case Broadcast::none: return "element";
+  case Broadcast::per_row: return "row";
+  case Broadcast::per_column: return "col";
+  case Broadcast::per_group: return fmt::format("group {}", space.group);
+  case Broadcast::per_tensor: return "tensor";
+  }
+  return {};
+}
+
+std::string per_what(Space space) {
+  switch (space.broadcast) {
+  case Broadcast::none: return "an element";
+  case Broadcast::per_row: return "a row";
+  case Broadcast::per_column: return "a column";
+  case Broadcast::per_group: return fmt::format("a group of {} columns", space.group);
+  case Broadcast::per_tensor: return "a tensor";
+  }
+  return {};
+}
+
+} // namespace swage::ir

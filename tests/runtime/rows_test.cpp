@@ -1,0 +1,331 @@
+// rows_test.cpp -- kernels that reach along their rows on the CPU: the bits of the evaluator in
+// every schedule and layout.
+#include <fstream>
+#include <sstream>
+
+#include "codegen/compile.hpp"
+#include "ir/arithmetic.hpp"
+#include "ir/passes.hpp"
+#include "swage/error.hpp"
+#include "tests/runtime/row_support.hpp"
+#include "tests/support/random_kernel.hpp"
+
+namespace swage::test {
+
+namespace {
+
+Device cpu() {
+  return Device::open("cpu");
+}
+
+const std::vector<std::string> kSchedules = {
+    "lanes=1 grain=64 threads=1", "lanes=4 grain=4096",          "lanes=16",
+    "lanes=64 grain=1",           "lanes=32 unroll=2 threads=2", "lanes=8 store=streaming",
+};
+
+/// Launches `source` in some schedules and compares the bits. Rotates through the schedules.
+void check_bits(const std::string& source, const std::vector<Binding>& bindings, ir::CallSize size,
+                RowLayout layout, std::size_t schedules, std::size_t first = 0) {
+  for (std::size_t i = 0; i < schedules; ++i) {
+    const std::string& schedule = kSchedules[(first + i) % kSchedules.size()];
+    INFO(size.rows << " x " << size.columns << ", " << schedule << ", stride "
+                   << layout.column_stride);
+    KernelOptions options;
+    options.schedule = schedule;
+    const Kernel kernel = cpu().kernel(source, "", bindings, options);
+    const ir::Kernel& graph = launch::ir_kernel(kernel);
+    RowCall call(graph, size, layout);
+    const auto expected = ir::evaluate_rows(graph, size, call.values(), ir::Arithmetic::machine);
+    CHECK(call.launch(kernel, expected) == "");
+  }
+}
+
+std::string refusal(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+/// Everything a row has, with operations whose bits are known.
+const std::string kRows =
+    "kernel k<T>(x: in T, w: in T [col], r: in f32 [row], t: in f32 [tensor], s: f32, y: out T, "
+    "total: out f32 [row], mean: out f32 [row], top: out f32 [row]) {"
+    "  let a = f32(x) * s + t;"
+    "  let m = row_mean(a);"
+    "  let spread = row_sum((a - m) * (a - m));"
+    "  total = spread; mean = m * r; top = row_max(abs(a)) + row_min(f32(w) * r);"
+    "  y = T((a - m) / sqrt(spread + 1) * f32(w) + row_max(a)); }";
+
+} // namespace
+
+TEST_CASE("rows of every length have the evaluator's bits in every schedule") {
+  std::size_t turn = 0;
+  for (const std::int64_t columns :
+       {1,   2,   3,    15,   16,   17,   31,   32,   33,   100,  511,
+        512, 513, 1000, 1023, 1024, 1025, 2047, 3072, 4097, 9000, 14336})
+    check_bits(kRows, {{"T", f32}}, {columns > 2000 ? 2 : 5, columns}, {}, 3, turn++);
+  check_bits(kRows, {{"T", f32}}, {1, 100'003}, {}, 2);
+  check_bits(kRows, {{"T", f32}}, {200, 65}, {}, kSchedules.size());
+}
+
+TEST_CASE("rows of every type and layout have the evaluator's bits") {
+  for (const DType type : {f32, bf16, f16})
+    for (const RowLayout layout : {RowLayout{1, 3}, RowLayout{2, 1}, RowLayout{3, 5}})
+      check_bits(kRows, {{"T", type}}, {3, 1100}, layout, 2);
+  const std::string wide =
+      "kernel k(x: in f64, y: out f64, s: out f64 [row]) { let m = row_mean(x); s = row_sum(x * x);"
+      " y = x - m + row_max(x); }";
+  for (const std::int64_t columns : {1, 7, 1025, 5000})
+    check_bits(wide, {}, {3, columns}, {}, 3);
+  const std::string whole =
+      "kernel k(x: in i32, b: in i8, y: out i64, s: out i32 [row], m: out i8 [row]) { s = "
+      "row_sum(x "
+      "* x * 99999); m = row_min(b); y = row_sum(i64(x)) * i64(row_max(b)); }";
+  for (const std::int64_t columns : {1, 33, 1025})
+    check_bits(whole, {}, {3, columns}, {}, 3);
+}
+
+TEST_CASE("groups have the evaluator's bits, whatever their size") {
+  const std::string groups =
+      "kernel k(x: in f32, g: in f32 [group n], w: in f32 [col], y: out f32, s: out f32 [group n], "
+      "q: out f32 [group n], r: out f32 [row], const n: i32) {"
+      "  let top = group_max(abs(x), n) + 1; s = group_sum(x / top, n) * g; q = group_min(x * w, "
+      "n);"
+      "  r = row_sum(x * g) + row_max(top); y = x / top * g + row_mean(x); }";
+  std::size_t turn = 0;
+  for (const std::int64_t size : {1, 3, 8, 12, 100, 128, 1024, 1500})
+    check_bits(groups, {{"n", size}}, {3, size * 3}, {turn % 2 == 1 ? 2 : 1, 1}, 2, turn++);
+  check_bits(groups, {{"n", std::int64_t{128}}}, {2, 14336}, {}, 2);
+}
+
+TEST_CASE("sums over rows have the evaluator's bits, however many rows a thread has") {
+  const std::string text =
+      "kernel k(x: in f32, r: in f32 [row], w: in f32 [col], t: in f32 [tensor], y: out f32, c: "
+      "out "
+      "f32 [col], d: out f64 [col], n: out i32 [col], all: out f32 [tensor], e: out f32 [col], m: "
+      "out "
+      "f32 [row]) { c = col_sum(x * r) * w + t; d = col_sum(f64(x - row_max(x))); n = "
+      "col_sum(i32(x)); all = col_sum(row_sum(x)) * t + col_sum(r); e = w * t; m = row_mean(x); y "
+      "= "
+      "x * t; }";
+  std::size_t turn = 0;
+  for (const std::int64_t rows : {1, 2, 3, 100, 255, 256, 257, 700})
+    for (const std::int64_t columns : {1, 7, 70})
+      check_bits(text, {}, {rows, columns}, {turn % 3 == 2 ? 2 : 1, 1}, 1, turn++);
+  check_bits(text, {}, {40, 3000}, {}, kSchedules.size());
+  const std::string groups =
+      "kernel k(x: in f32, s: out f32 [group 4], c: out f32 [col]) { let g = "
+      "group_max(x, 4); s = g; c = col_sum(x * g); }";
+  check_bits(groups, {}, {300, 64}, {}, 2);
+}
+
+TEST_CASE("columns of no rows have a sum of 0") {
+  float sums[4] = {7, 7, 7, 7}, all = 7;
+  const Tensor none(nullptr, f32, {0, 4});
+  cpu()
+      .kernel("kernel k(x: in f32, c: out f32 [col], a: out f32 [tensor]) { c = col_sum(x); a = "
+              "col_sum(row_sum(x)) + 1; }",
+              "")
+      .launch(nullptr, {none, Tensor(sums, f32, {4}), Tensor(&all, f32, {})});
+  for (const float sum : sums)
+    CHECK(sum == 0);
+  CHECK(all == 1);
+}
+
+TEST_CASE("random kernels with reductions have the evaluator's bits") {
+  std::vector<ir::Op> ops;
+  for (const ir::Op op : all_ops())
+    if (ir::eval::is_exactly_rounded(op) && op != ir::Op::copysign)
+      ops.push_back(op);
+  int ran = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    RandomKernelOptions options;
+    options.reductions = true;
+    options.over_rows = false;
+    options.groups = {4};
+    options.ops = ops;
+    options.nodes = 20;
+    const ir::Kernel graph = random_kernel(seed, options);
+    const bool shaped = std::ranges::any_of(graph.params(), [](const ir::Param& param) {
+      return param.is_tensor() && param.broadcast == ir::Broadcast::none;
+    });
+    if (!shaped)
+      continue;
+    const std::string text = ir::print(graph);
+    INFO("seed " << seed << "\n" << text);
+    Random random(seed);
+    const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(400) + 1);
+    check_bits(text, {}, {2, columns}, {random.one_in(3) ? 2 : 1, 1}, 1, seed);
+    ++ran;
+  }
+  CHECK(ran > 40);
+}
+
+TEST_CASE("a row has the same bits alone and in a batch") {
+  const Kernel kernel = cpu().kernel(kRows, "", {{"T", f32}});
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
+  RowCall batch(graph, {300, 777});
+  kernel.launch(nullptr, batch.arguments());
+  const auto all = batch.values();
+  for (const std::size_t row : {0u, 150u, 299u}) {
+    RowCall alone(graph, {1, 777});
+    for (std::size_t p = 0; p < graph.params().size(); ++p) {
+      const auto width = static_cast<std::int64_t>(alone.values()[p].size());
+      const bool by_row = all[p].size() > static_cast<std::size_t>(width);
+      for (std::int64_t i = 0; i < width; ++i)
+        alone.memory(p).set(
+            i, static_cast<double>(all[p][static_cast<std::size_t>(i) +
+                                          (by_row ? row * static_cast<std::size_t>(width) : 0)]
+                                       .real));
+    }
+    kernel.launch(nullptr, alone.arguments());
+    const auto one = alone.values();
+    for (const ir::Store& store : graph.stores())
+      for (std::size_t i = 0; i < one[store.param].size(); ++i)
+        CHECK(one[store.param][i].real == all[store.param][row * one[store.param].size() + i].real);
+  }
+}
+
+TEST_CASE("norms and softmax are as exact as the CPU's functions, forward and derived backward") {
+  const std::string text =
+      "kernel rms_norm<T>(x: in T, w: in T [col], y: out T) { y = x * rsqrt(row_mean(x * x) + "
+      "1e-6) * "
+      "w; } kernel rms_grad = grad rms_norm(x, w);"
+      "kernel softmax<T>(x: in T, y: out T) { let e = exp(x - row_max(x)); y = e / row_sum(e); }"
+      "kernel softmax_grad = grad softmax(x);"
+      "kernel layer_norm<T>(x: in T, w: in T [col], b: in T [col], y: out T) { let c = x - "
+      "row_mean(x); y = c * rsqrt(row_mean(c * c) + 1e-5) * w + b; }"
+      "kernel layer_grad = grad layer_norm(x, w, b);";
+  for (const char* name :
+       {"rms_norm", "rms_grad", "softmax", "softmax_grad", "layer_norm", "layer_grad"})
+    for (const std::int64_t columns : {16, 1000, 4096}) {
+      INFO(name << ", " << columns);
+      const Kernel kernel = cpu().kernel(text, name, {{"T", bf16}});
+      const ir::Kernel& graph = launch::ir_kernel(kernel);
+      RowCall call(graph, {4, columns});
+      const auto expected =
+          ir::evaluate_rows(graph, {4, columns}, call.values(), ir::Arithmetic::exact);
+      // Gradients are differences, whose cancellation shows.
+      const bool gradient = std::string(name).find("grad") != std::string::npos;
+      CHECK(call.launch(kernel, expected, gradient ? 40.0L : 0.6L) == "");
+    }
+}
+
+TEST_CASE("the language page's kernels along the row run and are right") {
+  std::ifstream file(SWAGE_SOURCE_DIR "/docs/language.md");
+  std::stringstream page;
+  page << file.rdbuf();
+  const std::string text = page.str(), fence = "\n```swage\n";
+  int ran = 0;
+  for (std::size_t at = text.find(fence); at != text.npos; at = text.find(fence, at + 1)) {
+    const std::size_t begin = at + fence.size();
+    const std::string program = text.substr(begin, text.find("\n```", begin) - begin);
+    for (const ir::KernelDeclaration& declared : ir::list_kernels({program})) {
+      std::vector<Binding> bindings;
+      for (const std::string& generic : declared.generics)
+        bindings.push_back({generic, f32});
+      const Kernel kernel = cpu().kernel(program, declared.name, bindings);
+      const ir::Kernel& graph = launch::ir_kernel(kernel);
+      if (!ir::has_reductions(graph))
+        continue;
+      INFO(declared.name);
+      const ir::CallSize size{7, 384};
+      RowCall call(graph, size);
+      // Where a gradient's terms cancel, their rounding shows.
+      const bool gradient = !declared.gradient_of.empty();
+      CHECK(call.launch(kernel,
+                        ir::evaluate_rows(graph, size, call.values(), ir::Arithmetic::exact),
+                        gradient ? 1e5L : 16.0L) == "");
+      ++ran;
+    }
+  }
+  CHECK(ran >= 5);
+}
+
+TEST_CASE("an output may be the input itself") {
+  const Kernel kernel =
+      cpu().kernel("kernel k(x: in f32, y: out f32) { y = x - row_max(x) + row_sum(x); }", "");
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
+  RowCall call(graph, {7, 1234});
+  const auto expected = ir::evaluate_rows(graph, {7, 1234}, call.values(), ir::Arithmetic::machine);
+  const std::vector<Arg> arguments = call.arguments();
+  kernel.launch(nullptr, {arguments[0], arguments[0]});
+  const auto got = call.values()[0];
+  for (std::size_t i = 0; i < got.size(); ++i)
+    CHECK(got[i].real == static_cast<long double>(static_cast<float>(expected[0][i].real)));
+}
+
+TEST_CASE("rows of no columns have a sum of 0, and no maximum") {
+  float sums[3] = {7, 7, 7};
+  const Tensor none(nullptr, f32, {3, 0});
+  const Tensor rows(sums, f32, {3});
+  cpu()
+      .kernel("kernel k(x: in f32, s: out f32 [row]) { s = row_sum(x); }", "")
+      .launch(nullptr, {none, rows});
+  for (const float sum : sums)
+    CHECK(sum == 0);
+  const Kernel top =
+      cpu().kernel("kernel top(x: in f32, s: out f32 [row]) { s = row_max(x); }", "");
+  CHECK(refusal([&] {
+          top.launch(nullptr, {none, rows});
+        }) == "kernel 'top' takes a maximum or minimum along rows of 0 columns, which have none");
+}
+
+TEST_CASE("tensors of a wrong size for their space are refused with what was expected") {
+  float memory[64] = {};
+  const Kernel kernel = cpu().kernel(
+      "kernel k(x: in f32, g: out f32 [group 4], t: in f32 [tensor]) { g = group_max(x, 4) * t; }",
+      "");
+  const auto launch = [&](std::vector<std::int64_t> x, std::vector<std::int64_t> g,
+                          std::vector<std::int64_t> t) {
+    return refusal([&] {
+      const auto tensor = [](float* data, const std::vector<std::int64_t>& shape) {
+        return Tensor(data, f32, std::span<const std::int64_t>(shape));
+      };
+      kernel.launch(nullptr, {tensor(memory, x), tensor(memory + 32, g), tensor(memory + 60, t)});
+    });
+  };
+  CHECK(launch({2, 8}, {2, 2}, {}) == "");
+  CHECK(launch({2, 8}, {2, 2}, {1, 1}) == "");
+  CHECK(launch({1, 2, 8}, {2, 2}, {1}) == "");
+  CHECK(launch({2, 6}, {2, 2}, {}) ==
+        "kernel 'k' has groups of 4 columns, which do not divide the 6 columns of shape [2, 6]");
+  CHECK(launch({2, 8}, {2, 8}, {}) ==
+        "tensor 'g' has shape [2, 8], but 'x' has [2, 8]; expected one value for 4 columns: its "
+        "leading dimensions and a last one 4 times smaller, or [rows, groups]");
+  CHECK(launch({2, 8}, {2, 2}, {2}) == "tensor 't' has shape [2], but 'x' has [2, 8]; expected one "
+                                       "value: no dimensions, or 1s");
+}
+
+TEST_CASE("what has no code yet is refused by name when the kernel is made") {
+  const auto made = [](const std::string& text) {
+    return refusal([&] { cpu().kernel(text, ""); });
+  };
+  CHECK(made("kernel k(x: in f32, y: out f32) { y = x * col_sum(x); }") ==
+        "kernel 'k' uses the result of col_sum within rows, which no CPU code is made for yet: it "
+        "can "
+        "be stored [col] or [tensor]");
+  CHECK(made("kernel k(x: in f32, c: in f32 [col], t: out f32 [tensor]) { t = row_sum(c); }") ==
+        "kernel 'k' uses a reduction along a row in 't', an output [tensor], which no CPU code is "
+        "made "
+        "for yet");
+  CHECK(
+      made("kernel k(x: in f32, y: out f32) { y = group_sum(x, 2) + group_sum(x, 3); }") ==
+      "kernel 'k' uses groups of 2 and of 3 columns, which no CPU code is made for yet: one kernel "
+      "has groups of one size");
+  CHECK(made("kernel k(x: in f32 [row], y: out f32 [row]) { y = row_sum(x); }") ==
+        "kernel 'k' has no tensor of one value an element, which would say how many columns there "
+        "are; give it one");
+  const ir::Kernel row =
+      ir::load_kernel({"kernel k(x: in f32, y: out f32) { y = x - row_max(x); }"}, "", {});
+  CHECK(refusal([&] {
+          codegen::compile(row, codegen::contiguous(row), codegen::CudaSchedule{},
+                           codegen::cuda_target(90));
+        }) == "kernel 'k' uses row_max, which no CUDA code is made for yet; it runs on the CPU, "
+              "device 'cpu'");
+}
+
+} // namespace swage::test
