@@ -22,8 +22,8 @@ struct Gain {
   double noise = 0; ///< twice the standard error of `median`
   /// Beyond the noise, and beyond what is worth a change.
   bool is_real() const noexcept { return median > noise && median > kWorthIt; }
-  /// A loss that would be noticed.
-  bool is_loss() const noexcept { return median < -kWorthIt; }
+  /// A loss that would be noticed: nearly the hundredth that tuning promises never to cost.
+  bool is_loss() const noexcept { return median < -0.009; }
   static constexpr double kWorthIt = 0.005;
 };
 /// `base` and `candidate` are of equal length, sample by sample taken together.

@@ -17,6 +17,7 @@
 #include <fmt/ranges.h>
 
 #include "codegen/schedule.hpp"
+#include "ir/accuracy.hpp"
 #include "ir/arithmetic.hpp"
 #include "ir/evaluate.hpp"
 #include "ir/passes.hpp"
@@ -139,18 +140,16 @@ private:
     return ops;
   }
 
-  /// Results in 16 bits allow a GPU's approximate division.
+  /// A GPU computes what reaches 16-bit results alone by its approximate instructions.
   static bool divides_approximately(const ir::Kernel& kernel) {
-    const bool halves =
-        std::all_of(kernel.stores().begin(), kernel.stores().end(), [&](const ir::Store& store) {
-          const DType type = kernel.params()[store.param].dtype;
-          return is_float(type) && size_of(type) == 2;
-        });
-    return halves &&
-           std::any_of(kernel.nodes().begin(), kernel.nodes().end(), [](const auto& node) {
-             return node.op == ir::Op::div || node.op == ir::Op::rcp || node.op == ir::Op::sqrt ||
-                    node.op == ir::Op::rsqrt;
-           });
+    const std::vector<ir::Accuracy> accuracies = ir::accuracies(kernel);
+    for (std::size_t id = 0; id < accuracies.size(); ++id) {
+      const ir::Op op = kernel.nodes()[id].op;
+      if (accuracies[id] == ir::Accuracy::half && (op == ir::Op::div || op == ir::Op::rcp ||
+                                                   op == ir::Op::sqrt || op == ir::Op::rsqrt))
+        return true;
+    }
+    return false;
   }
 
   ir::Kernel function_kernel() {
