@@ -145,8 +145,8 @@ private:
     const std::vector<ir::Accuracy> accuracies = ir::accuracies(kernel);
     for (std::size_t id = 0; id < accuracies.size(); ++id) {
       const ir::Op op = kernel.nodes()[id].op;
-      if (accuracies[id] == ir::Accuracy::half && (op == ir::Op::div || op == ir::Op::rcp ||
-                                                   op == ir::Op::sqrt || op == ir::Op::rsqrt))
+      if (accuracies[id] == ir::Accuracy::half &&
+          (op == ir::Op::div || op == ir::Op::rcp || op == ir::Op::sqrt || op == ir::Op::rsqrt))
         return true;
     }
     return false;
