@@ -5,6 +5,7 @@
 
 #include "ir/passes.hpp"
 #include "runtime/functions/load.hpp"
+#include "runtime/launch/planned_call.hpp"
 #include "runtime/launch/schedule_choice.hpp"
 #include "runtime/launch/signature.hpp"
 
@@ -39,25 +40,14 @@ std::vector<std::int64_t> shape_of(const ParamInfo& param, std::int64_t rows,
   return {rows, columns};
 }
 
-/// A call with contiguous tensors of rows x columns elements, at addresses that nobody reads, far
-/// apart and `offset` bytes past a page.
+/// A call with contiguous tensors of rows x columns elements that are aligned to `alignment` bytes.
 Call contiguous_call(const Signature& signature, const DeviceState& device, std::int64_t rows,
-                     std::int64_t columns, std::uintptr_t offset) {
-  std::vector<Tensor> tensors;
-  tensors.reserve(signature.params.size());
-  std::vector<Arg> arguments;
-  for (const ParamInfo& param : signature.params) {
-    if (!param.is_tensor) {
-      arguments.emplace_back(1);
-      continue;
-    }
-    const std::uintptr_t address = (std::uintptr_t{1} << 40) * (tensors.size() + 1) + offset;
-    const auto shape = shape_of(param, rows, columns);
-    tensors.emplace_back(reinterpret_cast<void*>(address), param.dtype, shape);
-    arguments.emplace_back(tensors.back());
-  }
+                     std::int64_t columns, std::int64_t alignment) {
+  std::vector<ArgSpec> specs;
+  for (const ParamInfo& param : signature.params)
+    specs.push_back({param.dtype, shape_of(param, rows, columns), {}, alignment});
   Call call;
-  classify(signature, arguments, device.limits, call);
+  classify(signature, planned_arguments(signature, specs), device.limits, call);
   return call;
 }
 
@@ -69,8 +59,8 @@ std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
   const Signature signature(kernel);
   const std::string line = ir::canonical(kernel);
   std::map<base::Digest, store::CacheEntry> entries;
-  const auto compile_for = [&](std::int64_t rows, std::int64_t columns, std::uintptr_t offset) {
-    const Call call = contiguous_call(signature, *device, rows, columns, offset);
+  const auto compile_for = [&](std::int64_t rows, std::int64_t columns, std::int64_t alignment) {
+    const Call call = contiguous_call(signature, *device, rows, columns, alignment);
     const auto specialization = call.key.specialization(static_cast<int>(signature.tensors.size()));
     const auto schedule = choose_schedule(kernel, specialization, call.key, *device, {});
     const functions::CompileRequest request{kernel, line, specialization, schedule, *device};
@@ -83,9 +73,9 @@ std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
     const std::int64_t rows = std::int64_t{1} << size_class / 2;
     const std::int64_t columns = std::int64_t{1} << (size_class - size_class / 2);
     // What the driver's allocator gives, and what malloc does.
-    for (const std::uintptr_t offset : {0, 16}) {
-      compile_for(rows, columns, offset);
-      compile_for(rows | 1, columns | 1, offset);
+    for (const std::int64_t alignment : {kMaxAlignment, std::int64_t{16}}) {
+      compile_for(rows, columns, alignment);
+      compile_for(rows | 1, columns | 1, alignment);
     }
   }
   std::vector<store::CacheEntry> result;

@@ -13,7 +13,6 @@ namespace {
 
 /// Tensors begin so far apart that none reaches the next: 2^57 bytes hold 64 of them.
 constexpr int kApartLog2 = 57;
-constexpr std::int64_t kMaxAlignment = 4096;
 
 [[noreturn]] void refuse(const Signature& signature, std::size_t param, std::string_view what) {
   throw Error(ErrorCode::invalid_argument,

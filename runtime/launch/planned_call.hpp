@@ -1,6 +1,7 @@
 // planned_call.hpp -- arguments of calls that are still to come, at addresses that nobody reads.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -8,6 +9,9 @@
 #include "swage/swage.hpp"
 
 namespace swage::launch {
+
+/// More than this is not told apart: a page, which is what drivers align allocations to at least.
+inline constexpr std::int64_t kMaxAlignment = 4096;
 
 /// Arguments that classify as those of a call will that `specs` describe, one for each parameter.
 /// Tensors lie far apart unless one is `same_as` another. Throws Error(invalid_argument) that names
