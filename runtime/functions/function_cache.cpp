@@ -1,18 +1,14 @@
 // function_cache.cpp -- code loaded into this process, shared by every kernel with the same text.
 #include "runtime/functions/function_cache.hpp"
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstring>
-#include <span>
 
 #include <fmt/format.h>
 
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/single_flight.hpp"
-#include "runtime/functions/dump.hpp"
 #include "runtime/store/disk_cache.hpp"
 #include "swage/error.hpp"
 

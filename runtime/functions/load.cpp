@@ -1,17 +1,13 @@
 // load.cpp -- from a kernel and its schedule to code that can run, past the memory's cache.
 #include "runtime/functions/load.hpp"
 
-#include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <cstring>
 #include <span>
 
 #include <fmt/format.h>
 
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
-#include "runtime/base/single_flight.hpp"
 #include "runtime/functions/dump.hpp"
 #include "runtime/store/disk_cache.hpp"
 #include "swage/error.hpp"

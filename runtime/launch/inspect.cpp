@@ -2,21 +2,10 @@
 // of their own.
 #include "runtime/launch/inspect.hpp"
 
-#include <chrono>
-#include <filesystem>
-#include <memory>
 #include <optional>
 
-#include <stdlib.h>
-
-#include "ir/source.hpp"
-#include "runtime/base/clock.hpp"
-#include "runtime/cuda/module.hpp"
 #include "runtime/device/context_scope.hpp"
-#include "runtime/functions/function_cache.hpp"
 #include "runtime/launch/kernel.hpp"
-#include "runtime/store/disk_cache.hpp"
-#include "swage/error.hpp"
 
 namespace swage::launch {
 
@@ -43,31 +32,38 @@ CallDescription describe(const Kernel& kernel, std::span<const Arg> arguments) {
   return result;
 }
 
+namespace {
+
+/// A call and its plan with `schedule`; no plan for a call without elements.
+struct ScheduledCall {
+  Call call;
+  std::optional<LaunchPlan> plan;
+
+  ScheduledCall(const KernelState& state, const codegen::Schedule& schedule,
+                std::span<const Arg> arguments, cuda::StreamHandle stream) {
+    state.classify(arguments, call);
+    if (call.empty)
+      return;
+    codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
+                            state.device->target);
+    plan = state.plan_with(schedule, call, device::context_for(*state.device, stream));
+  }
+};
+
+} // namespace
+
 void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream stream,
                  std::span<const Arg> arguments) {
   const KernelState& state = KernelAccess::state(kernel);
-  Call call;
-  state.classify(arguments, call);
-  if (call.empty)
-    return;
-  codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
-                          state.device->target);
   const auto handle = static_cast<cuda::StreamHandle>(stream.handle);
-  const LaunchPlan plan =
-      state.plan_with(schedule, call, device::context_for(*state.device, handle));
-  state.launch(plan, call, handle);
+  const ScheduledCall scheduled(state, schedule, arguments, handle);
+  if (scheduled.plan)
+    state.launch(*scheduled.plan, scheduled.call, handle);
 }
 
 void prepare_with(const Kernel& kernel, const codegen::Schedule& schedule,
                   std::span<const Arg> arguments) {
-  const KernelState& state = KernelAccess::state(kernel);
-  Call call;
-  state.classify(arguments, call);
-  if (call.empty)
-    return;
-  codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
-                          state.device->target);
-  state.plan_with(schedule, call, device::context_for(*state.device, nullptr));
+  ScheduledCall(KernelAccess::state(kernel), schedule, arguments, nullptr);
 }
 
 } // namespace swage::launch

@@ -2,7 +2,6 @@
 #include "runtime/measure/timing.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 
