@@ -162,6 +162,7 @@ TEST_CASE("a thread for each context launches with one driver call") {
   const cuda::Context first = primary();
   const OwnContext own;
   std::atomic<int> ready = 0, done = 0;
+  std::atomic<bool> counting_begins = false, counted = false;
   std::vector<std::thread> threads;
   swage_fake_cuda_reset();
   for (const cuda::Context context : {first, own.handle})
@@ -170,15 +171,19 @@ TEST_CASE("a thread for each context launches with one driver call") {
       const DeviceArray x(device, counting(64)), y(device, std::vector<float>(64));
       const Tensor in = x.tensor(), out = y.tensor();
       kernel.launch(nullptr, {in, out});
-      if (++ready == 2)
+      if (++ready == 2) {
         swage_fake_cuda_reset();
-      while (ready != 2)
+        counting_begins = true;
+      }
+      while (!counting_begins)
         std::this_thread::yield();
       for (int i = 0; i < 100; ++i)
         kernel.launch(nullptr, {in, out});
-      if (++done == 2)
+      if (++done == 2) {
         CHECK(calls(nullptr) <= 201);
-      while (done != 2)
+        counted = true; // what the other thread calls next is not a launch
+      }
+      while (!counted)
         std::this_thread::yield();
       CHECK(y.get()[63] == 63 * 8);
     });
