@@ -1,6 +1,7 @@
 // statistics.hpp -- the statistics that tuning decides by.
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 namespace swage::base {
@@ -22,9 +23,12 @@ struct Gain {
   double noise = 0; ///< twice the standard error of `median`
   /// Beyond the noise, and beyond what is worth a change.
   bool is_real() const noexcept { return median > noise && median > kWorthIt; }
-  /// A loss that would be noticed: nearly the hundredth that tuning promises never to cost.
-  bool is_loss() const noexcept { return median < -0.009; }
-  static constexpr double kWorthIt = 0.005;
+  /// Whether this is a loss that the gain `elsewhere` does not pay for: more than a quarter of it,
+  /// or nearly the hundredth that tuning promises never to cost. Below `kUnnoticed` it is noise.
+  bool is_loss_beside(const Gain& elsewhere) const noexcept {
+    return -median > std::clamp(elsewhere.median / 4, kUnnoticed, kNoticed);
+  }
+  static constexpr double kWorthIt = 0.005, kUnnoticed = 0.003, kNoticed = 0.009;
 };
 /// `base` and `candidate` are of equal length, sample by sample taken together.
 Gain gain_of(std::span<const double> base, std::span<const double> candidate);

@@ -60,6 +60,17 @@ TEST_CASE("a gain is real beyond the noise of the pairs alone") {
   CHECK_FALSE(gain_of(std::vector{1.0, 1.0, 1.0, 1.0}, std::vector{0.7, 1.2, 0.8, 1.1}).is_real());
   CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{0.999, 0.999}).is_real());
   CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{1.1, 1.1}).is_real());
-  CHECK(gain_of(std::vector{1.0, 1.0}, std::vector{1.01, 1.01}).is_loss());
-  CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{1.004, 1.004}).is_loss());
+}
+
+TEST_CASE(
+    "a loss in one place is borne if a gain in the other pays for it, and never a hundredth") {
+  const auto change = [](double ratio) {
+    return gain_of(std::vector{1.0, 1.0}, std::vector{ratio, ratio});
+  };
+  CHECK(change(1.01).is_loss_beside(change(0.5)));
+  CHECK_FALSE(change(1.008).is_loss_beside(change(0.9)));
+  CHECK(change(1.008).is_loss_beside(change(0.99)));
+  CHECK_FALSE(change(1.002).is_loss_beside(change(1.002)));
+  CHECK(change(1.004).is_loss_beside(change(0.995)));
+  CHECK_FALSE(change(0.9).is_loss_beside(change(1.5)));
 }
