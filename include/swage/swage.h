@@ -284,7 +284,7 @@ SWAGE_EXPORT swage_status swage_kernel_prepare_for(const swage_kernel* kernel,
 
 typedef struct swage_tune_options {
   size_t size;           /* sizeof(swage_tune_options) */
-  double budget_seconds; /* to spend on measuring; 0: 0.4 on CUDA, 2 on the CPU */
+  double budget_seconds; /* to spend on measuring; 0: 0.4 or less on CUDA, 2 on the CPU */
   int32_t force;         /* not 0: measure however noisy the device is */
   int32_t keep_private;  /* not 0: leave no record for other processes */
 } swage_tune_options;

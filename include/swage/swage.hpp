@@ -207,7 +207,8 @@ private:
 
 /// How Kernel::tune searches.
 struct TuneOptions {
-  /// Seconds to spend on measuring, compiling not counted; 0: 0.4 on CUDA, 2 on the CPU.
+  /// Seconds to spend on measuring, compiling not counted; 0: 2 on the CPU; on CUDA 0.4, or what
+  /// 0.55 leave after compiling.
   double budget_seconds = 0;
   bool force = false; ///< measure however noisy the device is
   bool record = true; ///< keep the result in the tuning records, for this and other processes

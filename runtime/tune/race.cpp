@@ -60,8 +60,10 @@ void Race::check_noise(double limit) {
   for (int attempt = 0; attempt < kNoiseAttempts; ++attempt) {
     samples.clear();
     take(0); // uploads the graph, warms the code
+    const double before = elapsed();
     for (int i = 0; i < kNoiseSamples; ++i)
       samples.push_back(take(0));
+    comparison_seconds_ = 2 * kConfirmRounds * (elapsed() - before) / kNoiseSamples;
     report_.noise = base::summarise(samples).spread();
     if (report_.noise <= limit || options_.force)
       return;
@@ -108,9 +110,9 @@ void Race::run() {
     const std::size_t best = best_of(report_.candidates);
     const double seconds = base::summarise(report_.candidates[best].seconds).median;
     report_.stopped =
-        reason_to_stop(report_.candidates,
-                       {round, elapsed(), budget_, static_cast<double>(report_.bytes) / seconds,
-                        report_.cached_sets > 0 ? 0 : report_.roofline});
+        reason_to_stop(report_.candidates, {round, elapsed() + comparison_seconds_, budget_,
+                                            static_cast<double>(report_.bytes) / seconds,
+                                            report_.cached_sets > 0 ? 0 : report_.roofline});
     if (!report_.stopped.empty())
       return;
     std::vector<std::size_t> order;
@@ -170,7 +172,8 @@ void Race::confirm() {
   order.erase(std::find(order.begin(), order.end(), std::size_t{0}), order.end());
   report_.improved = false;
   for (std::size_t i = 0; i < order.size() && !report_.improved; ++i)
-    report_.improved = beats_default(order[i]);
+    if (i == 0 || elapsed() + comparison_seconds_ <= budget_)
+      report_.improved = beats_default(order[i]);
   if (order.empty()) {
     beats_default(0); // measures it
     report_.gain = {};

@@ -20,7 +20,8 @@ public:
   void run();
   /// The winner against the default in rounds of their own: a best of many is partly luck, and what
   /// made it best does not count again here. It has to win in the mean, and to lose neither in
-  /// memory nor in the cache; else the next has its turn, up to three.
+  /// memory nor in the cache; else the next has its turn, up to three while the budget lasts. The
+  /// budget holds one such comparison back.
   void confirm();
 
 private:
@@ -39,6 +40,7 @@ private:
   const double budget_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   double estimate_ = 0;              ///< seconds of the default
+  double comparison_seconds_ = 0;    ///< that beats_default takes
   std::vector<std::size_t> numbers_; ///< by candidate: its number at the sampler
 };
 

@@ -154,7 +154,8 @@ void Tuner::measure(std::span<const Arg> arguments, const TunerOptions& options,
   report.setup_seconds = base::seconds_since(start);
 
   start = base::Clock::now();
-  const double usual = device.is_cuda() ? kCudaBudget : kHostBudget;
+  const double left = kCudaWhole - report.compile_seconds - report.setup_seconds;
+  const double usual = device.is_cuda() ? std::clamp(left, kCudaLeast, kCudaBudget) : kHostBudget;
   Race race(report, code, sampler, options, options.budget > 0 ? options.budget : usual);
   race.check_noise(device.is_cuda() ? kCudaNoiseLimit : kHostNoiseLimit);
   race.run();

@@ -17,8 +17,8 @@
 namespace swage::tune {
 
 struct TunerOptions {
-  /// Seconds to spend on measuring, compiling not counted; 0: kCudaBudget or kHostBudget. A budget
-  /// that runs out ends the search with what is known.
+  /// Seconds to spend on measuring, compiling not counted; 0: kHostBudget, and on CUDA what
+  /// kCudaWhole leaves. A budget that runs out ends the search with what is known.
   double budget = 0;
   bool force = false; ///< measure however noisy the device is
   bool record = true; ///< put the result into the tuning records
@@ -26,8 +26,10 @@ struct TunerOptions {
   std::function<void(double share, std::string_view what)> progress{};
 };
 
-// Seven shapes within four seconds on a GPU; large calls on a CPU take tens of milliseconds each.
-inline constexpr double kCudaBudget = 0.4;
+/// Seconds. A search on a GPU ends within kCudaWhole, compiling and buffers included, unless those
+/// leave less than kCudaLeast to measure in; large calls on a CPU take tens of milliseconds each.
+inline constexpr double kCudaWhole = 0.55;
+inline constexpr double kCudaBudget = 0.4, kCudaLeast = 0.15;
 inline constexpr double kHostBudget = 2.0;
 
 /// Repeated launches of the default may spread by this (quartiles over the median) before tuning
