@@ -13,6 +13,9 @@
 
 namespace swage::codegen {
 
+/// Above this many operations another copy of the body costs more to compile than it saves.
+inline constexpr std::size_t kRemainderNodes = 64;
+
 class HostMemory final : public Memory {
 public:
   explicit HostMemory(llvm::IRBuilderBase& builder) : b_(builder) {}

@@ -74,8 +74,12 @@ private:
   /// What has one value a row and needs no stage after `stage`.
   void emit_row_values(int stage);
   Value* emit_one(NodeId id);
-  /// Row and group values, spread over the lanes, and what was loaded.
-  KnownValue known_values(int lanes, const std::vector<Value*>& loaded);
+  /// Row and group values, spread over the lanes, what was loaded, and what an earlier pass kept of
+  /// the columns from `column` on (null: nothing).
+  KnownValue known_values(int lanes, const std::vector<Value*>& loaded, Value* column);
+  /// Where value `index` of the kept ones is for `column`.
+  Value* kept(std::size_t index, Value* column);
+  llvm::Align kept_align(std::size_t index) const;
   /// Reductions along the row that can be computed in one pass.
   void emit_stage(const std::vector<NodeId>& reductions);
   void emit_outputs();
@@ -84,6 +88,8 @@ private:
   void store(const std::vector<ir::Store>& stores, const Place& at, int lanes);
   /// The elements of every tensor that has one a column.
   std::vector<Value*> load(const Place& at, int lanes);
+  /// The values of `ids` in the columns from `column` on; keeps what this pass has to.
+  std::vector<Value*> emit_elements_of(const std::vector<NodeId>& ids, Value* column, int lanes);
 
   // lower_host_rows.cpp: columns and groups
   /// body(column, lanes) over columns [first, last), in vectors and then in ever smaller ones.
@@ -108,11 +114,21 @@ private:
     Value* arrays;           ///< of kSumLanes values each
     Value* target = nullptr; ///< where the pass at hand goes
   };
+  /// A pass over kSumLanes columns, or over those of several passes that are joined.
+  struct Pass {
+    Value* number; ///< among those of its kind
+    Value* level;  ///< of the subtree that it completes
+    int lowest;    ///< level of the subtree that it is itself
+  };
   std::vector<Sum> make_sums(const std::vector<NodeId>& reductions, Value* arrays_each,
                              Value* region);
   /// The reductions of columns [first, first + count).
   std::vector<Value*> emit_reductions(const std::vector<NodeId>& reductions, Value* first,
                                       Value* count, Value* region);
+  /// Whether whole passes can be joined: their columns are many, and the same code serves all.
+  bool can_join_passes(const std::vector<NodeId>& operands, Value* count) const;
+  /// Sets the targets of `sums`.
+  Pass begin_pass(std::vector<Sum>& sums, Value* number, int lowest);
   Value* count_zeros(llvm::Intrinsic::ID which, Value* value);
   /// Array 0 is that of the pass at hand where it has to be merged, array 1 + k that of level k.
   Value* array(const Sum& sum, Value* index);
@@ -134,8 +150,11 @@ private:
   /// The terms of columns [from, to) of one pass into the targets.
   void emit_terms(const std::vector<Sum>& sums, const std::vector<NodeId>& operands, Value* from,
                   Value* to);
+  /// The sums of the terms of joined passes from column `from` on into the targets.
+  void emit_joined_terms(const std::vector<Sum>& sums, const std::vector<NodeId>& operands,
+                         Value* from);
   /// A pass whose number ends in k ones completes level k: it takes the levels below in.
-  void merge(const Sum& sum, Value* pass, Value* level, Value* lanes);
+  void merge(const Sum& sum, const Pass& pass, Value* lanes);
   /// The levels that are left, from the lowest up, then the tree over lanes.
   Value* finish(const Sum& sum, Value* passes, Value* count);
   /// Neighbours first, to one value.
@@ -150,6 +169,8 @@ private:
   std::vector<Value*> group_values_;       ///< by node: known for the group at hand
   std::map<NodeId, Value*> column_values_; ///< sums over rows, of the columns at hand
   std::vector<bool> after_;                ///< by node: needs a sum over rows
+  int pass_ = 0;                           ///< over the row at hand, as KeptValue has it
+  Value* kept_ = nullptr;                  ///< values of one row
   Value* scratch_ = nullptr;
   Value* workspace_ = nullptr;
   Value* strands_ = nullptr;

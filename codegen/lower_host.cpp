@@ -12,9 +12,6 @@ using llvm::Value;
 
 namespace {
 
-/// Above this many operations another copy of the body costs more to compile than it saves.
-constexpr std::size_t kRemainderNodes = 64;
-
 class HostLowering final : public HostFunction {
 public:
   using HostFunction::HostFunction;

@@ -46,9 +46,7 @@ void RowLowering::accumulate_columns(Value* column, int lanes) {
   std::vector<NodeId> operands;
   for (const std::size_t sum : sums)
     operands.push_back(node(plan_.column_sums[sum]).args[0]);
-  const std::vector<Value*> loaded = load(place(bases_, column), lanes);
-  const std::vector<Value*> terms =
-      lower_nodes(b_, job_, lanes, operands, known_values(lanes, loaded));
+  const std::vector<Value*> terms = emit_elements_of(operands, column, lanes);
   for (std::size_t i = 0; i < sums.size(); ++i)
     accumulate(sums[i], column, terms[i]);
 }

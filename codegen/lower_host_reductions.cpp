@@ -1,11 +1,18 @@
 // lower_host_reductions.cpp -- sums and maxima along a row or a group, in arrays of lanes.
 #include <algorithm>
+#include <array>
 
 #include "codegen/host_rows.hpp"
 
 namespace swage::codegen {
 
 namespace {
+
+/// Passes whose terms are added in registers: 2^kJoinedLevel of them, whole ones, are a subtree, so
+/// the arrays are touched once for so many.
+constexpr int kJoined = 4, kJoinedLevel = 2;
+/// Registers a value then, at most: the passes follow one another in them.
+constexpr int kJoinedRegisters = 8;
 
 bool is_extreme(Op op) {
   return op == Op::row_max || op == Op::row_min || op == Op::group_max || op == Op::group_min;
@@ -40,24 +47,51 @@ std::vector<Value*> RowLowering::emit_reductions(const std::vector<NodeId>& redu
   passes = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, passes, one);
   Value* levels = b_.CreateSub(constant(64), count_zeros(llvm::Intrinsic::ctlz, passes));
   std::vector<Sum> sums = make_sums(reductions, b_.CreateAdd(levels, one), region);
-  emit_loop(constant(0), passes, 1, [&](Value* pass) {
-    Value* done = b_.CreateMul(pass, constant(ir::kSumLanes));
+  Value* single = constant(0); // the first pass that goes by itself
+  if (can_join_passes(operands, count)) {
+    Value* joined = b_.CreateSDiv(count, constant(ir::kSumLanes * kJoined));
+    emit_loop(constant(0), joined, 1, [&](Value* four) {
+      const Pass pass = begin_pass(sums, four, kJoinedLevel);
+      Value* done = b_.CreateMul(four, constant(ir::kSumLanes * kJoined));
+      emit_joined_terms(sums, operands, b_.CreateAdd(first, done));
+      for (const Sum& sum : sums)
+        merge(sum, pass, constant(ir::kSumLanes));
+    });
+    single = b_.CreateMul(joined, constant(kJoined));
+  }
+  emit_loop(single, passes, 1, [&](Value* number) {
+    const Pass pass = begin_pass(sums, number, 0);
+    Value* done = b_.CreateMul(number, constant(ir::kSumLanes));
     Value* here = smaller(b_.CreateSub(count, done), constant(ir::kSumLanes));
-    Value* level = count_zeros(llvm::Intrinsic::cttz, b_.CreateNot(pass));
     Value* from = b_.CreateAdd(first, done);
-    for (Sum& sum : sums) {
-      Value* is_first = b_.CreateICmpEQ(is_extreme(sum.op) ? pass : level, constant(0));
-      sum.target = b_.CreateSelect(is_first, array(sum, one), array(sum, constant(0)));
+    for (const Sum& sum : sums)
       pad(sum, here, active(sum, count));
-    }
     emit_terms(sums, operands, from, b_.CreateAdd(from, here));
     for (const Sum& sum : sums)
-      merge(sum, pass, level, active(sum, count));
+      merge(sum, pass, active(sum, count));
   });
   std::vector<Value*> results;
   for (const Sum& sum : sums)
     results.push_back(finish(sum, passes, count));
   return results;
+}
+
+bool RowLowering::can_join_passes(const std::vector<NodeId>& operands, Value* count) const {
+  const auto* known = llvm::dyn_cast<llvm::ConstantInt>(count);
+  const bool is_short = known && known->getSExtValue() < ir::kSumLanes * kJoined;
+  return !is_short && nodes() <= kRemainderNodes && !needs_groups(operands);
+}
+
+RowLowering::Pass RowLowering::begin_pass(std::vector<Sum>& sums, Value* number, int lowest) {
+  Value* ones = count_zeros(llvm::Intrinsic::cttz, b_.CreateNot(number));
+  const Pass pass{number, b_.CreateAdd(ones, constant(lowest)), lowest};
+  for (Sum& sum : sums) {
+    const bool extreme = is_extreme(sum.op);
+    Value* is_first = b_.CreateICmpEQ(extreme ? number : ones, constant(0));
+    sum.target = b_.CreateSelect(is_first, array(sum, constant(extreme ? 1 : lowest + 1)),
+                                 array(sum, constant(0)));
+  }
+  return pass;
 }
 
 Value* RowLowering::count_zeros(llvm::Intrinsic::ID which, Value* value) {
@@ -121,9 +155,7 @@ void RowLowering::emit_terms(const std::vector<Sum>& sums, const std::vector<Nod
                              Value* from, Value* to) {
   const auto columns = [&](Value* first, Value* last) {
     emit_columns(first, last, [&](Value* column, int lanes) {
-      const std::vector<Value*> loaded = load(place(bases_, column), lanes);
-      const std::vector<Value*> terms =
-          lower_nodes(b_, job_, lanes, operands, known_values(lanes, loaded));
+      const std::vector<Value*> terms = emit_elements_of(operands, column, lanes);
       Value* at = b_.CreateSub(column, from);
       for (std::size_t i = 0; i < sums.size(); ++i)
         b_.CreateAlignedStore(terms[i], lane(sums[i], sums[i].target, at),
@@ -135,14 +167,35 @@ void RowLowering::emit_terms(const std::vector<Sum>& sums, const std::vector<Nod
   emit_groups(from, to, operands, [&](Value*, Value* first, Value* last) { columns(first, last); });
 }
 
-void RowLowering::merge(const Sum& sum, Value* pass, Value* level, Value* lanes) {
+void RowLowering::emit_joined_terms(const std::vector<Sum>& sums,
+                                    const std::vector<NodeId>& operands, Value* from) {
+  const int lanes = std::min(schedule_.lanes, kJoinedRegisters * sums[0].width);
+  emit_loop(constant(0), constant(ir::kSumLanes), lanes, [&](Value* at) {
+    std::array<std::vector<Value*>, kJoined> terms;
+    for (int pass = 0; pass < kJoined; ++pass) {
+      Value* column = b_.CreateAdd(b_.CreateAdd(from, at), constant(pass * ir::kSumLanes));
+      terms[static_cast<std::size_t>(pass)] = emit_elements_of(operands, column, lanes);
+    }
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      Value* low = combine(sums[i], terms[0][i], terms[1][i]);
+      Value* high = combine(sums[i], terms[2][i], terms[3][i]);
+      b_.CreateAlignedStore(combine(sums[i], low, high), lane(sums[i], sums[i].target, at),
+                            llvm::Align(static_cast<std::uint64_t>(size_of(sums[i].type))));
+    }
+  });
+}
+
+void RowLowering::merge(const Sum& sum, const Pass& pass, Value* lanes) {
   const bool extreme = is_extreme(sum.op);
-  Value* from = constant(0);
-  Value* to = extreme ? b_.CreateSelect(b_.CreateICmpEQ(pass, from), from, constant(1)) : level;
+  // A maximum needs no order: what is not the first goes into the one array there is.
+  Value* from = constant(extreme ? 0 : pass.lowest);
+  Value* to = pass.level;
+  if (extreme)
+    to = b_.CreateSelect(b_.CreateICmpEQ(pass.number, from), from, constant(1));
   emit_loop(from, to, 1, [&](Value* below) {
     // The last one goes to the level that is complete then.
     Value* next = b_.CreateAdd(below, constant(1));
-    Value* whole = extreme ? constant(1) : b_.CreateAdd(level, constant(1));
+    Value* whole = extreme ? constant(1) : b_.CreateAdd(pass.level, constant(1));
     Value* into = b_.CreateSelect(b_.CreateICmpEQ(next, to), whole, constant(0));
     Value* source = array(sum, next);
     Value* target = array(sum, into);

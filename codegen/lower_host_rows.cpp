@@ -5,19 +5,16 @@
 
 namespace swage::codegen {
 
-namespace {
-
-/// Above this many operations another copy of the body costs more to compile than it saves.
-constexpr std::size_t kRemainderNodes = 64;
-
-} // namespace
-
 Value* RowLowering::memory_field(Type* type, unsigned index) {
   return b_.CreateLoad(type, b_.CreateConstGEP1_64(b_.getInt64Ty(), function_->getArg(3), index));
 }
 
 void RowLowering::emit_body() {
-  scratch_ = memory_field(b_.getPtrTy(), 0);
+  kept_ = memory_field(b_.getPtrTy(), 0);
+  Value* kept_bytes =
+      b_.CreateMul(constant(static_cast<std::int64_t>(plan_.kept.size()) * 8), arguments_.columns);
+  scratch_ = b_.CreateGEP(b_.getInt8Ty(), kept_,
+                          b_.CreateAnd(b_.CreateAdd(kept_bytes, constant(63)), constant(-64)));
   if (!plan_.after_rows)
     return void(emit_loop(begin(), end(), 1, [&](Value* row) { emit_row(row); }));
   workspace_ = memory_field(b_.getPtrTy(), 1);
@@ -46,10 +43,12 @@ void RowLowering::emit_row(Value* row) {
   std::ranges::fill(row_values_, nullptr);
   std::ranges::fill(group_values_, nullptr);
   for (int stage = 0; stage <= static_cast<int>(plan_.reductions.size()); ++stage) {
+    pass_ = stage - 1;
     if (stage > 0)
       emit_stage(plan_.reductions[static_cast<std::size_t>(stage) - 1]);
     emit_row_values(stage);
   }
+  pass_ = static_cast<int>(plan_.reductions.size());
   emit_outputs();
 }
 
@@ -69,18 +68,32 @@ void RowLowering::emit_row_values(int stage) {
 }
 
 Value* RowLowering::emit_one(NodeId id) {
-  return lower_nodes(b_, job_, 1, std::array{id}, known_values(1, {}))[0];
+  return lower_nodes(b_, job_, 1, std::array{id}, known_values(1, {}, nullptr))[0];
 }
 
-KnownValue RowLowering::known_values(int lanes, const std::vector<Value*>& loaded) {
-  return [this, lanes, loaded](NodeId id) -> Value* {
+KnownValue RowLowering::known_values(int lanes, const std::vector<Value*>& loaded, Value* column) {
+  return [this, lanes, loaded, column](NodeId id) -> Value* {
     Value* value = row_values_[id] ? row_values_[id] : group_values_[id];
     if (value)
       return lanes == 1 ? value : b_.CreateVectorSplat(static_cast<unsigned>(lanes), value);
-    if (const auto column = column_values_.find(id); column != column_values_.end())
-      return column->second;
+    if (const auto total = column_values_.find(id); total != column_values_.end())
+      return total->second;
+    for (std::size_t i = 0; i < plan_.kept.size() && column; ++i)
+      if (plan_.kept[i].node == id && plan_.kept[i].pass < pass_)
+        return b_.CreateAlignedLoad(value_type(context_, node(id).type, lanes), kept(i, column),
+                                    kept_align(i));
     return node(id).op == Op::load && !loaded.empty() ? loaded[node(id).param] : nullptr;
   };
+}
+
+Value* RowLowering::kept(std::size_t index, Value* column) {
+  Value* before = b_.CreateMul(constant(static_cast<std::int64_t>(index) * 8), arguments_.columns);
+  return b_.CreateGEP(value_type(context_, node(plan_.kept[index].node).type, 1),
+                      b_.CreateGEP(b_.getInt8Ty(), kept_, before), column);
+}
+
+llvm::Align RowLowering::kept_align(std::size_t index) const {
+  return llvm::Align(static_cast<std::uint64_t>(size_of(node(plan_.kept[index].node).type)));
 }
 
 void RowLowering::emit_stage(const std::vector<NodeId>& reductions) {
@@ -148,14 +161,32 @@ void RowLowering::store(const std::vector<ir::Store>& stores, const Place& at, i
   const Broadcast broadcast = job_.kernel.params()[stores[0].param].broadcast;
   const bool by_element = broadcast == Broadcast::none || broadcast == Broadcast::per_column;
   const std::vector<Value*> loaded = by_element ? load(at, lanes) : std::vector<Value*>{};
-  const std::vector<Value*> bits =
-      lower_stores(b_, job_, lanes, stores, known_values(lanes, loaded));
+  const std::vector<Value*> bits = lower_stores(
+      b_, job_, lanes, stores, known_values(lanes, loaded, by_element ? at.column : nullptr));
   std::vector<Value*> all(job_.kernel.stores().size());
   for (std::size_t s = 0; s < all.size(); ++s)
     for (std::size_t i = 0; i < stores.size(); ++i)
       if (job_.kernel.stores()[s] == stores[i])
         all[s] = bits[i];
   tensors_.store(at, lanes, all);
+}
+
+std::vector<Value*> RowLowering::emit_elements_of(const std::vector<NodeId>& ids, Value* column,
+                                                  int lanes) {
+  const std::vector<Value*> loaded = load(place(bases_, column), lanes);
+  std::vector<NodeId> roots = ids;
+  std::vector<std::size_t> made; // of the kept ones
+  for (std::size_t i = 0; i < plan_.kept.size(); ++i)
+    if (plan_.kept[i].pass == pass_) {
+      made.push_back(i);
+      roots.push_back(plan_.kept[i].node);
+    }
+  std::vector<Value*> values =
+      lower_nodes(b_, job_, lanes, roots, known_values(lanes, loaded, column));
+  for (std::size_t i = 0; i < made.size(); ++i)
+    b_.CreateAlignedStore(values[ids.size() + i], kept(made[i], column), kept_align(made[i]));
+  values.resize(ids.size());
+  return values;
 }
 
 std::vector<Value*> RowLowering::load(const Place& at, int lanes) {

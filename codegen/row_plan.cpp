@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/kept_values.hpp"
 #include "ir/sum_order.hpp"
 #include "swage/error.hpp"
 
@@ -117,6 +118,7 @@ RowPlan make_row_plan(const ir::Kernel& kernel) {
     plan.group = sizes[0];
   for (const ir::Store& store : kernel.stores())
     plan.after_rows |= is_shared(kernel.params()[store.param].broadcast);
+  plan.kept = kept_values(kernel, plan);
   return plan;
 }
 
@@ -160,6 +162,11 @@ std::int64_t sum_arrays(std::int64_t count) noexcept {
   return 1 + std::bit_width(static_cast<std::uint64_t>(passes));
 }
 
+std::int64_t kept_bytes(const RowPlan& plan, std::int64_t columns) noexcept {
+  const std::int64_t bytes = static_cast<std::int64_t>(plan.kept.size()) * 8 * columns;
+  return (bytes + 63) / 64 * 64;
+}
+
 std::int64_t scratch_bytes(const RowPlan& plan, std::int64_t columns) noexcept {
   constexpr std::int64_t kArray = ir::kSumLanes * 8; // of the widest type
   std::size_t most = 0;
@@ -167,7 +174,8 @@ std::int64_t scratch_bytes(const RowPlan& plan, std::int64_t columns) noexcept {
     most = std::max(most, stage.size());
   const std::int64_t of_groups = plan.group > 0 ? sum_arrays(plan.group) * kArray : 0;
   constexpr std::int64_t kStrands = ir::kSumStrands * 8;
-  return std::max(kStrands,
+  return kept_bytes(plan, columns) +
+         std::max(kStrands,
                   of_groups + static_cast<std::int64_t>(most) * sum_arrays(columns) * kArray);
 }
 

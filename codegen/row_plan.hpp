@@ -4,8 +4,8 @@
 // A row is passed over once for every stage: stage k computes the reductions along the row that
 // need those of the stages before it, and a last pass stores. What has one value a row is computed
 // once, between the passes; what has one value a group, once before the elements of the group.
-// Elements are computed anew in each pass that needs them: they are in the cache, or cost less than
-// that.
+// Elements are read, and computed anew, in each pass that needs them, for they are in the cache;
+// the host keeps the costly ones.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,13 @@
 #include "ir/kernel.hpp"
 
 namespace swage::codegen {
+
+/// A value of every element that costs more to compute anew than to write to memory of the thread
+/// and to read from there, and that several passes over a row need: the exponentials of softmax.
+struct KeptValue {
+  ir::NodeId node;
+  int pass; ///< that computes it, from 0 on: pass k has the reductions of stage k + 1
+};
 
 struct RowPlan {
   /// By node: the stages of the row that its value needs, 0 for none.
@@ -28,7 +35,8 @@ struct RowPlan {
   std::vector<ir::NodeId> column_sums;
   /// By entry of `column_sums`: bytes of one value.
   std::vector<int> column_sum_bytes;
-  bool after_rows = false; ///< there is something to store when all rows are done
+  bool after_rows = false;     ///< there is something to store when all rows are done
+  std::vector<KeptValue> kept; ///< on the host
 };
 
 RowPlan make_row_plan(const ir::Kernel& kernel);
@@ -44,6 +52,9 @@ void check_lowered(const ir::Kernel& kernel, const Target& target);
 
 /// The arrays of kSumLanes values that adding up `count` terms takes.
 std::int64_t sum_arrays(std::int64_t count) noexcept;
+/// Bytes of `scratch_bytes`, at their beginning, that hold kept values: one array of the widest
+/// type for each.
+std::int64_t kept_bytes(const RowPlan& plan, std::int64_t columns) noexcept;
 /// Bytes of scratch memory that host code for rows of `columns` columns takes.
 std::int64_t scratch_bytes(const RowPlan& plan, std::int64_t columns) noexcept;
 /// Bytes of the workspace that all threads of a call share; 0 without sums over rows.

@@ -56,7 +56,7 @@ TEST_CASE("sums have the order of the language at every width of vectors") {
   const ir::Kernel kernel =
       kernel_of("kernel k(x: in f32, s: out f32 [row], m: out f32 [row]) { s = "
                 "row_sum(x); m = row_max(x); }");
-  for (const std::int64_t columns : {1, 5, 100, 513, 1024, 3000, 9000}) {
+  for (const std::int64_t columns : {1, 5, 100, 513, 1024, 3000, 4096, 9000, 20'000}) {
     swage::test::Random random(static_cast<std::uint64_t>(columns));
     std::vector<float> x;
     for (std::int64_t i = 0; i < 2 * columns; ++i)
@@ -94,6 +94,20 @@ TEST_CASE("scratch memory grows with the passes of a row, by its logarithm") {
   CHECK(scratch_bytes(plan, 1024) == 2 * 8192);
   CHECK(scratch_bytes(plan, 1025) == 3 * 8192);
   CHECK(scratch_bytes(plan, 262144) == 10 * 8192);
+}
+
+TEST_CASE("the exponentials of softmax are kept for the last pass, cheap values computed anew") {
+  const RowPlan softmax = make_row_plan(kernel_of(
+      "kernel k(x: in f32, y: out f32) { let e = exp(x - row_max(x)); y = e / row_sum(e); }"));
+  REQUIRE(softmax.kept.size() == 1);
+  CHECK(softmax.kept[0].pass == 1);
+  CHECK(scratch_bytes(softmax, 1000) == 8000 + 2 * 8192);
+  CHECK(make_row_plan(kernel_of("kernel k(x: in f32, y: out f32) { let c = x - row_mean(x); y = c "
+                                "* rsqrt(row_mean(c * c) + 1); }"))
+            .kept.empty());
+  CHECK(make_row_plan(kernel_of("kernel k(x: in f32, y: out f32) { let c = x - row_max(x); y = c - "
+                                "log(row_sum(exp(c))); }"))
+            .kept.empty());
 }
 
 TEST_CASE("a kernel that reaches along its rows cannot be one flat run") {

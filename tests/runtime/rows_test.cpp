@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "codegen/compile.hpp"
+#include "codegen/row_plan.hpp"
 #include "ir/arithmetic.hpp"
 #include "ir/passes.hpp"
 #include "swage/error.hpp"
@@ -86,6 +87,23 @@ TEST_CASE("rows of every type and layout have the evaluator's bits") {
       "* x * 99999); m = row_min(b); y = row_sum(i64(x)) * i64(row_max(b)); }";
   for (const std::int64_t columns : {1, 33, 1025})
     check_bits(whole, {}, {3, columns}, {}, 3);
+}
+
+TEST_CASE("what is kept from one pass over a row to the next has the evaluator's bits") {
+  // Costly in the first pass, in the second, and of two types; all are needed to the end.
+  const std::string text =
+      "kernel k(x: in f32, z: in f64, w: in f32 [col], y: out f32, u: out f64, d: out f32 [col]) {"
+      "  let a = sqrt(x * x + 1) / (x * x + 2);"
+      "  let b = sqrt(z * z + 3) / (z * z + f64(row_sum(a)));"
+      "  let c = sqrt(a) / (a + f32(row_max(b)));"
+      "  let top = row_max(c);"
+      "  y = a * w + c * top; u = b + f64(row_sum(c)); d = col_sum(c * a); }";
+  const ir::Kernel kernel = ir::load_kernel({text}, "", {});
+  REQUIRE(codegen::make_row_plan(kernel).kept.size() == 3);
+  std::size_t turn = 0;
+  for (const std::int64_t columns : {1, 7, 8, 100, 1024, 1031, 4096, 5000, 20'000})
+    check_bits(text, {}, {columns > 2000 ? 2 : 300, columns}, {}, 2, turn++);
+  check_bits(text, {}, {3, 1100}, {2, 1}, 2);
 }
 
 TEST_CASE("groups have the evaluator's bits, whatever their size") {

@@ -1,0 +1,95 @@
+// kept_values.cpp -- what several passes over a row need and is costly.
+#include "codegen/kept_values.hpp"
+
+#include "codegen/schedule.hpp"
+
+namespace swage::codegen {
+
+namespace {
+
+using ir::Broadcast;
+using ir::NodeId;
+using ir::OpForm;
+
+/// Instructions that a load and a store are worth: below, computing anew is as fast.
+constexpr std::size_t kWorthKeeping = 16;
+
+bool is_by_element(const ir::Kernel& kernel, NodeId id) {
+  const ir::Node& node = kernel.node(id);
+  return node.space.broadcast == Broadcast::none && node.op != ir::Op::constant;
+}
+
+/// By node: whether `roots` need its value in every element.
+std::vector<bool> needed_by_elements(const ir::Kernel& kernel, const std::vector<NodeId>& roots) {
+  std::vector<bool> needed(kernel.nodes().size(), false);
+  for (const NodeId root : roots)
+    needed[root] = is_by_element(kernel, root);
+  for (auto id = static_cast<NodeId>(needed.size()); id-- > 0;)
+    if (needed[id])
+      for (int i = 0; i < ir::info(kernel.node(id).op).arity; ++i) {
+        const NodeId operand = kernel.node(id).args[static_cast<std::size_t>(i)];
+        if (is_by_element(kernel, operand))
+          needed[operand] = true;
+      }
+  return needed;
+}
+
+/// What each pass computes of every element: the operands of its reductions; last, what is stored
+/// or added up over rows.
+std::vector<std::vector<NodeId>> roots_of_passes(const ir::Kernel& kernel, const RowPlan& plan) {
+  std::vector<std::vector<NodeId>> roots;
+  for (const auto& stage : plan.reductions) {
+    roots.emplace_back();
+    for (const NodeId id : stage)
+      roots.back().push_back(kernel.node(id).args[0]);
+  }
+  roots.emplace_back();
+  for (const NodeId id : plan.column_sums)
+    roots.back().push_back(kernel.node(id).args[0]);
+  for (const ir::Store& store : kernel.stores())
+    if (kernel.params()[store.param].broadcast == Broadcast::none)
+      roots.back().push_back(store.node);
+  return roots;
+}
+
+/// Instructions from memory to the value of `root`.
+std::size_t cost(const ir::Kernel& kernel, NodeId root) {
+  const std::vector<bool> needed = needed_by_elements(kernel, {root});
+  std::size_t sum = 0;
+  for (NodeId id = 0; id < needed.size(); ++id)
+    if (needed[id])
+      sum += instructions(kernel.node(id));
+  return sum;
+}
+
+} // namespace
+
+std::vector<KeptValue> kept_values(const ir::Kernel& kernel, const RowPlan& plan) {
+  if (plan.group > 0)
+    return {};
+  const std::size_t nodes = kernel.nodes().size();
+  std::vector<int> first(nodes, -1); // pass that needs it first
+  std::vector<bool> wanted(nodes, false);
+  int pass = 0;
+  for (const std::vector<NodeId>& roots : roots_of_passes(kernel, plan)) {
+    const std::vector<bool> needed = needed_by_elements(kernel, roots);
+    const auto want = [&](NodeId id) { wanted[id] = wanted[id] || (first[id] >= 0 && needed[id]); };
+    for (const NodeId root : roots)
+      want(root);
+    for (NodeId id = 0; id < nodes; ++id)
+      if (needed[id] && first[id] < 0) // computed here for the first time: of what was before?
+        for (int i = 0; i < ir::info(kernel.node(id).op).arity; ++i)
+          want(kernel.node(id).args[static_cast<std::size_t>(i)]);
+    for (NodeId id = 0; id < nodes; ++id)
+      if (needed[id] && first[id] < 0)
+        first[id] = pass;
+    ++pass;
+  }
+  std::vector<KeptValue> kept;
+  for (NodeId id = 0; id < nodes; ++id)
+    if (wanted[id] && cost(kernel, id) >= kWorthKeeping && kernel.node(id).type != DType::boolean)
+      kept.push_back({id, first[id]});
+  return kept;
+}
+
+} // namespace swage::codegen
