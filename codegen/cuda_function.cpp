@@ -70,8 +70,7 @@ llvm::Align CudaFunction::alignment(std::size_t param) const {
 
 void CudaFunction::statement(const char* text) {
   auto* type = llvm::FunctionType::get(b_.getVoidTy(), false);
-  llvm::CallInst* call =
-      b_.CreateCall(type, llvm::InlineAsm::get(type, text, "~{memory}", true));
+  llvm::CallInst* call = b_.CreateCall(type, llvm::InlineAsm::get(type, text, "~{memory}", true));
   call->setConvergent();
 }
 

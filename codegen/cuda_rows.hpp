@@ -59,7 +59,8 @@ private:
     Value* column = nullptr;
     std::vector<Value*> bases; ///< by parameter: what `offset` counts from
     Value* offset = nullptr;   ///< columns, 64 bits
-    Value* inside = nullptr;   ///< whether the columns are of the row, one for all or by lane; null: yes
+    Value* inside =
+        nullptr; ///< whether the columns are of the row, one for all or by lane; null: yes
     Guard guard;
     std::vector<Value*> loaded; ///< by parameter, in compute types
     /// By node: values by group, of `group_lanes_` lanes.
@@ -102,9 +103,7 @@ private:
 
   // lower_cuda_groups.cpp
   int group_lanes() const;
-  bool by_group(NodeId id) const {
-    return node(id).space.broadcast == ir::Broadcast::per_group;
-  }
+  bool by_group(NodeId id) const { return node(id).space.broadcast == ir::Broadcast::per_group; }
   Value* group_of(const Chunk& chunk, int lane);
   Guard group_guard(const Chunk& chunk, int lane);
   void emit_groups(Chunk& chunk, const std::vector<bool>& needed);
@@ -140,7 +139,9 @@ private:
   std::vector<Value*> block_tree(const std::vector<Partial>& partials);
   Value* complete(NodeId id, Value* total);
   bool is_ordered(NodeId id) const;
-  Value* combine(NodeId id, Value* a, Value* b) { return combine(node(id).op, node(id).type, a, b); }
+  Value* combine(NodeId id, Value* a, Value* b) {
+    return combine(node(id).op, node(id).type, a, b);
+  }
   Value* combine(Op op, DType type, Value* a, Value* b);
   llvm::Constant* identity(NodeId id, llvm::Type* type) const;
   Value* tree(NodeId id, std::vector<Value*> values);

@@ -1,4 +1,5 @@
-// lower_cuda_groups.cpp -- groups of neighbouring columns: within the accesses of a warp, and wider.
+// lower_cuda_groups.cpp -- groups of neighbouring columns: within the accesses of a warp, and
+// wider.
 #include <bit>
 
 #include "codegen/cuda_rows.hpp"
@@ -72,8 +73,8 @@ void CudaRows::emit_groups(Chunk& chunk, const std::vector<bool>& needed) {
     else if (ir::is_reduction(made.op))
       chunk.groups[id] = reduce_within_warp(chunk, id);
     else
-      chunk.groups[id] = lower_nodes(b_, job_, group_lanes(), std::array{id},
-                                     known(chunk, group_lanes()))[0];
+      chunk.groups[id] =
+          lower_nodes(b_, job_, group_lanes(), std::array{id}, known(chunk, group_lanes()))[0];
   }
 }
 
@@ -86,10 +87,10 @@ Value* CudaRows::reduce_within_warp(Chunk& chunk, NodeId id) {
   for (int lane = 0; lane < lanes; ++lane) {
     std::vector<Value*> own;
     for (int i = 0; i < columns; ++i)
-      own.push_back(geometry_.vector == 1
-                        ? terms
-                        : b_.CreateExtractElement(
-                              terms, static_cast<std::uint64_t>(lane * columns + i)));
+      own.push_back(
+          geometry_.vector == 1
+              ? terms
+              : b_.CreateExtractElement(terms, static_cast<std::uint64_t>(lane * columns + i)));
     Value* one = tree(id, own);
     for (int distance = 1; distance * geometry_.vector < size; distance *= 2)
       one = combine(id, one, shuffle(one, distance));
@@ -154,8 +155,8 @@ void CudaRows::emit_wide_groups(Chunk& chunk, const std::vector<bool>& needed) {
   std::vector<Value*> start;
   for (const NodeId id : reductions)
     start.push_back(llvm::Constant::getNullValue(value_type(context_, node(id).type, lanes)));
-  const std::vector<Value*> found = carry(
-      from, to, constant(1), start, [&](Value* group, const std::vector<Value*>& sofar) {
+  const std::vector<Value*> found =
+      carry(from, to, constant(1), start, [&](Value* group, const std::vector<Value*>& sofar) {
         const std::map<NodeId, Value*> known = group_values(group, needed);
         std::vector<Value*> next;
         for (std::size_t r = 0; r < reductions.size(); ++r) {
@@ -259,8 +260,8 @@ Value* CudaRows::sum_in_order(std::int64_t count, Op op, DType type,
               for (std::size_t level = 0; level < levels; ++level) {
                 Value* is_set = b_.CreateTrunc(b_.CreateLShr(at, constant(level)), b_.getInt1Ty());
                 Value* merged = combine(op, type, now[level], sum);
-                next[level] = b_.CreateSelect(b_.CreateAnd(goes_up, b_.CreateNot(is_set)), sum,
-                                              now[level]);
+                next[level] =
+                    b_.CreateSelect(b_.CreateAnd(goes_up, b_.CreateNot(is_set)), sum, now[level]);
                 goes_up = b_.CreateAnd(goes_up, is_set);
                 sum = b_.CreateSelect(goes_up, merged, sum);
               }

@@ -94,8 +94,8 @@ private:
   Value* next_lane() { return guard_.lanes[lane_++ % guard_.lanes.size()]; }
   /// Of element `i` of `count`: a pair of interleaved tensors has two a lane.
   Value* lane_of(int i, int count) const {
-    return guard_.lanes[static_cast<std::size_t>(i) * guard_.lanes.size() /
-                        static_cast<std::size_t>(count)];
+    return guard_
+        .lanes[static_cast<std::size_t>(i) * guard_.lanes.size() / static_cast<std::size_t>(count)];
   }
 
   /// yes() where all lanes are there, else no(); their value, if they have one.
@@ -240,8 +240,8 @@ private:
     constraints += "l";
     std::vector<Type*> types{address->getType()};
     std::vector<Value*> operands{address};
-    std::string text = fmt::format("{}{} {}, [${}];", opcode, suffix(shape), registers(shape, 0),
-                                   shape.per_piece);
+    std::string text =
+        fmt::format("{}{} {}, [${}];", opcode, suffix(shape), registers(shape, 0), shape.per_piece);
     if (guard) {
       // The results begin as 0, each tied to an operand.
       text = fmt::format("@${} {}", shape.per_piece + 1, text);
@@ -279,8 +279,7 @@ private:
       operands.push_back(b_.CreateZExt(value, part));
       constraints += fmt::format(",{}", constraint(shape));
     }
-    std::string text =
-        fmt::format("{}{} [$0], {};", opcode, suffix(shape), registers(shape, 1));
+    std::string text = fmt::format("{}{} [$0], {};", opcode, suffix(shape), registers(shape, 1));
     if (guard) {
       text = fmt::format("@${} {}", shape.per_piece + 1, text);
       types.push_back(guard->getType());

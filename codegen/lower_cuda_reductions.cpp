@@ -43,8 +43,8 @@ Value* CudaRows::combine(Op op, DType type, Value* a, Value* b) {
   if (!is_extreme(op))
     return is_float(type) ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
   if (!is_float(type))
-    return b_.CreateBinaryIntrinsic(
-        is_maximum(op) ? llvm::Intrinsic::smax : llvm::Intrinsic::smin, a, b);
+    return b_.CreateBinaryIntrinsic(is_maximum(op) ? llvm::Intrinsic::smax : llvm::Intrinsic::smin,
+                                    a, b);
   MathBuilder math(b_, job_.target, job_.kernel.math(), Accuracy::full);
   return math.emit(is_maximum(op) ? Op::max : Op::min, {a, b});
 }
@@ -64,9 +64,8 @@ Value* CudaRows::lanes_tree(NodeId id, Value* vector) {
   std::vector<Value*> lanes;
   const int count = lanes_of(vector);
   for (int i = 0; i < count; ++i)
-    lanes.push_back(count == 1
-                        ? vector
-                        : b_.CreateExtractElement(vector, static_cast<std::uint64_t>(i)));
+    lanes.push_back(count == 1 ? vector
+                               : b_.CreateExtractElement(vector, static_cast<std::uint64_t>(i)));
   return tree(id, lanes);
 }
 
@@ -84,8 +83,8 @@ std::vector<Value*> CudaRows::terms(Chunk& chunk, const std::vector<NodeId>& red
   std::vector<Value*> found = values(chunk, operands);
   if (chunk.inside)
     for (std::size_t i = 0; i < found.size(); ++i)
-      found[i] = b_.CreateSelect(chunk.inside, found[i],
-                                 identity(reductions[i], found[i]->getType()));
+      found[i] =
+          b_.CreateSelect(chunk.inside, found[i], identity(reductions[i], found[i]->getType()));
   return found;
 }
 
@@ -127,8 +126,8 @@ std::vector<CudaRows::Partial> CudaRows::looped_partials(const std::vector<NodeI
   const std::uint64_t columns_a_turn = static_cast<std::uint64_t>(passes) * ir::kSumLanes;
   const auto shift = static_cast<std::uint64_t>(std::countr_zero(columns_a_turn));
   // Iterations of this thread, and its first column.
-  Value* turns = b_.CreateLShr(b_.CreateAdd(columns_, constant(columns_a_turn - 1)),
-                               constant(shift));
+  Value* turns =
+      b_.CreateLShr(b_.CreateAdd(columns_, constant(columns_a_turn - 1)), constant(shift));
   Value* first = nullptr;
   if (geometry_.runs == 1) {
     first = first_column(nullptr);
@@ -144,10 +143,11 @@ std::vector<CudaRows::Partial> CudaRows::looped_partials(const std::vector<NodeI
     Value* power = b_.CreateShl(constant(1), b_.CreateSub(constant(bits), zeros));
     first = first_column(b_.CreateMul(power, constant(static_cast<std::uint64_t>(passes))));
     const std::uint64_t of_run = ir::kSumLanes / static_cast<std::uint64_t>(geometry_.vector);
-    Value* run = b_.CreateLShr(
-        thread_, constant(static_cast<std::uint64_t>(std::countr_zero(of_run))));
+    Value* run =
+        b_.CreateLShr(thread_, constant(static_cast<std::uint64_t>(std::countr_zero(of_run))));
     Value* before = b_.CreateMul(run, power);
-    Value* left = b_.CreateSub(turns, b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, turns, before));
+    Value* left =
+        b_.CreateSub(turns, b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, turns, before));
     turns = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, left, power);
   }
   const std::vector<Value*> bases = bases_from(first);
@@ -170,8 +170,9 @@ std::vector<CudaRows::Partial> CudaRows::looped_partials(const std::vector<NodeI
     stacks.push_back(at.CreateAlloca(levels));
   }
   const auto cell = [&](std::size_t i, Value* level, std::size_t slab) {
-    Value* index = b_.CreateAdd(b_.CreateMul(wide(level), wide(static_cast<std::int64_t>(slabs[i]))),
-                                wide(static_cast<std::int64_t>(slab)));
+    Value* index =
+        b_.CreateAdd(b_.CreateMul(wide(level), wide(static_cast<std::int64_t>(slabs[i]))),
+                     wide(static_cast<std::int64_t>(slab)));
     return b_.CreateGEP(types[i], stacks[i], index);
   };
   const auto align = [&](std::size_t i) {
@@ -179,14 +180,12 @@ std::vector<CudaRows::Partial> CudaRows::looped_partials(const std::vector<NodeI
   };
 
   carried = carry(
-      constant(0), turns, constant(1), carried,
-      [&](Value* turn, const std::vector<Value*>& sofar) {
+      constant(0), turns, constant(1), carried, [&](Value* turn, const std::vector<Value*>& sofar) {
         Value* from = b_.CreateMul(turn, constant(columns_a_turn));
         std::vector<Chunk> chunks;
         for (int k = 0; k < geometry_.chunks; ++k)
-          chunks.push_back(make_chunk(bases, first,
-                                      b_.CreateAdd(wide(from), wide(geometry_.offset(k))), -1,
-                                      false));
+          chunks.push_back(make_chunk(
+              bases, first, b_.CreateAdd(wide(from), wide(geometry_.offset(k))), -1, false));
         std::vector<Partial> partials = partials_of(chunks, reductions);
         std::vector<Value*> next;
         for (std::size_t i = 0; i < reductions.size(); ++i) {
@@ -196,8 +195,8 @@ std::vector<CudaRows::Partial> CudaRows::looped_partials(const std::vector<NodeI
           }
           next.push_back(sofar[i]);
           // The counter's ones say which levels are complete.
-          Value* ones = b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, b_.CreateNot(turn),
-                                                 b_.getFalse());
+          Value* ones =
+              b_.CreateBinaryIntrinsic(llvm::Intrinsic::cttz, b_.CreateNot(turn), b_.getFalse());
           std::vector<Value*> sums =
               carry(constant(0), ones, constant(1), partials[i].slabs,
                     [&](Value* level, const std::vector<Value*>& now) {
@@ -233,19 +232,17 @@ std::vector<CudaRows::Partial> CudaRows::looped_partials(const std::vector<NodeI
       Value* bottom = b_.CreateAlignedLoad(types[i], cell(i, lowest, s), align(i));
       sums.push_back(b_.CreateSelect(any, bottom, identity(reductions[i], types[i])));
     }
-    partial.slabs = carry(b_.CreateAdd(lowest, constant(1)), highest, constant(1), sums,
-                          [&](Value* level, const std::vector<Value*>& now) {
-                            Value* is_set = b_.CreateTrunc(b_.CreateLShr(some, level),
-                                                           b_.getInt1Ty());
-                            std::vector<Value*> next;
-                            for (std::size_t s = 0; s < now.size(); ++s) {
-                              Value* more =
-                                  b_.CreateAlignedLoad(types[i], cell(i, level, s), align(i));
-                              next.push_back(b_.CreateSelect(
-                                  is_set, combine(reductions[i], more, now[s]), now[s]));
-                            }
-                            return next;
-                          });
+    partial.slabs = carry(
+        b_.CreateAdd(lowest, constant(1)), highest, constant(1), sums,
+        [&](Value* level, const std::vector<Value*>& now) {
+          Value* is_set = b_.CreateTrunc(b_.CreateLShr(some, level), b_.getInt1Ty());
+          std::vector<Value*> next;
+          for (std::size_t s = 0; s < now.size(); ++s) {
+            Value* more = b_.CreateAlignedLoad(types[i], cell(i, level, s), align(i));
+            next.push_back(b_.CreateSelect(is_set, combine(reductions[i], more, now[s]), now[s]));
+          }
+          return next;
+        });
     results.push_back(std::move(partial));
   }
   return results;
@@ -286,8 +283,8 @@ void CudaRows::combine_runs(std::vector<Partial>& partials) {
     Value* mine = b_.CreateAdd(of_row, b_.CreateMul(wide(thread_), wide(lanes * size)));
     std::vector<Value*> runs;
     for (int run = 0; run < geometry_.runs; ++run)
-      runs.push_back(b_.CreateAlignedLoad(
-          type, shared(run * ir::kSumLanes * size, mine), wide_align(lanes)));
+      runs.push_back(
+          b_.CreateAlignedLoad(type, shared(run * ir::kSumLanes * size, mine), wide_align(lanes)));
     partial.slabs = {tree(partial.id, runs)};
   }
 }
@@ -296,10 +293,10 @@ Value* CudaRows::shuffle(Value* value, int distance) {
   Type* type = value->getType();
   const unsigned bits = type->getScalarSizeInBits();
   const auto exchange = [&](Value* word) -> Value* {
-    llvm::CallInst* call = b_.CreateCall(
-        compat::declare(module_, llvm::Intrinsic::nvvm_shfl_sync_bfly_i32),
-        {b_.getInt32(0xffffffffu), word, b_.getInt32(static_cast<std::uint32_t>(distance)),
-         b_.getInt32(31)});
+    llvm::CallInst* call =
+        b_.CreateCall(compat::declare(module_, llvm::Intrinsic::nvvm_shfl_sync_bfly_i32),
+                      {b_.getInt32(0xffffffffu), word,
+                       b_.getInt32(static_cast<std::uint32_t>(distance)), b_.getInt32(31)});
     call->setConvergent();
     return call;
   };
@@ -323,9 +320,9 @@ std::vector<Value*> CudaRows::warp_tree(NodeId id, std::vector<Value*> slabs, in
       slabs[0] = combine(id, slabs[0], shuffle(slabs[0], distance));
       continue;
     }
-    Value* is_high = b_.CreateICmpNE(
-        b_.CreateAnd(warp_lane_, b_.getInt32(static_cast<std::uint32_t>(distance))),
-        b_.getInt32(0));
+    Value* is_high =
+        b_.CreateICmpNE(b_.CreateAnd(warp_lane_, b_.getInt32(static_cast<std::uint32_t>(distance))),
+                        b_.getInt32(0));
     std::vector<Value*> kept;
     const std::size_t half = slabs.size() / 2;
     for (std::size_t i = 0; i < half; ++i) {
@@ -383,7 +380,8 @@ std::vector<Value*> CudaRows::block_tree(const std::vector<Partial>& partials) {
     // Which slab a lane has: the first exchange decided its highest bit.
     Value* slab = b_.getInt32(0);
     for (int bit = 0; bit < of_warp[i].distributed; ++bit) {
-      Value* has = b_.CreateAnd(b_.CreateLShr(warp_lane_, b_.getInt32(static_cast<std::uint32_t>(bit))), b_.getInt32(1));
+      Value* has = b_.CreateAnd(
+          b_.CreateLShr(warp_lane_, b_.getInt32(static_cast<std::uint32_t>(bit))), b_.getInt32(1));
       slab = b_.CreateOr(slab, b_.CreateShl(has, b_.getInt32(static_cast<std::uint32_t>(
                                                      of_warp[i].distributed - 1 - bit))));
     }

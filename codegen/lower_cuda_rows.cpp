@@ -55,15 +55,15 @@ void CudaRows::prepare() {
   const auto threads = static_cast<std::uint64_t>(geometry_.threads);
   const auto vector = static_cast<std::uint32_t>(geometry_.vector);
   small_groups_ = plan_.group > 0 && is_within_warp(geometry_, plan_.group);
-  multiple_ = job_.specialization.exact || vector == 1 ||
-              (plan_.group > 0 && plan_.group % vector == 0);
+  multiple_ =
+      job_.specialization.exact || vector == 1 || (plan_.group > 0 && plan_.group % vector == 0);
   columns_ = arguments_.columns;
   Value* thread = special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x);
   warp_lane_ = b_.CreateAnd(b_.CreateTrunc(thread, b_.getInt32Ty()), b_.getInt32(31));
   Value* row = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));
   if (geometry_.rows > 1) {
-    row_in_block_ = wide(b_.CreateLShr(thread, constant(static_cast<std::uint64_t>(
-                                                   std::countr_zero(threads)))));
+    row_in_block_ = wide(
+        b_.CreateLShr(thread, constant(static_cast<std::uint64_t>(std::countr_zero(threads)))));
     thread = b_.CreateAnd(thread, constant(threads - 1));
     row = b_.CreateAdd(b_.CreateMul(row, wide(geometry_.rows)), row_in_block_);
     row_inside_ = b_.CreateICmpULT(row, wide(arguments_.rows));
@@ -102,8 +102,8 @@ Value* CudaRows::first_column(Value* passes_a_run) {
   if (geometry_.runs == 1)
     return b_.CreateMul(thread_, constant(vector));
   const std::uint64_t of_run = ir::kSumLanes / vector;
-  Value* run = b_.CreateLShr(thread_, constant(static_cast<std::uint64_t>(
-                                          std::countr_zero(of_run))));
+  Value* run =
+      b_.CreateLShr(thread_, constant(static_cast<std::uint64_t>(std::countr_zero(of_run))));
   Value* lane = b_.CreateMul(b_.CreateAnd(thread_, constant(of_run - 1)), constant(vector));
   Value* pass = b_.CreateMul(run, passes_a_run);
   return b_.CreateAdd(b_.CreateMul(pass, constant(ir::kSumLanes)), lane);
@@ -121,8 +121,8 @@ std::vector<Value*> CudaRows::bases_from(Value* column) {
   return bases;
 }
 
-CudaRows::Chunk CudaRows::make_chunk(const std::vector<Value*>& bases, Value* first,
-                                     Value* offset, int held, bool always) {
+CudaRows::Chunk CudaRows::make_chunk(const std::vector<Value*>& bases, Value* first, Value* offset,
+                                     int held, bool always) {
   Chunk chunk;
   chunk.held = held;
   chunk.bases = bases;
@@ -140,8 +140,8 @@ CudaRows::Chunk CudaRows::make_chunk(const std::vector<Value*>& bases, Value* fi
   llvm::SmallVector<llvm::Constant*, 32> steps;
   for (unsigned i = 0; i < lanes; ++i)
     steps.push_back(constant(i));
-  Value* each = b_.CreateAdd(b_.CreateVectorSplat(lanes, chunk.column),
-                             llvm::ConstantVector::get(steps));
+  Value* each =
+      b_.CreateAdd(b_.CreateVectorSplat(lanes, chunk.column), llvm::ConstantVector::get(steps));
   chunk.inside = b_.CreateICmpULT(each, b_.CreateVectorSplat(lanes, columns_));
   for (unsigned i = 0; i < lanes; ++i)
     chunk.guard.lanes.push_back(
@@ -168,8 +168,8 @@ std::vector<Value*> CudaRows::load_fixed(const std::vector<bool>& needed) {
   std::vector<bool> read(fixed.size(), false);
   for (NodeId id = 0; id < nodes(); ++id) {
     const ir::Node& made = node(id);
-    const bool by_column = made.space.broadcast == Broadcast::none ||
-                           made.space.broadcast == Broadcast::per_column;
+    const bool by_column =
+        made.space.broadcast == Broadcast::none || made.space.broadcast == Broadcast::per_column;
     if (!needed[id] || made.op != Op::load || !by_column)
       continue;
     read[made.param] = true;
@@ -211,8 +211,8 @@ void CudaRows::emit_row_values(int stage) {
   const Place place{row_bases_, std::vector<Value*>(row_bases_.size()), nullptr};
   for (NodeId id = 0; id < nodes(); ++id) {
     const ir::Node& made = node(id);
-    const bool by_row = made.space.broadcast == Broadcast::per_row ||
-                        made.space.broadcast == Broadcast::per_tensor;
+    const bool by_row =
+        made.space.broadcast == Broadcast::per_row || made.space.broadcast == Broadcast::per_tensor;
     if (plan_.stage[id] != stage || !by_row || row_values_[id] || made.op == Op::constant)
       continue;
     if (made.op == Op::scalar) {
@@ -228,11 +228,10 @@ void CudaRows::emit_row_values(int stage) {
 }
 
 void CudaRows::emit_outputs() {
-  const bool by_column =
-      std::ranges::any_of(job_.kernel.stores(), [&](const ir::Store& store) {
-        const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
-        return broadcast == Broadcast::none || broadcast == Broadcast::per_group;
-      });
+  const bool by_column = std::ranges::any_of(job_.kernel.stores(), [&](const ir::Store& store) {
+    const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
+    return broadcast == Broadcast::none || broadcast == Broadcast::per_group;
+  });
   if (by_column && geometry_.held) {
     emit_chunks(chunks_);
   } else if (by_column) {
@@ -244,8 +243,8 @@ void CudaRows::emit_outputs() {
                 std::vector<Chunk> chunks;
                 for (int k = 0; k < count; ++k)
                   chunks.push_back(make_chunk(
-                      bases, first, b_.CreateAdd(wide(from), wide(std::int64_t{geometry_.step} * k)),
-                      -1, false));
+                      bases, first,
+                      b_.CreateAdd(wide(from), wide(std::int64_t{geometry_.step} * k)), -1, false));
                 emit_chunks(chunks);
               });
   }
@@ -332,9 +331,9 @@ void CudaRows::store_rows() {
   });
 }
 
-std::vector<Value*>
-CudaRows::carry(Value* first, Value* end, Value* step, std::vector<Value*> carried,
-                const std::function<std::vector<Value*>(Value*, const std::vector<Value*>&)>& body) {
+std::vector<Value*> CudaRows::carry(
+    Value* first, Value* end, Value* step, std::vector<Value*> carried,
+    const std::function<std::vector<Value*>(Value*, const std::vector<Value*>&)>& body) {
   BasicBlock* before = b_.GetInsertBlock();
   auto* loop = BasicBlock::Create(context_, "carry", function_);
   auto* done = BasicBlock::Create(context_, "carried", function_);

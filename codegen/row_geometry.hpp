@@ -20,8 +20,8 @@ struct RowGeometry {
   int step = 0;    ///< columns that the threads of a row access together
   int slabs = 1;   ///< steps a pass
   int runs = 1;
-  int chunks = 1;    ///< accesses of a thread: all that it has, or those of one iteration
-  bool held = false; ///< the chunks of all threads are the row
+  int chunks = 1;         ///< accesses of a thread: all that it has, or those of one iteration
+  bool held = false;      ///< the chunks of all threads are the row
   std::int64_t above = 0; ///< there are more columns than this
 
   int warps() const { return threads <= 32 ? 1 : threads / 32; }

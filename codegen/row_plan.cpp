@@ -101,8 +101,7 @@ void check_cuda(const ir::Kernel& kernel) {
       refuse(kernel, ir::info(node.op).spelling, help);
   for (const ir::Param& param : kernel.params())
     if (param.is_written() && is_shared(param.broadcast))
-      refuse(kernel,
-             fmt::format("'{}', an output [{}]", param.name, name_of(param.space())), help);
+      refuse(kernel, fmt::format("'{}', an output [{}]", param.name, name_of(param.space())), help);
     else if (param.kind == ir::ParamKind::inout && param.broadcast == Broadcast::per_group)
       refuse(kernel, fmt::format("'{}', an inout [{}]", param.name, name_of(param.space())), help);
 }

@@ -78,10 +78,11 @@ void set(CudaSchedule& schedule, std::string_view key, std::string_view value) {
   else if (key == "resident")
     schedule.resident = parse_int(key, value);
   else
-    refuse(fmt::format("unknown schedule key '{}'; a CUDA schedule has threads, bytes, accesses, "
-                       "grid, load, store, dependent, resident, and for kernels that reach along their "
-                       "rows row",
-                       key));
+    refuse(fmt::format(
+        "unknown schedule key '{}'; a CUDA schedule has threads, bytes, accesses, "
+        "grid, load, store, dependent, resident, and for kernels that reach along their "
+        "rows row",
+        key));
 }
 
 void set(HostSchedule& schedule, std::string_view key, std::string_view value) {
@@ -479,10 +480,8 @@ std::vector<Schedule> all_cuda_rows(const ir::Kernel& kernel, const Specializati
       for (const int threads : {32, 64, 128, 256, 512, 1024}) {
         if (threads < row)
           continue;
-        const CudaSchedule least{.threads = threads,
-                                 .access_bytes = bytes,
-                                 .accesses = 1,
-                                 .row_threads = row};
+        const CudaSchedule least{
+            .threads = threads, .access_bytes = bytes, .accesses = 1, .row_threads = row};
         bool held = false;
         for (const int accesses : {1, 2, 4, 8, 16}) {
           CudaSchedule schedule = least;
@@ -542,9 +541,9 @@ std::string canonical(const Schedule& schedule) {
     return fmt::format(
         "threads={}{} bytes={} accesses={} grid={} load={} store={} dependent={} resident={}",
         cuda->threads, cuda->row_threads > 0 ? fmt::format(" row={}", cuda->row_threads) : "",
-        cuda->access_bytes, cuda->accesses,
-        cuda->waves == 0 ? "once" : std::to_string(cuda->waves), spelling(kLoadNames, cuda->load),
-        spelling(kStoreNames, cuda->store), cuda->dependent_launch ? 1 : 0, cuda->resident);
+        cuda->access_bytes, cuda->accesses, cuda->waves == 0 ? "once" : std::to_string(cuda->waves),
+        spelling(kLoadNames, cuda->load), spelling(kStoreNames, cuda->store),
+        cuda->dependent_launch ? 1 : 0, cuda->resident);
   const auto& host = std::get<HostSchedule>(schedule);
   return fmt::format("lanes={} unroll={} store={} grain={} threads={}", host.lanes, host.unroll,
                      host.streaming ? "streaming" : "auto", host.grain, host.threads);

@@ -46,8 +46,8 @@ struct Specialization {
   /// One run of elements: rows * columns elements at column stride 1 (or interleaved) with no gap
   /// between rows; there are no row strides then, and columns holds the count.
   bool flat = true;
-  bool index64 = false;            ///< some element offset or item index passes 2^31
-  bool exact = false;              ///< columns are a multiple of 64 elements: no tail code
+  bool index64 = false; ///< some element offset or item index passes 2^31
+  bool exact = false;   ///< columns are a multiple of 64 elements: no tail code
   /// Of kernels that reach along their rows, on CUDA: a `column_bound` at or above the columns, and
   /// the one below it is less than they are; 0: nothing is known. So code knows what a thread has
   /// of a row.

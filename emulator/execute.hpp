@@ -79,8 +79,8 @@ struct LaunchConfig {
   /// allocations up to 64 MiB.
   bool check_read_only = true;
   /// Fail where a thread touches global bytes that another thread of the grid writes, in whatever
-  /// order: nothing says who comes first. Not for kernels with barriers (of a warp, too) or atomics, nor in
-  /// allocations above 16 MiB.
+  /// order: nothing says who comes first. Not for kernels with barriers (of a warp, too) or
+  /// atomics, nor in allocations above 16 MiB.
   bool check_races = true;
   /// The grid was launched to overlap with the one before it: fail where a thread touches global
   /// memory before griddepcontrol.wait, loads through .nc, or a block ends without having waited.

@@ -89,7 +89,8 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& base,
   const bool full = schedule.access_bytes == base.access_bytes;
   if (full)
     return schedule.threads < 128 ? 3 : block ? 0 : 1;
-  return block && 2 * schedule.access_bytes == base.access_bytes && schedule.threads >= 128 ? 3 : -1;
+  return block && 2 * schedule.access_bytes == base.access_bytes && schedule.threads >= 128 ? 3
+                                                                                            : -1;
 }
 
 int place(const HostSchedule& schedule, const HostSchedule& base) {

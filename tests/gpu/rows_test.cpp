@@ -54,7 +54,8 @@ TEST_CASE("rows of every length have the evaluator's bits in every schedule on t
   const Kernel kernel = device->kernel(kRows, "", {{"T", bf16}});
   for (const std::int64_t columns : {100'003, 131'072, 262'144})
     if (!emulated() || columns == 100'003)
-      check_some(*device, kernel, {emulated() ? 1 : 3, columns}, {}, emulated() ? 1 : schedules, seed++);
+      check_some(*device, kernel, {emulated() ? 1 : 3, columns}, {}, emulated() ? 1 : schedules,
+                 seed++);
 }
 
 TEST_CASE("rows of every type and layout have the evaluator's bits on the device") {
@@ -198,8 +199,7 @@ TEST_CASE("catalogue kernels along the row are within their bounds on the device
         }
         for (const std::int64_t columns : {16, 1000, 4096}) {
           INFO(declared.name << " " << name_of(type) << ", " << columns << " columns");
-          RowCase call(*device, *kernel, {4, columns}, {},
-                       static_cast<std::uint64_t>(columns));
+          RowCase call(*device, *kernel, {4, columns}, {}, static_cast<std::uint64_t>(columns));
           // Functions differ from the evaluator's by their bounds, and cancellation shows it.
           CHECK(call.run(nullptr, size_of(type) == 2 ? 40.0L : 1e5L) == "");
         }
@@ -227,9 +227,9 @@ TEST_CASE("an output of rows may be the input itself on the device") {
   const auto device = gpu();
   if (!device)
     return;
-  const Kernel kernel = device->kernel(
-      "kernel k(x: inout f32, s: inout f32 [row]) { let m = row_max(x); s = s + m; x = x * s - m; }",
-      "");
+  const Kernel kernel = device->kernel("kernel k(x: inout f32, s: inout f32 [row]) { let m = "
+                                       "row_max(x); s = s + m; x = x * s - m; }",
+                                       "");
   std::uint64_t seed = 300;
   for (const std::int64_t columns : {5, 64, 1234, 9000})
     check_some(*device, kernel, {7, columns}, {}, emulated() ? 3 : 24, seed++);

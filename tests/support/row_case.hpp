@@ -124,13 +124,13 @@ private:
     const ir::Space space = param.space();
     const bool by_column =
         space.broadcast == ir::Broadcast::none || space.broadcast == ir::Broadcast::per_column;
-    tensor.width = by_column                                       ? size_.columns
+    tensor.width = by_column                                     ? size_.columns
                    : space.broadcast == ir::Broadcast::per_group ? size_.columns / space.group
-                                                                   : 1;
-    tensor.rows = space.broadcast == ir::Broadcast::per_column ||
-                          space.broadcast == ir::Broadcast::per_tensor
-                      ? 1
-                      : size_.rows;
+                                                                 : 1;
+    tensor.rows =
+        space.broadcast == ir::Broadcast::per_column || space.broadcast == ir::Broadcast::per_tensor
+            ? 1
+            : size_.rows;
     tensor.column_stride = view.column_stride;
     tensor.row_stride = tensor.width * view.column_stride + view.gap;
     constexpr std::int64_t kAround = 32;
@@ -190,7 +190,8 @@ private:
           const std::uint64_t got = ir::load_bits(type, found);
           const long double a = ir::decode(type, got).real, b = ir::decode(type, want).real;
           const bool nan = is_float(type) && std::isnan(a) && std::isnan(b);
-          const bool near = ulps > 0 && is_float(type) && ir::ulp_error(type, a, exact.real) <= ulps;
+          const bool near =
+              ulps > 0 && is_float(type) && ir::ulp_error(type, a, exact.real) <= ulps;
           if (got != want && !nan && !near)
             return fmt::format("'{}' at row {}, column {}: got {:#x} ({}), expected {:#x} ({})",
                                graph_.params()[p].name, row, i, got, static_cast<double>(a), want,
