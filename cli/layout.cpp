@@ -27,6 +27,16 @@ std::uint8_t parse_alignment(std::string_view word) {
       fmt::format("'{}' in --layout is no alignment; it takes 1, 2, 4, 8, 16, 32 or 64", word));
 }
 
+std::int64_t parse_columns(std::string_view word) {
+  std::int64_t columns = 0;
+  const std::string_view digits = word.substr(word.find('=') + 1);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), columns);
+  if (error != std::errc{} || end != digits.data() + digits.size() || columns < 1)
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("'{}' in --layout is no number of columns; it takes 1 and more", word));
+  return columns;
+}
+
 void set_layouts(codegen::Specialization& result, const ir::Kernel& kernel, bool strided) {
   result.flat = false;
   std::size_t tensor = 0;
@@ -60,11 +70,13 @@ void apply(std::string_view word, codegen::Specialization& result, const ir::Ker
   else if (word.starts_with("align="))
     for (codegen::TensorSpec& tensor : result.tensors)
       tensor.align_log2 = parse_alignment(word);
+  else if (word.starts_with("columns="))
+    result.columns_at_most = codegen::column_bound(parse_columns(word));
   else if (word != "flat")
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("'{}' is not a word of --layout; there are flat, rows, strided, align=N, "
-                    "index64, exact and aliased",
+                    "index64, exact, aliased and columns=N",
                     word));
 }
 

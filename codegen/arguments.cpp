@@ -50,7 +50,7 @@ std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization&
   if (!specialization.flat)
     slots.push_back({SlotKind::rows, 0, index_bytes});
   slots.push_back({SlotKind::columns, 0, index_bytes});
-  if (!specialization.flat && kind == Target::Kind::cuda) {
+  if (!specialization.flat && kind == Target::Kind::cuda && ir::is_elementwise(kernel)) {
     slots.push_back({SlotKind::items_per_row, 0, index_bytes});
     slots.push_back({SlotKind::divider_factor, 0, index_bytes});
     slots.push_back({SlotKind::divider_shift, 0, 4});
@@ -69,6 +69,27 @@ Divider divider(std::uint64_t divisor, int bits) noexcept {
           static_cast<std::uint32_t>(shift)};
 }
 
+namespace {
+
+void check_blocks(const LaunchShape& shape, std::int64_t rows, std::int64_t columns) {
+  if (shape.blocks > 0x7fffffff)
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("{} rows of {} columns need {} blocks, more than the 2147483647 of one "
+                            "grid; split the call, or use more threads or accesses a block",
+                            rows, columns, shape.blocks));
+}
+
+} // namespace
+
+LaunchShape row_launch_shape(const CudaSchedule& schedule, std::int64_t rows,
+                             std::int64_t columns) {
+  LaunchShape shape;
+  const int rows_a_block = schedule.threads / schedule.row_threads;
+  shape.blocks = (rows + rows_a_block - 1) / rows_a_block;
+  check_blocks(shape, rows, columns);
+  return shape;
+}
+
 LaunchShape launch_shape(const CudaSchedule& schedule, int vector_elements, std::int64_t rows,
                          std::int64_t columns, int sm_count) {
   LaunchShape shape;
@@ -80,11 +101,7 @@ LaunchShape launch_shape(const CudaSchedule& schedule, int vector_elements, std:
   shape.blocks = (shape.items + per_block - 1) / per_block;
   if (schedule.waves > 0)
     shape.blocks = std::min<std::int64_t>(shape.blocks, std::int64_t{schedule.waves} * sm_count);
-  if (shape.blocks > 0x7fffffff)
-    throw Error(ErrorCode::invalid_argument,
-                fmt::format("{} rows of {} columns need {} blocks, more than the 2147483647 of one "
-                            "grid; split the call, or use more threads or accesses a block",
-                            rows, columns, shape.blocks));
+  check_blocks(shape, rows, columns);
   return shape;
 }
 

@@ -15,7 +15,7 @@ enum class SlotKind : std::uint8_t {
   scalar,        ///< run-time scalar in its storage type
   rows,          ///< 2-D only
   columns,       ///< flat: the element count
-  // CUDA, 2-D: item index -> row by multiplication, see `divider`
+  // CUDA, 2-D, elementwise: item index -> row by multiplication, see `divider`
   items_per_row,
   divider_factor,
   divider_shift,
@@ -66,5 +66,7 @@ struct LaunchShape {
 /// pass 2^31 - 1 blocks.
 LaunchShape launch_shape(const CudaSchedule& schedule, int vector_elements, std::int64_t rows,
                          std::int64_t columns, int sm_count);
+/// The same for kernels that work row by row.
+LaunchShape row_launch_shape(const CudaSchedule& schedule, std::int64_t rows, std::int64_t columns);
 
 } // namespace swage::codegen

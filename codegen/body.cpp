@@ -292,6 +292,8 @@ Value* Body::emit_float(const ir::Node& node, Accuracy accuracy) {
   llvm::SmallVector<Value*, 3> operands;
   for (int i = 0; i < ir::info(node.op).arity; ++i)
     operands.push_back(arg(node, static_cast<std::size_t>(i)));
+  if (divides_by_shared(node, accuracy))
+    return half_.emit_quotient_of_shared(operands[0], operands[1]);
   if (!is_function(node, job_.kernel.node(node.args[0]).type))
     return (accuracy == Accuracy::half ? half_ : full_).emit(node.op, operands);
   const std::string name = fmt::format("{}_{}", ir::info(node.op).spelling,
@@ -299,6 +301,17 @@ Value* Body::emit_float(const ir::Node& node, Accuracy accuracy) {
   return inline_or_call(name, operands, [&](auto& builder, auto given) {
     return MathBuilder(builder, job_.target, job_.kernel.math(), accuracy).emit(node.op, given);
   });
+}
+
+/// Whether a quotient at half accuracy has the divisor of its whole row or group.
+bool Body::divides_by_shared(const ir::Node& node, Accuracy accuracy) const {
+  if (node.op != Op::div || accuracy != Accuracy::half || node.type != DType::f32 ||
+      job_.target.kind != Target::Kind::cuda || job_.kernel.math() != ir::MathMode::accurate ||
+      ir::is_elementwise(job_.kernel))
+    return false;
+  const ir::Node& divisor = job_.kernel.node(node.args[1]);
+  return divisor.op != Op::constant && divisor.space != node.space &&
+         divisor.space.broadcast != ir::Broadcast::per_column;
 }
 
 Value* Body::emit_integer(const ir::Node& node) {

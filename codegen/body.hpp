@@ -64,6 +64,7 @@ private:
   llvm::Value* emit(const WideProduct& product);
   llvm::Value* emit_float(const ir::Node& node, Accuracy accuracy);
   llvm::Value* emit_integer(const ir::Node& node);
+  bool divides_by_shared(const ir::Node& node, Accuracy accuracy) const;
   llvm::Value* constant(const ir::Node& node) const;
   llvm::Value* divide(llvm::IRBuilderBase& builder, llvm::Value* a, llvm::Value* b) const;
 

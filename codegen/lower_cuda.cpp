@@ -1,46 +1,27 @@
 // lower_cuda.cpp -- the CUDA kernel around a body: items, tails, persistent grids.
 #include <bit>
-#include <functional>
 
-#include <llvm/IR/InlineAsm.h>
-#include <llvm/IR/IntrinsicsNVPTX.h>
-
+#include "codegen/cuda_function.hpp"
+#include "codegen/cuda_rows.hpp"
 #include "codegen/llvm_compat.hpp"
-#include "codegen/lower.hpp"
-#include "codegen/lower_cuda_memory.hpp"
 
 namespace swage::codegen {
 
-using llvm::BasicBlock;
-using llvm::Type;
 using llvm::Value;
 
 namespace {
 
-constexpr unsigned kGlobal = 1; ///< NVPTX address space of global memory
-
 /// Builds one kernel function. An item is a vector of elements of one row, or one element of the
 /// row's tail; a thread handles `accesses` items a block's width apart.
-class CudaLowering {
+class CudaLowering final : public CudaFunction {
 public:
   CudaLowering(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
                const std::string& entry)
-      : module_(module), context_(module.getContext()), job_(job), schedule_(schedule),
-        b_(context_), memory_(make_global_memory(b_, job, schedule)),
-        arguments_(job.kernel.params().size()), lanes_(vector_elements(schedule, job.kernel)),
-        tail_(!job.specialization.exact && lanes_ > 1), wide_(job.specialization.index64),
-        index_(wide_ ? b_.getInt64Ty() : b_.getInt32Ty()) {
-    make_function(entry);
-  }
+      : CudaFunction(module, job, schedule, entry), lanes_(vector_elements(schedule, job.kernel)),
+        tail_(!job.specialization.exact && lanes_ > 1) {}
 
-  void run() {
-    b_.SetInsertPoint(BasicBlock::Create(context_, "entry", function_));
-    if (schedule_.dependent_launch) {
-      // Before anything else, in every block: those out of range must not let the next grid
-      // believe that the one before this has finished.
-      statement("griddepcontrol.launch_dependents;");
-      statement("griddepcontrol.wait;");
-    }
+private:
+  void emit_body() override {
     Tensors tensors(b_, job_, *memory_, arguments_, wide_);
     tensors_ = &tensors;
     scalars_ = tensors.scalars();
@@ -52,49 +33,6 @@ public:
       emit_loop(first, items_,
                 b_.CreateMul(special(llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_x), per_block_),
                 [&](Value* item) { emit_items(item); });
-    b_.CreateRetVoid();
-  }
-
-private:
-  void make_function(const std::string& entry) {
-    const auto slots = argument_slots(job_.kernel, job_.specialization, Target::Kind::cuda);
-    std::vector<Type*> types;
-    for (const Slot& slot : slots)
-      types.push_back(slot.kind == SlotKind::pointer
-                          ? static_cast<Type*>(llvm::PointerType::get(context_, kGlobal))
-                          : b_.getIntNTy(8u * slot.bytes));
-    function_ = llvm::Function::Create(llvm::FunctionType::get(b_.getVoidTy(), types, false),
-                                       llvm::GlobalValue::ExternalLinkage, entry, module_);
-    function_->setCallingConv(llvm::CallingConv::PTX_Kernel);
-    function_->addFnAttr(llvm::Attribute::NoUnwind);
-    function_->addFnAttr("nvvm.maxntid", std::to_string(schedule_.threads));
-    const int blocks = std::max(schedule_.resident / schedule_.threads, 1);
-    function_->addFnAttr("nvvm.minctasm", std::to_string(blocks));
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-      llvm::Argument* argument = function_->getArg(static_cast<unsigned>(i));
-      if (slots[i].kind == SlotKind::pointer)
-        argument->addAttr(llvm::Attribute::getWithAlignment(context_, alignment(slots[i].param)));
-      arguments_.bind(slots[i], argument);
-    }
-  }
-
-  llvm::Align alignment(std::size_t param) const {
-    std::size_t tensor = 0;
-    for (std::size_t p = 0; p < param; ++p)
-      tensor += job_.kernel.params()[p].is_tensor();
-    return llvm::Align(std::uint64_t{1} << job_.specialization.tensors[tensor].align_log2);
-  }
-
-  void statement(const char* text) {
-    auto* type = llvm::FunctionType::get(b_.getVoidTy(), false);
-    b_.CreateCall(type, llvm::InlineAsm::get(type, text, "~{memory}", true));
-  }
-
-  Value* special(llvm::Intrinsic::ID id) {
-    return b_.CreateZExt(b_.CreateCall(compat::declare(module_, id)), index_);
-  }
-  llvm::Constant* constant(std::uint64_t value) const {
-    return llvm::ConstantInt::get(index_, value);
   }
 
   /// Sizes and special registers, once.
@@ -114,40 +52,6 @@ private:
     else
       items_ = tail_ ? b_.CreateAdd(full_, b_.CreateAnd(arguments_.columns, constant(lanes - 1)))
                      : full_;
-  }
-
-  /// for (item = first; item < end; item += step) body(item), leaving the builder after it.
-  void emit_loop(Value* first, Value* end, Value* step, const std::function<void(Value*)>& body) {
-    BasicBlock* before = b_.GetInsertBlock();
-    auto* loop = BasicBlock::Create(context_, "loop", function_);
-    auto* done = BasicBlock::Create(context_, "done", function_);
-    b_.CreateCondBr(b_.CreateICmpULT(first, end), loop, done);
-    b_.SetInsertPoint(loop);
-    llvm::PHINode* item = b_.CreatePHI(index_, 2);
-    body(item);
-    Value* next = b_.CreateAdd(item, step);
-    item->addIncoming(first, before);
-    item->addIncoming(next, b_.GetInsertBlock());
-    b_.CreateCondBr(b_.CreateICmpULT(next, end), loop, done);
-    b_.SetInsertPoint(done);
-  }
-
-  /// if (condition) yes() else no(), leaving the builder after both.
-  void emit_if(Value* condition, const std::function<void()>& yes,
-               const std::function<void()>& no = {}) {
-    auto* then = BasicBlock::Create(context_, "then", function_);
-    auto* otherwise = no ? BasicBlock::Create(context_, "else", function_) : nullptr;
-    auto* after = BasicBlock::Create(context_, "after", function_);
-    b_.CreateCondBr(condition, then, no ? otherwise : after);
-    b_.SetInsertPoint(then);
-    yes();
-    b_.CreateBr(after);
-    if (no) {
-      b_.SetInsertPoint(otherwise);
-      no();
-      b_.CreateBr(after);
-    }
-    b_.SetInsertPoint(after);
   }
 
   /// Row and item within the row. Beyond the last item both are meaningless.
@@ -255,18 +159,8 @@ private:
       tensors_->store(places[i], lanes_, bits[i]);
   }
 
-  llvm::Module& module_;
-  llvm::LLVMContext& context_;
-  const Job& job_;
-  const CudaSchedule& schedule_;
-  llvm::IRBuilder<> b_;
-  std::unique_ptr<Memory> memory_;
-  Arguments arguments_;
   int lanes_;
   bool tail_; ///< rows may end in elements that fill no vector
-  bool wide_;
-  llvm::Type* index_;
-  llvm::Function* function_ = nullptr;
   Tensors* tensors_ = nullptr;
   std::vector<Value*> scalars_;
   Value *width_ = nullptr, *block_ = nullptr, *thread_ = nullptr, *per_block_ = nullptr;
@@ -278,7 +172,10 @@ private:
 
 void lower_cuda(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
                 const std::string& entry) {
-  CudaLowering(module, job, schedule, entry).run();
+  if (ir::is_elementwise(job.kernel))
+    CudaLowering(module, job, schedule, entry).run();
+  else
+    CudaRows(module, job, schedule, entry).run();
 }
 
 } // namespace swage::codegen

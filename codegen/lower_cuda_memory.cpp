@@ -15,9 +15,9 @@ namespace {
 
 /// Accesses as wide as alignment allows, as plain loads and stores or, where a cache policy is
 /// asked for, as inline PTX: LLVM has no other way to say it.
-class GlobalMemory final : public Memory {
+class PolicyMemory final : public GlobalMemory {
 public:
-  GlobalMemory(llvm::IRBuilderBase& builder, const Job& job, const CudaSchedule& schedule)
+  PolicyMemory(llvm::IRBuilderBase& builder, const Job& job, const CudaSchedule& schedule)
       : b_(builder), schedule_(schedule), aligns_(job.kernel.params().size(), 1),
         constant_(aligns_.size(), false), reused_(aligns_.size(), false) {
     std::size_t tensor = 0;
@@ -43,11 +43,91 @@ public:
       }
   }
 
+  void set_guard(Guard guard) override {
+    guard_ = std::move(guard);
+    lane_ = 0;
+  }
+
   Value* load(Value* address, int unit, int count, std::uint32_t param) override {
+    if (guard_.lanes.empty())
+      return load_whole(address, unit, count, param, guard_.whole);
+    if (count == 1)
+      return load_whole(address, unit, 1, param, next_lane());
+    const auto by_element = [&] {
+      Value* bits = llvm::PoisonValue::get(bits_of(unit, count));
+      for (int i = 0; i < count; ++i)
+        bits = b_.CreateInsertElement(
+            bits, load_whole(advance(address, i * unit), unit, 1, param, lane_of(i, count)),
+            static_cast<std::uint64_t>(i));
+      return bits;
+    };
+    if (shape_of(unit, count, param).piece_bytes == unit)
+      return by_element();
+    return emit_either([&] { return load_whole(address, unit, count, param, nullptr); },
+                       by_element);
+  }
+
+  void store(Value* address, int unit, Value* bits, std::uint32_t param) override {
+    const int count = lanes_of(bits);
+    if (guard_.lanes.empty())
+      return store_whole(address, unit, bits, param, guard_.whole);
+    if (count == 1)
+      return store_whole(address, unit, bits, param, next_lane());
+    const auto by_element = [&]() -> Value* {
+      for (int i = 0; i < count; ++i)
+        store_whole(advance(address, i * unit), unit,
+                    b_.CreateExtractElement(bits, static_cast<std::uint64_t>(i)), param,
+                    lane_of(i, count));
+      return nullptr;
+    };
+    if (shape_of(unit, count, param).piece_bytes == unit)
+      return void(by_element());
+    emit_either(
+        [&]() -> Value* {
+          store_whole(address, unit, bits, param, nullptr);
+          return nullptr;
+        },
+        by_element);
+  }
+
+private:
+  Value* next_lane() { return guard_.lanes[lane_++ % guard_.lanes.size()]; }
+  /// Of element `i` of `count`: a pair of interleaved tensors has two a lane.
+  Value* lane_of(int i, int count) const {
+    return guard_
+        .lanes[static_cast<std::size_t>(i) * guard_.lanes.size() / static_cast<std::size_t>(count)];
+  }
+
+  /// yes() where all lanes are there, else no(); their value, if they have one.
+  template <class Yes, class No>
+  Value* emit_either(const Yes& yes, const No& no) {
+    llvm::Function* function = b_.GetInsertBlock()->getParent();
+    auto* then = llvm::BasicBlock::Create(b_.getContext(), "whole", function);
+    auto* otherwise = llvm::BasicBlock::Create(b_.getContext(), "parts", function);
+    auto* after = llvm::BasicBlock::Create(b_.getContext(), "accessed", function);
+    b_.CreateCondBr(guard_.whole, then, otherwise);
+    b_.SetInsertPoint(then);
+    Value* a = yes();
+    llvm::BasicBlock* from_a = b_.GetInsertBlock();
+    b_.CreateBr(after);
+    b_.SetInsertPoint(otherwise);
+    Value* b = no();
+    llvm::BasicBlock* from_b = b_.GetInsertBlock();
+    b_.CreateBr(after);
+    b_.SetInsertPoint(after);
+    if (!a)
+      return nullptr;
+    llvm::PHINode* either = b_.CreatePHI(a->getType(), 2);
+    either->addIncoming(a, from_a);
+    either->addIncoming(b, from_b);
+    return either;
+  }
+
+  Value* load_whole(Value* address, int unit, int count, std::uint32_t param, Value* guard) {
     const Shape shape = shape_of(unit, count, param);
     std::vector<Value*> parts;
     for (int piece = 0; piece < shape.pieces; ++piece) {
-      Value* part = load_piece(advance(address, piece * shape.piece_bytes), shape, param);
+      Value* part = load_piece(advance(address, piece * shape.piece_bytes), shape, param, guard);
       if (shape.per_piece == 1)
         parts.push_back(part);
       else
@@ -57,7 +137,7 @@ public:
     return b_.CreateBitCast(join(parts), bits_of(unit, count));
   }
 
-  void store(Value* address, int unit, Value* bits, std::uint32_t param) override {
+  void store_whole(Value* address, int unit, Value* bits, std::uint32_t param, Value* guard) {
     const int count = lanes_of(bits);
     const Shape shape = shape_of(unit, count, param);
     const int parts = shape.pieces * shape.per_piece;
@@ -69,11 +149,10 @@ public:
                              ? whole
                              : b_.CreateExtractElement(
                                    whole, static_cast<std::uint64_t>(piece * shape.per_piece + i)));
-      store_piece(advance(address, piece * shape.piece_bytes), shape, values);
+      store_piece(advance(address, piece * shape.piece_bytes), shape, values, guard);
     }
   }
 
-private:
   /// An access of `pieces` instructions, each of `per_piece` registers of `part_bytes`.
   struct Shape {
     int part_bytes, per_piece, pieces, piece_bytes;
@@ -108,11 +187,13 @@ private:
     return vector;
   }
 
-  Value* load_piece(Value* address, const Shape& shape, std::uint32_t param) {
+  Value* load_piece(Value* address, const Shape& shape, std::uint32_t param, Value* guard) {
     if (schedule_.load == LoadPolicy::no_l1_allocate && !reused_[param])
-      return load_asm("ld.global.L1::no_allocate", address, shape);
+      return load_asm("ld.global.L1::no_allocate", address, shape, guard);
     if (schedule_.load == LoadPolicy::streaming && !reused_[param])
-      return load_asm("ld.global.cs", address, shape);
+      return load_asm("ld.global.cs", address, shape, guard);
+    if (guard)
+      return load_asm(constant_[param] ? "ld.global.nc" : "ld.global", address, shape, guard);
     llvm::LoadInst* load =
         b_.CreateAlignedLoad(bits_of(shape.part_bytes, shape.per_piece), address,
                              llvm::Align(static_cast<std::uint64_t>(shape.piece_bytes)));
@@ -122,9 +203,12 @@ private:
     return load;
   }
 
-  void store_piece(Value* address, const Shape& shape, const std::vector<Value*>& values) {
+  void store_piece(Value* address, const Shape& shape, const std::vector<Value*>& values,
+                   Value* guard) {
     if (schedule_.store == StorePolicy::streaming)
-      return store_asm("st.global.cs", address, shape, values);
+      return store_asm("st.global.cs", address, shape, values, guard);
+    if (guard)
+      return store_asm("st.global", address, shape, values, guard);
     b_.CreateAlignedStore(join(values), address,
                           llvm::Align(static_cast<std::uint64_t>(shape.piece_bytes)));
   }
@@ -148,22 +232,34 @@ private:
 
   // Volatile and clobbering memory: nothing that touches memory, the dependency wait above all,
   // may change places with it.
-  Value* load_asm(std::string_view opcode, Value* address, const Shape& shape) {
+  Value* load_asm(std::string_view opcode, Value* address, const Shape& shape, Value* guard) {
     Type* part = b_.getIntNTy(8u * static_cast<unsigned>(register_bytes(shape)));
     std::string constraints;
     for (int i = 0; i < shape.per_piece; ++i)
       constraints += fmt::format("={},", constraint(shape));
-    constraints += "l,~{memory}";
+    constraints += "l";
+    std::vector<Type*> types{address->getType()};
+    std::vector<Value*> operands{address};
+    std::string text =
+        fmt::format("{}{} {}, [${}];", opcode, suffix(shape), registers(shape, 0), shape.per_piece);
+    if (guard) {
+      // The results begin as 0, each tied to an operand.
+      text = fmt::format("@${} {}", shape.per_piece + 1, text);
+      constraints += ",b";
+      types.push_back(guard->getType());
+      operands.push_back(guard);
+      for (int i = 0; i < shape.per_piece; ++i) {
+        constraints += fmt::format(",{}", i);
+        types.push_back(part);
+        operands.push_back(llvm::Constant::getNullValue(part));
+      }
+    }
+    constraints += ",~{memory}";
     std::vector<Type*> results(static_cast<std::size_t>(shape.per_piece), part);
     Type* result = shape.per_piece == 1 ? part : llvm::StructType::get(b_.getContext(), results);
-    auto* type = llvm::FunctionType::get(result, {address->getType()}, false);
+    auto* type = llvm::FunctionType::get(result, types, false);
     Value* loaded =
-        b_.CreateCall(type,
-                      llvm::InlineAsm::get(type,
-                                           fmt::format("{}{} {}, [${}];", opcode, suffix(shape),
-                                                       registers(shape, 0), shape.per_piece),
-                                           constraints, true),
-                      {address});
+        b_.CreateCall(type, llvm::InlineAsm::get(type, text, constraints, true), operands);
     if (shape.per_piece == 1)
       return b_.CreateTrunc(loaded, bits_of(shape.part_bytes, 1));
     std::vector<Value*> parts;
@@ -173,7 +269,7 @@ private:
   }
 
   void store_asm(std::string_view opcode, Value* address, const Shape& shape,
-                 const std::vector<Value*>& values) {
+                 const std::vector<Value*>& values, Value* guard) {
     Type* part = b_.getIntNTy(8u * static_cast<unsigned>(register_bytes(shape)));
     std::vector<Type*> types{address->getType()};
     std::vector<Value*> operands{address};
@@ -183,14 +279,16 @@ private:
       operands.push_back(b_.CreateZExt(value, part));
       constraints += fmt::format(",{}", constraint(shape));
     }
+    std::string text = fmt::format("{}{} [$0], {};", opcode, suffix(shape), registers(shape, 1));
+    if (guard) {
+      text = fmt::format("@${} {}", shape.per_piece + 1, text);
+      types.push_back(guard->getType());
+      operands.push_back(guard);
+      constraints += ",b";
+    }
     constraints += ",~{memory}";
     auto* type = llvm::FunctionType::get(b_.getVoidTy(), types, false);
-    b_.CreateCall(type,
-                  llvm::InlineAsm::get(
-                      type,
-                      fmt::format("{}{} [$0], {};", opcode, suffix(shape), registers(shape, 1)),
-                      constraints, true),
-                  operands);
+    b_.CreateCall(type, llvm::InlineAsm::get(type, text, constraints, true), operands);
   }
 
   llvm::IRBuilderBase& b_;
@@ -198,13 +296,15 @@ private:
   std::vector<int> aligns_;    ///< bytes, by parameter
   std::vector<bool> constant_; ///< by parameter: read through the read-only path
   std::vector<bool> reused_;   ///< by parameter: broadcast, so worth its place in every cache
+  Guard guard_;
+  std::size_t lane_ = 0; ///< of the accesses of single lanes
 };
 
 } // namespace
 
-std::unique_ptr<Memory> make_global_memory(llvm::IRBuilderBase& builder, const Job& job,
-                                           const CudaSchedule& schedule) {
-  return std::make_unique<GlobalMemory>(builder, job, schedule);
+std::unique_ptr<GlobalMemory> make_global_memory(llvm::IRBuilderBase& builder, const Job& job,
+                                                 const CudaSchedule& schedule) {
+  return std::make_unique<PolicyMemory>(builder, job, schedule);
 }
 
 } // namespace swage::codegen

@@ -2,14 +2,29 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "codegen/lower.hpp"
 
 namespace swage::codegen {
 
-/// Accesses as wide as alignment and `schedule` allow, under its cache policies. Keeps references
-/// to `builder` and `schedule`.
-std::unique_ptr<Memory> make_global_memory(llvm::IRBuilderBase& builder, const Job& job,
-                                           const CudaSchedule& schedule);
+/// When an access is made. What is not loaded is 0.
+struct Guard {
+  llvm::Value* whole = nullptr; ///< all elements, or none; null: always
+  /// By lane, where some may be left out of an access that `whole` says is not made in one.
+  std::vector<llvm::Value*> lanes;
+};
+
+/// Accesses as wide as alignment and a schedule allow, under its cache policies.
+class GlobalMemory : public Memory {
+public:
+  /// Of the accesses from now on. Of a strided tensor a lane is loaded or stored at a time, in
+  /// order, beginning with the first.
+  virtual void set_guard(Guard guard) = 0;
+};
+
+/// Keeps references to `builder` and `schedule`.
+std::unique_ptr<GlobalMemory> make_global_memory(llvm::IRBuilderBase& builder, const Job& job,
+                                                 const CudaSchedule& schedule);
 
 } // namespace swage::codegen

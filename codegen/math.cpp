@@ -216,6 +216,12 @@ llvm::Value* MathBuilder::emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16) {
   return form(real_of(b_, x), is_bf16).v;
 }
 
+llvm::Value* MathBuilder::emit_quotient_of_shared(llvm::Value* a, llvm::Value* b) {
+  const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
+  b_.setFastMathFlags(llvm::FastMathFlags());
+  return math::nvptx::divide_by_shared(real_of(b_, a), real_of(b_, b)).v;
+}
+
 MathBuilder::Factors MathBuilder::emit_factors(ir::Op op, llvm::Value* x, bool of_silu,
                                                bool is_bf16) {
   const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);

@@ -28,6 +28,10 @@ public:
   /// in a kernel that stores nothing but bf16.
   llvm::Value* emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16);
 
+  /// a / b of f32 on CUDA at half accuracy, within 2 ulp, where many quotients share b: all but two
+  /// products depend on b alone, so that common subexpressions leave them.
+  llvm::Value* emit_quotient_of_shared(llvm::Value* a, llvm::Value* b);
+
   /// erfc(x), or on CUDA sigmoid(x), in `accurate` mode at half accuracy, as a product of two
   /// factors that are normal where it is subnormal; `of_silu` and `is_bf16` as above.
   struct Factors {

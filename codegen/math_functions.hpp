@@ -100,6 +100,8 @@ Real log(Real x);  ///< flushes, and is accurate relative to 1 near x = 1
 Real log2(Real x); ///< the same
 Real sigmoid(Real x);
 Real sigmoid_of_silu(Real x, bool is_bf16); ///< as sigmoid_half_of_silu
+/// a / b, at most two operations of which depend on a.
+Real divide_by_shared(Real a, Real b);
 Factors sigmoid_factors(Real x);
 Factors sigmoid_factors_of_silu(Real x, bool is_bf16);
 Real sigmoid_fast(Real x);

@@ -92,6 +92,14 @@ Real divide(Real a, Real b, bool flush) {
   });
 }
 
+Real divide_by_shared(Real a, Real b) {
+  // A divisor whose reciprocal is no normal number is scaled, and so is the quotient.
+  const Real size = abs(b);
+  const Real scale =
+      select(size > 0x1p100, b.constant(0x1p-64), select(size < 0x1p-100, b.constant(0x1p64), 1.0));
+  return a * rcp(b * scale) * scale;
+}
+
 Real sigmoid(Real x) {
   // 1 - q is exactly 1 where q is small, whatever the reciprocal of 1 is approximated by.
   const Real e = exp(-abs(x), false);

@@ -69,7 +69,8 @@ bool needs_row(const ir::Kernel& kernel, ir::NodeId root) {
   return false;
 }
 
-void check_host(const ir::Kernel& kernel) {
+/// `code` is what is missing: "CPU" or "CUDA".
+void check_both(const ir::Kernel& kernel, std::string_view code) {
   const std::vector<bool> after = needs_column_sums(kernel);
   for (ir::NodeId id = 0; id < after.size(); ++id) {
     const ir::Node& node = kernel.node(id);
@@ -78,7 +79,7 @@ void check_host(const ir::Kernel& kernel) {
     const bool shared = is_shared(node.space.broadcast);
     if (after[id] && (!shared || ir::is_reduction(node.op)))
       refuse(kernel, "the result of col_sum within rows",
-             "no CPU code is made for yet: it can be stored [col] or [tensor]");
+             fmt::format("no {} code is made for yet: it can be stored [col] or [tensor]", code));
   }
   for (const ir::Store& store : kernel.stores())
     if (is_shared(kernel.params()[store.param].broadcast) && needs_row(kernel, store.node))
@@ -86,10 +87,24 @@ void check_host(const ir::Kernel& kernel) {
              fmt::format("a reduction along a row in '{}', an output [{}]",
                          kernel.params()[store.param].name,
                          name_of(kernel.params()[store.param].space())),
-             "no CPU code is made for yet");
+             fmt::format("no {} code is made for yet", code));
   if (const auto sizes = groups_of(kernel); sizes.size() > 1)
     refuse(kernel, fmt::format("groups of {} and of {} columns", sizes[0], sizes[1]),
-           "no CPU code is made for yet: one kernel has groups of one size");
+           fmt::format("no {} code is made for yet: one kernel has groups of one size", code));
+}
+
+/// What is stored when all rows are done needs a launch of its own.
+void check_cuda(const ir::Kernel& kernel) {
+  constexpr std::string_view help =
+      "no CUDA code is made for yet; it runs on the CPU, device 'cpu'";
+  for (const ir::Node& node : kernel.nodes())
+    if (ir::info(node.op).form == OpForm::over_col)
+      refuse(kernel, ir::info(node.op).spelling, help);
+  for (const ir::Param& param : kernel.params())
+    if (param.is_written() && is_shared(param.broadcast))
+      refuse(kernel, fmt::format("'{}', an output [{}]", param.name, name_of(param.space())), help);
+    else if (param.kind == ir::ParamKind::inout && param.broadcast == Broadcast::per_group)
+      refuse(kernel, fmt::format("'{}', an inout [{}]", param.name, name_of(param.space())), help);
 }
 
 } // namespace
@@ -125,9 +140,6 @@ RowPlan make_row_plan(const ir::Kernel& kernel) {
 void check_lowered(const ir::Kernel& kernel, const Target& target) {
   if (ir::is_elementwise(kernel))
     return;
-  if (target.kind == Target::Kind::cuda)
-    refuse(kernel, ir::beyond_elements(kernel),
-           "no CUDA code is made for yet; it runs on the CPU, device 'cpu'");
   const bool shaped = std::ranges::any_of(kernel.params(), [](const ir::Param& param) {
     return param.is_tensor() && param.broadcast == Broadcast::none;
   });
@@ -137,7 +149,9 @@ void check_lowered(const ir::Kernel& kernel, const Target& target) {
         fmt::format("kernel '{}' has no tensor of one value an element, which would say how "
                     "many columns there are; give it one",
                     kernel.name()));
-  check_host(kernel);
+  if (target.kind == Target::Kind::cuda)
+    check_cuda(kernel);
+  check_both(kernel, target.kind == Target::Kind::cuda ? "CUDA" : "CPU");
 }
 
 bool is_for_all_columns(const ir::Kernel& kernel, ir::NodeId reduction) noexcept {

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "codegen/row_geometry.hpp"
+#include "codegen/row_plan.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -63,6 +65,8 @@ void set(CudaSchedule& schedule, std::string_view key, std::string_view value) {
     schedule.access_bytes = parse_int(key, value);
   else if (key == "accesses")
     schedule.accesses = parse_int(key, value);
+  else if (key == "row")
+    schedule.row_threads = parse_int(key, value);
   else if (key == "grid")
     schedule.waves = value == "once" ? 0 : parse_int(key, value);
   else if (key == "load")
@@ -74,9 +78,11 @@ void set(CudaSchedule& schedule, std::string_view key, std::string_view value) {
   else if (key == "resident")
     schedule.resident = parse_int(key, value);
   else
-    refuse(fmt::format("unknown schedule key '{}'; a CUDA schedule has threads, bytes, accesses, "
-                       "grid, load, store, dependent, resident",
-                       key));
+    refuse(fmt::format(
+        "unknown schedule key '{}'; a CUDA schedule has threads, bytes, accesses, "
+        "grid, load, store, dependent, resident, and for kernels that reach along their "
+        "rows row",
+        key));
 }
 
 void set(HostSchedule& schedule, std::string_view key, std::string_view value) {
@@ -103,11 +109,13 @@ bool is_one_of(int value, std::initializer_list<int> values) {
   return std::ranges::find(values, value) != values.end();
 }
 
-/// Bytes of the widest tensor element.
+/// Bytes of the widest tensor element; of kernels that work row by row, of the tensors that have a
+/// value an element, if there is one.
 int widest_element(const ir::Kernel& kernel) {
   int bytes = 1;
+  const bool by_rows = !ir::is_elementwise(kernel);
   for (const ir::Param& param : kernel.params())
-    if (param.is_tensor())
+    if (param.is_tensor() && (!by_rows || param.broadcast == ir::Broadcast::none))
       bytes = std::max(bytes, size_of(param.dtype));
   return bytes;
 }
@@ -116,7 +124,36 @@ int widest_access(const Target& target) {
   return target.sm >= 100 ? 32 : 16;
 }
 
-void check(const CudaSchedule& schedule, const ir::Kernel& kernel, const Target& target) {
+/// Kernels that work row by row: what a geometry takes.
+void check_rows(const CudaSchedule& schedule, const ir::Kernel& kernel,
+                const Specialization& specialization) {
+  const int row = schedule.row_threads;
+  if (row < 2 || row > 1024 || !std::has_single_bit(static_cast<unsigned>(row)) ||
+      schedule.threads % row != 0)
+    refuse(fmt::format("row={} is not a power of two from 2 to 1024 that divides threads={}", row,
+                       schedule.threads));
+  if (schedule.waves != 0)
+    refuse(fmt::format("grid={} is not 'once', which kernels that reach along their rows take",
+                       schedule.waves));
+  const RowGeometry geometry = make_row_geometry(kernel, specialization, schedule);
+  const std::uint32_t group = make_row_plan(kernel).group;
+  if (row < 32 && (!geometry.held || (group > 0 && !is_within_warp(geometry, group))))
+    refuse(fmt::format("row={} is below 32, and {}; take more threads a row or more accesses", row,
+                       geometry.held ? "a group of columns is wider than what they access at once"
+                                     : "they do not hold a row"));
+  constexpr int kMostSlabs = 32;
+  if (geometry.slabs > kMostSlabs)
+    refuse(fmt::format("row={} bytes={} make {} accesses of 1024 columns, more than {}; take more "
+                       "of either",
+                       row, schedule.access_bytes, geometry.slabs, kMostSlabs));
+  if (const std::int64_t bytes = shared_bytes(kernel, geometry); bytes > kSharedBytes)
+    refuse(fmt::format("threads={} row={} bytes={} need {} bytes of shared memory, more than the "
+                       "{} of a block; take less of any",
+                       schedule.threads, row, schedule.access_bytes, bytes, kSharedBytes));
+}
+
+void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
+           const Specialization& specialization, const Target& target) {
   if (schedule.threads < 32 || schedule.threads > 1024 || schedule.threads % 32 != 0)
     refuse(fmt::format("threads={} is not a multiple of 32 from 32 to 1024", schedule.threads));
   const int low = widest_element(kernel);
@@ -126,8 +163,15 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel, const Target&
     refuse(fmt::format("bytes={} is not a power of two from {}, the widest element of '{}', to {}, "
                        "the widest access of sm_{}",
                        schedule.access_bytes, low, kernel.name(), high, target.sm));
-  if (!is_one_of(schedule.accesses, {1, 2, 4, 8}))
-    refuse(fmt::format("accesses={} is not one of 1, 2, 4, 8", schedule.accesses));
+  const bool by_rows = !ir::is_elementwise(kernel);
+  if (!is_one_of(schedule.accesses, {1, 2, 4, 8}) && !(by_rows && schedule.accesses == 16))
+    refuse(fmt::format("accesses={} is not one of 1, 2, 4, 8{}", schedule.accesses,
+                       by_rows ? ", 16" : ""));
+  if (by_rows)
+    check_rows(schedule, kernel, specialization);
+  else if (schedule.row_threads != 0)
+    refuse(fmt::format("row={} is for kernels that reach along their rows; '{}' takes 0",
+                       schedule.row_threads, kernel.name()));
   if (schedule.waves < 0 || schedule.waves > 64)
     refuse(fmt::format("grid={} is neither 'once' nor from 1 to 64 blocks a multiprocessor",
                        schedule.waves));
@@ -236,6 +280,96 @@ CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specia
   return schedule;
 }
 
+/// Registers of a thread, roughly: what it holds of each tensor, two values a column at hand, and
+/// addresses.
+int row_registers(const ir::Kernel& kernel, const Specialization& specialization,
+                  const CudaSchedule& schedule) {
+  const RowGeometry geometry = make_row_geometry(kernel, specialization, schedule);
+  int bytes = 0, most = 4;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
+      bytes += size_of(param.dtype);
+  for (const ir::Node& node : kernel.nodes())
+    most = std::max(most, size_of(node.type));
+  const int held = geometry.chunks * geometry.vector * bytes / 4;
+  const int sums = geometry.slabs * geometry.vector * most / 4;
+  return 28 + held + sums + 2 * geometry.vector * most / 4;
+}
+
+/// Threads that a multiprocessor can hold without spills, as `row_registers` has it.
+int row_resident(const ir::Kernel& kernel, const Specialization& specialization,
+                 const Target& target, const CudaSchedule& schedule) {
+  constexpr int kRegisters = 65536;
+  const int fit = kRegisters / row_registers(kernel, specialization, schedule);
+  const int blocks = std::max(fit / schedule.threads, 1);
+  return std::clamp(blocks * schedule.threads / 256 * 256, 256,
+                    std::min(resident_threads(target), 1536));
+}
+
+/// Whether the tensors of elements are so laid out that an access of `bytes` is at most four.
+int row_access(const ir::Kernel& kernel, const Specialization& specialization) {
+  const int element = widest_element(kernel);
+  if (mostly_strided(specialization))
+    return element;
+  const int aligned = narrowest_alignment(kernel, specialization);
+  int count = std::min(16 / element, affordable_elements(kernel));
+  while (count > 1 && 4 * aligned < count * element)
+    count /= 2;
+  return count * element;
+}
+
+// A row that one warp holds is cheapest: nothing waits for another warp. From there on as many
+// threads as hold the row in a few accesses each; few rows take more threads, for then the time of
+// one row is that of all (on an H200 512 and 1024 threads won at few rows and lost at many).
+CudaSchedule default_cuda_rows(const ir::Kernel& kernel, const Specialization& specialization,
+                               const Target& target, std::int64_t elements) {
+  CudaSchedule schedule;
+  schedule.access_bytes = row_access(kernel, specialization);
+  schedule.dependent_launch = target.sm >= 90;
+  const std::uint32_t group = make_row_plan(kernel).group;
+  const std::int64_t bound =
+      specialization.columns_at_most > 0 ? specialization.columns_at_most : 8192;
+  const int vector = std::max(schedule.access_bytes / widest_element(kernel), 1);
+  const std::int64_t accesses = (bound + vector - 1) / vector;
+  const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
+  constexpr std::int64_t kFewRows = 2 * 132;
+  const int wanted = rows <= kFewRows ? 2 : bound <= 1024 ? 4 : bound <= 8192 ? 4 : 8;
+  const auto threads = static_cast<std::int64_t>(
+      std::bit_ceil(static_cast<std::uint64_t>((accesses + wanted - 1) / wanted)));
+  const auto legal = [&](const CudaSchedule& tried) {
+    try {
+      check_rows(tried, kernel, specialization);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  const int most = rows <= kFewRows ? 1024 : 512;
+  for (int row = static_cast<int>(std::clamp<std::int64_t>(threads, group > 0 ? 32 : 4, most));
+       row <= 1024; row *= 2) {
+    schedule.row_threads = row;
+    schedule.threads = std::max(row, 128);
+    for (schedule.accesses = 1; schedule.accesses < 16; schedule.accesses *= 2)
+      if (make_row_geometry(kernel, specialization, schedule).held)
+        break;
+    if (!make_row_geometry(kernel, specialization, schedule).held) {
+      if (row < 512)
+        continue;
+      schedule.accesses = 4; // read anew for each stage
+    }
+    if (legal(schedule)) {
+      schedule.resident = row_resident(kernel, specialization, target, schedule);
+      return schedule;
+    }
+  }
+  // What always is: a warp or more a row, narrow accesses.
+  schedule.threads = schedule.row_threads = 256;
+  schedule.accesses = 4;
+  schedule.access_bytes = widest_element(kernel);
+  schedule.resident = 256;
+  return schedule;
+}
+
 /// Lanes that fill one vector register with the widest type that is computed in.
 int natural_lanes(const ir::Kernel& kernel, const Target& target) {
   const bool wide = std::ranges::any_of(
@@ -318,6 +452,52 @@ std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& s
   return schedules;
 }
 
+std::vector<Schedule> all_cuda_rows(const ir::Kernel& kernel, const Specialization& specialization,
+                                    const Target& target) {
+  std::vector<Schedule> schedules;
+  const int element = widest_element(kernel);
+  const auto add = [&](CudaSchedule schedule) {
+    try {
+      check_rows(schedule, kernel, specialization);
+    } catch (const Error&) {
+      return;
+    }
+    schedule.resident = row_resident(kernel, specialization, target, schedule);
+    for (const bool dependent : {false, true}) {
+      if (dependent && target.sm < 90)
+        continue;
+      schedule.dependent_launch = dependent;
+      for (const LoadPolicy load : load_policies(kernel, specialization, dependent))
+        for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
+          schedule.load = load;
+          schedule.store = store;
+          schedules.emplace_back(schedule);
+        }
+    }
+  };
+  for (int bytes = widest_access(target); bytes >= element; bytes /= 2)
+    for (const int row : {4, 8, 16, 32, 64, 128, 256, 512, 1024})
+      for (const int threads : {32, 64, 128, 256, 512, 1024}) {
+        if (threads < row)
+          continue;
+        const CudaSchedule least{
+            .threads = threads, .access_bytes = bytes, .accesses = 1, .row_threads = row};
+        bool held = false;
+        for (const int accesses : {1, 2, 4, 8, 16}) {
+          CudaSchedule schedule = least;
+          schedule.accesses = accesses;
+          if (make_row_geometry(kernel, specialization, schedule).held) {
+            if (!held) // more accesses than a row has are the same code
+              add(schedule);
+            held = true;
+          } else if (accesses == 2 || accesses == 4) {
+            add(schedule);
+          }
+        }
+      }
+  return schedules;
+}
+
 std::vector<Schedule> all_host(const ir::Kernel& kernel, const Target& target) {
   std::vector<Schedule> schedules;
   const int natural = natural_lanes(kernel, target);
@@ -359,10 +539,11 @@ std::size_t instructions(const ir::Node& node) {
 std::string canonical(const Schedule& schedule) {
   if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
     return fmt::format(
-        "threads={} bytes={} accesses={} grid={} load={} store={} dependent={} resident={}",
-        cuda->threads, cuda->access_bytes, cuda->accesses,
-        cuda->waves == 0 ? "once" : std::to_string(cuda->waves), spelling(kLoadNames, cuda->load),
-        spelling(kStoreNames, cuda->store), cuda->dependent_launch ? 1 : 0, cuda->resident);
+        "threads={}{} bytes={} accesses={} grid={} load={} store={} dependent={} resident={}",
+        cuda->threads, cuda->row_threads > 0 ? fmt::format(" row={}", cuda->row_threads) : "",
+        cuda->access_bytes, cuda->accesses, cuda->waves == 0 ? "once" : std::to_string(cuda->waves),
+        spelling(kLoadNames, cuda->load), spelling(kStoreNames, cuda->store),
+        cuda->dependent_launch ? 1 : 0, cuda->resident);
   const auto& host = std::get<HostSchedule>(schedule);
   return fmt::format("lanes={} unroll={} store={} grain={} threads={}", host.lanes, host.unroll,
                      host.streaming ? "streaming" : "auto", host.grain, host.threads);
@@ -371,6 +552,8 @@ std::string canonical(const Schedule& schedule) {
 Schedule code_schedule(const Schedule& schedule) {
   if (const auto* cuda = std::get_if<CudaSchedule>(&schedule)) {
     CudaSchedule code = *cuda;
+    if (code.row_threads > 0)
+      return code; // who has which columns is part of the code
     code.threads = code.threads <= 256 ? 256 : 1024;
     code.waves = std::min(code.waves, 1);
     return code;
@@ -402,6 +585,8 @@ Schedule parse_schedule(std::string_view text, const Schedule& base) {
 
 Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specialization,
                           const Target& target, std::int64_t elements) {
+  if (target.kind == Target::Kind::cuda && !ir::is_elementwise(kernel))
+    return default_cuda_rows(kernel, specialization, target, elements);
   if (target.kind == Target::Kind::cuda)
     return default_cuda(kernel, specialization, target, elements);
   return default_host(kernel, target);
@@ -415,13 +600,15 @@ void check_schedule(const Schedule& schedule, const ir::Kernel& kernel,
     refuse(fmt::format("a {} schedule was given for the target '{}'", cuda ? "host" : "CUDA",
                        canonical(target)));
   if (cuda)
-    check(std::get<CudaSchedule>(schedule), kernel, target);
+    check(std::get<CudaSchedule>(schedule), kernel, specialization, target);
   else
     check(std::get<HostSchedule>(schedule));
 }
 
 std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specialization& specialization,
                                     const Target& target) {
+  if (target.kind == Target::Kind::cuda && !ir::is_elementwise(kernel))
+    return all_cuda_rows(kernel, specialization, target);
   return target.kind == Target::Kind::cuda ? all_cuda(kernel, specialization, target)
                                            : all_host(kernel, target);
 }

@@ -23,12 +23,19 @@ enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
 
 /// One thread handles `accesses` items, each one access of up to `access_bytes` per tensor, that
 /// lie a block's width apart so that every warp access is coalesced.
+///
+/// Kernels that reach along their rows: `row_threads` threads have a row, so a block has so many
+/// fewer rows than threads, and a thread holds `accesses` accesses of each tensor of elements in
+/// registers. Where that is all of a row, it is read once; else anew for each stage (row_plan.hpp),
+/// so many accesses at a time.
 struct CudaSchedule {
   int threads = 256; ///< threads a block: 32 to 1024, a multiple of 32
   /// Bytes an access of the widest tensor type: a power of two from the size of one element to 16
   /// (32 from sm_100).
   int access_bytes = 16;
-  int accesses = 1; ///< independent items in flight per thread: 1, 2, 4, 8
+  int accesses = 1; ///< independent items in flight per thread: 1, 2, 4, 8; for rows 16 too
+  /// Threads a row: a power of two from 2 to 1024 that divides `threads`; 0 for elementwise kernels.
+  int row_threads = 0;
   int waves = 0;    ///< 0: one pass; else a persistent grid of this many blocks an SM
   LoadPolicy load = LoadPolicy::automatic;
   StorePolicy store = StorePolicy::automatic;

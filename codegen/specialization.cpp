@@ -1,6 +1,8 @@
 // specialization.cpp -- what is known about a call: its canonical line and its checks.
 #include "codegen/specialization.hpp"
 
+#include <bit>
+
 #include <fmt/format.h>
 
 #include "swage/error.hpp"
@@ -93,10 +95,32 @@ void check_tensor(const Specialization& specialization, const ir::Kernel& kernel
 
 } // namespace
 
+namespace {
+
+/// The distance between bounds around `columns`, which is above 4.
+std::int64_t quarter_octave(std::int64_t columns) noexcept {
+  return std::int64_t{1} << (std::bit_width(static_cast<std::uint64_t>(columns - 1)) - 3);
+}
+
+} // namespace
+
+std::int64_t column_bound(std::int64_t columns) noexcept {
+  if (columns <= 4)
+    return columns;
+  const std::int64_t step = quarter_octave(columns);
+  return (columns + step - 1) / step * step;
+}
+
+std::int64_t columns_above(std::int64_t bound) noexcept {
+  return bound <= 4 ? bound - 1 : bound - quarter_octave(bound);
+}
+
 std::string canonical(const Specialization& specialization, const ir::Kernel& kernel) {
   std::string line =
       fmt::format("{} {}{}", specialization.flat ? "flat" : "2d",
                   specialization.index64 ? "i64" : "i32", specialization.exact ? " exact" : "");
+  if (specialization.columns_at_most > 0)
+    line += fmt::format(" columns<={}", specialization.columns_at_most);
   std::size_t tensor = 0;
   for (const ir::Param& param : kernel.params()) {
     if (!param.is_tensor())
@@ -135,6 +159,12 @@ void check_specialization(const Specialization& specialization, const ir::Kernel
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("kernel '{}' uses {}, which needs rows and columns, not one flat run",
                             kernel.name(), ir::beyond_elements(kernel)));
+  const std::int64_t bound = specialization.columns_at_most;
+  if (bound < 0 || column_bound(bound) != bound || (bound > 0 && ir::is_elementwise(kernel)))
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("columns<={} is no bound of columns for kernel '{}'; they are 1, 2, 3, "
+                            "4 and four to an octave, for kernels that reach along their rows",
+                            bound, kernel.name()));
   std::size_t tensor = 0;
   for (std::size_t p = 0; p < kernel.params().size(); ++p)
     if (kernel.params()[p].is_tensor())

@@ -46,11 +46,21 @@ struct Specialization {
   /// One run of elements: rows * columns elements at column stride 1 (or interleaved) with no gap
   /// between rows; there are no row strides then, and columns holds the count.
   bool flat = true;
-  bool index64 = false;            ///< some element offset or item index passes 2^31
-  bool exact = false;              ///< columns are a multiple of 64 elements: no tail code
+  bool index64 = false; ///< some element offset or item index passes 2^31
+  bool exact = false;   ///< columns are a multiple of 64 elements: no tail code
+  /// Of kernels that reach along their rows, on CUDA: a `column_bound` at or above the columns, and
+  /// the one below it is less than they are; 0: nothing is known. So code knows what a thread has
+  /// of a row.
+  std::int64_t columns_at_most = 0;
   std::vector<TensorSpec> tensors; ///< by tensor parameter, in parameter order, scalars left out
   friend bool operator==(const Specialization&, const Specialization&) = default;
 };
+
+/// The least of 1, 2, 3, 4, and from there four to an octave (5, 6, 7, 8, 10, 12, 14, 16, 20, ...)
+/// that is at least `columns`; 0 for 0.
+std::int64_t column_bound(std::int64_t columns) noexcept;
+/// The bound before `bound`, which is one: more columns than this there are.
+std::int64_t columns_above(std::int64_t bound) noexcept;
 
 /// "flat i32 exact gate=unit@16 up=unit@16 h=unit@16".
 std::string canonical(const Specialization& specialization, const ir::Kernel& kernel);

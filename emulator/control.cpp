@@ -108,6 +108,7 @@ void decode_barrier(Decoder& d) {
   d.finish();
   if (warp_level) { // lanes of a warp run in step
     d.step.run = nothing;
+    d.program().has_warp_barrier = true;
     return;
   }
   d.expect_operands(1);

@@ -37,6 +37,7 @@ struct Program {
   std::size_t shared_bytes = 0; ///< static
   std::size_t local_bytes = 0;  ///< a thread
   bool has_barrier = false;
+  bool has_warp_barrier = false;
   bool has_read_only_loads = false;
   bool has_atomics = false;
   bool waits_for_dependencies = false; ///< holds griddepcontrol.wait
@@ -78,8 +79,8 @@ struct LaunchConfig {
   /// allocations up to 64 MiB.
   bool check_read_only = true;
   /// Fail where a thread touches global bytes that another thread of the grid writes, in whatever
-  /// order: nothing says who comes first. Not for kernels with barriers or atomics, nor in
-  /// allocations above 16 MiB.
+  /// order: nothing says who comes first. Not for kernels with barriers (of a warp, too) or
+  /// atomics, nor in allocations above 16 MiB.
   bool check_races = true;
   /// The grid was launched to overlap with the one before it: fail where a thread touches global
   /// memory before griddepcontrol.wait, loads through .nc, or a block ends without having waited.

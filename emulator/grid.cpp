@@ -27,7 +27,8 @@ Grid::Grid(const Program& the_program, const LaunchConfig& the_config, Memory& t
       shared((program.shared_bytes + 15) / 16 * 16 + config.dynamic_shared),
       counts(program.steps.size()),
       check_read_only_(config.check_read_only && program.has_read_only_loads),
-      check_races_(config.check_races && !program.has_barrier && !program.has_atomics),
+      check_races_(config.check_races && !program.has_barrier && !program.has_warp_barrier &&
+                   !program.has_atomics),
       recent_(program.steps.size()) {}
 
 void Grid::fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,

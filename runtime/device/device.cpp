@@ -130,6 +130,7 @@ ClassifyLimits cuda_limits(int sm) noexcept {
   ClassifyLimits limits;
   // 256-bit accesses exist from sm_100 on.
   limits.align_log2 = sm >= 100 ? 5 : 4;
+  limits.columns = true;
   return limits;
 }
 

@@ -22,6 +22,7 @@ struct ClassifyLimits {
   int align_log2 = 4;           ///< alignment above this is of no use
   std::int64_t cache_bytes = 0; ///< stores stream when a call touches more; 0: never (CUDA)
   bool exact = true;            ///< code without a tail is worth a variant
+  bool columns = false;         ///< so is code for so many columns, of kernels that work by rows
 };
 
 } // namespace device

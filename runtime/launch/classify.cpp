@@ -263,6 +263,8 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   call.key.reset(static_cast<int>(tensors));
   call.key.set_call(flat, furthest >= kIndexLimit, limits.exact && extent.columns % 64 == 0,
                     streaming, size_class(std::max<std::int64_t>(elements, 1)));
+  if (signature.by_rows && limits.columns)
+    call.key.set_columns(codegen::column_bound(extent.columns));
   for (std::size_t t = 0; t < tensors; ++t) {
     work.specs[t].align_log2 = alignment(work.regions[t], work.specs[t].layout, limits.align_log2);
     call.key.set_tensor(static_cast<int>(t), work.specs[t]);

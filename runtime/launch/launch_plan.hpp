@@ -22,7 +22,7 @@ struct LaunchPlan {
   int index_bits = 32;
   int compute_units = 0;
   std::size_t stack_bytes = 0; ///< that a host thread needs to be asked for; see codegen/cut.hpp
-  /// Host code that works row by row: what it needs, by columns. Empty for other code.
+  /// Code that works row by row: what host code needs, by columns. Empty for other code.
   std::shared_ptr<const codegen::RowPlan> rows;
   /// Launch with the attribute for programmatic dependent launch.
   bool dependent = false;

@@ -55,6 +55,8 @@ void check_reachable(const DeviceState& device, const cuda::ContextRef& context,
                      const Signature& signature, const Call& call) {
   const device::ContextScope scope(context);
   for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
+    if (!call.tensors[t].data)
+      continue; // nothing of it is touched, or it were refused before
     const auto pointer = reinterpret_cast<cuda::DevicePointer>(call.tensors[t].data);
     const Place place = place_of(pointer);
     if (place.kind == Place::unknown && !device.reads_pageable_memory)

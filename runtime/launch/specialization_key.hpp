@@ -34,6 +34,12 @@ public:
     words_[1 + index / 4] |= bits << (16 * (index % 4));
   }
 
+  /// A codegen::column_bound, 0 for none, in eight bits: below 8 itself, then four to an octave.
+  void set_columns(std::int64_t bound) noexcept {
+    const auto code = bound <= 8 ? static_cast<std::uint64_t>(bound) : code_of(bound);
+    words_[0] |= code << 16;
+  }
+
   bool streaming() const noexcept { return (words_[0] >> 3 & 1) != 0; }
   int size_class() const noexcept { return static_cast<int>(words_[0] >> 8 & 0xff); }
   codegen::Specialization specialization(int tensors) const {
@@ -41,6 +47,8 @@ public:
     result.flat = (words_[0] & 1) != 0;
     result.index64 = (words_[0] >> 1 & 1) != 0;
     result.exact = (words_[0] >> 2 & 1) != 0;
+    const auto code = static_cast<int>(words_[0] >> 16 & 0xff);
+    result.columns_at_most = code <= 8 ? code : bound_of(code);
     for (int i = 0; i < tensors; ++i) {
       const std::uint64_t bits = words_[1 + i / 4] >> (16 * (i % 4));
       codegen::TensorSpec spec;
@@ -69,6 +77,15 @@ public:
   }
 
 private:
+  static std::uint64_t code_of(std::int64_t bound) noexcept {
+    const int octave = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(bound - 1))) - 1; // 3 from 9 on
+    return static_cast<std::uint64_t>(9 + 4 * (octave - 3)) +
+           static_cast<std::uint64_t>(bound >> (octave - 2)) - 5;
+  }
+  static std::int64_t bound_of(int code) noexcept {
+    return std::int64_t{5 + (code - 9) % 4} << ((code - 9) / 4 + 1);
+  }
+
   std::uint64_t words_[kMaxWords];
   int count_;
 };

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <set>
 
+#include "codegen/row_geometry.hpp"
+
 namespace swage::tune {
 
 namespace {
@@ -60,6 +62,37 @@ bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
   return schedule.threads > 64 && schedule.threads / 2 * schedule.accesses >= items;
 }
 
+/// The same for kernels that reach along their rows: every number of threads a row in blocks of 128
+/// threads and of one row, with accesses of full and of half width; cache policies for the
+/// heuristic's geometry. Where the heuristic holds a row, what reads it again is not worth a try.
+int place_rows(const CudaSchedule& schedule, const CudaSchedule& base,
+               const CandidateInput& input) {
+  const auto geometry = codegen::make_row_geometry(input.kernel, input.specialization, schedule);
+  const auto usual = codegen::make_row_geometry(input.kernel, input.specialization, base);
+  const bool same = schedule.row_threads == base.row_threads && schedule.threads == base.threads &&
+                    schedule.access_bytes == base.access_bytes &&
+                    schedule.accesses == base.accesses;
+  if (schedule.dependent_launch != base.dependent_launch)
+    return same && plain_policy(schedule) ? 4 : -1;
+  if (!plain_policy(schedule))
+    return same ? 2 : -1;
+  if (usual.held && !geometry.held)
+    return -1;
+  const std::int64_t columns = input.specialization.columns_at_most;
+  if (schedule.row_threads > 4 && columns > 0 && geometry.step >= 2 * columns)
+    return -1; // half of the threads have nothing
+  const int rows = schedule.threads / schedule.row_threads;
+  const bool block = rows == 1 || schedule.threads == 128;
+  const bool more = schedule.threads == 256 && schedule.row_threads <= 128;
+  if (!block && !more)
+    return -1;
+  const bool full = schedule.access_bytes == base.access_bytes;
+  if (full)
+    return schedule.threads < 128 ? 3 : block ? 0 : 1;
+  return block && 2 * schedule.access_bytes == base.access_bytes && schedule.threads >= 128 ? 3
+                                                                                            : -1;
+}
+
 int place(const HostSchedule& schedule, const HostSchedule& base) {
   int distance = 0;
   distance += schedule.lanes == base.lanes ? 0 : schedule.lanes > base.lanes ? 2 : 3;
@@ -87,7 +120,9 @@ std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& he
   for (const Schedule& schedule :
        codegen::all_schedules(input.kernel, input.specialization, input.target)) {
     int rank = -1;
-    if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
+    if (const auto* cuda = std::get_if<CudaSchedule>(&schedule); cuda && cuda->row_threads > 0)
+      rank = place_rows(*cuda, std::get<CudaSchedule>(heuristic), input);
+    else if (cuda)
       rank = is_idle(*cuda, input) ? -1 : place(*cuda, std::get<CudaSchedule>(heuristic));
     else
       rank = place(std::get<HostSchedule>(schedule), std::get<HostSchedule>(heuristic));

@@ -35,7 +35,7 @@ TEST_CASE("a limit that no result can meet is seen by run --verify") {
 }
 
 TEST_CASE(
-    "verify and certify say that rows are for run, and compile that CUDA has no code for rows") {
+    "verify and certify say that rows are for run, and compile that CUDA has no sums over rows") {
   for (const std::string verb : {"verify", "certify"}) {
     const Outcome verified = run_swage({verb, "softmax", "-D", "T=f32", "--device", "cpu"});
     CHECK(verified.status == 1);
@@ -43,7 +43,13 @@ TEST_CASE(
                                   " tries elements one by one; hold whole rows to the evaluator "
                                   "with swage run --verify"));
   }
-  const Outcome compiled = run_swage({"compile", "softmax", "-D", "T=f32", "--arch", "sm_90"});
+  const Outcome compiled =
+      run_swage({"compile", "rms_norm_backward", "-D", "T=f32", "--arch", "sm_90"});
   CHECK(compiled.status == 1);
-  CHECK(holds(compiled.err, "kernel 'softmax' uses row_max, which no CUDA code is made for yet"));
+  CHECK(holds(compiled.err,
+              "kernel 'rms_norm_backward' uses col_sum, which no CUDA code is made for yet"));
+  const Outcome softmax = run_swage({"compile", "softmax", "-D", "T=bf16", "--arch", "sm_90",
+                                     "--layout", "rows exact columns=4096"});
+  CHECK(softmax.status == 0);
+  CHECK(holds(softmax.out, "shfl.sync.bfly"));
 }

@@ -337,13 +337,23 @@ TEST_CASE("what has no code yet is refused by name when the kernel is made") {
   CHECK(made("kernel k(x: in f32 [row], y: out f32 [row]) { y = row_sum(x); }") ==
         "kernel 'k' has no tensor of one value an element, which would say how many columns there "
         "are; give it one");
-  const ir::Kernel row =
-      ir::load_kernel({"kernel k(x: in f32, y: out f32) { y = x - row_max(x); }"}, "", {});
-  CHECK(refusal([&] {
-          codegen::compile(row, codegen::contiguous(row), codegen::CudaSchedule{},
-                           codegen::cuda_target(90));
-        }) == "kernel 'k' uses row_max, which no CUDA code is made for yet; it runs on the CPU, "
-              "device 'cpu'");
+  const auto compiled = [](const std::string& text) {
+    const ir::Kernel kernel = ir::load_kernel({text}, "", {});
+    return refusal([&] {
+      codegen::compile(kernel, codegen::contiguous(kernel), codegen::CudaSchedule{},
+                       codegen::cuda_target(90));
+    });
+  };
+  CHECK(compiled("kernel k(x: in f32, c: out f32 [col]) { c = col_sum(x); }") ==
+        "kernel 'k' uses col_sum, which no CUDA code is made for yet; it runs on the CPU, device "
+        "'cpu'");
+  CHECK(compiled("kernel k(x: in f32, t: in f32 [tensor], y: out f32, a: out f32 [tensor]) { y = "
+                 "x; a = t; }") ==
+        "kernel 'k' uses 'a', an output [tensor], which no CUDA code is made for yet; it runs on "
+        "the CPU, device 'cpu'");
+  CHECK(compiled("kernel k(x: in f32, y: out f32) { y = group_sum(x, 2) + group_sum(x, 3); }") ==
+        "kernel 'k' uses groups of 2 and of 3 columns, which no CUDA code is made for yet: one "
+        "kernel has groups of one size");
 }
 
 } // namespace swage::test

@@ -1,0 +1,114 @@
+// cuda_function.cpp -- what CUDA kernel functions are made of: their entry, arguments, loops.
+#include "codegen/cuda_function.hpp"
+
+#include <algorithm>
+
+#include <llvm/IR/InlineAsm.h>
+
+#include "codegen/llvm_compat.hpp"
+
+namespace swage::codegen {
+
+using llvm::BasicBlock;
+using llvm::Type;
+using llvm::Value;
+
+namespace {
+
+constexpr unsigned kGlobal = 1; ///< NVPTX address space of global memory
+
+} // namespace
+
+CudaFunction::CudaFunction(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
+                           const std::string& entry)
+    : module_(module), context_(module.getContext()), job_(job), schedule_(schedule), b_(context_),
+      memory_(make_global_memory(b_, job, schedule)), arguments_(job.kernel.params().size()),
+      wide_(job.specialization.index64), index_(wide_ ? b_.getInt64Ty() : b_.getInt32Ty()) {
+  make_function(entry);
+}
+
+void CudaFunction::run() {
+  b_.SetInsertPoint(BasicBlock::Create(context_, "entry", function_));
+  if (schedule_.dependent_launch) {
+    // Before anything else, in every block: those out of range must not let the next grid
+    // believe that the one before this has finished.
+    statement("griddepcontrol.launch_dependents;");
+    statement("griddepcontrol.wait;");
+  }
+  emit_body();
+  b_.CreateRetVoid();
+}
+
+void CudaFunction::make_function(const std::string& entry) {
+  const auto slots = argument_slots(job_.kernel, job_.specialization, Target::Kind::cuda);
+  std::vector<Type*> types;
+  for (const Slot& slot : slots)
+    types.push_back(slot.kind == SlotKind::pointer
+                        ? static_cast<Type*>(llvm::PointerType::get(context_, kGlobal))
+                        : b_.getIntNTy(8u * slot.bytes));
+  function_ = llvm::Function::Create(llvm::FunctionType::get(b_.getVoidTy(), types, false),
+                                     llvm::GlobalValue::ExternalLinkage, entry, module_);
+  function_->setCallingConv(llvm::CallingConv::PTX_Kernel);
+  function_->addFnAttr(llvm::Attribute::NoUnwind);
+  function_->addFnAttr("nvvm.maxntid", std::to_string(schedule_.threads));
+  const int blocks = std::max(schedule_.resident / schedule_.threads, 1);
+  function_->addFnAttr("nvvm.minctasm", std::to_string(blocks));
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    llvm::Argument* argument = function_->getArg(static_cast<unsigned>(i));
+    if (slots[i].kind == SlotKind::pointer)
+      argument->addAttr(llvm::Attribute::getWithAlignment(context_, alignment(slots[i].param)));
+    arguments_.bind(slots[i], argument);
+  }
+}
+
+llvm::Align CudaFunction::alignment(std::size_t param) const {
+  std::size_t tensor = 0;
+  for (std::size_t p = 0; p < param; ++p)
+    tensor += job_.kernel.params()[p].is_tensor();
+  return llvm::Align(std::uint64_t{1} << job_.specialization.tensors[tensor].align_log2);
+}
+
+void CudaFunction::statement(const char* text) {
+  auto* type = llvm::FunctionType::get(b_.getVoidTy(), false);
+  llvm::CallInst* call = b_.CreateCall(type, llvm::InlineAsm::get(type, text, "~{memory}", true));
+  call->setConvergent();
+}
+
+Value* CudaFunction::special(llvm::Intrinsic::ID id) {
+  return b_.CreateZExt(b_.CreateCall(compat::declare(module_, id)), index_);
+}
+
+void CudaFunction::emit_loop(Value* first, Value* end, Value* step,
+                             const std::function<void(Value*)>& body) {
+  BasicBlock* before = b_.GetInsertBlock();
+  auto* loop = BasicBlock::Create(context_, "loop", function_);
+  auto* done = BasicBlock::Create(context_, "done", function_);
+  b_.CreateCondBr(b_.CreateICmpULT(first, end), loop, done);
+  b_.SetInsertPoint(loop);
+  llvm::PHINode* item = b_.CreatePHI(first->getType(), 2);
+  body(item);
+  Value* next = b_.CreateAdd(item, step);
+  item->addIncoming(first, before);
+  item->addIncoming(next, b_.GetInsertBlock());
+  b_.CreateCondBr(b_.CreateICmpULT(next, end), loop, done);
+  b_.SetInsertPoint(done);
+}
+
+void CudaFunction::emit_if(Value* condition, const std::function<void()>& yes,
+                           const std::function<void()>& no) {
+  auto* then = BasicBlock::Create(context_, "then", function_);
+  auto* otherwise = no ? BasicBlock::Create(context_, "else", function_) : nullptr;
+  auto* after = BasicBlock::Create(context_, "after", function_);
+  b_.CreateCondBr(condition, then, no ? otherwise : after);
+  b_.SetInsertPoint(then);
+  yes();
+  b_.CreateBr(after);
+  if (no) {
+    b_.SetInsertPoint(otherwise);
+    no();
+    b_.CreateBr(after);
+  }
+  b_.SetInsertPoint(after);
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,58 @@
+// cuda_function.hpp -- what CUDA kernel functions are made of: their entry, arguments, loops.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/IntrinsicsNVPTX.h>
+
+#include "codegen/lower.hpp"
+#include "codegen/lower_cuda_memory.hpp"
+
+namespace swage::codegen {
+
+class CudaFunction {
+public:
+  CudaFunction(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
+               const std::string& entry);
+  virtual ~CudaFunction() = default;
+
+  void run();
+
+protected:
+  /// What the function does once it may touch memory.
+  virtual void emit_body() = 0;
+
+  void statement(const char* text);
+  /// A special register as an index.
+  llvm::Value* special(llvm::Intrinsic::ID id);
+  llvm::Constant* constant(std::uint64_t value) const {
+    return llvm::ConstantInt::get(index_, value);
+  }
+  /// for (item = first; item < end; item += step) body(item), leaving the builder after it.
+  void emit_loop(llvm::Value* first, llvm::Value* end, llvm::Value* step,
+                 const std::function<void(llvm::Value*)>& body);
+  /// if (condition) yes() else no(), leaving the builder after both.
+  void emit_if(llvm::Value* condition, const std::function<void()>& yes,
+               const std::function<void()>& no = {});
+
+  llvm::Module& module_;
+  llvm::LLVMContext& context_;
+  const Job& job_;
+  const CudaSchedule& schedule_;
+  llvm::IRBuilder<> b_;
+  std::unique_ptr<GlobalMemory> memory_;
+  Arguments arguments_;
+  bool wide_;
+  llvm::Type* index_;
+  llvm::Function* function_ = nullptr;
+
+private:
+  void make_function(const std::string& entry);
+  llvm::Align alignment(std::size_t param) const;
+};
+
+} // namespace swage::codegen

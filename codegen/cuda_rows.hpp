@@ -1,0 +1,171 @@
+// cuda_rows.hpp -- the CUDA kernel that works row by row, shared by its source files.
+//
+// Which thread has which columns says row_geometry.hpp. A thread keeps the bits of its accesses
+// where they are all of its row, and reads them again for each stage where they are not. A sum has
+// the order of ir/sum_order.hpp in every geometry: passes first, within a thread; then lanes, of a
+// thread, of a warp by shuffles, of warps through shared memory. Every thread takes part in every
+// exchange, so there is no early exit; what lies outside a row counts as 0.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/cuda_function.hpp"
+#include "codegen/row_geometry.hpp"
+#include "codegen/row_plan.hpp"
+#include "ir/sum_order.hpp"
+
+namespace swage::codegen {
+
+/// Remembers what was loaded of each tensor of elements for a chunk, and gives it again.
+class HeldMemory final : public Memory {
+public:
+  HeldMemory(GlobalMemory& memory, const ir::Kernel& kernel) : memory_(memory), kernel_(kernel) {}
+
+  /// The accesses from now on are those of a chunk; a negative one is never held.
+  void begin(int chunk) {
+    chunk_ = chunk;
+    given_.clear();
+  }
+  llvm::Value* load(llvm::Value* address, int unit, int count, std::uint32_t param) override;
+  void store(llvm::Value* address, int unit, llvm::Value* bits, std::uint32_t param) override {
+    memory_.store(address, unit, bits, param);
+  }
+
+private:
+  GlobalMemory& memory_;
+  const ir::Kernel& kernel_;
+  int chunk_ = -1;
+  std::map<std::pair<int, std::uint32_t>, std::vector<llvm::Value*>> held_;
+  std::map<std::uint32_t, std::size_t> given_; ///< by parameter: how many of them
+};
+
+class CudaRows final : public CudaFunction {
+public:
+  CudaRows(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
+           const std::string& entry);
+
+private:
+  using NodeId = ir::NodeId;
+  using Op = ir::Op;
+  using Value = llvm::Value;
+
+  /// One access of a thread: `vector` columns from `column` on.
+  struct Chunk {
+    int held = -1; ///< its number where it is kept
+    Value* column = nullptr;
+    std::vector<Value*> bases; ///< by parameter: what `offset` counts from
+    Value* offset = nullptr;   ///< columns, 64 bits
+    Value* inside =
+        nullptr; ///< whether the columns are of the row, one for all or by lane; null: yes
+    Guard guard;
+    std::vector<Value*> loaded; ///< by parameter, in compute types
+    /// By node: values by group, of `group_lanes_` lanes.
+    std::map<NodeId, Value*> groups;
+  };
+
+  const ir::Node& node(NodeId id) const { return job_.kernel.node(id); }
+  std::size_t nodes() const { return job_.kernel.nodes().size(); }
+  Value* wide(Value* index) { return b_.CreateZExt(index, b_.getInt64Ty()); }
+  Value* wide(std::int64_t value) { return b_.getInt64(static_cast<std::uint64_t>(value)); }
+  Value* both(Value* a, Value* b) { return !a ? b : !b ? a : b_.CreateAnd(a, b); }
+
+  // lower_cuda_rows.cpp
+  void emit_body() override;
+  void prepare();
+  Value* first_column(Value* passes_a_run);
+  std::vector<Value*> bases_from(Value* column);
+  Chunk make_chunk(const std::vector<Value*>& bases, Value* first, Value* offset, int held,
+                   bool always);
+  Chunk held_chunk(int k);
+  /// By node: whether `roots` need it and it is not known for the row.
+  std::vector<bool> needed_by(std::span<const NodeId> roots) const;
+  /// Loads what the needed nodes read of elements and columns.
+  void load(Chunk& chunk, const std::vector<bool>& needed);
+  std::vector<Value*> load_fixed(const std::vector<bool>& needed);
+  KnownValue known(const Chunk& chunk, int lanes);
+  /// The values of `roots` in a chunk that holds what they need.
+  std::vector<Value*> values(Chunk& chunk, std::span<const NodeId> roots);
+  void emit_row_values(int stage);
+  void emit_outputs();
+  void emit_chunks(std::vector<Chunk>& chunks);
+  void store_elements(Chunk& chunk);
+  void store_rows();
+  void sync();
+  bool writes_what_all_read() const;
+  /// item from `first` while below `end`; `carried` are values that the body changes.
+  std::vector<Value*>
+  carry(Value* first, Value* end, Value* step, std::vector<Value*> carried,
+        const std::function<std::vector<Value*>(Value*, const std::vector<Value*>&)>& body);
+
+  // lower_cuda_groups.cpp
+  int group_lanes() const;
+  bool by_group(NodeId id) const { return node(id).space.broadcast == ir::Broadcast::per_group; }
+  Value* group_of(const Chunk& chunk, int lane);
+  Guard group_guard(const Chunk& chunk, int lane);
+  void emit_groups(Chunk& chunk, const std::vector<bool>& needed);
+  Value* load_groups(Chunk& chunk, std::uint32_t param);
+  Value* reduce_within_warp(Chunk& chunk, NodeId id);
+  Value* spread(Value* groups, int lanes);
+  void store_groups(Chunk& chunk);
+  /// Groups that no warp holds whole: the warp computes each that it meets.
+  void emit_wide_groups(Chunk& chunk, const std::vector<bool>& needed);
+  std::map<NodeId, Value*> group_values(Value* group, const std::vector<bool>& needed);
+  Value* reduce_group(Value* group, NodeId id, const std::map<NodeId, Value*>& known);
+  /// A tree over `count` items as they come, neighbours first.
+  Value* sum_in_order(std::int64_t count, Op op, DType type,
+                      const std::function<Value*(Value*)>& item);
+
+  // lower_cuda_reductions.cpp
+  struct Partial {
+    NodeId id;
+    std::vector<Value*> slabs; ///< vectors of lanes; one where the order does not show
+  };
+  void emit_stage(const std::vector<NodeId>& reductions);
+  std::vector<Partial> held_partials(const std::vector<NodeId>& reductions);
+  std::vector<Partial> looped_partials(const std::vector<NodeId>& reductions);
+  /// By reduction: the terms of some chunks as far as a thread can add them.
+  std::vector<Partial> partials_of(std::vector<Chunk>& chunks,
+                                   const std::vector<NodeId>& reductions);
+  std::vector<Value*> terms(Chunk& chunk, const std::vector<NodeId>& reductions);
+  void finish(std::vector<Partial>& partials);
+  void combine_runs(std::vector<Partial>& partials);
+  Value* lanes_tree(NodeId id, Value* vector);
+  /// The values of a warp, lane by lane: which thread has which slab afterwards says `spread`.
+  std::vector<Value*> warp_tree(NodeId id, std::vector<Value*> slabs, int& distributed);
+  std::vector<Value*> block_tree(const std::vector<Partial>& partials);
+  Value* complete(NodeId id, Value* total);
+  bool is_ordered(NodeId id) const;
+  Value* combine(NodeId id, Value* a, Value* b) {
+    return combine(node(id).op, node(id).type, a, b);
+  }
+  Value* combine(Op op, DType type, Value* a, Value* b);
+  llvm::Constant* identity(NodeId id, llvm::Type* type) const;
+  Value* tree(NodeId id, std::vector<Value*> values);
+  Value* shuffle(Value* value, int distance);
+  Value* shared(std::int64_t offset, Value* bytes);
+
+  RowPlan plan_;
+  RowGeometry geometry_;
+  HeldMemory held_;
+  Tensors tensors_;
+  std::vector<Value*> scalars_;
+  std::vector<Value*> row_values_; ///< by node: known for the row, one lane
+  std::vector<Value*> row_bases_;  ///< by parameter
+  std::vector<Chunk> chunks_;      ///< held ones
+  bool multiple_ = false;          ///< an access lies in the row, or outside, in whole
+  bool small_groups_ = false;      ///< a warp has whole groups
+  Value* columns_ = nullptr;       ///< index type
+  Value* thread_ = nullptr;        ///< in the row, index type
+  Value* row_in_block_ = nullptr;  ///< 64 bits
+  Value* row_inside_ = nullptr;    ///< null: always
+  Value* warp_lane_ = nullptr;     ///< 32 bits
+  llvm::GlobalVariable* shared_ = nullptr;
+  std::int64_t exchange_bytes_ = 0, value_bytes_ = 0;
+  int turn_ = 0; ///< which of two regions the next values go to
+};
+
+} // namespace swage::codegen

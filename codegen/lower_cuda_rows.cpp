@@ -1,0 +1,370 @@
+// lower_cuda_rows.cpp -- rows of the CUDA kernel: columns of a thread, stages, stores.
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "codegen/cuda_rows.hpp"
+#include "codegen/llvm_compat.hpp"
+#include "swage/error.hpp"
+
+namespace swage::codegen {
+
+using ir::Broadcast;
+using llvm::BasicBlock;
+using llvm::Value;
+
+Value* HeldMemory::load(Value* address, int unit, int count, std::uint32_t param) {
+  if (chunk_ < 0 || kernel_.params()[param].broadcast != Broadcast::none)
+    return memory_.load(address, unit, count, param);
+  std::vector<Value*>& bits = held_[{chunk_, param}];
+  std::size_t& given = given_[param];
+  if (given == bits.size())
+    bits.push_back(memory_.load(address, unit, count, param));
+  return bits[given++];
+}
+
+CudaRows::CudaRows(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
+                   const std::string& entry)
+    : CudaFunction(module, job, schedule, entry), plan_(make_row_plan(job.kernel)),
+      geometry_(make_row_geometry(job.kernel, job.specialization, schedule)),
+      held_(*memory_, job.kernel), tensors_(b_, job, held_, arguments_, true),
+      row_values_(job.kernel.nodes().size()) {}
+
+void CudaRows::emit_body() {
+  if (plan_.group > 0 && !is_within_warp(geometry_, plan_.group))
+    for (std::uint32_t p = 0; p < job_.kernel.params().size(); ++p)
+      if (const ir::Param& param = job_.kernel.params()[p];
+          param.broadcast == Broadcast::per_group && tensors_.spec(p).aliased)
+        throw Error(ErrorCode::unsupported,
+                    fmt::format("'{}' has groups of {} columns and is overwritten in place, which "
+                                "CUDA code does for groups of 2^n columns that one warp accesses; "
+                                "pass another output",
+                                param.name, plan_.group));
+  scalars_ = tensors_.scalars();
+  prepare();
+  for (int stage = 0; stage <= static_cast<int>(plan_.reductions.size()); ++stage) {
+    if (stage > 0)
+      emit_stage(plan_.reductions[static_cast<std::size_t>(stage) - 1]);
+    emit_row_values(stage);
+  }
+  emit_outputs();
+}
+
+void CudaRows::prepare() {
+  const auto threads = static_cast<std::uint64_t>(geometry_.threads);
+  const auto vector = static_cast<std::uint32_t>(geometry_.vector);
+  small_groups_ = plan_.group > 0 && is_within_warp(geometry_, plan_.group);
+  multiple_ =
+      job_.specialization.exact || vector == 1 || (plan_.group > 0 && plan_.group % vector == 0);
+  columns_ = arguments_.columns;
+  Value* thread = special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x);
+  warp_lane_ = b_.CreateAnd(b_.CreateTrunc(thread, b_.getInt32Ty()), b_.getInt32(31));
+  Value* row = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));
+  if (geometry_.rows > 1) {
+    row_in_block_ = wide(
+        b_.CreateLShr(thread, constant(static_cast<std::uint64_t>(std::countr_zero(threads)))));
+    thread = b_.CreateAnd(thread, constant(threads - 1));
+    row = b_.CreateAdd(b_.CreateMul(row, wide(geometry_.rows)), row_in_block_);
+    row_inside_ = b_.CreateICmpULT(row, wide(arguments_.rows));
+  } else {
+    row_in_block_ = wide(std::int64_t{0});
+  }
+  thread_ = thread;
+  row_bases_ = arguments_.base;
+  for (std::size_t p = 0; p < row_bases_.size(); ++p)
+    if (Value* stride = arguments_.row_stride[p])
+      row_bases_[p] = b_.CreateGEP(bits_type(context_, job_.kernel.params()[p].dtype, 1),
+                                   row_bases_[p], b_.CreateMul(row, stride));
+  if (const std::int64_t bytes = shared_bytes(job_.kernel, geometry_); bytes > 0) {
+    auto* type = llvm::ArrayType::get(b_.getInt8Ty(), static_cast<std::uint64_t>(bytes));
+    shared_ = new llvm::GlobalVariable(module_, type, false, llvm::GlobalValue::InternalLinkage,
+                                       llvm::PoisonValue::get(type), "swage_shared", nullptr,
+                                       llvm::GlobalValue::NotThreadLocal, 3);
+    shared_->setAlignment(llvm::Align(16));
+    for (const auto& stage : plan_.reductions)
+      for (const NodeId id : stage)
+        exchange_bytes_ =
+            std::max(exchange_bytes_, exchange_bytes(geometry_, size_of(node(id).type)));
+    value_bytes_ = (bytes - exchange_bytes_) / 2;
+  }
+  if (!geometry_.held)
+    return;
+  Value* first = first_column(constant(static_cast<std::uint64_t>(geometry_.chunks)));
+  const std::vector<Value*> bases = bases_from(first);
+  for (int k = 0; k < geometry_.chunks; ++k)
+    chunks_.push_back(
+        make_chunk(bases, first, wide(geometry_.offset(k)), k, geometry_.is_always_whole(k)));
+}
+
+Value* CudaRows::first_column(Value* passes_a_run) {
+  const auto vector = static_cast<std::uint64_t>(geometry_.vector);
+  if (geometry_.runs == 1)
+    return b_.CreateMul(thread_, constant(vector));
+  const std::uint64_t of_run = ir::kSumLanes / vector;
+  Value* run =
+      b_.CreateLShr(thread_, constant(static_cast<std::uint64_t>(std::countr_zero(of_run))));
+  Value* lane = b_.CreateMul(b_.CreateAnd(thread_, constant(of_run - 1)), constant(vector));
+  Value* pass = b_.CreateMul(run, passes_a_run);
+  return b_.CreateAdd(b_.CreateMul(pass, constant(ir::kSumLanes)), lane);
+}
+
+std::vector<Value*> CudaRows::bases_from(Value* column) {
+  std::vector<Value*> bases = row_bases_;
+  Place place{row_bases_, std::vector<Value*>(bases.size()), wide(column)};
+  for (std::uint32_t p = 0; p < bases.size(); ++p) {
+    const ir::Param& param = job_.kernel.params()[p];
+    if (param.is_tensor() &&
+        (param.broadcast == Broadcast::none || param.broadcast == Broadcast::per_column))
+      bases[p] = tensors_.address(place, p);
+  }
+  return bases;
+}
+
+CudaRows::Chunk CudaRows::make_chunk(const std::vector<Value*>& bases, Value* first, Value* offset,
+                                     int held, bool always) {
+  Chunk chunk;
+  chunk.held = held;
+  chunk.bases = bases;
+  chunk.offset = offset;
+  chunk.column = b_.CreateAdd(first, b_.CreateTrunc(offset, index_));
+  chunk.guard.whole = row_inside_;
+  if (always)
+    return chunk;
+  if (multiple_) {
+    chunk.inside = b_.CreateICmpULT(chunk.column, columns_);
+    chunk.guard.whole = both(row_inside_, chunk.inside);
+    return chunk;
+  }
+  const auto lanes = static_cast<unsigned>(geometry_.vector);
+  llvm::SmallVector<llvm::Constant*, 32> steps;
+  for (unsigned i = 0; i < lanes; ++i)
+    steps.push_back(constant(i));
+  Value* each =
+      b_.CreateAdd(b_.CreateVectorSplat(lanes, chunk.column), llvm::ConstantVector::get(steps));
+  chunk.inside = b_.CreateICmpULT(each, b_.CreateVectorSplat(lanes, columns_));
+  for (unsigned i = 0; i < lanes; ++i)
+    chunk.guard.lanes.push_back(
+        both(row_inside_, b_.CreateExtractElement(chunk.inside, std::uint64_t{i})));
+  chunk.guard.whole = chunk.guard.lanes.back();
+  return chunk;
+}
+
+std::vector<bool> CudaRows::needed_by(std::span<const NodeId> roots) const {
+  std::vector<bool> needed(nodes(), false);
+  for (const NodeId root : roots)
+    needed[root] = !row_values_[root];
+  for (auto id = static_cast<NodeId>(nodes()); id-- > 0;)
+    if (needed[id])
+      for (int i = 0; i < ir::info(node(id).op).arity; ++i) {
+        const NodeId arg = node(id).args[static_cast<std::size_t>(i)];
+        needed[arg] = needed[arg] || !row_values_[arg];
+      }
+  return needed;
+}
+
+std::vector<Value*> CudaRows::load_fixed(const std::vector<bool>& needed) {
+  std::vector<Value*> fixed = scalars_;
+  std::vector<bool> read(fixed.size(), false);
+  for (NodeId id = 0; id < nodes(); ++id) {
+    const ir::Node& made = node(id);
+    const bool by_column =
+        made.space.broadcast == Broadcast::none || made.space.broadcast == Broadcast::per_column;
+    if (!needed[id] || made.op != Op::load || !by_column)
+      continue;
+    read[made.param] = true;
+    if (is_interleaved(tensors_.spec(made.param).layout))
+      read[tensors_.spec(made.param).partner] = true;
+  }
+  for (std::size_t p = 0; p < fixed.size(); ++p)
+    if (!read[p] && !fixed[p])
+      fixed[p] = llvm::PoisonValue::get(
+          value_type(context_, compute_type(job_.kernel.params()[p].dtype), 1));
+  return fixed;
+}
+
+void CudaRows::load(Chunk& chunk, const std::vector<bool>& needed) {
+  memory_->set_guard(chunk.guard);
+  held_.begin(chunk.held);
+  const Place place{chunk.bases, std::vector<Value*>(chunk.bases.size()), chunk.offset};
+  chunk.loaded = tensors_.load(place, geometry_.vector, load_fixed(needed));
+  memory_->set_guard({});
+}
+
+KnownValue CudaRows::known(const Chunk& chunk, int lanes) {
+  return [this, &chunk, lanes](NodeId id) -> Value* {
+    if (Value* value = row_values_[id])
+      return lanes == 1 ? value : b_.CreateVectorSplat(static_cast<unsigned>(lanes), value);
+    if (const auto group = chunk.groups.find(id); group != chunk.groups.end())
+      return lanes == group_lanes() ? group->second : spread(group->second, lanes);
+    return node(id).op == Op::load && !chunk.loaded.empty() ? chunk.loaded[node(id).param]
+                                                            : nullptr;
+  };
+}
+
+std::vector<Value*> CudaRows::values(Chunk& chunk, std::span<const NodeId> roots) {
+  return lower_nodes(b_, job_, geometry_.vector, roots, known(chunk, geometry_.vector));
+}
+
+void CudaRows::emit_row_values(int stage) {
+  const Chunk nothing;
+  const Place place{row_bases_, std::vector<Value*>(row_bases_.size()), nullptr};
+  for (NodeId id = 0; id < nodes(); ++id) {
+    const ir::Node& made = node(id);
+    const bool by_row =
+        made.space.broadcast == Broadcast::per_row || made.space.broadcast == Broadcast::per_tensor;
+    if (plan_.stage[id] != stage || !by_row || row_values_[id] || made.op == Op::constant)
+      continue;
+    if (made.op == Op::scalar) {
+      row_values_[id] = scalars_[made.param];
+    } else if (made.op == Op::load) {
+      memory_->set_guard({row_inside_, {}});
+      row_values_[id] = tensors_.load_row_value(place, made.param);
+      memory_->set_guard({});
+    } else {
+      row_values_[id] = lower_nodes(b_, job_, 1, std::array{id}, known(nothing, 1))[0];
+    }
+  }
+}
+
+void CudaRows::emit_outputs() {
+  const bool by_column = std::ranges::any_of(job_.kernel.stores(), [&](const ir::Store& store) {
+    const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
+    return broadcast == Broadcast::none || broadcast == Broadcast::per_group;
+  });
+  if (by_column && geometry_.held) {
+    emit_chunks(chunks_);
+  } else if (by_column) {
+    Value* first = b_.CreateMul(thread_, constant(static_cast<std::uint64_t>(geometry_.vector)));
+    const std::vector<Value*> bases = bases_from(first);
+    const int count = schedule_.accesses;
+    emit_loop(constant(0), columns_, constant(static_cast<std::uint64_t>(geometry_.step * count)),
+              [&](Value* from) {
+                std::vector<Chunk> chunks;
+                for (int k = 0; k < count; ++k)
+                  chunks.push_back(make_chunk(
+                      bases, first,
+                      b_.CreateAdd(wide(from), wide(std::int64_t{geometry_.step} * k)), -1, false));
+                emit_chunks(chunks);
+              });
+  }
+  store_rows();
+}
+
+/// Every load of some chunks before the first store: an output may be an input.
+void CudaRows::emit_chunks(std::vector<Chunk>& chunks) {
+  constexpr std::size_t kTogether = 4;
+  std::vector<NodeId> roots;
+  for (const ir::Store& store : job_.kernel.stores()) {
+    const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
+    if (broadcast == Broadcast::none || broadcast == Broadcast::per_group)
+      roots.push_back(store.node);
+  }
+  const std::vector<bool> needed = needed_by(roots);
+  for (std::size_t from = 0; from < chunks.size(); from += kTogether) {
+    const std::size_t to = std::min(from + kTogether, chunks.size());
+    for (std::size_t k = from; k < to; ++k)
+      load(chunks[k], needed);
+    for (std::size_t k = from; k < to; ++k) {
+      emit_groups(chunks[k], needed);
+      store_groups(chunks[k]);
+      store_elements(chunks[k]);
+    }
+  }
+}
+
+void CudaRows::store_elements(Chunk& chunk) {
+  std::vector<ir::Store> stores;
+  for (const ir::Store& store : job_.kernel.stores())
+    if (job_.kernel.params()[store.param].broadcast == Broadcast::none)
+      stores.push_back(store);
+  if (stores.empty())
+    return;
+  const int lanes = geometry_.vector;
+  const std::vector<Value*> bits = lower_stores(b_, job_, lanes, stores, known(chunk, lanes));
+  std::vector<Value*> all(job_.kernel.stores().size());
+  for (std::size_t s = 0; s < all.size(); ++s)
+    for (std::size_t i = 0; i < stores.size(); ++i)
+      if (job_.kernel.stores()[s] == stores[i])
+        all[s] = bits[i];
+  memory_->set_guard(chunk.guard);
+  tensors_.store({chunk.bases, std::vector<Value*>(chunk.bases.size()), chunk.offset}, lanes, all);
+  memory_->set_guard({});
+}
+
+/// A value that all threads of a row read may be stored through the same parameter, or one that
+/// names the same memory.
+bool CudaRows::writes_what_all_read() const {
+  for (std::uint32_t p = 0; p < job_.kernel.params().size(); ++p) {
+    const ir::Param& param = job_.kernel.params()[p];
+    const bool shared =
+        param.broadcast == Broadcast::per_row || param.broadcast == Broadcast::per_group;
+    if (param.is_tensor() && shared && param.is_read() &&
+        (param.is_written() || tensors_.spec(p).aliased))
+      return true;
+  }
+  return false;
+}
+
+void CudaRows::sync() {
+  statement(geometry_.threads > 32 ? "bar.sync 0;" : "bar.warp.sync 0xffffffff;");
+}
+
+void CudaRows::store_rows() {
+  std::vector<ir::Store> stores;
+  for (const ir::Store& store : job_.kernel.stores())
+    if (job_.kernel.params()[store.param].broadcast == Broadcast::per_row)
+      stores.push_back(store);
+  if (stores.empty())
+    return;
+  if (writes_what_all_read())
+    sync();
+  const Chunk nothing;
+  const std::vector<Value*> bits = lower_stores(b_, job_, 1, stores, known(nothing, 1));
+  std::vector<Value*> all(job_.kernel.stores().size());
+  for (std::size_t s = 0; s < all.size(); ++s)
+    for (std::size_t i = 0; i < stores.size(); ++i)
+      if (job_.kernel.stores()[s] == stores[i])
+        all[s] = bits[i];
+  emit_if(both(row_inside_, b_.CreateICmpEQ(thread_, constant(0))), [&] {
+    tensors_.store({row_bases_, std::vector<Value*>(row_bases_.size()), nullptr}, 1, all);
+  });
+}
+
+std::vector<Value*> CudaRows::carry(
+    Value* first, Value* end, Value* step, std::vector<Value*> carried,
+    const std::function<std::vector<Value*>(Value*, const std::vector<Value*>&)>& body) {
+  BasicBlock* before = b_.GetInsertBlock();
+  auto* loop = BasicBlock::Create(context_, "carry", function_);
+  auto* done = BasicBlock::Create(context_, "carried", function_);
+  Value* enters = b_.CreateICmpULT(first, end);
+  b_.CreateCondBr(enters, loop, done);
+  b_.SetInsertPoint(loop);
+  llvm::PHINode* item = b_.CreatePHI(first->getType(), 2);
+  std::vector<llvm::PHINode*> phis;
+  std::vector<Value*> now;
+  for (Value* value : carried) {
+    phis.push_back(b_.CreatePHI(value->getType(), 2));
+    phis.back()->addIncoming(value, before);
+    now.push_back(phis.back());
+  }
+  const std::vector<Value*> next = body(item, now);
+  Value* step_to = b_.CreateAdd(item, step);
+  item->addIncoming(first, before);
+  item->addIncoming(step_to, b_.GetInsertBlock());
+  for (std::size_t i = 0; i < phis.size(); ++i)
+    phis[i]->addIncoming(next[i], b_.GetInsertBlock());
+  BasicBlock* last = b_.GetInsertBlock();
+  b_.CreateCondBr(b_.CreateICmpULT(step_to, end), loop, done);
+  b_.SetInsertPoint(done);
+  std::vector<Value*> results;
+  for (std::size_t i = 0; i < carried.size(); ++i) {
+    llvm::PHINode* result = b_.CreatePHI(carried[i]->getType(), 2);
+    result->addIncoming(carried[i], before);
+    result->addIncoming(next[i], last);
+    results.push_back(result);
+  }
+  return results;
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,91 @@
+// row_geometry.cpp -- which columns of a row each thread of a CUDA block has.
+#include "codegen/row_geometry.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "codegen/row_plan.hpp"
+#include "ir/sum_order.hpp"
+
+namespace swage::codegen {
+
+namespace {
+
+constexpr int kLanes = static_cast<int>(ir::kSumLanes);
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+std::int64_t bit_ceil(std::int64_t value) {
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
+}
+
+} // namespace
+
+std::int64_t RowGeometry::offset(int k) const {
+  return std::int64_t{k / slabs} * kLanes + std::int64_t{k % slabs} * step;
+}
+
+bool RowGeometry::is_always_whole(int k) const {
+  if (!held)
+    return false;
+  const std::int64_t first = std::int64_t{runs - 1} * chunks * kLanes * (runs > 1);
+  return first + offset(k) + std::min(step, kLanes) <= above + 1;
+}
+
+RowGeometry make_row_geometry(const ir::Kernel& kernel, const Specialization& specialization,
+                              const CudaSchedule& schedule) {
+  RowGeometry geometry;
+  geometry.threads = schedule.row_threads;
+  geometry.rows = schedule.threads / schedule.row_threads;
+  geometry.vector = vector_elements(schedule, kernel);
+  geometry.step = geometry.threads * geometry.vector;
+  geometry.runs = std::max(geometry.step / kLanes, 1);
+  const std::int64_t bound = specialization.columns_at_most;
+  geometry.above = bound > 0 ? columns_above(bound) : -1;
+  const int most = std::max(kLanes / geometry.step, 1); // slabs of a whole pass
+  const std::int64_t needed = geometry.runs == 1
+                                  ? ceil_div(bound, geometry.step)
+                                  : bit_ceil(ceil_div(ceil_div(bound, kLanes), geometry.runs));
+  geometry.held = bound > 0 && needed <= schedule.accesses;
+  if (geometry.held) {
+    geometry.chunks = static_cast<int>(needed);
+    geometry.slabs = std::min(most, geometry.chunks);
+    return geometry;
+  }
+  if (bound > 0 && needed < most)
+    geometry.slabs = static_cast<int>(bit_ceil(needed));
+  else
+    geometry.slabs = most;
+  geometry.chunks = std::max(geometry.slabs, schedule.accesses);
+  return geometry;
+}
+
+bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept {
+  const int threads = std::min(geometry.threads, 32);
+  return std::has_single_bit(columns) &&
+         columns <= static_cast<std::uint32_t>(geometry.vector * threads);
+}
+
+std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept {
+  return geometry.runs > 1 ? std::int64_t{geometry.rows} * geometry.step * bytes : 0;
+}
+
+std::int64_t shared_bytes(const ir::Kernel& kernel, const RowGeometry& geometry) {
+  if (geometry.threads <= 32)
+    return 0;
+  std::int64_t exchange = 0, values = 0;
+  for (const auto& stage : make_row_plan(kernel).reductions) {
+    std::int64_t of_stage = 0;
+    for (const ir::NodeId id : stage) {
+      const int bytes = size_of(kernel.node(id).type);
+      exchange = std::max(exchange, exchange_bytes(geometry, bytes));
+      of_stage += geometry.rows * geometry.warps() * bit_ceil(geometry.slabs) * 8;
+    }
+    values = std::max(values, of_stage);
+  }
+  return exchange + 2 * values;
+}
+
+} // namespace swage::codegen

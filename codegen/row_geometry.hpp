@@ -1,0 +1,52 @@
+// row_geometry.hpp -- which columns of a row each thread of a CUDA block has.
+//
+// A row belongs to `threads` threads; each accesses `vector` neighbouring columns at a time, all of
+// them together `step`. Up to 1024 columns a step the threads own disjoint lanes of the sum's order
+// (ir/sum_order.hpp): chunk k of a thread is slab k mod `slabs` of pass k / `slabs`. Wider steps
+// are `runs` of threads that each own all lanes of a contiguous run of passes, a power of two long,
+// so a subtree; runs are combined lane by lane.
+#pragma once
+
+#include <cstdint>
+
+#include "codegen/schedule.hpp"
+
+namespace swage::codegen {
+
+struct RowGeometry {
+  int threads = 0; ///< a row
+  int rows = 0;    ///< a block
+  int vector = 0;  ///< columns an access
+  int step = 0;    ///< columns that the threads of a row access together
+  int slabs = 1;   ///< steps a pass
+  int runs = 1;
+  int chunks = 1;         ///< accesses of a thread: all that it has, or those of one iteration
+  bool held = false;      ///< the chunks of all threads are the row
+  std::int64_t above = 0; ///< there are more columns than this
+
+  int warps() const { return threads <= 32 ? 1 : threads / 32; }
+  /// Passes of a thread's chunks.
+  int passes() const { return (chunks + slabs - 1) / slabs; }
+  /// Columns from the first of a thread to those of its chunk `k`.
+  std::int64_t offset(int k) const;
+  /// Whether chunk `k` of every thread lies within every row.
+  bool is_always_whole(int k) const;
+};
+
+RowGeometry make_row_geometry(const ir::Kernel& kernel, const Specialization& specialization,
+                              const CudaSchedule& schedule);
+
+/// Whether a group of `columns` columns is always in the accesses that one warp makes at once, in
+/// whole: then its values are found by shuffles.
+bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept;
+
+/// Shared memory of a block that runs are combined in: bytes of one sum of values of `bytes` bytes.
+std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept;
+
+/// A block's shared memory without asking for more.
+inline constexpr std::int64_t kSharedBytes = 48 << 10;
+
+/// Shared memory of the code; 0 where a row is a warp's.
+std::int64_t shared_bytes(const ir::Kernel& kernel, const RowGeometry& geometry);
+
+} // namespace swage::codegen

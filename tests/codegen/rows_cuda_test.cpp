@@ -1,0 +1,165 @@
+// rows_cuda_test.cpp -- CUDA code that works row by row: who has which columns, what is legal, and
+// what the code is made of. That its bits are right show the tests of tests/gpu.
+#include <bit>
+#include <string>
+
+#include "codegen/compile.hpp"
+#include "codegen/row_geometry.hpp"
+#include "ir/source.hpp"
+#include "kernels/catalogue.hpp"
+#include "swage/error.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace swage;
+using namespace swage::codegen;
+
+namespace {
+
+ir::Kernel catalogue(const std::string& name, DType type) {
+  const kernels::CatalogueFile* file = kernels::find(name);
+  return ir::load_kernel({file->text, file->name}, name, {{"T", type}});
+}
+
+Specialization of_columns(const ir::Kernel& kernel, std::int64_t columns) {
+  Specialization specialization = contiguous(kernel);
+  specialization.exact = columns % 64 == 0;
+  specialization.columns_at_most = column_bound(columns);
+  return specialization;
+}
+
+CudaSchedule schedule_of(const std::string& text) {
+  return std::get<CudaSchedule>(parse_schedule(text, CudaSchedule{}));
+}
+
+std::size_t count(const std::string& text, const std::string& what) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1))
+    ++found;
+  return found;
+}
+
+std::string ptx(const ir::Kernel& kernel, std::int64_t columns, const std::string& schedule,
+                int sm = 90) {
+  return compile(kernel, of_columns(kernel, columns), schedule_of(schedule), cuda_target(sm))
+      .payload;
+}
+
+std::string refusal(const ir::Kernel& kernel, std::int64_t columns, const std::string& schedule) {
+  try {
+    check_schedule(schedule_of(schedule), kernel, of_columns(kernel, columns), cuda_target(90));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+} // namespace
+
+TEST_CASE("bounds of columns go up by a quarter of an octave") {
+  std::vector<std::int64_t> bounds;
+  for (std::int64_t columns = 1; columns <= 32; ++columns)
+    if (bounds.empty() || bounds.back() != column_bound(columns))
+      bounds.push_back(column_bound(columns));
+  CHECK(bounds ==
+        std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32});
+  for (std::size_t i = 1; i < bounds.size(); ++i)
+    CHECK(columns_above(bounds[i]) == bounds[i - 1]);
+  CHECK(column_bound(14336) == 14336);
+  CHECK(column_bound(11008) == 12288);
+  CHECK(column_bound(0) == 0);
+}
+
+TEST_CASE("threads have lanes of the order, then runs of passes") {
+  const ir::Kernel kernel = catalogue("rms_norm_plain", bf16);
+  const auto geometry = [&](std::int64_t columns, const std::string& text) {
+    return make_row_geometry(kernel, of_columns(kernel, columns), schedule_of(text));
+  };
+  const RowGeometry warp = geometry(4096, "threads=128 row=32 bytes=16 accesses=16");
+  CHECK(warp.held);
+  CHECK(warp.rows == 4);
+  CHECK(warp.step == 256);
+  CHECK(warp.slabs == 4);
+  CHECK(warp.runs == 1);
+  CHECK(warp.passes() == 4);
+  const RowGeometry block = geometry(14336, "threads=512 row=512 bytes=16 accesses=4");
+  CHECK(block.held);
+  CHECK(block.runs == 4);
+  CHECK(block.chunks == 4);
+  CHECK(!block.is_always_whole(0)); // of the last run
+  CHECK(!geometry(14336, "threads=512 row=512 bytes=16 accesses=2").held);
+  const RowGeometry whole = geometry(4096, "threads=128 row=128 bytes=16 accesses=4");
+  CHECK(whole.is_always_whole(2));
+  CHECK(!whole.is_always_whole(3)); // rows of 3585 columns have the same code
+}
+
+TEST_CASE("a row that is held is read once, in whole accesses, without memory of the thread") {
+  const ir::Kernel kernel = catalogue("layer_norm", bf16);
+  for (const int sm : {75, 80, 90, 100, 120}) {
+    const std::string code = ptx(kernel, 4096, "threads=256 row=256 bytes=16 accesses=2", sm);
+    INFO(code);
+    CHECK(count(code, "ld.global.v4.b32") == 2 + 2 + 2); // x, weight, bias
+    CHECK(count(code, "ld.global") == 6);
+    CHECK(count(code, "st.global.v4.b32") == 2);
+    CHECK(count(code, ".local") == 0);
+    CHECK(count(code, "div.rn.f32") == 2); // the means
+    CHECK(count(code, "bar.sync") == 4);
+    CHECK(count(code, "shfl.sync.bfly") == 10);
+  }
+}
+
+TEST_CASE("a row of a warp needs no barrier, and no shared memory") {
+  const std::string code =
+      ptx(catalogue("softmax", bf16), 1024, "threads=128 row=32 bytes=16 accesses=4");
+  CHECK(count(code, "bar.sync") == 0);
+  CHECK(count(code, ".shared") == 0);
+  CHECK(count(code, "div.") == 0); // one reciprocal a row, at the accuracy of bf16
+  CHECK(count(code, "rcp.approx") == 1);
+  // Four slabs: the maximum is folded before, the sum by 3 + 5 exchanges.
+  CHECK(count(code, "shfl.sync.bfly") == 5 + 8);
+}
+
+TEST_CASE("a row that is not held is read anew for each stage") {
+  const std::string code =
+      ptx(catalogue("softmax", bf16), 14336, "threads=256 row=256 bytes=16 accesses=2");
+  CHECK(count(code, "ld.global.v4.b32") == 3 * 2);
+}
+
+TEST_CASE("schedules of rows are written, read and checked") {
+  const ir::Kernel kernel = catalogue("softmax", bf16);
+  CHECK(canonical(schedule_of("threads=256 row=64 accesses=16")) ==
+        "threads=256 row=64 bytes=16 accesses=16 grid=once load=auto store=auto dependent=0 "
+        "resident=1024");
+  CHECK(refusal(kernel, 4096, "threads=256 row=64 accesses=8") == "");
+  CHECK(refusal(kernel, 4096, "threads=256 row=96") ==
+        "row=96 is not a power of two from 2 to 1024 that divides threads=256");
+  CHECK(refusal(kernel, 4096, "threads=96 row=64") ==
+        "row=64 is not a power of two from 2 to 1024 that divides threads=96");
+  CHECK(refusal(kernel, 4096, "threads=256") ==
+        "row=0 is not a power of two from 2 to 1024 that divides threads=256");
+  CHECK(refusal(kernel, 4096, "threads=256 row=256 grid=4") ==
+        "grid=4 is not 'once', which kernels that reach along their rows take");
+  CHECK(refusal(kernel, 4096, "threads=128 row=16 accesses=4") ==
+        "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
+  CHECK(refusal(kernel, 1024, "threads=128 row=16 bytes=2 accesses=16") ==
+        "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
+  CHECK(refusal(catalogue("swiglu", bf16), 0, "threads=256 row=64") ==
+        "row=64 is for kernels that reach along their rows; 'swiglu' takes 0");
+}
+
+TEST_CASE("the default schedule of rows is legal and holds rows that are not very long") {
+  for (const char* name : {"rms_norm", "softmax", "layer_norm", "log_softmax_backward"})
+    for (const DType type : {f64, f32, bf16})
+      for (const std::int64_t columns :
+           {1, 2, 15, 16, 100, 1000, 4096, 11008, 14336, 50257, 131072, 262144})
+        for (const std::int64_t rows : {1, 100, 10'000}) {
+          const ir::Kernel kernel = catalogue(name, type);
+          const Specialization specialization = of_columns(kernel, columns);
+          const Target target = cuda_target(90);
+          const Schedule schedule =
+              default_schedule(kernel, specialization, target, rows * columns);
+          INFO(name << " " << name_of(type) << " " << columns << ": " << canonical(schedule));
+          check_schedule(schedule, kernel, specialization, target);
+          if (columns <= 14336)
+            CHECK(make_row_geometry(kernel, specialization, std::get<CudaSchedule>(schedule)).held);
+        }
+}

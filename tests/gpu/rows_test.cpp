@@ -1,0 +1,236 @@
+// rows_test.cpp -- kernels that reach along their rows on a CUDA device: the evaluator's bits in
+// every schedule, layout and batch.
+#include "ir/arithmetic.hpp"
+#include "ir/passes.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/gpu.hpp"
+#include "tests/support/row_case.hpp"
+
+using namespace swage;
+using namespace swage::test;
+
+namespace {
+
+/// Everything a row has, with operations whose bits are known.
+const std::string kRows =
+    "kernel k<T>(x: in T, w: in T [col], r: in f32 [row], t: in f32 [tensor], s: f32, y: out T, "
+    "total: out f32 [row], mean: out f32 [row], top: out f32 [row]) {"
+    "  let a = f32(x) * s + t;"
+    "  let m = row_mean(a);"
+    "  let spread = row_sum((a - m) * (a - m));"
+    "  total = spread; mean = m * r; top = row_max(abs(a)) + row_min(f32(w) * r);"
+    "  y = T((a - m) / sqrt(spread + 1) * f32(w) + row_max(a)); }";
+
+/// The default schedule and `count` legal ones.
+void check_some(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view,
+                int count, std::uint64_t seed) {
+  INFO(size.rows << " x " << size.columns << ", stride " << view.column_stride << ", gap "
+                 << view.gap << ", skew " << view.skew);
+  RowCase call(device, kernel, size, view, seed);
+  REQUIRE(call.run() == "");
+  const std::vector<codegen::Schedule> schedules = call.schedules();
+  Random random(seed);
+  for (int i = 0; i < count; ++i) {
+    const codegen::Schedule& schedule = random.pick(schedules);
+    INFO(codegen::canonical(schedule));
+    REQUIRE(call.run(&schedule) == "");
+  }
+}
+
+} // namespace
+
+TEST_CASE("rows of every length have the evaluator's bits in every schedule on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const int schedules = emulated() ? 3 : 24;
+  std::uint64_t seed = 1;
+  for (const DType type : {f32, bf16})
+    for (const std::int64_t columns : {1, 2, 3, 7, 31, 32, 33, 64, 100, 256, 1000, 1023, 1024, 1025,
+                                       2048, 3072, 4096, 4097, 14336}) {
+      const Kernel kernel = device->kernel(kRows, "", {{"T", type}});
+      check_some(*device, kernel, {columns > 2000 ? 2 : 5, columns}, {}, schedules, seed++);
+    }
+  const Kernel kernel = device->kernel(kRows, "", {{"T", bf16}});
+  for (const std::int64_t columns : {100'003, 131'072, 262'144})
+    if (!emulated() || columns == 100'003)
+      check_some(*device, kernel, {emulated() ? 1 : 3, columns}, {}, emulated() ? 1 : schedules,
+                 seed++);
+}
+
+TEST_CASE("rows of every type and layout have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const int schedules = emulated() ? 2 : 16;
+  std::uint64_t seed = 100;
+  for (const DType type : {f32, bf16, f16})
+    for (const RowView view : {RowView{1, 0, 1}, RowView{1, 3, 2}, RowView{1, 8, 0},
+                               RowView{2, 1, 0}, RowView{3, 5, 1}, RowView{-1, 0, 0}}) {
+      RowView from = view;
+      if (view.column_stride < 0)
+        from = {1, 4, 4};
+      const Kernel kernel = device->kernel(kRows, "", {{"T", type}});
+      check_some(*device, kernel, {3, 1100}, from, schedules, seed++);
+    }
+  const Kernel wide = device->kernel(
+      "kernel k(x: in f64, y: out f64, s: out f64 [row]) { let m = row_mean(x); s = row_sum(x * x);"
+      " y = x - m + row_max(x); }",
+      "");
+  for (const std::int64_t columns : {1, 7, 1025, 5000})
+    check_some(*device, wide, {3, columns}, {}, schedules, seed++);
+  const Kernel whole = device->kernel(
+      "kernel k(x: in i32, b: in i8, y: out i64, s: out i32 [row], m: out i8 [row]) { s = "
+      "row_sum(x * x * 99999); m = row_min(b); y = row_sum(i64(x)) * i64(row_max(b)); }",
+      "");
+  for (const std::int64_t columns : {1, 33, 1025, 4096})
+    check_some(*device, whole, {3, columns}, {}, schedules, seed++);
+}
+
+TEST_CASE("groups have the evaluator's bits on the device, whatever their size") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const std::string groups =
+      "kernel k<T>(x: in T, g: in f32 [group n], w: in f32 [col], y: out T, s: out f32 [group n], "
+      "q: out f32 [group n], r: out f32 [row], const n: i32) {"
+      "  let v = f32(x); let top = group_max(abs(v), n) + 1; s = group_sum(v / top, n) * g; q = "
+      "group_min(v * w, n);"
+      "  r = row_sum(v * g) + row_max(top); y = T(v / top * g + row_mean(v)); }";
+  const int schedules = emulated() ? 2 : 16;
+  std::uint64_t seed = 200;
+  for (const DType type : {f32, bf16})
+    for (const std::int64_t size : {1, 2, 3, 8, 12, 16, 32, 64, 100, 128, 256, 1024, 1500})
+      for (const std::int64_t count : {1, 3}) {
+        INFO("groups of " << size);
+        const Kernel kernel = device->kernel(groups, "", {{"T", type}, {"n", size}});
+        check_some(*device, kernel, {3, size * count}, {seed % 3 == 1 ? 2 : 1, 1, 0}, schedules,
+                   seed);
+        ++seed;
+      }
+}
+
+TEST_CASE("random kernels with reductions have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::vector<ir::Op> ops;
+  for (const ir::Op op : all_ops())
+    if (ir::eval::is_exactly_rounded(op) && op != ir::Op::copysign)
+      ops.push_back(op);
+  int ran = 0;
+  for (std::uint64_t seed = 0; seed < (emulated() ? 40u : 200u); ++seed) {
+    RandomKernelOptions options;
+    options.reductions = true;
+    options.over_rows = false;
+    options.groups = {4};
+    options.ops = ops;
+    options.nodes = 20;
+    const ir::Kernel graph = random_kernel(seed, options);
+    const bool shaped = std::ranges::any_of(graph.params(), [](const ir::Param& param) {
+      return param.is_tensor() && param.broadcast == ir::Broadcast::none;
+    });
+    if (!shaped)
+      continue;
+    const std::string text = ir::print(graph);
+    INFO("seed " << seed << "\n" << text);
+    std::optional<Kernel> kernel;
+    try {
+      kernel = device->kernel(text, "");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::unsupported); // what is stored when all rows are done
+      continue;
+    }
+    if (ir::is_elementwise(launch::ir_kernel(*kernel)))
+      continue;
+    Random random(seed);
+    const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(400) + 1);
+    check_some(*device, *kernel, {2, columns},
+               {random.one_in(3) ? 2 : 1, static_cast<std::int64_t>(random.below(3)), 0},
+               emulated() ? 1 : 6, seed);
+    ++ran;
+  }
+  CHECK(ran > (emulated() ? 10 : 60));
+}
+
+TEST_CASE("a row has the same bits alone and in a batch on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel = device->kernel(
+      "kernel k<T>(x: in T, y: out T, s: out f32 [row]) { let e = exp(x - row_max(x)); s = "
+      "row_sum(e); y = e / row_sum(e); }",
+      "", {{"T", bf16}});
+  for (const std::int64_t columns : {40, 777, 4096}) {
+    const std::int64_t rows = emulated() ? 9 : 1000;
+    RowCase batch(*device, kernel, {rows, columns});
+    REQUIRE(batch.run(nullptr, 64) == "");
+    RowCase alone(*device, kernel, {1, columns});
+    REQUIRE(alone.run(nullptr, 64) == "");
+    for (const codegen::Schedule& schedule : alone.schedules()) {
+      if (std::get<codegen::CudaSchedule>(schedule).load != codegen::LoadPolicy::automatic ||
+          std::get<codegen::CudaSchedule>(schedule).store != codegen::StorePolicy::automatic)
+        continue;
+      const auto before = alone.outputs(0, 1);
+      INFO(codegen::canonical(schedule));
+      REQUIRE(alone.run(&schedule, 64) == "");
+      CHECK(alone.outputs(0, 1) == before);
+    }
+  }
+}
+
+TEST_CASE("catalogue kernels along the row are within their bounds on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  int ran = 0;
+  for (const kernels::CatalogueFile& file : kernels::files())
+    for (const auto& declared : ir::list_kernels({file.text, file.name}))
+      for (const DType type : {f32, f16, bf16}) {
+        const ir::Kernel graph = catalogue_kernel(declared.name, type);
+        if (ir::is_elementwise(graph))
+          continue;
+        std::optional<Kernel> kernel;
+        try {
+          kernel = device->catalogue_kernel(declared.name, {{"T", type}});
+        } catch (const Error& error) {
+          CHECK(error.code() == ErrorCode::unsupported); // sums over rows
+          continue;
+        }
+        for (const std::int64_t columns : {16, 1000, 4096}) {
+          INFO(declared.name << " " << name_of(type) << ", " << columns << " columns");
+          RowCase call(*device, *kernel, {4, columns}, {}, static_cast<std::uint64_t>(columns));
+          // Functions differ from the evaluator's by their bounds, and cancellation shows it.
+          CHECK(call.run(nullptr, size_of(type) == 2 ? 40.0L : 1e5L) == "");
+        }
+        ++ran;
+      }
+  CHECK(ran >= 12);
+}
+
+TEST_CASE("rows of no columns have a sum of 0 on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  Buffer sums = device->allocate(3 * sizeof(float));
+  const Tensor none(nullptr, f32, {3, 0});
+  device->kernel("kernel k(x: in f32, s: out f32 [row]) { s = row_sum(x); }", "")
+      .launch(nullptr, {none, Tensor(sums.data(), f32, {3})});
+  device->synchronize();
+  float got[3] = {7, 7, 7};
+  sums.read(got, sizeof got);
+  for (const float sum : got)
+    CHECK(sum == 0);
+}
+
+TEST_CASE("an output of rows may be the input itself on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel = device->kernel("kernel k(x: inout f32, s: inout f32 [row]) { let m = "
+                                       "row_max(x); s = s + m; x = x * s - m; }",
+                                       "");
+  std::uint64_t seed = 300;
+  for (const std::int64_t columns : {5, 64, 1234, 9000})
+    check_some(*device, kernel, {7, columns}, {}, emulated() ? 3 : 24, seed++);
+}

@@ -1,0 +1,218 @@
+// row_case.hpp -- calls of kernels that reach along their rows on any device, held to the evaluator
+// in the order of the language.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "codegen/schedule.hpp"
+#include "ir/evaluate_rows.hpp"
+#include "ir/number.hpp"
+#include "runtime/launch/inspect.hpp"
+#include "swage/swage.hpp"
+#include "tests/support/random_kernel.hpp"
+
+namespace swage::test {
+
+/// How tensors with rows lie in memory.
+struct RowView {
+  std::int64_t column_stride = 1;
+  std::int64_t gap = 0;  ///< elements between rows
+  std::int64_t skew = 0; ///< elements that the first one lies off an aligned address
+};
+
+/// One call of `kernel` on rows x columns, with memory around each tensor that must stay as it is.
+class RowCase {
+public:
+  RowCase(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view = {},
+          std::uint64_t seed = 1)
+      : device_(device), kernel_(kernel), graph_(launch::ir_kernel(kernel)), size_(size) {
+    Random random(seed);
+    for (const ir::Param& param : graph_.params())
+      tensors_.push_back(make(param, view, random));
+    for (HeldTensor& tensor : tensors_) {
+      tensor.buffer = device.allocate(tensor.initial.size());
+      tensor.buffer.write(tensor.initial.data(), tensor.initial.size());
+    }
+    expected_ = ir::evaluate_rows(graph_, size_, values(), ir::Arithmetic::machine);
+  }
+
+  std::vector<Arg> arguments() {
+    views_.clear();
+    views_.reserve(tensors_.size());
+    std::vector<Arg> arguments;
+    for (std::size_t p = 0; p < tensors_.size(); ++p) {
+      const ir::Param& param = graph_.params()[p];
+      HeldTensor& from = tensors_[p];
+      if (!param.is_tensor()) {
+        const ir::Scalar value = ir::decode(param.dtype, ir::load_bits(param.dtype, at(p, 0, 0)));
+        if (is_float(param.dtype))
+          arguments.emplace_back(static_cast<double>(value.real));
+        else
+          arguments.emplace_back(value.integer);
+        continue;
+      }
+      std::vector<std::int64_t> shape{from.rows, from.width},
+          strides{from.row_stride, from.column_stride};
+      if (param.broadcast == ir::Broadcast::per_row)
+        shape.pop_back(), strides.pop_back();
+      else if (param.broadcast == ir::Broadcast::per_column)
+        shape.erase(shape.begin()), strides.erase(strides.begin());
+      else if (param.broadcast == ir::Broadcast::per_tensor)
+        shape.clear(), strides.clear();
+      Tensor tensor(static_cast<std::byte*>(from.buffer.data()) + offset(p, 0, 0), param.dtype,
+                    std::span<const std::int64_t>(shape));
+      std::copy(strides.begin(), strides.end(), tensor.strides);
+      views_.push_back(tensor);
+      arguments.emplace_back(views_.back());
+    }
+    return arguments;
+  }
+
+  /// Every schedule that is legal for this call.
+  std::vector<codegen::Schedule> schedules() {
+    const auto plan = launch::describe(kernel_, arguments());
+    return codegen::all_schedules(graph_, plan.specialization, launch::target(device_));
+  }
+
+  /// What is wrong after a launch; "" if nothing is. With `ulps` above 0 floats may be so far off.
+  std::string run(const codegen::Schedule* schedule = nullptr, long double ulps = 0) {
+    for (HeldTensor& tensor : tensors_)
+      tensor.buffer.write(tensor.initial.data(), tensor.initial.size());
+    try {
+      if (schedule)
+        launch::launch_with(kernel_, *schedule, nullptr, arguments());
+      else
+        kernel_.launch(nullptr, arguments());
+      device_.synchronize();
+    } catch (const Error& error) {
+      return std::string("refused: ") + error.what() + error.build_log();
+    }
+    for (std::size_t p = 0; p < tensors_.size(); ++p)
+      tensors_[p].buffer.read(tensors_[p].after.data(), tensors_[p].after.size());
+    return difference(ulps);
+  }
+
+  /// The bytes of every output, by store, row and column.
+  std::vector<std::byte> outputs(std::int64_t first_row, std::int64_t last_row) const {
+    std::vector<std::byte> bytes;
+    for (const ir::Store& store : graph_.stores()) {
+      const HeldTensor& tensor = tensors_[store.param];
+      const auto element = static_cast<std::size_t>(size_of(graph_.params()[store.param].dtype));
+      for (std::int64_t row = first_row; row < last_row; ++row)
+        for (std::int64_t i = 0; i < tensor.width; ++i) {
+          const std::byte* from = tensor.after.data() + offset(store.param, row, i);
+          bytes.insert(bytes.end(), from, from + element);
+        }
+    }
+    return bytes;
+  }
+
+private:
+  struct HeldTensor {
+    std::vector<std::byte> initial, after;
+    swage::Buffer buffer;
+    std::int64_t rows = 1, width = 1, row_stride = 0, column_stride = 1, first = 0;
+  };
+
+  HeldTensor make(const ir::Param& param, RowView view, Random& random) const {
+    HeldTensor tensor;
+    const ir::Space space = param.space();
+    const bool by_column =
+        space.broadcast == ir::Broadcast::none || space.broadcast == ir::Broadcast::per_column;
+    tensor.width = by_column                                     ? size_.columns
+                   : space.broadcast == ir::Broadcast::per_group ? size_.columns / space.group
+                                                                 : 1;
+    tensor.rows =
+        space.broadcast == ir::Broadcast::per_column || space.broadcast == ir::Broadcast::per_tensor
+            ? 1
+            : size_.rows;
+    tensor.column_stride = view.column_stride;
+    tensor.row_stride = tensor.width * view.column_stride + view.gap;
+    constexpr std::int64_t kAround = 32;
+    tensor.first = kAround + view.skew;
+    const std::int64_t count = tensor.first + tensor.rows * tensor.row_stride + kAround;
+    const auto size = static_cast<std::size_t>(size_of(param.dtype));
+    tensor.initial.resize(static_cast<std::size_t>(count) * size);
+    tensor.after.resize(tensor.initial.size());
+    for (std::int64_t i = 0; i < count; ++i)
+      ir::store_bits(param.dtype, tensor.initial.data() + i * static_cast<std::int64_t>(size),
+                     element(param.dtype, random));
+    return tensor;
+  }
+
+  /// Numbers of ordinary size whose sums depend on their order.
+  static std::uint64_t element(DType type, Random& random) {
+    const std::uint64_t bits = random.bits();
+    if (type == DType::boolean)
+      return bits & 1;
+    const double unit = static_cast<double>(bits >> 11) / 4503599627370496.0 - 1; // [-1, 1)
+    const double real = std::ldexp(unit, static_cast<int>(bits & 7) - 3);
+    return ir::encode(type, {real, static_cast<std::int64_t>(bits % 2001) - 1000});
+  }
+
+  std::int64_t offset(std::size_t p, std::int64_t row, std::int64_t i) const {
+    const HeldTensor& tensor = tensors_[p];
+    return (tensor.first + row * tensor.row_stride + i * tensor.column_stride) *
+           size_of(graph_.params()[p].dtype);
+  }
+  const std::byte* at(std::size_t p, std::int64_t row, std::int64_t i) const {
+    return tensors_[p].initial.data() + offset(p, row, i);
+  }
+
+  std::vector<std::vector<ir::Scalar>> values() const {
+    std::vector<std::vector<ir::Scalar>> result(tensors_.size());
+    for (std::size_t p = 0; p < tensors_.size(); ++p) {
+      const ir::Param& param = graph_.params()[p];
+      if (param.kind == ir::ParamKind::out)
+        continue;
+      for (std::int64_t row = 0; row < tensors_[p].rows; ++row)
+        for (std::int64_t i = 0; i < tensors_[p].width; ++i)
+          result[p].push_back(ir::decode(param.dtype, ir::load_bits(param.dtype, at(p, row, i))));
+    }
+    return result;
+  }
+
+  std::string difference(long double ulps) {
+    for (std::size_t s = 0; s < graph_.stores().size(); ++s) {
+      const std::size_t p = graph_.stores()[s].param;
+      const DType type = graph_.params()[p].dtype;
+      HeldTensor& tensor = tensors_[p];
+      for (std::int64_t row = 0; row < tensor.rows; ++row)
+        for (std::int64_t i = 0; i < tensor.width; ++i) {
+          const ir::Scalar& exact = expected_[s][static_cast<std::size_t>(row * tensor.width + i)];
+          const std::uint64_t want = ir::encode(type, exact);
+          std::byte* found = tensor.after.data() + offset(p, row, i);
+          const std::uint64_t got = ir::load_bits(type, found);
+          const long double a = ir::decode(type, got).real, b = ir::decode(type, want).real;
+          const bool nan = is_float(type) && std::isnan(a) && std::isnan(b);
+          const bool near =
+              ulps > 0 && is_float(type) && ir::ulp_error(type, a, exact.real) <= ulps;
+          if (got != want && !nan && !near)
+            return fmt::format("'{}' at row {}, column {}: got {:#x} ({}), expected {:#x} ({})",
+                               graph_.params()[p].name, row, i, got, static_cast<double>(a), want,
+                               static_cast<double>(b));
+          // What is left must be as it was.
+          std::copy_n(at(p, row, i), size_of(type), found);
+        }
+    }
+    for (std::size_t p = 0; p < tensors_.size(); ++p)
+      if (tensors_[p].after != tensors_[p].initial)
+        return fmt::format("memory around '{}' was written", graph_.params()[p].name);
+    return "";
+  }
+
+  Device device_;
+  const Kernel& kernel_;
+  const ir::Kernel& graph_;
+  ir::CallSize size_;
+  std::vector<HeldTensor> tensors_;
+  std::vector<Tensor> views_;
+  std::vector<std::vector<ir::Scalar>> expected_;
+};
+
+} // namespace swage::test
