@@ -159,7 +159,7 @@ TEST_CASE("the default schedule of rows is legal and holds rows that are not ver
               default_schedule(kernel, specialization, target, rows * columns);
           INFO(name << " " << name_of(type) << " " << columns << ": " << canonical(schedule));
           check_schedule(schedule, kernel, specialization, target);
-          if (columns <= 14336)
+          if (columns <= 14336 && type != f64)
             CHECK(make_row_geometry(kernel, specialization, std::get<CudaSchedule>(schedule)).held);
         }
 }
