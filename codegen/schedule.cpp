@@ -301,13 +301,16 @@ int row_registers(const ir::Kernel& kernel, const Specialization& specialization
     else if (param.is_tensor() && param.broadcast == ir::Broadcast::per_column)
       shared += size;
   }
-  for (const ir::Node& node : kernel.nodes())
+  bool functions = false; // polynomials
+  for (const ir::Node& node : kernel.nodes()) {
     most = std::max(most, size_of(node.type));
+    functions |= instructions(node) >= 16;
+  }
   const int held = geometry.chunks * geometry.vector * bytes / 4;
   const int sums = (geometry.slabs - 1) * geometry.vector * most / 4;
   const int by_hand = target.sm < 80 ? 8 : 0; // bf16 is rounded in integers
   return 12 * element_inputs(kernel) + held + sums + geometry.vector * shared / 4 +
-         2 * geometry.vector * most / 4 + by_hand;
+         2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
 }
 
 /// Threads that a multiprocessor can hold without spills, as `row_registers` has it.
@@ -360,14 +363,15 @@ CudaSchedule default_cuda_rows(const ir::Kernel& kernel, const Specialization& s
   const int vector = std::max(schedule.access_bytes / widest_element(kernel), 1);
   const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
   const auto is_good = [&](const CudaSchedule& tried) {
-    constexpr int kRegisters = 65536, kOfThread = 255;
+    // A few registers spilled cost less than a row read anew for each stage.
+    constexpr int kRegisters = 65536, kOfThread = 255, kSpilled = 12;
     try {
       check_rows(tried, kernel, specialization);
     } catch (const Error&) {
       return false;
     }
     return row_registers(kernel, specialization, target, tried) <=
-           std::min(kRegisters / tried.threads, kOfThread);
+           std::min(kRegisters / tried.threads, kOfThread) + kSpilled;
   };
   const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel));
   for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {
