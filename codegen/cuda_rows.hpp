@@ -23,7 +23,13 @@ namespace swage::codegen {
 /// Remembers what was loaded of each tensor of elements for a chunk, and gives it again.
 class HeldMemory final : public Memory {
 public:
-  HeldMemory(GlobalMemory& memory, const ir::Kernel& kernel) : memory_(memory), kernel_(kernel) {}
+  HeldMemory(llvm::IRBuilderBase& builder, GlobalMemory& memory, const ir::Kernel& kernel)
+      : b_(builder), memory_(memory), kernel_(kernel) {}
+
+  /// Bits are given as if they might have changed since the last stage: what was made of them then
+  /// is made again. That is for bits that take fewer registers than their values.
+  bool anew = false;
+  void next_stage() { ++stage_; }
 
   /// The accesses from now on are those of a chunk; a negative one is never held.
   void begin(int chunk) {
@@ -36,10 +42,17 @@ public:
   }
 
 private:
+  struct Bits {
+    llvm::Value* value;
+    int stage;
+  };
+  llvm::Value* opaque(llvm::Value* bits);
+
+  llvm::IRBuilderBase& b_;
   GlobalMemory& memory_;
   const ir::Kernel& kernel_;
-  int chunk_ = -1;
-  std::map<std::pair<int, std::uint32_t>, std::vector<llvm::Value*>> held_;
+  int chunk_ = -1, stage_ = 0;
+  std::map<std::pair<int, std::uint32_t>, std::vector<Bits>> held_;
   std::map<std::uint32_t, std::size_t> given_; ///< by parameter: how many of them
 };
 

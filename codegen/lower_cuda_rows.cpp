@@ -3,6 +3,7 @@
 #include <bit>
 
 #include <fmt/format.h>
+#include <llvm/IR/InlineAsm.h>
 
 #include "codegen/cuda_rows.hpp"
 #include "codegen/llvm_compat.hpp"
@@ -17,18 +18,38 @@ using llvm::Value;
 Value* HeldMemory::load(Value* address, int unit, int count, std::uint32_t param) {
   if (chunk_ < 0 || kernel_.params()[param].broadcast != Broadcast::none)
     return memory_.load(address, unit, count, param);
-  std::vector<Value*>& bits = held_[{chunk_, param}];
+  std::vector<Bits>& all = held_[{chunk_, param}];
   std::size_t& given = given_[param];
-  if (given == bits.size())
-    bits.push_back(memory_.load(address, unit, count, param));
-  return bits[given++];
+  if (given == all.size())
+    all.push_back({memory_.load(address, unit, count, param), stage_});
+  Bits& bits = all[given++];
+  if (anew && bits.stage != stage_)
+    bits = {opaque(bits.value), stage_};
+  return bits.value;
+}
+
+/// The same bits, of which LLVM knows nothing.
+Value* HeldMemory::opaque(Value* bits) {
+  llvm::Type* type = bits->getType();
+  const unsigned size = static_cast<unsigned>(type->getPrimitiveSizeInBits().getFixedValue());
+  if (size % 32 != 0)
+    return bits;
+  const unsigned count = size / 32;
+  llvm::Type* word = b_.getInt32Ty();
+  auto* function = llvm::FunctionType::get(word, {word}, false);
+  llvm::InlineAsm* nothing = llvm::InlineAsm::get(function, "", "=r,0", true);
+  Value* words = b_.CreateBitCast(bits, llvm::FixedVectorType::get(word, count));
+  for (std::uint64_t i = 0; i < count; ++i)
+    words = b_.CreateInsertElement(
+        words, b_.CreateCall(function, nothing, {b_.CreateExtractElement(words, i)}), i);
+  return b_.CreateBitCast(words, type);
 }
 
 CudaRows::CudaRows(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
                    const std::string& entry)
     : CudaFunction(module, job, schedule, entry), plan_(make_row_plan(job.kernel)),
       geometry_(make_row_geometry(job.kernel, job.specialization, schedule)),
-      held_(*memory_, job.kernel), tensors_(b_, job, held_, arguments_, true),
+      held_(b_, *memory_, job.kernel), tensors_(b_, job, held_, arguments_, true),
       row_values_(job.kernel.nodes().size()) {}
 
 void CudaRows::emit_body() {
@@ -44,10 +65,12 @@ void CudaRows::emit_body() {
   scalars_ = tensors_.scalars();
   prepare();
   for (int stage = 0; stage <= static_cast<int>(plan_.reductions.size()); ++stage) {
+    held_.next_stage();
     if (stage > 0)
       emit_stage(plan_.reductions[static_cast<std::size_t>(stage) - 1]);
     emit_row_values(stage);
   }
+  held_.next_stage();
   emit_outputs();
 }
 
@@ -90,6 +113,7 @@ void CudaRows::prepare() {
   }
   if (!geometry_.held)
     return;
+  held_.anew = holds_bits(job_.kernel, geometry_);
   Value* first = first_column(constant(static_cast<std::uint64_t>(geometry_.chunks)));
   const std::vector<Value*> bases = bases_from(first);
   for (int k = 0; k < geometry_.chunks; ++k)

@@ -68,6 +68,15 @@ bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept
          columns <= static_cast<std::uint32_t>(geometry.vector * threads);
 }
 
+bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept {
+  constexpr int kManyValues = 32;
+  int narrow = 0;
+  for (const ir::Param& param : kernel.params())
+    narrow += param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none &&
+              size_of(param.dtype) < 4;
+  return geometry.held && narrow * geometry.chunks * geometry.vector > kManyValues;
+}
+
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept {
   return geometry.runs > 1 ? std::int64_t{geometry.rows} * geometry.step * bytes : 0;
 }

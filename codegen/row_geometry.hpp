@@ -40,6 +40,10 @@ RowGeometry make_row_geometry(const ir::Kernel& kernel, const Specialization& sp
 /// whole: then its values are found by shuffles.
 bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept;
 
+/// Whether a thread keeps what it holds of 8 and 16-bit tensors in their bits, and computes values
+/// from them for each stage: where the values would be many.
+bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
+
 /// Shared memory of a block that runs are combined in: bytes of one sum of values of `bytes` bytes.
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept;
 

@@ -280,27 +280,44 @@ CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specia
   return schedule;
 }
 
-/// Registers of a thread, roughly: what it holds of each tensor, two values a column at hand, and
-/// addresses.
+/// Tensors of elements that are read.
+int element_inputs(const ir::Kernel& kernel) {
+  return static_cast<int>(std::ranges::count_if(kernel.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
+  }));
+}
+
+/// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at
+/// hand, and addresses. The assembler found place in so many for the catalogue's kernels.
 int row_registers(const ir::Kernel& kernel, const Specialization& specialization,
-                  const CudaSchedule& schedule) {
+                  const Target& target, const CudaSchedule& schedule) {
   const RowGeometry geometry = make_row_geometry(kernel, specialization, schedule);
-  int bytes = 0, most = 4;
-  for (const ir::Param& param : kernel.params())
+  const bool values = !holds_bits(kernel, geometry);
+  int bytes = 0, shared = 0, most = 4;
+  for (const ir::Param& param : kernel.params()) {
+    const int size = size_of(param.dtype);
     if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
-      bytes += size_of(param.dtype);
-  for (const ir::Node& node : kernel.nodes())
+      bytes += values ? std::max(size, 4) : size;
+    else if (param.is_tensor() && param.broadcast == ir::Broadcast::per_column)
+      shared += size;
+  }
+  bool functions = false; // polynomials
+  for (const ir::Node& node : kernel.nodes()) {
     most = std::max(most, size_of(node.type));
+    functions |= instructions(node) >= 16;
+  }
   const int held = geometry.chunks * geometry.vector * bytes / 4;
-  const int sums = geometry.slabs * geometry.vector * most / 4;
-  return 28 + held + sums + 2 * geometry.vector * most / 4;
+  const int sums = (geometry.slabs - 1) * geometry.vector * most / 4;
+  const int by_hand = target.sm < 80 ? 8 : 0; // bf16 is rounded in integers
+  return 12 * element_inputs(kernel) + held + sums + geometry.vector * shared / 4 +
+         2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
 }
 
 /// Threads that a multiprocessor can hold without spills, as `row_registers` has it.
 int row_resident(const ir::Kernel& kernel, const Specialization& specialization,
                  const Target& target, const CudaSchedule& schedule) {
   constexpr int kRegisters = 65536;
-  const int fit = kRegisters / row_registers(kernel, specialization, schedule);
+  const int fit = kRegisters / row_registers(kernel, specialization, target, schedule);
   const int blocks = std::max(fit / schedule.threads, 1);
   return std::clamp(blocks * schedule.threads / 256 * 256, 256,
                     std::min(resident_threads(target), 1536));
@@ -318,9 +335,23 @@ int row_access(const ir::Kernel& kernel, const Specialization& specialization) {
   return count * element;
 }
 
-// A row that one warp holds is cheapest: nothing waits for another warp. From there on as many
-// threads as hold the row in a few accesses each; few rows take more threads, for then the time of
-// one row is that of all (on an H200 512 and 1024 threads won at few rows and lost at many).
+/// Threads a row for `accesses` of them in all, of each tensor. A study kernel on an H200 (RMSNorm,
+/// bf16, 16-byte accesses) was best with 512 to 1024 threads at few rows, where the time of one row
+/// is that of all, and with 256 at many, where more threads leave one block a multiprocessor. Short
+/// rows are a warp's, for then nothing waits for another warp.
+int row_threads_for(std::int64_t accesses, std::int64_t rows, int inputs) {
+  constexpr std::int64_t kFewRows = 2 * 132;
+  const auto of = [&](std::int64_t each) {
+    return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
+  };
+  const std::uint64_t usual = rows <= kFewRows  ? of(1)
+                              : accesses <= 128 ? of(4)
+                              : accesses <= 512 ? of(2)
+                                                : 256;
+  const std::uint64_t held = of(std::max(8 / std::max(inputs, 1), 1));
+  return static_cast<int>(std::clamp<std::uint64_t>(std::max(usual, held), 4, 1024));
+}
+
 CudaSchedule default_cuda_rows(const ir::Kernel& kernel, const Specialization& specialization,
                                const Target& target, std::int64_t elements) {
   CudaSchedule schedule;
@@ -330,41 +361,42 @@ CudaSchedule default_cuda_rows(const ir::Kernel& kernel, const Specialization& s
   const std::int64_t bound =
       specialization.columns_at_most > 0 ? specialization.columns_at_most : 8192;
   const int vector = std::max(schedule.access_bytes / widest_element(kernel), 1);
-  const std::int64_t accesses = (bound + vector - 1) / vector;
   const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
-  constexpr std::int64_t kFewRows = 2 * 132;
-  const int wanted = rows <= kFewRows ? 2 : bound <= 1024 ? 4 : bound <= 8192 ? 4 : 8;
-  const auto threads = static_cast<std::int64_t>(
-      std::bit_ceil(static_cast<std::uint64_t>((accesses + wanted - 1) / wanted)));
-  const auto legal = [&](const CudaSchedule& tried) {
+  const auto is_good = [&](const CudaSchedule& tried) {
+    // A few registers spilled cost less than a row read anew for each stage.
+    constexpr int kRegisters = 65536, kOfThread = 255, kSpilled = 12;
     try {
       check_rows(tried, kernel, specialization);
-      return true;
     } catch (const Error&) {
       return false;
     }
+    return row_registers(kernel, specialization, target, tried) <=
+           std::min(kRegisters / tried.threads, kOfThread) + kSpilled;
   };
-  const int most = rows <= kFewRows ? 1024 : 512;
-  for (int row = static_cast<int>(std::clamp<std::int64_t>(threads, group > 0 ? 32 : 4, most));
-       row <= 1024; row *= 2) {
+  const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel));
+  for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {
     schedule.row_threads = row;
     schedule.threads = std::max(row, 128);
-    for (schedule.accesses = 1; schedule.accesses < 16; schedule.accesses *= 2)
-      if (make_row_geometry(kernel, specialization, schedule).held)
-        break;
-    if (!make_row_geometry(kernel, specialization, schedule).held) {
-      if (row < 512)
+    for (const int accesses : {1, 2, 4, 8, 16}) {
+      schedule.accesses = accesses;
+      if (!make_row_geometry(kernel, specialization, schedule).held || !is_good(schedule))
         continue;
-      schedule.accesses = 4; // read anew for each stage
-    }
-    if (legal(schedule)) {
       schedule.resident = row_resident(kernel, specialization, target, schedule);
       return schedule;
     }
   }
-  // What always is: a warp or more a row, narrow accesses.
+  // Too long to be held: read anew for each stage.
+  for (int row = std::clamp(threads, 256, 512); row >= 32; row /= 2) {
+    schedule.threads = schedule.row_threads = row;
+    schedule.accesses = 4;
+    if (!is_good(schedule))
+      continue;
+    schedule.resident = row_resident(kernel, specialization, target, schedule);
+    return schedule;
+  }
+  // What always is legal.
   schedule.threads = schedule.row_threads = 256;
-  schedule.accesses = 4;
+  schedule.accesses = 2;
   schedule.access_bytes = widest_element(kernel);
   schedule.resident = 256;
   return schedule;

@@ -21,6 +21,12 @@ const std::string kRows =
     "  total = spread; mean = m * r; top = row_max(abs(a)) + row_min(f32(w) * r);"
     "  y = T((a - m) / sqrt(spread + 1) * f32(w) + row_max(a)); }";
 
+/// Legal schedules to try of each call, picked at random; SWAGE_TEST_SCHEDULES says otherwise.
+int schedules_of_call(int on_emulator, int on_gpu) {
+  const char* wanted = std::getenv("SWAGE_TEST_SCHEDULES");
+  return wanted ? std::atoi(wanted) : emulated() ? on_emulator : on_gpu;
+}
+
 /// The default schedule and `count` legal ones.
 void check_some(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view,
                 int count, std::uint64_t seed) {
@@ -43,7 +49,7 @@ TEST_CASE("rows of every length have the evaluator's bits in every schedule on t
   const auto device = gpu();
   if (!device)
     return;
-  const int schedules = emulated() ? 3 : 24;
+  const int schedules = schedules_of_call(3, 24);
   std::uint64_t seed = 1;
   for (const DType type : {f32, bf16})
     for (const std::int64_t columns : {1, 2, 3, 7, 31, 32, 33, 64, 100, 256, 1000, 1023, 1024, 1025,
@@ -62,7 +68,7 @@ TEST_CASE("rows of every type and layout have the evaluator's bits on the device
   const auto device = gpu();
   if (!device)
     return;
-  const int schedules = emulated() ? 2 : 16;
+  const int schedules = schedules_of_call(2, 16);
   std::uint64_t seed = 100;
   for (const DType type : {f32, bf16, f16})
     for (const RowView view : {RowView{1, 0, 1}, RowView{1, 3, 2}, RowView{1, 8, 0},
@@ -97,7 +103,7 @@ TEST_CASE("groups have the evaluator's bits on the device, whatever their size")
       "  let v = f32(x); let top = group_max(abs(v), n) + 1; s = group_sum(v / top, n) * g; q = "
       "group_min(v * w, n);"
       "  r = row_sum(v * g) + row_max(top); y = T(v / top * g + row_mean(v)); }";
-  const int schedules = emulated() ? 2 : 16;
+  const int schedules = schedules_of_call(2, 16);
   std::uint64_t seed = 200;
   for (const DType type : {f32, bf16})
     for (const std::int64_t size : {1, 2, 3, 8, 12, 16, 32, 64, 100, 128, 256, 1024, 1500})
@@ -147,7 +153,7 @@ TEST_CASE("random kernels with reductions have the evaluator's bits on the devic
     const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(400) + 1);
     check_some(*device, *kernel, {2, columns},
                {random.one_in(3) ? 2 : 1, static_cast<std::int64_t>(random.below(3)), 0},
-               emulated() ? 1 : 6, seed);
+               schedules_of_call(1, 6), seed);
     ++ran;
   }
   CHECK(ran > (emulated() ? 10 : 60));
@@ -232,5 +238,5 @@ TEST_CASE("an output of rows may be the input itself on the device") {
                                        "");
   std::uint64_t seed = 300;
   for (const std::int64_t columns : {5, 64, 1234, 9000})
-    check_some(*device, kernel, {7, columns}, {}, emulated() ? 3 : 24, seed++);
+    check_some(*device, kernel, {7, columns}, {}, schedules_of_call(3, 24), seed++);
 }

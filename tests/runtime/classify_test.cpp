@@ -231,3 +231,21 @@ TEST_CASE("equal calls have equal keys and different ones different keys") {
   CHECK_FALSE(a.call.key == larger.call.key);
   CHECK_FALSE(a.call.key == shifted.call.key);
 }
+
+TEST_CASE("a key keeps the bound of columns that code for rows is made for") {
+  for (std::int64_t columns = 0; columns < (std::int64_t{1} << 40);
+       columns = columns < 40 ? columns + 1 : columns + columns / 7) {
+    const std::int64_t bound = codegen::column_bound(columns);
+    launch::SpecializationKey key, other;
+    for (launch::SpecializationKey* each : {&key, &other}) {
+      each->reset(2);
+      each->set_call(false, false, true, false, 40);
+    }
+    key.set_columns(bound);
+    other.set_columns(codegen::column_bound(bound + 1));
+    CHECK(key.specialization(2).columns_at_most == bound);
+    CHECK(key.specialization(2).exact);
+    CHECK(key.size_class() == 40);
+    CHECK_FALSE(key == other);
+  }
+}

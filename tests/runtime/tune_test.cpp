@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <set>
 
+#include "codegen/row_geometry.hpp"
+#include "ir/source.hpp"
 #include "runtime/launch/inspect.hpp"
 #include "runtime/launch/kernel.hpp"
 #include "runtime/tune/candidates.hpp"
@@ -215,4 +217,27 @@ TEST_CASE("SWAGE_AUTOTUNE tunes at the first launch of a size class and never wi
   if (!known())
     WARN("this machine is too noisy to tune on");
   CHECK(many.c == std::vector<float>(5000, 4));
+}
+
+TEST_CASE("some dozens of schedules of rows are tried, all legal, that hold a row where one can") {
+  const ir::Kernel graph = ir::load_kernel(
+      {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }"}, "", {{"T", bf16}});
+  const codegen::Target target = codegen::cuda_target(90);
+  for (const std::int64_t columns : {16, 1000, 4096, 14336, 262144}) {
+    codegen::Specialization usual = codegen::contiguous(graph);
+    usual.columns_at_most = codegen::column_bound(columns);
+    const std::int64_t elements = 4096 * columns;
+    const auto base = codegen::default_schedule(graph, usual, target, elements);
+    const auto found = tune::candidates({graph, usual, target, elements, 132}, base);
+    INFO(columns << ": " << found.size());
+    CHECK(found.size() >= 8);
+    CHECK(found.size() <= 80);
+    CHECK(found.front() == base);
+    for (const codegen::Schedule& schedule : found) {
+      INFO(codegen::canonical(schedule));
+      codegen::check_schedule(schedule, graph, usual, target);
+      const auto& cuda = std::get<codegen::CudaSchedule>(schedule);
+      CHECK((columns > 14336 || codegen::make_row_geometry(graph, usual, cuda).held));
+    }
+  }
 }
