@@ -234,8 +234,23 @@ enum Needs : unsigned {
   kUnsafe = 4,  ///< prohibited while some streams capture
 };
 
-/// Counts the call, injects failures, checks what it needs, and runs `body` under the lock.
-int call(const char* name, unsigned needs, const std::function<void()>& body);
+/// What an entry point does, for the length of the call: refers to the caller's lambda, for a copy
+/// of it could take memory where nothing yet turns its lack into a result.
+class Body {
+public:
+  template <class F>
+  Body(const F& function)
+      : function_(&function), run_([](const void* f) { (*static_cast<const F*>(f))(); }) {}
+  void operator()() const { run_(function_); }
+
+private:
+  const void* function_;
+  void (*run_)(const void*);
+};
+
+/// Counts the call, injects failures, checks what it needs, and runs `body` under the lock. Throws
+/// nothing: memory that runs out is a result, as it is of a driver.
+int call(const char* name, unsigned needs, Body body);
 
 } // namespace swage::fake
 
