@@ -106,8 +106,8 @@ State& state() {
   return *instance;
 }
 
-std::vector<Context*>& context_stack() {
-  thread_local std::vector<Context*> stack;
+ContextStack& context_stack() {
+  thread_local ContextStack stack{};
   return stack;
 }
 

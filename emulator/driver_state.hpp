@@ -170,8 +170,26 @@ struct State {
 /// Made at first use and never destroyed: the library may be called until the process ends.
 State& state();
 
+/// Contexts of a thread. Trivial: it is used while a process ends, when the objects of a thread
+/// that have destructors are gone.
+class ContextStack {
+public:
+  bool empty() const { return size_ == 0; }
+  Context* back() const { return contexts_[size_ - 1]; }
+  void pop_back() { --size_; }
+  void push_back(Context* context) {
+    require(size_ < kMost, Result::invalid_value);
+    contexts_[size_++] = context;
+  }
+
+private:
+  static constexpr std::size_t kMost = 64;
+  Context* contexts_[kMost];
+  std::size_t size_;
+};
+
 /// This thread's stack of contexts.
-std::vector<Context*>& context_stack();
+ContextStack& context_stack();
 /// This thread's interaction with captures.
 CaptureMode& thread_capture_mode();
 /// True inside a function of cuLaunchHostFunc, which may not call the driver.

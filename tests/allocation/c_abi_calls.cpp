@@ -207,6 +207,40 @@ swage_status tune(Program& program) {
   return checked(status, result.schedule[0] != 0);
 }
 
+/// A kernel along rows, which takes memory of the thread and a workspace; by several threads.
+swage_status launch_rows(Program& program) {
+  if (std::strcmp(program.device_id, "cpu") != 0)
+    return SWAGE_OK;
+  constexpr std::int64_t kRows = 64, kColumns = 40;
+  static float x[kRows * kColumns], y[kRows * kColumns], sums[kColumns];
+  std::int64_t shape[] = {kRows, kColumns}, columns[] = {kColumns};
+  for (float& one : x)
+    one = 1;
+  DLTensor in{}, out{}, last{};
+  in.data = x;
+  in.device = {kDLCPU, 0};
+  in.ndim = 2;
+  in.dtype = {kDLFloat, 32, 1};
+  in.shape = shape;
+  out = last = in;
+  out.data = y;
+  last.data = sums;
+  last.ndim = 1;
+  last.shape = columns;
+  const swage_arg args[] = {swage_tensor(&in), swage_tensor(&out), swage_tensor(&last)};
+  swage_options options = swage_default_options();
+  options.schedule = "grain=64"; // elements a task
+  swage_kernel* kernel = nullptr;
+  swage_status status = swage_kernel_create(program.device,
+                                            "kernel r(x: in f32, y: out f32, s: out f32 [col]) {\n"
+                                            "  y = x / row_sum(x); s = col_sum(x);\n}\n",
+                                            nullptr, nullptr, 0, &options, &kernel);
+  if (status == SWAGE_OK)
+    status = swage_kernel_launch(kernel, nullptr, args, 3);
+  swage_kernel_destroy(kernel);
+  return checked(status, y[kRows * kColumns - 1] * kColumns > 0.99f && sums[0] == kRows);
+}
+
 swage_status statistics(Program&) {
   swage_cache_counters counters{};
   counters.size = sizeof counters;
@@ -237,6 +271,7 @@ constexpr Step kSteps[] = {
     {"swage_kernel_prepare", prepare},
     {"swage_kernel_launch", launch},
     {"swage_kernel_launch of wrong arguments", launch_wrong, SWAGE_INVALID_ARGUMENT},
+    {"swage_kernel_launch along rows", launch_rows},
     {"swage_kernel_tune", tune, SWAGE_OK, true},
     {"swage_kernel_launch after tuning", launch},
     {"swage_device_synchronize", synchronize},
