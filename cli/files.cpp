@@ -23,23 +23,6 @@ namespace {
   throw Error(ErrorCode::io, fmt::format("cannot {} {}: {}", action, path, std::strerror(errno)));
 }
 
-/// A descriptor that is closed with its scope.
-class Descriptor {
-public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const noexcept { return fd_; }
-  int release() noexcept { return std::exchange(fd_, -1); }
-
-private:
-  int fd_;
-};
-
 /// The path that a rename has to replace: `path` with symbolic links followed where it exists.
 std::string resolve(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr),
@@ -48,7 +31,7 @@ std::string resolve(const std::string& path) {
 }
 
 void write_directly(const std::string& path, const std::function<void(FileWriter&)>& fill) {
-  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const FileHandle file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (file.get() < 0)
     throw_io("write", path);
   FileWriter writer(file.get(), path);
@@ -64,8 +47,13 @@ mode_t default_mode() {
 
 } // namespace
 
+FileHandle::~FileHandle() {
+  if (fd_ >= 0)
+    ::close(fd_);
+}
+
 std::string read_file(const std::string& path, std::size_t limit) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileHandle file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0)
     throw_io("read", path);
   std::string text;
@@ -105,7 +93,7 @@ void write_file(const std::string& path, const std::function<void(FileWriter&)>&
 
   const std::string target = exists ? resolve(path) : path;
   std::string temporary = target + ".XXXXXX";
-  Descriptor file(::mkstemp(temporary.data()));
+  FileHandle file(::mkstemp(temporary.data()));
   if (file.get() < 0)
     throw_io("write", path);
   try {
@@ -120,29 +108,51 @@ void write_file(const std::string& path, const std::function<void(FileWriter&)>&
   }
 }
 
-MappedFile::MappedFile(const std::string& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+FileImage::FileImage(const std::string& path)
+    : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   struct stat status = {};
-  if (file.get() < 0 || ::fstat(file.get(), &status) != 0)
+  if (file_.get() < 0 || ::fstat(file_.get(), &status) != 0)
     throw_io("read", path);
   if (!S_ISREG(status.st_mode))
     throw Error(ErrorCode::io, fmt::format("cannot read {}: it is not a regular file", path));
-  if (status.st_size == 0)
-    return;
   const std::size_t size = static_cast<std::size_t>(status.st_size);
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (size == 0)
+    return;
+  void* address =
+      ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED)
-    throw_io("map", path);
-  data_ = static_cast<const std::byte*>(address);
-  size_ = size;
+    throw_io("read", path);
+  bytes_ = {static_cast<std::byte*>(address), size};
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+FileImage::~FileImage() {
+  if (!bytes_.empty())
+    ::munmap(bytes_.data(), bytes_.size());
+}
 
-MappedFile::~MappedFile() {
-  if (data_ != nullptr)
-    ::munmap(const_cast<std::byte*>(data_), size_);
+void FileImage::read(std::span<const std::byte> part) const {
+  const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::size_t at = static_cast<std::size_t>(part.data() - bytes_.data()) / page * page;
+  const std::size_t end = static_cast<std::size_t>(part.data() - bytes_.data()) + part.size();
+  if (part.empty())
+    return;
+  if (::mprotect(bytes_.data() + at, end - at, PROT_READ | PROT_WRITE) != 0)
+    throw_io("read", path_);
+  while (at < end) {
+    const ssize_t count =
+        ::pread(file_.get(), bytes_.data() + at, end - at, static_cast<off_t>(at));
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0)
+      throw_io("read", path_);
+    if (count == 0)
+      throw Error(
+          ErrorCode::io,
+          fmt::format("{} was truncated while it was read: it ends at byte {}, expected {}; "
+                      "wait until it is written, and run again",
+                      path_, at, bytes_.size()));
+    at += static_cast<std::size_t>(count);
+  }
 }
 
 } // namespace swage::cli

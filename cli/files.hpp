@@ -6,12 +6,27 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace swage::cli {
 
 /// The whole of a file, or of a pipe. Throws Error(io) if it cannot be read or is longer than
 /// `limit` bytes.
 std::string read_file(const std::string& path, std::size_t limit);
+
+/// A descriptor that is closed with its scope.
+class FileHandle {
+public:
+  explicit FileHandle(int fd) : fd_(fd) {}
+  ~FileHandle();
+  FileHandle(const FileHandle&) = delete;
+  FileHandle& operator=(const FileHandle&) = delete;
+  int get() const noexcept { return fd_; }
+  int release() noexcept { return std::exchange(fd_, -1); }
+
+private:
+  int fd_;
+};
 
 /// Takes the bytes of a file as they are written.
 class FileWriter {
@@ -32,20 +47,28 @@ private:
 /// Throws Error(io), or what `fill` throws.
 void write_file(const std::string& path, const std::function<void(FileWriter&)>& fill);
 
-/// A file mapped for reading. Empty files map to nothing.
-class MappedFile {
+/// Address space for a whole file, whose parts are read when they are asked for. The file itself is
+/// not mapped: one that is truncated or changed meanwhile, or lies on a disk that fails, is then an
+/// error and never a signal.
+class FileImage {
 public:
   /// Throws Error(io): not there, not readable, not a regular file.
-  explicit MappedFile(const std::string& path);
-  ~MappedFile();
-  MappedFile(MappedFile&& other) noexcept;
-  MappedFile& operator=(MappedFile&&) = delete;
+  explicit FileImage(const std::string& path);
+  ~FileImage();
+  FileImage(const FileImage&) = delete;
+  FileImage& operator=(const FileImage&) = delete;
 
-  std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+  std::size_t size() const noexcept { return bytes_.size(); }
+  /// All of it. Only what was read may be looked at.
+  std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  /// Reads a part of `bytes`, and bytes that share its pages. Throws Error(io) if the file no
+  /// longer holds it.
+  void read(std::span<const std::byte> part) const;
 
 private:
-  const std::byte* data_ = nullptr;
-  std::size_t size_ = 0;
+  std::string path_;
+  FileHandle file_;
+  std::span<std::byte> bytes_;
 };
 
 } // namespace swage::cli

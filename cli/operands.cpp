@@ -34,7 +34,7 @@ std::span<const std::byte> checked_entry(const ir::Param& param, const Shape& sh
   if (entry.shape != shape)
     throw_argument(fmt::format("{} has shape {}, but the call needs {}", input.describe(param.name),
                                format_shape(entry.shape), format_shape(shape)));
-  return entry.data;
+  return load(entry);
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-// safetensors.cpp -- the safetensors format: named tensors in one file, read by mapping it.
+// safetensors.cpp -- the safetensors format: named tensors in one file.
 #include "cli/safetensors.hpp"
 
 #include <algorithm>
@@ -291,8 +291,27 @@ std::vector<SafetensorsEntry> parse_safetensors(std::span<const std::byte> bytes
   return entries;
 }
 
+std::span<const std::byte> load(const SafetensorsEntry& entry) {
+  if (entry.image)
+    entry.image->read(entry.data);
+  return entry.data;
+}
+
 SafetensorsFile::SafetensorsFile(const std::string& path)
-    : path_(path), mapping_(path), entries_(parse_safetensors(mapping_.bytes(), path)) {}
+    : path_(path), image_(std::make_unique<FileImage>(path)) {
+  const std::span<const std::byte> bytes = image_->bytes();
+  std::uint64_t length = 0;
+  if (bytes.size() >= sizeof length) {
+    image_->read(bytes.first(sizeof length));
+    std::memcpy(&length, bytes.data(), sizeof length);
+    // A length beyond the file or the bound is the parser's to refuse, which then looks no further.
+    if (length <= std::min<std::uint64_t>(kMaxSafetensorsHeader, bytes.size() - sizeof length))
+      image_->read(bytes.first(sizeof length + length));
+  }
+  entries_ = parse_safetensors(bytes, path);
+  for (SafetensorsEntry& entry : entries_)
+    entry.image = image_.get();
+}
 
 const SafetensorsEntry* SafetensorsFile::find(std::string_view name) const noexcept {
   const auto found = std::find_if(entries_.begin(), entries_.end(),

@@ -1,4 +1,4 @@
-// safetensors.hpp -- the safetensors format: named tensors in one file, read by mapping it.
+// safetensors.hpp -- the safetensors format: named tensors in one file.
 //
 // Layout (https://huggingface.co/docs/safetensors): 8 bytes header length, little endian; a JSON
 // object name -> {"dtype", "shape", "data_offsets": [begin, end]}; then the tensors' bytes, row
@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,8 +28,14 @@ struct SafetensorsEntry {
   std::string dtype_name;     ///< as written: "BF16"
   std::optional<DType> dtype; ///< empty for the format's types that Swage does not store
   Shape shape;
-  std::span<const std::byte> data; ///< valid as long as the file object; any alignment
+  /// Where its bytes are, or are going to be: `load` reads them. Valid as long as the file object;
+  /// any alignment.
+  std::span<const std::byte> data;
+  const FileImage* image = nullptr; ///< null: the bytes are there
 };
+
+/// The bytes of an entry or of rows of one, read from its file now. Throws Error(io).
+std::span<const std::byte> load(const SafetensorsEntry& entry);
 
 /// The tensors of a header and the bytes after it, by ascending offset. Every bound is checked:
 /// header length, nesting, duplicate names and keys, offsets inside the data, in order and without
@@ -36,7 +43,7 @@ struct SafetensorsEntry {
 std::vector<SafetensorsEntry> parse_safetensors(std::span<const std::byte> bytes,
                                                 const std::string& file);
 
-/// A safetensors file, mapped.
+/// A safetensors file. The header is read at once, tensors by `load`.
 class SafetensorsFile {
 public:
   explicit SafetensorsFile(const std::string& path);
@@ -46,7 +53,7 @@ public:
 
 private:
   std::string path_;
-  MappedFile mapping_;
+  std::unique_ptr<FileImage> image_; ///< entries point to it
   std::vector<SafetensorsEntry> entries_;
 };
 

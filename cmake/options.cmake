@@ -8,7 +8,11 @@ target_compile_options(swage_options INTERFACE
   # No contraction and no fast maths in our own code: the evaluator's bits are the reference.
   -ffp-contract=off)
 target_include_directories(swage_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
-if(SWAGE_SANITIZE)
+if(SWAGE_SANITIZE STREQUAL thread)
+  target_compile_options(swage_options INTERFACE -fsanitize=thread -fno-omit-frame-pointer
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+  target_link_options(swage_options INTERFACE -fsanitize=thread)
+elseif(SWAGE_SANITIZE)
   target_compile_options(swage_options INTERFACE
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
     # GCC 12 with sanitizers takes std::regex for uninitialised (GCC bug 105562).

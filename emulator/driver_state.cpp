@@ -37,9 +37,24 @@ bool is_prohibited(const Capture& capture) {
   return false;
 }
 
-Result run(unsigned needs, const std::function<void()>& body) {
+/// Takes no memory but the first time that `name` is called.
+void count_call(State& s, const char* name) {
+  const auto known = s.calls.find(name);
+  if (known != s.calls.end())
+    ++known->second;
+  else
+    s.calls.emplace(name, 1);
+}
+
+Result run(const char* name, unsigned needs, Body body) {
   State& s = state();
   try {
+    count_call(s, name);
+    const auto injection = s.injections.find(name);
+    if (injection != s.injections.end() && injection->second.times != 0) {
+      injection->second.times -= injection->second.times > 0 ? 1 : 0;
+      return static_cast<Result>(injection->second.result);
+    }
     require((needs & kInitialized) == 0 || s.initialized, Result::not_initialized);
     if ((needs & kContext) == kContext)
       current_context();
@@ -91,8 +106,8 @@ State& state() {
   return *instance;
 }
 
-std::vector<Context*>& context_stack() {
-  thread_local std::vector<Context*> stack;
+ContextStack& context_stack() {
+  thread_local ContextStack stack{};
   return stack;
 }
 
@@ -242,20 +257,12 @@ void check_capture_safety() {
   require(!broken, Result::stream_capture_unsupported);
 }
 
-int call(const char* name, unsigned needs, const std::function<void()>& body) {
-  State& s = state();
+int call(const char* name, unsigned needs, Body body) {
   if (in_host_function())
     return static_cast<int>(Result::not_permitted);
+  State& s = state();
   const std::lock_guard lock(s.mutex);
-  ++s.calls[name];
-  int result = 0;
-  const auto injection = s.injections.find(name);
-  if (injection != s.injections.end() && injection->second.times != 0) {
-    injection->second.times -= injection->second.times > 0 ? 1 : 0;
-    result = injection->second.result;
-  } else {
-    result = static_cast<int>(run(needs, body));
-  }
+  const int result = static_cast<int>(run(name, needs, body));
   if (s.trace)
     std::fprintf(stderr, "fake CUDA driver: %s -> %d\n", name, result);
   return result;

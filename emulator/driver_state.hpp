@@ -170,8 +170,26 @@ struct State {
 /// Made at first use and never destroyed: the library may be called until the process ends.
 State& state();
 
+/// Contexts of a thread. Trivial: it is used while a process ends, when the objects of a thread
+/// that have destructors are gone.
+class ContextStack {
+public:
+  bool empty() const { return size_ == 0; }
+  Context* back() const { return contexts_[size_ - 1]; }
+  void pop_back() { --size_; }
+  void push_back(Context* context) {
+    require(size_ < kMost, Result::invalid_value);
+    contexts_[size_++] = context;
+  }
+
+private:
+  static constexpr std::size_t kMost = 64;
+  Context* contexts_[kMost];
+  std::size_t size_;
+};
+
 /// This thread's stack of contexts.
-std::vector<Context*>& context_stack();
+ContextStack& context_stack();
 /// This thread's interaction with captures.
 CaptureMode& thread_capture_mode();
 /// True inside a function of cuLaunchHostFunc, which may not call the driver.
@@ -234,8 +252,23 @@ enum Needs : unsigned {
   kUnsafe = 4,  ///< prohibited while some streams capture
 };
 
-/// Counts the call, injects failures, checks what it needs, and runs `body` under the lock.
-int call(const char* name, unsigned needs, const std::function<void()>& body);
+/// What an entry point does, for the length of the call: refers to the caller's lambda, for a copy
+/// of it could take memory where nothing yet turns its lack into a result.
+class Body {
+public:
+  template <class F>
+  Body(const F& function)
+      : function_(&function), run_([](const void* f) { (*static_cast<const F*>(f))(); }) {}
+  void operator()() const { run_(function_); }
+
+private:
+  const void* function_;
+  void (*run_)(const void*);
+};
+
+/// Counts the call, injects failures, checks what it needs, and runs `body` under the lock. Throws
+/// nothing: memory that runs out is a result, as it is of a driver.
+int call(const char* name, unsigned needs, Body body);
 
 } // namespace swage::fake
 

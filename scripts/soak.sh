@@ -4,12 +4,6 @@
 # right and memory, descriptors, loaded code and the cache stayed flat. Runs for days as well.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-minutes=${1:-20}
-device=${2:-}
 preset=${3:-release}
 scripts/build.sh "$preset" swage_soak
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-# A cache much smaller than what the kernels need, so that it turns over.
-SWAGE_CACHE_DIR=$folder SWAGE_CACHE_MAX_SIZE=512K \
-  "build/$preset/tests/swage_soak" "$(awk "BEGIN { print 60 * $minutes }")" $device
+SWAGE_SOAK=build/$preset/tests/swage_soak scripts/run-soak.sh "${1:-20}" "${2:-}"

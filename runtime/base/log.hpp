@@ -11,7 +11,7 @@ enum class LogLevel : int { off, error, warn, info, debug };
 
 /// The level of SWAGE_LOG, read once.
 LogLevel log_level();
-inline bool logs(LogLevel level) noexcept {
+inline bool logs(LogLevel level) {
   return level <= log_level();
 }
 

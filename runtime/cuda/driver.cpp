@@ -1,6 +1,10 @@
 // driver.cpp -- opens the CUDA driver library and resolves the table of its functions.
 #include "runtime/cuda/driver.hpp"
 
+#include <cerrno>
+#include <memory>
+#include <new>
+
 #include <dlfcn.h>
 
 #include <fmt/format.h>
@@ -30,23 +34,39 @@ const char* resolve(void* library, Driver& driver) {
   return nullptr;
 }
 
+/// Memory that runs out says nothing about the driver: thrown, not remembered, so that the next
+/// call looks again. An absent driver is remembered.
+void expect_memory(const char* function, Result result) {
+  if (result == Result::out_of_memory)
+    throw Error(
+        ErrorCode::out_of_memory,
+        fmt::format("{} failed for lack of host memory ({}); the device 'cpu' can be opened "
+                    "without the driver",
+                    function, static_cast<int>(result)),
+        {}, static_cast<int>(result));
+}
+
 std::string open_driver(Driver& driver) {
   const std::string path = base::value(base::Setting::libcuda_path).value_or("libcuda.so.1");
   if (path.empty())
     return "SWAGE_LIBCUDA_PATH is empty, so CUDA is off";
   // Never closed: the driver's own threads may outlive every static object.
+  errno = 0;
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library && errno == ENOMEM)
+    throw std::bad_alloc();
   if (!library)
     return fmt::format("the CUDA driver library was not opened: {}", dlerror());
 
   const char* missing = resolve(library, driver);
   if (driver.cuDriverGetVersion)
-    driver.cuDriverGetVersion.raw(&driver.version);
+    expect_memory("cuDriverGetVersion", driver.cuDriverGetVersion.raw(&driver.version));
   if (missing || driver.version < kMinimumDriver)
     return fmt::format("the CUDA driver at {} is of version {}.{}{}; Swage needs 12.0 or later",
                        path, driver.version / 1000, driver.version % 1000 / 10,
                        missing ? fmt::format(" and lacks {}", missing) : "");
   if (const Result result = driver.cuInit.raw(0); result != Result::success) {
+    expect_memory("cuInit", result);
     const char* name = nullptr;
     driver.cuGetErrorName.raw(result, &name);
     return fmt::format("cuInit failed with {} ({})", name ? name : "an unknown error",
@@ -58,11 +78,11 @@ std::string open_driver(Driver& driver) {
 const Opened& opened() {
   // Leaked, as the library is: objects with static lifetime may still free modules at exit.
   static const Opened* const instance = [] {
-    auto* result = new Opened;
+    auto result = std::make_unique<Opened>();
     result->problem = open_driver(result->driver);
     if (result->problem.empty())
       loaded_driver = &result->driver;
-    return result;
+    return result.release();
   }();
   return *instance;
 }

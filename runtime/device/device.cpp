@@ -82,7 +82,7 @@ std::shared_ptr<DeviceState> describe_gpu(int index) {
   return state;
 }
 
-std::shared_ptr<DeviceState> cpu_device() {
+std::shared_ptr<DeviceState> describe_cpu() {
   auto state = std::make_shared<DeviceState>();
   state->info = host::describe_cpu();
   state->target = codegen::host_target();
@@ -97,6 +97,12 @@ std::shared_ptr<DeviceState> cpu_device() {
   return state;
 }
 
+const std::shared_ptr<DeviceState>& cpu_device() {
+  static const auto& device = *new std::shared_ptr<DeviceState>(describe_cpu());
+  return device;
+}
+
+/// Throws where memory runs out: a device that is left out then would be missing for ever.
 Devices find_devices() {
   Devices devices;
   int count = 0;
@@ -108,6 +114,8 @@ Devices find_devices() {
     try {
       devices.push_back(describe_gpu(i));
     } catch (const Error& error) {
+      if (error.code() == ErrorCode::out_of_memory)
+        throw;
       base::log(base::LogLevel::warn, "cuda:{} is left out: {}", i, error.what());
     }
   }
@@ -140,13 +148,21 @@ const Devices& all_devices() {
 }
 
 std::shared_ptr<DeviceState> open_device(std::string_view id) {
-  const Devices& devices = all_devices();
   std::string_view source;
   std::string chosen(id);
   if (chosen.empty()) {
     chosen = base::value(base::Setting::device).value_or("");
     source = " (from SWAGE_DEVICE)";
   }
+  try {
+    all_devices();
+  } catch (const Error& error) {
+    // A process whose address space is too small for the driver still has its CPU.
+    if (chosen == "cpu" && error.code() == ErrorCode::out_of_memory)
+      return cpu_device();
+    throw;
+  }
+  const Devices& devices = all_devices();
   if (chosen.empty())
     return devices.front();
   if (chosen == "cuda")

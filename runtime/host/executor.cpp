@@ -6,6 +6,8 @@
 #include <memory>
 #include <new>
 
+#include <pthread.h>
+
 #include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -58,17 +60,34 @@ Memory make_memory(std::int64_t bytes) {
   return memory;
 }
 
-/// Memory of the calling thread, grown and then kept.
+/// Memory of this thread, grown and then kept. Trivial, for glibc ends the process where it has no
+/// memory to register the destructor of a thread's variable.
+struct Scratch {
+  void* memory = nullptr;
+  std::int64_t bytes = 0;
+};
+thread_local Scratch scratch;
+
+extern "C" void drop_scratch(void* memory) {
+  scratch = {};
+  std::free(memory);
+}
+
 void* thread_scratch(std::int64_t bytes) {
-  thread_local Memory memory;
-  thread_local std::int64_t size = 0;
-  if (size < bytes) {
-    memory.reset();
-    size = 0;
-    memory = make_memory(bytes);
-    size = bytes;
-  }
-  return memory.get();
+  static const pthread_key_t key = [] {
+    pthread_key_t made;
+    if (pthread_key_create(&made, drop_scratch) != 0)
+      throw std::bad_alloc();
+    return made;
+  }();
+  if (scratch.bytes >= bytes)
+    return scratch.memory;
+  Memory grown = make_memory(bytes);
+  if (pthread_setspecific(key, grown.get()) != 0)
+    throw std::bad_alloc();
+  std::free(scratch.memory);
+  scratch = {grown.release(), bytes};
+  return scratch.memory;
 }
 
 } // namespace
@@ -84,7 +103,7 @@ void run_host(const codegen::HostSchedule& schedule, HostEntry entry, const std:
 void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
                    const codegen::RowPlan& plan, const std::uint64_t* words, std::int64_t rows,
                    std::int64_t columns) {
-  const std::int64_t scratch = codegen::scratch_bytes(plan, columns);
+  const std::int64_t scratch_bytes = codegen::scratch_bytes(plan, columns);
   Memory workspace;
   if (const std::int64_t bytes = codegen::workspace_bytes(plan, rows, columns); bytes > 0)
     workspace = make_memory(bytes);
@@ -92,7 +111,8 @@ void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
     run_on_threads(
         schedule,
         [&](std::int64_t begin, std::int64_t end) {
-          const codegen::HostRowMemory memory{thread_scratch(scratch), workspace.get(), phase};
+          const codegen::HostRowMemory memory{thread_scratch(scratch_bytes), workspace.get(),
+                                              phase};
           entry(words, begin, end, &memory);
         },
         count, std::max<std::int64_t>(grain, 1));

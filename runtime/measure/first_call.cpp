@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <new>
 
 #include <stdlib.h>
 
@@ -78,9 +79,13 @@ public:
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
   ~TemporaryDirectory() {
-    std::error_code ignored;
-    if (!path_.empty())
-      std::filesystem::remove_all(path_, ignored);
+    try {
+      std::error_code ignored;
+      if (!path_.empty())
+        std::filesystem::remove_all(path_, ignored);
+    } catch (const std::bad_alloc&) {
+      // It stays, in the folder for what may stay.
+    }
   }
   const std::string& path() const { return path_; }
 

@@ -2,7 +2,12 @@
 #include "tests/allocation/c_abi_calls.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+
+#include <dlfcn.h>
+
+#include "tests/allocation/failing_malloc.hpp"
 
 namespace swage::test {
 
@@ -10,23 +15,47 @@ namespace {
 
 constexpr int kElements = 100;
 
-/// Arguments in memory that both a CPU and the double of the driver read.
+/// Page-locked host memory of the double of the driver: an address that both sides read.
+void* page_locked(std::size_t bytes) {
+  const NeverFailing made_by_the_test;
+  void* const library = dlopen(SWAGE_FAKE_CUDA_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  const auto function = [&](const char* name) { return library ? dlsym(library, name) : nullptr; };
+  const auto retain = reinterpret_cast<int (*)(void**, int)>(function("cuDevicePrimaryCtxRetain"));
+  const auto push = reinterpret_cast<int (*)(void*)>(function("cuCtxPushCurrent_v2"));
+  const auto allocate =
+      reinterpret_cast<int (*)(void**, std::size_t)>(function("cuMemAllocHost_v2"));
+  const auto pop = reinterpret_cast<int (*)(void**)>(function("cuCtxPopCurrent_v2"));
+  void *context = nullptr, *memory = nullptr;
+  if (!retain || !push || !allocate || !pop || retain(&context, 0) != 0 || push(context) != 0 ||
+      allocate(&memory, bytes) != 0 || pop(&context) != 0) {
+    std::fputs("the double of the driver gives no memory\n", stderr);
+    std::abort();
+  }
+  return memory;
+}
+
+/// Arguments in memory that the program and its device read.
 struct Call {
-  float x[kElements], y[kElements];
+  float own_x[kElements], own_y[kElements];
+  float *x = own_x, *y = own_y;
   std::int64_t shape[1] = {kElements};
   DLTensor in{}, out{};
   swage_arg args[2];
 
-  explicit Call(const swage_device* device) {
+  explicit Call(Program& program) {
+    const bool on_cpu = std::strcmp(program.device_id, "cpu") == 0;
+    if (!on_cpu) {
+      if (!program.memory)
+        program.memory = static_cast<float*>(page_locked(2 * kElements * sizeof(float)));
+      x = program.memory;
+      y = x + kElements;
+    }
     for (int i = 0; i < kElements; ++i) {
       x[i] = static_cast<float>(i);
       y[i] = -1;
     }
-    swage_device_info info{};
-    info.size = sizeof info;
-    const bool on_cpu = swage_device_describe(device, &info) != SWAGE_OK || info.kind == SWAGE_CPU;
     in.data = x;
-    in.device = {on_cpu ? kDLCPU : kDLCUDAManaged, 0};
+    in.device = {on_cpu ? kDLCPU : kDLCUDAHost, 0};
     in.ndim = 1;
     in.dtype = {kDLFloat, 32, 1};
     in.shape = shape;
@@ -150,12 +179,12 @@ swage_status text(Program& program) {
 }
 
 swage_status prepare(Program& program) {
-  const Call call(program.device);
+  const Call call(program);
   return swage_kernel_prepare(program.kernel, call.args, 2);
 }
 
 swage_status launch(Program& program) {
-  const Call call(program.device);
+  const Call call(program);
   swage_status status = swage_kernel_launch(program.kernel, nullptr, call.args, 2);
   if (status == SWAGE_OK)
     status = swage_device_synchronize(program.device);
@@ -163,12 +192,12 @@ swage_status launch(Program& program) {
 }
 
 swage_status launch_wrong(Program& program) {
-  const Call call(program.device);
+  const Call call(program);
   return swage_kernel_launch(program.kernel, nullptr, call.args, 1);
 }
 
 swage_status tune(Program& program) {
-  const Call call(program.device);
+  const Call call(program);
   swage_tune_options options = swage_default_tune_options();
   options.budget_seconds = 0.002;
   options.force = 1;
@@ -176,6 +205,40 @@ swage_status tune(Program& program) {
   result.size = sizeof result;
   const swage_status status = swage_kernel_tune(program.kernel, call.args, 2, &options, &result);
   return checked(status, result.schedule[0] != 0);
+}
+
+/// A kernel along rows, which takes memory of the thread and a workspace; by several threads.
+swage_status launch_rows(Program& program) {
+  if (std::strcmp(program.device_id, "cpu") != 0)
+    return SWAGE_OK;
+  constexpr std::int64_t kRows = 64, kColumns = 40;
+  static float x[kRows * kColumns], y[kRows * kColumns], sums[kColumns];
+  std::int64_t shape[] = {kRows, kColumns}, columns[] = {kColumns};
+  for (float& one : x)
+    one = 1;
+  DLTensor in{}, out{}, last{};
+  in.data = x;
+  in.device = {kDLCPU, 0};
+  in.ndim = 2;
+  in.dtype = {kDLFloat, 32, 1};
+  in.shape = shape;
+  out = last = in;
+  out.data = y;
+  last.data = sums;
+  last.ndim = 1;
+  last.shape = columns;
+  const swage_arg args[] = {swage_tensor(&in), swage_tensor(&out), swage_tensor(&last)};
+  swage_options options = swage_default_options();
+  options.schedule = "grain=64"; // elements a task
+  swage_kernel* kernel = nullptr;
+  swage_status status = swage_kernel_create(program.device,
+                                            "kernel r(x: in f32, y: out f32, s: out f32 [col]) {\n"
+                                            "  y = x / row_sum(x); s = col_sum(x);\n}\n",
+                                            nullptr, nullptr, 0, &options, &kernel);
+  if (status == SWAGE_OK)
+    status = swage_kernel_launch(kernel, nullptr, args, 3);
+  swage_kernel_destroy(kernel);
+  return checked(status, y[kRows * kColumns - 1] * kColumns > 0.99f && sums[0] == kRows);
 }
 
 swage_status statistics(Program&) {
@@ -208,6 +271,7 @@ constexpr Step kSteps[] = {
     {"swage_kernel_prepare", prepare},
     {"swage_kernel_launch", launch},
     {"swage_kernel_launch of wrong arguments", launch_wrong, SWAGE_INVALID_ARGUMENT},
+    {"swage_kernel_launch along rows", launch_rows},
     {"swage_kernel_tune", tune, SWAGE_OK, true},
     {"swage_kernel_launch after tuning", launch},
     {"swage_device_synchronize", synchronize},

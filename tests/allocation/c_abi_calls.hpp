@@ -16,6 +16,7 @@ struct Program {
   swage_device* device = nullptr;
   swage_kernel* kernel = nullptr;
   swage_kernel* listed = nullptr;
+  float* memory = nullptr; ///< of the double of the driver, kept until the process ends
 
   void clear();
   ~Program() { clear(); }

@@ -23,8 +23,11 @@ constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max() / 2;
 
 std::atomic<std::int64_t> first_failing = kNever, last_failing = kNever;
 std::atomic<std::int64_t> made = 0, live = 0;
+thread_local bool never_fails = false;
 
 bool fails() {
+  if (never_fails)
+    return false;
   const std::int64_t number = made.fetch_add(1, std::memory_order_relaxed) + 1;
   if (number < first_failing.load(std::memory_order_relaxed) ||
       number > last_failing.load(std::memory_order_relaxed))
@@ -53,6 +56,14 @@ void fail_allocation(std::int64_t n, std::int64_t count) {
 std::int64_t end_failing() {
   first_failing = last_failing = kNever;
   return made;
+}
+
+NeverFailing::NeverFailing() {
+  never_fails = true;
+}
+
+NeverFailing::~NeverFailing() {
+  never_fails = false;
 }
 
 std::int64_t live_allocations() {

@@ -13,6 +13,15 @@ void fail_allocation(std::int64_t n, std::int64_t count = 1);
 /// Ends it. Returns how many allocations there were since.
 std::int64_t end_failing();
 
+/// In its scope this thread's allocations neither fail nor count.
+class NeverFailing {
+public:
+  NeverFailing();
+  ~NeverFailing();
+  NeverFailing(const NeverFailing&) = delete;
+  NeverFailing& operator=(const NeverFailing&) = delete;
+};
+
 /// Allocations not yet freed, of all threads; meaningful as a difference.
 std::int64_t live_allocations();
 

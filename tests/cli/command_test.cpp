@@ -280,7 +280,7 @@ TEST_CASE("run reads inputs of PyTorch's file, follows its types and writes outp
   // silu of 1, -2.5, 0, 3, -100, 0.25 times up, in bf16.
   const std::uint16_t expected[6] = {0x3f3b, 0xbe42, 0, 0x40b7, 0x8000, 0x3f10};
   std::uint16_t got[6];
-  std::memcpy(got, file.entries()[0].data.data(), sizeof got);
+  std::memcpy(got, cli::load(file.entries()[0]).data(), sizeof got);
   for (int i : {0, 1, 2, 3, 5})
     CHECK(got[i] == expected[i]);
 }

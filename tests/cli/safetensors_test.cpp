@@ -65,7 +65,7 @@ TEST_CASE("a file that PyTorch and the safetensors package wrote is read") {
   CHECK(gate->shape == Shape{2, 3});
   const std::uint16_t bits[6] = {0x3f80, 0xc020, 0x0000, 0x4040, 0x7f80, 0x8000};
   REQUIRE(gate->data.size() == sizeof bits);
-  CHECK(std::memcmp(gate->data.data(), bits, sizeof bits) == 0);
+  CHECK(std::memcmp(load(*gate).data(), bits, sizeof bits) == 0);
   CHECK(file.find("count")->dtype == i64);
   CHECK(file.find("flag")->shape.empty());
   CHECK(file.find("flag")->dtype == boolean);
@@ -98,7 +98,7 @@ TEST_CASE("what is written reads back, every type, wider types first and aligned
     CHECK(found->dtype == tensor.dtype);
     CHECK(found->shape == tensor.shape);
     REQUIRE(found->data.size() == tensor.data.size());
-    CHECK(std::memcmp(found->data.data(), tensor.data.data(), tensor.data.size()) == 0);
+    CHECK(std::memcmp(load(*found).data(), tensor.data.data(), tensor.data.size()) == 0);
     CHECK((found->data.data() - start) % size_of(tensor.dtype) == 0);
   }
   std::uint64_t length = 0;
@@ -245,6 +245,24 @@ TEST_CASE("what is not a readable regular file is refused by name") {
   }
   write_text(folder.file("empty"), "");
   CHECK_THROWS_AS(SafetensorsFile(folder.file("empty")), Error);
+}
+
+TEST_CASE("a file that is truncated while it is read is an error and no signal") {
+  const TemporaryFolder folder;
+  const std::vector<std::byte> data(1 << 16);
+  const Shape shape{1 << 14};
+  write_safetensors(folder.file("a"), {{"first", f32, shape, data}, {"last", f32, shape, data}});
+  const SafetensorsFile file(folder.file("a"));
+  std::filesystem::resize_file(folder.file("a"), (1 << 16) + 4096);
+  CHECK(load(*file.find("first")).size() == data.size());
+  try {
+    load(*file.find("last"));
+    FAIL("was read");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::io);
+    CHECK_THAT(error.what(), Catch::Matchers::Contains(folder.file("a")) &&
+                                 Catch::Matchers::Contains("truncated while it was read"));
+  }
 }
 
 TEST_CASE("a write that fails leaves the old file and nothing beside it") {

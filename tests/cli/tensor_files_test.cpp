@@ -61,7 +61,7 @@ std::vector<float> floats(const std::string& file, const std::string& tensor, cl
   REQUIRE(entry != nullptr);
   shape = entry->shape;
   std::vector<float> values(entry->data.size() / sizeof(float));
-  std::memcpy(values.data(), entry->data.data(), entry->data.size());
+  std::memcpy(values.data(), cli::load(*entry).data(), entry->data.size());
   return values;
 }
 

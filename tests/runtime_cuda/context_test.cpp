@@ -79,6 +79,20 @@ TEST_CASE("a kernel runs again after its context was reset, with code that is lo
   }
 }
 
+TEST_CASE("a launch on a stream of before a reset is an error, and others go on") {
+  const Device device = gpu(kDevice);
+  const Kernel kernel = device.kernel("kernel old(x: in f32, y: out f32) { y = x * 8; }", "");
+  const Cleared cleared;
+  cuCtxSetCurrent(primary());
+  const cuda::OwnedStream stream = cuda::make_stream();
+  launch_and_check(kernel, 8);
+  REQUIRE(cuDevicePrimaryCtxReset_v2(kDevice) == 0);
+  cuCtxSetCurrent(primary());
+  const DeviceArray x(device, counting(64)), y(device, std::vector<float>(64));
+  CHECK_THROWS_AS(kernel.launch(Stream(stream.get()), {x.tensor(), y.tensor()}), Error);
+  launch_and_check(kernel, 8);
+}
+
 TEST_CASE("a thread without a context launches again after a reset") {
   const Device device = gpu(kDevice);
   const Kernel kernel = device.kernel("kernel bare(x: in f32, y: out f32) { y = x * 4; }", "");

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include "swage/swage.hpp"
@@ -94,8 +95,47 @@ private:
   std::vector<float> host_, back_;
 };
 
+/// Memory in use on a CUDA device, by this process and others, as its driver says; 0 for a CPU.
+class DeviceMemory {
+public:
+  explicit DeviceMemory(const swage::Device& device) {
+    if (device.info().kind != swage::DeviceKind::cuda)
+      return;
+    const char* const path = std::getenv("SWAGE_LIBCUDA_PATH");
+    void* const library = dlopen(path && *path ? path : "libcuda.so.1", RTLD_NOW);
+    if (!library)
+      return;
+    const auto retain =
+        reinterpret_cast<int (*)(void**, int)>(dlsym(library, "cuDevicePrimaryCtxRetain"));
+    push_ = reinterpret_cast<Push>(dlsym(library, "cuCtxPushCurrent_v2"));
+    pop_ = reinterpret_cast<Pop>(dlsym(library, "cuCtxPopCurrent_v2"));
+    ask_ = reinterpret_cast<Ask>(dlsym(library, "cuMemGetInfo_v2"));
+    if (!retain || !push_ || !pop_ || retain(&context_, device.info().index) != 0)
+      ask_ = nullptr;
+  }
+  long used_kib() const {
+    std::size_t free = 0, total = 0;
+    void* popped = nullptr;
+    if (!ask_ || push_(context_) != 0)
+      return 0;
+    if (ask_(&free, &total) != 0)
+      free = total = 0;
+    pop_(&popped);
+    return static_cast<long>((total - free) / 1024);
+  }
+
+private:
+  using Push = int (*)(void*);
+  using Pop = int (*)(void**);
+  using Ask = int (*)(std::size_t*, std::size_t*);
+  void* context_ = nullptr;
+  Push push_ = nullptr;
+  Pop pop_ = nullptr;
+  Ask ask_ = nullptr;
+};
+
 struct Counts {
-  long resident_kib = 0;
+  long resident_kib = 0, device_kib = 0;
   int descriptors = 0;
   std::uint64_t functions = 0, cache_bytes = 0;
 };
@@ -110,7 +150,7 @@ std::uint64_t folder_bytes(const char* folder) {
   return bytes;
 }
 
-Counts count(State& state) {
+Counts count(State& state, const DeviceMemory& memory) {
   state.counting = true;
   const std::unique_lock alone(state.working);
   state.counting = false; // they wait for the lock now
@@ -121,6 +161,7 @@ Counts count(State& state) {
   long pages = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> pages >> resident;
   counts.resident_kib = resident * (sysconf(_SC_PAGESIZE) / 1024);
+  counts.device_kib = memory.used_kib();
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
     ++counts.descriptors;
   counts.functions = swage::cache_statistics().functions_loaded;
@@ -131,26 +172,28 @@ Counts count(State& state) {
 /// Whether `late` is no more than `early`, noise apart.
 bool flat(const Counts& early, const Counts& late) {
   return late.resident_kib <= early.resident_kib + early.resident_kib / 10 + 16 * 1024 &&
+         late.device_kib <= early.device_kib + 32 * 1024 &&
          late.descriptors <= early.descriptors + 2 && late.functions <= early.functions + kTexts &&
          late.cache_bytes <= early.cache_bytes + early.cache_bytes / 2 + (1 << 20);
 }
 
 int watch(State& state, double seconds) {
   const auto begin = Clock::now();
+  const DeviceMemory memory(state.device);
   Counts early, late;
-  std::printf(
-      "seconds  kernels  launches  tunings  resident KiB  descriptors  functions  cache bytes\n");
+  std::printf("seconds  kernels  launches  tunings  resident KiB  device KiB  descriptors  "
+              "functions  cache bytes\n");
   for (double next = 0; next < seconds && !state.failed; next += std::max(1.0, seconds / 60)) {
     std::this_thread::sleep_until(
         begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(next)));
-    late = count(state);
+    late = count(state, memory);
     if (next < seconds / 3)
       early = late; // the last of the first third: everything has been met by then
-    std::printf("%7.0f %8llu %9llu %8llu %13ld %12d %10llu %12llu\n", next,
+    std::printf("%7.0f %8llu %9llu %8llu %13ld %11ld %12d %10llu %12llu\n", next,
                 static_cast<unsigned long long>(state.kernels),
                 static_cast<unsigned long long>(state.launches),
-                static_cast<unsigned long long>(state.tunings), late.resident_kib, late.descriptors,
-                static_cast<unsigned long long>(late.functions),
+                static_cast<unsigned long long>(state.tunings), late.resident_kib, late.device_kib,
+                late.descriptors, static_cast<unsigned long long>(late.functions),
                 static_cast<unsigned long long>(late.cache_bytes));
     std::fflush(stdout);
   }
