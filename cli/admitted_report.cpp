@@ -25,7 +25,8 @@ nlohmann::ordered_json json_value(DType type, std::uint64_t bits) {
   return value.integer;
 }
 
-nlohmann::ordered_json json_inputs(const ShownElement& element, std::span<const ir::Param> params) {
+nlohmann::ordered_json json_inputs(const verify::ShownElement& element,
+                                   std::span<const ir::Param> params) {
   nlohmann::ordered_json inputs = nlohmann::ordered_json::object();
   for (std::size_t p = 0; p < params.size(); ++p)
     if (params[p].kind != ir::ParamKind::out)
@@ -33,7 +34,7 @@ nlohmann::ordered_json json_inputs(const ShownElement& element, std::span<const 
   return inputs;
 }
 
-std::string format_inputs(const ShownElement& element, std::span<const ir::Param> params) {
+std::string format_inputs(const verify::ShownElement& element, std::span<const ir::Param> params) {
   std::string inputs;
   for (std::size_t p = 0; p < params.size(); ++p)
     if (params[p].kind != ir::ParamKind::out)
@@ -43,7 +44,7 @@ std::string format_inputs(const ShownElement& element, std::span<const ir::Param
 }
 
 std::string admitted_line(std::span<const std::int64_t> by_reason,
-                          const std::optional<ShownElement>& worst,
+                          const std::optional<verify::ShownElement>& worst,
                           std::span<const ir::Param> params, DType type) {
   if (!worst)
     return {};
@@ -53,7 +54,7 @@ std::string admitted_line(std::span<const std::int64_t> by_reason,
     total += by_reason[i];
     if (by_reason[i] > 0)
       reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ",
-                             name_of(static_cast<Reason>(i)), format_count(by_reason[i]));
+                             name_of(static_cast<verify::Reason>(i)), format_count(by_reason[i]));
   }
   return fmt::format("admitted {}: {}; at most {} ulp: got {}, expected {}, from {}\n",
                      format_count(total), reasons, format_number(worst->error, 4),
@@ -62,11 +63,11 @@ std::string admitted_line(std::span<const std::int64_t> by_reason,
 }
 
 nlohmann::ordered_json admitted_json(std::span<const std::int64_t> by_reason,
-                                     const std::optional<ShownElement>& worst,
+                                     const std::optional<verify::ShownElement>& worst,
                                      std::span<const ir::Param> params, DType type) {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
   for (std::size_t i = 0; i < by_reason.size(); ++i) {
-    std::string name(name_of(static_cast<Reason>(i)));
+    std::string name(name_of(static_cast<verify::Reason>(i)));
     std::replace(name.begin(), name.end(), ' ', '_');
     object[name] = by_reason[i];
   }

@@ -8,12 +8,12 @@
 
 #include "cli/bandwidth.hpp"
 #include "cli/bench_report.hpp"
-#include "cli/operands.hpp"
 #include "cli/timing.hpp"
 #include "cli/tune_shapes.hpp"
 #include "cli/typing.hpp"
 #include "cli/verbs.hpp"
 #include "runtime/launch/inspect.hpp"
+#include "runtime/verify/operands.hpp"
 
 namespace swage::cli {
 
@@ -30,8 +30,8 @@ struct BenchOptions {
   bool quick = false;
 };
 
-OperandOptions operand_options(const BenchOptions& options, const Shape& shape) {
-  OperandOptions wanted{.shape = shape, .seed = options.seed};
+verify::OperandOptions operand_options(const BenchOptions& options, const Shape& shape) {
+  verify::OperandOptions wanted{.shape = shape, .seed = options.seed};
   for (const std::string& scalar : options.scalars)
     wanted.scalars.push_back(parse_value(scalar));
   return wanted;
@@ -58,10 +58,10 @@ int sets_for(const DeviceInfo& info, std::int64_t bytes) {
 
 BenchShape time_shape(const Device& device, const Kernel& kernel, const BenchOptions& options,
                       const Shape& shape) {
-  OperandOptions wanted = operand_options(options, shape);
-  std::vector<std::unique_ptr<Operands>> sets;
+  verify::OperandOptions wanted = operand_options(options, shape);
+  std::vector<std::unique_ptr<verify::Operands>> sets;
   const auto add_set = [&] {
-    sets.push_back(std::make_unique<Operands>(device, launch::ir_kernel(kernel), wanted));
+    sets.push_back(std::make_unique<verify::Operands>(device, launch::ir_kernel(kernel), wanted));
     sets.back()->upload(false);
     ++wanted.seed;
   };
@@ -80,7 +80,7 @@ BenchShape time_shape(const Device& device, const Kernel& kernel, const BenchOpt
     return result;
   }
   std::vector<std::vector<Arg>> arguments;
-  for (const std::unique_ptr<Operands>& set : sets)
+  for (const std::unique_ptr<verify::Operands>& set : sets)
     arguments.emplace_back(set->arguments().begin(), set->arguments().end());
   result.time = measure::time_launches(kernel, arguments, {.rounds = options.repeat});
   return result;
@@ -102,7 +102,7 @@ Report bench(const BenchOptions& options) {
         return element_count(a) < element_count(b);
       });
   {
-    Operands operands(device, graph, operand_options(options, result.small));
+    verify::Operands operands(device, graph, operand_options(options, result.small));
     operands.upload(false);
     // Before anything else compiles: what the first compilation of a process sets up is part of it.
     result.first_call = measure::time_first_call(device, text.text, text.kernel, bindings,

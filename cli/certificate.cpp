@@ -25,12 +25,13 @@ bool any_wrong(const Certificate& certificate) {
                      [](const CertifiedOutput& output) { return output.wrong > 0; });
 }
 
-std::string standing(const Agreement& agreement) {
+std::string standing(const verify::Agreement& agreement) {
   const std::int64_t differ = agreement.checked - agreement.equal;
   return differ == 0 ? "equal" : format_count(differ) + " differ";
 }
 
-OrderedJson to_json(const Agreement& agreement, std::span<const ir::Param> params, DType type) {
+OrderedJson to_json(const verify::Agreement& agreement, std::span<const ir::Param> params,
+                    DType type) {
   OrderedJson object = {{"checked", agreement.checked},
                         {"equal", agreement.equal},
                         {"differ", agreement.checked - agreement.equal}};
@@ -86,7 +87,7 @@ OrderedJson to_json(const Certificate& certificate, const ir::Kernel& kernel) {
   return object;
 }
 
-std::string note(const ir::Param& param, std::string_view what, const ShownElement& element,
+std::string note(const ir::Param& param, std::string_view what, const verify::ShownElement& element,
                  const ir::Kernel& kernel) {
   return fmt::format("{} {}: got {}, reference {}, from {}\n", param.name, what,
                      format_value(param.dtype, element.got),

@@ -6,29 +6,23 @@
 #include <string>
 #include <vector>
 
-#include "cli/compare.hpp"
-#include "cli/gradient_check.hpp"
 #include "cli/kernel_text.hpp"
 #include "cli/verbs.hpp"
+#include "runtime/verify/agreement.hpp"
+#include "runtime/verify/gradient_check.hpp"
 
 namespace swage::cli {
 
 /// Modes that promise the bits of another system.
 inline constexpr std::array kReferenceModes = {ir::MathMode::triton, ir::MathMode::torch};
 
-/// How one output stands to one reference.
-struct Agreement {
-  std::int64_t checked = 0, equal = 0; ///< equal bits, NaN for NaN
-  std::optional<ShownElement> first{}; ///< that differs; `expected` is the reference's
-};
-
 struct CertifiedOutput {
   std::size_t param = 0;
   std::int64_t admitted = 0, wrong = 0; ///< as OutputComparison has them
   double max_ulp = 0;
-  std::optional<ShownElement> worst{};
-  Agreement evaluator{};
-  std::array<Agreement, kReferenceModes.size()> modes{};
+  std::optional<verify::ShownElement> worst{};
+  verify::Agreement evaluator{};
+  std::array<verify::Agreement, kReferenceModes.size()> modes{};
 };
 
 struct Certificate {
@@ -39,7 +33,7 @@ struct Certificate {
   std::int64_t inputs = 0;
   std::array<std::string, kReferenceModes.size()> missing; ///< why a mode is not compared with
   std::vector<CertifiedOutput> outputs;
-  std::optional<GradientCheck> gradient;
+  std::optional<verify::GradientCheck> gradient;
 };
 
 /// Fails when an element or a slope is wrong.

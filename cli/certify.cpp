@@ -48,12 +48,9 @@ ModeKernel kernel_in(ir::MathMode mode, const Device& device, const KernelText& 
 }
 
 /// Results of every output, copied.
-std::vector<std::vector<std::byte>> results(const Device& device, const Kernel& kernel,
-                                            const ir::Kernel& graph, Operands& operands) {
-  operands.upload(true);
-  kernel.launch(nullptr, operands.arguments());
-  device.synchronize();
-  operands.download();
+std::vector<std::vector<std::byte>> results(const Kernel& kernel, const ir::Kernel& graph,
+                                            verify::Operands& operands) {
+  operands.run(kernel);
   std::vector<std::vector<std::byte>> copies;
   for (const ir::Store& store : graph.stores()) {
     const auto bytes = operands.result(store.param);
@@ -64,12 +61,12 @@ std::vector<std::vector<std::byte>> results(const Device& device, const Kernel& 
 
 /// The same in the mode's arithmetic; nothing once it turns out that the mode cannot offer an
 /// operation, which shows when it is compiled.
-std::vector<std::vector<std::byte>> results(const Device& device, ModeKernel& mode,
-                                            const ir::Kernel& graph, Operands& operands) {
+std::vector<std::vector<std::byte>> results(ModeKernel& mode, const ir::Kernel& graph,
+                                            verify::Operands& operands) {
   if (!mode.kernel)
     return {};
   try {
-    return results(device, *mode.kernel, graph, operands);
+    return results(*mode.kernel, graph, operands);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported)
       throw;
@@ -79,36 +76,7 @@ std::vector<std::vector<std::byte>> results(const Device& device, ModeKernel& mo
   }
 }
 
-bool is_nan(DType type, std::uint64_t bits) {
-  return is_float(type) && std::isnan(ir::decode(type, bits).real);
-}
-
-/// Counts where `got` has the reference's bits.
-void add_bits(Agreement& agreement, DType type, std::span<const std::byte> got,
-              std::span<const std::byte> reference, const Operands& operands,
-              std::int64_t columns) {
-  const std::int64_t size = size_of(type), count = static_cast<std::int64_t>(got.size()) / size;
-  agreement.checked += count;
-  agreement.equal += count;
-  if (std::memcmp(got.data(), reference.data(), got.size()) == 0)
-    return;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::uint64_t a = ir::load_bits(type, got.data() + i * size);
-    const std::uint64_t b = ir::load_bits(type, reference.data() + i * size);
-    if (a == b || (is_nan(type, a) && is_nan(type, b)))
-      continue;
-    --agreement.equal;
-    if (!agreement.first)
-      agreement.first = {.index = i,
-                         .inputs = inputs_at(operands.all(), i, columns),
-                         .got = a,
-                         .expected = b,
-                         .exact = ir::decode(type, b),
-                         .error = 0};
-  }
-}
-
-void add_evaluator(CertifiedOutput& output, OutputComparison&& found) {
+void add_evaluator(CertifiedOutput& output, verify::OutputComparison&& found) {
   output.wrong += found.wrong;
   output.admitted += found.admitted;
   output.evaluator.checked += found.checked;
@@ -126,11 +94,11 @@ Report certify(const CertifyOptions& options) {
                     {.math = api_math(text.math), .schedule = {}, .file = text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
   check_sweepable(graph, "certify");
-  const TestInputs inputs(graph, input_options(options.sweep));
+  const verify::TestInputs inputs(graph, input_options(options.sweep));
   std::array<ModeKernel, kReferenceModes.size()> modes;
   for (std::size_t m = 0; m < modes.size(); ++m)
     modes[m] = kernel_in(kReferenceModes[m], device, text, graph.math());
-  OperandOptions wanted;
+  verify::OperandOptions wanted;
   for (const std::string& scalar : options.scalars)
     wanted.scalars.push_back(parse_value(scalar));
 
@@ -142,22 +110,24 @@ Report certify(const CertifyOptions& options) {
                           .missing = {},
                           .outputs = std::vector<CertifiedOutput>(graph.stores().size()),
                           .gradient = check_declared_gradient(text, graph)};
-  sweep(device, graph, inputs, std::move(wanted), [&](Operands& operands, const Shape& shape) {
-    std::array<std::vector<std::vector<std::byte>>, kReferenceModes.size()> references;
-    for (std::size_t m = 0; m < modes.size(); ++m)
-      references[m] = results(device, modes[m], graph, operands);
-    const auto got = results(device, kernel, graph, operands);
-    auto found = compare(graph, operands, shape, {.sample = kMaxSweepLaunch});
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      CertifiedOutput& output = certificate.outputs[i];
-      output.param = found[i].param;
-      for (std::size_t m = 0; m < modes.size(); ++m)
-        if (modes[m].kernel)
-          add_bits(output.modes[m], graph.params()[output.param].dtype, got[i], references[m][i],
-                   operands, shape.back());
-      add_evaluator(output, std::move(found[i]));
-    }
-  });
+  sweep_shown(device, graph, inputs, std::move(wanted),
+              [&](verify::Operands& operands, const Shape& shape) {
+                std::array<std::vector<std::vector<std::byte>>, kReferenceModes.size()> references;
+                for (std::size_t m = 0; m < modes.size(); ++m)
+                  references[m] = results(modes[m], graph, operands);
+                const auto got = results(kernel, graph, operands);
+                auto found =
+                    verify::compare(graph, operands, shape, {.sample = verify::kMaxSweepLaunch});
+                for (std::size_t i = 0; i < found.size(); ++i) {
+                  CertifiedOutput& output = certificate.outputs[i];
+                  output.param = found[i].param;
+                  for (std::size_t m = 0; m < modes.size(); ++m)
+                    if (modes[m].kernel)
+                      verify::add_bits(output.modes[m], graph.params()[output.param].dtype, got[i],
+                                       references[m][i], operands, shape.back());
+                  add_evaluator(output, std::move(found[i]));
+                }
+              });
   for (std::size_t m = 0; m < modes.size(); ++m)
     certificate.missing[m] = modes[m].missing;
   return report_certificate(certificate, graph);

@@ -8,8 +8,8 @@
 
 namespace swage::cli {
 
-std::optional<GradientCheck> check_declared_gradient(const KernelText& text,
-                                                     const ir::Kernel& derived) {
+std::optional<verify::GradientCheck> check_declared_gradient(const KernelText& text,
+                                                             const ir::Kernel& derived) {
   const ir::KernelDeclaration& declared = text.declaration();
   if (declared.gradient_of.empty())
     return std::nullopt;
@@ -17,10 +17,10 @@ std::optional<GradientCheck> check_declared_gradient(const KernelText& text,
       ir::load_kernel(text.source(), declared.gradient_of, text.bindings, text.math);
   if (!ir::is_elementwise(forward)) // slopes are taken element by element
     return std::nullopt;
-  return check_gradient(forward, derived, declared.gradient_items);
+  return verify::check_gradient(forward, derived, declared.gradient_items);
 }
 
-std::string gradient_lines(const GradientCheck& check, const ir::Kernel& derived) {
+std::string gradient_lines(const verify::GradientCheck& check, const ir::Kernel& derived) {
   std::string lines = fmt::format(
       "gradient of {}: {} slopes checked by differences, {} unclear, {} wrong\n", check.forward,
       format_count(check.checked), format_count(check.unclear), format_count(check.wrong));
@@ -34,7 +34,8 @@ std::string gradient_lines(const GradientCheck& check, const ir::Kernel& derived
   return lines + '\n';
 }
 
-nlohmann::ordered_json gradient_json(const GradientCheck& check, const ir::Kernel& derived) {
+nlohmann::ordered_json gradient_json(const verify::GradientCheck& check,
+                                     const ir::Kernel& derived) {
   nlohmann::ordered_json object = {{"of", check.forward},
                                    {"checked", check.checked},
                                    {"unclear", check.unclear},

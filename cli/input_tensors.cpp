@@ -135,4 +135,35 @@ void InputTensors::check_names(const ir::Kernel& kernel) const {
                          one.param, one.param, one.file));
 }
 
+std::span<const std::byte> InputTensors::entry(const ir::Param& param, const Shape& shape) const {
+  const SafetensorsEntry& entry = require(param.name);
+  if (entry.dtype != param.dtype)
+    refuse(fmt::format(
+        "{} is {}, but the parameter is {}; bind the kernel's types with -D, or convert the tensor",
+        describe(param.name), printable(entry.dtype_name), name_of(param.dtype)));
+  if (entry.shape.size() > kMaxRank)
+    refuse(fmt::format("{} has {} dimensions, expected at most {}", describe(param.name),
+                       entry.shape.size(), kMaxRank));
+  if (entry.shape != shape)
+    refuse(fmt::format("{} has shape {}, but the call needs {}", describe(param.name),
+                       format_shape(entry.shape), format_shape(shape)));
+  return load(entry);
+}
+
+Shape shape_of_input(const ir::Kernel& kernel, const InputTensors& input) {
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
+      return input.require(param.name).shape;
+  refuse("no input of the kernel has the shape of its outputs; give it with --shape");
+}
+
+bool types_match(const ir::Kernel& kernel, const InputTensors& input) {
+  return std::all_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
+    if (!param.is_tensor() || !param.is_read())
+      return true;
+    const SafetensorsEntry* entry = input.find(param.name);
+    return entry != nullptr && entry->dtype == param.dtype;
+  });
+}
+
 } // namespace swage::cli

@@ -3,11 +3,13 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cli/checkpoint.hpp"
+#include "cli/shape.hpp"
 #include "ir/kernel.hpp"
 
 namespace swage::cli {
@@ -25,6 +27,9 @@ public:
   const SafetensorsEntry& require(std::string_view param) const;
   /// "tensor 'norm.weight' of a.safetensors for parameter 'w'": what `find` gives.
   std::string describe(std::string_view param) const;
+  /// The bytes for a parameter of this shape. Throws Error(invalid_argument) where the tensor for
+  /// it has another type or shape.
+  std::span<const std::byte> entry(const ir::Param& param, const Shape& shape) const;
   /// Throws Error(invalid_argument) if a NAME is no tensor that the kernel reads.
   void check_names(const ir::Kernel& kernel) const;
 
@@ -42,5 +47,12 @@ private:
   std::vector<const Checkpoint*> whole_;                           ///< in the order given
   std::vector<Named> named_;
 };
+
+/// The shape of the call that tensors of files make: that of the first parameter without broadcast
+/// which is read. Throws Error(invalid_argument) if there is none for it.
+Shape shape_of_input(const ir::Kernel& kernel, const InputTensors& input);
+
+/// Whether every parameter that is read has an entry of its type in the files.
+bool types_match(const ir::Kernel& kernel, const InputTensors& input);
 
 } // namespace swage::cli

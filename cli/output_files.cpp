@@ -57,11 +57,11 @@ void OutputFiles::add(const std::string& path, Tensor tensor) {
   file->tensors.push_back(std::move(tensor));
 }
 
-void OutputFiles::write(const Operands& operands) const {
+void OutputFiles::write(const verify::Operands& operands) const {
   for (const File& file : files_) {
     std::vector<SafetensorsTensor> tensors;
     for (const Tensor& tensor : file.tensors) {
-      const Operand& operand = operands.all()[tensor.param];
+      const verify::Operand& operand = operands.all()[tensor.param];
       tensors.push_back(
           {tensor.name, operand.param.dtype, operand.shape, operands.result(tensor.param)});
     }

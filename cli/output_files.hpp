@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/operands.hpp"
 #include "ir/kernel.hpp"
+#include "runtime/verify/operands.hpp"
 
 namespace swage::cli {
 
@@ -17,7 +17,7 @@ public:
   OutputFiles(const std::vector<std::string>& values, const ir::Kernel& kernel);
 
   /// Throws Error(io).
-  void write(const Operands& operands) const;
+  void write(const verify::Operands& operands) const;
   std::vector<std::string> paths() const;
 
 private:

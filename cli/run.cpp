@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/input_tensors.hpp"
 #include "cli/output_files.hpp"
 #include "cli/run_report.hpp"
 #include "cli/timing.hpp"
@@ -62,8 +63,8 @@ Shape choose_shape(const RunOptions& options, const ir::Kernel& kernel, const In
               "give one, as in --shape 4096x14336");
 }
 
-CompareOptions compare_options(const RunOptions& options) {
-  CompareOptions result;
+verify::CompareOptions compare_options(const RunOptions& options) {
+  verify::CompareOptions result;
   result.max_ulp = options.max_ulp;
   if (options.max_ulp && !(*options.max_ulp >= 0))
     throw Error(ErrorCode::invalid_argument, "--max-ulp takes a number from 0 up");
@@ -79,7 +80,7 @@ Report run(const RunOptions& options) {
   const InputTensors input(options.inputs);
   if (!input.empty())
     infer_from_input(text, input);
-  const CompareOptions comparison = compare_options(options);
+  const verify::CompareOptions comparison = compare_options(options);
 
   const Device device = Device::open(options.device);
   const Kernel kernel =
@@ -89,13 +90,16 @@ Report run(const RunOptions& options) {
 
   input.check_names(graph);
   const OutputFiles outputs(options.outputs, graph);
-  OperandOptions wanted{.shape = choose_shape(options, graph, input),
-                        .input = input.empty() ? nullptr : &input,
-                        .seed = options.seed,
-                        .specials = options.specials};
+  verify::OperandOptions wanted{.shape = choose_shape(options, graph, input),
+                                .seed = options.seed,
+                                .specials = options.specials};
+  if (!input.empty())
+    wanted.input = [&](const ir::Param& param, const Shape& shape) {
+      return input.entry(param, shape);
+    };
   for (const std::string& scalar : options.scalars)
     wanted.scalars.push_back(parse_value(scalar));
-  Operands operands(device, graph, wanted);
+  verify::Operands operands(device, graph, wanted);
 
   RunResult result{text, device.info(), wanted.shape,
                    launch::describe(kernel, operands.arguments())};
@@ -105,7 +109,7 @@ Report run(const RunOptions& options) {
   device.synchronize();
   operands.download();
   if (options.verify)
-    result.outputs = compare(graph, operands, wanted.shape, comparison);
+    result.outputs = verify::compare(graph, operands, wanted.shape, comparison);
   outputs.write(operands);
   result.output_files = outputs.paths();
   if (result.plan.elements() > 0 && options.repeat > 0)

@@ -41,7 +41,7 @@ bool in_cache(const RunResult& result) {
 
 std::int64_t wrong_elements(const RunResult& result) {
   std::int64_t wrong = 0;
-  for (const OutputComparison& output : result.outputs)
+  for (const verify::OutputComparison& output : result.outputs)
     wrong += output.wrong;
   return wrong;
 }
@@ -86,10 +86,10 @@ std::string facts(const RunResult& result, const ir::Kernel& kernel, bool color)
   return table.render(color);
 }
 
-std::string shown_element(const OutputComparison& output, const Operands& operands,
+std::string shown_element(const verify::OutputComparison& output, const verify::Operands& operands,
                           std::span<const ir::Param> params) {
-  const ShownElement& worst = *output.worst;
-  const Operand& written = operands.all()[output.param];
+  const verify::ShownElement& worst = *output.worst;
+  const verify::Operand& written = operands.all()[output.param];
   const DType type = written.param.dtype;
   return fmt::format("{} {}[{}]: got {}, expected {}, {} ulp, from {}\n",
                      output.wrong > 0 ? "wrong" : "worst", written.param.name,
@@ -104,7 +104,7 @@ constexpr const char* kAdmittedNote =
     "allow\nfor these inputs; by reason above\n";
 
 std::string verification(const RunResult& result, const ir::Kernel& kernel,
-                         const Operands& operands, bool color) {
+                         const verify::Operands& operands, bool color) {
   Table table({{"output"},
                {"checked", Align::right},
                {"of", Align::right},
@@ -115,7 +115,7 @@ std::string verification(const RunResult& result, const ir::Kernel& kernel,
                {"wrong", Align::right}});
   std::string elements;
   bool admitted = false;
-  for (const OutputComparison& output : result.outputs) {
+  for (const verify::OutputComparison& output : result.outputs) {
     admitted |= output.admitted > 0;
     table.row({operands.all()[output.param].param.name, format_count(output.checked),
                format_count(element_count(operands.all()[output.param].shape)),
@@ -131,9 +131,9 @@ std::string verification(const RunResult& result, const ir::Kernel& kernel,
          (wrong_elements(result) == 0 ? "verified\n" : "NOT verified\n");
 }
 
-OrderedJson output_json(const OutputComparison& output, const ir::Kernel& kernel,
-                        const Operands& operands) {
-  const Operand& written = operands.all()[output.param];
+OrderedJson output_json(const verify::OutputComparison& output, const ir::Kernel& kernel,
+                        const verify::Operands& operands) {
+  const verify::Operand& written = operands.all()[output.param];
   OrderedJson object = {{"name", written.param.name},
                         {"dtype", name_of(written.param.dtype)},
                         {"checked", output.checked},
@@ -155,7 +155,8 @@ OrderedJson output_json(const OutputComparison& output, const ir::Kernel& kernel
   return object;
 }
 
-OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel, const Operands& operands) {
+OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel,
+                    const verify::Operands& operands) {
   OrderedJson object = {
       {"kernel", kernel.name()},
       {"file", result.text.file},
@@ -185,7 +186,7 @@ OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel, const Ope
     object["output"] = result.output_files;
   if (!result.outputs.empty()) {
     object["verified"] = wrong_elements(result) == 0;
-    for (const OutputComparison& output : result.outputs)
+    for (const verify::OutputComparison& output : result.outputs)
       object["outputs"].push_back(output_json(output, kernel, operands));
   }
   return object;
@@ -193,7 +194,8 @@ OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel, const Ope
 
 } // namespace
 
-Report report_run(const RunResult& result, const ir::Kernel& kernel, const Operands& operands) {
+Report report_run(const RunResult& result, const ir::Kernel& kernel,
+                  const verify::Operands& operands) {
   const bool color = stdout_takes_color();
   std::string text = facts(result, kernel, color);
   if (!result.outputs.empty())

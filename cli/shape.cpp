@@ -17,8 +17,6 @@ namespace swage::cli {
 
 namespace {
 
-constexpr std::int64_t kMaxElements = std::int64_t{1} << 59; // 2^62 bytes of 8-byte elements
-
 std::optional<std::int64_t> to_integer(std::string_view text) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -73,19 +71,6 @@ std::string format_shape(std::span<const std::int64_t> shape) {
   return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
 }
 
-std::int64_t element_count(std::span<const std::int64_t> shape) {
-  std::int64_t count = 1;
-  for (const std::int64_t size : shape)
-    if (size < 0 || (size > 0 && count > kMaxElements / size))
-      throw Error(
-          ErrorCode::invalid_argument,
-          fmt::format("shape {} holds more elements than memory can; at most 2^59 are possible",
-                      format_shape(shape)));
-    else
-      count *= size;
-  return count;
-}
-
 std::int64_t parse_count(std::string_view text, std::string_view option) {
   const std::optional<std::int64_t> count = to_integer(text);
   if (!count || *count < 1)
@@ -112,9 +97,9 @@ ir::Binding parse_binding(std::string_view text) {
                   value, text));
 }
 
-NamedValue parse_value(std::string_view text) {
+verify::NamedValue parse_value(std::string_view text) {
   const auto [name, value] = split_assignment(text, "--arg alpha=1.702");
-  NamedValue result;
+  verify::NamedValue result;
   result.name = name;
   if (value == "true" || value == "false") {
     result.is_integer = true;

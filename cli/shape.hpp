@@ -8,10 +8,13 @@
 #include <vector>
 
 #include "ir/source.hpp"
+#include "runtime/verify/operands.hpp"
+#include "runtime/verify/shape.hpp"
 
 namespace swage::cli {
 
-using Shape = std::vector<std::int64_t>;
+using verify::element_count;
+using verify::Shape;
 
 /// "4096x14336", "2x512x14336", "7": 1 to 8 sizes, each 0 or more, with a product of elements that
 /// fits 2^62 bytes. Throws Error(invalid_argument).
@@ -19,22 +22,13 @@ Shape parse_shape(std::string_view text);
 std::string
 format_shape(std::span<const std::int64_t> shape); ///< "2x512x14336"; "scalar" for rank 0
 
-/// Elements in all. Throws Error(invalid_argument) on overflow or a negative size.
-std::int64_t element_count(std::span<const std::int64_t> shape);
-
 /// A whole number from 1 up, for the option named. Throws Error(invalid_argument).
 std::int64_t parse_count(std::string_view text, std::string_view option);
 
 /// "T=bf16", "limit=5.0", "n=3", "flag=true". Throws Error(invalid_argument).
 ir::Binding parse_binding(std::string_view text);
 
-/// A run-time scalar "alpha=1.702": always a number.
-struct NamedValue {
-  std::string name;
-  double real = 0;
-  std::int64_t integer = 0;
-  bool is_integer = false;
-};
-NamedValue parse_value(std::string_view text);
+/// A run-time scalar "alpha=1.702": always a number. Throws Error(invalid_argument).
+verify::NamedValue parse_value(std::string_view text);
 
 } // namespace swage::cli

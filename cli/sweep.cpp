@@ -1,25 +1,17 @@
-// sweep.cpp -- running over many inputs of a kernel, launch by launch.
+// sweep.cpp -- which inputs `verify` and `certify` run over.
 #include "cli/sweep.hpp"
 
-#include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "cli/units.hpp"
 #include "swage/error.hpp"
 
 namespace swage::cli {
 
 namespace {
-
-// Launches are small enough to stay near the cache, large enough to use every core.
-constexpr std::int64_t kMinLaunch = std::int64_t{1} << 12;
-/// Fewer launches would show fewer of the worst inputs.
-constexpr std::int64_t kLaunches = 16;
 
 /// Says how far it is, on a terminal.
 class Progress {
@@ -55,8 +47,8 @@ void add_sweep_options(CLI::App& app, SweepOptions& options) {
   app.add_option("--seed", options.seed, "Seed of random inputs (default 0)")->type_name("N");
 }
 
-InputOptions input_options(const SweepOptions& options) {
-  InputOptions result{.exhaustive = options.exhaustive, .seed = options.seed};
+verify::InputOptions input_options(const SweepOptions& options) {
+  verify::InputOptions result{.exhaustive = options.exhaustive, .seed = options.seed};
   if (!options.samples.empty()) {
     if (options.exhaustive)
       throw Error(
@@ -77,23 +69,12 @@ void check_sweepable(const ir::Kernel& kernel, std::string_view verb) {
                             kernel.name(), ir::beyond_elements(kernel), verb));
 }
 
-void sweep(const Device& device, const ir::Kernel& kernel, const TestInputs& inputs,
-           OperandOptions wanted, const std::function<void(Operands&, const Shape&)>& step) {
-  const std::int64_t size = std::clamp(inputs.count() / kLaunches, kMinLaunch, kMaxSweepLaunch);
+void sweep_shown(const Device& device, const ir::Kernel& kernel, const verify::TestInputs& inputs,
+                 verify::OperandOptions wanted,
+                 const std::function<void(verify::Operands&, const Shape&)>& step) {
   const Progress progress(inputs.count());
-  std::unique_ptr<Operands> operands;
-  for (std::int64_t first = 0; first < inputs.count(); first += size) {
-    const std::int64_t count = std::min(size, inputs.count() - first);
-    if (!operands || wanted.shape[0] != count) {
-      wanted.shape = {count};
-      operands.reset(); // before its successor takes as much memory again
-      operands = std::make_unique<Operands>(device, kernel, wanted);
-    }
-    operands->refill(
-        [&](std::size_t param, std::span<std::byte> bytes) { inputs.fill(param, first, bytes); });
-    step(*operands, wanted.shape);
-    progress.at(first + count);
-  }
+  verify::sweep(device, kernel, inputs, std::move(wanted), step,
+                [&](std::int64_t done) { progress.at(done); });
 }
 
 } // namespace swage::cli

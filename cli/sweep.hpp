@@ -1,4 +1,4 @@
-// sweep.hpp -- running over many inputs of a kernel, launch by launch.
+// sweep.hpp -- which inputs `verify` and `certify` run over.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "cli/operands.hpp"
-#include "cli/test_inputs.hpp"
+#include "cli/shape.hpp"
+#include "runtime/verify/sweep.hpp"
 
 namespace CLI {
 class App;
@@ -24,18 +24,14 @@ struct SweepOptions {
 
 /// --exhaustive, --pairs, --samples and --seed.
 void add_sweep_options(CLI::App& app, SweepOptions& options);
-InputOptions input_options(const SweepOptions& options);
+verify::InputOptions input_options(const SweepOptions& options);
 
 /// Throws Error(unsupported) for a kernel that `verb` cannot try element by element.
 void check_sweepable(const ir::Kernel& kernel, std::string_view verb);
 
-/// Elements of one launch at most.
-inline constexpr std::int64_t kMaxSweepLaunch = std::int64_t{1} << 21;
-
-/// Calls `step` with operands that hold the next inputs as entry values, not uploaded yet, until
-/// all have been. `wanted` is a pattern: its shape is chosen here. Shows how far it is on a
-/// terminal.
-void sweep(const Device& device, const ir::Kernel& kernel, const TestInputs& inputs,
-           OperandOptions wanted, const std::function<void(Operands&, const Shape&)>& step);
+/// verify::sweep that shows how far it is on a terminal.
+void sweep_shown(const Device& device, const ir::Kernel& kernel, const verify::TestInputs& inputs,
+                 verify::OperandOptions wanted,
+                 const std::function<void(verify::Operands&, const Shape&)>& step);
 
 } // namespace swage::cli

@@ -27,13 +27,13 @@ measure::LaunchTime summary(std::vector<double> seconds) {
 
 } // namespace
 
-double prepare_timed(const Kernel& kernel, const Operands& operands) {
+double prepare_timed(const Kernel& kernel, const verify::Operands& operands) {
   const Clock::time_point start = Clock::now();
   kernel.prepare(operands.arguments());
   return seconds_since(start);
 }
 
-measure::LaunchTime time_run(const Device& device, const Kernel& kernel, Operands& operands,
+measure::LaunchTime time_run(const Device& device, const Kernel& kernel, verify::Operands& operands,
                              int rounds) {
   if (device.info().kind != DeviceKind::cpu || !operands.in_place()) {
     const std::vector<Arg> arguments(operands.arguments().begin(), operands.arguments().end());

@@ -8,7 +8,6 @@
 
 #include "cli/files.hpp"
 #include "cli/kernel_text.hpp"
-#include "cli/operands.hpp"
 #include "cli/progress.hpp"
 #include "cli/table.hpp"
 #include "cli/tune_report.hpp"
@@ -16,6 +15,7 @@
 #include "cli/verbs.hpp"
 #include "runtime/launch/inspect.hpp"
 #include "runtime/tune/tuning_records.hpp"
+#include "runtime/verify/operands.hpp"
 
 namespace swage::cli {
 
@@ -52,7 +52,7 @@ struct PlainCall {
         continue;
       }
       auto* nowhere = reinterpret_cast<void*>(kApart * (tensors.size() + 1));
-      tensors.emplace_back(nowhere, param.dtype, parameter_shape(param, shape));
+      tensors.emplace_back(nowhere, param.dtype, verify::parameter_shape(param, shape));
       arguments.emplace_back(tensors.back());
     }
   }

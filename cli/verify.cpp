@@ -39,30 +39,6 @@ ir::Kernel where_kernel(const KernelText& text, const ir::Kernel& kernel,
   return ir::load_kernel({source, text.file + " with --where"}, name, {});
 }
 
-/// Adds what one launch showed to what those before it did.
-void add(VerifyOutput& total, OutputComparison&& found, std::size_t show) {
-  total.param = found.param;
-  total.limit = found.limit;
-  total.checked += found.checked;
-  total.max_error = std::max(total.max_error, found.max_error);
-  total.misrounded += found.misrounded;
-  total.admitted += found.admitted;
-  total.wrong += found.wrong;
-  for (std::size_t i = 0; i < total.admitted_by.size(); ++i)
-    total.admitted_by[i] += found.admitted_by[i];
-  if (found.worst_admitted &&
-      (!total.worst_admitted || found.worst_admitted->error > total.worst_admitted->error))
-    total.worst_admitted = std::move(found.worst_admitted);
-  total.histogram.merge(found.histogram);
-  if (!found.worst)
-    return;
-  total.worst.push_back({*std::move(found.worst), found.wrong > 0});
-  std::stable_sort(total.worst.begin(), total.worst.end(), [](const auto& a, const auto& b) {
-    return a.wrong != b.wrong ? a.wrong : a.element.error > b.element.error;
-  });
-  total.worst.resize(std::min(total.worst.size(), show));
-}
-
 Report verify(const VerifyOptions& options) {
   const KernelText text = read_kernel(options.kernel);
   const Device device = Device::open(options.device);
@@ -71,18 +47,18 @@ Report verify(const VerifyOptions& options) {
                     {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
   check_sweepable(graph, "verify");
-  const TestInputs inputs(graph, input_options(options.sweep));
+  const verify::TestInputs inputs(graph, input_options(options.sweep));
   std::optional<ir::Kernel> where;
   if (!options.where.empty())
     where.emplace(where_kernel(text, graph, options.where));
-  const CompareOptions comparison = {.sample = kMaxSweepLaunch,
-                                     .max_ulp = options.max_ulp,
-                                     .where = where ? &*where : nullptr,
-                                     .histogram = true};
+  const verify::CompareOptions comparison = {.sample = verify::kMaxSweepLaunch,
+                                             .max_ulp = options.max_ulp,
+                                             .where = where ? &*where : nullptr,
+                                             .histogram = true};
   if (options.max_ulp && !(*options.max_ulp >= 0))
     throw Error(ErrorCode::invalid_argument, "--max-ulp takes a number from 0 up");
 
-  OperandOptions wanted;
+  verify::OperandOptions wanted;
   for (const std::string& scalar : options.scalars)
     wanted.scalars.push_back(parse_value(scalar));
   VerifyResult result{text,
@@ -92,16 +68,14 @@ Report verify(const VerifyOptions& options) {
                       inputs.count(),
                       {},
                       check_declared_gradient(text, graph)};
-  sweep(device, graph, inputs, std::move(wanted), [&](Operands& operands, const Shape& shape) {
-    operands.upload(true);
-    kernel.launch(nullptr, operands.arguments());
-    device.synchronize();
-    operands.download();
-    std::vector<OutputComparison> found = compare(graph, operands, shape, comparison);
-    result.outputs.resize(found.size());
-    for (std::size_t i = 0; i < found.size(); ++i)
-      add(result.outputs[i], std::move(found[i]), options.show);
-  });
+  sweep_shown(device, graph, inputs, std::move(wanted),
+              [&](verify::Operands& operands, const Shape& shape) {
+                operands.run(kernel);
+                auto found = verify::compare(graph, operands, shape, comparison);
+                result.outputs.resize(found.size());
+                for (std::size_t i = 0; i < found.size(); ++i)
+                  verify::add(result.outputs[i], std::move(found[i]), options.show);
+              });
   return report_verify(result, graph);
 }
 

@@ -24,7 +24,7 @@ bool any_wrong(const VerifyResult& result) {
   if (result.gradient && result.gradient->wrong > 0)
     return true;
   return std::any_of(result.outputs.begin(), result.outputs.end(),
-                     [](const VerifyOutput& output) { return output.wrong > 0; });
+                     [](const verify::SweptOutput& output) { return output.wrong > 0; });
 }
 
 std::string share(std::int64_t count, std::int64_t total) {
@@ -55,15 +55,16 @@ std::string facts(const VerifyResult& result, const ir::Kernel& kernel, bool col
   return table.render(color);
 }
 
-std::string histogram(const VerifyOutput& output, const std::string& name, bool color) {
+std::string histogram(const verify::SweptOutput& output, const std::string& name, bool color) {
   Table table({{name + ", ulp"}, {"results", Align::right}, {"share", Align::right}});
-  for (std::size_t i = 0; i < ErrorHistogram::kBounds.size(); ++i)
+  for (std::size_t i = 0; i < verify::ErrorHistogram::kBounds.size(); ++i)
     if (const std::int64_t count = output.histogram.count(i); count > 0)
-      table.row({ErrorHistogram::label(i), format_count(count), share(count, output.checked)});
+      table.row(
+          {verify::ErrorHistogram::label(i), format_count(count), share(count, output.checked)});
   return table.render(color);
 }
 
-std::string summary(const VerifyOutput& output) {
+std::string summary(const verify::SweptOutput& output) {
   return fmt::format("checked {}, max error {} ulp, not correctly rounded {}, beyond {:g} ulp {} "
                      "({} of them wrong)\n",
                      format_count(output.checked), format_number(output.max_error, 4),
@@ -71,7 +72,7 @@ std::string summary(const VerifyOutput& output) {
                      format_count(output.admitted + output.wrong), format_count(output.wrong));
 }
 
-std::string worst_inputs(const VerifyOutput& output, const ir::Kernel& kernel, bool color) {
+std::string worst_inputs(const verify::SweptOutput& output, const ir::Kernel& kernel, bool color) {
   if (output.worst.empty())
     return {};
   std::vector<Table::Column> columns = {{"ulp", Align::right}};
@@ -96,8 +97,8 @@ std::string worst_inputs(const VerifyOutput& output, const ir::Kernel& kernel, b
   return '\n' + table.render(color);
 }
 
-OrderedJson element_json(const VerifyElement& worst, DType type, const ir::Kernel& kernel) {
-  const ShownElement& element = worst.element;
+OrderedJson element_json(const verify::SweptElement& worst, DType type, const ir::Kernel& kernel) {
+  const verify::ShownElement& element = worst.element;
   return {{"ulp", json_number(element.error)},
           {"wrong", worst.wrong},
           {"inputs", json_inputs(element, kernel.params())},
@@ -107,7 +108,7 @@ OrderedJson element_json(const VerifyElement& worst, DType type, const ir::Kerne
           {"got", json_value(type, element.got)}};
 }
 
-OrderedJson output_json(const VerifyOutput& output, const ir::Kernel& kernel) {
+OrderedJson output_json(const verify::SweptOutput& output, const ir::Kernel& kernel) {
   const ir::Param& param = kernel.params()[output.param];
   OrderedJson object = {{"name", param.name},
                         {"dtype", name_of(param.dtype)},
@@ -121,10 +122,10 @@ OrderedJson output_json(const VerifyOutput& output, const ir::Kernel& kernel) {
                         {"wrong", output.wrong},
                         {"histogram", OrderedJson::array()},
                         {"worst", OrderedJson::array()}};
-  for (std::size_t i = 0; i < ErrorHistogram::kBounds.size(); ++i)
-    object["histogram"].push_back({{"up_to_ulp", json_number(ErrorHistogram::kBounds[i])},
+  for (std::size_t i = 0; i < verify::ErrorHistogram::kBounds.size(); ++i)
+    object["histogram"].push_back({{"up_to_ulp", json_number(verify::ErrorHistogram::kBounds[i])},
                                    {"results", output.histogram.count(i)}});
-  for (const VerifyElement& worst : output.worst)
+  for (const verify::SweptElement& worst : output.worst)
     object["worst"].push_back(element_json(worst, param.dtype, kernel));
   return object;
 }
@@ -142,7 +143,7 @@ OrderedJson to_json(const VerifyResult& result, const ir::Kernel& kernel) {
   if (!result.where.empty())
     object["where"] = result.where;
   object["verified"] = !any_wrong(result);
-  for (const VerifyOutput& output : result.outputs)
+  for (const verify::SweptOutput& output : result.outputs)
     object["outputs"].push_back(output_json(output, kernel));
   if (result.gradient)
     object["gradient"] = gradient_json(*result.gradient, kernel);
@@ -154,7 +155,7 @@ OrderedJson to_json(const VerifyResult& result, const ir::Kernel& kernel) {
 Report report_verify(const VerifyResult& result, const ir::Kernel& kernel) {
   const bool color = stdout_takes_color();
   std::string text = facts(result, kernel, color);
-  for (const VerifyOutput& output : result.outputs)
+  for (const verify::SweptOutput& output : result.outputs)
     text += '\n' + histogram(output, kernel.params()[output.param].name, color) + summary(output) +
             admitted_line(output.admitted_by, output.worst_admitted, kernel.params(),
                           kernel.params()[output.param].dtype) +

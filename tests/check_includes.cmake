@@ -1,5 +1,6 @@
 # check_includes.cmake -- fails when a file includes against the dependency line
 #   ir <- codegen <- runtime <- cli,  kernels on its own, used by runtime and cli,
+#   emulator on its own, used by tests,
 # against the arrows between the rooms of runtime, or a third-party header where it does not belong.
 #   cmake -DROOT=<source directory> -P check_includes.cmake
 
@@ -9,7 +10,7 @@ cmake_minimum_required(VERSION 3.25)
 set(may_include_ir "")
 set(may_include_codegen ir)
 set(may_include_kernels "")
-set(rooms base store cuda host device functions launch measure tune api)
+set(rooms base store cuda host device functions launch verify measure tune api)
 set(may_include_runtime/base "")
 set(may_include_runtime/store runtime/base)
 set(may_include_runtime/cuda runtime/base)
@@ -17,11 +18,13 @@ set(may_include_runtime/host codegen runtime/base)
 set(may_include_runtime/device codegen runtime/base runtime/cuda runtime/host)
 set(may_include_runtime/functions ir ${may_include_runtime/device} runtime/device runtime/store)
 set(may_include_runtime/launch ${may_include_runtime/functions} runtime/functions)
+set(may_include_runtime/verify ${may_include_runtime/launch} runtime/launch)
 set(may_include_runtime/measure ${may_include_runtime/launch} runtime/launch)
 set(may_include_runtime/tune ${may_include_runtime/measure} runtime/measure)
 set(may_include_runtime/api ${may_include_runtime/tune} runtime/tune kernels)
-set(may_include_cli ${may_include_runtime/api} runtime/api)
-set(folders ir codegen kernels cli)
+set(may_include_cli ${may_include_runtime/api} runtime/api runtime/verify)
+set(may_include_emulator "")
+set(folders ir codegen kernels cli emulator)
 foreach(room IN LISTS rooms)
   list(APPEND folders runtime/${room})
 endforeach()
@@ -38,7 +41,7 @@ endfunction()
 
 file(GLOB_RECURSE sources RELATIVE ${ROOT}
   ${ROOT}/ir/*.[ch]pp ${ROOT}/codegen/*.[ch]pp ${ROOT}/kernels/*.[ch]pp ${ROOT}/runtime/*.[ch]pp
-  ${ROOT}/cli/*.[ch]pp ${ROOT}/ir/*.def ${ROOT}/codegen/*.def ${ROOT}/runtime/*.def)
+  ${ROOT}/cli/*.[ch]pp ${ROOT}/emulator/*.[ch]pp ${ROOT}/emulator/*.h ${ROOT}/ir/*.def ${ROOT}/codegen/*.def ${ROOT}/runtime/*.def)
 foreach(source IN LISTS sources)
   folder_of("${source}" folder)
   if(NOT folder)
@@ -58,7 +61,7 @@ foreach(source IN LISTS sources)
     if(header MATCHES "^(cuda|cuda_runtime|nvrtc|cuda_runtime_api)\\.h$")
       list(APPEND violations "${source} includes ${header}: the CUDA toolkit is never needed")
     endif()
-    if(header MATCHES "^swage/swage\\.(h|hpp)$" AND folder MATCHES "^(ir|codegen|kernels|runtime/base|runtime/store)$")
+    if(header MATCHES "^swage/swage\\.(h|hpp)$" AND folder MATCHES "^(ir|codegen|kernels|emulator|runtime/base|runtime/store)$")
       list(APPEND violations "${source} includes ${header}: the public API is above ${folder}")
     endif()
   endforeach()

@@ -4,13 +4,13 @@
 #include <bit>
 #include <cmath>
 
-#include "cli/admissible.hpp"
-#include "cli/compare.hpp"
 #include "ir/source.hpp"
+#include "runtime/verify/admissible.hpp"
+#include "runtime/verify/compare.hpp"
 #include "swage/swage.hpp"
 
 using namespace swage;
-using namespace swage::cli;
+using namespace swage::verify;
 
 namespace {
 

@@ -5,11 +5,11 @@
 #include <cstring>
 #include <vector>
 
-#include "cli/fill.hpp"
 #include "ir/number.hpp"
+#include "runtime/verify/fill.hpp"
 
 using namespace swage;
-using namespace swage::cli;
+using namespace swage::verify;
 
 namespace {
 

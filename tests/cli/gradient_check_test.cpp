@@ -1,11 +1,11 @@
 // gradient_check_test.cpp -- wrong derivative rules are found by differences of the forward kernel.
-#include "cli/gradient_check.hpp"
+#include "runtime/verify/gradient_check.hpp"
 
 #include "tests/cli/subprocess.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
-using namespace swage::cli;
+using namespace swage::verify;
 
 namespace {
 

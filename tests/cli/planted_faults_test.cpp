@@ -4,13 +4,13 @@
 // running another kernel than the one that the results are held to. Inputs are the defaults.
 #include "tests/support/catch.hpp"
 
-#include "cli/compare.hpp"
 #include "ir/source.hpp"
+#include "runtime/verify/compare.hpp"
 #include "swage/swage.hpp"
 #include "tests/cli/subprocess.hpp"
 
 using namespace swage;
-using namespace swage::cli;
+using namespace swage::verify;
 
 namespace {
 

@@ -6,23 +6,23 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/histogram.hpp"
-#include "cli/test_inputs.hpp"
 #include "ir/number.hpp"
 #include "ir/source.hpp"
+#include "runtime/verify/histogram.hpp"
+#include "runtime/verify/test_inputs.hpp"
 #include "swage/error.hpp"
 #include "tests/cli/subprocess.hpp"
 
 using namespace swage;
-using cli::ErrorHistogram;
-using cli::InputOptions;
-using cli::TestInputs;
 using test::Outcome;
+using verify::ErrorHistogram;
+using verify::InputOptions;
+using verify::TestInputs;
 using Json = nlohmann::json;
 
 namespace {
 
-Outcome verify(std::vector<std::string> arguments) {
+Outcome run_verify(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "verify");
   arguments.insert(arguments.end(), {"--device", "cpu"});
   return test::run_swage(arguments, {"SWAGE_CACHE_DIR="});
@@ -30,7 +30,7 @@ Outcome verify(std::vector<std::string> arguments) {
 
 Json verify_json(std::vector<std::string> arguments) {
   arguments.push_back("--json");
-  const Outcome outcome = verify(arguments);
+  const Outcome outcome = run_verify(arguments);
   INFO(outcome.err);
   return Json::parse(outcome.out);
 }
@@ -175,14 +175,14 @@ TEST_CASE("swiglu is within 0.51 ulp wherever silu(gate) is a normal f32") {
 
 TEST_CASE("a hard limit makes verify fail, with the worst inputs shown") {
   const Outcome outcome =
-      verify({"swiglu", "-D", "T=f32", "--samples", "20000", "--max-ulp", "0.1"});
+      run_verify({"swiglu", "-D", "T=f32", "--samples", "20000", "--max-ulp", "0.1"});
   CHECK(outcome.status == 1);
   for (const char* part : {"NOT verified", "exact", "expected", "got", "gate", "up"})
     CHECK_THAT(outcome.out, Catch::Matchers::ContainsSubstring(part));
 }
 
 TEST_CASE("a wrong --where is shown with a caret") {
-  const Outcome outcome = verify({"swiglu", "-D", "T=bf16", "--where", "abs(gat) > 1"});
+  const Outcome outcome = run_verify({"swiglu", "-D", "T=bf16", "--where", "abs(gat) > 1"});
   CHECK(outcome.status == 2);
   CHECK_THAT(outcome.err, Catch::Matchers::ContainsSubstring("'gat'") &&
                               Catch::Matchers::ContainsSubstring("^"));

@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "cli/admissible.hpp"
 #include "ir/evaluate.hpp"
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
+#include "runtime/verify/admissible.hpp"
 #include "swage/swage.hpp"
 
 namespace swage::test {
@@ -84,7 +84,7 @@ inline std::int64_t count_wrong(const ir::Kernel& kernel, const std::vector<Host
                                 const std::vector<HostTensor>& got, long double limit,
                                 std::int64_t stride = 1) {
   const ir::Evaluator evaluate(kernel);
-  const cli::AdmissibleResults admissible(kernel);
+  const verify::AdmissibleResults admissible(kernel);
   ir::Evaluator::Workspace workspace;
   std::vector<ir::Scalar> arguments(kernel.params().size());
   std::vector<std::uint64_t> bits(arguments.size());

@@ -6,7 +6,7 @@
 #include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/parallel_for.h>
 
-namespace swage::cli {
+namespace swage::base {
 
 /// Calls `body(begin, end)` on disjoint ranges that cover [0, count), each of at most about
 /// `grain`.
@@ -16,4 +16,4 @@ void parallel_ranges(std::int64_t count, std::int64_t grain, const Body& body) {
                     [&](const auto& range) { body(range.begin(), range.end()); });
 }
 
-} // namespace swage::cli
+} // namespace swage::base

@@ -1,11 +1,11 @@
 // value_set.cpp -- arithmetic on sets of values: what one operation may give for what it may take.
-#include "cli/value_set.hpp"
+#include "runtime/verify/value_set.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-namespace swage::cli {
+namespace swage::verify {
 
 namespace {
 
@@ -376,4 +376,4 @@ bool holds_stored(const ValueSet& set, DType type, const Scalar& value) noexcept
   });
 }
 
-} // namespace swage::cli
+} // namespace swage::verify

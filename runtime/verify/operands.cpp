@@ -1,16 +1,15 @@
 // operands.cpp -- the arguments of one run: values on entry, device memory, results.
-#include "cli/operands.hpp"
+#include "runtime/verify/operands.hpp"
 
 #include <algorithm>
 #include <cstring>
 
 #include <fmt/format.h>
 
-#include "cli/fill.hpp"
-#include "cli/table.hpp"
 #include "ir/number.hpp"
+#include "runtime/verify/fill.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 namespace {
 
@@ -18,23 +17,6 @@ constexpr int kPoison = 0x5a; // an ordinary but unlikely number in every storag
 
 [[noreturn]] void throw_argument(const std::string& message) {
   throw Error(ErrorCode::invalid_argument, message);
-}
-
-/// The entry's bytes if it fits the parameter.
-std::span<const std::byte> checked_entry(const ir::Param& param, const Shape& shape,
-                                         const InputTensors& input) {
-  const SafetensorsEntry& entry = input.require(param.name);
-  if (entry.dtype != param.dtype)
-    throw_argument(fmt::format(
-        "{} is {}, but the parameter is {}; bind the kernel's types with -D, or convert the tensor",
-        input.describe(param.name), printable(entry.dtype_name), name_of(param.dtype)));
-  if (entry.shape.size() > kMaxRank)
-    throw_argument(fmt::format("{} has {} dimensions, expected at most {}",
-                               input.describe(param.name), entry.shape.size(), kMaxRank));
-  if (entry.shape != shape)
-    throw_argument(fmt::format("{} has shape {}, but the call needs {}", input.describe(param.name),
-                               format_shape(entry.shape), format_shape(shape)));
-  return load(entry);
 }
 
 } // namespace
@@ -92,22 +74,6 @@ Shape parameter_shape(const ir::Param& param, const Shape& full) {
   return full;
 }
 
-Shape shape_of_input(const ir::Kernel& kernel, const InputTensors& input) {
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
-      return input.require(param.name).shape;
-  throw_argument("no input of the kernel has the shape of its outputs; give it with --shape");
-}
-
-bool types_match(const ir::Kernel& kernel, const InputTensors& input) {
-  return std::all_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
-    if (!param.is_tensor() || !param.is_read())
-      return true;
-    const SafetensorsEntry* entry = input.find(param.name);
-    return entry != nullptr && entry->dtype == param.dtype;
-  });
-}
-
 Operands::Operands(const Device& device, const ir::Kernel& kernel, const OperandOptions& options)
     : device_(device), operands_(kernel.params().size()) {
   for (const NamedValue& value : options.scalars)
@@ -146,8 +112,8 @@ void Operands::make_tensor(Operand& operand, std::size_t index, const OperandOpt
   operand.tensor = Tensor(operand.buffer.data(), operand.param.dtype, operand.shape);
   if (!operand.param.is_read())
     return;
-  if (options.input != nullptr) {
-    operand.entry = checked_entry(operand.param, operand.shape, *options.input);
+  if (options.input) {
+    operand.entry = options.input(operand.param, operand.shape);
     return;
   }
   // On the CPU an input that stays as it is needs no second copy.
@@ -189,6 +155,13 @@ void Operands::upload(bool poison) {
   }
 }
 
+void Operands::run(const Kernel& kernel) {
+  upload(true);
+  kernel.launch(nullptr, arguments());
+  device_.synchronize();
+  download();
+}
+
 void Operands::download() {
   if (device_.info().kind == DeviceKind::cpu)
     return;
@@ -213,4 +186,4 @@ bool Operands::in_place() const noexcept {
   });
 }
 
-} // namespace swage::cli
+} // namespace swage::verify

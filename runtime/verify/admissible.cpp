@@ -1,14 +1,14 @@
 // admissible.cpp -- the results that rounding allows a kernel to give for one element.
-#include "cli/admissible.hpp"
+#include "runtime/verify/admissible.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 
-#include "cli/compare.hpp"
-#include "cli/value_set.hpp"
+#include "runtime/verify/compare.hpp"
+#include "runtime/verify/value_set.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 namespace {
 
@@ -162,4 +162,4 @@ std::optional<Reason> AdmissibleResults::check(std::size_t store, std::uint64_t 
   return Reason::cancellation;
 }
 
-} // namespace swage::cli
+} // namespace swage::verify

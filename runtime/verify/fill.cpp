@@ -1,14 +1,14 @@
 // fill.cpp -- reproducible random values for a kernel's inputs.
-#include "cli/fill.hpp"
+#include "runtime/verify/fill.hpp"
 
 #include <cstring>
 #include <limits>
 #include <vector>
 
-#include "cli/parallel.hpp"
 #include "ir/number.hpp"
+#include "runtime/base/parallel.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 namespace {
 
@@ -53,14 +53,14 @@ constexpr double normal(double sum) noexcept {
 template <class T, class Value>
 void store_all(std::span<std::byte> bytes, const Value& value) {
   std::byte* data = bytes.data();
-  parallel_ranges(static_cast<std::int64_t>(bytes.size() / sizeof(T)), kGrain,
-                  [&](std::int64_t begin, std::int64_t end) {
-                    for (std::int64_t i = begin; i < end; ++i) {
-                      const T element = value(i);
-                      std::memcpy(data + static_cast<std::size_t>(i) * sizeof(T), &element,
-                                  sizeof(T));
-                    }
-                  });
+  base::parallel_ranges(static_cast<std::int64_t>(bytes.size() / sizeof(T)), kGrain,
+                        [&](std::int64_t begin, std::int64_t end) {
+                          for (std::int64_t i = begin; i < end; ++i) {
+                            const T element = value(i);
+                            std::memcpy(data + static_cast<std::size_t>(i) * sizeof(T), &element,
+                                        sizeof(T));
+                          }
+                        });
 }
 
 /// 16-bit floats come from a table of every sum, rounded once.
@@ -131,15 +131,16 @@ std::vector<std::uint64_t> special_bits(DType type) {
 void scatter_specials(DType type, std::span<std::byte> bytes, const Bits& random) {
   const std::vector<std::uint64_t> specials = special_bits(type);
   const std::size_t size = static_cast<std::size_t>(size_of(type));
-  parallel_ranges(static_cast<std::int64_t>(bytes.size() / size), kGrain,
-                  [&](std::int64_t begin, std::int64_t end) {
-                    for (std::int64_t i = begin; i < end; ++i) {
-                      const std::uint64_t bits = random.more(i);
-                      if (bits % 32 == 0)
-                        ir::store_bits(type, bytes.data() + static_cast<std::size_t>(i) * size,
-                                       specials[(bits >> 32) % specials.size()]);
-                    }
-                  });
+  base::parallel_ranges(static_cast<std::int64_t>(bytes.size() / size), kGrain,
+                        [&](std::int64_t begin, std::int64_t end) {
+                          for (std::int64_t i = begin; i < end; ++i) {
+                            const std::uint64_t bits = random.more(i);
+                            if (bits % 32 == 0)
+                              ir::store_bits(type,
+                                             bytes.data() + static_cast<std::size_t>(i) * size,
+                                             specials[(bits >> 32) % specials.size()]);
+                          }
+                        });
 }
 
 } // namespace
@@ -151,4 +152,4 @@ void fill_random(DType type, std::span<std::byte> bytes, const FillOptions& opti
     scatter_specials(type, bytes, random);
 }
 
-} // namespace swage::cli
+} // namespace swage::verify

@@ -7,7 +7,7 @@
 
 #include "swage/dtype.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 struct FillOptions {
   std::uint64_t seed = 0;
@@ -20,4 +20,4 @@ struct FillOptions {
 /// numbers); signed integers are uniform in [-8, 8), unsigned in [0, 16), bool even.
 void fill_random(DType type, std::span<std::byte> bytes, const FillOptions& options);
 
-} // namespace swage::cli
+} // namespace swage::verify

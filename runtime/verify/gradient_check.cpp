@@ -1,5 +1,5 @@
 // gradient_check.cpp -- a derived gradient against differences of the kernel that it is taken of.
-#include "cli/gradient_check.hpp"
+#include "runtime/verify/gradient_check.hpp"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 
 #include "ir/evaluate.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 namespace {
 
@@ -179,4 +179,4 @@ GradientCheck check_gradient(const ir::Kernel& forward, const ir::Kernel& derive
   return result;
 }
 
-} // namespace swage::cli
+} // namespace swage::verify

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-namespace swage::cli {
+namespace swage::verify {
 
 /// Errors counted by size. Buckets are close together around half an ulp, where it shows how much
 /// a kernel adds to the rounding at its store.
@@ -37,4 +37,4 @@ private:
   std::array<std::int64_t, kBounds.size()> counts_{};
 };
 
-} // namespace swage::cli
+} // namespace swage::verify

@@ -1,11 +1,11 @@
 // histogram.cpp -- how many results are how many ulp off.
-#include "cli/histogram.hpp"
+#include "runtime/verify/histogram.hpp"
 
 #include <numeric>
 
 #include <fmt/format.h>
 
-namespace swage::cli {
+namespace swage::verify {
 
 std::int64_t ErrorHistogram::total() const noexcept {
   return std::accumulate(counts_.begin(), counts_.end(), std::int64_t{0});
@@ -19,4 +19,4 @@ std::string ErrorHistogram::label(std::size_t bucket) {
   return fmt::format("{:g} to {:g}", kBounds[bucket - 1], kBounds[bucket]);
 }
 
-} // namespace swage::cli
+} // namespace swage::verify

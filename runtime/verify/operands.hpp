@@ -11,13 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "cli/input_tensors.hpp"
-#include "cli/shape.hpp"
 #include "ir/evaluate.hpp"
 #include "ir/kernel.hpp"
+#include "runtime/verify/shape.hpp"
 #include "swage/swage.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 /// Host memory without a value, aligned to 64 bytes. Throws Error(out_of_memory).
 class HostBytes {
@@ -49,10 +48,20 @@ struct Operand {
   std::optional<Arg> arg;
 };
 
+/// The value of a run-time scalar.
+struct NamedValue {
+  std::string name;
+  double real = 0;
+  std::int64_t integer = 0;
+  bool is_integer = false;
+};
+
 struct OperandOptions {
-  Shape shape{};                       ///< of tensors without broadcast
-  const InputTensors* input = nullptr; ///< null: random values
-  std::vector<NamedValue> scalars{};   ///< run-time scalars; 1 where not named
+  Shape shape{}; ///< of tensors without broadcast
+  /// The bytes on entry of a tensor of this shape, which outlive the operands; empty: random
+  /// values.
+  std::function<std::span<const std::byte>(const ir::Param&, const Shape&)> input{};
+  std::vector<NamedValue> scalars{}; ///< run-time scalars; 1 where not named
   std::uint64_t seed = 0;
   bool specials = false;
 };
@@ -60,7 +69,7 @@ struct OperandOptions {
 /// The operands of one kernel on one device.
 class Operands {
 public:
-  /// Throws Error(invalid_argument) when the file or a name does not fit the kernel.
+  /// Throws Error(invalid_argument) when a name does not fit the kernel.
   Operands(const Device& device, const ir::Kernel& kernel, const OperandOptions& options);
   Operands(const Operands&) = delete;
   Operands& operator=(const Operands&) = delete;
@@ -71,6 +80,8 @@ public:
   /// Writes the entry values to the device again; with `poison`, a pattern into pure outputs, so
   /// that an element which is never stored is seen.
   void upload(bool poison);
+  /// Launches once over poisoned outputs, and reads the results back.
+  void run(const Kernel& kernel);
   /// Reads every written tensor back. The spans of `result` hold until the next call.
   void download();
   std::span<const std::byte> result(std::size_t param) const;
@@ -99,11 +110,4 @@ std::vector<std::uint64_t> inputs_at(std::span<const Operand> operands, std::int
 /// its last ([col]).
 Shape parameter_shape(const ir::Param& param, const Shape& full);
 
-/// The shape of the call that tensors of files make: that of the first parameter without broadcast
-/// which is read. Throws Error(invalid_argument) if there is none for it.
-Shape shape_of_input(const ir::Kernel& kernel, const InputTensors& input);
-
-/// Whether every parameter that is read has an entry of its type in the files.
-bool types_match(const ir::Kernel& kernel, const InputTensors& input);
-
-} // namespace swage::cli
+} // namespace swage::verify

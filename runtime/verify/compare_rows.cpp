@@ -1,5 +1,5 @@
 // compare_rows.cpp -- results of a kernel that reaches along its rows, against the evaluator.
-#include "cli/compare_rows.hpp"
+#include "runtime/verify/compare_rows.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,11 +7,11 @@
 
 #include <fmt/format.h>
 
-#include "cli/parallel.hpp"
 #include "ir/evaluate_rows.hpp"
+#include "runtime/base/parallel.hpp"
 #include "swage/error.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 namespace {
 
@@ -51,7 +51,7 @@ public:
     const std::int64_t count =
         std::clamp<std::int64_t>(wanted / std::max<std::int64_t>(columns_, 1), 1, rows_ + 1);
     const std::int64_t sampled = std::min(count, rows_);
-    parallel_ranges(sampled, 1, [&](std::int64_t begin, std::int64_t end) {
+    base::parallel_ranges(sampled, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
         compare_rows_from(sampled == 1 ? 0 : (rows_ - 1) * i / (sampled - 1), 1);
     });
@@ -243,4 +243,4 @@ std::vector<OutputComparison> compare_rows(const ir::Kernel& kernel, const Opera
   return RowComparer(kernel, operands, shape, options).run();
 }
 
-} // namespace swage::cli
+} // namespace swage::verify

@@ -1,5 +1,5 @@
 // compare.cpp -- a kernel's results against the evaluator, element by element.
-#include "cli/compare.hpp"
+#include "runtime/verify/compare.hpp"
 
 #include <algorithm>
 #include <array>
@@ -7,11 +7,11 @@
 #include <cmath>
 #include <mutex>
 
-#include "cli/compare_rows.hpp"
-#include "cli/parallel.hpp"
 #include "ir/evaluate.hpp"
+#include "runtime/base/parallel.hpp"
+#include "runtime/verify/compare_rows.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 namespace {
 
@@ -78,7 +78,7 @@ public:
 
   std::vector<OutputComparison> run() {
     constexpr std::int64_t grain = 64; // blocks
-    parallel_ranges(sample_.blocks(), grain, [&](std::int64_t begin, std::int64_t end) {
+    base::parallel_ranges(sample_.blocks(), grain, [&](std::int64_t begin, std::int64_t end) {
       Scratch scratch(*this);
       for (std::int64_t block = begin; block < end; ++block)
         compare_block(sample_.first(block), sample_.count(block), scratch);
@@ -291,4 +291,4 @@ std::vector<OutputComparison> compare(const ir::Kernel& kernel, const Operands& 
   return Comparer(kernel, operands, shape, options).run();
 }
 
-} // namespace swage::cli
+} // namespace swage::verify

@@ -1,16 +1,16 @@
 // test_inputs.cpp -- the inputs that a kernel's errors are measured on.
-#include "cli/test_inputs.hpp"
+#include "runtime/verify/test_inputs.hpp"
 
 #include <array>
 
 #include <fmt/format.h>
 
-#include "cli/parallel.hpp"
 #include "ir/float_format.hpp"
 #include "ir/number.hpp"
+#include "runtime/base/parallel.hpp"
 #include "swage/error.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 namespace {
 
@@ -126,11 +126,12 @@ std::uint64_t TestInputs::element(std::size_t param, std::int64_t index) const n
 void TestInputs::fill(std::size_t param, std::int64_t first, std::span<std::byte> bytes) const {
   const DType type = fields_[param].dtype;
   const std::int64_t size = size_of(type);
-  parallel_ranges(static_cast<std::int64_t>(bytes.size()) / size, kGrain,
-                  [&](std::int64_t begin, std::int64_t end) {
-                    for (std::int64_t i = begin; i < end; ++i)
-                      ir::store_bits(type, bytes.data() + i * size, element(param, first + i));
-                  });
+  base::parallel_ranges(static_cast<std::int64_t>(bytes.size()) / size, kGrain,
+                        [&](std::int64_t begin, std::int64_t end) {
+                          for (std::int64_t i = begin; i < end; ++i)
+                            ir::store_bits(type, bytes.data() + i * size,
+                                           element(param, first + i));
+                        });
 }
 
-} // namespace swage::cli
+} // namespace swage::verify

@@ -17,7 +17,7 @@
 #include "ir/evaluate.hpp"
 #include "ir/kernel.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 /// Why a result beyond the limit is right; where several hold, the first.
 enum class Reason : std::uint8_t {
@@ -68,4 +68,4 @@ private:
   std::vector<std::optional<ir::Evaluator>> single_; ///< by node that computes: it alone
 };
 
-} // namespace swage::cli
+} // namespace swage::verify

@@ -9,14 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "cli/admissible.hpp"
-#include "cli/histogram.hpp"
-#include "cli/operands.hpp"
 #include "ir/kernel.hpp"
 #include "ir/number.hpp"
+#include "runtime/verify/admissible.hpp"
+#include "runtime/verify/histogram.hpp"
+#include "runtime/verify/operands.hpp"
 #include "swage/dtype.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 struct CompareOptions {
   /// Elements compared at most: all of a smaller tensor; of a larger one blocks of 256 neighbours,
@@ -68,4 +68,4 @@ struct OutputComparison {
 std::vector<OutputComparison> compare(const ir::Kernel& kernel, const Operands& operands,
                                       const Shape& shape, const CompareOptions& options);
 
-} // namespace swage::cli
+} // namespace swage::verify

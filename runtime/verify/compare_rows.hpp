@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "cli/compare.hpp"
+#include "runtime/verify/compare.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 /// As `compare`, on whole rows, evenly spaced. Where terms cancel, results are many ulp off the
 /// exact ones: those within four times what the stated errors of the operations make of them, put
@@ -13,4 +13,4 @@ namespace swage::cli {
 std::vector<OutputComparison> compare_rows(const ir::Kernel& kernel, const Operands& operands,
                                            const Shape& shape, const CompareOptions& options);
 
-} // namespace swage::cli
+} // namespace swage::verify

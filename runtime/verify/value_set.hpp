@@ -5,9 +5,9 @@
 #include <functional>
 #include <span>
 
-#include "cli/admissible.hpp"
+#include "runtime/verify/admissible.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 /// One operation on sets. `evaluate` gives its exact result for single values.
 struct Operation {
@@ -37,4 +37,4 @@ bool holds_stored(const ValueSet& set, DType type, const ir::Scalar& value) noex
 
 long double lowest_normal(DType compute) noexcept;
 
-} // namespace swage::cli
+} // namespace swage::verify

@@ -13,7 +13,7 @@
 #include "ir/kernel.hpp"
 #include "ir/source.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 /// A gradient that is not the slope of the forward kernel.
 struct WrongSlope {
@@ -37,4 +37,4 @@ struct GradientCheck {
 GradientCheck check_gradient(const ir::Kernel& forward, const ir::Kernel& derived,
                              std::span<const ir::KernelDeclaration::GradientItem> items);
 
-} // namespace swage::cli
+} // namespace swage::verify

@@ -9,7 +9,7 @@
 
 #include "ir/kernel.hpp"
 
-namespace swage::cli {
+namespace swage::verify {
 
 struct InputOptions {
   bool exhaustive = false;
@@ -48,4 +48,4 @@ private:
   std::int64_t count_ = 0;
 };
 
-} // namespace swage::cli
+} // namespace swage::verify
