@@ -27,19 +27,22 @@ int schedules_of_call(int on_emulator, int on_gpu) {
   return wanted ? std::atoi(wanted) : emulated() ? on_emulator : on_gpu;
 }
 
-/// The default schedule and `count` legal ones.
+/// The default schedule and `count` legal ones. To the bit, but where the GPU divides for a 16-bit
+/// result: there the quotient's bits are not promised, and a result may fall to the other side of a
+/// tie.
 void check_some(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view,
                 int count, std::uint64_t seed) {
   INFO(size.rows << " x " << size.columns << ", stride " << view.column_stride << ", gap "
                  << view.gap << ", skew " << view.skew);
   RowCase call(device, kernel, size, view, seed);
-  REQUIRE(call.run() == "");
+  const long double ulps = divides_approximately(launch::ir_kernel(kernel)) ? 1 : 0;
+  REQUIRE(call.run(nullptr, ulps) == "");
   const std::vector<codegen::Schedule> schedules = call.schedules();
   Random random(seed);
   for (int i = 0; i < count; ++i) {
     const codegen::Schedule& schedule = random.pick(schedules);
     INFO(codegen::canonical(schedule));
-    REQUIRE(call.run(&schedule) == "");
+    REQUIRE(call.run(&schedule, ulps) == "");
   }
 }
 
@@ -49,7 +52,7 @@ TEST_CASE("rows of every length have the evaluator's bits in every schedule on t
   const auto device = gpu();
   if (!device)
     return;
-  const int schedules = schedules_of_call(3, 24);
+  const int schedules = schedules_of_call(3, 6);
   std::uint64_t seed = 1;
   for (const DType type : {f32, bf16})
     for (const std::int64_t columns : {1, 2, 3, 7, 31, 32, 33, 64, 100, 256, 1000, 1023, 1024, 1025,
@@ -68,7 +71,7 @@ TEST_CASE("rows of every type and layout have the evaluator's bits on the device
   const auto device = gpu();
   if (!device)
     return;
-  const int schedules = schedules_of_call(2, 16);
+  const int schedules = schedules_of_call(2, 4);
   std::uint64_t seed = 100;
   for (const DType type : {f32, bf16, f16})
     for (const RowView view : {RowView{1, 0, 1}, RowView{1, 3, 2}, RowView{1, 8, 0},
@@ -103,7 +106,7 @@ TEST_CASE("groups have the evaluator's bits on the device, whatever their size")
       "  let v = f32(x); let top = group_max(abs(v), n) + 1; s = group_sum(v / top, n) * g; q = "
       "group_min(v * w, n);"
       "  r = row_sum(v * g) + row_max(top); y = T(v / top * g + row_mean(v)); }";
-  const int schedules = schedules_of_call(2, 16);
+  const int schedules = schedules_of_call(2, 4);
   std::uint64_t seed = 200;
   for (const DType type : {f32, bf16})
     for (const std::int64_t size : {1, 2, 3, 8, 12, 16, 32, 64, 100, 128, 256, 1024, 1500})
@@ -147,13 +150,14 @@ TEST_CASE("random kernels with reductions have the evaluator's bits on the devic
       CHECK(error.code() == ErrorCode::unsupported); // what is stored when all rows are done
       continue;
     }
-    if (ir::is_elementwise(launch::ir_kernel(*kernel)))
-      continue;
+    if (const ir::Kernel& made = launch::ir_kernel(*kernel);
+        ir::is_elementwise(made) || divides_approximately(made))
+      continue; // of the latter no bits are promised, and what follows could cancel
     Random random(seed);
     const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(400) + 1);
     check_some(*device, *kernel, {2, columns},
                {random.one_in(3) ? 2 : 1, static_cast<std::int64_t>(random.below(3)), 0},
-               schedules_of_call(1, 6), seed);
+               schedules_of_call(1, 2), seed);
     ++ran;
   }
   CHECK(ran > (emulated() ? 10 : 60));
@@ -173,7 +177,12 @@ TEST_CASE("a row has the same bits alone and in a batch on the device") {
     REQUIRE(batch.run(nullptr, 64) == "");
     RowCase alone(*device, kernel, {1, columns});
     REQUIRE(alone.run(nullptr, 64) == "");
-    for (const codegen::Schedule& schedule : alone.schedules()) {
+    CHECK(alone.outputs(0, 1) == batch.outputs(0, 1));
+    const std::vector<codegen::Schedule> schedules = alone.schedules();
+    // On a GPU the driver compiles each anew: some, by strides that share no factor with theirs.
+    const std::size_t step = emulated() ? 1 : schedules.size() / 97 + 1;
+    for (std::size_t i = 0; i < schedules.size(); i += step) {
+      const codegen::Schedule& schedule = schedules[i];
       if (std::get<codegen::CudaSchedule>(schedule).load != codegen::LoadPolicy::automatic ||
           std::get<codegen::CudaSchedule>(schedule).store != codegen::StorePolicy::automatic)
         continue;
@@ -238,5 +247,5 @@ TEST_CASE("an output of rows may be the input itself on the device") {
                                        "");
   std::uint64_t seed = 300;
   for (const std::int64_t columns : {5, 64, 1234, 9000})
-    check_some(*device, kernel, {7, columns}, {}, schedules_of_call(3, 24), seed++);
+    check_some(*device, kernel, {7, columns}, {}, schedules_of_call(3, 6), seed++);
 }

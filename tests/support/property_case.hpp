@@ -140,18 +140,6 @@ private:
     return ops;
   }
 
-  /// A GPU computes what reaches 16-bit results alone by its approximate instructions.
-  static bool divides_approximately(const ir::Kernel& kernel) {
-    const std::vector<ir::Accuracy> accuracies = ir::accuracies(kernel);
-    for (std::size_t id = 0; id < accuracies.size(); ++id) {
-      const ir::Op op = kernel.nodes()[id].op;
-      if (accuracies[id] == ir::Accuracy::half &&
-          (op == ir::Op::div || op == ir::Op::rcp || op == ir::Op::sqrt || op == ir::Op::rsqrt))
-        return true;
-    }
-    return false;
-  }
-
   ir::Kernel function_kernel() {
     exact_ = false;
     constexpr DType types[] = {f64, f32, f16, bf16};

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/accuracy.hpp"
 #include "ir/kernel.hpp"
 #include "ir/ops.hpp"
 #include "swage/dtype.hpp"
@@ -378,6 +379,19 @@ inline std::vector<std::byte> random_elements(Random& random, DType type, std::s
       bytes[i * size + k] = static_cast<std::byte>(bits >> (8 * k));
   }
   return bytes;
+}
+
+/// Whether a GPU computes a division or a root of `kernel` by its approximate instructions: what
+/// reaches 16-bit results alone. No bits are promised then.
+inline bool divides_approximately(const ir::Kernel& kernel) {
+  const std::vector<ir::Accuracy> accuracies = ir::accuracies(kernel);
+  for (std::size_t id = 0; id < accuracies.size(); ++id) {
+    const ir::Op op = kernel.nodes()[id].op;
+    if (accuracies[id] == ir::Accuracy::half &&
+        (op == ir::Op::div || op == ir::Op::rcp || op == ir::Op::sqrt || op == ir::Op::rsqrt))
+      return true;
+  }
+  return false;
 }
 
 } // namespace swage::test
