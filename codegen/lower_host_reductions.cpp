@@ -7,10 +7,6 @@ namespace swage::codegen {
 
 namespace {
 
-bool is_extreme(Op op) {
-  return op == Op::row_max || op == Op::row_min || op == Op::group_max || op == Op::group_min;
-}
-
 bool is_maximum(Op op) {
   return op == Op::row_max || op == Op::group_max;
 }
@@ -46,7 +42,7 @@ std::vector<Value*> RowLowering::emit_reductions(const std::vector<NodeId>& redu
     Value* level = count_zeros(llvm::Intrinsic::cttz, b_.CreateNot(pass));
     Value* from = b_.CreateAdd(first, done);
     for (Sum& sum : sums) {
-      Value* is_first = b_.CreateICmpEQ(is_extreme(sum.op) ? pass : level, constant(0));
+      Value* is_first = b_.CreateICmpEQ(ir::is_extreme(sum.op) ? pass : level, constant(0));
       sum.target = b_.CreateSelect(is_first, array(sum, one), array(sum, constant(0)));
       pad(sum, here, active(sum, count));
     }
@@ -91,7 +87,7 @@ void RowLowering::store_lanes(const Sum& sum, Value* base, Value* index, Value* 
 }
 
 llvm::Constant* RowLowering::identity(const Sum& sum, Type* type) const {
-  const bool extreme = is_extreme(sum.op), maximum = is_maximum(sum.op);
+  const bool extreme = ir::is_extreme(sum.op), maximum = is_maximum(sum.op);
   if (is_float(sum.type))
     return extreme ? llvm::ConstantFP::getInfinity(type, maximum)
                    : llvm::ConstantFP::get(type, 0.0);
@@ -102,7 +98,7 @@ llvm::Constant* RowLowering::identity(const Sum& sum, Type* type) const {
 }
 
 Value* RowLowering::combine(const Sum& sum, Value* a, Value* b) {
-  if (!is_extreme(sum.op))
+  if (!ir::is_extreme(sum.op))
     return is_float(sum.type) ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
   const bool maximum = is_maximum(sum.op);
   if (!is_float(sum.type))
@@ -136,7 +132,7 @@ void RowLowering::emit_terms(const std::vector<Sum>& sums, const std::vector<Nod
 }
 
 void RowLowering::merge(const Sum& sum, Value* pass, Value* level, Value* lanes) {
-  const bool extreme = is_extreme(sum.op);
+  const bool extreme = ir::is_extreme(sum.op);
   Value* from = constant(0);
   Value* to = extreme ? b_.CreateSelect(b_.CreateICmpEQ(pass, from), from, constant(1)) : level;
   emit_loop(from, to, 1, [&](Value* below) {
@@ -155,9 +151,9 @@ void RowLowering::merge(const Sum& sum, Value* pass, Value* level, Value* lanes)
 
 Value* RowLowering::finish(const Sum& sum, Value* passes, Value* count) {
   Value* lanes = active(sum, count);
-  Value* lowest = is_extreme(sum.op) ? constant(0) : count_zeros(llvm::Intrinsic::cttz, passes);
+  Value* lowest = ir::is_extreme(sum.op) ? constant(0) : count_zeros(llvm::Intrinsic::cttz, passes);
   Value* result = array(sum, b_.CreateAdd(lowest, constant(1)));
-  if (!is_extreme(sum.op)) {
+  if (!ir::is_extreme(sum.op)) {
     Value* levels = b_.CreateSub(constant(64), count_zeros(llvm::Intrinsic::ctlz, passes));
     emit_loop(b_.CreateAdd(lowest, constant(1)), levels, 1, [&](Value* level) {
       Value* is_set = b_.CreateAnd(b_.CreateLShr(passes, level), constant(1));
@@ -169,7 +165,7 @@ Value* RowLowering::finish(const Sum& sum, Value* passes, Value* count) {
     });
   }
   Value* total = add_lanes(sum, result, lanes);
-  if (is_extreme(sum.op))
+  if (ir::is_extreme(sum.op))
     return total;
   Type* type = total->getType();
   total = combine(sum, total, identity(sum, type)); // so that no sum is -0
