@@ -11,7 +11,7 @@
 #include "cli/files.hpp"
 #include "cli/kernel_text.hpp"
 #include "cli/layout.hpp"
-#include "cli/signature.hpp"
+#include "cli/parameters.hpp"
 #include "cli/verbs.hpp"
 #include "codegen/compile.hpp"
 #include "ir/passes.hpp"

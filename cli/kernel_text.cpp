@@ -9,9 +9,9 @@
 #include <fmt/ranges.h>
 
 #include "cli/files.hpp"
-#include "cli/shape.hpp"
 #include "ir/nearest.hpp"
 #include "kernels/catalogue.hpp"
+#include "runtime/api/binding_text.hpp"
 
 namespace swage::cli {
 
@@ -112,8 +112,10 @@ const ir::KernelDeclaration& KernelText::declaration() const {
 
 KernelText read_program(const KernelOptionsText& options) {
   KernelText result;
-  for (const std::string& define : options.defines)
-    result.bindings.push_back(parse_binding(define));
+  for (const std::string& define : options.defines) {
+    const Binding given = api::parse_binding(define);
+    result.bindings.push_back({given.name, given.value});
+  }
   if (!options.math.empty())
     result.math = parse_math(options.math);
   read_text(options.what, result);

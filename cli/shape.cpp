@@ -79,24 +79,6 @@ std::int64_t parse_count(std::string_view text, std::string_view option) {
   return *count;
 }
 
-ir::Binding parse_binding(std::string_view text) {
-  const auto [name, value] = split_assignment(text, "-D T=bf16 or -D limit=5.0");
-  const auto bound = [&](auto v) { return ir::Binding{std::string(name), v}; };
-  if (const std::optional<DType> type = dtype_from_name(value))
-    return bound(*type);
-  if (value == "true" || value == "false")
-    return bound(std::int64_t{value == "true"});
-  if (const std::optional<std::int64_t> integer = to_integer(value))
-    return bound(*integer);
-  if (const std::optional<double> real = to_real(value))
-    return bound(*real);
-  throw Error(
-      ErrorCode::invalid_argument,
-      fmt::format("'{}' in '{}' is neither a type (f64 f32 f16 bf16 i8 u8 i16 i32 i64 bool) "
-                  "nor a number",
-                  value, text));
-}
-
 verify::NamedValue parse_value(std::string_view text) {
   const auto [name, value] = split_assignment(text, "--arg alpha=1.702");
   verify::NamedValue result;

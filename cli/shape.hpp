@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/source.hpp"
 #include "runtime/verify/operands.hpp"
 #include "runtime/verify/shape.hpp"
 
@@ -24,9 +23,6 @@ format_shape(std::span<const std::int64_t> shape); ///< "2x512x14336"; "scalar" 
 
 /// A whole number from 1 up, for the option named. Throws Error(invalid_argument).
 std::int64_t parse_count(std::string_view text, std::string_view option);
-
-/// "T=bf16", "limit=5.0", "n=3", "flag=true". Throws Error(invalid_argument).
-ir::Binding parse_binding(std::string_view text);
 
 /// A run-time scalar "alpha=1.702": always a number. Throws Error(invalid_argument).
 verify::NamedValue parse_value(std::string_view text);

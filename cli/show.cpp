@@ -6,7 +6,7 @@
 
 #include "cli/excerpt.hpp"
 #include "cli/kernel_text.hpp"
-#include "cli/signature.hpp"
+#include "cli/parameters.hpp"
 #include "cli/table.hpp"
 #include "cli/typing.hpp"
 #include "cli/verbs.hpp"

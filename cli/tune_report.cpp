@@ -29,7 +29,7 @@ double rate(const TuneReport& report) {
 }
 
 double gain(const TuneReport& report) {
-  return report.improved ? 1 - report.seconds / report.heuristic_seconds : 0;
+  return report.improved ? 1 - report.seconds / report.default_seconds : 0;
 }
 
 std::string percent(double share) {
@@ -109,7 +109,8 @@ std::string dry_text(const TuneRun& run, bool verbose, bool color) {
   std::string lists;
   for (const TunedShape& tuned : run.shapes) {
     table.row({format_shape(tuned.shape), std::to_string(tuned.report.candidates.size()),
-               format_bytes(tuned.report.bytes), codegen::canonical(tuned.report.heuristic)});
+               format_bytes(tuned.report.bytes),
+               codegen::canonical(tuned.report.default_schedule)});
     if (!verbose)
       continue;
     lists += '\n' + format_shape(tuned.shape) + '\n';
@@ -167,9 +168,9 @@ OrderedJson shape_json(const TunedShape& tuned, bool measured) {
                         {"bytes", report.bytes},
                         {"specialization", report.key.specialization},
                         {"size_class", report.key.size_class},
-                        {"default", {{"schedule", codegen::canonical(report.heuristic)}}}};
+                        {"default", {{"schedule", codegen::canonical(report.default_schedule)}}}};
   if (measured) {
-    object["default"]["seconds"] = report.heuristic_seconds;
+    object["default"]["seconds"] = report.default_seconds;
     object.update(
         {{"best", {{"schedule", codegen::canonical(report.best)}, {"seconds", report.seconds}}},
          {"improved", report.improved},
@@ -224,11 +225,11 @@ std::string tune_text(const TuneRun& run, bool verbose, bool color) {
   std::string details;
   for (const TunedShape& tuned : run.shapes) {
     const TuneReport& report = tuned.report;
-    table.row({format_shape(tuned.shape) + mark(report), format_seconds(report.heuristic_seconds),
+    table.row({format_shape(tuned.shape) + mark(report), format_seconds(report.default_seconds),
                format_seconds(report.seconds),
                report.improved ? Cell(percent(gain(report)), Tone::good) : Cell("-", Tone::faint),
                format_rate(rate(report)), roofline_share(report), percent(report.spread),
-               schedule_changes(report.best, report.heuristic)});
+               schedule_changes(report.best, report.default_schedule)});
     if (verbose)
       details += candidate_table(tuned, color);
   }

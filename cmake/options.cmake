@@ -5,6 +5,8 @@ target_compile_options(swage_options INTERFACE
   $<$<BOOL:${SWAGE_WERROR}>:-Werror>
   # GCC 12 sees overlaps in std::string's operator+ that are not there (GCC bug 105651).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+  # Clang 17 and later tell of std::get_temporary_buffer within GCC 12's std::stable_sort.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>
   # No contraction and no fast maths in our own code: the evaluator's bits are the reference.
   -ffp-contract=off)
 target_include_directories(swage_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)

@@ -69,31 +69,6 @@ WideProducts wide_products(const ir::Kernel& kernel, const Target& target,
   return result;
 }
 
-/// Operations that make no NaN with bits in its lower half, on a CPU, from operands without such:
-/// arithmetic passes on an operand's payload or makes the default NaN, and these functions are
-/// arithmetic on the operand and powers of two.
-bool keeps_nan_bits(Op op) {
-  switch (op) {
-  case Op::add:
-  case Op::sub:
-  case Op::mul:
-  case Op::div:
-  case Op::fma:
-  case Op::neg:
-  case Op::abs:
-  case Op::copysign:
-  case Op::select:
-  case Op::sqrt:
-  case Op::rsqrt:
-  case Op::rcp:
-  case Op::exp:
-  case Op::exp2:
-  case Op::sigmoid:
-  case Op::tanh: return true;
-  default: return false;
-  }
-}
-
 std::vector<bool> upper_half_nans(const ir::Kernel& kernel, const Target& target) {
   std::vector<bool> result(kernel.nodes().size());
   if (target.kind != Target::Kind::host)
@@ -108,7 +83,7 @@ std::vector<bool> upper_half_nans(const ir::Kernel& kernel, const Target& target
       result[id] = node.real() == node.real();
     else if (node.op == Op::cast)
       result[id] = node.storage == DType::bf16;
-    else if (keeps_nan_bits(node.op))
+    else if (ir::info(node.op).keeps_nan_bits)
       result[id] = std::ranges::all_of(
           std::span(node.args).first(static_cast<std::size_t>(ir::info(node.op).arity)),
           [&](ir::NodeId arg) { return kernel.node(arg).type != DType::f32 || result[arg]; });

@@ -13,11 +13,6 @@ using llvm::Value;
 
 namespace {
 
-bool is_extreme(ir::Op op) {
-  return op == ir::Op::row_max || op == ir::Op::row_min || op == ir::Op::group_max ||
-         op == ir::Op::group_min;
-}
-
 bool is_maximum(ir::Op op) {
   return op == ir::Op::row_max || op == ir::Op::group_max;
 }
@@ -25,11 +20,11 @@ bool is_maximum(ir::Op op) {
 } // namespace
 
 bool CudaRows::is_ordered(NodeId id) const {
-  return !is_extreme(node(id).op) && is_float(node(id).type);
+  return !ir::is_extreme(node(id).op) && is_float(node(id).type);
 }
 
 llvm::Constant* CudaRows::identity(NodeId id, Type* type) const {
-  const bool extreme = is_extreme(node(id).op), maximum = is_maximum(node(id).op);
+  const bool extreme = ir::is_extreme(node(id).op), maximum = is_maximum(node(id).op);
   if (is_float(node(id).type))
     return extreme ? llvm::ConstantFP::getInfinity(type, maximum)
                    : llvm::ConstantFP::get(type, 0.0);
@@ -40,7 +35,7 @@ llvm::Constant* CudaRows::identity(NodeId id, Type* type) const {
 }
 
 Value* CudaRows::combine(Op op, DType type, Value* a, Value* b) {
-  if (!is_extreme(op))
+  if (!ir::is_extreme(op))
     return is_float(type) ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
   if (!is_float(type))
     return b_.CreateBinaryIntrinsic(is_maximum(op) ? llvm::Intrinsic::smax : llvm::Intrinsic::smin,
@@ -408,7 +403,7 @@ std::vector<Value*> CudaRows::block_tree(const std::vector<Partial>& partials) {
 }
 
 Value* CudaRows::complete(NodeId id, Value* total) {
-  if (is_extreme(node(id).op))
+  if (ir::is_extreme(node(id).op))
     return total;
   Type* type = total->getType();
   if (!is_float(node(id).type))

@@ -14,10 +14,6 @@ constexpr int kJoined = 4, kJoinedLevel = 2;
 /// Registers a value then, at most: the passes follow one another in them.
 constexpr int kJoinedRegisters = 8;
 
-bool is_extreme(Op op) {
-  return op == Op::row_max || op == Op::row_min || op == Op::group_max || op == Op::group_min;
-}
-
 bool is_maximum(Op op) {
   return op == Op::row_max || op == Op::group_max;
 }
@@ -86,7 +82,7 @@ RowLowering::Pass RowLowering::begin_pass(std::vector<Sum>& sums, Value* number,
   Value* ones = count_zeros(llvm::Intrinsic::cttz, b_.CreateNot(number));
   const Pass pass{number, b_.CreateAdd(ones, constant(lowest)), lowest};
   for (Sum& sum : sums) {
-    const bool extreme = is_extreme(sum.op);
+    const bool extreme = ir::is_extreme(sum.op);
     Value* is_first = b_.CreateICmpEQ(extreme ? number : ones, constant(0));
     sum.target = b_.CreateSelect(is_first, array(sum, constant(extreme ? 1 : lowest + 1)),
                                  array(sum, constant(0)));
@@ -125,7 +121,7 @@ void RowLowering::store_lanes(const Sum& sum, Value* base, Value* index, Value* 
 }
 
 llvm::Constant* RowLowering::identity(const Sum& sum, Type* type) const {
-  const bool extreme = is_extreme(sum.op), maximum = is_maximum(sum.op);
+  const bool extreme = ir::is_extreme(sum.op), maximum = is_maximum(sum.op);
   if (is_float(sum.type))
     return extreme ? llvm::ConstantFP::getInfinity(type, maximum)
                    : llvm::ConstantFP::get(type, 0.0);
@@ -136,7 +132,7 @@ llvm::Constant* RowLowering::identity(const Sum& sum, Type* type) const {
 }
 
 Value* RowLowering::combine(const Sum& sum, Value* a, Value* b) {
-  if (!is_extreme(sum.op))
+  if (!ir::is_extreme(sum.op))
     return is_float(sum.type) ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
   const bool maximum = is_maximum(sum.op);
   if (!is_float(sum.type))
@@ -186,7 +182,7 @@ void RowLowering::emit_joined_terms(const std::vector<Sum>& sums,
 }
 
 void RowLowering::merge(const Sum& sum, const Pass& pass, Value* lanes) {
-  const bool extreme = is_extreme(sum.op);
+  const bool extreme = ir::is_extreme(sum.op);
   // A maximum needs no order: what is not the first goes into the one array there is.
   Value* from = constant(extreme ? 0 : pass.lowest);
   Value* to = pass.level;
@@ -208,9 +204,9 @@ void RowLowering::merge(const Sum& sum, const Pass& pass, Value* lanes) {
 
 Value* RowLowering::finish(const Sum& sum, Value* passes, Value* count) {
   Value* lanes = active(sum, count);
-  Value* lowest = is_extreme(sum.op) ? constant(0) : count_zeros(llvm::Intrinsic::cttz, passes);
+  Value* lowest = ir::is_extreme(sum.op) ? constant(0) : count_zeros(llvm::Intrinsic::cttz, passes);
   Value* result = array(sum, b_.CreateAdd(lowest, constant(1)));
-  if (!is_extreme(sum.op)) {
+  if (!ir::is_extreme(sum.op)) {
     Value* levels = b_.CreateSub(constant(64), count_zeros(llvm::Intrinsic::ctlz, passes));
     emit_loop(b_.CreateAdd(lowest, constant(1)), levels, 1, [&](Value* level) {
       Value* is_set = b_.CreateAnd(b_.CreateLShr(passes, level), constant(1));
@@ -222,7 +218,7 @@ Value* RowLowering::finish(const Sum& sum, Value* passes, Value* count) {
     });
   }
   Value* total = add_lanes(sum, result, lanes);
-  if (is_extreme(sum.op))
+  if (ir::is_extreme(sum.op))
     return total;
   Type* type = total->getType();
   total = combine(sum, total, identity(sum, type)); // so that no sum is -0

@@ -71,6 +71,7 @@ std::optional<Real> emit_full(Op op, llvm::ArrayRef<Real> x) {
   case Op::sin: return math::sin(x[0]);
   case Op::cos: return math::cos(x[0]);
   case Op::pow: return math::pow(x[0], x[1]);
+  case Op::hypot: return math::hypot(x[0], x[1]);
   default: return std::nullopt;
   }
 }

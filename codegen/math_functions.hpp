@@ -91,6 +91,9 @@ Real cos(Real x);
 // math_pow.cpp
 Real pow(Real x, Real y);
 
+// math_hypot.cpp
+Real hypot(Real x, Real y);
+
 // math_nvptx.cpp: f32 on the hardware's approximations, lane by lane. `flush`: subnormal operands
 // and results may be zero.
 namespace nvptx {

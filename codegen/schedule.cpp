@@ -550,22 +550,7 @@ std::vector<Schedule> all_host(const ir::Kernel& kernel, const Target& target) {
 } // namespace
 
 std::size_t instructions(const ir::Node& node) {
-  switch (node.op) {
-  case ir::Op::load:
-  case ir::Op::scalar:
-  case ir::Op::constant: return 0;
-  case ir::Op::div:
-  case ir::Op::sqrt:
-  case ir::Op::rsqrt:
-  case ir::Op::rcp: return 8;
-  case ir::Op::fma:
-  case ir::Op::floor:
-  case ir::Op::ceil:
-  case ir::Op::round:
-  case ir::Op::trunc:
-  case ir::Op::copysign: return 1;
-  default: return ir::info(node.op).rule == ir::TypeRule::real ? 16 : 1;
-  }
+  return static_cast<std::size_t>(ir::info(node.op).cost);
 }
 
 std::string canonical(const Schedule& schedule) {

@@ -34,9 +34,10 @@ struct CudaSchedule {
   /// (32 from sm_100).
   int access_bytes = 16;
   int accesses = 1; ///< independent items in flight per thread: 1, 2, 4, 8; for rows 16 too
-  /// Threads a row: a power of two from 2 to 1024 that divides `threads`; 0 for elementwise kernels.
+  /// Threads a row: a power of two from 2 to 1024 that divides `threads`; 0 for elementwise
+  /// kernels.
   int row_threads = 0;
-  int waves = 0;    ///< 0: one pass; else a persistent grid of this many blocks an SM
+  int waves = 0; ///< 0: one pass; else a persistent grid of this many blocks an SM
   LoadPolicy load = LoadPolicy::automatic;
   StorePolicy store = StorePolicy::automatic;
   bool dependent_launch = false; ///< griddepcontrol; sm_90 and later

@@ -1,6 +1,7 @@
 // wide_products.cpp -- finds products of sigmoid or erfc with something of another argument.
 #include "codegen/wide_products.hpp"
 
+#include <cmath>
 #include <cstdint>
 
 #include "ir/rebuild.hpp"
@@ -26,8 +27,10 @@ std::vector<std::uint64_t> supports(const ir::Kernel& kernel) {
   return result;
 }
 
+/// sigmoid and erfc.
 bool saturates_at_zero(Op op) {
-  return op == Op::sigmoid || op == Op::erfc;
+  const ir::Range& range = ir::info(op).range;
+  return range.low == 0 && std::isfinite(range.high);
 }
 
 } // namespace

@@ -19,81 +19,41 @@ std::vector<bool> never_negative(const Kernel& kernel) {
   std::vector<bool> known(kernel.nodes().size(), false);
   for (NodeId id = 0; id < known.size(); ++id) {
     const Node& node = kernel.node(id);
+    if (!is_float(node.type))
+      continue;
     const auto arg = [&](std::size_t i) { return known[node.args[i]]; };
-    switch (node.op) {
-    case Op::constant: known[id] = is_float(node.type) && node.real() >= 0; break;
-    case Op::exp:
-    case Op::exp2:
-    case Op::sigmoid:
-    case Op::erfc:
-    case Op::abs:
-    case Op::relu:
-    case Op::sqrt:
-    case Op::rsqrt: known[id] = is_float(node.type); break;
-    case Op::mul: known[id] = node.args[0] == node.args[1] || (arg(0) && arg(1)); break;
-    case Op::fma: known[id] = arg(2) && (node.args[0] == node.args[1] || (arg(0) && arg(1))); break;
-    case Op::add:
-    case Op::div:
-    case Op::min: known[id] = arg(0) && arg(1); break;
-    case Op::max: known[id] = arg(0) || arg(1); break;
-    case Op::select: known[id] = arg(1) && arg(2); break;
-    case Op::rcp:
-    case Op::log1p:
-    case Op::expm1:
-    case Op::tanh:
-    case Op::erf:
-    case Op::row_sum:
-    case Op::row_mean:
-    case Op::row_max:
-    case Op::row_min:
-    case Op::group_sum:
-    case Op::group_max:
-    case Op::group_min:
-    case Op::col_sum: known[id] = arg(0); break;
-    case Op::cast:
-      known[id] = arg(0) && is_float(kernel.node(node.args[0]).type) && is_float(node.type);
+    const auto all_from = [&](std::size_t first) {
+      for (std::size_t i = first; i < static_cast<std::size_t>(info(node.op).arity); ++i)
+        if (!arg(i))
+          return false;
+      return true;
+    };
+    if (node.op == Op::constant)
+      known[id] = node.real() >= 0;
+    if (node.op == Op::cast)
+      known[id] = arg(0);
+    switch (info(node.op).sign) {
+    case Sign::any: break;
+    case Sign::never_negative: known[id] = true; break;
+    case Sign::if_a: known[id] = arg(0); break;
+    case Sign::if_all: known[id] = all_from(node.op == Op::select ? 1 : 0); break;
+    case Sign::if_some: known[id] = arg(0) || arg(1); break;
+    case Sign::if_factors: // and what is added to them
+      known[id] = (node.args[0] == node.args[1] || (arg(0) && arg(1))) && all_from(2);
       break;
-    default: break;
     }
   }
   return known;
 }
 
-bool ends_domain(Op op) noexcept {
-  return op == Op::sqrt || op == Op::rsqrt || op == Op::log || op == Op::log2 || op == Op::log1p;
-}
-
 } // namespace
 
 bool jumps(Op op, int operand) noexcept {
-  switch (op) {
-  case Op::floor:
-  case Op::ceil:
-  case Op::round:
-  case Op::trunc:
-  case Op::isnan:
-  case Op::eq:
-  case Op::ne:
-  case Op::lt:
-  case Op::le:
-  case Op::gt:
-  case Op::ge: return true;
-  case Op::copysign:
-  case Op::pow: return operand == 1;
-  default: return false;
-  }
+  return (info(op).jumps >> operand & 1) != 0;
 }
 
 bool is_approximate(Op op) noexcept {
-  switch (op) {
-  case Op::fma:
-  case Op::floor:
-  case Op::ceil:
-  case Op::round:
-  case Op::trunc:
-  case Op::copysign: return false;
-  default: return info(op).rule == TypeRule::real || op == Op::div;
-  }
+  return info(op).error.f32 > 0.5 || info(op).half.error > 0;
 }
 
 std::vector<Accuracy> accuracies(const Kernel& kernel) {
@@ -112,7 +72,7 @@ std::vector<Accuracy> accuracies(const Kernel& kernel) {
       const NodeId operand = node.args[static_cast<std::size_t>(i)];
       const bool to_integer = node.op == Op::cast && !is_float(node.type);
       if (owed[id] == Accuracy::full || to_integer || jumps(node.op, i) ||
-          (ends_domain(node.op) && !positive[operand]))
+          (info(node.op).ends_domain && !positive[operand]))
         owed[operand] = Accuracy::full;
     }
     approximate += is_approximate(node.op) && owed[id] == Accuracy::half;
@@ -123,31 +83,7 @@ std::vector<Accuracy> accuracies(const Kernel& kernel) {
 }
 
 double full_error_ulps(Op op, DType type) noexcept {
-  const bool is_double = type == DType::f64;
-  switch (op) {
-  case Op::add:
-  case Op::sub:
-  case Op::mul:
-  case Op::div:
-  case Op::fma:
-  case Op::rcp:
-  case Op::sqrt: return 0.5;
-  case Op::exp:
-  case Op::exp2:
-  case Op::log: return 1;
-  case Op::log2:
-  case Op::pow: return 1.25;
-  case Op::expm1: return is_double ? 2 : 1.5;
-  case Op::log1p: return 1.75;
-  case Op::rsqrt:
-  case Op::erf: return 1.5;
-  case Op::sigmoid:
-  case Op::tanh: return is_double ? 2.75 : 2.5;
-  case Op::erfc: return 3.25;
-  case Op::sin:
-  case Op::cos: return is_double ? 1 : 1.75;
-  default: return 0;
-  }
+  return type == DType::f64 ? info(op).error.f64 : info(op).error.f32;
 }
 
 } // namespace swage::ir

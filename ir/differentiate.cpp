@@ -21,7 +21,7 @@ namespace swage::ir {
 namespace {
 
 /// The signature of the derived kernel.
-struct Signature {
+struct DerivedParams {
   std::vector<Param> params;
   std::vector<std::uint32_t> incoming;  ///< by store of the forward kernel: its d_NAME
   std::vector<std::uint32_t> forwarded; ///< by parameter of the forward kernel, if it is read
@@ -55,7 +55,7 @@ void check_variable(const Param& param, std::size_t item) {
                               ": only floats have gradients"};
 }
 
-void add_param(Signature& signature, Param param, std::size_t item) {
+void add_param(DerivedParams& signature, Param param, std::size_t item) {
   if (find_param(signature.params, param.name))
     throw GradError{item, "the derived kernel would have two parameters named '" + param.name +
                               "'; rename one of the forward kernel's"};
@@ -63,7 +63,7 @@ void add_param(Signature& signature, Param param, std::size_t item) {
 }
 
 /// Gives item `item` the buffer of an existing parameter.
-void take_buffer(Signature& signature, const GradRequest& request, std::size_t item,
+void take_buffer(DerivedParams& signature, const GradRequest& request, std::size_t item,
                  const Param& result) {
   const std::string& into = request.items[item].into;
   const auto p = find_param(signature.params, into);
@@ -92,7 +92,7 @@ void take_buffer(Signature& signature, const GradRequest& request, std::size_t i
 
 /// The gradient that arrives for an output of a derived kernel may meet its own name one order
 /// below (both are d_d_x in the third derivative), and nobody could rename either.
-std::string incoming_name(const Signature& signature, const Kernel& forward,
+std::string incoming_name(const DerivedParams& signature, const Kernel& forward,
                           const std::string& output) {
   const auto taken = [&](const std::string& name) {
     const auto p = find_param(forward.params(), name);
@@ -104,8 +104,8 @@ std::string incoming_name(const Signature& signature, const Kernel& forward,
   return name;
 }
 
-Signature make_signature(const Kernel& forward, const GradRequest& request) {
-  Signature signature;
+DerivedParams make_params(const Kernel& forward, const GradRequest& request) {
+  DerivedParams signature;
   const std::size_t none = request.items.size();
   signature.target.resize(none);
   for (const Store& store : forward.stores()) {
@@ -197,7 +197,7 @@ NodeId split_condition(const Kernel& rule, SplitRule& split) {
 class Differentiator {
 public:
   Differentiator(const Kernel& forward, const GradRequest& request)
-      : forward_(forward), request_(request), signature_(make_signature(forward, request)),
+      : forward_(forward), request_(request), signature_(make_params(forward, request)),
         builder_(request.name, forward.math(), signature_.params), adjoints_(builder_) {}
 
   Kernel run() {
@@ -263,45 +263,19 @@ private:
       const Node& node = forward_.node(id);
       return node.op == Op::constant && fits(std::fabs(node.real()));
     };
-    const auto at_most_1 = [](double c) { return c <= 1; };
+    const auto at_most_1 = [](double factor) { return factor <= 1; };
+    const auto at_least_1 = [](double divisor) { return divisor >= 1; };
     for (NodeId id = 0; id < tame_.size(); ++id) {
       const Node& node = forward_.node(id);
       if (!active_[id] || node.op == Op::load || node.op == Op::scalar)
         continue;
       for (int i = 0; i < info(node.op).arity; ++i)
         tame_[id] = tame_[id] && tame_[node.args[static_cast<std::size_t>(i)]];
-      const auto& [a, b, c] = node.args;
-      switch (node.op) {
-      case Op::cast:
-      case Op::neg:
-      case Op::add:
-      case Op::sub:
-      case Op::select:
-      case Op::abs:
-      case Op::min:
-      case Op::max:
-      case Op::clamp:
-      case Op::relu:
-      case Op::sigmoid:
-      case Op::tanh:
-      case Op::erf:
-      case Op::erfc:
-      case Op::sin:
-      case Op::cos:
-      case Op::row_sum:
-      case Op::row_mean:
-      case Op::row_max:
-      case Op::row_min:
-      case Op::group_sum:
-      case Op::group_max:
-      case Op::group_min:
-      case Op::col_sum: break;
-      case Op::mul:
-        tame_[id] = tame_[id] && (constant(a, at_most_1) || constant(b, at_most_1));
-        break;
-      case Op::div: tame_[id] = tame_[id] && constant(b, [](double d) { return d >= 1; }); break;
-      default: tame_[id] = false;
-      }
+      const auto [a, b] = std::pair(node.args[0], node.args[1]);
+      const bool at_most_by_constant = node.op == Op::mul
+                                           ? constant(a, at_most_1) || constant(b, at_most_1)
+                                           : node.op == Op::div && constant(b, at_least_1);
+      tame_[id] = tame_[id] && (info(node.op).gentle || at_most_by_constant);
     }
   }
 
@@ -469,7 +443,7 @@ private:
   static constexpr NodeId kUnknown = ~NodeId{0};
   const Kernel& forward_;
   const GradRequest& request_;
-  Signature signature_;
+  DerivedParams signature_;
   KernelBuilder builder_;
   Adjoints adjoints_;
   std::vector<NodeId> values_; ///< of the forward nodes, in the derived graph

@@ -201,10 +201,7 @@ private:
     constexpr long double kHalf = 0x1p-17L; // of functions at half accuracy
     if (accuracy == Accuracy::half && is_approximate(op))
       return kHalf;
-    const bool sum = is_reduction(op) && op != Op::row_max && op != Op::row_min &&
-                     op != Op::group_max && op != Op::group_min;
-    const double ulps = sum ? 0.5 : full_error_ulps(op, type);
-    return ulps * (type == DType::f64 ? 0x1p-52L : 0x1p-23L);
+    return full_error_ulps(op, type) * (type == DType::f64 ? 0x1p-52L : 0x1p-23L);
   }
 
   long double perturbed(long double value) const {
@@ -231,22 +228,16 @@ private:
     const auto combine = [&](const Value& a, const Value& b) {
       return apply(node, {a, b, Value{}});
     };
-    switch (node.op) {
-    case Op::row_max:
-    case Op::row_min:
-    case Op::group_max:
-    case Op::group_min: {
+    if (is_extreme(node.op)) {
       Value result = term(0);
       for (std::int64_t i = 1; i < count; ++i)
         result = combine(result, term(i));
       return result;
     }
-    case Op::row_mean: {
+    if (node.op == Op::row_mean) {
       const Value sum = sum_columns(count, Value{}, term, combine);
       const Node division{.op = Op::div, .type = node.type, .args = {operand, operand, 0}};
       return apply(division, {sum, Value{rounded(node.type, count), 0}, Value{}});
-    }
-    default: break;
     }
     return over_rows ? sum_rows(count, Value{}, term, combine)
                      : sum_columns(count, Value{}, term, combine);
@@ -266,7 +257,7 @@ void check_call(const Kernel& kernel, CallSize size,
                 std::span<const std::vector<Scalar>> arguments) {
   for (const Node& node : kernel.nodes()) {
     values_of(node.space, size);
-    const bool extreme = node.op == Op::row_max || node.op == Op::row_min;
+    const bool extreme = is_extreme(node.op) && info(node.op).form == OpForm::over_row;
     if (extreme && size.columns == 0 && size.rows > 0)
       refuse(fmt::format("'{}' of kernel '{}' over rows of 0 columns: there is no value to give",
                          info(node.op).spelling, kernel.name()));

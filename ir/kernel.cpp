@@ -36,20 +36,6 @@ bool may_store(const Param& param, Space value) noexcept {
   return param.broadcast == Broadcast::none || value == param.space() || value == kTensor;
 }
 
-bool is_commutative(Op op) noexcept {
-  switch (op) {
-  case Op::add:
-  case Op::mul:
-  case Op::eq:
-  case Op::ne:
-  case Op::logical_and:
-  case Op::logical_or:
-  case Op::min:
-  case Op::max: return true;
-  default: return false;
-  }
-}
-
 bool has_reductions(const Kernel& kernel) noexcept {
   return std::ranges::any_of(kernel.nodes(),
                              [](const Node& node) { return is_reduction(node.op); });
@@ -133,7 +119,7 @@ KernelBuilder::KernelBuilder(std::string name, MathMode math, std::vector<Param>
 NodeId KernelBuilder::intern(const Node& node) {
   if (const auto found = index_.find(node); found != index_.end())
     return found->second;
-  if (is_commutative(node.op)) {
+  if (info(node.op).commutes) {
     // Equal up to operand order is equal; the order seen first stays, as the reader wrote it.
     Node swapped = node;
     std::swap(swapped.args[0], swapped.args[1]);

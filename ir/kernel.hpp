@@ -162,9 +162,6 @@ bool is_elementwise(const Kernel& kernel) noexcept;
 /// The first thing that makes it more, as in "row_sum" or "'s', a [group 128]"; "" if nothing does.
 std::string beyond_elements(const Kernel& kernel);
 
-/// Whether a op b equals b op a bit for bit (NaN payloads aside).
-bool is_commutative(Op op) noexcept;
-
 /// The result type of `op` on operands of these compute types, or nothing if the rule forbids them.
 std::optional<DType> result_type(Op op, std::span<const DType> operands) noexcept;
 

@@ -5,9 +5,21 @@ namespace swage::ir {
 
 namespace {
 
+using enum Precedence;
+using enum Sign;
+constexpr OperandSet a = 1, b = 2, c = 4;
+constexpr double inf = std::numeric_limits<double>::infinity();
+
 constexpr OpInfo kOps[] = {
-#define SWAGE_OP(id, spelling, form, arity, rule, real, integer, d_a, d_b, d_c)                    \
-  {Op::id, #id, spelling, OpForm::form, arity, TypeRule::rule, {d_a, d_b, d_c}},
+#define SWAGE_OP(id_, spelling_, form_, arity_, rule_, real, integer, d_a, d_b, d_c, ...)          \
+  {.op = Op::id_,                                                                                  \
+   .id = #id_,                                                                                     \
+   .spelling = spelling_,                                                                          \
+   .form = OpForm::form_,                                                                          \
+   .arity = arity_,                                                                                \
+   .rule = TypeRule::rule_,                                                                        \
+   .derivative = {d_a, d_b, d_c},                                                                  \
+   __VA_ARGS__},
 #include "ir/ops.def"
 };
 
@@ -21,8 +33,23 @@ bool is_reduction(Op op) noexcept {
   return info(op).form >= OpForm::over_row;
 }
 
+bool is_extreme(Op op) noexcept {
+  return is_reduction(op) && info(op).fits != 0;
+}
+
+bool is_comparison(Op op) noexcept {
+  return info(op).rule == TypeRule::compare || info(op).rule == TypeRule::order;
+}
+
 bool is_call(OpForm form) noexcept {
   return form == OpForm::call || form >= OpForm::over_row;
+}
+
+std::optional<Op> infix_from_spelling(std::string_view spelling) noexcept {
+  for (const OpInfo& entry : kOps)
+    if (entry.form == OpForm::infix && entry.spelling == spelling)
+      return entry.op;
+  return std::nullopt;
 }
 
 std::optional<Op> function_from_name(std::string_view name) noexcept {

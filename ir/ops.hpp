@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 
@@ -39,6 +40,41 @@ enum class TypeRule : std::uint8_t {
   reduce_real, ///< a float, reduced to one of its type
 };
 
+/// How tightly an operation binds, as in C: later ones tighter.
+enum class Precedence : std::uint8_t {
+  ternary,
+  logical_or,
+  logical_and,
+  equality,
+  order,
+  sum,
+  product,
+  prefix,
+  primary ///< leaves and calls
+};
+
+/// When a float result is never below zero, however functions err: if those operands never are.
+enum class Sign : std::uint8_t { any, never_negative, if_a, if_all, if_some, if_factors };
+
+/// Ulp of the exact result for the operands as they are; 0.5 is correctly rounded, 0 exact.
+struct UlpBound {
+  double f32 = 0, f64 = 0;
+};
+/// Relative error, besides one ulp, of a result that owes half accuracy: `error`, or `far_error`
+/// where an operand is beyond `far` in size. 0: there is no cheaper form.
+struct HalfBound {
+  double error = 0, far_error = 0, far = std::numeric_limits<double>::infinity();
+};
+/// What float results lie in, with any error.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+};
+
+/// A set of operands, by bit.
+using OperandSet = std::uint8_t;
+
+/// A row of the table: see ops.def for what its columns mean.
 struct OpInfo {
   Op op;
   std::string_view id;       ///< "logical_and"
@@ -46,7 +82,20 @@ struct OpInfo {
   OpForm form;
   int arity;
   TypeRule rule;
-  std::array<std::string_view, 3> derivative; ///< see ops.def
+  std::array<std::string_view, 3> derivative;
+  Precedence binds = Precedence::primary;
+  int cost = 1;
+  UlpBound error{};
+  HalfBound half{};
+  Range range{};
+  Sign sign = Sign::any;
+  OperandSet fits = 0;
+  OperandSet jumps = 0;
+  bool ends_domain = false;
+  bool commutes = false;
+  bool idempotent = false;
+  bool gentle = false;
+  bool keeps_nan_bits = false;
 };
 
 /// The table, indexed by Op.
@@ -58,9 +107,15 @@ inline constexpr int kOpCount = 0
 
 /// Whether `op` takes many elements to one value: row_sum and its like.
 bool is_reduction(Op op) noexcept;
+/// Whether it is a reduction that gives one of the elements: row_max and its like.
+bool is_extreme(Op op) noexcept;
+/// == != < <= > >=.
+bool is_comparison(Op op) noexcept;
 /// Whether the language writes operations of this form as calls.
 bool is_call(OpForm form) noexcept;
 
+/// The infix operation written so ("+"), if there is one.
+std::optional<Op> infix_from_spelling(std::string_view spelling) noexcept;
 /// The function called `name` in the language ("sigmoid"), if there is one.
 std::optional<Op> function_from_name(std::string_view name) noexcept;
 

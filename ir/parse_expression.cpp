@@ -1,5 +1,6 @@
 // parse_expression.cpp -- expressions, by precedence climbing.
 #include <limits>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -9,33 +10,14 @@ namespace swage::ir {
 
 namespace {
 
-struct Infix {
-  Symbol symbol;
-  Op op;
-  int precedence;
-};
-
-constexpr int kEquality = 3;
-constexpr int kOrder = 4;
-
-constexpr Infix kInfix[] = {
-    {Symbol::or_or, Op::logical_or, 1}, {Symbol::and_and, Op::logical_and, 2},
-    {Symbol::equal, Op::eq, kEquality}, {Symbol::not_equal, Op::ne, kEquality},
-    {Symbol::less, Op::lt, kOrder},     {Symbol::less_equal, Op::le, kOrder},
-    {Symbol::greater, Op::gt, kOrder},  {Symbol::greater_equal, Op::ge, kOrder},
-    {Symbol::plus, Op::add, 5},         {Symbol::minus, Op::sub, 5},
-    {Symbol::star, Op::mul, 6},         {Symbol::slash, Op::div, 6},
-};
-
-const Infix* infix_of(Symbol symbol) noexcept {
-  for (const Infix& row : kInfix)
-    if (row.symbol == symbol)
-      return &row;
-  return nullptr;
+/// The row of the op table that an infix symbol stands for, if it does.
+const OpInfo* infix_of(Symbol symbol) noexcept {
+  const std::optional<Op> op = infix_from_spelling(spelling_of(symbol));
+  return op ? &info(*op) : nullptr;
 }
 
-bool is_comparison(const Infix& row) noexcept {
-  return row.precedence == kEquality || row.precedence == kOrder;
+Precedence tighter(Precedence precedence) noexcept {
+  return static_cast<Precedence>(static_cast<int>(precedence) + 1);
 }
 
 constexpr std::uint64_t kTwoTo63 = std::uint64_t{1} << 63;
@@ -98,14 +80,14 @@ ExprId Parser::conditional() {
     std::uint32_t caret;
   };
   std::vector<Arm> arms;
-  ExprId result = binary(1);
+  ExprId result = binary(Precedence::logical_or);
   while (at(Symbol::question)) {
     const std::uint32_t caret = token_.span.begin;
     advance();
     const ExprId value = expression();
     expect(Symbol::colon, "the first value of '?:'");
     arms.push_back({result, value, caret});
-    result = binary(1);
+    result = binary(Precedence::logical_or);
   }
   const std::uint32_t end = program_.exprs[result].span.end;
   for (; !arms.empty(); arms.pop_back()) {
@@ -133,24 +115,24 @@ void Parser::report_chain(ExprId left, Token op, ExprId right) {
     error.help("write a < b && b < c");
 }
 
-ExprId Parser::binary(int lowest) {
+ExprId Parser::binary(Precedence lowest) {
   ExprId left = unary();
-  int compared = 0; // precedence of the comparison that made `left`, if one did
+  Precedence compared = Precedence::primary; // of the comparison that made `left`, if one did
   for (;;) {
-    const Infix* row = infix_of(token_.symbol);
-    if (!row || row->precedence < lowest)
+    const OpInfo* row = infix_of(token_.symbol);
+    if (!row || row->binds < lowest)
       return left;
     const Token op = token_;
     advance();
-    const ExprId right = binary(row->precedence + 1);
+    const ExprId right = binary(tighter(row->binds));
     const Span span{program_.exprs[left].span.begin, program_.exprs[right].span.end};
-    if (is_comparison(*row) && compared == row->precedence) {
+    if (is_comparison(row->op) && compared == row->binds) {
       if (program_.exprs[left].kind != ExprKind::poison)
         report_chain(left, op, right);
       left = poison(span);
       continue;
     }
-    compared = is_comparison(*row) ? row->precedence : 0;
+    compared = is_comparison(row->op) ? row->binds : Precedence::primary;
     left = operation(row->op, op.span.begin, {left, right}, span);
   }
 }

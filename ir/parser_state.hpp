@@ -69,7 +69,7 @@ private:
   Body body();
   ExprId expression();
   ExprId conditional();
-  ExprId binary(int lowest);
+  ExprId binary(Precedence lowest);
   ExprId unary();
   ExprId primary();
   ExprId call(Name name);

@@ -25,45 +25,11 @@ constexpr std::size_t kLine = 100;
 /// Of parentheses and calls in one expression, for the reader; kMaxNesting is far above.
 constexpr int kDepth = 8;
 
-/// How tightly an expression's outermost operation binds, as in C.
-enum Precedence : int {
-  kTernary,
-  kOr,
-  kAnd,
-  kEquality,
-  kOrder,
-  kSum,
-  kProduct,
-  kPrefix,
-  kPrimary,
-};
-
 struct Text {
   std::string text;
-  int precedence = kPrimary;
+  Precedence precedence = Precedence::primary;
   int depth = 0; ///< nested parentheses and calls
 };
-
-int precedence_of(Op op) noexcept {
-  switch (op) {
-  case Op::select: return kTernary;
-  case Op::logical_or: return kOr;
-  case Op::logical_and: return kAnd;
-  case Op::eq:
-  case Op::ne: return kEquality;
-  case Op::lt:
-  case Op::le:
-  case Op::gt:
-  case Op::ge: return kOrder;
-  case Op::add:
-  case Op::sub: return kSum;
-  case Op::mul:
-  case Op::div: return kProduct;
-  case Op::neg:
-  case Op::logical_not: return kPrefix;
-  default: return kPrimary;
-  }
-}
 
 /// Digits that read back as exactly this value: those of an f32 where they are enough.
 std::string digits_of(DType type, double value) {
@@ -88,18 +54,20 @@ Text literal(const Node& node) {
   if (node.type == DType::boolean)
     return {node.integer() != 0 ? "true" : "false"};
   if (!is_float(node.type))
-    return {fmt::format("{}", node.integer()), node.integer() < 0 ? kPrefix : kPrimary};
+    return {fmt::format("{}", node.integer()),
+            node.integer() < 0 ? Precedence::prefix : Precedence::primary};
   const double value = node.real();
   if (std::isnan(value))
     return {"nan"};
   if (std::isinf(value))
-    return value > 0 ? Text{"inf"} : Text{"-inf", kPrefix};
-  return {digits_of(node.type, value), std::signbit(value) ? kPrefix : kPrimary};
+    return value > 0 ? Text{"inf"} : Text{"-inf", Precedence::prefix};
+  return {digits_of(node.type, value),
+          std::signbit(value) ? Precedence::prefix : Precedence::primary};
 }
 
 /// A constant whose type nothing else says: `f32(1.5)`.
 Text typed(const Node& node) {
-  return {fmt::format("{}({})", name_of(node.type), literal(node).text), kPrimary, 1};
+  return {fmt::format("{}({})", name_of(node.type), literal(node).text), Precedence::primary, 1};
 }
 
 class Printer {
@@ -200,35 +168,36 @@ Text Printer::operand(const Node& node, std::size_t i) const {
 }
 
 Text in_parentheses(Text text, bool needed) {
-  return needed ? Text{fmt::format("({})", text.text), kPrimary, text.depth + 1} : text;
+  return needed ? Text{fmt::format("({})", text.text), Precedence::primary, text.depth + 1} : text;
 }
 
 Text Printer::compose(const Node& node) const {
   const OpInfo& row = info(node.op);
-  const int precedence = precedence_of(node.op);
+  const Precedence precedence = info(node.op).binds;
   if (node.op == Op::select) {
     const Text condition = operand(node, 0), yes = operand(node, 1), no = operand(node, 2);
-    const Text c = in_parentheses(condition, condition.precedence == kTernary);
-    const Text y = in_parentheses(yes, yes.precedence == kTernary);
-    return {fmt::format("{} ? {} : {}", c.text, y.text, no.text), kTernary,
+    const Text c = in_parentheses(condition, condition.precedence == Precedence::ternary);
+    const Text y = in_parentheses(yes, yes.precedence == Precedence::ternary);
+    return {fmt::format("{} ? {} : {}", c.text, y.text, no.text), Precedence::ternary,
             std::max({c.depth, y.depth, no.depth})};
   }
   if (row.form == OpForm::infix) {
     // Infix operators associate to the left; comparisons do not associate, and mixed && and || are
     // easily misread.
     Text a = operand(node, 0), b = operand(node, 1);
-    const bool strict = precedence == kEquality || precedence == kOrder;
-    a = in_parentheses(a, a.precedence < precedence + (strict ? 1 : 0) ||
-                              (precedence == kOr && a.precedence == kAnd));
-    b = in_parentheses(b,
-                       b.precedence <= precedence || (precedence == kOr && b.precedence == kAnd));
+    const bool strict = precedence == Precedence::equality || precedence == Precedence::order;
+    a = in_parentheses(
+        a, a.precedence < precedence || (strict && a.precedence == precedence) ||
+               (precedence == Precedence::logical_or && a.precedence == Precedence::logical_and));
+    b = in_parentheses(b, b.precedence <= precedence || (precedence == Precedence::logical_or &&
+                                                         b.precedence == Precedence::logical_and));
     return {fmt::format("{} {} {}", a.text, row.spelling, b.text), precedence,
             std::max(a.depth, b.depth)};
   }
   if (row.form == OpForm::prefix) {
     const Text argument = operand(node, 0);
-    const Text a = in_parentheses(argument, argument.precedence <= kPrefix);
-    return {fmt::format("{}{}", row.spelling, a.text), kPrefix, a.depth};
+    const Text a = in_parentheses(argument, argument.precedence <= Precedence::prefix);
+    return {fmt::format("{}{}", row.spelling, a.text), Precedence::prefix, a.depth};
   }
   Text call{fmt::format("{}(", node.op == Op::cast ? name_of(node.storage) : row.spelling)};
   for (std::size_t i = 0; i < static_cast<std::size_t>(row.arity); ++i) {

@@ -45,10 +45,6 @@ TypeSet holders(DType type) noexcept {
   return set;
 }
 
-constexpr bool same_kind(DType a, DType b) noexcept {
-  return is_float(a) == is_float(b);
-}
-
 class Simplifier {
 public:
   explicit Simplifier(const Kernel& kernel)
@@ -146,31 +142,23 @@ NodeId Simplifier::record(NodeId id) {
 
 /// The types that hold the value of `node` exactly, whatever the arguments are.
 TypeSet Simplifier::fitting(const Node& node) const {
-  const auto fits = [&](std::size_t i) { return fits_[node.args[i]]; };
   const TypeSet own = holders(node.type);
   switch (node.op) {
   case Op::load:
   case Op::scalar: return holders(kernel_.params()[node.param].dtype);
   case Op::constant: return fitting_constant(node);
   case Op::cast: return holders(node.storage);
-  case Op::select: return fits(1) & fits(2);
-  case Op::min:
-  case Op::max: return fits(0) & fits(1);
-  case Op::clamp: return fits(0) & fits(1) & fits(2);
-  case Op::relu:
-  case Op::row_max:
-  case Op::row_min:
-  case Op::group_max:
-  case Op::group_min: return fits(0);
-  case Op::copysign:
-  case Op::floor:
-  case Op::ceil:
-  case Op::round:
-  case Op::trunc: return fits(0);
-  case Op::neg:
-  case Op::abs: return is_float(node.type) ? fits(0) : own; // -(-128) leaves i8
-  default: return own;
+  default: break;
   }
+  const OpInfo& row = info(node.op);
+  const bool changes_sign = node.op == Op::neg || node.op == Op::abs;
+  if (row.fits == 0 || (changes_sign && !is_float(node.type))) // -(-128) leaves i8
+    return own;
+  TypeSet set = static_cast<TypeSet>(~TypeSet{0});
+  for (int i = 0; i < row.arity; ++i)
+    if ((row.fits >> i & 1) != 0)
+      set &= fits_[node.args[static_cast<std::size_t>(i)]];
+  return set;
 }
 
 TypeSet Simplifier::fitting_constant(const Node& constant) const {
@@ -311,15 +299,10 @@ Simplifier::Made Simplifier::rewrite(Op op, const Args& args) {
   case Op::abs:
     if (is_op(a, Op::neg)) // |-x| = |x|
       return make(Op::abs, {arg(a)});
-    [[fallthrough]];
-  case Op::relu:
-  case Op::floor:
-  case Op::ceil:
-  case Op::round:
-  case Op::trunc: // f(f(x)) = f(x)
-    return is_op(a, op) ? Made(a) : std::nullopt;
-  default: return std::nullopt;
+    break;
+  default: break;
   }
+  return info(op).idempotent && is_op(a, op) ? Made(a) : std::nullopt; // f(f(x)) = f(x)
 }
 
 Simplifier::Made Simplifier::rewrite_add(NodeId a, NodeId b) {

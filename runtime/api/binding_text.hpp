@@ -7,8 +7,8 @@
 
 namespace swage::api {
 
-/// "NAME=VALUE" to a binding: VALUE is a type's name, a whole number or a number. Throws
-/// Error(invalid_argument).
+/// "NAME=VALUE" to a binding: VALUE is a type's name, a whole number, a number, true (1) or false
+/// (0). Of the C ABI and of the command alike. Throws Error(invalid_argument).
 Binding parse_binding(std::string_view text);
 
 } // namespace swage::api

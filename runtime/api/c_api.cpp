@@ -9,8 +9,8 @@
 
 #include <pthread.h>
 
-#include "ir/kernel.hpp"
 #include "runtime/api/binding_text.hpp"
+#include "runtime/api/c_arguments.hpp"
 #include "runtime/api/c_structs.hpp"
 #include "runtime/api/c_tensor.hpp"
 #include "swage/swage.h"
@@ -31,8 +31,10 @@ namespace {
 
 using swage::Error;
 using swage::ErrorCode;
+using swage::api::Arguments;
 using swage::api::hand_out;
 using swage::api::received;
+using swage::api::require;
 
 /// The last failure of a thread.
 struct Failure {
@@ -106,11 +108,6 @@ swage_status guarded(const Body& body) noexcept {
   }
 }
 
-void require(const void* pointer, const char* name) {
-  if (!pointer)
-    throw Error(ErrorCode::invalid_argument, std::string(name) + " is null");
-}
-
 std::string text_or(const char* text, const char* otherwise) {
   return text ? text : otherwise;
 }
@@ -163,80 +160,6 @@ swage_tune_result to_c(const swage::TuneResult& found) {
   result.bytes_per_second = found.bytes_per_second;
   result.candidates = found.candidates;
   result.improved = found.improved ? 1 : 0;
-  return result;
-}
-
-/// Arguments on the stack: a launch allocates nothing.
-class Arguments {
-public:
-  Arguments(const swage_arg* args, std::size_t count, const swage::DeviceInfo& device)
-      : count_(count) {
-    if (count > 0)
-      require(args, "args");
-    if (count > swage::ir::kMaxParams)
-      throw Error(ErrorCode::invalid_argument, "more arguments than any kernel has parameters");
-    for (std::size_t i = 0; i < count; ++i)
-      add(args[i], i, device);
-  }
-  std::span<const swage::Arg> span() const noexcept {
-    return {std::launder(reinterpret_cast<const swage::Arg*>(args_)), count_};
-  }
-
-private:
-  void add(const swage_arg& arg, std::size_t i, const swage::DeviceInfo& device) {
-    void* place = args_ + i * sizeof(swage::Arg);
-    switch (arg.kind) {
-    case SWAGE_ARG_TENSOR: {
-      new (place) swage::Arg(swage::api::to_tensor(arg.value.tensor, i, device));
-      return;
-    }
-    case SWAGE_ARG_REAL: new (place) swage::Arg(arg.value.real); return;
-    case SWAGE_ARG_INTEGER: new (place) swage::Arg(arg.value.integer); return;
-    }
-    throw Error(ErrorCode::invalid_argument,
-                "argument " + std::to_string(i) + ": its kind is none of swage_arg_kind");
-  }
-
-  // Raw storage, for an Arg has no empty value. It is trivially destructible.
-  alignas(swage::Arg) std::byte args_[swage::ir::kMaxParams * sizeof(swage::Arg)];
-  std::size_t count_;
-};
-
-/// The specs lie `size` bytes apart, as the caller compiled them.
-std::vector<swage::ArgSpec> to_specs(const swage_kernel& kernel, const swage_arg_spec* specs,
-                                     std::size_t count) {
-  std::vector<swage::ArgSpec> result;
-  const std::size_t stride = count > 0 ? specs->size : 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    swage_arg_spec given;
-    std::memcpy(&given.size, reinterpret_cast<const char*>(specs) + i * stride, sizeof given.size);
-    if (given.size != stride)
-      throw Error(ErrorCode::invalid_argument,
-                  "argument " + std::to_string(i) +
-                      ": its spec has another size than the first; set every field size to "
-                      "sizeof(swage_arg_spec)");
-    given = received(
-        *reinterpret_cast<const swage_arg_spec*>(reinterpret_cast<const char*>(specs) + i * stride),
-        SWAGE_FIRST_SIZE(swage_arg_spec, same_as), "swage_arg_spec", {});
-    swage::ArgSpec spec;
-    const bool is_tensor =
-        i < kernel.parameters.size() && kernel.parameters[i].role != swage::Role::scalar;
-    if (is_tensor) {
-      spec.dtype = swage::api::type_of(given.type, i);
-      if (given.ndim < 0 || given.ndim > swage::kMaxRank)
-        throw Error(ErrorCode::invalid_argument, "argument " + std::to_string(i) + ": it has " +
-                                                     std::to_string(given.ndim) +
-                                                     " dimensions, expected 0 to 8");
-      if (given.ndim > 0)
-        require(given.shape, "the shape of a spec");
-      spec.shape.assign(given.shape, given.shape + given.ndim);
-      if (given.strides)
-        spec.strides.assign(given.strides, given.strides + given.ndim);
-      spec.alignment = given.alignment;
-      spec.same_as = given.same_as;
-    }
-    result.push_back(std::move(spec));
-  }
   return result;
 }
 
@@ -464,7 +387,8 @@ swage_status swage_kernel_prepare_for(const swage_kernel* kernel, const swage_ar
     require(kernel, "kernel");
     if (count > 0)
       require(specs, "specs");
-    kernel->kernel.prepare(std::span<const swage::ArgSpec>(to_specs(*kernel, specs, count)));
+    kernel->kernel.prepare(
+        std::span<const swage::ArgSpec>(swage::api::to_specs(kernel->parameters, specs, count)));
   });
 }
 

@@ -13,6 +13,12 @@ namespace swage::api {
 /// Where the fields of the first version of a struct end: no caller has less.
 #define SWAGE_FIRST_SIZE(type, last) (offsetof(type, last) + sizeof(type::last))
 
+/// Throws Error(invalid_argument) for a null pointer; `name` says whose.
+inline void require(const void* pointer, const char* name) {
+  if (!pointer)
+    throw Error(ErrorCode::invalid_argument, std::string(name) + " is null");
+}
+
 /// The caller's struct as this library has it: what an older caller does not know keeps the value
 /// it has in `defaults`.
 template <typename T>

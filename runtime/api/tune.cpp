@@ -9,9 +9,9 @@ TuneResult Kernel::tune(std::span<const Arg> arguments, const TuneOptions& optio
       arguments,
       {.budget = options.budget_seconds, .force = options.force, .record = options.record});
   return {codegen::canonical(report.best),
-          codegen::canonical(report.heuristic),
+          codegen::canonical(report.default_schedule),
           report.seconds,
-          report.heuristic_seconds,
+          report.default_seconds,
           report.spread,
           report.bytes,
           report.roofline,

@@ -10,12 +10,11 @@
 
 namespace swage {
 
-const std::shared_ptr<DeviceState>& DeviceAccess::state(const Device& device) {
-  if (!device.state_)
-    throw Error(ErrorCode::invalid_argument,
-                "the device is empty: it was made by default or moved from; take one that "
-                "Device::open gave");
-  return device.state_;
+void refuse_empty(const char* what, const char* maker) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("the {} is empty: it was made by default or moved from; take one that {} "
+                          "gave",
+                          what, maker));
 }
 
 cuda::Context DeviceState::primary_context() const {

@@ -49,11 +49,19 @@ private:
   mutable std::atomic<cuda::Context> primary_ = nullptr;
 };
 
+/// Throws Error(invalid_argument) for a public handle that holds nothing: `what` ("device") is
+/// taken from `maker` ("Device::open").
+[[noreturn]] void refuse_empty(const char* what, const char* maker);
+
 /// Lets the runtime make and open the public handle.
 struct DeviceAccess {
   static Device make(std::shared_ptr<DeviceState> state) { return Device(std::move(state)); }
   /// Throws Error(invalid_argument) for an empty handle.
-  static const std::shared_ptr<DeviceState>& state(const Device& device);
+  static const std::shared_ptr<DeviceState>& state(const Device& device) {
+    if (!device.state_) [[unlikely]]
+      refuse_empty("device", "Device::open");
+    return device.state_;
+  }
 };
 
 namespace device {

@@ -61,9 +61,4 @@ void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream
     state.launch(*scheduled.plan, scheduled.call, handle);
 }
 
-void prepare_with(const Kernel& kernel, const codegen::Schedule& schedule,
-                  std::span<const Arg> arguments) {
-  ScheduledCall(KernelAccess::state(kernel), schedule, arguments, nullptr);
-}
-
 } // namespace swage::launch

@@ -29,11 +29,9 @@ struct CallDescription {
 /// Throws Error(invalid_argument) as `Kernel::launch` does. Compiles nothing.
 CallDescription describe(const Kernel& kernel, std::span<const Arg> arguments);
 
-/// Kernel::launch, and Kernel::prepare, with an explicit schedule: compiled on first use and cached
-/// like any other, but by the slow path. Throws Error(invalid_argument) for an illegal one.
+/// Kernel::launch with an explicit schedule: compiled on first use and cached like any other, but
+/// by the slow path. Throws Error(invalid_argument) for an illegal one.
 void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream stream,
                  std::span<const Arg> arguments);
-void prepare_with(const Kernel& kernel, const codegen::Schedule& schedule,
-                  std::span<const Arg> arguments);
 
 } // namespace swage::launch

@@ -23,12 +23,6 @@ using launch::LaunchPlan;
 using launch::PlanKey;
 using launch::PlanLookup;
 
-void KernelAccess::refuse_empty() {
-  throw Error(ErrorCode::invalid_argument,
-              "the kernel is empty: it was made by default or moved from; take one that "
-              "Device::kernel made");
-}
-
 namespace {
 
 bool is_about_capture(const Error& error) {

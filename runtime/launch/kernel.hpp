@@ -79,12 +79,9 @@ struct KernelAccess {
   /// Throws Error(invalid_argument) for an empty handle.
   static const KernelState& state(const Kernel& kernel) {
     if (!kernel.state_) [[unlikely]]
-      refuse_empty();
+      refuse_empty("kernel", "Device::kernel");
     return *kernel.state_;
   }
-
-private:
-  [[noreturn]] static void refuse_empty();
 };
 
 } // namespace swage

@@ -7,7 +7,7 @@ Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
   by_rows = !ir::is_elementwise(kernel);
   broadcasts = by_rows;
   for (const ir::Node& node : kernel.nodes()) {
-    extremes |= node.op == ir::Op::row_max || node.op == ir::Op::row_min;
+    extremes |= ir::is_extreme(node.op) && ir::info(node.op).form == ir::OpForm::over_row;
     if (node.space.broadcast == ir::Broadcast::per_group)
       group = node.space.group;
   }

@@ -78,7 +78,8 @@ public:
 
 private:
   static std::uint64_t code_of(std::int64_t bound) noexcept {
-    const int octave = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(bound - 1))) - 1; // 3 from 9 on
+    const int octave =
+        static_cast<int>(std::bit_width(static_cast<std::uint64_t>(bound - 1))) - 1; // 3 from 9 on
     return static_cast<std::uint64_t>(9 + 4 * (octave - 3)) +
            static_cast<std::uint64_t>(bound >> (octave - 2)) - 5;
   }

@@ -151,17 +151,17 @@ bool Race::beats_default(std::size_t i) {
     if (!first)
       winner.add(sampler_.sample(numbers_[i]));
   }
-  const base::Summary of_base = base::summarise(base.mean),
+  const base::Summary of_default = base::summarise(base.mean),
                       of_winner = base::summarise(winner.mean);
-  report_.heuristic_seconds = of_base.median;
+  report_.default_seconds = of_default.median;
   report_.gain = base::gain_of(base.mean, winner.mean);
   const base::Gain in_memory = base::gain_of(base.in_memory, winner.in_memory),
                    in_cache = base::gain_of(base.in_cache, winner.in_cache);
   const bool wins = i != 0 && report_.gain.is_real() && !in_memory.is_loss_beside(in_cache) &&
                     !in_cache.is_loss_beside(in_memory);
   report_.best = report_.candidates[wins ? i : 0].schedule;
-  report_.seconds = (wins ? of_winner : of_base).median;
-  report_.spread = (wins ? of_winner : of_base).spread();
+  report_.seconds = (wins ? of_winner : of_default).median;
+  report_.spread = (wins ? of_winner : of_default).spread();
   return wins;
 }
 

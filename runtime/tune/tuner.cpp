@@ -90,9 +90,9 @@ TuningRecord record_of(const KernelState& kernel, const TuneReport& report) {
           report.rows,
           report.columns,
           codegen::canonical(report.best),
-          codegen::canonical(report.heuristic),
+          codegen::canonical(report.default_schedule),
           report.seconds,
-          report.heuristic_seconds,
+          report.default_seconds,
           report.spread,
           report.bytes,
           report.roofline,
@@ -107,9 +107,9 @@ void tell(const KernelState& kernel, const TuneReport& report) {
             "{:.0f} ms to compile, {:.0f} ms to measure, {}",
             kernel.name, report.rows * report.columns, kernel.device->info.id,
             codegen::canonical(report.best), 1e6 * report.seconds,
-            report.improved ? "the default" : "which is the default,",
-            1e6 * report.heuristic_seconds, report.measured, 1e3 * report.compile_seconds,
-            1e3 * report.measure_seconds, report.stopped);
+            report.improved ? "the default" : "which is the default,", 1e6 * report.default_seconds,
+            report.measured, 1e3 * report.compile_seconds, 1e3 * report.measure_seconds,
+            report.stopped);
 }
 
 } // namespace
@@ -133,11 +133,12 @@ TuneReport Tuner::plan(std::span<const Arg> arguments) const {
   report.columns = call.columns;
   report.bytes = launch::bytes_moved(kernel_.signature, call);
   report.in_cache = measure::runs_in_cache(device, report.bytes);
-  report.heuristic = launch::choose_schedule(kernel_.graph, specialization, call.key, device, "");
-  report.best = report.heuristic;
+  report.default_schedule =
+      launch::choose_schedule(kernel_.graph, specialization, call.key, device, "");
+  report.best = report.default_schedule;
   for (codegen::Schedule& schedule : candidates({kernel_.graph, specialization, device.target,
                                                  call.elements(), device.info.compute_units},
-                                                report.heuristic))
+                                                report.default_schedule))
     report.candidates.push_back({std::move(schedule)});
   return report;
 }

@@ -40,18 +40,18 @@ inline constexpr double kHostNoiseLimit = 0.35;
 
 struct TuneReport {
   TuningKey key;
-  std::int64_t rows = 0, columns = 0, bytes = 0; ///< as CallPlan
+  std::int64_t rows = 0, columns = 0, bytes = 0; ///< as CallDescription
   bool in_cache = false;                         ///< timed in the cache, see runs_in_cache
-  codegen::Schedule best, heuristic;
+  codegen::Schedule best, default_schedule;
   base::Digest code{}; ///< of the code of `best` that was timed: what launches run
-  double seconds = 0, heuristic_seconds = 0; ///< of one launch, medians of paired rounds
-  double spread = 0;                         ///< of `seconds`
-  base::Gain gain;                           ///< of the fastest over the default
-  bool improved = false;                     ///< `best` is not the default
-  double noise = 0;                          ///< spread of the default beforehand
-  double roofline = 0;                       ///< bytes a second; 0: not known
-  std::vector<Candidate> candidates;         ///< the default first
-  int measured = 0;                          ///< candidates with a time
+  double seconds = 0, default_seconds = 0; ///< of one launch, medians of paired rounds
+  double spread = 0;                       ///< of `seconds`
+  base::Gain gain;                         ///< of the fastest over the default
+  bool improved = false;                   ///< `best` is not the default
+  double noise = 0;                        ///< spread of the default beforehand
+  double roofline = 0;                     ///< bytes a second; 0: not known
+  std::vector<Candidate> candidates;       ///< the default first
+  int measured = 0;                        ///< candidates with a time
   int rounds = 0;
   std::size_t sets = 0; ///< of buffers
   /// Of those, the ones that half of the timed launches went round, in the GPU's cache; 0: none,

@@ -117,14 +117,10 @@ void compare(ValueSet& set, Op op, DType type, const Piece& a, const Piece& b, b
   }
 }
 
-bool is_comparison(Op op) noexcept {
-  return op == Op::eq || op == Op::ne || op == Op::lt || op == Op::le || op == Op::gt ||
-         op == Op::ge;
-}
-
+/// Values that are few and far apart: of floor and its like, and of casts to integers.
 bool is_step(const ir::Node& node) noexcept {
-  return node.op == Op::floor || node.op == Op::ceil || node.op == Op::trunc ||
-         node.op == Op::round || (node.op == Op::cast && !is_float(node.type));
+  const bool rounds = ir::info(node.op).rule == ir::TypeRule::real && ir::jumps(node.op, 0);
+  return rounds || (node.op == Op::cast && !is_float(node.type));
 }
 
 ValueSet choose(const Operation& operation) {
@@ -202,27 +198,13 @@ void add_hull(ValueSet& set, const Operation& operation, std::span<const Piece> 
   set.pieces.push_back(*hull);
 }
 
-/// Relative error of an approximation that owes half accuracy, besides one ulp; see
-/// docs/numbers.md. A sigmoid of silu is off by another 2^-20.
+/// Relative error of an approximation that owes half accuracy, besides one ulp.
 long double half_error(Op op, const ValueSet& argument) {
-  const auto any_beyond = [&](long double bound) {
-    return std::any_of(argument.pieces.begin(), argument.pieces.end(), [&](const Piece& piece) {
-      return std::max(std::abs(piece.low.real), std::abs(piece.high.real)) > bound;
-    });
-  };
-  switch (op) {
-  case Op::exp:
-  case Op::sigmoid: return any_beyond(17) ? 0x1p-17L : 0x1.8p-19L;
-  case Op::erfc: return any_beyond(4.3L) ? 0x1.31p-17L : 0x1.6bp-19L;
-  case Op::exp2:
-  case Op::div:
-  case Op::rcp: return 0x1p-22L;
-  case Op::tanh:
-  case Op::erf: return 0x1p-20L;
-  case Op::sqrt:
-  case Op::rsqrt: return 0x1p-22L;
-  default: return 0;
-  }
+  const ir::HalfBound& half = ir::info(op).half;
+  const bool is_far = std::ranges::any_of(argument.pieces, [&](const Piece& piece) {
+    return std::max(std::abs(piece.low.real), std::abs(piece.high.real)) > half.far;
+  });
+  return is_far ? half.far_error : half.error;
 }
 
 /// How far one function may be off `exact`, its operands taken as exact.
@@ -244,21 +226,6 @@ long double error_of(const ir::Node& node, long double exact, const ValueSet& ar
   }
   const long double half = half_error(node.op, argument);
   return accuracy == ir::Accuracy::half && half > 0 ? half * std::abs(exact) + unit : full;
-}
-
-/// What no error of a function leaves.
-Piece bounds_of(Op op) noexcept {
-  switch (op) {
-  case Op::exp:
-  case Op::exp2: return {real(0), real(kInfinity)};
-  case Op::sigmoid: return {real(0), real(1)};
-  case Op::erfc: return {real(0), real(2)};
-  case Op::tanh:
-  case Op::erf:
-  case Op::sin:
-  case Op::cos: return {real(-1), real(1)};
-  default: return {real(-kInfinity), real(kInfinity)};
-  }
 }
 
 } // namespace
@@ -305,7 +272,7 @@ ValueSet image(const Operation& operation) {
         std::array<Piece, 3> chosen;
         for (std::size_t i = 0; i < arity; ++i)
           chosen[i] = pieces[i][at[i]];
-        if (is_comparison(node.op))
+        if (ir::is_comparison(node.op))
           compare(result, node.op, operation.types[0], chosen[0], chosen[1], same);
         else
           add_hull(result, operation, std::span(chosen.data(), arity));
@@ -317,7 +284,7 @@ ValueSet image(const Operation& operation) {
 void round(ValueSet& set, const ir::Node& node, const ValueSet& argument, ir::MathMode math,
            ir::Accuracy accuracy) {
   const DType type = node.type;
-  const Piece bounds = bounds_of(node.op);
+  const ir::Range& range = ir::info(node.op).range; // what no error of a function leaves
   const auto moved = [&](long double exact, int direction) {
     if (!std::isfinite(exact))
       return exact;
@@ -329,7 +296,7 @@ void round(ValueSet& set, const ir::Node& node, const ValueSet& argument, ir::Ma
     // Wide products do not round to a subnormal number on the way.
     if (correct && std::abs(exact) < lowest_normal(type) && (end < exact) == (direction > 0))
       end = exact;
-    return std::clamp(end, bounds.low.real, bounds.high.real);
+    return std::clamp<long double>(end, range.low, range.high);
   };
   std::vector<Piece> rounded;
   for (const Piece& piece : set.pieces) {

@@ -4,10 +4,12 @@
 #include "cli/layout.hpp"
 #include "cli/shape.hpp"
 #include "ir/source.hpp"
+#include "runtime/api/binding_text.hpp"
 #include "swage/error.hpp"
 
 using namespace swage;
 using namespace swage::cli;
+using api::parse_binding;
 
 TEST_CASE("shapes of rank 1 to 8 are read") {
   CHECK(parse_shape("7") == Shape{7});

@@ -185,7 +185,7 @@ TEST_CASE("torch mode emits the instructions of CUDA's compiler, on every archit
 }
 
 TEST_CASE("torch mode refuses by name what cannot be bit-equal") {
-  for (const Op op : {Op::sin, Op::cos, Op::pow, Op::copysign}) {
+  for (const Op op : {Op::sin, Op::cos, Op::pow, Op::hypot, Op::copysign}) {
     const std::string message = refusal(MathMode::torch, op, false);
     CHECK(message.starts_with(std::string(ir::info(op).spelling) + " of f32"));
     CHECK(holds(message, "torch mode offers"));

@@ -18,11 +18,11 @@ using ir::Op;
 
 constexpr std::size_t kCount = 1024;
 
-constexpr Op kOps[] = {Op::fma,   Op::exp,   Op::exp2,  Op::expm1, Op::log,      Op::log2,
-                       Op::log1p, Op::sqrt,  Op::rsqrt, Op::rcp,   Op::sigmoid,  Op::tanh,
-                       Op::erf,   Op::erfc,  Op::sin,   Op::cos,   Op::floor,    Op::ceil,
-                       Op::round, Op::trunc, Op::isnan, Op::pow,   Op::copysign, Op::div,
-                       Op::abs,   Op::neg,   Op::min,   Op::max,   Op::clamp,    Op::relu};
+constexpr Op kOps[] = {
+    Op::fma,   Op::exp,  Op::exp2,    Op::expm1, Op::log,   Op::log2, Op::log1p,    Op::sqrt,
+    Op::rsqrt, Op::rcp,  Op::sigmoid, Op::tanh,  Op::erf,   Op::erfc, Op::sin,      Op::cos,
+    Op::floor, Op::ceil, Op::round,   Op::trunc, Op::isnan, Op::pow,  Op::copysign, Op::div,
+    Op::abs,   Op::neg,  Op::min,     Op::max,   Op::clamp, Op::relu, Op::hypot};
 
 template <typename T>
 std::vector<T> inputs(std::uint64_t seed) {

@@ -1,4 +1,4 @@
-// signature.hpp -- a bound kernel's parameters and size, for tables and JSON.
+// parameters.hpp -- a bound kernel's parameters and size, for tables and JSON.
 #pragma once
 
 #include <cstddef>

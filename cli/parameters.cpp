@@ -1,5 +1,5 @@
-// signature.cpp -- a bound kernel's parameters and size, for tables and JSON.
-#include "cli/signature.hpp"
+// parameters.cpp -- a bound kernel's parameters and size, for tables and JSON.
+#include "cli/parameters.hpp"
 
 #include <algorithm>
 
