@@ -18,6 +18,7 @@ cmake --build $build --target libswage.so swage_cli swage_test_gpu swage_soak
 rm -rf gpu-bundle
 stage=gpu-bundle/stage/swage
 mkdir -p $stage
+ln -s libswage.so "$stage/$(basename $build/libswage.so.*.*.* | cut -d. -f1-4)" # as programs ask for it
 cp -L $build/swage $build/libswage.so $build/tests/swage_test_gpu $build/tests/swage_soak $stage/
 [ ! -d bench ] || find bench \( -name "*.py" -o -name "*.cu" \) -exec cp {} $stage/ \;
 [ ! -d tests/gpu ] || find tests/gpu -name '*.py' -exec cp {} $stage/ \;

@@ -12,6 +12,7 @@
 #include "kernels/catalogue.hpp"
 #include "runtime/api/make_kernel.hpp"
 #include "runtime/base/settings.hpp"
+#include "runtime/cuda/context.hpp"
 #include "runtime/device/context_scope.hpp"
 #include "runtime/device/device.hpp"
 #include "runtime/functions/function_cache.hpp"
@@ -106,7 +107,7 @@ void Device::synchronize() const {
     return;
   device::with_live_context(state, [&] {
     const device::ContextScope scope(state);
-    cuda::driver().cuCtxSynchronize();
+    cuda::synchronize_context();
   });
 }
 

@@ -33,6 +33,16 @@ bool is_about_context(Result result) noexcept {
          result == Result::context_is_destroyed || result == Result::not_initialized;
 }
 
+std::shared_mutex& own_captures() {
+  static std::shared_mutex* const mutex = new std::shared_mutex;
+  return *mutex;
+}
+
+void synchronize_context() {
+  const std::unique_lock alone(own_captures());
+  driver().cuCtxSynchronize();
+}
+
 FormerContext::FormerContext(const ContextRef& context) noexcept {
   pushed_ = driver().cuCtxPushCurrent_v2.raw(context.handle) == Result::success;
   unsigned long long id = 0;

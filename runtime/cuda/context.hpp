@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <shared_mutex>
 
 #include "runtime/cuda/driver.hpp"
 
@@ -37,6 +38,13 @@ const ContextState& state_of(const ContextRef& context);
 
 /// Whether a result says that the current context, or what was made in it, is not what was thought.
 bool is_about_context(Result result) noexcept;
+
+/// Waiting for a context fails while a stream of it captures, whatever the mode of the capture, and
+/// breaks the capture. Swage's own captures share this; `synchronize_context` has it alone.
+std::shared_mutex& own_captures();
+/// Waits for all work of the current context. Throws Error(driver), among others where a stream of
+/// the program captures.
+void synchronize_context();
 
 /// Makes a context current that may have gone, for giving back what was made in it: true while it
 /// is current. Afterwards the caller's is current again.

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "runtime/cuda/context.hpp"
 #include "runtime/cuda/driver.hpp"
 
 namespace swage::cuda {
@@ -61,6 +62,7 @@ private:
 /// What `body` launches on `stream`, as a graph that can be launched again and again.
 template <typename Body>
 OwnedGraphExec capture(StreamHandle stream, const Body& body) {
+  std::shared_lock undisturbed(own_captures());
   driver().cuStreamBeginCapture_v2(stream, CaptureMode::thread_local_);
   Graph graph = nullptr;
   try {
@@ -71,6 +73,7 @@ OwnedGraphExec capture(StreamHandle stream, const Body& body) {
     throw;
   }
   driver().cuStreamEndCapture(stream, &graph);
+  undisturbed.unlock();
   const OwnedGraph owned(graph);
   GraphExec executable = nullptr;
   driver().cuGraphInstantiateWithFlags(&executable, graph, 0);

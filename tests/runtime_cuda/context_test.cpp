@@ -299,3 +299,28 @@ TEST_CASE("an error of the driver carries its number") {
     CHECK(error.driver_result() == 719);
   }
 }
+
+TEST_CASE("a thread waits for the device while another one captures, and neither is disturbed") {
+  const Device device = Device::open("cuda:0");
+  std::atomic<bool> done = false;
+  std::atomic<int> failures = 0;
+  std::thread waits([&] {
+    try {
+      while (!done)
+        device.synchronize();
+    } catch (const Error&) {
+      ++failures;
+    }
+  });
+  try {
+    const device::ContextScope scope(*DeviceAccess::state(device));
+    const cuda::OwnedStream stream = cuda::make_stream();
+    for (int i = 0; i < 300; ++i)
+      cuda::capture(stream.get(), [] { std::this_thread::yield(); });
+  } catch (const Error&) {
+    ++failures;
+  }
+  done = true;
+  waits.join();
+  CHECK(failures == 0);
+}
