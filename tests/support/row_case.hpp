@@ -94,6 +94,8 @@ public:
     }
     for (std::size_t p = 0; p < tensors_.size(); ++p)
       tensors_[p].buffer.read(tensors_[p].after.data(), tensors_[p].after.size());
+    for (HeldTensor& tensor : tensors_)
+      tensor.results = tensor.after;
     return difference(ulps);
   }
 
@@ -105,7 +107,7 @@ public:
       const auto element = static_cast<std::size_t>(size_of(graph_.params()[store.param].dtype));
       for (std::int64_t row = first_row; row < last_row; ++row)
         for (std::int64_t i = 0; i < tensor.width; ++i) {
-          const std::byte* from = tensor.after.data() + offset(store.param, row, i);
+          const std::byte* from = tensor.results.data() + offset(store.param, row, i);
           bytes.insert(bytes.end(), from, from + element);
         }
     }
@@ -115,6 +117,7 @@ public:
 private:
   struct HeldTensor {
     std::vector<std::byte> initial, after;
+    std::vector<std::byte> results; ///< of the last launch; `after` is worked on
     swage::Buffer buffer;
     std::int64_t rows = 1, width = 1, row_stride = 0, column_stride = 1, first = 0;
   };
