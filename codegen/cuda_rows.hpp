@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "codegen/cuda_function.hpp"
+#include "codegen/reduction.hpp"
 #include "codegen/row_geometry.hpp"
 #include "codegen/row_plan.hpp"
 #include "ir/sum_order.hpp"
@@ -155,8 +156,12 @@ private:
   Value* combine(NodeId id, Value* a, Value* b) {
     return combine(node(id).op, node(id).type, a, b);
   }
-  Value* combine(Op op, DType type, Value* a, Value* b);
-  llvm::Constant* identity(NodeId id, llvm::Type* type) const;
+  Value* combine(Op op, DType type, Value* a, Value* b) {
+    return combine_terms(b_, job_, op, type, a, b);
+  }
+  llvm::Constant* identity(NodeId id, llvm::Type* type) const {
+    return reduction_identity(node(id).op, node(id).type, type);
+  }
   Value* tree(NodeId id, std::vector<Value*> values);
   Value* shuffle(Value* value, int distance);
   Value* shared(std::int64_t offset, Value* bytes);

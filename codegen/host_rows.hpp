@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "codegen/host_function.hpp"
+#include "codegen/reduction.hpp"
 #include "codegen/row_plan.hpp"
 #include "ir/sum_order.hpp"
 
@@ -142,9 +143,12 @@ private:
   static llvm::Align align(const Sum& sum) {
     return llvm::Align(static_cast<std::uint64_t>(sum.width * size_of(sum.type)));
   }
-  /// What changes nothing: 0, or the far end of the order.
-  llvm::Constant* identity(const Sum& sum, Type* type) const;
-  Value* combine(const Sum& sum, Value* a, Value* b);
+  static llvm::Constant* identity(const Sum& sum, Type* type) {
+    return reduction_identity(sum.op, sum.type, type);
+  }
+  Value* combine(const Sum& sum, Value* a, Value* b) {
+    return combine_terms(b_, job_, sum.op, sum.type, a, b);
+  }
   /// Lanes from the last whole vector below `used` on; terms overwrite what is theirs.
   void pad(const Sum& sum, Value* used, Value* lanes);
   /// The terms of columns [from, to) of one pass into the targets.
@@ -157,6 +161,8 @@ private:
   void merge(const Sum& sum, const Pass& pass, Value* lanes);
   /// The levels that are left, from the lowest up, then the tree over lanes.
   Value* finish(const Sum& sum, Value* passes, Value* count);
+  /// for (left = count; left > until; left = halve(left)): one level of a tree after the other.
+  void emit_halving(Value* count, std::int64_t until, const std::function<Value*(Value*)>& halve);
   /// Neighbours first, to one value.
   Value* add_lanes(const Sum& sum, Value* base, Value* lanes);
   /// Lanes `first`, `first` + 2, ... of `low` and then of `high`.

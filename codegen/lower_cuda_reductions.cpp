@@ -11,37 +11,8 @@ using llvm::BasicBlock;
 using llvm::Type;
 using llvm::Value;
 
-namespace {
-
-bool is_maximum(ir::Op op) {
-  return op == ir::Op::row_max || op == ir::Op::group_max;
-}
-
-} // namespace
-
 bool CudaRows::is_ordered(NodeId id) const {
   return !ir::is_extreme(node(id).op) && is_float(node(id).type);
-}
-
-llvm::Constant* CudaRows::identity(NodeId id, Type* type) const {
-  const bool extreme = ir::is_extreme(node(id).op), maximum = is_maximum(node(id).op);
-  if (is_float(node(id).type))
-    return extreme ? llvm::ConstantFP::getInfinity(type, maximum)
-                   : llvm::ConstantFP::get(type, 0.0);
-  const unsigned bits = type->getScalarSizeInBits();
-  return extreme ? llvm::ConstantInt::get(type, maximum ? llvm::APInt::getSignedMinValue(bits)
-                                                        : llvm::APInt::getSignedMaxValue(bits))
-                 : llvm::ConstantInt::get(type, 0);
-}
-
-Value* CudaRows::combine(Op op, DType type, Value* a, Value* b) {
-  if (!ir::is_extreme(op))
-    return is_float(type) ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
-  if (!is_float(type))
-    return b_.CreateBinaryIntrinsic(is_maximum(op) ? llvm::Intrinsic::smax : llvm::Intrinsic::smin,
-                                    a, b);
-  MathBuilder math(b_, job_.target, job_.kernel.math(), Accuracy::full);
-  return math.emit(is_maximum(op) ? Op::max : Op::min, {a, b});
 }
 
 /// Neighbours first.

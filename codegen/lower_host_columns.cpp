@@ -120,31 +120,21 @@ Value* RowLowering::add_strands(Type* type, llvm::Align align,
                                 const std::function<Value*(Value*)>& from,
                                 const std::function<Value*(Value*)>& to) {
   llvm::Constant* zero = llvm::Constant::getNullValue(type);
-  BasicBlock* before = b_.GetInsertBlock();
-  auto* head = BasicBlock::Create(context_, "strands_left", function_);
-  auto* body = BasicBlock::Create(context_, "strands_halve", function_);
-  auto* done = BasicBlock::Create(context_, "strands_done", function_);
-  b_.CreateBr(head);
-  b_.SetInsertPoint(head);
-  llvm::PHINode* left = b_.CreatePHI(b_.getInt64Ty(), 2);
-  left->addIncoming(strands_, before);
-  b_.CreateCondBr(b_.CreateICmpSGT(left, constant(1)), body, done);
-  b_.SetInsertPoint(body);
-  Value* pairs = b_.CreateLShr(left, constant(1));
-  emit_loop(constant(0), pairs, 1, [&](Value* i) {
-    Value* even = b_.CreateShl(i, constant(1));
-    Value* a = b_.CreateAlignedLoad(type, from(even), align);
-    Value* b = b_.CreateAlignedLoad(type, from(b_.CreateAdd(even, constant(1))), align);
-    b_.CreateAlignedStore(plus(a, b), to(i), align);
+  emit_halving(strands_, 1, [&](Value* left) {
+    Value* pairs = b_.CreateLShr(left, constant(1));
+    emit_loop(constant(0), pairs, 1, [&](Value* i) {
+      Value* even = b_.CreateShl(i, constant(1));
+      Value* a = b_.CreateAlignedLoad(type, from(even), align);
+      Value* b = b_.CreateAlignedLoad(type, from(b_.CreateAdd(even, constant(1))), align);
+      b_.CreateAlignedStore(plus(a, b), to(i), align);
+    });
+    Value* odd = b_.CreateAnd(left, constant(1));
+    emit_loop(constant(0), odd, 1, [&](Value*) {
+      Value* last = b_.CreateSub(left, constant(1));
+      b_.CreateAlignedStore(b_.CreateAlignedLoad(type, from(last), align), to(pairs), align);
+    });
+    return b_.CreateAdd(pairs, odd);
   });
-  Value* odd = b_.CreateAnd(left, constant(1));
-  emit_loop(constant(0), odd, 1, [&](Value*) {
-    Value* last = b_.CreateSub(left, constant(1));
-    b_.CreateAlignedStore(b_.CreateAlignedLoad(type, from(last), align), to(pairs), align);
-  });
-  left->addIncoming(b_.CreateAdd(pairs, odd), b_.GetInsertBlock());
-  b_.CreateBr(head);
-  b_.SetInsertPoint(done);
   // Of no rows nothing was written; what is read then is memory that is there, and not used.
   Value* any = b_.CreateICmpSGT(strands_, constant(0));
   Value* first =

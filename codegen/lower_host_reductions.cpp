@@ -14,10 +14,6 @@ constexpr int kJoined = 4, kJoinedLevel = 2;
 /// Registers a value then, at most: the passes follow one another in them.
 constexpr int kJoinedRegisters = 8;
 
-bool is_maximum(Op op) {
-  return op == Op::row_max || op == Op::group_max;
-}
-
 } // namespace
 
 std::vector<RowLowering::Sum> RowLowering::make_sums(const std::vector<NodeId>& reductions,
@@ -120,27 +116,6 @@ void RowLowering::store_lanes(const Sum& sum, Value* base, Value* index, Value* 
   b_.CreateAlignedStore(value, lane(sum, base, index), align(sum));
 }
 
-llvm::Constant* RowLowering::identity(const Sum& sum, Type* type) const {
-  const bool extreme = ir::is_extreme(sum.op), maximum = is_maximum(sum.op);
-  if (is_float(sum.type))
-    return extreme ? llvm::ConstantFP::getInfinity(type, maximum)
-                   : llvm::ConstantFP::get(type, 0.0);
-  const unsigned bits = type->getScalarSizeInBits();
-  return extreme ? llvm::ConstantInt::get(type, maximum ? llvm::APInt::getSignedMinValue(bits)
-                                                        : llvm::APInt::getSignedMaxValue(bits))
-                 : llvm::ConstantInt::get(type, 0);
-}
-
-Value* RowLowering::combine(const Sum& sum, Value* a, Value* b) {
-  if (!ir::is_extreme(sum.op))
-    return is_float(sum.type) ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
-  const bool maximum = is_maximum(sum.op);
-  if (!is_float(sum.type))
-    return b_.CreateBinaryIntrinsic(maximum ? llvm::Intrinsic::smax : llvm::Intrinsic::smin, a, b);
-  MathBuilder math(b_, job_.target, job_.kernel.math(), Accuracy::full);
-  return math.emit(maximum ? Op::max : Op::min, {a, b});
-}
-
 void RowLowering::pad(const Sum& sum, Value* used, Value* lanes) {
   Value* from = b_.CreateAnd(used, constant(-std::int64_t{sum.width}));
   emit_loop(from, lanes, sum.width,
@@ -228,30 +203,39 @@ Value* RowLowering::finish(const Sum& sum, Value* passes, Value* count) {
 }
 
 Value* RowLowering::add_lanes(const Sum& sum, Value* base, Value* lanes) {
-  BasicBlock* before = b_.GetInsertBlock();
-  auto* head = BasicBlock::Create(context_, "lanes", function_);
-  auto* body = BasicBlock::Create(context_, "halve", function_);
-  auto* done = BasicBlock::Create(context_, "lanes_done", function_);
-  b_.CreateBr(head);
-  b_.SetInsertPoint(head);
-  llvm::PHINode* left = b_.CreatePHI(b_.getInt64Ty(), 2);
-  left->addIncoming(lanes, before);
-  b_.CreateCondBr(b_.CreateICmpSGT(left, constant(sum.width)), body, done);
-  b_.SetInsertPoint(body);
-  Value* half = b_.CreateLShr(left, constant(1));
-  emit_loop(constant(0), half, sum.width, [&](Value* i) {
-    Value* from = b_.CreateShl(i, constant(1));
-    Value* low = load_lanes(sum, base, from);
-    Value* high = load_lanes(sum, base, b_.CreateAdd(from, constant(sum.width)));
-    store_lanes(sum, base, i, combine(sum, every_second(low, high, 0), every_second(low, high, 1)));
+  emit_halving(lanes, sum.width, [&](Value* left) {
+    Value* half = b_.CreateLShr(left, constant(1));
+    emit_loop(constant(0), half, sum.width, [&](Value* i) {
+      Value* from = b_.CreateShl(i, constant(1));
+      Value* low = load_lanes(sum, base, from);
+      Value* high = load_lanes(sum, base, b_.CreateAdd(from, constant(sum.width)));
+      store_lanes(sum, base, i,
+                  combine(sum, every_second(low, high, 0), every_second(low, high, 1)));
+    });
+    return half;
   });
-  left->addIncoming(half, b_.GetInsertBlock());
-  b_.CreateBr(head);
-  b_.SetInsertPoint(done);
   Value* value = load_lanes(sum, base, constant(0));
   for (int width = sum.width; width > 1; width /= 2)
     value = combine(sum, half_of(value, 0), half_of(value, 1));
   return value;
+}
+
+void RowLowering::emit_halving(Value* count, std::int64_t until,
+                               const std::function<Value*(Value*)>& halve) {
+  BasicBlock* before = b_.GetInsertBlock();
+  auto* head = BasicBlock::Create(context_, "left", function_);
+  auto* body = BasicBlock::Create(context_, "halve", function_);
+  auto* done = BasicBlock::Create(context_, "one_left", function_);
+  b_.CreateBr(head);
+  b_.SetInsertPoint(head);
+  llvm::PHINode* left = b_.CreatePHI(b_.getInt64Ty(), 2);
+  left->addIncoming(count, before);
+  b_.CreateCondBr(b_.CreateICmpSGT(left, constant(until)), body, done);
+  b_.SetInsertPoint(body);
+  Value* half = halve(left);
+  left->addIncoming(half, b_.GetInsertBlock());
+  b_.CreateBr(head);
+  b_.SetInsertPoint(done);
 }
 
 Value* RowLowering::every_second(Value* low, Value* high, int first) {

@@ -437,24 +437,28 @@ std::vector<LoadPolicy> load_policies(const ir::Kernel& kernel,
   return policies;
 }
 
+/// `schedule` with every cache policy, launched dependent and not.
+void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
+                  const Specialization& specialization, const Target& target,
+                  std::vector<Schedule>& schedules) {
+  for (const bool dependent : {false, true}) {
+    if (dependent && target.sm < 90)
+      continue;
+    schedule.dependent_launch = dependent;
+    for (const LoadPolicy load : load_policies(kernel, specialization, dependent))
+      for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
+        schedule.load = load;
+        schedule.store = store;
+        schedules.emplace_back(schedule);
+      }
+  }
+}
+
 std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& specialization,
                                const Target& target) {
   std::vector<Schedule> schedules;
   const int element = widest_element(kernel);
   const int affordable = affordable_elements(kernel);
-  const auto add_policies = [&](CudaSchedule schedule) {
-    for (const bool dependent : {false, true}) {
-      if (dependent && target.sm < 90)
-        continue;
-      schedule.dependent_launch = dependent;
-      for (const LoadPolicy load : load_policies(kernel, specialization, dependent))
-        for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
-          schedule.load = load;
-          schedule.store = store;
-          schedules.emplace_back(schedule);
-        }
-    }
-  };
   for (int bytes = widest_access(target); bytes >= element; bytes /= 2)
     for (const int accesses : {1, 2, 4, 8}) {
       const int elements = bytes / element * accesses;
@@ -468,7 +472,8 @@ std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& s
                         .access_bytes = bytes,
                         .accesses = accesses,
                         .waves = waves,
-                        .resident = default_resident(kernel, target, threads)});
+                        .resident = default_resident(kernel, target, threads)},
+                       kernel, specialization, target, schedules);
     }
   for (const int threads : {64, 128, 256, 512, 1024})
     for (const int resident : {1024, 1536, 2048}) {
@@ -495,17 +500,7 @@ std::vector<Schedule> all_cuda_rows(const ir::Kernel& kernel, const Specializati
       return;
     }
     schedule.resident = row_resident(kernel, specialization, target, schedule);
-    for (const bool dependent : {false, true}) {
-      if (dependent && target.sm < 90)
-        continue;
-      schedule.dependent_launch = dependent;
-      for (const LoadPolicy load : load_policies(kernel, specialization, dependent))
-        for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
-          schedule.load = load;
-          schedule.store = store;
-          schedules.emplace_back(schedule);
-        }
-    }
+    add_policies(schedule, kernel, specialization, target, schedules);
   };
   for (int bytes = widest_access(target); bytes >= element; bytes /= 2)
     for (const int row : {4, 8, 16, 32, 64, 128, 256, 512, 1024})

@@ -11,11 +11,14 @@
 #include <cstdint>
 #include <iterator>
 #include <limits>
+#include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ir/accuracy.hpp"
+#include "ir/arithmetic.hpp"
 #include "ir/kernel.hpp"
 #include "ir/ops.hpp"
 #include "swage/dtype.hpp"
@@ -379,6 +382,25 @@ inline std::vector<std::byte> random_elements(Random& random, DType type, std::s
       bytes[i * size + k] = static_cast<std::byte>(bits >> (8 * k));
   }
   return bytes;
+}
+
+/// A kernel with reductions along its rows, of operations whose bits are defined. None for seeds
+/// that give no tensor of one value an element, which would say how many columns there are.
+inline std::optional<ir::Kernel> random_row_kernel(std::uint64_t seed) {
+  RandomKernelOptions options;
+  options.reductions = true;
+  options.over_rows = false;
+  options.groups = {4};
+  options.nodes = 20;
+  options.ops = all_ops();
+  std::erase_if(options.ops, [](ir::Op op) {
+    return !ir::eval::is_exactly_rounded(op) || op == ir::Op::copysign;
+  });
+  ir::Kernel kernel = random_kernel(seed, options);
+  const bool shaped = std::ranges::any_of(kernel.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.broadcast == ir::Broadcast::none;
+  });
+  return shaped ? std::optional(std::move(kernel)) : std::nullopt;
 }
 
 /// Whether a GPU computes a division or a root of `kernel` by its approximate instructions: what
