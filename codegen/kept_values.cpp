@@ -1,6 +1,8 @@
 // kept_values.cpp -- what several passes over a row need and is costly.
 #include "codegen/kept_values.hpp"
 
+#include <algorithm>
+
 #include "codegen/schedule.hpp"
 
 namespace swage::codegen {
@@ -13,6 +15,8 @@ using ir::OpForm;
 
 /// Instructions that a load and a store are worth: below, computing anew is as fast.
 constexpr std::size_t kWorthKeeping = 16;
+/// A row of each is memory of every thread.
+constexpr std::size_t kMostKept = 4;
 
 bool is_by_element(const ir::Kernel& kernel, NodeId id) {
   const ir::Node& node = kernel.node(id);
@@ -52,14 +56,23 @@ std::vector<std::vector<NodeId>> roots_of_passes(const ir::Kernel& kernel, const
   return roots;
 }
 
-/// Instructions from memory to the value of `root`.
-std::size_t cost(const ir::Kernel& kernel, NodeId root) {
-  const std::vector<bool> needed = needed_by_elements(kernel, {root});
+/// Whether it takes that many instructions from memory to the value of `root`. Looks no further
+/// than it has to, for any value of a large kernel may be asked about.
+bool is_costly(const ir::Kernel& kernel, NodeId root) {
+  std::vector<NodeId> ahead{root}, seen;
   std::size_t sum = 0;
-  for (NodeId id = 0; id < needed.size(); ++id)
-    if (needed[id])
-      sum += instructions(kernel.node(id));
-  return sum;
+  while (!ahead.empty() && sum < kWorthKeeping) {
+    const NodeId id = ahead.back();
+    ahead.pop_back();
+    if (!is_by_element(kernel, id) || std::ranges::find(seen, id) != seen.end())
+      continue;
+    seen.push_back(id);
+    const ir::Node& node = kernel.node(id);
+    sum += instructions(node);
+    for (int i = 0; i < ir::info(node.op).arity; ++i)
+      ahead.push_back(node.args[static_cast<std::size_t>(i)]);
+  }
+  return sum >= kWorthKeeping;
 }
 
 } // namespace
@@ -87,7 +100,8 @@ std::vector<KeptValue> kept_values(const ir::Kernel& kernel, const RowPlan& plan
   }
   std::vector<KeptValue> kept;
   for (NodeId id = 0; id < nodes; ++id)
-    if (wanted[id] && cost(kernel, id) >= kWorthKeeping && kernel.node(id).type != DType::boolean)
+    if (kept.size() < kMostKept && wanted[id] && kernel.node(id).type != DType::boolean &&
+        is_costly(kernel, id))
       kept.push_back({id, first[id]});
   return kept;
 }

@@ -7,8 +7,8 @@
 
 namespace swage::codegen {
 
-/// In the order of nodes; takes the stages of `plan`. None for kernels with groups, whose passes go
-/// group by group.
+/// At most four, in the order of nodes; takes the stages of `plan`. None for kernels with groups,
+/// whose passes go group by group.
 std::vector<KeptValue> kept_values(const ir::Kernel& kernel, const RowPlan& plan);
 
 } // namespace swage::codegen

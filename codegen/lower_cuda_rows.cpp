@@ -99,7 +99,7 @@ void CudaRows::prepare() {
     if (Value* stride = arguments_.row_stride[p])
       row_bases_[p] = b_.CreateGEP(bits_type(context_, job_.kernel.params()[p].dtype, 1),
                                    row_bases_[p], b_.CreateMul(row, stride));
-  if (const std::int64_t bytes = shared_bytes(job_.kernel, geometry_); bytes > 0) {
+  if (const std::int64_t bytes = shared_bytes(plan_, job_.kernel, geometry_); bytes > 0) {
     auto* type = llvm::ArrayType::get(b_.getInt8Ty(), static_cast<std::uint64_t>(bytes));
     shared_ = new llvm::GlobalVariable(module_, type, false, llvm::GlobalValue::InternalLinkage,
                                        llvm::PoisonValue::get(type), "swage_shared", nullptr,

@@ -81,11 +81,12 @@ std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept {
   return geometry.runs > 1 ? std::int64_t{geometry.rows} * geometry.step * bytes : 0;
 }
 
-std::int64_t shared_bytes(const ir::Kernel& kernel, const RowGeometry& geometry) {
+std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,
+                          const RowGeometry& geometry) noexcept {
   if (geometry.threads <= 32)
     return 0;
   std::int64_t exchange = 0, values = 0;
-  for (const auto& stage : make_row_plan(kernel).reductions) {
+  for (const auto& stage : plan.reductions) {
     std::int64_t of_stage = 0;
     for (const ir::NodeId id : stage) {
       const int bytes = size_of(kernel.node(id).type);

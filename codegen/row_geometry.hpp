@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "codegen/row_plan.hpp"
 #include "codegen/schedule.hpp"
 
 namespace swage::codegen {
@@ -51,6 +52,7 @@ std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept;
 inline constexpr std::int64_t kSharedBytes = 48 << 10;
 
 /// Shared memory of the code; 0 where a row is a warp's.
-std::int64_t shared_bytes(const ir::Kernel& kernel, const RowGeometry& geometry);
+std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,
+                          const RowGeometry& geometry) noexcept;
 
 } // namespace swage::codegen

@@ -9,17 +9,12 @@
 
 #include <fmt/format.h>
 
-#include "codegen/row_geometry.hpp"
-#include "codegen/row_plan.hpp"
-#include "swage/error.hpp"
+#include "codegen/schedule_parts.hpp"
+#include "codegen/schedule_rows.hpp"
 
 namespace swage::codegen {
 
 namespace {
-
-/// The assembler is super-linear in straight-line size: lanes times instructions of one thread stay
-/// below this, which one second of assembly does not pass.
-constexpr std::size_t kStraightLineBudget = 8000;
 
 constexpr std::string_view kLoadNames[] = {"auto", "readonly", "noalloc", "streaming"};
 constexpr std::string_view kStoreNames[] = {"auto", "streaming"};
@@ -29,17 +24,13 @@ std::string_view spelling(std::span<const std::string_view> names, Enum e) {
   return names[static_cast<std::size_t>(e)];
 }
 
-[[noreturn]] void refuse(std::string message) {
-  throw Error(ErrorCode::invalid_argument, std::move(message));
-}
-
 // --- text ---
 
 int parse_int(std::string_view key, std::string_view text) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size())
-    refuse(fmt::format("schedule key '{}' needs a whole number, found '{}'", key, text));
+    refuse_schedule(fmt::format("schedule key '{}' needs a whole number, found '{}'", key, text));
   return value;
 }
 
@@ -49,12 +40,13 @@ Enum parse_name(std::string_view key, std::string_view text,
   for (std::size_t i = 0; i < names.size(); ++i)
     if (names[i] == text)
       return static_cast<Enum>(i);
-  refuse(fmt::format("schedule key '{}' takes {}; found '{}'", key, fmt::join(names, ", "), text));
+  refuse_schedule(
+      fmt::format("schedule key '{}' takes {}; found '{}'", key, fmt::join(names, ", "), text));
 }
 
 bool parse_flag(std::string_view key, std::string_view text) {
   if (text != "0" && text != "1")
-    refuse(fmt::format("schedule key '{}' takes 0 or 1; found '{}'", key, text));
+    refuse_schedule(fmt::format("schedule key '{}' takes 0 or 1; found '{}'", key, text));
   return text == "1";
 }
 
@@ -78,7 +70,7 @@ void set(CudaSchedule& schedule, std::string_view key, std::string_view value) {
   else if (key == "resident")
     schedule.resident = parse_int(key, value);
   else
-    refuse(fmt::format(
+    refuse_schedule(fmt::format(
         "unknown schedule key '{}'; a CUDA schedule has threads, bytes, accesses, "
         "grid, load, store, dependent, resident, and for kernels that reach along their "
         "rows row",
@@ -97,7 +89,7 @@ void set(HostSchedule& schedule, std::string_view key, std::string_view value) {
   else if (key == "threads")
     schedule.threads = parse_int(key, value);
   else
-    refuse(
+    refuse_schedule(
         fmt::format("unknown schedule key '{}'; a host schedule has lanes, unroll, store, grain, "
                     "threads",
                     key));
@@ -109,126 +101,55 @@ bool is_one_of(int value, std::initializer_list<int> values) {
   return std::ranges::find(values, value) != values.end();
 }
 
-/// Bytes of the widest tensor element; of kernels that work row by row, of the tensors that have a
-/// value an element, if there is one.
-int widest_element(const ir::Kernel& kernel) {
-  int bytes = 1;
-  const bool by_rows = !ir::is_elementwise(kernel);
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor() && (!by_rows || param.broadcast == ir::Broadcast::none))
-      bytes = std::max(bytes, size_of(param.dtype));
-  return bytes;
-}
-
-int widest_access(const Target& target) {
-  return target.sm >= 100 ? 32 : 16;
-}
-
-/// Kernels that work row by row: what a geometry takes.
-void check_rows(const CudaSchedule& schedule, const ir::Kernel& kernel,
-                const Specialization& specialization) {
-  const int row = schedule.row_threads;
-  if (row < 2 || row > 1024 || !std::has_single_bit(static_cast<unsigned>(row)) ||
-      schedule.threads % row != 0)
-    refuse(fmt::format("row={} is not a power of two from 2 to 1024 that divides threads={}", row,
-                       schedule.threads));
-  if (schedule.waves != 0)
-    refuse(fmt::format("grid={} is not 'once', which kernels that reach along their rows take",
-                       schedule.waves));
-  const RowGeometry geometry = make_row_geometry(kernel, specialization, schedule);
-  const std::uint32_t group = make_row_plan(kernel).group;
-  if (row < 32 && (!geometry.held || (group > 0 && !is_within_warp(geometry, group))))
-    refuse(fmt::format("row={} is below 32, and {}; take more threads a row or more accesses", row,
-                       geometry.held ? "a group of columns is wider than what they access at once"
-                                     : "they do not hold a row"));
-  constexpr int kMostSlabs = 32;
-  if (geometry.slabs > kMostSlabs)
-    refuse(fmt::format("row={} bytes={} make {} accesses of 1024 columns, more than {}; take more "
-                       "of either",
-                       row, schedule.access_bytes, geometry.slabs, kMostSlabs));
-  if (const std::int64_t bytes = shared_bytes(kernel, geometry); bytes > kSharedBytes)
-    refuse(fmt::format("threads={} row={} bytes={} need {} bytes of shared memory, more than the "
-                       "{} of a block; take less of any",
-                       schedule.threads, row, schedule.access_bytes, bytes, kSharedBytes));
-}
-
 void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
            const Specialization& specialization, const Target& target) {
   if (schedule.threads < 32 || schedule.threads > 1024 || schedule.threads % 32 != 0)
-    refuse(fmt::format("threads={} is not a multiple of 32 from 32 to 1024", schedule.threads));
+    refuse_schedule(
+        fmt::format("threads={} is not a multiple of 32 from 32 to 1024", schedule.threads));
   const int low = widest_element(kernel);
   const int high = widest_access(target);
   if (!std::has_single_bit(static_cast<unsigned>(schedule.access_bytes)) ||
       schedule.access_bytes < low || schedule.access_bytes > high)
-    refuse(fmt::format("bytes={} is not a power of two from {}, the widest element of '{}', to {}, "
-                       "the widest access of sm_{}",
-                       schedule.access_bytes, low, kernel.name(), high, target.sm));
+    refuse_schedule(
+        fmt::format("bytes={} is not a power of two from {}, the widest element of '{}', to {}, "
+                    "the widest access of sm_{}",
+                    schedule.access_bytes, low, kernel.name(), high, target.sm));
   const bool by_rows = !ir::is_elementwise(kernel);
   if (!is_one_of(schedule.accesses, {1, 2, 4, 8}) && !(by_rows && schedule.accesses == 16))
-    refuse(fmt::format("accesses={} is not one of 1, 2, 4, 8{}", schedule.accesses,
-                       by_rows ? ", 16" : ""));
+    refuse_schedule(fmt::format("accesses={} is not one of 1, 2, 4, 8{}", schedule.accesses,
+                                by_rows ? ", 16" : ""));
   if (by_rows)
-    check_rows(schedule, kernel, specialization);
+    RowSchedules(kernel, specialization, target).check(schedule);
   else if (schedule.row_threads != 0)
-    refuse(fmt::format("row={} is for kernels that reach along their rows; '{}' takes 0",
-                       schedule.row_threads, kernel.name()));
+    refuse_schedule(fmt::format("row={} is for kernels that reach along their rows; '{}' takes 0",
+                                schedule.row_threads, kernel.name()));
   if (schedule.waves < 0 || schedule.waves > 64)
-    refuse(fmt::format("grid={} is neither 'once' nor from 1 to 64 blocks a multiprocessor",
-                       schedule.waves));
+    refuse_schedule(fmt::format(
+        "grid={} is neither 'once' nor from 1 to 64 blocks a multiprocessor", schedule.waves));
   if (schedule.dependent_launch && target.sm < 90)
-    refuse(fmt::format("dependent=1 needs sm_90 or later, the target is sm_{}", target.sm));
+    refuse_schedule(
+        fmt::format("dependent=1 needs sm_90 or later, the target is sm_{}", target.sm));
   if (schedule.resident < 256 || schedule.resident % 256 != 0 ||
       schedule.resident > resident_threads(target))
-    refuse(fmt::format("resident={} is not a multiple of 256 from 256 to {}, the threads that a "
-                       "multiprocessor of sm_{} holds",
-                       schedule.resident, resident_threads(target), target.sm));
+    refuse_schedule(
+        fmt::format("resident={} is not a multiple of 256 from 256 to {}, the threads that a "
+                    "multiprocessor of sm_{} holds",
+                    schedule.resident, resident_threads(target), target.sm));
 }
 
 void check(const HostSchedule& schedule) {
   if (schedule.lanes < 1 || schedule.lanes > 64 ||
       !std::has_single_bit(static_cast<unsigned>(schedule.lanes)))
-    refuse(fmt::format("lanes={} is not a power of two from 1 to 64", schedule.lanes));
+    refuse_schedule(fmt::format("lanes={} is not a power of two from 1 to 64", schedule.lanes));
   if (!is_one_of(schedule.unroll, {1, 2, 4}))
-    refuse(fmt::format("unroll={} is not one of 1, 2, 4", schedule.unroll));
+    refuse_schedule(fmt::format("unroll={} is not one of 1, 2, 4", schedule.unroll));
   if (schedule.grain < 1)
-    refuse(fmt::format("grain={} is below 1", schedule.grain));
+    refuse_schedule(fmt::format("grain={} is below 1", schedule.grain));
   if (schedule.threads < 0)
-    refuse(fmt::format("threads={} is negative; 0 means all", schedule.threads));
+    refuse_schedule(fmt::format("threads={} is negative; 0 means all", schedule.threads));
 }
 
 // --- defaults ---
-
-/// The largest power of two of elements whose straight-line code stays within the budget.
-int affordable_elements(const ir::Kernel& kernel) {
-  std::size_t size = 1;
-  for (const ir::Node& node : kernel.nodes())
-    size += instructions(node);
-  return static_cast<int>(std::bit_floor(std::max<std::size_t>(kStraightLineBudget / size, 1)));
-}
-
-/// Neighbouring threads, not neighbouring lanes, should touch neighbouring elements where most
-/// tensors have no unit stride along the columns.
-bool mostly_strided(const Specialization& specialization) {
-  const auto strided = std::ranges::count_if(specialization.tensors, [](const TensorSpec& spec) {
-    return spec.layout == Layout::strided || spec.layout == Layout::per_column_strided;
-  });
-  return 2 * strided > static_cast<std::ptrdiff_t>(specialization.tensors.size());
-}
-
-/// Bytes that every row of every contiguous tensor is aligned to, and an access of `bytes` at most
-/// splits into.
-int narrowest_alignment(const ir::Kernel& kernel, const Specialization& specialization) {
-  int bytes = 16;
-  std::size_t tensor = 0;
-  for (const ir::Param& param : kernel.params()) {
-    if (!param.is_tensor())
-      continue;
-    const TensorSpec& spec = specialization.tensors.at(tensor++);
-    if (spec.layout == Layout::unit)
-      bytes = std::min(bytes, std::max(1 << spec.align_log2, size_of(param.dtype)));
-  }
-  return bytes;
-}
 
 /// Tensors read plus tensors written.
 int streams(const ir::Kernel& kernel) {
@@ -280,128 +201,6 @@ CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specia
   return schedule;
 }
 
-/// Tensors of elements that are read.
-int element_inputs(const ir::Kernel& kernel) {
-  return static_cast<int>(std::ranges::count_if(kernel.params(), [](const ir::Param& param) {
-    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
-  }));
-}
-
-/// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at
-/// hand, and addresses. The assembler found place in so many for the catalogue's kernels.
-int row_registers(const ir::Kernel& kernel, const Specialization& specialization,
-                  const Target& target, const CudaSchedule& schedule) {
-  const RowGeometry geometry = make_row_geometry(kernel, specialization, schedule);
-  const bool values = !holds_bits(kernel, geometry);
-  int bytes = 0, shared = 0, most = 4;
-  for (const ir::Param& param : kernel.params()) {
-    const int size = size_of(param.dtype);
-    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
-      bytes += values ? std::max(size, 4) : size;
-    else if (param.is_tensor() && param.broadcast == ir::Broadcast::per_column)
-      shared += size;
-  }
-  bool functions = false; // polynomials
-  for (const ir::Node& node : kernel.nodes()) {
-    most = std::max(most, size_of(node.type));
-    functions |= instructions(node) >= 16;
-  }
-  const int held = geometry.chunks * geometry.vector * bytes / 4;
-  const int sums = (geometry.slabs - 1) * geometry.vector * most / 4;
-  const int by_hand = target.sm < 80 ? 8 : 0; // bf16 is rounded in integers
-  return 12 * element_inputs(kernel) + held + sums + geometry.vector * shared / 4 +
-         2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
-}
-
-/// Threads that a multiprocessor can hold without spills, as `row_registers` has it.
-int row_resident(const ir::Kernel& kernel, const Specialization& specialization,
-                 const Target& target, const CudaSchedule& schedule) {
-  constexpr int kRegisters = 65536;
-  const int fit = kRegisters / row_registers(kernel, specialization, target, schedule);
-  const int blocks = std::max(fit / schedule.threads, 1);
-  return std::clamp(blocks * schedule.threads / 256 * 256, 256,
-                    std::min(resident_threads(target), 1536));
-}
-
-/// Whether the tensors of elements are so laid out that an access of `bytes` is at most four.
-int row_access(const ir::Kernel& kernel, const Specialization& specialization) {
-  const int element = widest_element(kernel);
-  if (mostly_strided(specialization))
-    return element;
-  const int aligned = narrowest_alignment(kernel, specialization);
-  int count = std::min(16 / element, affordable_elements(kernel));
-  while (count > 1 && 4 * aligned < count * element)
-    count /= 2;
-  return count * element;
-}
-
-/// Threads a row for `accesses` of them in all, of each tensor. A study kernel on an H200 (RMSNorm,
-/// bf16, 16-byte accesses) was best with 512 to 1024 threads at few rows, where the time of one row
-/// is that of all, and with 256 at many, where more threads leave one block a multiprocessor. Short
-/// rows are a warp's, for then nothing waits for another warp.
-int row_threads_for(std::int64_t accesses, std::int64_t rows, int inputs) {
-  constexpr std::int64_t kFewRows = 2 * 132;
-  const auto of = [&](std::int64_t each) {
-    return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
-  };
-  const std::uint64_t usual = rows <= kFewRows  ? of(1)
-                              : accesses <= 128 ? of(4)
-                              : accesses <= 512 ? of(2)
-                                                : 256;
-  const std::uint64_t held = of(std::max(8 / std::max(inputs, 1), 1));
-  return static_cast<int>(std::clamp<std::uint64_t>(std::max(usual, held), 4, 1024));
-}
-
-CudaSchedule default_cuda_rows(const ir::Kernel& kernel, const Specialization& specialization,
-                               const Target& target, std::int64_t elements) {
-  CudaSchedule schedule;
-  schedule.access_bytes = row_access(kernel, specialization);
-  schedule.dependent_launch = target.sm >= 90;
-  const std::uint32_t group = make_row_plan(kernel).group;
-  const std::int64_t bound =
-      specialization.columns_at_most > 0 ? specialization.columns_at_most : 8192;
-  const int vector = std::max(schedule.access_bytes / widest_element(kernel), 1);
-  const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
-  const auto is_good = [&](const CudaSchedule& tried) {
-    // A few registers spilled cost less than a row read anew for each stage.
-    constexpr int kRegisters = 65536, kOfThread = 255, kSpilled = 12;
-    try {
-      check_rows(tried, kernel, specialization);
-    } catch (const Error&) {
-      return false;
-    }
-    return row_registers(kernel, specialization, target, tried) <=
-           std::min(kRegisters / tried.threads, kOfThread) + kSpilled;
-  };
-  const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel));
-  for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {
-    schedule.row_threads = row;
-    schedule.threads = std::max(row, 128);
-    for (const int accesses : {1, 2, 4, 8, 16}) {
-      schedule.accesses = accesses;
-      if (!make_row_geometry(kernel, specialization, schedule).held || !is_good(schedule))
-        continue;
-      schedule.resident = row_resident(kernel, specialization, target, schedule);
-      return schedule;
-    }
-  }
-  // Too long to be held: read anew for each stage.
-  for (int row = std::clamp(threads, 256, 512); row >= 32; row /= 2) {
-    schedule.threads = schedule.row_threads = row;
-    schedule.accesses = 4;
-    if (!is_good(schedule))
-      continue;
-    schedule.resident = row_resident(kernel, specialization, target, schedule);
-    return schedule;
-  }
-  // What always is legal.
-  schedule.threads = schedule.row_threads = 256;
-  schedule.accesses = 2;
-  schedule.access_bytes = widest_element(kernel);
-  schedule.resident = 256;
-  return schedule;
-}
-
 /// Lanes that fill one vector register with the widest type that is computed in.
 int natural_lanes(const ir::Kernel& kernel, const Target& target) {
   const bool wide = std::ranges::any_of(
@@ -422,37 +221,6 @@ HostSchedule default_host(const ir::Kernel& kernel, const Target& target) {
 }
 
 // --- the tuner's space ---
-
-std::vector<LoadPolicy> load_policies(const ir::Kernel& kernel,
-                                      const Specialization& specialization, bool dependent) {
-  std::vector<LoadPolicy> policies{LoadPolicy::automatic, LoadPolicy::no_l1_allocate,
-                                   LoadPolicy::streaming};
-  std::size_t tensor = 0;
-  bool constant = false;
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor() && !specialization.tensors.at(tensor++).aliased)
-      constant |= param.kind == ir::ParamKind::in;
-  if (constant && !dependent)
-    policies.push_back(LoadPolicy::read_only);
-  return policies;
-}
-
-/// `schedule` with every cache policy, launched dependent and not.
-void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
-                  const Specialization& specialization, const Target& target,
-                  std::vector<Schedule>& schedules) {
-  for (const bool dependent : {false, true}) {
-    if (dependent && target.sm < 90)
-      continue;
-    schedule.dependent_launch = dependent;
-    for (const LoadPolicy load : load_policies(kernel, specialization, dependent))
-      for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
-        schedule.load = load;
-        schedule.store = store;
-        schedules.emplace_back(schedule);
-      }
-  }
-}
 
 std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& specialization,
                                const Target& target) {
@@ -486,42 +254,6 @@ std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& s
                                           .dependent_launch = base.dependent_launch,
                                           .resident = resident});
     }
-  return schedules;
-}
-
-std::vector<Schedule> all_cuda_rows(const ir::Kernel& kernel, const Specialization& specialization,
-                                    const Target& target) {
-  std::vector<Schedule> schedules;
-  const int element = widest_element(kernel);
-  const auto add = [&](CudaSchedule schedule) {
-    try {
-      check_rows(schedule, kernel, specialization);
-    } catch (const Error&) {
-      return;
-    }
-    schedule.resident = row_resident(kernel, specialization, target, schedule);
-    add_policies(schedule, kernel, specialization, target, schedules);
-  };
-  for (int bytes = widest_access(target); bytes >= element; bytes /= 2)
-    for (const int row : {4, 8, 16, 32, 64, 128, 256, 512, 1024})
-      for (const int threads : {32, 64, 128, 256, 512, 1024}) {
-        if (threads < row)
-          continue;
-        const CudaSchedule least{
-            .threads = threads, .access_bytes = bytes, .accesses = 1, .row_threads = row};
-        bool held = false;
-        for (const int accesses : {1, 2, 4, 8, 16}) {
-          CudaSchedule schedule = least;
-          schedule.accesses = accesses;
-          if (make_row_geometry(kernel, specialization, schedule).held) {
-            if (!held) // more accesses than a row has are the same code
-              add(schedule);
-            held = true;
-          } else if (accesses == 2 || accesses == 4) {
-            add(schedule);
-          }
-        }
-      }
   return schedules;
 }
 
@@ -588,7 +320,7 @@ Schedule parse_schedule(std::string_view text, const Schedule& base) {
     const std::string_view word = text.substr(at, end - at);
     const std::size_t equals = word.find('=');
     if (equals == std::string_view::npos)
-      refuse(fmt::format("schedule has '{}' where key=value was expected", word));
+      refuse_schedule(fmt::format("schedule has '{}' where key=value was expected", word));
     std::visit([&](auto& s) { set(s, word.substr(0, equals), word.substr(equals + 1)); }, schedule);
     at = text.find_first_not_of(separators, end);
   }
@@ -598,7 +330,7 @@ Schedule parse_schedule(std::string_view text, const Schedule& base) {
 Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specialization,
                           const Target& target, std::int64_t elements) {
   if (target.kind == Target::Kind::cuda && !ir::is_elementwise(kernel))
-    return default_cuda_rows(kernel, specialization, target, elements);
+    return RowSchedules(kernel, specialization, target).usual(elements);
   if (target.kind == Target::Kind::cuda)
     return default_cuda(kernel, specialization, target, elements);
   return default_host(kernel, target);
@@ -609,8 +341,8 @@ void check_schedule(const Schedule& schedule, const ir::Kernel& kernel,
   check_specialization(specialization, kernel);
   const bool cuda = target.kind == Target::Kind::cuda;
   if (std::holds_alternative<CudaSchedule>(schedule) != cuda)
-    refuse(fmt::format("a {} schedule was given for the target '{}'", cuda ? "host" : "CUDA",
-                       canonical(target)));
+    refuse_schedule(fmt::format("a {} schedule was given for the target '{}'",
+                                cuda ? "host" : "CUDA", canonical(target)));
   if (cuda)
     check(std::get<CudaSchedule>(schedule), kernel, specialization, target);
   else
@@ -620,7 +352,7 @@ void check_schedule(const Schedule& schedule, const ir::Kernel& kernel,
 std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specialization& specialization,
                                     const Target& target) {
   if (target.kind == Target::Kind::cuda && !ir::is_elementwise(kernel))
-    return all_cuda_rows(kernel, specialization, target);
+    return RowSchedules(kernel, specialization, target).all();
   return target.kind == Target::Kind::cuda ? all_cuda(kernel, specialization, target)
                                            : all_host(kernel, target);
 }

@@ -2,6 +2,8 @@
 // plan of a row says.
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "codegen/row_plan.hpp"
 #include "ir/source.hpp"
 #include "ir/sum_order.hpp"
@@ -108,6 +110,18 @@ TEST_CASE("the exponentials of softmax are kept for the last pass, cheap values 
   CHECK(make_row_plan(kernel_of("kernel k(x: in f32, y: out f32) { let c = x - row_max(x); y = c - "
                                 "log(row_sum(exp(c))); }"))
             .kept.empty());
+}
+
+TEST_CASE("few values are kept, however many are costly") {
+  std::string text = "kernel k(x: in f32, y: out f32) { let m = row_max(x); let s = row_sum(0";
+  std::string last = "y = s";
+  for (int i = 1; i <= 40; ++i) {
+    text += fmt::format(" + exp(x * {} - m)", i);
+    last += fmt::format(" * exp(x * {} - m)", i);
+  }
+  const RowPlan plan = make_row_plan(kernel_of(text + "); " + last + "; }"));
+  CHECK(plan.kept.size() == 4);
+  CHECK(scratch_bytes(plan, 1024) == 4 * 8192 + 2 * 8192);
 }
 
 TEST_CASE("a kernel that reaches along its rows cannot be one flat run") {

@@ -11,16 +11,6 @@ using namespace swage::test;
 
 namespace {
 
-/// Everything a row has, with operations whose bits are known.
-const std::string kRows =
-    "kernel k<T>(x: in T, w: in T [col], r: in f32 [row], t: in f32 [tensor], s: f32, y: out T, "
-    "total: out f32 [row], mean: out f32 [row], top: out f32 [row]) {"
-    "  let a = f32(x) * s + t;"
-    "  let m = row_mean(a);"
-    "  let spread = row_sum((a - m) * (a - m));"
-    "  total = spread; mean = m * r; top = row_max(abs(a)) + row_min(f32(w) * r);"
-    "  y = T((a - m) / sqrt(spread + 1) * f32(w) + row_max(a)); }";
-
 /// Legal schedules to try of each call, picked at random; SWAGE_TEST_SCHEDULES says otherwise.
 int schedules_of_call(int on_emulator, int on_gpu) {
   const char* wanted = std::getenv("SWAGE_TEST_SCHEDULES");

@@ -384,6 +384,16 @@ inline std::vector<std::byte> random_elements(Random& random, DType type, std::s
   return bytes;
 }
 
+/// Everything a row has, with operations whose bits are known.
+inline const std::string kRows =
+    "kernel k<T>(x: in T, w: in T [col], r: in f32 [row], t: in f32 [tensor], s: f32, y: out T, "
+    "total: out f32 [row], mean: out f32 [row], top: out f32 [row]) {"
+    "  let a = f32(x) * s + t;"
+    "  let m = row_mean(a);"
+    "  let spread = row_sum((a - m) * (a - m));"
+    "  total = spread; mean = m * r; top = row_max(abs(a)) + row_min(f32(w) * r);"
+    "  y = T((a - m) / sqrt(spread + 1) * f32(w) + row_max(a)); }";
+
 /// A kernel with reductions along its rows, of operations whose bits are defined. None for seeds
 /// that give no tensor of one value an element, which would say how many columns there are.
 inline std::optional<ir::Kernel> random_row_kernel(std::uint64_t seed) {

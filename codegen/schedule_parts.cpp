@@ -1,0 +1,94 @@
+// schedule_parts.cpp -- what the schedules of elements and of rows share.
+#include "codegen/schedule_parts.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "swage/error.hpp"
+
+namespace swage::codegen {
+
+namespace {
+
+/// The assembler is super-linear in straight-line size: lanes times instructions of one thread stay
+/// below this, which one second of assembly does not pass.
+constexpr std::size_t kStraightLineBudget = 8000;
+
+std::vector<LoadPolicy> load_policies(const ir::Kernel& kernel,
+                                      const Specialization& specialization, bool dependent) {
+  std::vector<LoadPolicy> policies{LoadPolicy::automatic, LoadPolicy::no_l1_allocate,
+                                   LoadPolicy::streaming};
+  std::size_t tensor = 0;
+  bool constant = false;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && !specialization.tensors.at(tensor++).aliased)
+      constant |= param.kind == ir::ParamKind::in;
+  if (constant && !dependent)
+    policies.push_back(LoadPolicy::read_only);
+  return policies;
+}
+
+} // namespace
+
+void refuse_schedule(std::string message) {
+  throw Error(ErrorCode::invalid_argument, std::move(message));
+}
+
+int widest_element(const ir::Kernel& kernel) {
+  int bytes = 1;
+  const bool by_rows = !ir::is_elementwise(kernel);
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && (!by_rows || param.broadcast == ir::Broadcast::none))
+      bytes = std::max(bytes, size_of(param.dtype));
+  return bytes;
+}
+
+int widest_access(const Target& target) {
+  return target.sm >= 100 ? 32 : 16;
+}
+
+bool mostly_strided(const Specialization& specialization) {
+  const auto strided = std::ranges::count_if(specialization.tensors, [](const TensorSpec& spec) {
+    return spec.layout == Layout::strided || spec.layout == Layout::per_column_strided;
+  });
+  return 2 * strided > static_cast<std::ptrdiff_t>(specialization.tensors.size());
+}
+
+int affordable_elements(const ir::Kernel& kernel) {
+  std::size_t size = 1;
+  for (const ir::Node& node : kernel.nodes())
+    size += instructions(node);
+  return static_cast<int>(std::bit_floor(std::max<std::size_t>(kStraightLineBudget / size, 1)));
+}
+
+int narrowest_alignment(const ir::Kernel& kernel, const Specialization& specialization) {
+  int bytes = 16;
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    const TensorSpec& spec = specialization.tensors.at(tensor++);
+    if (spec.layout == Layout::unit)
+      bytes = std::min(bytes, std::max(1 << spec.align_log2, size_of(param.dtype)));
+  }
+  return bytes;
+}
+
+void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
+                  const Specialization& specialization, const Target& target,
+                  std::vector<Schedule>& schedules) {
+  for (const bool dependent : {false, true}) {
+    if (dependent && target.sm < 90)
+      continue;
+    schedule.dependent_launch = dependent;
+    for (const LoadPolicy load : load_policies(kernel, specialization, dependent))
+      for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
+        schedule.load = load;
+        schedule.store = store;
+        schedules.emplace_back(schedule);
+      }
+  }
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,36 @@
+// schedule_parts.hpp -- what the schedules of elements and of rows share; private to schedule*.cpp.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "codegen/schedule.hpp"
+
+namespace swage::codegen {
+
+/// Throws Error(invalid_argument).
+[[noreturn]] void refuse_schedule(std::string message);
+
+/// Bytes of the widest tensor element; of kernels that work row by row, of the tensors that have a
+/// value an element, if there is one.
+int widest_element(const ir::Kernel& kernel);
+/// Bytes.
+int widest_access(const Target& target);
+
+/// Neighbouring threads, not neighbouring lanes, should touch neighbouring elements where most
+/// tensors have no unit stride along the columns.
+bool mostly_strided(const Specialization& specialization);
+
+/// The largest power of two of elements whose straight-line code stays within the budget.
+int affordable_elements(const ir::Kernel& kernel);
+
+/// Bytes that every row of every contiguous tensor is aligned to, and an access of `bytes` at most
+/// splits into.
+int narrowest_alignment(const ir::Kernel& kernel, const Specialization& specialization);
+
+/// `schedule` with every cache policy, launched dependent and not.
+void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
+                  const Specialization& specialization, const Target& target,
+                  std::vector<Schedule>& schedules);
+
+} // namespace swage::codegen

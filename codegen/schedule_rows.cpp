@@ -1,0 +1,202 @@
+// schedule_rows.cpp -- CUDA schedules of kernels that work row by row: legal range, default, space.
+#include "codegen/schedule_rows.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "codegen/row_geometry.hpp"
+#include "codegen/schedule_parts.hpp"
+#include "swage/error.hpp"
+
+namespace swage::codegen {
+
+namespace {
+
+/// Tensors of elements that are read.
+int element_inputs(const ir::Kernel& kernel) {
+  return static_cast<int>(std::ranges::count_if(kernel.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
+  }));
+}
+
+/// Whether the tensors of elements are so laid out that an access of `bytes` is at most four.
+int row_access(const ir::Kernel& kernel, const Specialization& specialization) {
+  const int element = widest_element(kernel);
+  if (mostly_strided(specialization))
+    return element;
+  const int aligned = narrowest_alignment(kernel, specialization);
+  int count = std::min(16 / element, affordable_elements(kernel));
+  while (count > 1 && 4 * aligned < count * element)
+    count /= 2;
+  return count * element;
+}
+
+/// Threads a row for `accesses` of them in all, of each tensor. A study kernel on an H200 (RMSNorm,
+/// bf16, 16-byte accesses) was best with 512 to 1024 threads at few rows, where the time of one row
+/// is that of all, and with 256 at many, where more threads leave one block a multiprocessor. Short
+/// rows are a warp's, for then nothing waits for another warp.
+int row_threads_for(std::int64_t accesses, std::int64_t rows, int inputs) {
+  constexpr std::int64_t kFewRows = 2 * 132;
+  const auto of = [&](std::int64_t each) {
+    return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
+  };
+  const std::uint64_t usual = rows <= kFewRows  ? of(1)
+                              : accesses <= 128 ? of(4)
+                              : accesses <= 512 ? of(2)
+                                                : 256;
+  const std::uint64_t held = of(std::max(8 / std::max(inputs, 1), 1));
+  return static_cast<int>(std::clamp<std::uint64_t>(std::max(usual, held), 4, 1024));
+}
+
+} // namespace
+
+void RowSchedules::check(const CudaSchedule& schedule) const {
+  const int row = schedule.row_threads;
+  if (row < 2 || row > 1024 || !std::has_single_bit(static_cast<unsigned>(row)) ||
+      schedule.threads % row != 0)
+    refuse_schedule(fmt::format("row={} is not a power of two from 2 to 1024 that divides threads={}", row,
+                       schedule.threads));
+  if (schedule.waves != 0)
+    refuse_schedule(fmt::format("grid={} is not 'once', which kernels that reach along their rows take",
+                       schedule.waves));
+  const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
+  const std::uint32_t group = plan_.group;
+  if (row < 32 && (!geometry.held || (group > 0 && !is_within_warp(geometry, group))))
+    refuse_schedule(fmt::format("row={} is below 32, and {}; take more threads a row or more accesses", row,
+                       geometry.held ? "a group of columns is wider than what they access at once"
+                                     : "they do not hold a row"));
+  constexpr int kMostSlabs = 32;
+  if (geometry.slabs > kMostSlabs)
+    refuse_schedule(fmt::format("row={} bytes={} make {} accesses of 1024 columns, more than {}; take more "
+                       "of either",
+                       row, schedule.access_bytes, geometry.slabs, kMostSlabs));
+  if (const std::int64_t bytes = shared_bytes(plan_, kernel_, geometry); bytes > kSharedBytes)
+    refuse_schedule(fmt::format("threads={} row={} bytes={} need {} bytes of shared memory, more than the "
+                       "{} of a block; take less of any",
+                       schedule.threads, row, schedule.access_bytes, bytes, kSharedBytes));
+}
+
+bool RowSchedules::is_legal(const CudaSchedule& schedule) const {
+  try {
+    check(schedule);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+bool RowSchedules::is_held(const CudaSchedule& schedule) const {
+  return make_row_geometry(kernel_, specialization_, schedule).held;
+}
+
+int RowSchedules::registers(const CudaSchedule& schedule) const {
+  const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
+  const bool values = !holds_bits(kernel_, geometry);
+  int bytes = 0, shared = 0, most = 4;
+  for (const ir::Param& param : kernel_.params()) {
+    const int size = size_of(param.dtype);
+    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
+      bytes += values ? std::max(size, 4) : size;
+    else if (param.is_tensor() && param.broadcast == ir::Broadcast::per_column)
+      shared += size;
+  }
+  bool functions = false; // polynomials
+  for (const ir::Node& node : kernel_.nodes()) {
+    most = std::max(most, size_of(node.type));
+    functions |= instructions(node) >= 16;
+  }
+  const int held = geometry.chunks * geometry.vector * bytes / 4;
+  const int sums = (geometry.slabs - 1) * geometry.vector * most / 4;
+  const int by_hand = target_.sm < 80 ? 8 : 0; // bf16 is rounded in integers
+  return 12 * element_inputs(kernel_) + held + sums + geometry.vector * shared / 4 +
+         2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
+}
+
+int RowSchedules::resident(const CudaSchedule& schedule) const {
+  constexpr int kRegisters = 65536;
+  const int fit = kRegisters / registers(schedule);
+  const int blocks = std::max(fit / schedule.threads, 1);
+  return std::clamp(blocks * schedule.threads / 256 * 256, 256,
+                    std::min(resident_threads(target_), 1536));
+}
+
+CudaSchedule RowSchedules::usual(std::int64_t elements) const {
+  CudaSchedule schedule;
+  schedule.access_bytes = row_access(kernel_, specialization_);
+  schedule.dependent_launch = target_.sm >= 90;
+  const std::uint32_t group = plan_.group;
+  const std::int64_t bound =
+      specialization_.columns_at_most > 0 ? specialization_.columns_at_most : 8192;
+  const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
+  const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
+  const auto is_good = [&](const CudaSchedule& tried) {
+    // A few registers spilled cost less than a row read anew for each stage.
+    constexpr int kRegisters = 65536, kOfThread = 255, kSpilled = 12;
+    return is_legal(tried) &&
+           registers(tried) <=
+           std::min(kRegisters / tried.threads, kOfThread) + kSpilled;
+  };
+  const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel_));
+  for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {
+    schedule.row_threads = row;
+    schedule.threads = std::max(row, 128);
+    for (const int accesses : {1, 2, 4, 8, 16}) {
+      schedule.accesses = accesses;
+      if (!is_held(schedule) || !is_good(schedule))
+        continue;
+      schedule.resident = resident(schedule);
+      return schedule;
+    }
+  }
+  // Too long to be held: read anew for each stage.
+  for (int row = std::clamp(threads, 256, 512); row >= 32; row /= 2) {
+    schedule.threads = schedule.row_threads = row;
+    schedule.accesses = 4;
+    if (!is_good(schedule))
+      continue;
+    schedule.resident = resident(schedule);
+    return schedule;
+  }
+  // What always is legal.
+  schedule.threads = schedule.row_threads = 256;
+  schedule.accesses = 2;
+  schedule.access_bytes = widest_element(kernel_);
+  schedule.resident = 256;
+  return schedule;
+}
+
+std::vector<Schedule> RowSchedules::all() const {
+  std::vector<Schedule> schedules;
+  const int element = widest_element(kernel_);
+  const auto add = [&](CudaSchedule schedule) {
+    if (!is_legal(schedule))
+      return;
+    schedule.resident = resident(schedule);
+    add_policies(schedule, kernel_, specialization_, target_, schedules);
+  };
+  for (int bytes = widest_access(target_); bytes >= element; bytes /= 2)
+    for (const int row : {4, 8, 16, 32, 64, 128, 256, 512, 1024})
+      for (const int threads : {32, 64, 128, 256, 512, 1024}) {
+        if (threads < row)
+          continue;
+        const CudaSchedule least{
+            .threads = threads, .access_bytes = bytes, .accesses = 1, .row_threads = row};
+        bool held = false;
+        for (const int accesses : {1, 2, 4, 8, 16}) {
+          CudaSchedule schedule = least;
+          schedule.accesses = accesses;
+          if (is_held(schedule)) {
+            if (!held) // more accesses than a row has are the same code
+              add(schedule);
+            held = true;
+          } else if (accesses == 2 || accesses == 4) {
+            add(schedule);
+          }
+        }
+      }
+  return schedules;
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,42 @@
+// schedule_rows.hpp -- CUDA schedules of kernels that work row by row.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "codegen/row_plan.hpp"
+#include "codegen/schedule.hpp"
+
+namespace swage::codegen {
+
+/// The schedules of one kernel and one kind of call. Keeps references to all three.
+class RowSchedules {
+public:
+  RowSchedules(const ir::Kernel& kernel, const Specialization& specialization,
+               const Target& target)
+      : kernel_(kernel), specialization_(specialization), target_(target),
+        plan_(make_row_plan(kernel)) {}
+
+  /// What a geometry takes. Throws Error(invalid_argument), see check_schedule.
+  void check(const CudaSchedule& schedule) const;
+  /// See default_schedule.
+  CudaSchedule usual(std::int64_t elements) const;
+  /// See all_schedules.
+  std::vector<Schedule> all() const;
+
+private:
+  bool is_legal(const CudaSchedule& schedule) const;
+  bool is_held(const CudaSchedule& schedule) const;
+  /// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at
+  /// hand, and addresses. The assembler found place in so many for the catalogue's kernels.
+  int registers(const CudaSchedule& schedule) const;
+  /// Threads that a multiprocessor can hold without spills, as `registers` has it.
+  int resident(const CudaSchedule& schedule) const;
+
+  const ir::Kernel& kernel_;
+  const Specialization& specialization_;
+  const Target& target_;
+  const RowPlan plan_;
+};
+
+} // namespace swage::codegen
