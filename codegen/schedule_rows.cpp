@@ -56,26 +56,30 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
   const int row = schedule.row_threads;
   if (row < 2 || row > 1024 || !std::has_single_bit(static_cast<unsigned>(row)) ||
       schedule.threads % row != 0)
-    refuse_schedule(fmt::format("row={} is not a power of two from 2 to 1024 that divides threads={}", row,
-                       schedule.threads));
+    refuse_schedule(
+        fmt::format("row={} is not a power of two from 2 to 1024 that divides threads={}", row,
+                    schedule.threads));
   if (schedule.waves != 0)
-    refuse_schedule(fmt::format("grid={} is not 'once', which kernels that reach along their rows take",
-                       schedule.waves));
+    refuse_schedule(fmt::format(
+        "grid={} is not 'once', which kernels that reach along their rows take", schedule.waves));
   const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
   const std::uint32_t group = plan_.group;
   if (row < 32 && (!geometry.held || (group > 0 && !is_within_warp(geometry, group))))
-    refuse_schedule(fmt::format("row={} is below 32, and {}; take more threads a row or more accesses", row,
-                       geometry.held ? "a group of columns is wider than what they access at once"
-                                     : "they do not hold a row"));
+    refuse_schedule(
+        fmt::format("row={} is below 32, and {}; take more threads a row or more accesses", row,
+                    geometry.held ? "a group of columns is wider than what they access at once"
+                                  : "they do not hold a row"));
   constexpr int kMostSlabs = 32;
   if (geometry.slabs > kMostSlabs)
-    refuse_schedule(fmt::format("row={} bytes={} make {} accesses of 1024 columns, more than {}; take more "
-                       "of either",
-                       row, schedule.access_bytes, geometry.slabs, kMostSlabs));
+    refuse_schedule(
+        fmt::format("row={} bytes={} make {} accesses of 1024 columns, more than {}; take more "
+                    "of either",
+                    row, schedule.access_bytes, geometry.slabs, kMostSlabs));
   if (const std::int64_t bytes = shared_bytes(plan_, kernel_, geometry); bytes > kSharedBytes)
-    refuse_schedule(fmt::format("threads={} row={} bytes={} need {} bytes of shared memory, more than the "
-                       "{} of a block; take less of any",
-                       schedule.threads, row, schedule.access_bytes, bytes, kSharedBytes));
+    refuse_schedule(
+        fmt::format("threads={} row={} bytes={} need {} bytes of shared memory, more than the "
+                    "{} of a block; take less of any",
+                    schedule.threads, row, schedule.access_bytes, bytes, kSharedBytes));
 }
 
 bool RowSchedules::is_legal(const CudaSchedule& schedule) const {
@@ -135,8 +139,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
     // A few registers spilled cost less than a row read anew for each stage.
     constexpr int kRegisters = 65536, kOfThread = 255, kSpilled = 12;
     return is_legal(tried) &&
-           registers(tried) <=
-           std::min(kRegisters / tried.threads, kOfThread) + kSpilled;
+           registers(tried) <= std::min(kRegisters / tried.threads, kOfThread) + kSpilled;
   };
   const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel_));
   for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {

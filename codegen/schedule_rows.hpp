@@ -12,8 +12,7 @@ namespace swage::codegen {
 /// The schedules of one kernel and one kind of call. Keeps references to all three.
 class RowSchedules {
 public:
-  RowSchedules(const ir::Kernel& kernel, const Specialization& specialization,
-               const Target& target)
+  RowSchedules(const ir::Kernel& kernel, const Specialization& specialization, const Target& target)
       : kernel_(kernel), specialization_(specialization), target_(target),
         plan_(make_row_plan(kernel)) {}
 

@@ -2,7 +2,7 @@
 # check_style.sh [--fix] -- holds every C and C++ file to .clang-format.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mapfile -t files < <(git ls-files '*.cpp' '*.hpp' '*.c' '*.h')
+mapfile -t files < <(git ls-files --cached --others --exclude-standard '*.cpp' '*.hpp' '*.c' '*.h')
 if [ "${1:-}" = --fix ]; then
   clang-format -i "${files[@]}"
 else
