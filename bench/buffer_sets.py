@@ -4,7 +4,7 @@ import array
 import random as random_module
 import struct
 
-from measuring import KINDS
+from measuring import KINDS, is_col
 from swage_capi import DEVICE_CUDA, DLPACK_CODE
 
 ALIGNMENT = 512  # what allocators of frameworks give
@@ -46,29 +46,33 @@ class Tile:
 
 class Layout:
     """How the tensors of one call lie: slabs of memory, and in them the tensors. `pitch` elements
-    lie between one row and the next, and `offset` before the first."""
+    lie between one row and the next, and `offset` before the first; tensors of one row lie alone."""
 
     def __init__(self, kind, dtype, rows, columns, pitch=0, offset=0):
-        self.dtype, self.shape = dtype, (rows, columns)
+        self.dtype = dtype
         self.element = DLPACK_CODE[dtype][1] // 8
-        packed = KINDS[kind].packed
-        self.places = [None] * 3  # of each tensor: slab, first element, elements from row to row
+        kind = KINDS[kind]
+        self.places = [None] * len(kind.tensors)  # of each: slab, first element, shape, strides
         sizes = []
-        for first in range(3):
+        for first, role in enumerate(kind.tensors):
             if self.places[first]:
                 continue
-            tensors = packed if first in packed else (first,)
+            if is_col(role):
+                self.places[first] = (len(sizes), 0, (columns,), (1,))
+                sizes.append(columns * self.element)
+                continue
+            tensors = kind.packed if first in kind.packed else (first,)
             stride = len(tensors) * columns + pitch
             for i, tensor in enumerate(tensors):
-                self.places[tensor] = (len(sizes), offset + i * columns, stride)
+                self.places[tensor] = (len(sizes), offset + i * columns, (rows, columns), (stride, 1))
             sizes.append((offset + rows * stride) * self.element)
         self.slabs = [align(size) for size in sizes]
         self.bytes = sum(self.slabs)
 
     def tensors(self, slabs):
         """What swage_capi.Swage.arguments takes, for slabs at these addresses."""
-        return [(slabs[slab] + first * self.element, self.dtype, self.shape, (stride, 1),
-                 DEVICE_CUDA, 0) for slab, first, stride in self.places]
+        return [(slabs[slab] + first * self.element, self.dtype, shape, strides, DEVICE_CUDA, 0)
+                for slab, first, shape, strides in self.places]
 
 
 class BufferSets:

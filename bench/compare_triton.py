@@ -11,6 +11,7 @@ peer (median of the ratios of the runs; below 1: Swage is faster), then which bo
 
   python3 bench/compare_triton.py --library build/release/libswage.so --json results.json
   python3 bench/compare_triton.py --warm --peers triton compile cub cub-copyable --cccl ~/cccl
+  python3 bench/compare_triton.py --cases rms_norm softmax --columns 4096 --peers compile liger
   python3 bench/compare_triton.py --accuracy         what accurate mode costs over triton mode
   python3 bench/compare_triton.py --tuners           how long each autotuner takes for one shape
   python3 bench/compare_triton.py --self-test        Swage alone on the CPU, without torch
@@ -30,13 +31,14 @@ import sys
 import tempfile
 import time
 
-from measuring import KINDS, in_turns, paired_ratio, warm_sets
+from measuring import ELEMENT_KINDS, KINDS, ROW_KINDS, in_turns, is_col, paired_ratio, warm_sets
 from peers import Cub, SwagePeer, torch_peer, triton_peer
+from row_peers import liger_peer
 from swage_capi import DEVICE_CPU, DLPACK_CODE, Swage
 from triton_peers import triton_kernels
 
 COLUMNS = 14336
-PEERS = ["triton", "compile", "eager", "cub", "cub-copyable"]
+PEERS = ["triton", "compile", "eager", "cub", "cub-copyable", "liger"]
 DEFAULT_PEERS = PEERS[:3]
 MAX_SETS = 8192  # of buffers, so nodes of a graph
 MIN_LAUNCHES, WARM_LAUNCHES = 8, 1024  # in a graph
@@ -48,7 +50,13 @@ BOUNDS = {1: 0.70, 16: 0.70, 64: 0.88, 128: 0.92, 512: 0.985}
 BOUND = 1.003
 
 
+# Kernels along the row.
+ROW_BOUND, FEW_ROWS_BOUND, FEW_ROWS = 1.01, 0.9, 1024
+
+
 def bound_of(case, rows, columns):
+    if case in ROW_KINDS:
+        return FEW_ROWS_BOUND if rows < FEW_ROWS else ROW_BOUND
     few = BOUNDS if case == "forward" and columns == COLUMNS else {}
     return few.get(rows, BOUND)
 
@@ -89,19 +97,20 @@ class BufferSets:
             return torch.randn(shape, dtype=torch_type, device="cuda")
 
         # One slab a tensor: thousands of small allocations would take longer than the measurement.
-        if KINDS[case].packed:
-            both = random(count, rows, 2 * columns)
-            inputs = [both[:, :, :columns], both[:, :, columns:]]
-        else:
-            inputs = [random(count, rows, columns) for _ in range(2)]
-        if KINDS[case].in_place:
-            slabs = [random(count, rows, columns)] + inputs
-        else:
-            slabs = inputs + [torch.empty(count, rows, columns, dtype=torch_type, device="cuda")]
+        kind, slabs = KINDS[case], []
+        packed = random(count, rows, 2 * columns) if kind.packed else None
+        for i, role in enumerate(kind.tensors):
+            if i in kind.packed:
+                half = kind.packed.index(i)
+                slabs.append(packed[:, :, half * columns:(half + 1) * columns])
+            elif is_col(role):
+                slabs.append(random(count, columns))
+            else:
+                slabs.append(random(count, rows, columns))
         self.slabs = slabs
         self.sets = list(zip(*(slab.unbind(0) for slab in slabs)))
         # Values that are updated in place drift; each replay begins with these again.
-        self.pristine = [slab.clone() for slab in slabs] if KINDS[case].in_place else None
+        self.pristine = [slab.clone() for slab in slabs] if kind.in_place else None
 
     def restore(self):
         if self.pristine:
@@ -109,8 +118,8 @@ class BufferSets:
                 slab.copy_(first)
 
 
-def bytes_of_set(rows, columns, dtype):
-    return 3 * rows * columns * DLPACK_CODE[dtype][1] // 8
+def bytes_of_set(case, rows, columns, dtype):
+    return KINDS[case].whole * rows * columns * DLPACK_CODE[dtype][1] // 8
 
 
 def capture(torch, peer, sets, launches):
@@ -137,7 +146,7 @@ class Cell:
         self.case, self.rows, self.columns, self.dtype = case, rows, options.columns, dtype
         self.cache_bytes = torch.cuda.get_device_properties(
             torch.cuda.current_device()).L2_cache_size
-        self.set_bytes = bytes_of_set(rows, options.columns, dtype)
+        self.set_bytes = bytes_of_set(case, rows, options.columns, dtype)
         self.random = random_module.Random(0)
 
     def sets(self, warm):
@@ -187,7 +196,7 @@ class Cell:
         mine = times[next(iter(peers))]
         return {"case": self.case, "dtype": self.dtype, "rows": self.rows, "columns": self.columns,
                 "warm": warm, "sets": self.sets(warm), "runs": times,
-                "bytes": KINDS[self.case].moved * self.set_bytes // 3,
+                "bytes": KINDS[self.case].moved * self.set_bytes // KINDS[self.case].whole,
                 "seconds": {name: statistics.median(times[name]) for name in times},
                 "ratio": {name: paired_ratio(mine, others) for name, others in times.items()}}
 
@@ -209,9 +218,15 @@ def peers_of(torch, swage, cell, options):
         "eager": lambda: torch_peer(torch, case, False),
         "cub": lambda: options.cub.peer(dtype, False),
         "cub-copyable": lambda: options.cub.peer(dtype, True),
+        "liger": lambda: liger_peer(case),
     }
-    # CUB takes contiguous inputs and gives one output.
-    names = [name for name in options.peers if case == "forward" or not name.startswith("cub")]
+
+    def has(name):
+        if name.startswith("cub"):  # takes contiguous inputs and gives one output
+            return case == "forward"
+        return name in ("compile", "eager") or (name == "liger") == (case in ROW_KINDS)
+
+    names = [name for name in options.peers if has(name)]
     return ({"swage": SwagePeer(torch, swage, case, dtype, not options.no_tune)} |
             {name: make[name]() for name in names})
 
@@ -315,7 +330,7 @@ def main():
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--library", default=os.path.join(here, "../build/release/libswage.so"),
                         help="libswage.so to load")
-    parser.add_argument("--cases", nargs="+", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument("--cases", nargs="+", choices=list(KINDS), default=list(ELEMENT_KINDS))
     parser.add_argument("--types", nargs="+", choices=["f32", "f16", "bf16"], default=["bf16"])
     parser.add_argument("--rows", nargs="+", type=int, default=ROWS)
     parser.add_argument("--columns", type=int, default=COLUMNS)
@@ -325,7 +340,8 @@ def main():
     parser.add_argument("--no-tune", action="store_true", help="launch Swage by its heuristic")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=DEFAULT_PEERS,
                         help="CUB is built with nvcc, and measured forward alone; cub-copyable with "
-                        "cuda::proclaim_copyable_arguments")
+                        "cuda::proclaim_copyable_arguments; liger is the package liger_kernel, for "
+                        "kernels along the row, where triton is left out")
     parser.add_argument("--cccl", metavar="PATH", help="headers of CCCL to build CUB with, a folder "
                         "that has cub/ in it or the repository, in place of the toolkit's")
     parser.add_argument("--warm", action="store_true",
@@ -343,7 +359,7 @@ def main():
     if options.self_test:
         return self_test(options.library)
     if options.tuners:
-        if options.cases != list(KINDS) or len(options.types) > 1:
+        if options.cases != list(ELEMENT_KINDS) or len(options.types) > 1:
             parser.error("--tuners tunes the forward case of one type; leave --cases out")
         os.environ["CUDA_CACHE_DISABLE"] = "1"  # the driver's own cache of assembled PTX
         os.environ["SWAGE_CACHE_DIR"] = ""

@@ -7,18 +7,47 @@ import statistics
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kernel of the catalogue over three tensors of one shape."""
+    """A kernel of the catalogue over tensors of one shape, or of one row of it (`col`)."""
     kernel: str
-    moved: int  # tensors read and written: what a launch moves, in tensors
+    tensors: tuple  # by parameter: in, out or inout; "in col" and "out col" have one row
     packed: tuple = ()  # tensors that are the halves of one of twice the columns
-    in_place: bool = False
+
+    @property
+    def moved(self):
+        """Tensors read and written: what a launch moves, in whole tensors."""
+        return sum(1 + (tensor == "inout") for tensor in self.tensors if not is_col(tensor))
+
+    @property
+    def whole(self):
+        """Tensors of all rows."""
+        return sum(not is_col(tensor) for tensor in self.tensors)
+
+    @property
+    def in_place(self):
+        return "inout" in self.tensors
+
+    @property
+    def outputs(self):
+        return [i for i, tensor in enumerate(self.tensors) if tensor.startswith("out")]
 
 
-KINDS = {
-    "forward": Kind("swiglu", 3),
-    "packed": Kind("swiglu", 3, packed=(0, 1)),
-    "backward": Kind("swiglu_backward_inplace", 6, in_place=True),
+def is_col(tensor):
+    return tensor.endswith(" col")
+
+
+ELEMENT_KINDS = {
+    "forward": Kind("swiglu", ("in", "in", "out")),
+    "packed": Kind("swiglu", ("in", "in", "out"), packed=(0, 1)),
+    "backward": Kind("swiglu_backward_inplace", ("inout",) * 3),
 }
+ROW_KINDS = {
+    "rms_norm": Kind("rms_norm", ("in", "in col", "out")),
+    "residual": Kind("rms_norm_residual", ("in", "in", "in col", "out", "out")),
+    "layer_norm": Kind("layer_norm", ("in", "in col", "in col", "out")),
+    "softmax": Kind("softmax", ("in", "out")),
+    "rms_norm_backward": Kind("rms_norm_backward", ("in", "in", "in col", "out", "out col")),
+}
+KINDS = ELEMENT_KINDS | ROW_KINDS
 WARM_SETS = 64  # of buffers, at most, where inputs are to be found in the cache
 
 

@@ -1,4 +1,4 @@
-"""peers.py -- SwiGLU by Swage and by its peers on torch tensors, ready to be captured into graphs.
+"""peers.py -- kernels by Swage and by its peers on torch tensors, ready to be captured into graphs.
 
 A peer is a function that takes the tensors of one call (BufferSets.sets of compare_triton.py) and
 launches on torch's current stream; what it returns is kept alive.
@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 
-from measuring import KINDS
+from measuring import KINDS, ROW_KINDS
+from row_peers import row_functions
 from triton_peers import triton_kernels
 
 
@@ -73,12 +74,13 @@ def eager_functions(torch):
 
 def torch_peer(torch, kind, compiled):
     forward, backward = eager_functions(torch)
-    in_place = KINDS[kind].in_place
-    function = backward if in_place else forward
+    function = (row_functions(torch)[kind] if kind in ROW_KINDS
+                else backward if KINDS[kind].in_place else forward)
     if compiled:
         torch._dynamo.reset()  # past a few shapes it would run them eagerly
         function = torch.compile(function, dynamic=False)
-    return lambda tensors: function(*(tensors if in_place else tensors[:2]))
+    outputs = KINDS[kind].outputs
+    return lambda tensors: function(*(tensors[:outputs[0]] if outputs else tensors))
 
 
 def cccl_includes(path):

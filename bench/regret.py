@@ -30,7 +30,7 @@ import time
 from buffer_sets import BufferSets, Layout, Tile
 from cuda_driver import CudaDriver
 from measuring import KINDS, in_turns, paired_ratio, warm_sets
-from regret_cases import FIXED, grid
+from regret_cases import fixed, grid
 from swage_capi import Swage
 
 TUNED_OVER_DEFAULT, TUNED_OVER_BEST = 1.01, 1.02  # the bounds
@@ -71,7 +71,7 @@ class Contest:
         start = time.perf_counter()
         found = swage.tune(self.kernels["tuned"], arguments, **self.bench.tune_options)
         seconds = time.perf_counter() - start
-        schedules = {"default": found.default_schedule.decode()} | {text: text for text in FIXED}
+        schedules = {"default": found.default_schedule.decode()} | {text: text for text in fixed(self.case)}
         for name, schedule in schedules.items():
             made = swage.kernel(kernel, self.case.dtype, schedule=schedule)
             try:

@@ -3,9 +3,11 @@
 import dataclasses
 import itertools
 
-from measuring import KINDS
+from measuring import ELEMENT_KINDS, ROW_KINDS
+from swage_capi import DLPACK_CODE
 
-# Keys that are not named are the default's. What the GPU or the kernel cannot do is left out.
+# For kernels that work element by element. Keys that are not named are the default's. What the GPU or
+# the kernel cannot do is left out.
 FIXED = [
     "threads=64 bytes=16 accesses=1 load=auto store=auto dependent=1",
     "threads=128 bytes=16 accesses=1 load=auto store=auto dependent=1",
@@ -41,8 +43,8 @@ class Case:
 
 def grid():
     cases = [Case(*key) for key in itertools.product(
-        KINDS, ("bf16", "f32"), (64, 512, 2048, 8192), (4096, 11008, 14336))]
-    for kind in KINDS:
+        ELEMENT_KINDS, ("bf16", "f32"), (64, 512, 2048, 8192), (4096, 11008, 14336))]
+    for kind in ELEMENT_KINDS:
         cases += [Case(kind, "bf16", rows, 14336) for rows in (1, 16)]
         cases += [Case(kind, "f16", 512, 14336), Case(kind, "bf16", 2048, 4097)]
         cases += [Case(kind, "bf16", rows, 14336, warm=True) for rows in (1, 16, 64)]
@@ -56,4 +58,38 @@ def grid():
         Case("backward", "bf16", 2048, 14336, pitch=64),
         Case("forward", "f16", 2048, 4096, pitch=1),
     ]
-    return cases
+    return cases + row_grid()
+
+
+def row_grid():
+    cases = [Case(*key) for key in itertools.product(
+        ("rms_norm", "softmax"), ("bf16",), (1, 16, 128, 2048, 8192), (4096, 8192, 14336))]
+    cases += [Case(*key) for key in itertools.product(
+        ("residual", "layer_norm"), ("bf16",), (16, 128, 2048), (4096, 14336))]
+    return cases + [
+        Case("rms_norm", "f32", 2048, 4096),
+        Case("softmax", "f32", 2048, 8192),
+        Case("rms_norm", "bf16", 65536, 256),
+        Case("softmax", "bf16", 65536, 64),
+        Case("softmax", "f16", 4096, 1000),
+        Case("rms_norm", "bf16", 2048, 4096, pitch=64),
+        Case("rms_norm", "bf16", 16, 4096, warm=True),
+        Case("softmax", "bf16", 16, 14336, warm=True),
+    ]
+
+
+def fixed(case):
+    """The schedules that a case is held against."""
+    if case.kind not in ROW_KINDS:
+        return FIXED
+    size = DLPACK_CODE[case.dtype][1] // 8
+    schedules = []
+    for size_of_access, policies in ((16, "load=auto store=auto"), (8, "load=auto store=auto"),
+                                     (16, "load=streaming store=streaming")):
+        for row in (32, 64, 128, 256, 512, 1024):
+            accesses = -(-case.columns // (row * (size_of_access // size)))
+            accesses = 1 << (accesses - 1).bit_length()  # so that a row is read once
+            if accesses <= 16:
+                schedules.append(f"threads={max(row, 128)} row={row} bytes={size_of_access} "
+                                 f"accesses={accesses} {policies} dependent=1")
+    return schedules

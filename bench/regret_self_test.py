@@ -5,12 +5,13 @@ import array
 import math
 
 from regret import Bench, Contest, rank, summarise, survey
-from regret_cases import FIXED, Case
+from regret_cases import Case, fixed
 
 CASES = [
     Case("packed", "f16", 2, 41),
     Case("backward", "f32", 3, 17, offset=1),
     Case("forward", "bf16", 3, 40, warm=True),
+    Case("rms_norm", "f32", 3, 1000, pitch=8),
 ]
 
 
@@ -48,10 +49,10 @@ def test_layouts_are_computed_on(bench):
 def test_all_cases_are_measured(bench):
     results, refused = survey(bench, CASES, 0)
     expect(not refused, f"cases were refused: {refused}")
-    for result in results:
+    for case, result in zip(CASES, results, strict=True):
         # What is below a bound on a stand-in's clock is chance, so either measurement will do.
         first = result["first"] or result["measured"]
-        expect(len(first["times"]) + len(result["left_out"]) == len(FIXED) + 2,
+        expect(len(first["times"]) + len(result["left_out"]) == len(fixed(case)) + 2,
                "a contestant is neither timed nor left out")
         expect(len(first["times"]) >= 10, f"contestants were left out: {result['left_out']}")
         expect(all(len(times) == first["rounds"] and min(times) > 0
