@@ -90,6 +90,8 @@ def fixed(case):
             accesses = -(-case.columns // (row * (size_of_access // size)))
             accesses = 1 << (accesses - 1).bit_length()  # so that a row is read once
             if accesses <= 16:
+                many = accesses * size_of_access // size >= 64  # elements of each tensor in registers
                 schedules.append(f"threads={max(row, 128)} row={row} bytes={size_of_access} "
-                                 f"accesses={accesses} {policies} dependent=1")
+                                 f"accesses={accesses} {policies} dependent=1 "
+                                 f"resident={512 if many else 1024}")
     return schedules

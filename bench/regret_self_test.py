@@ -77,6 +77,10 @@ def test_verdict():
     missed = case_of("missed", [1.0, 1.0, 1.0], [1.1, 1.1, 1.1], [0.95, 0.95, 0.95])
     expect(missed["measured"]["best"] == "fixed", "the best is not found")
     expect(not summarise([good, missed], {})[1], "a case slower than the best passes")
+    trade = missed | {"case": "trade", "elsewhere": 0.93, "warm": False}
+    lines, holds = summarise([good, trade], {})
+    expect(holds and any("trade, not counted" in line for line in lines), "a trade is counted")
+    expect(not summarise([good, trade | {"elsewhere": 0.97}], {})[1], "half a trade is not counted")
     even = case_of("even", [1.0], [1.0], [1.0])
     expect(not summarise([even], {})[1], "tuning that gains nothing at all passes")
     expect(not summarise([good], {"other": "busy"})[1], "a case that was not measured passes")

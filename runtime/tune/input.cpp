@@ -161,6 +161,10 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
     const std::size_t gap = most_gap(group.stride), pitch = group.stride + gap;
     for (std::size_t set = 0; set < count_; ++set)
       group.places.push_back(set % apart * pitch + random() % (gap / kPage + 1) * kPage);
+    // One set right behind the other is found by the memory faster than a program's tensors are;
+    // sets that share memory must not follow each other.
+    if (count_ == apart)
+      std::shuffle(group.places.begin(), group.places.end(), random);
     group.slab = device.allocate(apart * pitch + kPage);
     if (group.updated())
       group.pristine = device.allocate(group.stride);

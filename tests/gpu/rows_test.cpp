@@ -57,6 +57,22 @@ TEST_CASE("rows of every length have the evaluator's bits in every schedule on t
                  seed++);
 }
 
+TEST_CASE("a schedule that only short rows can have is obeyed for them and refused for others") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  KernelOptions options;
+  options.schedule = "threads=128 row=16 bytes=4 accesses=4";
+  const Kernel kernel = device->kernel(kRows, "", {{"T", f32}}, options);
+  RowCase fits(*device, kernel, {5, 63});
+  REQUIRE(fits.run() == "");
+  RowCase too_long(*device, kernel, {5, 65});
+  REQUIRE(too_long.run().starts_with("refused: row=16 is below 32"));
+  options.schedule = "row=3";
+  REQUIRE_THROWS_WITH(device->kernel(kRows, "", {{"T", f32}}, options),
+                      Catch::Matchers::ContainsSubstring("row=3"));
+}
+
 TEST_CASE("rows of every type and layout have the evaluator's bits on the device") {
   const auto device = gpu();
   if (!device)
