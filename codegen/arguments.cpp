@@ -55,6 +55,8 @@ std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization&
     slots.push_back({SlotKind::divider_factor, 0, index_bytes});
     slots.push_back({SlotKind::divider_shift, 0, 4});
   }
+  if (kind == Target::Kind::cuda && stores_after_rows(kernel))
+    slots.push_back({SlotKind::workspace, 0, 8});
   return slots;
 }
 
@@ -81,11 +83,20 @@ void check_blocks(const LaunchShape& shape, std::int64_t rows, std::int64_t colu
 
 } // namespace
 
-LaunchShape row_launch_shape(const CudaSchedule& schedule, std::int64_t rows,
+std::string totals_entry(const std::string& entry) {
+  return entry + "_totals";
+}
+
+std::int64_t totals_blocks(std::int64_t columns) noexcept {
+  // At least one, for what has one value for all.
+  return std::max<std::int64_t>((columns + kTotalsColumns - 1) / kTotalsColumns, 1);
+}
+
+LaunchShape row_launch_shape(const CudaSchedule& schedule, const RowPlan& plan, std::int64_t rows,
                              std::int64_t columns) {
   LaunchShape shape;
   const int rows_a_block = schedule.threads / schedule.row_threads;
-  shape.blocks = (rows + rows_a_block - 1) / rows_a_block;
+  shape.blocks = plan.after_rows ? strands_of(rows) : (rows + rows_a_block - 1) / rows_a_block;
   check_blocks(shape, rows, columns);
   return shape;
 }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "codegen/row_plan.hpp"
 #include "codegen/schedule.hpp"
 
 namespace swage::codegen {
@@ -19,6 +21,7 @@ enum class SlotKind : std::uint8_t {
   items_per_row,
   divider_factor,
   divider_shift,
+  workspace, ///< CUDA, of kernels with something to store when all rows are done, 8 bytes
 };
 
 struct Slot {
@@ -56,6 +59,9 @@ struct Divider {
 };
 Divider divider(std::uint64_t divisor, int bits) noexcept;
 
+/// The function of the second launch beside `entry`, which takes the same slots.
+std::string totals_entry(const std::string& entry);
+
 /// What a CUDA launch needs beyond the slots.
 struct LaunchShape {
   std::int64_t items_per_row = 0; ///< full vectors, then one item an element of the row's tail
@@ -67,6 +73,9 @@ struct LaunchShape {
 LaunchShape launch_shape(const CudaSchedule& schedule, int vector_elements, std::int64_t rows,
                          std::int64_t columns, int sm_count);
 /// The same for kernels that work row by row.
-LaunchShape row_launch_shape(const CudaSchedule& schedule, std::int64_t rows, std::int64_t columns);
+LaunchShape row_launch_shape(const CudaSchedule& schedule, const RowPlan& plan, std::int64_t rows,
+                             std::int64_t columns);
+/// Blocks of the second launch, see lower_cuda_totals.cpp.
+std::int64_t totals_blocks(std::int64_t columns) noexcept;
 
 } // namespace swage::codegen

@@ -282,8 +282,12 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
     artifact.payload = pipeline.emit(payload_type(target));
     spent.emit = watch.lap();
   });
+  artifact.has_totals = target.kind == Target::Kind::cuda && stores_after_rows(kernel);
   if (target.kind == Target::Kind::cuda)
-    artifact.waits_for_dependencies = waits_for_dependencies(artifact.payload, artifact.entry);
+    artifact.waits_for_dependencies =
+        waits_for_dependencies(artifact.payload, artifact.entry) &&
+        (!artifact.has_totals ||
+         waits_for_dependencies(artifact.payload, totals_entry(artifact.entry)));
   if (times)
     *times = spent;
   return artifact;

@@ -20,6 +20,7 @@ struct Artifact {
   std::string payload; ///< PTX text (cuda) or a relocatable object file (host)
   /// The PTX holds griddepcontrol.wait before its first load, so the launch attribute is allowed.
   bool waits_for_dependencies = false;
+  bool has_totals = false; ///< a second symbol, `totals_entry`, is to be launched after it
 };
 
 /// Host time of the stages of one compile, in seconds.

@@ -43,7 +43,7 @@ void CudaFunction::make_function(const std::string& entry) {
   const auto slots = argument_slots(job_.kernel, job_.specialization, Target::Kind::cuda);
   std::vector<Type*> types;
   for (const Slot& slot : slots)
-    types.push_back(slot.kind == SlotKind::pointer
+    types.push_back(slot.kind == SlotKind::pointer || slot.kind == SlotKind::workspace
                         ? static_cast<Type*>(llvm::PointerType::get(context_, kGlobal))
                         : b_.getIntNTy(8u * slot.bytes));
   function_ = llvm::Function::Create(llvm::FunctionType::get(b_.getVoidTy(), types, false),
@@ -57,6 +57,9 @@ void CudaFunction::make_function(const std::string& entry) {
     llvm::Argument* argument = function_->getArg(static_cast<unsigned>(i));
     if (slots[i].kind == SlotKind::pointer)
       argument->addAttr(llvm::Attribute::getWithAlignment(context_, alignment(slots[i].param)));
+    if (slots[i].kind == SlotKind::workspace)
+      argument->addAttr(
+          llvm::Attribute::getWithAlignment(context_, llvm::Align(kWorkspaceAlignment)));
     arguments_.bind(slots[i], argument);
   }
 }
@@ -76,6 +79,33 @@ void CudaFunction::statement(const char* text) {
 
 Value* CudaFunction::special(llvm::Intrinsic::ID id) {
   return b_.CreateZExt(b_.CreateCall(compat::declare(module_, id)), index_);
+}
+
+Value* CudaFunction::shuffle(Value* value, int distance) {
+  Type* type = value->getType();
+  if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type)) {
+    Value* all = llvm::PoisonValue::get(type);
+    for (std::uint64_t i = 0; i < vector->getNumElements(); ++i)
+      all = b_.CreateInsertElement(all, shuffle(b_.CreateExtractElement(value, i), distance), i);
+    return all;
+  }
+  const unsigned bits = type->getScalarSizeInBits();
+  const auto exchange = [&](Value* word) -> Value* {
+    llvm::CallInst* call =
+        b_.CreateCall(compat::declare(module_, llvm::Intrinsic::nvvm_shfl_sync_bfly_i32),
+                      {b_.getInt32(0xffffffffu), word,
+                       b_.getInt32(static_cast<std::uint32_t>(distance)), b_.getInt32(31)});
+    call->setConvergent();
+    return call;
+  };
+  if (bits == 32)
+    return b_.CreateBitCast(exchange(b_.CreateBitCast(value, b_.getInt32Ty())), type);
+  auto* words = llvm::FixedVectorType::get(b_.getInt32Ty(), 2);
+  Value* both = b_.CreateBitCast(value, words);
+  Value* other = llvm::PoisonValue::get(words);
+  for (std::uint64_t i = 0; i < 2; ++i)
+    other = b_.CreateInsertElement(other, exchange(b_.CreateExtractElement(both, i)), i);
+  return b_.CreateBitCast(other, type);
 }
 
 void CudaFunction::emit_loop(Value* first, Value* end, Value* step,

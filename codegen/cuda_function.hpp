@@ -29,6 +29,8 @@ protected:
   void statement(const char* text);
   /// A special register as an index.
   llvm::Value* special(llvm::Intrinsic::ID id);
+  /// What the thread of the warp whose number differs in bit `distance` has: `value`, lane by lane.
+  llvm::Value* shuffle(llvm::Value* value, int distance);
   llvm::Constant* constant(std::uint64_t value) const {
     return llvm::ConstantInt::get(index_, value);
   }

@@ -17,6 +17,7 @@
 #include "codegen/reduction.hpp"
 #include "codegen/row_geometry.hpp"
 #include "codegen/row_plan.hpp"
+#include "codegen/strand_sums.hpp"
 #include "ir/sum_order.hpp"
 
 namespace swage::codegen {
@@ -30,6 +31,8 @@ public:
   /// Bits are given as if they might have changed since the last stage: what was made of them then
   /// is made again. That is for bits that take fewer registers than their values.
   bool anew = false;
+  /// What has one value a column is held too, from one row to the next.
+  bool columns = false;
   void next_stage() { ++stage_; }
 
   /// The accesses from now on are those of a chunk; a negative one is never held.
@@ -37,6 +40,11 @@ public:
     chunk_ = chunk;
     given_.clear();
   }
+  /// What is held of the row in all, and other bits in its place, as many.
+  std::vector<llvm::Value*> bits() const;
+  void replace(const std::vector<llvm::Value*>& bits);
+  void drop() { held_.clear(); }
+
   llvm::Value* load(llvm::Value* address, int unit, int count, std::uint32_t param) override;
   void store(llvm::Value* address, int unit, llvm::Value* bits, std::uint32_t param) override {
     memory_.store(address, unit, bits, param);
@@ -53,7 +61,8 @@ private:
   GlobalMemory& memory_;
   const ir::Kernel& kernel_;
   int chunk_ = -1, stage_ = 0;
-  std::map<std::pair<int, std::uint32_t>, std::vector<Bits>> held_;
+  using Held = std::map<std::pair<int, std::uint32_t>, std::vector<Bits>>;
+  Held held_, of_columns_; ///< by chunk and parameter
   std::map<std::uint32_t, std::size_t> given_; ///< by parameter: how many of them
 };
 
@@ -90,6 +99,11 @@ private:
   // lower_cuda_rows.cpp
   void emit_body() override;
   void prepare();
+  void make_shared();
+  /// What follows is of row `row`, 64 bits; `inside` null: there is one.
+  void begin_row(Value* row, Value* inside);
+  /// Stages and outputs of the row at hand.
+  void emit_row();
   Value* first_column(Value* passes_a_run);
   std::vector<Value*> bases_from(Value* column);
   Chunk make_chunk(const std::vector<Value*>& bases, Value* first, Value* offset, int held,
@@ -108,12 +122,30 @@ private:
   void emit_chunks(std::vector<Chunk>& chunks);
   void store_elements(Chunk& chunk);
   void store_rows();
+  /// Of the threads of a row.
   void sync();
   bool writes_what_all_read() const;
   /// item from `first` while below `end`; `carried` are values that the body changes.
   std::vector<Value*>
   carry(Value* first, Value* end, Value* step, std::vector<Value*> carried,
         const std::function<std::vector<Value*>(Value*, const std::vector<Value*>&)>& body);
+
+  // lower_cuda_strands.cpp: sums over rows
+  void emit_strand();
+  /// Loads what is held of the row at hand.
+  void load_held(const std::vector<bool>& needed);
+  /// By node: loads of tensors of this space that the rows need.
+  std::vector<bool> needed_loads(ir::Broadcast of) const;
+  std::vector<llvm::Type*> accumulator_types() const;
+  std::size_t accumulators_of(std::size_t sum) const;
+  std::vector<NodeId> terms_by_column() const;
+  void accumulate(Chunk& chunk);
+  void accumulate_row();
+  /// Rows of a block in their order, from shared memory.
+  void accumulate_block();
+  void store_strand();
+  Value* term_at(std::size_t sum, Value* row, Value* column);
+  void block_sync();
 
   // lower_cuda_groups.cpp
   int group_lanes() const;
@@ -138,7 +170,8 @@ private:
     NodeId id;
     std::vector<Value*> slabs; ///< vectors of lanes; one where the order does not show
   };
-  void emit_stage(const std::vector<NodeId>& reductions);
+  void emit_stage(const std::vector<NodeId>& all);
+  bool is_count(NodeId id) const;
   std::vector<Partial> held_partials(const std::vector<NodeId>& reductions);
   std::vector<Partial> looped_partials(const std::vector<NodeId>& reductions);
   /// By reduction: the terms of some chunks as far as a thread can add them.
@@ -163,7 +196,6 @@ private:
     return reduction_identity(node(id).op, node(id).type, type);
   }
   Value* tree(NodeId id, std::vector<Value*> values);
-  Value* shuffle(Value* value, int distance);
   Value* shared(std::int64_t offset, Value* bytes);
 
   RowPlan plan_;
@@ -184,6 +216,12 @@ private:
   llvm::GlobalVariable* shared_ = nullptr;
   std::int64_t exchange_bytes_ = 0, value_bytes_ = 0;
   int turn_ = 0; ///< which of two regions the next values go to
+  // Of kernels that store when all rows are done:
+  std::vector<bool> after_; ///< by node: needs a sum over rows
+  StrandSums strands_;
+  std::vector<Value*> accumulators_; ///< of the strand so far, see accumulator_types
+  Value* strand_ = nullptr;          ///< of the block, 64 bits
+  Value* is_first_ = nullptr;        ///< the rows at hand are the first of the strand
 };
 
 } // namespace swage::codegen

@@ -36,6 +36,9 @@ bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specializati
 /// Adds the CUDA kernel function `entry` to `module`.
 void lower_cuda(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
                 const std::string& entry);
+/// The second launch of a kernel that stores when all rows are done, `totals_entry`.
+void lower_cuda_totals(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
+                       const std::string& entry);
 /// Adds the host function `entry` to `module`.
 void lower_host(llvm::Module& module, const Job& job, const HostSchedule& schedule,
                 const std::string& entry);
@@ -70,6 +73,7 @@ struct Arguments {
   llvm::Value* items_per_row = nullptr;
   llvm::Value* divider_factor = nullptr;
   llvm::Value* divider_shift = nullptr;
+  llvm::Value* workspace = nullptr;
 
   explicit Arguments(std::size_t params);
   void bind(const Slot& slot, llvm::Value* value);

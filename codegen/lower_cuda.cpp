@@ -176,6 +176,8 @@ void lower_cuda(llvm::Module& module, const Job& job, const CudaSchedule& schedu
     CudaLowering(module, job, schedule, entry).run();
   else
     CudaRows(module, job, schedule, entry).run();
+  if (stores_after_rows(job.kernel))
+    lower_cuda_totals(module, job, schedule, totals_entry(entry));
 }
 
 } // namespace swage::codegen

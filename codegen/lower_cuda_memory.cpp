@@ -90,6 +90,14 @@ public:
         by_element);
   }
 
+  Value* load_own(Value* address, int unit, int count, Value* guard) override {
+    const Shape shape{unit, count, 1, unit * count};
+    if (guard)
+      return load_asm("ld.global", address, shape, guard);
+    return b_.CreateAlignedLoad(bits_of(unit, count), address,
+                                llvm::Align(static_cast<std::uint64_t>(unit * count)));
+  }
+
 private:
   Value* next_lane() { return guard_.lanes[lane_++ % guard_.lanes.size()]; }
   /// Of element `i` of `count`: a pair of interleaved tensors has two a lane.

@@ -35,7 +35,30 @@ Value* CudaRows::lanes_tree(NodeId id, Value* vector) {
   return tree(id, lanes);
 }
 
-void CudaRows::emit_stage(const std::vector<NodeId>& reductions) {
+/// Whether `id` counts the columns of a row, in numbers that hold every count on the way: the sum is
+/// the number of columns then, whatever its order.
+bool CudaRows::is_count(NodeId id) const {
+  constexpr std::int64_t kExact = std::int64_t{1} << 24; // in f32
+  const ir::Node& term = node(node(id).args[0]);
+  if (node(id).op != Op::row_sum || term.op != Op::constant)
+    return false;
+  const std::int64_t bound = job_.specialization.columns_at_most;
+  return is_float(term.type) ? term.real() == 1 && bound > 0 && bound <= kExact
+                             : term.integer() == 1;
+}
+
+void CudaRows::emit_stage(const std::vector<NodeId>& all) {
+  std::vector<NodeId> reductions;
+  for (const NodeId id : all)
+    if (!is_count(id)) {
+      reductions.push_back(id);
+    } else {
+      Type* type = value_type(context_, node(id).type, 1);
+      row_values_[id] = type->isFloatingPointTy() ? b_.CreateUIToFP(columns_, type)
+                                                  : b_.CreateZExtOrTrunc(columns_, type);
+    }
+  if (reductions.empty())
+    return;
   std::vector<Partial> partials =
       geometry_.held ? held_partials(reductions) : looped_partials(reductions);
   finish(partials);
@@ -253,27 +276,6 @@ void CudaRows::combine_runs(std::vector<Partial>& partials) {
           b_.CreateAlignedLoad(type, shared(run * ir::kSumLanes * size, mine), wide_align(lanes)));
     partial.slabs = {tree(partial.id, runs)};
   }
-}
-
-Value* CudaRows::shuffle(Value* value, int distance) {
-  Type* type = value->getType();
-  const unsigned bits = type->getScalarSizeInBits();
-  const auto exchange = [&](Value* word) -> Value* {
-    llvm::CallInst* call =
-        b_.CreateCall(compat::declare(module_, llvm::Intrinsic::nvvm_shfl_sync_bfly_i32),
-                      {b_.getInt32(0xffffffffu), word,
-                       b_.getInt32(static_cast<std::uint32_t>(distance)), b_.getInt32(31)});
-    call->setConvergent();
-    return call;
-  };
-  if (bits == 32)
-    return b_.CreateBitCast(exchange(b_.CreateBitCast(value, b_.getInt32Ty())), type);
-  auto* words = llvm::FixedVectorType::get(b_.getInt32Ty(), 2);
-  Value* both = b_.CreateBitCast(value, words);
-  Value* other = llvm::PoisonValue::get(words);
-  for (std::uint64_t i = 0; i < 2; ++i)
-    other = b_.CreateInsertElement(other, exchange(b_.CreateExtractElement(both, i)), i);
-  return b_.CreateBitCast(other, type);
 }
 
 // With several slabs each thread gives half of them away at each of the lowest levels, so that

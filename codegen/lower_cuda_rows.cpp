@@ -16,9 +16,11 @@ using llvm::BasicBlock;
 using llvm::Value;
 
 Value* HeldMemory::load(Value* address, int unit, int count, std::uint32_t param) {
-  if (chunk_ < 0 || kernel_.params()[param].broadcast != Broadcast::none)
+  const Broadcast broadcast = kernel_.params()[param].broadcast;
+  const bool of_column = broadcast == Broadcast::per_column;
+  if (chunk_ < 0 || !(broadcast == Broadcast::none || (of_column && columns)))
     return memory_.load(address, unit, count, param);
-  std::vector<Bits>& all = held_[{chunk_, param}];
+  std::vector<Bits>& all = (of_column ? of_columns_ : held_)[{chunk_, param}];
   std::size_t& given = given_[param];
   if (given == all.size())
     all.push_back({memory_.load(address, unit, count, param), stage_});
@@ -26,6 +28,21 @@ Value* HeldMemory::load(Value* address, int unit, int count, std::uint32_t param
   if (anew && bits.stage != stage_)
     bits = {opaque(bits.value), stage_};
   return bits.value;
+}
+
+std::vector<Value*> HeldMemory::bits() const {
+  std::vector<Value*> all;
+  for (const auto& [of, pieces] : held_)
+    for (const Bits& piece : pieces)
+      all.push_back(piece.value);
+  return all;
+}
+
+void HeldMemory::replace(const std::vector<Value*>& bits) {
+  std::size_t next = 0;
+  for (auto& [of, pieces] : held_)
+    for (Bits& piece : pieces)
+      piece = {bits[next++], stage_};
 }
 
 /// The same bits, of which LLVM knows nothing.
@@ -50,7 +67,8 @@ CudaRows::CudaRows(llvm::Module& module, const Job& job, const CudaSchedule& sch
     : CudaFunction(module, job, schedule, entry), plan_(make_row_plan(job.kernel)),
       geometry_(make_row_geometry(job.kernel, job.specialization, schedule)),
       held_(b_, *memory_, job.kernel), tensors_(b_, job, held_, arguments_, true),
-      row_values_(job.kernel.nodes().size()) {}
+      row_values_(job.kernel.nodes().size()), after_(needs_column_sums(job.kernel)),
+      strands_(b_, job, plan_, arguments_) {}
 
 void CudaRows::emit_body() {
   if (plan_.group > 0 && !is_within_warp(geometry_, plan_.group))
@@ -64,6 +82,19 @@ void CudaRows::emit_body() {
                                 param.name, plan_.group));
   scalars_ = tensors_.scalars();
   prepare();
+  if (plan_.after_rows)
+    return emit_strand();
+  Value* row = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));
+  Value* inside = nullptr;
+  if (geometry_.rows > 1) {
+    row = b_.CreateAdd(b_.CreateMul(row, wide(geometry_.rows)), row_in_block_);
+    inside = b_.CreateICmpULT(row, wide(arguments_.rows));
+  }
+  begin_row(row, inside);
+  emit_row();
+}
+
+void CudaRows::emit_row() {
   for (int stage = 0; stage <= static_cast<int>(plan_.reductions.size()); ++stage) {
     held_.next_stage();
     if (stage > 0)
@@ -83,22 +114,19 @@ void CudaRows::prepare() {
   columns_ = arguments_.columns;
   Value* thread = special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x);
   warp_lane_ = b_.CreateAnd(b_.CreateTrunc(thread, b_.getInt32Ty()), b_.getInt32(31));
-  Value* row = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));
   if (geometry_.rows > 1) {
     row_in_block_ = wide(
         b_.CreateLShr(thread, constant(static_cast<std::uint64_t>(std::countr_zero(threads)))));
     thread = b_.CreateAnd(thread, constant(threads - 1));
-    row = b_.CreateAdd(b_.CreateMul(row, wide(geometry_.rows)), row_in_block_);
-    row_inside_ = b_.CreateICmpULT(row, wide(arguments_.rows));
   } else {
     row_in_block_ = wide(std::int64_t{0});
   }
   thread_ = thread;
-  row_bases_ = arguments_.base;
-  for (std::size_t p = 0; p < row_bases_.size(); ++p)
-    if (Value* stride = arguments_.row_stride[p])
-      row_bases_[p] = b_.CreateGEP(bits_type(context_, job_.kernel.params()[p].dtype, 1),
-                                   row_bases_[p], b_.CreateMul(row, stride));
+  held_.anew = geometry_.held && holds_bits(job_.kernel, geometry_);
+  make_shared();
+}
+
+void CudaRows::make_shared() {
   if (const std::int64_t bytes = shared_bytes(plan_, job_.kernel, geometry_); bytes > 0) {
     auto* type = llvm::ArrayType::get(b_.getInt8Ty(), static_cast<std::uint64_t>(bytes));
     shared_ = new llvm::GlobalVariable(module_, type, false, llvm::GlobalValue::InternalLinkage,
@@ -109,11 +137,21 @@ void CudaRows::prepare() {
       for (const NodeId id : stage)
         exchange_bytes_ =
             std::max(exchange_bytes_, exchange_bytes(geometry_, size_of(node(id).type)));
-    value_bytes_ = (bytes - exchange_bytes_) / 2;
+    value_bytes_ = (bytes - terms_bytes(plan_, geometry_) - exchange_bytes_) / 2;
   }
+}
+
+void CudaRows::begin_row(Value* row, Value* inside) {
+  row_inside_ = inside;
+  row_bases_ = arguments_.base;
+  for (std::size_t p = 0; p < row_bases_.size(); ++p)
+    if (Value* stride = arguments_.row_stride[p])
+      row_bases_[p] = b_.CreateGEP(bits_type(context_, job_.kernel.params()[p].dtype, 1),
+                                   row_bases_[p], b_.CreateMul(row, stride));
+  std::ranges::fill(row_values_, nullptr);
+  chunks_.clear();
   if (!geometry_.held)
     return;
-  held_.anew = holds_bits(job_.kernel, geometry_);
   Value* first = first_column(constant(static_cast<std::uint64_t>(geometry_.chunks)));
   const std::vector<Value*> bases = bases_from(first);
   for (int k = 0; k < geometry_.chunks; ++k)
@@ -237,7 +275,8 @@ void CudaRows::emit_row_values(int stage) {
     const ir::Node& made = node(id);
     const bool by_row =
         made.space.broadcast == Broadcast::per_row || made.space.broadcast == Broadcast::per_tensor;
-    if (plan_.stage[id] != stage || !by_row || row_values_[id] || made.op == Op::constant)
+    if (plan_.stage[id] != stage || !by_row || row_values_[id] || made.op == Op::constant ||
+        after_[id])
       continue;
     if (made.op == Op::scalar) {
       row_values_[id] = scalars_[made.param];
@@ -252,7 +291,8 @@ void CudaRows::emit_row_values(int stage) {
 }
 
 void CudaRows::emit_outputs() {
-  const bool by_column = std::ranges::any_of(job_.kernel.stores(), [&](const ir::Store& store) {
+  accumulate_row();
+  const bool by_column = !terms_by_column().empty() || std::ranges::any_of(job_.kernel.stores(), [&](const ir::Store& store) {
     const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
     return broadcast == Broadcast::none || broadcast == Broadcast::per_group;
   });
@@ -284,6 +324,8 @@ void CudaRows::emit_chunks(std::vector<Chunk>& chunks) {
     if (broadcast == Broadcast::none || broadcast == Broadcast::per_group)
       roots.push_back(store.node);
   }
+  const std::vector<NodeId> terms = terms_by_column();
+  roots.insert(roots.end(), terms.begin(), terms.end());
   const std::vector<bool> needed = needed_by(roots);
   for (std::size_t from = 0; from < chunks.size(); from += kTogether) {
     const std::size_t to = std::min(from + kTogether, chunks.size());
@@ -291,6 +333,7 @@ void CudaRows::emit_chunks(std::vector<Chunk>& chunks) {
       load(chunks[k], needed);
     for (std::size_t k = from; k < to; ++k) {
       emit_groups(chunks[k], needed);
+      accumulate(chunks[k]);
       store_groups(chunks[k]);
       store_elements(chunks[k]);
     }

@@ -63,6 +63,7 @@ void Arguments::bind(const Slot& slot, Value* value) {
   case SlotKind::items_per_row: items_per_row = value; break;
   case SlotKind::divider_factor: divider_factor = value; break;
   case SlotKind::divider_shift: divider_shift = value; break;
+  case SlotKind::workspace: workspace = value; break;
   }
 }
 

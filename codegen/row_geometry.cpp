@@ -77,14 +77,37 @@ bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept 
   return geometry.held && narrow * geometry.chunks * geometry.vector > kManyValues;
 }
 
+bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept {
+  constexpr int kFewBytes = 32;
+  int bytes = 0;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::per_column)
+      bytes += size_of(param.dtype);
+  return geometry.held && bytes > 0 && bytes * geometry.chunks * geometry.vector <= kFewBytes;
+}
+
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept {
   return geometry.runs > 1 ? std::int64_t{geometry.rows} * geometry.step * bytes : 0;
+}
+
+std::int64_t held_width(const RowGeometry& geometry) noexcept {
+  return std::int64_t{geometry.chunks} * geometry.vector * geometry.threads;
+}
+
+std::int64_t terms_bytes(const RowPlan& plan, const RowGeometry& geometry) noexcept {
+  if (geometry.rows == 1)
+    return 0;
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < plan.column_sums.size(); ++i)
+    bytes += geometry.rows * plan.column_sum_bytes[i] *
+             (plan.column_sum_for_all[i] ? 1 : held_width(geometry));
+  return (bytes + 15) / 16 * 16;
 }
 
 std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,
                           const RowGeometry& geometry) noexcept {
   if (geometry.threads <= 32)
-    return 0;
+    return terms_bytes(plan, geometry);
   std::int64_t exchange = 0, values = 0;
   for (const auto& stage : plan.reductions) {
     std::int64_t of_stage = 0;
@@ -95,7 +118,7 @@ std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,
     }
     values = std::max(values, of_stage);
   }
-  return exchange + 2 * values;
+  return exchange + 2 * values + terms_bytes(plan, geometry);
 }
 
 } // namespace swage::codegen

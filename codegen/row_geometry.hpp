@@ -45,13 +45,24 @@ bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept
 /// from them for each stage: where the values would be many.
 bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
 
+/// Whether a thread that goes from row to row keeps what has one value a column, in its bits: where
+/// it takes a few registers.
+bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
+
 /// Shared memory of a block that runs are combined in: bytes of one sum of values of `bytes` bytes.
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept;
+
+/// Columns that the threads of a row have where it is held.
+std::int64_t held_width(const RowGeometry& geometry) noexcept;
+
+/// Shared memory through which the rows of a block, all of one strand, are added to its sums in
+/// their order; 0 where a block has one row, whose threads add their own columns.
+std::int64_t terms_bytes(const RowPlan& plan, const RowGeometry& geometry) noexcept;
 
 /// A block's shared memory without asking for more.
 inline constexpr std::int64_t kSharedBytes = 48 << 10;
 
-/// Shared memory of the code; 0 where a row is a warp's.
+/// Shared memory of the code: `exchange_bytes`, twice the values of a stage, `terms_bytes`.
 std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,
                           const RowGeometry& geometry) noexcept;
 

@@ -93,21 +93,21 @@ void check_both(const ir::Kernel& kernel, std::string_view code) {
            fmt::format("no {} code is made for yet: one kernel has groups of one size", code));
 }
 
-/// What is stored when all rows are done needs a launch of its own.
 void check_cuda(const ir::Kernel& kernel) {
   constexpr std::string_view help =
       "no CUDA code is made for yet; it runs on the CPU, device 'cpu'";
-  for (const ir::Node& node : kernel.nodes())
-    if (ir::info(node.op).form == OpForm::over_col)
-      refuse(kernel, ir::info(node.op).spelling, help);
   for (const ir::Param& param : kernel.params())
-    if (param.is_written() && is_shared(param.broadcast))
-      refuse(kernel, fmt::format("'{}', an output [{}]", param.name, name_of(param.space())), help);
-    else if (param.kind == ir::ParamKind::inout && param.broadcast == Broadcast::per_group)
+    if (param.kind == ir::ParamKind::inout && param.broadcast == Broadcast::per_group)
       refuse(kernel, fmt::format("'{}', an inout [{}]", param.name, name_of(param.space())), help);
 }
 
 } // namespace
+
+bool stores_after_rows(const ir::Kernel& kernel) noexcept {
+  return std::ranges::any_of(kernel.stores(), [&](const ir::Store& store) {
+    return is_shared(kernel.params()[store.param].broadcast);
+  });
+}
 
 RowPlan make_row_plan(const ir::Kernel& kernel) {
   RowPlan plan;
@@ -120,6 +120,7 @@ RowPlan make_row_plan(const ir::Kernel& kernel) {
     if (ir::info(node.op).form == OpForm::over_col) {
       plan.column_sums.push_back(id);
       plan.column_sum_bytes.push_back(size_of(node.type));
+      plan.column_sum_for_all.push_back(is_for_all_columns(kernel, id));
       stage = 0; // known when all rows are done
     }
     if (ir::info(node.op).form != OpForm::over_row)
@@ -131,8 +132,7 @@ RowPlan make_row_plan(const ir::Kernel& kernel) {
   }
   if (const auto sizes = groups_of(kernel); !sizes.empty())
     plan.group = sizes[0];
-  for (const ir::Store& store : kernel.stores())
-    plan.after_rows |= is_shared(kernel.params()[store.param].broadcast);
+  plan.after_rows = stores_after_rows(kernel);
   plan.kept = kept_values(kernel, plan);
   return plan;
 }
@@ -168,6 +168,16 @@ std::int64_t workspace_bytes(const RowPlan& plan, std::int64_t rows,
   for (const int size : plan.column_sum_bytes)
     bytes += size;
   return bytes * strands_of(rows) * columns;
+}
+
+std::int64_t cuda_workspace_bytes(const RowPlan& plan, std::int64_t rows,
+                                  std::int64_t columns) noexcept {
+  const std::int64_t pitch = (columns + kWorkspacePitch - 1) / kWorkspacePitch * kWorkspacePitch;
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < plan.column_sums.size(); ++i)
+    bytes += plan.column_sum_bytes[i] *
+             (plan.column_sum_for_all[i] ? ir::kSumStrands : strands_of(rows) * pitch);
+  return bytes;
 }
 
 std::int64_t sum_arrays(std::int64_t count) noexcept {

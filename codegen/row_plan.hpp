@@ -35,11 +35,15 @@ struct RowPlan {
   std::vector<ir::NodeId> column_sums;
   /// By entry of `column_sums`: bytes of one value.
   std::vector<int> column_sum_bytes;
+  std::vector<bool> column_sum_for_all; ///< by entry: one value for all columns
   bool after_rows = false;     ///< there is something to store when all rows are done
   std::vector<KeptValue> kept; ///< on the host
 };
 
 RowPlan make_row_plan(const ir::Kernel& kernel);
+
+/// RowPlan::after_rows, without the rest.
+bool stores_after_rows(const ir::Kernel& kernel) noexcept;
 
 /// By node: whether it needs a sum over rows, or is one.
 std::vector<bool> needs_column_sums(const ir::Kernel& kernel);
@@ -57,8 +61,19 @@ std::int64_t sum_arrays(std::int64_t count) noexcept;
 std::int64_t kept_bytes(const RowPlan& plan, std::int64_t columns) noexcept;
 /// Bytes of scratch memory that host code for rows of `columns` columns takes.
 std::int64_t scratch_bytes(const RowPlan& plan, std::int64_t columns) noexcept;
-/// Bytes of the workspace that all threads of a call share; 0 without sums over rows.
+/// Bytes of the workspace that all threads of a call on the host share; 0 without sums over rows.
 std::int64_t workspace_bytes(const RowPlan& plan, std::int64_t rows, std::int64_t columns) noexcept;
+/// The same of a call on CUDA, where the sums of a strand begin at multiples of kWorkspacePitch
+/// columns: the same for every schedule.
+std::int64_t cuda_workspace_bytes(const RowPlan& plan, std::int64_t rows,
+                                  std::int64_t columns) noexcept;
+inline constexpr std::int64_t kWorkspacePitch = 64;
+/// What a workspace on CUDA is aligned to, in bytes.
+inline constexpr std::int64_t kWorkspaceAlignment = 256;
+/// Threads of a block of the second launch, which stores what is known when all rows are done, and
+/// columns that it has.
+inline constexpr int kTotalsThreads = 256;
+inline constexpr int kTotalsColumns = 32;
 /// Strands of a call of so many rows.
 std::int64_t strands_of(std::int64_t rows) noexcept;
 

@@ -59,6 +59,8 @@ void set(CudaSchedule& schedule, std::string_view key, std::string_view value) {
     schedule.accesses = parse_int(key, value);
   else if (key == "row")
     schedule.row_threads = parse_int(key, value);
+  else if (key == "ahead")
+    schedule.ahead = parse_flag(key, value);
   else if (key == "grid")
     schedule.waves = value == "once" ? 0 : parse_int(key, value);
   else if (key == "load")
@@ -73,7 +75,7 @@ void set(CudaSchedule& schedule, std::string_view key, std::string_view value) {
     refuse_schedule(fmt::format(
         "unknown schedule key '{}'; a CUDA schedule has threads, bytes, accesses, "
         "grid, load, store, dependent, resident, and for kernels that reach along their "
-        "rows row",
+        "rows row and ahead",
         key));
 }
 
@@ -123,6 +125,9 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
   else if (schedule.row_threads != 0)
     refuse_schedule(fmt::format("row={} is for kernels that reach along their rows; '{}' takes 0",
                                 schedule.row_threads, kernel.name()));
+  else if (schedule.ahead)
+    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows; '{}' takes 0",
+                                kernel.name()));
   if (schedule.waves < 0 || schedule.waves > 64)
     refuse_schedule(fmt::format(
         "grid={} is neither 'once' nor from 1 to 64 blocks a multiprocessor", schedule.waves));
@@ -283,9 +288,9 @@ std::size_t instructions(const ir::Node& node) {
 std::string canonical(const Schedule& schedule) {
   if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
     return fmt::format(
-        "threads={}{} bytes={} accesses={} grid={} load={} store={} dependent={} resident={}",
+        "threads={}{}{} bytes={} accesses={} grid={} load={} store={} dependent={} resident={}",
         cuda->threads, cuda->row_threads > 0 ? fmt::format(" row={}", cuda->row_threads) : "",
-        cuda->access_bytes, cuda->accesses, cuda->waves == 0 ? "once" : std::to_string(cuda->waves),
+        cuda->ahead ? " ahead=1" : "", cuda->access_bytes, cuda->accesses, cuda->waves == 0 ? "once" : std::to_string(cuda->waves),
         spelling(kLoadNames, cuda->load), spelling(kStoreNames, cuda->store),
         cuda->dependent_launch ? 1 : 0, cuda->resident);
   const auto& host = std::get<HostSchedule>(schedule);

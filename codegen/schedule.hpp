@@ -37,6 +37,9 @@ struct CudaSchedule {
   /// Threads a row: a power of two from 2 to 1024 that divides `threads`; 0 for elementwise
   /// kernels.
   int row_threads = 0;
+  /// Of kernels that store when all rows are done (RowPlan::after_rows), where a row is held: the
+  /// next row of a thread is loaded while it computes one.
+  bool ahead = false;
   int waves = 0; ///< 0: one pass; else a persistent grid of this many blocks an SM
   LoadPolicy load = LoadPolicy::automatic;
   StorePolicy store = StorePolicy::automatic;

@@ -14,6 +14,9 @@ namespace swage::codegen {
 
 namespace {
 
+/// A few registers spilled cost less than a row read anew for each stage.
+constexpr int kSpilled = 12;
+
 /// Tensors of elements that are read.
 int element_inputs(const ir::Kernel& kernel) {
   return static_cast<int>(std::ranges::count_if(kernel.params(), [](const ir::Param& param) {
@@ -72,6 +75,16 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
         fmt::format("row={} is below 32, and {}; take more threads a row or more accesses", row,
                     geometry.held ? "a group of columns is wider than what they access at once"
                                   : "they do not hold a row"));
+  if (plan_.after_rows && geometry.rows > 1 && !geometry.held)
+    refuse_schedule(
+        fmt::format("threads={} row={} make blocks of {} rows, whose threads do not hold a row, "
+                    "which kernels that sum over their rows need; take row={} or more accesses",
+                    schedule.threads, row, geometry.rows, schedule.threads));
+  if (schedule.ahead && !plan_.after_rows)
+    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows; '{}' takes 0",
+                                kernel_.name()));
+  if (schedule.ahead && !geometry.held)
+    refuse_schedule("ahead=1 needs threads that hold a row; take more of them or more accesses");
   constexpr int kMostSlabs = 32;
   if (geometry.slabs > kMostSlabs)
     refuse_schedule(
@@ -101,11 +114,11 @@ bool RowSchedules::is_held(const CudaSchedule& schedule) const {
 int RowSchedules::registers(const CudaSchedule& schedule) const {
   const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
   const bool values = !holds_bits(kernel_, geometry);
-  int bytes = 0, shared = 0, most = 4;
+  int bytes = 0, shared = 0, most = 4, stored = 0;
   for (const ir::Param& param : kernel_.params()) {
     const int size = size_of(param.dtype);
     if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
-      bytes += values ? std::max(size, 4) : size;
+      bytes += values ? std::max(size, 4) : size, stored += size;
     else if (param.is_tensor() && param.broadcast == ir::Broadcast::per_column)
       shared += size;
   }
@@ -117,16 +130,57 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
   const int held = geometry.chunks * geometry.vector * bytes / 4;
   const int sums = (geometry.slabs - 1) * geometry.vector * most / 4;
   const int by_hand = target_.sm < 80 ? 8 : 0; // bf16 is rounded in integers
-  return 12 * element_inputs(kernel_) + held + sums + geometry.vector * shared / 4 +
+  int strand = schedule.ahead ? geometry.chunks * geometry.vector * stored / 4 : 0;
+  for (std::size_t i = 0; i < plan_.column_sums.size(); ++i)
+    if (!plan_.column_sum_for_all[i] && geometry.held)
+      strand += geometry.chunks * geometry.vector * plan_.column_sum_bytes[i] / 4 / geometry.rows;
+  return strand + 12 * element_inputs(kernel_) + held + sums + geometry.vector * shared / 4 * (plan_.after_rows && holds_columns(kernel_, geometry) ? geometry.chunks : 1) +
          2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
 }
 
 int RowSchedules::resident(const CudaSchedule& schedule) const {
   constexpr int kRegisters = 65536;
+  if (plan_.after_rows) { // two blocks where they fit: there are no more to be had
+    const bool two = registers(schedule) <= kRegisters / (2 * schedule.threads) + 2 * kSpilled;
+    return std::clamp((two ? 2 : 1) * schedule.threads / 256 * 256, 256,
+                      resident_threads(target_));
+  }
   const int fit = kRegisters / registers(schedule);
   const int blocks = std::max(fit / schedule.threads, 1);
   return std::clamp(blocks * schedule.threads / 256 * 256, 256,
                     std::min(resident_threads(target_), 1536));
+}
+
+std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
+                                                           std::int64_t rows) const {
+  constexpr int kMostThreads = 512;
+  CudaSchedule schedule;
+  schedule.access_bytes = row_access(kernel_, specialization_);
+  schedule.dependent_launch = target_.sm >= 90;
+  const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
+  const std::int64_t accesses = (columns + vector - 1) / vector;
+  const int least = plan_.group > 0 ? 32 : 4;
+  const auto wanted = static_cast<int>(
+      std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(accesses, 1))));
+  for (int row = std::clamp(wanted, least, kMostThreads); row <= 1024; row *= 2)
+    for (const bool ahead : {true, false})
+      for (const int held : {1, 2, 4, 8, 16}) {
+        schedule.row_threads = schedule.threads = row;
+        schedule.accesses = held;
+        schedule.ahead = ahead;
+        const std::int64_t of_strand = rows / strands_of(rows);
+        while (schedule.threads < 128 || (schedule.threads < kMostThreads &&
+                                          of_strand >= 2 * schedule.threads / schedule.row_threads))
+          schedule.threads *= 2;
+        while (schedule.threads > row && !is_legal(schedule))
+          schedule.threads /= 2; // for shared memory
+        if (!is_held(schedule) || !is_legal(schedule) ||
+            registers(schedule) > std::min(65536 / schedule.threads, 255) + 2 * kSpilled)
+          continue;
+        schedule.resident = resident(schedule);
+        return schedule;
+      }
+  return std::nullopt;
 }
 
 CudaSchedule RowSchedules::usual(std::int64_t elements) const {
@@ -138,9 +192,11 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
       specialization_.columns_at_most > 0 ? specialization_.columns_at_most : 8192;
   const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
   const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
+  if (plan_.after_rows)
+    if (const auto found = usual_of_strands(bound, rows))
+      return *found;
   const auto is_good = [&](const CudaSchedule& tried) {
-    // A few registers spilled cost less than a row read anew for each stage.
-    constexpr int kRegisters = 65536, kOfThread = 255, kSpilled = 12;
+    constexpr int kRegisters = 65536, kOfThread = 255;
     return is_legal(tried) &&
            registers(tried) <= std::min(kRegisters / tried.threads, kOfThread) + kSpilled;
   };
@@ -179,6 +235,11 @@ std::vector<Schedule> RowSchedules::all() const {
   const auto add = [&](CudaSchedule schedule) {
     if (!is_legal(schedule))
       return;
+    schedule.resident = resident(schedule);
+    add_policies(schedule, kernel_, specialization_, target_, schedules);
+    if (!plan_.after_rows || !is_held(schedule))
+      return;
+    schedule.ahead = true;
     schedule.resident = resident(schedule);
     add_policies(schedule, kernel_, specialization_, target_, schedules);
   };

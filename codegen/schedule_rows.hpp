@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "codegen/row_plan.hpp"
@@ -24,6 +25,10 @@ public:
   std::vector<Schedule> all() const;
 
 private:
+  /// Of kernels that sum over their rows: a block has a strand, so there are at most kSumStrands of
+  /// them however many rows there are, two a multiprocessor of large GPUs. What keeps memory busy
+  /// is the next row, loaded while one is computed. None where no thread can hold its part of one.
+  std::optional<CudaSchedule> usual_of_strands(std::int64_t columns, std::int64_t rows) const;
   bool is_legal(const CudaSchedule& schedule) const;
   bool is_held(const CudaSchedule& schedule) const;
   /// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at

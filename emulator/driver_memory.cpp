@@ -175,6 +175,56 @@ FAKE_CUDA_EXPORT int cuMemFree_v2(DevicePointer pointer) {
   });
 }
 
+// Work runs when it is enqueued, so memory in the order of a stream is taken and given back at
+// once. Memory of a graph lives as long as what was made of its capture; giving it back poisons it,
+// so that whoever reads it later reads nonsense.
+FAKE_CUDA_EXPORT int cuMemAllocAsync(DevicePointer* pointer, std::size_t bytes,
+                                     Stream* stream_handle) {
+  return call("cuMemAllocAsync", kContext, [&] {
+    require(pointer != nullptr && bytes != 0);
+    Stream& stream = find_stream(stream_handle);
+    Context& context = *stream.context;
+    Device& device = *context.device;
+    require(bytes <= device.total_memory - device.used_memory, Result::out_of_memory);
+    Block block{{take_addresses(bytes), bytes, reserve(bytes)}, &context, false};
+    block.of_graph = stream.capture != nullptr;
+    device.used_memory += bytes;
+    device.memory.add(block.allocation);
+    *pointer = block.allocation.base;
+    state().blocks.emplace(block.allocation.base, block);
+    if (!block.of_graph)
+      return;
+    const std::shared_ptr<void> owner(nullptr, [base = block.allocation.base](void*) {
+      const auto found = state().blocks.find(base);
+      if (found == state().blocks.end() || !found->second.of_graph)
+        return;
+      release(found->second);
+      state().blocks.erase(found);
+    });
+    submit(stream, [owner] {});
+  });
+}
+
+FAKE_CUDA_EXPORT int cuMemFreeAsync(DevicePointer pointer, Stream* stream_handle) {
+  return call("cuMemFreeAsync", kContext, [&] {
+    Stream& stream = find_stream(stream_handle);
+    const auto found = state().blocks.find(pointer);
+    require(found != state().blocks.end() && !found->second.host);
+    const Block block = found->second;
+    require(block.of_graph == (stream.capture != nullptr));
+    if (block.of_graph) {
+      submit(stream, [block] {
+        std::memset(block.allocation.host, 0xa5, std::min<std::size_t>(block.allocation.size,
+                                                                       kPoisonLimit));
+      });
+      return;
+    }
+    release(block);
+    state().blocks.erase(found);
+    state().spare_addresses.emplace_back(pointer, pages_of(block.allocation.size));
+  });
+}
+
 FAKE_CUDA_EXPORT int cuMemAllocHost_v2(void** pointer, std::size_t bytes) {
   return call("cuMemAllocHost_v2", kContext | kUnsafe, [&] {
     require(pointer != nullptr && bytes != 0);

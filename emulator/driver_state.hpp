@@ -110,10 +110,11 @@ struct Linker {
   std::string cubin;
 };
 
-struct Block { ///< cuMemAlloc or cuMemAllocHost
+struct Block { ///< cuMemAlloc, cuMemAllocAsync or cuMemAllocHost
   emulator::Allocation allocation;
   Context* context = nullptr;
   bool host = false;
+  bool of_graph = false; ///< taken during a capture
 };
 
 /// A fault injected by a test.

@@ -262,6 +262,33 @@ static inline swage_arg swage_integer(int64_t integer) {
 SWAGE_EXPORT swage_status swage_kernel_launch(const swage_kernel* kernel, void* stream,
                                               const swage_arg* args, size_t count);
 
+/* What a launch may be given beside its arguments. Set to swage_default_launch_options() before
+ * changing fields. */
+typedef struct swage_launch_options {
+  size_t size; /* sizeof(swage_launch_options) as compiled: later versions may append fields */
+  /* Device memory of at least swage_kernel_workspace_bytes, aligned to 256 bytes, that nothing else
+   * uses until the launch is done; null: the library takes memory in the order of the stream. */
+  void* workspace;
+  size_t workspace_bytes; /* of the memory at `workspace` */
+} swage_launch_options;
+
+static inline swage_launch_options swage_default_launch_options(void) {
+  swage_launch_options options = {sizeof(swage_launch_options), NULL, 0};
+  return options;
+}
+
+/* swage_kernel_launch with options, which may be null. */
+SWAGE_EXPORT swage_status swage_kernel_launch_with(const swage_kernel* kernel, void* stream,
+                                                   const swage_arg* args, size_t count,
+                                                   const swage_launch_options* options);
+
+/* Bytes of device memory that launching these arguments needs beside them: for sums over rows,
+ * whose parts wait there for a second launch. A function of the shape alone; 0 for kernels without
+ * such sums, and on the CPU. Compiles nothing. */
+SWAGE_EXPORT swage_status swage_kernel_workspace_bytes(const swage_kernel* kernel,
+                                                       const swage_arg* args, size_t count,
+                                                       size_t* bytes);
+
 /* Compiles and loads whatever launching these arguments would need, so that the launch itself
  * never compiles. Touches no tensor data. */
 SWAGE_EXPORT swage_status swage_kernel_prepare(const swage_kernel* kernel, const swage_arg* args,

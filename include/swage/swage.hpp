@@ -121,6 +121,14 @@ struct ArgSpec {
   int same_as = -1;                  ///< the argument whose view this is, as in place; -1: none
 };
 
+/// What a launch may be given beside its arguments.
+struct LaunchOptions {
+  /// Device memory of at least Kernel::workspace_bytes, aligned to 256 bytes, that nothing else
+  /// uses until the launch is done; null: the library takes memory in the order of the stream.
+  void* workspace = nullptr;
+  std::size_t workspace_bytes = 0; ///< of the memory at `workspace`
+};
+
 /// A CUDA stream, not owned: a `CUstream` and a `cudaStream_t` convert. Null is the default stream
 /// of the device's context. The CPU has no streams: it ignores the handle and launches
 /// synchronously.
@@ -246,6 +254,19 @@ public:
   void launch(Stream stream, std::span<const Arg> arguments) const;
   /// The same, each argument by the name of its parameter, in any order.
   void launch(Stream stream, std::initializer_list<NamedArg> arguments) const;
+
+  /// The same with options. Throws Error(invalid_argument) for a workspace that is too small.
+  void launch(Stream stream, std::span<const Arg> arguments, const LaunchOptions& options) const;
+
+  /// Bytes of device memory that launching `arguments` needs beside them: for sums over rows, whose
+  /// parts wait there for a second launch. A function of the shape alone, whatever the schedule; 0
+  /// for kernels without such sums, and on the CPU. Compiles nothing.
+  std::size_t workspace_bytes(std::span<const Arg> arguments) const;
+  std::size_t workspace_bytes(std::initializer_list<Arg> arguments) const {
+    return workspace_bytes(std::span<const Arg>(arguments.begin(), arguments.size()));
+  }
+  /// The same for calls whose memory is not there yet.
+  std::size_t workspace_bytes(std::span<const ArgSpec> arguments) const;
 
   /// Compiles and loads whatever launching `arguments` would need; touches no tensor data.
   void prepare(std::initializer_list<Arg> arguments) const {

@@ -373,6 +373,34 @@ swage_status swage_kernel_launch(const swage_kernel* kernel, void* stream, const
   });
 }
 
+swage_status swage_kernel_launch_with(const swage_kernel* kernel, void* stream,
+                                      const swage_arg* args, size_t count,
+                                      const swage_launch_options* options) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    swage::LaunchOptions given;
+    if (options) {
+      const swage_launch_options all =
+          received(*options, SWAGE_FIRST_SIZE(swage_launch_options, workspace_bytes),
+                   "swage_launch_options", swage_default_launch_options());
+      given.workspace = all.workspace;
+      given.workspace_bytes = all.workspace_bytes;
+    }
+    const Arguments arguments(args, count, kernel->device.info());
+    kernel->kernel.launch(swage::Stream(stream), arguments.span(), given);
+  });
+}
+
+swage_status swage_kernel_workspace_bytes(const swage_kernel* kernel, const swage_arg* args,
+                                          size_t count, size_t* bytes) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    require(bytes, "bytes");
+    const Arguments arguments(args, count, kernel->device.info());
+    *bytes = kernel->kernel.workspace_bytes(arguments.span());
+  });
+}
+
 swage_status swage_kernel_prepare(const swage_kernel* kernel, const swage_arg* args, size_t count) {
   return guarded([&] {
     require(kernel, "kernel");

@@ -1,6 +1,8 @@
 // kernel.cpp -- the public C++ API: what a Kernel does.
 #include "runtime/launch/kernel.hpp"
 
+#include <fmt/format.h>
+
 #include "codegen/own_stack.hpp"
 #include "ir/passes.hpp"
 #include "runtime/api/named_arguments.hpp"
@@ -35,6 +37,56 @@ void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
   state.classify(arguments, call);
   if (!call.empty)
     state.launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
+}
+
+namespace {
+
+std::size_t workspace_of(const KernelState& state, const Call& call) {
+  if (call.empty || !state.device->is_cuda() || !state.after_rows)
+    return 0;
+  return static_cast<std::size_t>(
+      codegen::cuda_workspace_bytes(*state.after_rows, call.rows, call.columns));
+}
+
+} // namespace
+
+void Kernel::launch(Stream stream, std::span<const Arg> arguments,
+                    const LaunchOptions& options) const {
+  const KernelState& state = KernelAccess::state(*this);
+  Call call;
+  state.classify(arguments, call);
+  if (call.empty)
+    return;
+  if (options.workspace) {
+    const std::size_t bytes = workspace_of(state, call);
+    if (options.workspace_bytes < bytes)
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("the workspace has {} bytes, and this call of kernel '{}' needs {}; "
+                              "ask workspace_bytes",
+                              options.workspace_bytes, state.name, bytes));
+    if (bytes > 0 && reinterpret_cast<std::uintptr_t>(options.workspace) %
+                             codegen::kWorkspaceAlignment !=
+                         0)
+      throw Error(ErrorCode::invalid_argument,
+                  fmt::format("the workspace is not aligned to {} bytes, as what the driver's "
+                              "allocators give is",
+                              codegen::kWorkspaceAlignment));
+    call.workspace = options.workspace;
+  }
+  state.launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
+}
+
+std::size_t Kernel::workspace_bytes(std::span<const Arg> arguments) const {
+  const KernelState& state = KernelAccess::state(*this);
+  Call call;
+  state.classify(arguments, call);
+  return workspace_of(state, call);
+}
+
+std::size_t Kernel::workspace_bytes(std::span<const ArgSpec> arguments) const {
+  const std::vector<Arg> planned =
+      launch::planned_arguments(KernelAccess::state(*this).signature, arguments);
+  return workspace_bytes(std::span<const Arg>(planned));
 }
 
 void Kernel::launch(Stream stream, std::initializer_list<NamedArg> arguments) const {

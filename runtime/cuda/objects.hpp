@@ -14,7 +14,7 @@ class Owned {
 public:
   Owned() = default;
   explicit Owned(Handle handle) noexcept : handle_(handle) {}
-  Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, Handle{})) {}
   Owned& operator=(Owned&& other) noexcept {
     std::swap(handle_, other.handle_);
     return *this;
@@ -26,13 +26,20 @@ public:
   Handle get() const noexcept { return handle_; }
 
 private:
-  Handle handle_ = nullptr;
+  Handle handle_{};
 };
 
 using OwnedStream = Owned<StreamHandle, &Driver::cuStreamDestroy_v2>;
 using OwnedEvent = Owned<Event, &Driver::cuEventDestroy_v2>;
 using OwnedGraph = Owned<Graph, &Driver::cuGraphDestroy>;
 using OwnedGraphExec = Owned<GraphExec, &Driver::cuGraphExecDestroy>;
+using OwnedMemory = Owned<DevicePointer, &Driver::cuMemFree_v2>;
+
+inline OwnedMemory allocate(std::size_t bytes) {
+  DevicePointer memory = 0;
+  driver().cuMemAlloc_v2(&memory, bytes);
+  return OwnedMemory(memory);
+}
 
 inline OwnedStream make_stream() {
   StreamHandle stream = nullptr;

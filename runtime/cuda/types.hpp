@@ -64,6 +64,7 @@ enum class DeviceAttribute : int {
   compute_major = 75,
   compute_minor = 76,
   pageable_memory_access = 88,
+  memory_pools_supported = 115,
 };
 
 enum class PointerAttribute : int {

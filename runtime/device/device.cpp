@@ -65,6 +65,8 @@ std::shared_ptr<DeviceState> describe_gpu(int index) {
   state->target = codegen::cuda_target(sm);
   state->reads_pageable_memory =
       attribute(cuda::DeviceAttribute::pageable_memory_access, state->ordinal) != 0;
+  state->has_memory_pools =
+      attribute(cuda::DeviceAttribute::memory_pools_supported, state->ordinal) != 0;
 
   DeviceInfo& info = state->info;
   info.kind = DeviceKind::cuda;

@@ -36,6 +36,7 @@ struct DeviceState {
   // CUDA
   cuda::Ordinal ordinal = 0;
   bool reads_pageable_memory = false; ///< kernels may touch any host memory
+  bool has_memory_pools = true;       ///< memory can be taken and given back in order of a stream
 
   bool is_cuda() const noexcept { return info.kind == DeviceKind::cuda; }
   /// Retained on first use, for as long as the process lives, and again where the host has reset it

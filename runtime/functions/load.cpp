@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/arguments.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/functions/dump.hpp"
@@ -54,6 +55,8 @@ std::shared_ptr<device::LoadedFunction> load_cuda(const store::CacheEntry& entry
   loaded->waits_for_dependencies = entry.waits_for_dependencies;
   loaded->module = std::make_unique<cuda::LoadedModule>(image);
   loaded->function = loaded->module->function(entry.entry_symbol, &loaded->facts);
+  if (entry.has_totals)
+    loaded->totals = loaded->module->function(codegen::totals_entry(entry.entry_symbol), nullptr);
   loaded->context = &cuda::state_of(context);
   return loaded;
 }
@@ -139,6 +142,7 @@ store::CacheEntry compile_entry(const CompileRequest& request, store::EntryKey k
   entry.kernel_name = request.kernel.name();
   entry.entry_symbol = std::move(artifact.entry);
   entry.waits_for_dependencies = artifact.waits_for_dependencies;
+  entry.has_totals = artifact.has_totals;
   entry.created = std::chrono::duration_cast<std::chrono::seconds>(
                       std::chrono::system_clock::now().time_since_epoch())
                       .count();

@@ -6,6 +6,7 @@
 #include "codegen/cut.hpp"
 #include "codegen/own_stack.hpp"
 #include "runtime/host/executor.hpp"
+#include "runtime/launch/workspace.hpp"
 
 namespace swage::launch {
 
@@ -24,6 +25,7 @@ struct Words {
 struct Sizes {
   codegen::LaunchShape shape; ///< CUDA alone
   codegen::Divider divider{};
+  void* workspace = nullptr; ///< CUDA, where there is a second launch
 };
 
 std::uint64_t word(const codegen::Slot& slot, const Signature& signature, const Call& call,
@@ -41,6 +43,7 @@ std::uint64_t word(const codegen::Slot& slot, const Signature& signature, const 
   case SlotKind::items_per_row: return static_cast<std::uint64_t>(sizes.shape.items_per_row);
   case SlotKind::divider_factor: return sizes.divider.factor;
   case SlotKind::divider_shift: return sizes.divider.shift;
+  case SlotKind::workspace: return reinterpret_cast<std::uintptr_t>(sizes.workspace);
   }
   return 0;
 }
@@ -59,10 +62,12 @@ struct Prepared {
   cuda::LaunchConfig config;
 
   Prepared(const LaunchPlan& plan, const Signature& signature, const Call& call,
-           cuda::StreamHandle stream) {
+           cuda::StreamHandle stream, void* workspace = nullptr) {
     const auto& schedule = *std::get_if<codegen::CudaSchedule>(&plan.schedule);
     Sizes sizes;
-    sizes.shape = plan.rows ? codegen::row_launch_shape(schedule, call.rows, call.columns)
+    sizes.workspace = workspace;
+    sizes.shape = plan.rows
+                      ? codegen::row_launch_shape(schedule, *plan.rows, call.rows, call.columns)
                             : codegen::launch_shape(schedule, plan.vector_elements, call.rows,
                                                     call.columns, plan.compute_units);
     if (plan.slots.back().kind == SlotKind::divider_shift)
@@ -86,6 +91,36 @@ struct Prepared {
   }
 };
 
+unsigned totals_grid(const Call& call) {
+  return static_cast<unsigned>(codegen::totals_blocks(call.columns));
+}
+
+/// Rows, then what is stored when all are done.
+cuda::Result launch_both(const LaunchPlan& plan, const Signature& signature, const Call& call,
+                         cuda::StreamHandle stream) {
+  Workspace workspace(plan, call, stream);
+  if (workspace.result() != cuda::Result::success)
+    return workspace.result();
+  Prepared prepared(plan, signature, call, stream, workspace.data());
+  const cuda::Driver& driver = cuda::driver();
+  cuda::LaunchConfig& config = prepared.config;
+  if (config.grid_x > 0) {
+    const cuda::Result result = driver.cuLaunchKernelEx.raw(&config, plan.function->function,
+                                                            prepared.params, nullptr);
+    if (result != cuda::Result::success)
+      return result;
+  }
+  const bool is_second = config.grid_x > 0;
+  config.grid_x = totals_grid(call);
+  config.block_x = codegen::kTotalsThreads;
+  const cuda::Result result =
+      driver.cuLaunchKernelEx.raw(&config, plan.function->totals, prepared.params, nullptr);
+  // The rows must not be computed anew: an output may be an input.
+  if (is_second && result != cuda::Result::success)
+    cuda::fail("cuLaunchKernelEx", result);
+  return result;
+}
+
 } // namespace
 
 LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& specialization,
@@ -97,6 +132,7 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
   plan.vector_elements = codegen::vector_elements(schedule, kernel);
   plan.index_bits = specialization.index64 ? 64 : 32;
   plan.compute_units = device.info.compute_units;
+  plan.has_memory_pools = device.has_memory_pools;
   if (!ir::is_elementwise(kernel))
     plan.rows = std::make_shared<const codegen::RowPlan>(codegen::make_row_plan(kernel));
   else if (const auto* host = std::get_if<codegen::HostSchedule>(&schedule))
@@ -111,6 +147,8 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
 
 cuda::Result launch_cuda(const LaunchPlan& plan, const Signature& signature, const Call& call,
                          cuda::StreamHandle stream) {
+  if (plan.function->totals) [[unlikely]]
+    return launch_both(plan, signature, call, stream);
   Prepared prepared(plan, signature, call, stream);
   return cuda::driver().cuLaunchKernelEx.raw(&prepared.config, plan.function->function,
                                              prepared.params, nullptr);
@@ -118,11 +156,23 @@ cuda::Result launch_cuda(const LaunchPlan& plan, const Signature& signature, con
 
 void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const Call& call,
                       cuda::StreamHandle stream, int count) {
-  Prepared prepared(plan, signature, call, stream);
+  Prepared prepared(plan, signature, call, stream, call.workspace);
   const cuda::LaunchConfig& config = prepared.config;
-  for (int i = 0; i < count; ++i)
-    cuda::driver().cuLaunchKernel(plan.function->function, config.grid_x, 1, 1, config.block_x, 1,
-                                  1, 0, stream, prepared.params, nullptr);
+  for (int i = 0; i < count; ++i) {
+    if (config.grid_x > 0)
+      cuda::driver().cuLaunchKernel(plan.function->function, config.grid_x, 1, 1, config.block_x, 1,
+                                    1, 0, stream, prepared.params, nullptr);
+    if (plan.function->totals)
+      cuda::driver().cuLaunchKernel(plan.function->totals, totals_grid(call), 1, 1,
+                                    codegen::kTotalsThreads, 1, 1, 0, stream, prepared.params,
+                                    nullptr);
+  }
+}
+
+std::int64_t workspace_bytes(const LaunchPlan& plan, const Call& call) noexcept {
+  if (!plan.function->totals)
+    return 0;
+  return codegen::cuda_workspace_bytes(*plan.rows, call.rows, call.columns);
 }
 
 void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call) {

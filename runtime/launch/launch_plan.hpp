@@ -21,6 +21,7 @@ struct LaunchPlan {
   int vector_elements = 1;
   int index_bits = 32;
   int compute_units = 0;
+  bool has_memory_pools = false; ///< of the device
   std::size_t stack_bytes = 0; ///< that a host thread needs to be asked for; see codegen/cut.hpp
   /// Code that works row by row: what host code needs, by columns. Empty for other code.
   std::shared_ptr<const codegen::RowPlan> rows;
@@ -60,14 +61,19 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
                      const codegen::Schedule& schedule, const DeviceState& device,
                      std::shared_ptr<const device::LoadedFunction> function);
 
-/// One driver call: no lock, no heap, no query. Returns what the driver said. Throws
-/// Error(invalid_argument) when the call does not fit one grid.
+/// One driver call: no lock, no heap, no query; two where there is something to store when all rows
+/// are done, with memory for that taken and given back in the order of the stream unless the call
+/// has some. Returns what the driver said. Throws Error(invalid_argument) when the call does not fit
+/// one grid, and Error where a second launch, or taking memory, fails.
 cuda::Result launch_cuda(const LaunchPlan& plan, const Signature& signature, const Call& call,
                          cuda::StreamHandle stream);
 /// The same through cuLaunchKernel without attributes, the least that a launch can cost; `count`
 /// times, for comparison.
 void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const Call& call,
                       cuda::StreamHandle stream, int count);
+
+/// Device memory that a call needs beside its tensors: the same for every schedule; 0 on the CPU.
+std::int64_t workspace_bytes(const LaunchPlan& plan, const Call& call) noexcept;
 
 void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call);
 

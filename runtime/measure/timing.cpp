@@ -39,6 +39,20 @@ public:
       throw Error(ErrorCode::invalid_argument, "there is nothing to time; pass arguments");
   }
 
+  /// Gives all calls, which come one after another, one workspace, so that taking memory is no
+  /// part of their time. In the context of the calls.
+  cuda::OwnedMemory take_workspace() {
+    std::int64_t bytes = 0;
+    for (std::size_t i = 0; i < calls_.size(); ++i)
+      bytes = std::max(bytes, launch::workspace_bytes(plans_[i], *calls_[i]));
+    if (bytes == 0)
+      return {};
+    cuda::OwnedMemory workspace = cuda::allocate(static_cast<std::size_t>(bytes));
+    for (auto& call : calls_)
+      call->workspace = reinterpret_cast<void*>(static_cast<std::uintptr_t>(workspace.get()));
+    return workspace;
+  }
+
   std::size_t size() const { return calls_.size(); }
   const DeviceState& device() const { return *state_.device; }
   void launch(int count, cuda::StreamHandle stream) {
@@ -93,6 +107,7 @@ LaunchTime time_host(Rotation& rotation, const TimingOptions& options) {
 LaunchTime time_cuda(Rotation& rotation, const TimingOptions& options) {
   const device::ContextScope scope(rotation.device());
   const cuda::Driver& driver = cuda::driver();
+  const cuda::OwnedMemory workspace = rotation.take_workspace();
   const cuda::OwnedStream stream = cuda::make_stream();
   const cuda::OwnedEvent begin = cuda::make_event(), end = cuda::make_event();
   const auto time_graph = [&](const cuda::OwnedGraphExec& graph) {
@@ -161,6 +176,7 @@ LaunchOverhead time_launch_overhead(const Kernel& kernel, std::span<const Arg> a
     return alternate(
         kLaunches, [&] { launch(nullptr); }, [&] { rotation.run_bare(kLaunches); }, [] {});
   const device::ContextScope scope(rotation.device());
+  const cuda::OwnedMemory workspace = rotation.take_workspace();
   const cuda::OwnedStream stream = cuda::make_stream();
   return alternate(
       kLaunches, [&] { launch(stream.get()); },

@@ -1,0 +1,272 @@
+// lower_cuda_strands.cpp -- sums over rows on CUDA: a block has a strand, and goes over its rows.
+//
+// Where a block has one row at a time, a thread adds its own columns, in registers where the row is
+// held and in the workspace where it is not. Where a block has several rows, they are neighbours in
+// the strand: their terms meet in shared memory, and each thread adds those of some columns in the
+// order of the rows. In the end the sums of the strand go to the workspace; lower_cuda_totals.cpp
+// adds strands.
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "codegen/cuda_rows.hpp"
+#include "codegen/llvm_compat.hpp"
+
+namespace swage::codegen {
+
+using ir::Broadcast;
+using llvm::Type;
+using llvm::Value;
+
+std::vector<ir::NodeId> CudaRows::terms_by_column() const {
+  std::vector<NodeId> terms;
+  for (std::size_t sum = 0; sum < strands_.count(); ++sum)
+    if (!strands_.is_for_all(sum))
+      terms.push_back(strands_.operand(sum));
+  return terms;
+}
+
+std::size_t CudaRows::accumulators_of(std::size_t sum) const {
+  if (strands_.is_for_all(sum))
+    return 1;
+  if (!geometry_.held)
+    return 0;
+  if (geometry_.rows == 1)
+    return static_cast<std::size_t>(geometry_.chunks);
+  const std::int64_t threads = schedule_.threads;
+  return static_cast<std::size_t>((held_width(geometry_) + threads - 1) / threads);
+}
+
+/// By sum: one value for all columns; or of the columns of a thread, a vector for each chunk where
+/// a block has one row, single ones a block's width apart where it has several.
+std::vector<Type*> CudaRows::accumulator_types() const {
+  std::vector<Type*> types;
+  for (std::size_t sum = 0; sum < strands_.count(); ++sum) {
+    const bool by_chunk = !strands_.is_for_all(sum) && geometry_.rows == 1;
+    Type* type = value_type(context_, strands_.type(sum), by_chunk ? geometry_.vector : 1);
+    types.insert(types.end(), accumulators_of(sum), type);
+  }
+  return types;
+}
+
+std::vector<bool> CudaRows::needed_loads(Broadcast of) const {
+  std::vector<NodeId> roots = terms_by_column();
+  for (const auto& stage : plan_.reductions)
+    roots.insert(roots.end(), stage.begin(), stage.end());
+  for (const ir::Store& store : job_.kernel.stores())
+    if (!after_[store.node])
+      roots.push_back(store.node);
+  std::vector<bool> needed(nodes(), false);
+  for (const NodeId root : roots)
+    needed[root] = true;
+  for (auto id = static_cast<NodeId>(nodes()); id-- > 0;)
+    for (int i = 0; needed[id] && i < ir::info(node(id).op).arity; ++i)
+      needed[node(id).args[static_cast<std::size_t>(i)]] = true;
+  for (NodeId id = 0; id < nodes(); ++id)
+    needed[id] = needed[id] && node(id).op == Op::load && node(id).space.broadcast == of;
+  return needed;
+}
+
+void CudaRows::load_held(const std::vector<bool>& needed) {
+  for (Chunk& chunk : chunks_)
+    load(chunk, needed);
+}
+
+void CudaRows::block_sync() {
+  statement("bar.sync 0;");
+}
+
+void CudaRows::emit_strand() {
+  constexpr auto kStrands = static_cast<std::uint64_t>(ir::kSumStrands);
+  const auto rows = static_cast<std::uint64_t>(geometry_.rows);
+  Value* end = wide(arguments_.rows);
+  strand_ = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));
+  const std::uint64_t apart = kStrands * rows; // of the rows that a thread goes over
+  Value* turns = b_.CreateUDiv(b_.CreateAdd(b_.CreateSub(end, strand_), wide(std::int64_t(apart - 1))),
+                               wide(std::int64_t(apart)));
+  Value* first = b_.CreateAdd(strand_, b_.CreateMul(row_in_block_, b_.getInt64(kStrands)));
+  const auto inside = [&](Value* row) { return b_.CreateICmpULT(row, end); };
+  std::vector<Value*> carried;
+  for (Type* type : accumulator_types())
+    carried.push_back(llvm::Constant::getNullValue(type));
+  const std::size_t sums = carried.size();
+  const bool ahead = schedule_.ahead;
+  const std::vector<bool> needed = needed_loads(Broadcast::none);
+  held_.columns = holds_columns(job_.kernel, geometry_);
+  if (held_.columns) {
+    begin_row(first, nullptr); // of which no more than the columns are looked at
+    load_held(needed_loads(Broadcast::per_column));
+  }
+  if (ahead) {
+    begin_row(first, rows > 1 ? inside(first) : nullptr);
+    load_held(needed);
+    const std::vector<Value*> bits = held_.bits();
+    carried.insert(carried.end(), bits.begin(), bits.end());
+  }
+  const int turn = turn_;
+  const std::vector<Value*> found = carry(
+      wide(std::int64_t{0}), turns, wide(std::int64_t{1}), carried,
+      [&](Value* at, const std::vector<Value*>& now) {
+        Value* row = b_.CreateAdd(first, b_.CreateMul(at, b_.getInt64(apart)));
+        is_first_ = b_.CreateICmpEQ(at, wide(std::int64_t{0}));
+        accumulators_.assign(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(sums));
+        std::vector<Value*> next;
+        held_.drop();
+        if (ahead) {
+          Value* next_row = b_.CreateAdd(row, b_.getInt64(apart));
+          begin_row(next_row, inside(next_row));
+          load_held(needed);
+          next = held_.bits();
+          held_.replace({now.begin() + static_cast<std::ptrdiff_t>(sums), now.end()});
+        }
+        begin_row(row, rows > 1 ? inside(row) : nullptr);
+        emit_row();
+        accumulate_block();
+        // The values of the last stage were read, for those of the next row may go there too; and a
+        // warp goes on as one.
+        if (geometry_.warps() == 1 || turn_ != turn)
+          sync();
+        std::vector<Value*> all = accumulators_;
+        all.insert(all.end(), next.begin(), next.end());
+        return all;
+      });
+  accumulators_.assign(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(sums));
+  store_strand();
+}
+
+/// What there is one value a row of, known to all of its threads.
+void CudaRows::accumulate_row() {
+  std::size_t index = 0;
+  for (std::size_t sum = 0; sum < strands_.count(); index += accumulators_of(sum++)) {
+    if (!strands_.is_for_all(sum))
+      continue;
+    const Chunk nothing;
+    Value* term = lower_nodes(b_, job_, 1, std::array{strands_.operand(sum)}, known(nothing, 1))[0];
+    if (geometry_.rows == 1) {
+      accumulators_[index] = strands_.plus(accumulators_[index], term);
+      continue;
+    }
+    term = b_.CreateSelect(row_inside_, term, llvm::Constant::getNullValue(term->getType()));
+    emit_if(b_.CreateICmpEQ(thread_, constant(0)), [&] {
+      b_.CreateAlignedStore(term, term_at(sum, row_in_block_, nullptr),
+                            llvm::Align(static_cast<std::uint64_t>(size_of(strands_.type(sum)))));
+    });
+  }
+}
+
+void CudaRows::accumulate(Chunk& chunk) {
+  const std::vector<NodeId> operands = terms_by_column();
+  if (operands.empty())
+    return;
+  const std::vector<Value*> terms = values(chunk, operands);
+  std::size_t index = 0, next = 0;
+  for (std::size_t sum = 0; sum < strands_.count(); index += accumulators_of(sum++)) {
+    if (strands_.is_for_all(sum))
+      continue;
+    Value* term = terms[next++];
+    const auto size = static_cast<std::uint64_t>(size_of(strands_.type(sum)));
+    const llvm::Align align(std::min<std::uint64_t>(size * static_cast<unsigned>(geometry_.vector),
+                                                    16));
+    llvm::Constant* zero = llvm::Constant::getNullValue(term->getType());
+    if (geometry_.rows > 1) {
+      term = b_.CreateSelect(row_inside_, term, zero);
+      b_.CreateAlignedStore(term, term_at(sum, row_in_block_, wide(chunk.column)), align);
+    } else if (geometry_.held) {
+      Value*& so_far = accumulators_[index + static_cast<std::size_t>(chunk.held)];
+      so_far = strands_.plus(so_far, term);
+    } else {
+      emit_if(b_.CreateICmpULT(chunk.column, columns_), [&] {
+        Value* at = strands_.address(sum, strand_, wide(chunk.column));
+        Value* before = b_.CreateAlignedLoad(term->getType(), at, align);
+        before = b_.CreateSelect(is_first_, zero, before);
+        b_.CreateAlignedStore(strands_.plus(before, term), at, align);
+      });
+    }
+  }
+}
+
+/// Where a row of the block has its term; `column` null where it has one for all.
+Value* CudaRows::term_at(std::size_t sum, Value* row, Value* column) {
+  std::int64_t before = exchange_bytes_ + 2 * value_bytes_;
+  const auto columns = [&](std::size_t of) {
+    return strands_.is_for_all(of) ? 1 : held_width(geometry_);
+  };
+  for (std::size_t i = 0; i < sum; ++i)
+    before += geometry_.rows * plan_.column_sum_bytes[i] * columns(i);
+  Value* index = b_.CreateMul(row, wide(columns(sum)));
+  if (column)
+    index = b_.CreateAdd(index, column);
+  return shared(before, b_.CreateMul(index, wide(std::int64_t{plan_.column_sum_bytes[sum]})));
+}
+
+void CudaRows::accumulate_block() {
+  if (geometry_.rows == 1 || strands_.count() == 0)
+    return;
+  block_sync();
+  Value* thread = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x));
+  std::size_t index = 0;
+  for (std::size_t sum = 0; sum < strands_.count(); index += accumulators_of(sum++)) {
+    const bool for_all = strands_.is_for_all(sum);
+    const llvm::Align align(static_cast<std::uint64_t>(plan_.column_sum_bytes[sum]));
+    std::vector<Value*> columns;
+    for (std::size_t i = 0; i < accumulators_of(sum); ++i) {
+      Value* column =
+          b_.CreateAdd(thread, wide(static_cast<std::int64_t>(i) * schedule_.threads));
+      // Who has none reads the last one.
+      columns.push_back(for_all ? nullptr
+                                : b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, column,
+                                                           wide(held_width(geometry_) - 1)));
+    }
+    constexpr int kTogether = 8;
+    const int together = std::gcd(geometry_.rows, kTogether);
+    const auto add_some = [&](Value* from, std::vector<Value*> now) {
+      for (int row = 0; row < together; ++row)
+        for (std::size_t i = 0; i < now.size(); ++i) {
+          Value* at = term_at(sum, b_.CreateAdd(from, wide(std::int64_t{row})), columns[i]);
+          now[i] = strands_.plus(now[i], b_.CreateAlignedLoad(now[i]->getType(), at, align));
+        }
+      return now;
+    };
+    const auto begin = accumulators_.begin() + static_cast<std::ptrdiff_t>(index);
+    std::vector<Value*> now(begin, begin + static_cast<std::ptrdiff_t>(columns.size()));
+    now = geometry_.rows == together
+              ? add_some(wide(std::int64_t{0}), now)
+              : carry(wide(std::int64_t{0}), wide(std::int64_t{geometry_.rows}),
+                      wide(std::int64_t{together}), now,
+                      [&](Value* from, const std::vector<Value*>& before) {
+                        return add_some(from, before);
+                      });
+    std::ranges::copy(now, begin);
+  }
+  block_sync(); // the terms of the next rows go where these were
+}
+
+void CudaRows::store_strand() {
+  Value* thread = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x));
+  std::size_t index = 0;
+  for (std::size_t sum = 0; sum < strands_.count(); index += accumulators_of(sum++)) {
+    const auto size = static_cast<std::uint64_t>(plan_.column_sum_bytes[sum]);
+    if (strands_.is_for_all(sum)) {
+      emit_if(b_.CreateICmpEQ(thread, wide(std::int64_t{0})), [&] {
+        b_.CreateAlignedStore(accumulators_[index], strands_.address(sum, strand_, nullptr),
+                              llvm::Align(size));
+      });
+      continue;
+    }
+    Value* first = geometry_.held && geometry_.rows == 1
+                       ? first_column(constant(static_cast<std::uint64_t>(geometry_.chunks)))
+                       : nullptr;
+    for (std::size_t i = 0; i < accumulators_of(sum); ++i) {
+      Value* column =
+          first ? b_.CreateAdd(wide(first), wide(geometry_.offset(static_cast<int>(i))))
+                : b_.CreateAdd(thread, wide(static_cast<std::int64_t>(i) * schedule_.threads));
+      const std::uint64_t lanes = first ? static_cast<unsigned>(geometry_.vector) : 1;
+      emit_if(b_.CreateICmpULT(column, wide(columns_)), [&] {
+        b_.CreateAlignedStore(accumulators_[index + i], strands_.address(sum, strand_, column),
+                              llvm::Align(std::min<std::uint64_t>(size * lanes, 16)));
+      });
+    }
+  }
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,243 @@
+// row_sums_test.cpp -- sums over rows on a CUDA device: the evaluator's bits in every schedule, for
+// any number of rows, with memory of the caller's, of the stream's and of a graph's.
+#include "codegen/row_plan.hpp"
+#include "ir/arithmetic.hpp"
+#include "ir/passes.hpp"
+#include "runtime/cuda/objects.hpp"
+#include "runtime/device/context_scope.hpp"
+#include "runtime/launch/kernel.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/gpu.hpp"
+#include "tests/support/row_case.hpp"
+
+using namespace swage;
+using namespace swage::test;
+
+namespace {
+
+/// Sums of each kind: of elements, of rows, beside outputs of every other space.
+const std::string kSums =
+    "kernel k<T>(x: in T, w: in T [col], r: in f32 [row], t: in f32 [tensor], s: f32, y: out T, "
+    "m: out f32 [row], dw: out f32 [col], db: out T [col], all: out f32 [tensor]) {"
+    "  let a = f32(x) * f32(w) + t; let mean = row_mean(a) * s; m = mean * r;"
+    "  y = T(a - mean); dw = col_sum((a - mean) * r) + t; db = T(col_sum(a) * f32(w));"
+    "  all = col_sum(row_sum(a * a) * r) * s + t; }";
+
+void check_some(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view,
+                int count, std::uint64_t seed) {
+  INFO(size.rows << " x " << size.columns << ", stride " << view.column_stride << ", gap "
+                 << view.gap << ", skew " << view.skew);
+  RowCase call(device, kernel, size, view, seed);
+  REQUIRE(call.run() == "");
+  const std::vector<codegen::Schedule> schedules = call.schedules();
+  Random random(seed);
+  for (int i = 0; i < count; ++i) {
+    const codegen::Schedule& schedule = random.pick(schedules);
+    INFO(codegen::canonical(schedule));
+    REQUIRE(call.run(&schedule) == "");
+  }
+}
+
+int schedules_of_call() {
+  const char* wanted = std::getenv("SWAGE_TEST_SCHEDULES");
+  return wanted ? std::atoi(wanted) : emulated() ? 2 : 8;
+}
+
+} // namespace
+
+TEST_CASE("sums over rows have the evaluator's bits in every schedule on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::uint64_t seed = 1;
+  for (const DType type : {f32, bf16})
+    for (const std::int64_t rows : {1, 2, 255, 256, 257, 700})
+      for (const std::int64_t columns : {1, 3, 8, 33, 64, 200, 1000, 1025, 4096, 14336}) {
+        if (emulated() && rows * columns > 60'000)
+          continue;
+        const Kernel kernel = device->kernel(kSums, "", {{"T", type}});
+        check_some(*device, kernel, {rows, columns}, {}, schedules_of_call(), seed++);
+      }
+}
+
+TEST_CASE("sums over many rows, and over long ones, have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel = device->kernel(kSums, "", {{"T", bf16}});
+  check_some(*device, kernel, {emulated() ? 3000 : 100'000, 16}, {}, schedules_of_call(), 50);
+  check_some(*device, kernel, {emulated() ? 2 : 300, emulated() ? 40'001 : 100'003}, {},
+             emulated() ? 1 : 4, 51);
+}
+
+TEST_CASE("sums over rows of every layout and type have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::uint64_t seed = 100;
+  for (const RowView view : {RowView{1, 0, 1}, RowView{1, 3, 2}, RowView{2, 1, 0}, RowView{3, 5, 1}})
+    for (const DType type : {f32, f16}) {
+      const Kernel kernel = device->kernel(kSums, "", {{"T", type}});
+      check_some(*device, kernel, {300, 70}, view, schedules_of_call(), seed++);
+    }
+  const Kernel wide = device->kernel(
+      "kernel k(x: in f64, b: inout f64 [col], n: inout i64 [tensor], s: out f64 [tensor]) {"
+      " b = b + col_sum(x * x); s = col_sum(row_sum(x)); n = n + col_sum(i64(1)); }",
+      "");
+  const Kernel whole = device->kernel(
+      "kernel k(x: in i32, b: in i8, y: out i64, s: out i32 [col], m: out i8 [col]) {"
+      " s = col_sum(x * x * 99999); m = i8(col_sum(i32(b))); y = i64(x) * row_sum(i64(x)); }",
+      "");
+  for (const std::int64_t columns : {1, 7, 65, 1100}) {
+    check_some(*device, wide, {emulated() ? 20 : 520, columns}, {}, schedules_of_call(), seed++);
+    check_some(*device, whole, {emulated() ? 20 : 520, columns}, {}, schedules_of_call(), seed++);
+  }
+}
+
+TEST_CASE("random kernels with sums over rows have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  int ran = 0;
+  for (std::uint64_t seed = 0; seed < (emulated() ? 120u : 600u); ++seed) {
+    RandomKernelOptions options;
+    options.reductions = true;
+    options.over_rows = true;
+    options.groups = {4};
+    options.nodes = 20;
+    options.ops = all_ops();
+    std::erase_if(options.ops, [](ir::Op op) {
+      return !ir::eval::is_exactly_rounded(op) || op == ir::Op::copysign;
+    });
+    const ir::Kernel graph = random_kernel(seed, options);
+    const std::string text = ir::print(graph);
+    INFO("seed " << seed << "\n" << text);
+    std::optional<Kernel> kernel;
+    try {
+      kernel = device->kernel(text, "");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::unsupported);
+      continue;
+    }
+    const ir::Kernel& made = launch::ir_kernel(*kernel);
+    if (ir::is_elementwise(made) || divides_approximately(made) ||
+        !codegen::stores_after_rows(made))
+      continue;
+    Random random(seed);
+    const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(60) + 1);
+    check_some(*device, *kernel, {static_cast<std::int64_t>(random.below(600)) + 1, columns},
+               {random.one_in(3) ? 2 : 1, static_cast<std::int64_t>(random.below(3)), 0},
+               emulated() ? 1 : 3, seed);
+    ++ran;
+  }
+  CHECK(ran > (emulated() ? 5 : 30));
+}
+
+TEST_CASE("sums of no rows are 0 on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  Buffer sums = device->allocate(5 * sizeof(float));
+  const std::vector<float> before(5, 7);
+  sums.write(before.data(), 5 * sizeof(float));
+  device->kernel("kernel k(x: in f32, s: out f32 [col]) { s = col_sum(x); }", "")
+      .launch(nullptr, {Tensor(nullptr, f32, {0, 5}), Tensor(sums.data(), f32, {5})});
+  device->synchronize();
+  std::vector<float> got(5);
+  sums.read(got.data(), 5 * sizeof(float));
+  CHECK(got == std::vector<float>(5, 0));
+}
+
+TEST_CASE("streams at once, and graphs launched again, each have sums of their own") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel =
+      device->kernel("kernel k(x: in f32, s: out f32 [col], t: out f32 [tensor]) {"
+                     " s = col_sum(x * x); t = col_sum(row_sum(x)); }",
+                     "");
+  constexpr std::int64_t kRows = 500, kColumns = 96;
+  constexpr int kStreams = 4;
+  struct Work {
+    Buffer x, s, t;
+    std::vector<float> expected;
+  };
+  std::vector<Work> all;
+  const auto arguments = [&](const Work& work) {
+    return std::vector<Arg>{Tensor(work.x.data(), f32, {kRows, kColumns}),
+                            Tensor(work.s.data(), f32, {kColumns}), Tensor(work.t.data(), f32, {})};
+  };
+  const auto result = [](const Work& work) {
+    std::vector<float> sums(kColumns + 1);
+    work.s.read(sums.data(), kColumns * sizeof(float));
+    work.t.read(&sums[kColumns], sizeof(float));
+    return sums;
+  };
+  const auto clear = [](Work& work) {
+    const std::vector<float> none(kColumns, -1);
+    work.s.write(none.data(), kColumns * sizeof(float));
+    work.t.write(none.data(), sizeof(float));
+  };
+  Random random(7);
+  for (int i = 0; i < kStreams; ++i) {
+    std::vector<float> x(kRows * kColumns);
+    for (float& value : x)
+      value = static_cast<float>(random.below(1000)) / 999;
+    Work work{device->allocate(x.size() * sizeof(float)),
+              device->allocate(kColumns * sizeof(float)), device->allocate(sizeof(float)), {}};
+    work.x.write(x.data(), x.size() * sizeof(float));
+    kernel.launch(nullptr, arguments(work));
+    device->synchronize();
+    work.expected = result(work);
+    all.push_back(std::move(work));
+  }
+  for (int i = 1; i < kStreams; ++i)
+    CHECK(all[0].expected != all[static_cast<std::size_t>(i)].expected);
+  const device::ContextScope scope(*DeviceAccess::state(*device));
+  std::vector<cuda::OwnedStream> streams;
+  for (int i = 0; i < kStreams; ++i)
+    streams.push_back(cuda::make_stream());
+  const int rounds = emulated() ? 2 : 50;
+  for (int round = 0; round < rounds; ++round) {
+    for (Work& work : all)
+      clear(work);
+    for (std::size_t i = 0; i < all.size(); ++i)
+      kernel.launch(Stream(streams[i].get()), arguments(all[i]));
+    device->synchronize();
+    for (const Work& work : all)
+      REQUIRE(result(work) == work.expected);
+  }
+  // Each captured once, with memory of its graph; launched again and again, on other streams.
+  std::vector<cuda::OwnedGraphExec> graphs;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    graphs.push_back(cuda::capture(streams[i].get(), [&] {
+      kernel.launch(Stream(streams[i].get()), arguments(all[i]));
+      kernel.launch(Stream(streams[i].get()), arguments(all[i]));
+    }));
+  for (int round = 0; round < rounds; ++round) {
+    for (Work& work : all)
+      clear(work);
+    for (std::size_t i = 0; i < all.size(); ++i)
+      cuda::driver().cuGraphLaunch(graphs[i].get(),
+                                   streams[(i + static_cast<std::size_t>(round)) % all.size()].get());
+    device->synchronize();
+    for (const Work& work : all)
+      REQUIRE(result(work) == work.expected);
+  }
+  // Memory of the caller's.
+  const std::size_t bytes = kernel.workspace_bytes(arguments(all[0]));
+  CHECK(bytes == 256 * sizeof(float) + 256 * 128 * sizeof(float));
+  const Buffer workspace = device->allocate(bytes + 256);
+  for (Work& work : all) {
+    clear(work);
+    kernel.launch(nullptr, arguments(work), {workspace.data(), bytes});
+    device->synchronize();
+    REQUIRE(result(work) == work.expected);
+  }
+  CHECK_THROWS_WITH(kernel.launch(nullptr, arguments(all[0]), {workspace.data(), bytes - 1}),
+                    Catch::Matchers::ContainsSubstring("ask workspace_bytes"));
+  CHECK_THROWS_WITH(
+      kernel.launch(nullptr, arguments(all[0]),
+                    {static_cast<std::byte*>(workspace.data()) + 16, bytes}),
+      Catch::Matchers::ContainsSubstring("not aligned to 256 bytes"));
+}
