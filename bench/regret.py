@@ -74,7 +74,8 @@ class Contest:
         found = swage.tune(self.kernels["tuned"], arguments, **self.bench.tune_options)
         seconds = time.perf_counter() - start
         schedules = {"default": found.default_schedule.decode()} | {
-            text: text for text in fixed_schedules or fixed(self.case)}
+            text: text
+            for text in (fixed(self.case) if fixed_schedules is None else fixed_schedules)}
         for name, schedule in schedules.items():
             made = swage.kernel(kernel, self.case.dtype, schedule=schedule)
             try:
@@ -192,7 +193,7 @@ def measure_elsewhere(bench, case, best, seconds):
     except RuntimeError:
         return None
     try:
-        contest.enter([best])
+        contest.enter([] if best == "default" else [best])
         times = contest.run(["tuned", best], ROUNDS_AGAIN, time.perf_counter() + seconds)
     finally:
         contest.close()

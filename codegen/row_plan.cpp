@@ -72,17 +72,22 @@ bool needs_row(const ir::Kernel& kernel, ir::NodeId root) {
 /// `code` is what is missing: "CPU" or "CUDA".
 void check_both(const ir::Kernel& kernel, std::string_view code) {
   const std::vector<bool> after = needs_column_sums(kernel);
+  const auto refuse_within_rows = [&] {
+    refuse(kernel, "the result of col_sum within rows",
+           fmt::format("no {} code is made for yet: it can be stored [col] or [tensor]", code));
+  };
   for (ir::NodeId id = 0; id < after.size(); ++id) {
     const ir::Node& node = kernel.node(id);
     if (node.op == ir::Op::constant || ir::info(node.op).form == OpForm::over_col)
       continue;
     const bool shared = is_shared(node.space.broadcast);
     if (after[id] && (!shared || ir::is_reduction(node.op)))
-      refuse(kernel, "the result of col_sum within rows",
-             fmt::format("no {} code is made for yet: it can be stored [col] or [tensor]", code));
+      refuse_within_rows();
   }
   for (const ir::Store& store : kernel.stores())
-    if (is_shared(kernel.params()[store.param].broadcast) && needs_row(kernel, store.node))
+    if (!is_shared(kernel.params()[store.param].broadcast) && after[store.node])
+      refuse_within_rows();
+    else if (is_shared(kernel.params()[store.param].broadcast) && needs_row(kernel, store.node))
       refuse(kernel,
              fmt::format("a reduction along a row in '{}', an output [{}]",
                          kernel.params()[store.param].name,

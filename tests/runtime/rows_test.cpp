@@ -303,6 +303,12 @@ TEST_CASE("what has no code yet is refused by name when the kernel is made") {
         "kernel 'k' uses the result of col_sum within rows, which no CPU code is made for yet: it "
         "can "
         "be stored [col] or [tensor]");
+  CHECK(made("kernel k(x: in f32, y: out f32) { y = col_sum(x); }") ==
+        made("kernel k(x: in f32, y: out f32) { y = x * col_sum(x); }"));
+  CHECK(
+      made("kernel k(x: in f32, y: out f32) { y = x * col_sum(x); }") ==
+      made(
+          "kernel k(x: in f32, y: out f32, m: out f32 [row]) { m = col_sum(row_sum(x)); y = x; }"));
   CHECK(made("kernel k(x: in f32, c: in f32 [col], t: out f32 [tensor]) { t = row_sum(c); }") ==
         "kernel 'k' uses a reduction along a row in 't', an output [tensor], which no CPU code is "
         "made "

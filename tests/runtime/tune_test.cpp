@@ -231,7 +231,7 @@ TEST_CASE("some dozens of schedules of rows are tried, all legal, that hold a ro
     const auto found = tune::candidates({graph, usual, target, elements, 132}, base);
     INFO(columns << ": " << found.size());
     CHECK(found.size() >= 8);
-    CHECK(found.size() <= 80);
+    CHECK(found.size() <= 100);
     CHECK(found.front() == base);
     for (const codegen::Schedule& schedule : found) {
       INFO(codegen::canonical(schedule));
