@@ -62,7 +62,7 @@ private:
   const ir::Kernel& kernel_;
   int chunk_ = -1, stage_ = 0;
   using Held = std::map<std::pair<int, std::uint32_t>, std::vector<Bits>>;
-  Held held_, of_columns_; ///< by chunk and parameter
+  Held held_, of_columns_;                     ///< by chunk and parameter
   std::map<std::uint32_t, std::size_t> given_; ///< by parameter: how many of them
 };
 

@@ -35,8 +35,8 @@ Value* CudaRows::lanes_tree(NodeId id, Value* vector) {
   return tree(id, lanes);
 }
 
-/// Whether `id` counts the columns of a row, in numbers that hold every count on the way: the sum is
-/// the number of columns then, whatever its order.
+/// Whether `id` counts the columns of a row, in numbers that hold every count on the way: the sum
+/// is the number of columns then, whatever its order.
 bool CudaRows::is_count(NodeId id) const {
   constexpr std::int64_t kExact = std::int64_t{1} << 24; // in f32
   const ir::Node& term = node(node(id).args[0]);

@@ -292,10 +292,11 @@ void CudaRows::emit_row_values(int stage) {
 
 void CudaRows::emit_outputs() {
   accumulate_row();
-  const bool by_column = !terms_by_column().empty() || std::ranges::any_of(job_.kernel.stores(), [&](const ir::Store& store) {
-    const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
-    return broadcast == Broadcast::none || broadcast == Broadcast::per_group;
-  });
+  const bool by_column = !terms_by_column().empty() ||
+                         std::ranges::any_of(job_.kernel.stores(), [&](const ir::Store& store) {
+                           const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
+                           return broadcast == Broadcast::none || broadcast == Broadcast::per_group;
+                         });
   if (by_column && geometry_.held) {
     emit_chunks(chunks_);
   } else if (by_column) {

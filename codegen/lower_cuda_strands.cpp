@@ -82,8 +82,9 @@ void CudaRows::emit_strand() {
   Value* end = wide(arguments_.rows);
   strand_ = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));
   const std::uint64_t apart = kStrands * rows; // of the rows that a thread goes over
-  Value* turns = b_.CreateUDiv(b_.CreateAdd(b_.CreateSub(end, strand_), wide(std::int64_t(apart - 1))),
-                               wide(std::int64_t(apart)));
+  Value* turns =
+      b_.CreateUDiv(b_.CreateAdd(b_.CreateSub(end, strand_), wide(std::int64_t(apart - 1))),
+                    wide(std::int64_t(apart)));
   Value* first = b_.CreateAdd(strand_, b_.CreateMul(row_in_block_, b_.getInt64(kStrands)));
   const auto inside = [&](Value* row) { return b_.CreateICmpULT(row, end); };
   std::vector<Value*> carried;
@@ -104,32 +105,32 @@ void CudaRows::emit_strand() {
     carried.insert(carried.end(), bits.begin(), bits.end());
   }
   const int turn = turn_;
-  const std::vector<Value*> found = carry(
-      wide(std::int64_t{0}), turns, wide(std::int64_t{1}), carried,
-      [&](Value* at, const std::vector<Value*>& now) {
-        Value* row = b_.CreateAdd(first, b_.CreateMul(at, b_.getInt64(apart)));
-        is_first_ = b_.CreateICmpEQ(at, wide(std::int64_t{0}));
-        accumulators_.assign(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(sums));
-        std::vector<Value*> next;
-        held_.drop();
-        if (ahead) {
-          Value* next_row = b_.CreateAdd(row, b_.getInt64(apart));
-          begin_row(next_row, inside(next_row));
-          load_held(needed);
-          next = held_.bits();
-          held_.replace({now.begin() + static_cast<std::ptrdiff_t>(sums), now.end()});
-        }
-        begin_row(row, rows > 1 ? inside(row) : nullptr);
-        emit_row();
-        accumulate_block();
-        // The values of the last stage were read, for those of the next row may go there too; and a
-        // warp goes on as one.
-        if (geometry_.warps() == 1 || turn_ != turn)
-          sync();
-        std::vector<Value*> all = accumulators_;
-        all.insert(all.end(), next.begin(), next.end());
-        return all;
-      });
+  const std::vector<Value*> found =
+      carry(wide(std::int64_t{0}), turns, wide(std::int64_t{1}), carried,
+            [&](Value* at, const std::vector<Value*>& now) {
+              Value* row = b_.CreateAdd(first, b_.CreateMul(at, b_.getInt64(apart)));
+              is_first_ = b_.CreateICmpEQ(at, wide(std::int64_t{0}));
+              accumulators_.assign(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(sums));
+              std::vector<Value*> next;
+              held_.drop();
+              if (ahead) {
+                Value* next_row = b_.CreateAdd(row, b_.getInt64(apart));
+                begin_row(next_row, inside(next_row));
+                load_held(needed);
+                next = held_.bits();
+                held_.replace({now.begin() + static_cast<std::ptrdiff_t>(sums), now.end()});
+              }
+              begin_row(row, rows > 1 ? inside(row) : nullptr);
+              emit_row();
+              accumulate_block();
+              // The values of the last stage were read, for those of the next row may go there too;
+              // and a warp goes on as one.
+              if (geometry_.warps() == 1 || turn_ != turn)
+                sync();
+              std::vector<Value*> all = accumulators_;
+              all.insert(all.end(), next.begin(), next.end());
+              return all;
+            });
   accumulators_.assign(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(sums));
   store_strand();
 }
@@ -165,8 +166,8 @@ void CudaRows::accumulate(Chunk& chunk) {
       continue;
     Value* term = terms[next++];
     const auto size = static_cast<std::uint64_t>(size_of(strands_.type(sum)));
-    const llvm::Align align(std::min<std::uint64_t>(size * static_cast<unsigned>(geometry_.vector),
-                                                    16));
+    const llvm::Align align(
+        std::min<std::uint64_t>(size * static_cast<unsigned>(geometry_.vector), 16));
     llvm::Constant* zero = llvm::Constant::getNullValue(term->getType());
     if (geometry_.rows > 1) {
       term = b_.CreateSelect(row_inside_, term, zero);
@@ -210,8 +211,7 @@ void CudaRows::accumulate_block() {
     const llvm::Align align(static_cast<std::uint64_t>(plan_.column_sum_bytes[sum]));
     std::vector<Value*> columns;
     for (std::size_t i = 0; i < accumulators_of(sum); ++i) {
-      Value* column =
-          b_.CreateAdd(thread, wide(static_cast<std::int64_t>(i) * schedule_.threads));
+      Value* column = b_.CreateAdd(thread, wide(static_cast<std::int64_t>(i) * schedule_.threads));
       // Who has none reads the last one.
       columns.push_back(for_all ? nullptr
                                 : b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, column,

@@ -27,8 +27,8 @@ using llvm::Value;
 namespace {
 
 constexpr int kWarps = kTotalsThreads / 32;
-constexpr int kReaders = 8;                        ///< neighbouring threads, of one strand
-constexpr int kLanes = kTotalsColumns / kReaders;  ///< columns of a thread
+constexpr int kReaders = 8;                       ///< neighbouring threads, of one strand
+constexpr int kLanes = kTotalsColumns / kReaders; ///< columns of a thread
 constexpr int kStrandsEach = static_cast<int>(ir::kSumStrands) * kReaders / kTotalsThreads;
 static_assert(std::has_single_bit(static_cast<unsigned>(kStrandsEach)));
 
@@ -112,9 +112,8 @@ private:
 
   Value* load(std::size_t sum, Value* strand, Value* column, int lanes, Value* guard) {
     Type* type = value_type(context_, sums_.type(sum), lanes);
-    Value* bits =
-        memory_->load_own(sums_.address(sum, strand, column), plan_.column_sum_bytes[sum], lanes,
-                          guard);
+    Value* bits = memory_->load_own(sums_.address(sum, strand, column), plan_.column_sum_bytes[sum],
+                                    lanes, guard);
     return b_.CreateBitCast(bits, type);
   }
 
@@ -141,8 +140,7 @@ private:
       Value* guard = b_.CreateAnd(inside, b_.CreateICmpULT(strand, strand_count_));
       std::vector<Value*> of_strand;
       for (int lane = 0; lane < kLanes; lane += each)
-        of_strand.push_back(
-            load(sum, strand, b_.CreateAdd(column, word(lane)), each, guard));
+        of_strand.push_back(load(sum, strand, b_.CreateAdd(column, word(lane)), each, guard));
       parts.push_back(of_strand);
     }
     Value* all = llvm::PoisonValue::get(value_type(context_, sums_.type(sum), kLanes));
@@ -171,8 +169,8 @@ private:
   }
 
   Value* at(std::size_t sum, Value* index) {
-    Value* base = b_.CreateConstGEP1_64(b_.getInt8Ty(), shared_,
-                                        static_cast<std::uint64_t>(regions_[sum]));
+    Value* base =
+        b_.CreateConstGEP1_64(b_.getInt8Ty(), shared_, static_cast<std::uint64_t>(regions_[sum]));
     return b_.CreateGEP(value_type(context_, sums_.type(sum), 1), base, index);
   }
 
@@ -198,7 +196,8 @@ private:
     for (int warp = 0; warp < kWarps; ++warp) {
       Value* index = for_all ? word(warp) : b_.CreateAdd(thread_, word(warp * kTotalsColumns));
       warps.push_back(b_.CreateAlignedLoad(
-          type, at(sum, index), llvm::Align(static_cast<std::uint64_t>(plan_.column_sum_bytes[sum]))));
+          type, at(sum, index),
+          llvm::Align(static_cast<std::uint64_t>(plan_.column_sum_bytes[sum]))));
     }
     return sums_.plus(tree(warps), llvm::Constant::getNullValue(type)); // no sum is -0
   }

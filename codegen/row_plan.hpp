@@ -36,8 +36,8 @@ struct RowPlan {
   /// By entry of `column_sums`: bytes of one value.
   std::vector<int> column_sum_bytes;
   std::vector<bool> column_sum_for_all; ///< by entry: one value for all columns
-  bool after_rows = false;     ///< there is something to store when all rows are done
-  std::vector<KeptValue> kept; ///< on the host
+  bool after_rows = false;              ///< there is something to store when all rows are done
+  std::vector<KeptValue> kept;          ///< on the host
 };
 
 RowPlan make_row_plan(const ir::Kernel& kernel);

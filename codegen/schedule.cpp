@@ -290,9 +290,9 @@ std::string canonical(const Schedule& schedule) {
     return fmt::format(
         "threads={}{}{} bytes={} accesses={} grid={} load={} store={} dependent={} resident={}",
         cuda->threads, cuda->row_threads > 0 ? fmt::format(" row={}", cuda->row_threads) : "",
-        cuda->ahead ? " ahead=1" : "", cuda->access_bytes, cuda->accesses, cuda->waves == 0 ? "once" : std::to_string(cuda->waves),
-        spelling(kLoadNames, cuda->load), spelling(kStoreNames, cuda->store),
-        cuda->dependent_launch ? 1 : 0, cuda->resident);
+        cuda->ahead ? " ahead=1" : "", cuda->access_bytes, cuda->accesses,
+        cuda->waves == 0 ? "once" : std::to_string(cuda->waves), spelling(kLoadNames, cuda->load),
+        spelling(kStoreNames, cuda->store), cuda->dependent_launch ? 1 : 0, cuda->resident);
   const auto& host = std::get<HostSchedule>(schedule);
   return fmt::format("lanes={} unroll={} store={} grain={} threads={}", host.lanes, host.unroll,
                      host.streaming ? "streaming" : "auto", host.grain, host.threads);

@@ -131,7 +131,9 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
   for (std::size_t i = 0; i < plan_.column_sums.size(); ++i)
     if (!plan_.column_sum_for_all[i] && geometry.held)
       strand += geometry.chunks * geometry.vector * plan_.column_sum_bytes[i] / 4 / geometry.rows;
-  return strand + 12 * element_inputs(kernel_) + held + sums + geometry.vector * shared / 4 * (plan_.after_rows && holds_columns(kernel_, geometry) ? geometry.chunks : 1) +
+  return strand + 12 * element_inputs(kernel_) + held + sums +
+         geometry.vector * shared / 4 *
+             (plan_.after_rows && holds_columns(kernel_, geometry) ? geometry.chunks : 1) +
          2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
 }
 
@@ -139,8 +141,7 @@ int RowSchedules::resident(const CudaSchedule& schedule) const {
   constexpr int kRegisters = 65536;
   if (plan_.after_rows) { // two blocks where they fit: there are no more to be had
     const bool two = registers(schedule) <= kRegisters / (2 * schedule.threads) + 2 * kSpilled;
-    return std::clamp((two ? 2 : 1) * schedule.threads / 256 * 256, 256,
-                      resident_threads(target_));
+    return std::clamp((two ? 2 : 1) * schedule.threads / 256 * 256, 256, resident_threads(target_));
   }
   const int fit = kRegisters / registers(schedule);
   const int blocks = std::max(fit / schedule.threads, 1);

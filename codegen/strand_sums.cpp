@@ -26,9 +26,9 @@ Value* StrandSums::address(std::size_t sum, Value* strand, Value* column) {
   if (is_for_all(sum))
     return b_.CreateGEP(type, base, strand);
   constexpr auto kPad = static_cast<std::uint64_t>(kWorkspacePitch - 1);
-  Value* pitch = b_.CreateAnd(b_.CreateAdd(b_.CreateZExt(arguments_.columns, b_.getInt64Ty()),
-                                           b_.getInt64(kPad)),
-                              b_.getInt64(~kPad));
+  Value* pitch = b_.CreateAnd(
+      b_.CreateAdd(b_.CreateZExt(arguments_.columns, b_.getInt64Ty()), b_.getInt64(kPad)),
+      b_.getInt64(~kPad));
   if (columns > 0)
     base = b_.CreateGEP(b_.getInt8Ty(), base,
                         b_.CreateMul(b_.CreateMul(strands(), pitch),

@@ -106,8 +106,8 @@ void decode_barrier(Decoder& d) {
   if (!d.take("sync"))
     d.fail("only barriers that wait are emulated");
   d.finish();
-  if (warp_level) { // lanes of a warp run in step
-    d.step.run = nothing;
+  if (warp_level) {
+    d.step.flow = Flow::warp_barrier;
     d.program().has_warp_barrier = true;
     return;
   }

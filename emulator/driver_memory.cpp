@@ -214,8 +214,8 @@ FAKE_CUDA_EXPORT int cuMemFreeAsync(DevicePointer pointer, Stream* stream_handle
     require(block.of_graph == (stream.capture != nullptr));
     if (block.of_graph) {
       submit(stream, [block] {
-        std::memset(block.allocation.host, 0xa5, std::min<std::size_t>(block.allocation.size,
-                                                                       kPoisonLimit));
+        std::memset(block.allocation.host, 0xa5,
+                    std::min<std::size_t>(block.allocation.size, kPoisonLimit));
       });
       return;
     }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cfenv>
+#include <utility>
 
 namespace swage::emulator {
 namespace {
@@ -99,6 +100,7 @@ private:
     const unsigned lanes = std::min(kLanes, threads_ - first_thread);
     warp.running = lanes == kLanes ? ~0U : (1U << lanes) - 1;
     warp.waiting = 0;
+    warp.parked = 0;
     warp.waited = 0;
     warp.first_thread = first_thread;
     std::fill_n(warp.pc, kLanes, 0U);
@@ -141,6 +143,11 @@ private:
   // Runs the lanes with the lowest program counter until they catch up with the next ones: lanes
   // that part at a branch meet again where their paths join.
   void run(Warp& warp) {
+    for (; warp.running != 0; warp.running = std::exchange(warp.parked, 0))
+      run_to_barrier(warp);
+  }
+
+  void run_to_barrier(Warp& warp) {
     while (warp.running != 0) {
       std::uint32_t pc = UINT32_MAX;
       std::uint32_t next = UINT32_MAX;
@@ -214,6 +221,11 @@ private:
     }
     case Flow::exit: warp.running &= ~warp.mask; break;
     case Flow::barrier: wait(warp, step, pc); break;
+    case Flow::warp_barrier:
+      warp.parked |= warp.mask;
+      warp.running &= ~warp.mask;
+      leave(warp, warp.mask, pc + 1);
+      break;
     case Flow::next: break;
     }
     leave(warp, rest, pc + 1);

@@ -19,7 +19,7 @@ struct Step;
 using Handler = void (*)(Warp&, const Step&);
 
 /// What happens to the program counter.
-enum class Flow : std::uint8_t { next, branch, exit, barrier };
+enum class Flow : std::uint8_t { next, branch, exit, barrier, warp_barrier };
 
 enum class Combine : std::uint8_t { none, conjunction, disjunction, exclusive };
 
@@ -55,6 +55,7 @@ struct Warp {
   std::uint32_t mask = 0;    ///< lanes that the current instruction acts on
   std::uint32_t running = 0; ///< lanes that neither left nor wait at a barrier
   std::uint32_t waiting = 0; ///< lanes at a barrier
+  std::uint32_t parked = 0;  ///< lanes at a barrier of the warp
   std::uint32_t waited = 0;  ///< lanes that passed griddepcontrol.wait
   std::uint32_t first_thread = 0;
   std::uint64_t barrier = 0; ///< the id that the waiting lanes wait at

@@ -64,9 +64,8 @@ void Kernel::launch(Stream stream, std::span<const Arg> arguments,
                   fmt::format("the workspace has {} bytes, and this call of kernel '{}' needs {}; "
                               "ask workspace_bytes",
                               options.workspace_bytes, state.name, bytes));
-    if (bytes > 0 && reinterpret_cast<std::uintptr_t>(options.workspace) %
-                             codegen::kWorkspaceAlignment !=
-                         0)
+    if (bytes > 0 &&
+        reinterpret_cast<std::uintptr_t>(options.workspace) % codegen::kWorkspaceAlignment != 0)
       throw Error(ErrorCode::invalid_argument,
                   fmt::format("the workspace is not aligned to {} bytes, as what the driver's "
                               "allocators give is",

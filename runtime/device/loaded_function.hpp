@@ -19,7 +19,7 @@ struct LoadedFunction {
   // CUDA
   std::unique_ptr<cuda::LoadedModule> module;
   cuda::Function function = nullptr;
-  cuda::Function totals = nullptr; ///< of the second launch, if there is one
+  cuda::Function totals = nullptr;             ///< of the second launch, if there is one
   const cuda::ContextState* context = nullptr; ///< null for the CPU
   cuda::CodeFacts facts;
   // host

@@ -28,7 +28,8 @@ struct Call {
   SpecializationKey key;
   TensorCall tensors[ir::kMaxParams];    ///< by tensor
   std::uint64_t scalars[ir::kMaxParams]; ///< by parameter: bits in the storage type
-  void* workspace = nullptr; ///< device memory for what is left to a second launch; null: none given
+  void* workspace =
+      nullptr; ///< device memory for what is left to a second launch; null: none given
 
   std::int64_t elements() const noexcept { return rows * columns; }
 };

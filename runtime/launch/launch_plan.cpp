@@ -68,8 +68,8 @@ struct Prepared {
     sizes.workspace = workspace;
     sizes.shape = plan.rows
                       ? codegen::row_launch_shape(schedule, *plan.rows, call.rows, call.columns)
-                            : codegen::launch_shape(schedule, plan.vector_elements, call.rows,
-                                                    call.columns, plan.compute_units);
+                      : codegen::launch_shape(schedule, plan.vector_elements, call.rows,
+                                              call.columns, plan.compute_units);
     if (plan.slots.back().kind == SlotKind::divider_shift)
       sizes.divider =
           codegen::divider(static_cast<std::uint64_t>(sizes.shape.items_per_row), plan.index_bits);
@@ -105,8 +105,8 @@ cuda::Result launch_both(const LaunchPlan& plan, const Signature& signature, con
   const cuda::Driver& driver = cuda::driver();
   cuda::LaunchConfig& config = prepared.config;
   if (config.grid_x > 0) {
-    const cuda::Result result = driver.cuLaunchKernelEx.raw(&config, plan.function->function,
-                                                            prepared.params, nullptr);
+    const cuda::Result result =
+        driver.cuLaunchKernelEx.raw(&config, plan.function->function, prepared.params, nullptr);
     if (result != cuda::Result::success)
       return result;
   }

@@ -22,7 +22,7 @@ struct LaunchPlan {
   int index_bits = 32;
   int compute_units = 0;
   bool has_memory_pools = false; ///< of the device
-  std::size_t stack_bytes = 0; ///< that a host thread needs to be asked for; see codegen/cut.hpp
+  std::size_t stack_bytes = 0;   ///< that a host thread needs to be asked for; see codegen/cut.hpp
   /// Code that works row by row: what host code needs, by columns. Empty for other code.
   std::shared_ptr<const codegen::RowPlan> rows;
   /// Launch with the attribute for programmatic dependent launch.
@@ -63,8 +63,8 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
 
 /// One driver call: no lock, no heap, no query; two where there is something to store when all rows
 /// are done, with memory for that taken and given back in the order of the stream unless the call
-/// has some. Returns what the driver said. Throws Error(invalid_argument) when the call does not fit
-/// one grid, and Error where a second launch, or taking memory, fails.
+/// has some. Returns what the driver said. Throws Error(invalid_argument) when the call does not
+/// fit one grid, and Error where a second launch, or taking memory, fails.
 cuda::Result launch_cuda(const LaunchPlan& plan, const Signature& signature, const Call& call,
                          cuda::StreamHandle stream);
 /// The same through cuLaunchKernel without attributes, the least that a launch can cost; `count`

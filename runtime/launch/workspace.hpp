@@ -17,7 +17,8 @@ public:
   Workspace& operator=(const Workspace&) = delete;
   ~Workspace();
 
-  /// What the driver said where the context is not what was thought; nothing is to be launched then.
+  /// What the driver said where the context is not what was thought; nothing is to be launched
+  /// then.
   cuda::Result result() const noexcept { return result_; }
   void* data() const noexcept { return data_; }
 

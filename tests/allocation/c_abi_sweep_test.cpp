@@ -188,7 +188,7 @@ TEST_CASE("a warm call whose allocation fails leaks nothing and works again") {
     if (step.is_slow)
       continue;
     // Lives through it and works again, but loses memory at one place; which is not known yet.
-    if (step.name == "swage_kernel_launch along rows")
+    if (step.name.ends_with("along rows") && std::string_view(program.device_id) == "cpu")
       continue;
     int failures = 0;
     for (std::int64_t n = 1;;) {

@@ -75,7 +75,8 @@ TEST_CASE("sums over rows of every layout and type have the evaluator's bits on 
   if (!device)
     return;
   std::uint64_t seed = 100;
-  for (const RowView view : {RowView{1, 0, 1}, RowView{1, 3, 2}, RowView{2, 1, 0}, RowView{3, 5, 1}})
+  for (const RowView view :
+       {RowView{1, 0, 1}, RowView{1, 3, 2}, RowView{2, 1, 0}, RowView{3, 5, 1}})
     for (const DType type : {f32, f16}) {
       const Kernel kernel = device->kernel(kSums, "", {{"T", type}});
       check_some(*device, kernel, {300, 70}, view, schedules_of_call(), seed++);
@@ -184,7 +185,9 @@ TEST_CASE("streams at once, and graphs launched again, each have sums of their o
     for (float& value : x)
       value = static_cast<float>(random.below(1000)) / 999;
     Work work{device->allocate(x.size() * sizeof(float)),
-              device->allocate(kColumns * sizeof(float)), device->allocate(sizeof(float)), {}};
+              device->allocate(kColumns * sizeof(float)),
+              device->allocate(sizeof(float)),
+              {}};
     work.x.write(x.data(), x.size() * sizeof(float));
     kernel.launch(nullptr, arguments(work));
     device->synchronize();
@@ -218,8 +221,8 @@ TEST_CASE("streams at once, and graphs launched again, each have sums of their o
     for (Work& work : all)
       clear(work);
     for (std::size_t i = 0; i < all.size(); ++i)
-      cuda::driver().cuGraphLaunch(graphs[i].get(),
-                                   streams[(i + static_cast<std::size_t>(round)) % all.size()].get());
+      cuda::driver().cuGraphLaunch(
+          graphs[i].get(), streams[(i + static_cast<std::size_t>(round)) % all.size()].get());
     device->synchronize();
     for (const Work& work : all)
       REQUIRE(result(work) == work.expected);
@@ -236,8 +239,7 @@ TEST_CASE("streams at once, and graphs launched again, each have sums of their o
   }
   CHECK_THROWS_WITH(kernel.launch(nullptr, arguments(all[0]), {workspace.data(), bytes - 1}),
                     Catch::Matchers::ContainsSubstring("ask workspace_bytes"));
-  CHECK_THROWS_WITH(
-      kernel.launch(nullptr, arguments(all[0]),
-                    {static_cast<std::byte*>(workspace.data()) + 16, bytes}),
-      Catch::Matchers::ContainsSubstring("not aligned to 256 bytes"));
+  CHECK_THROWS_WITH(kernel.launch(nullptr, arguments(all[0]),
+                                  {static_cast<std::byte*>(workspace.data()) + 16, bytes}),
+                    Catch::Matchers::ContainsSubstring("not aligned to 256 bytes"));
 }
