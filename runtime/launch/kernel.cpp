@@ -51,9 +51,11 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
   codegen::check_lowered(graph, device->target);
   // A wrong schedule is reported where it was written, not at the first launch.
   if (!schedule_text.empty()) {
-    const codegen::Specialization usual = codegen::contiguous(graph);
+    codegen::Specialization usual = codegen::contiguous(graph);
     const codegen::Schedule base =
         codegen::default_schedule(graph, usual, device->target, std::int64_t{1} << 20);
+    if (device->is_cuda() && !ir::is_elementwise(graph))
+      usual.columns_at_most = 1; // whether a schedule holds a row is said when there is one
     codegen::check_schedule(codegen::parse_schedule(schedule_text, base), graph, usual,
                             device->target);
   }
