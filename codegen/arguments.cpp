@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/row_geometry.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -97,6 +98,7 @@ LaunchShape row_launch_shape(const CudaSchedule& schedule, const RowPlan& plan, 
   LaunchShape shape;
   const int rows_a_block = schedule.threads / schedule.row_threads;
   shape.blocks = plan.after_rows ? strands_of(rows) : (rows + rows_a_block - 1) / rows_a_block;
+  shape.blocks *= row_blocks(schedule);
   check_blocks(shape, rows, columns);
   return shape;
 }

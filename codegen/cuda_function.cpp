@@ -51,6 +51,8 @@ void CudaFunction::make_function(const std::string& entry) {
   function_->setCallingConv(llvm::CallingConv::PTX_Kernel);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
   function_->addFnAttr("nvvm.maxntid", std::to_string(schedule_.threads));
+  if (schedule_.row_threads > 0 && schedule_.waves > 1)
+    function_->addFnAttr("nvvm.cluster_dim", std::to_string(schedule_.waves));
   const int blocks = std::max(schedule_.resident / schedule_.threads, 1);
   function_->addFnAttr("nvvm.minctasm", std::to_string(blocks));
   for (std::size_t i = 0; i < slots.size(); ++i) {

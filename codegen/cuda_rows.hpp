@@ -180,6 +180,10 @@ private:
   std::vector<Value*> terms(Chunk& chunk, const std::vector<NodeId>& reductions);
   void finish(std::vector<Partial>& partials);
   void combine_runs(std::vector<Partial>& partials);
+  // lower_cuda_cluster.cpp: a row over several blocks
+  void combine_blocks(std::vector<Partial>& partials);
+  Value* load_of_block(llvm::Type* type, Value* at, int block);
+  void cluster_sync();
   Value* lanes_tree(NodeId id, Value* vector);
   /// The values of a warp, lane by lane: which thread has which slab afterwards says `spread`.
   std::vector<Value*> warp_tree(NodeId id, std::vector<Value*> slabs, int& distributed);
@@ -211,11 +215,13 @@ private:
   Value* columns_ = nullptr;       ///< index type
   Value* thread_ = nullptr;        ///< in the row, index type
   Value* row_in_block_ = nullptr;  ///< 64 bits
-  Value* row_inside_ = nullptr;    ///< null: always
-  Value* warp_lane_ = nullptr;     ///< 32 bits
+  Value* part_ = nullptr;       ///< which of the blocks of the row, index type; null: the only one
+  Value* row_inside_ = nullptr; ///< null: always
+  Value* warp_lane_ = nullptr;  ///< 32 bits
   llvm::GlobalVariable* shared_ = nullptr;
   std::int64_t exchange_bytes_ = 0, value_bytes_ = 0;
-  int turn_ = 0; ///< which of two regions the next values go to
+  int turn_ = 0;         ///< which of two regions the next values go to
+  int cluster_turn_ = 0; ///< likewise of what other blocks read
   // Of kernels that store when all rows are done:
   std::vector<bool> after_; ///< by node: needs a sum over rows
   StrandSums strands_;

@@ -12,7 +12,7 @@ using llvm::Type;
 using llvm::Value;
 
 bool CudaRows::is_ordered(NodeId id) const {
-  return !ir::is_extreme(node(id).op) && is_float(node(id).type);
+  return has_order(node(id));
 }
 
 /// Neighbours first.
@@ -239,6 +239,7 @@ std::vector<CudaRows::Partial> CudaRows::looped_partials(const std::vector<NodeI
 
 void CudaRows::finish(std::vector<Partial>& partials) {
   combine_runs(partials);
+  combine_blocks(partials);
   const std::vector<Value*> totals = block_tree(partials);
   for (std::size_t i = 0; i < partials.size(); ++i)
     row_values_[partials[i].id] = complete(partials[i].id, totals[i]);
@@ -250,7 +251,7 @@ Value* CudaRows::shared(std::int64_t offset, Value* bytes) {
 }
 
 void CudaRows::combine_runs(std::vector<Partial>& partials) {
-  if (geometry_.runs == 1)
+  if (geometry_.runs_each() <= 1)
     return;
   bool used = false;
   for (Partial& partial : partials) {
@@ -260,7 +261,7 @@ void CudaRows::combine_runs(std::vector<Partial>& partials) {
       sync(); // the values before were read
     used = true;
     const std::int64_t size = size_of(node(partial.id).type);
-    Value* of_row = b_.CreateMul(row_in_block_, wide(geometry_.step * size));
+    Value* of_row = b_.CreateMul(row_in_block_, wide(geometry_.step / geometry_.blocks * size));
     Value* own = b_.CreateAdd(of_row, b_.CreateMul(wide(thread_), wide(geometry_.vector * size)));
     const auto wide_align = [&](std::int64_t count) {
       return llvm::Align(static_cast<std::uint64_t>(std::min<std::int64_t>(count * size, 16)));
@@ -271,7 +272,7 @@ void CudaRows::combine_runs(std::vector<Partial>& partials) {
     Type* type = value_type(context_, node(partial.id).type, static_cast<int>(lanes));
     Value* mine = b_.CreateAdd(of_row, b_.CreateMul(wide(thread_), wide(lanes * size)));
     std::vector<Value*> runs;
-    for (int run = 0; run < geometry_.runs; ++run)
+    for (int run = 0; run < geometry_.runs_each(); ++run)
       runs.push_back(
           b_.CreateAlignedLoad(type, shared(run * ir::kSumLanes * size, mine), wide_align(lanes)));
     partial.slabs = {tree(partial.id, runs)};

@@ -84,7 +84,13 @@ void CudaRows::emit_body() {
   prepare();
   if (plan_.after_rows)
     return emit_strand();
-  Value* row = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));
+  Value* block = special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
+  if (geometry_.blocks > 1) {
+    const auto blocks = static_cast<std::uint64_t>(geometry_.blocks);
+    part_ = b_.CreateAnd(block, constant(blocks - 1));
+    block = b_.CreateLShr(block, constant(static_cast<std::uint64_t>(std::countr_zero(blocks))));
+  }
+  Value* row = wide(block);
   Value* inside = nullptr;
   if (geometry_.rows > 1) {
     row = b_.CreateAdd(b_.CreateMul(row, wide(geometry_.rows)), row_in_block_);
@@ -92,6 +98,8 @@ void CudaRows::emit_body() {
   }
   begin_row(row, inside);
   emit_row();
+  if (geometry_.blocks > 1)
+    cluster_sync(); // others may still read what this block shows them
 }
 
 void CudaRows::emit_row() {
@@ -137,7 +145,9 @@ void CudaRows::make_shared() {
       for (const NodeId id : stage)
         exchange_bytes_ =
             std::max(exchange_bytes_, exchange_bytes(geometry_, size_of(node(id).type)));
-    value_bytes_ = (bytes - terms_bytes(plan_, geometry_) - exchange_bytes_) / 2;
+    value_bytes_ = (bytes - terms_bytes(plan_, geometry_) - exchange_bytes_ -
+                    cluster_regions(plan_) * cluster_bytes(plan_, job_.kernel, geometry_)) /
+                   2;
   }
 }
 
@@ -167,6 +177,9 @@ Value* CudaRows::first_column(Value* passes_a_run) {
   Value* run =
       b_.CreateLShr(thread_, constant(static_cast<std::uint64_t>(std::countr_zero(of_run))));
   Value* lane = b_.CreateMul(b_.CreateAnd(thread_, constant(of_run - 1)), constant(vector));
+  if (part_)
+    run = b_.CreateAdd(
+        run, b_.CreateMul(part_, constant(static_cast<std::uint64_t>(geometry_.runs_each()))));
   Value* pass = b_.CreateMul(run, passes_a_run);
   return b_.CreateAdd(b_.CreateMul(pass, constant(ir::kSumLanes)), lane);
 }
@@ -386,7 +399,7 @@ void CudaRows::store_rows() {
   if (stores.empty())
     return;
   if (writes_what_all_read())
-    sync();
+    geometry_.blocks > 1 ? cluster_sync() : sync();
   const Chunk nothing;
   const std::vector<Value*> bits = lower_stores(b_, job_, 1, stores, known(nothing, 1));
   std::vector<Value*> all(job_.kernel.stores().size());
@@ -394,7 +407,8 @@ void CudaRows::store_rows() {
     for (std::size_t i = 0; i < stores.size(); ++i)
       if (job_.kernel.stores()[s] == stores[i])
         all[s] = bits[i];
-  emit_if(both(row_inside_, b_.CreateICmpEQ(thread_, constant(0))), [&] {
+  Value* number = part_ ? b_.CreateOr(thread_, part_) : thread_; // 0 in one thread of the row
+  emit_if(both(row_inside_, b_.CreateICmpEQ(number, constant(0))), [&] {
     tensors_.store({row_bases_, std::vector<Value*>(row_bases_.size()), nullptr}, 1, all);
   });
 }

@@ -32,7 +32,7 @@ Target with_ptx_for(const Target& target, std::span<const Schedule> schedules) {
       continue;
     if (cuda->load == LoadPolicy::no_l1_allocate)
       raised.ptx = std::max(raised.ptx, 74);
-    if (cuda->dependent_launch)
+    if (cuda->dependent_launch || (cuda->row_threads > 0 && cuda->waves > 1)) // or a cluster
       raised.ptx = std::max(raised.ptx, 78);
     if (cuda->access_bytes > 16)
       raised.ptx = std::max(raised.ptx, 88);

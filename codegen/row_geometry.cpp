@@ -40,7 +40,8 @@ RowGeometry make_row_geometry(const ir::Kernel& kernel, const Specialization& sp
   geometry.threads = schedule.row_threads;
   geometry.rows = schedule.threads / schedule.row_threads;
   geometry.vector = vector_elements(schedule, kernel);
-  geometry.step = geometry.threads * geometry.vector;
+  geometry.blocks = row_blocks(schedule);
+  geometry.step = geometry.threads * geometry.vector * geometry.blocks;
   geometry.runs = std::max(geometry.step / kLanes, 1);
   const std::int64_t bound = specialization.columns_at_most;
   geometry.above = bound > 0 ? columns_above(bound) : -1;
@@ -60,6 +61,10 @@ RowGeometry make_row_geometry(const ir::Kernel& kernel, const Specialization& sp
     geometry.slabs = most;
   geometry.chunks = std::max(geometry.slabs, schedule.accesses);
   return geometry;
+}
+
+bool has_order(const ir::Node& reduction) noexcept {
+  return !ir::is_extreme(reduction.op) && is_float(reduction.type);
 }
 
 bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept {
@@ -87,7 +92,28 @@ bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexce
 }
 
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept {
-  return geometry.runs > 1 ? std::int64_t{geometry.rows} * geometry.step * bytes : 0;
+  if (geometry.runs_each() <= 1)
+    return 0;
+  return std::int64_t{geometry.rows} * geometry.step / geometry.blocks * bytes;
+}
+
+std::int64_t cluster_bytes(const RowGeometry& geometry, bool ordered, int bytes) noexcept {
+  if (geometry.blocks == 1)
+    return 0;
+  return std::int64_t{ordered ? kLanes : geometry.threads} * bytes;
+}
+
+std::int64_t cluster_bytes(const RowPlan& plan, const ir::Kernel& kernel,
+                           const RowGeometry& geometry) noexcept {
+  std::int64_t most = 0;
+  for (const auto& stage : plan.reductions) {
+    std::int64_t of_stage = 0;
+    for (const ir::NodeId id : stage)
+      of_stage +=
+          cluster_bytes(geometry, has_order(kernel.node(id)), size_of(kernel.node(id).type));
+    most = std::max(most, of_stage);
+  }
+  return most;
 }
 
 std::int64_t held_width(const RowGeometry& geometry) noexcept {
@@ -118,7 +144,8 @@ std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,
     }
     values = std::max(values, of_stage);
   }
-  return exchange + 2 * values + terms_bytes(plan, geometry);
+  return exchange + 2 * values + terms_bytes(plan, geometry) +
+         cluster_regions(plan) * cluster_bytes(plan, kernel, geometry);
 }
 
 } // namespace swage::codegen

@@ -14,11 +14,17 @@
 
 namespace swage::codegen {
 
+/// Blocks that a row is split over, a cluster: `grid` of a schedule of rows.
+inline int row_blocks(const CudaSchedule& schedule) noexcept {
+  return schedule.waves == 0 ? 1 : schedule.waves;
+}
+
 struct RowGeometry {
-  int threads = 0; ///< a row
+  int threads = 0; ///< a row, of each of its blocks
   int rows = 0;    ///< a block
+  int blocks = 1;  ///< a row, a cluster of them
   int vector = 0;  ///< columns an access
-  int step = 0;    ///< columns that the threads of a row access together
+  int step = 0;    ///< columns that all threads of a row access together
   int slabs = 1;   ///< steps a pass
   int runs = 1;
   int chunks = 1;         ///< accesses of a thread: all that it has, or those of one iteration
@@ -26,6 +32,8 @@ struct RowGeometry {
   std::int64_t above = 0; ///< there are more columns than this
 
   int warps() const { return threads <= 32 ? 1 : threads / 32; }
+  /// Runs of a block.
+  int runs_each() const { return runs / blocks; }
   /// Passes of a thread's chunks.
   int passes() const { return (chunks + slabs - 1) / slabs; }
   /// Columns from the first of a thread to those of its chunk `k`.
@@ -49,6 +57,19 @@ bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
 /// it takes a few registers.
 bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
 
+/// Bytes of shared memory in which a block shows others of its cluster what it has of a value of
+/// `bytes` bytes; `ordered` says whether by lane of the order.
+std::int64_t cluster_bytes(const RowGeometry& geometry, bool ordered, int bytes) noexcept;
+/// Whether the order of a reduction's terms shows in its result.
+bool has_order(const ir::Node& reduction) noexcept;
+/// Regions of so many bytes that stages take turns in.
+inline int cluster_regions(const RowPlan& plan) noexcept {
+  return plan.reductions.size() > 1 ? 2 : 1;
+}
+/// Of all values of a stage, at most.
+std::int64_t cluster_bytes(const RowPlan& plan, const ir::Kernel& kernel,
+                           const RowGeometry& geometry) noexcept;
+
 /// Shared memory of a block that runs are combined in: bytes of one sum of values of `bytes` bytes.
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept;
 
@@ -62,7 +83,8 @@ std::int64_t terms_bytes(const RowPlan& plan, const RowGeometry& geometry) noexc
 /// A block's shared memory without asking for more.
 inline constexpr std::int64_t kSharedBytes = 48 << 10;
 
-/// Shared memory of the code: `exchange_bytes`, twice the values of a stage, `terms_bytes`.
+/// Shared memory of the code: `exchange_bytes`, twice the values of a stage, `terms_bytes`, and
+/// `cluster_bytes` once or twice.
 std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,
                           const RowGeometry& geometry) noexcept;
 

@@ -40,7 +40,7 @@ struct CudaSchedule {
   /// Of kernels that store when all rows are done (RowPlan::after_rows), where a row is held: the
   /// next row of a thread is loaded while it computes one.
   bool ahead = false;
-  int waves = 0; ///< 0: one pass; else a persistent grid of this many blocks an SM
+  int waves = 0; ///< 0: one pass; else persistent, so many blocks an SM; of rows: blocks a row
   LoadPolicy load = LoadPolicy::automatic;
   StorePolicy store = StorePolicy::automatic;
   bool dependent_launch = false; ///< griddepcontrol; sm_90 and later

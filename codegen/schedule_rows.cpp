@@ -65,10 +65,24 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
     refuse_schedule(
         fmt::format("row={} is not a power of two from 2 to 1024 that divides threads={}", row,
                     schedule.threads));
-  if (schedule.waves != 0)
-    refuse_schedule(fmt::format(
-        "grid={} is not 'once', which kernels that reach along their rows take", schedule.waves));
+  const int blocks = schedule.waves;
+  if (blocks != 0 && blocks != 2 && blocks != 4 && blocks != 8)
+    refuse_schedule(
+        fmt::format("grid={} is neither 'once' nor 2, 4 or 8 blocks a row, which kernels "
+                    "that reach along their rows take",
+                    blocks));
+  if (blocks > 1 && target_.sm < 90)
+    refuse_schedule(fmt::format("grid={} makes clusters of blocks, which need sm_90 or later; the "
+                                "target is sm_{}",
+                                blocks, target_.sm));
   const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
+  if (blocks > 1 && (!geometry.held || geometry.rows > 1 || geometry.runs_each() < 1 ||
+                     plan_.after_rows || plan_.reductions.empty()))
+    refuse_schedule(
+        fmt::format("grid={} splits rows that are reduced over blocks of one row, which hold their "
+                    "parts in accesses of 1024 columns and more, and nothing is summed over rows; "
+                    "take more threads and accesses, row={}, or grid=once",
+                    blocks, schedule.threads));
   const std::uint32_t group = plan_.group;
   if (row < 32 && (!geometry.held || (group > 0 && !is_within_warp(geometry, group))))
     refuse_schedule(
@@ -185,6 +199,34 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
   return std::nullopt;
 }
 
+std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
+                                                          std::int64_t rows) const {
+  constexpr std::int64_t kMultiprocessors = 132, kLong = 32'768;
+  if (target_.sm < 90 || columns < kLong)
+    return std::nullopt;
+  CudaSchedule schedule;
+  schedule.access_bytes = row_access(kernel_, specialization_);
+  schedule.dependent_launch = true;
+  std::optional<CudaSchedule> found;
+  for (const std::vector<int>& some : {std::vector{1, 2, 4}, std::vector{8}}) {
+    for (const int blocks : {2, 4, 8})
+      for (const int threads : {1024, 512})
+        for (const int accesses : some) {
+          schedule.waves = blocks;
+          schedule.threads = schedule.row_threads = threads;
+          schedule.accesses = accesses;
+          if ((found && (rows * found->waves >= kMultiprocessors || found->waves == blocks)) ||
+              !is_legal(schedule) || registers(schedule) > 65536 / threads + kSpilled)
+            continue;
+          schedule.resident = resident(schedule);
+          found = schedule;
+        }
+    if (found)
+      break; // more accesses than these leave a block alone on its multiprocessor
+  }
+  return found;
+}
+
 CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   CudaSchedule schedule;
   schedule.access_bytes = row_access(kernel_, specialization_);
@@ -194,9 +236,9 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
       specialization_.columns_at_most > 0 ? specialization_.columns_at_most : 8192;
   const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
   const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
-  if (plan_.after_rows)
-    if (const auto found = usual_of_strands(bound, rows))
-      return *found;
+  if (const auto found =
+          plan_.after_rows ? usual_of_strands(bound, rows) : usual_of_blocks(bound, rows))
+    return *found;
   const auto is_good = [&](const CudaSchedule& tried) {
     constexpr int kRegisters = 65536, kOfThread = 255;
     return is_legal(tried) &&
@@ -232,6 +274,11 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
 }
 
 std::vector<Schedule> RowSchedules::all() const {
+  constexpr std::int64_t kShort = 8192;
+  const auto half_of = [](CudaSchedule schedule) {
+    schedule.accesses /= 2;
+    return schedule;
+  };
   std::vector<Schedule> schedules;
   const int element = widest_element(kernel_);
   const auto add = [&](CudaSchedule schedule) {
@@ -256,6 +303,14 @@ std::vector<Schedule> RowSchedules::all() const {
         for (const int accesses : {1, 2, 4, 8, 16}) {
           CudaSchedule schedule = least;
           schedule.accesses = accesses;
+          for (const int blocks :
+               {2, 4, 8}) { // a row that one block has in a few accesses is short
+            CudaSchedule split = schedule;
+            split.waves = blocks;
+            if (row >= 256 && threads == row && specialization_.columns_at_most > kShort &&
+                is_held(split) && (accesses == 1 || !is_held(half_of(split))))
+              add(split);
+          }
           if (is_held(schedule)) {
             if (!held) // more accesses than a row has are the same code
               add(schedule);

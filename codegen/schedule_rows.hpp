@@ -29,6 +29,9 @@ private:
   /// them however many rows there are, two a multiprocessor of large GPUs. What keeps memory busy
   /// is the next row, loaded while one is computed. None where no thread can hold its part of one.
   std::optional<CudaSchedule> usual_of_strands(std::int64_t columns, std::int64_t rows) const;
+  /// Of long rows: over as many blocks as hold them, and more where rows are few. None where one
+  /// block should have a row.
+  std::optional<CudaSchedule> usual_of_blocks(std::int64_t columns, std::int64_t rows) const;
   bool is_legal(const CudaSchedule& schedule) const;
   bool is_held(const CudaSchedule& schedule) const;
   /// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at

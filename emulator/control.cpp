@@ -99,15 +99,58 @@ void decode_trap(Decoder& d) {
   d.step.run = trap;
 }
 
+// Its arrival and its wait are one: blocks of a cluster wait for each other at the wait.
+void decode_cluster_barrier(Decoder& d) {
+  const bool arrive = d.take("arrive");
+  if (!arrive && !d.take("wait"))
+    d.fail("expected .arrive or .wait");
+  for (const char* const semantics : {"release", "acquire", "aligned"})
+    d.take(semantics);
+  d.finish();
+  d.expect_operands(0);
+  d.program().has_barrier = true;
+  if (arrive)
+    d.step.run = nothing;
+  else
+    d.step.flow = Flow::cluster_barrier;
+}
+
+// d = mapa.shared::cluster.u32 a, b: shared memory `a` of this block, in block `b` of the cluster.
+void map_address(Warp& warp, const Step& step) {
+  for_lanes(warp, [&](unsigned lane) {
+    const std::uint64_t block = warp.row(step.b)[lane];
+    if (block >= warp.grid->shared.size())
+      warp.grid->fault(FaultKind::illegal_instruction, warp, step, lane, block,
+                       "mapa names a block outside the cluster");
+    warp.row(step.d)[lane] = warp.row(step.a)[lane] % kClusterWindow + (block + 1) * kClusterWindow;
+  });
+}
+
+void decode_mapa(Decoder& d) {
+  if (!d.take("shared::cluster"))
+    d.fail("expected .shared::cluster");
+  const Type type = d.take_type();
+  d.finish();
+  d.expect_operands(3);
+  d.destination(type);
+  d.step.a = d.source(1, type);
+  d.step.b = d.source(2, Type::u32);
+  d.step.run = map_address;
+}
+
 void decode_barrier(Decoder& d) {
+  if (d.take("cluster")) {
+    decode_cluster_barrier(d);
+    return;
+  }
   d.take("cta");
   d.take("aligned");
   const bool warp_level = d.take("warp");
   if (!d.take("sync"))
     d.fail("only barriers that wait are emulated");
   d.finish();
-  if (warp_level) { // lanes of a warp run in step
-    d.step.run = nothing;
+  if (warp_level) {
+    d.step.flow = Flow::warp_barrier;
     d.program().has_warp_barrier = true;
     return;
   }

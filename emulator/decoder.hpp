@@ -42,6 +42,8 @@ enum class Special : std::uint8_t {
 // Generic addresses of shared, local and parameter memory are offsets into these windows, which no
 // allocation of the host's user space can reach.
 inline constexpr std::uint64_t kSharedWindow = 1ULL << 56;
+/// Shared memory of block b of a cluster is seen (b + 1) times this further on.
+inline constexpr std::uint64_t kClusterWindow = 1ULL << 24;
 inline constexpr std::uint64_t kLocalWindow = 2ULL << 56;
 inline constexpr std::uint64_t kParamWindow = 3ULL << 56;
 
@@ -172,6 +174,7 @@ void decode_bra(Decoder&);
 void decode_exit(Decoder&);
 void decode_trap(Decoder&);
 void decode_barrier(Decoder&);
+void decode_mapa(Decoder&);
 void decode_fence(Decoder&);
 void decode_nanosleep(Decoder&);
 void decode_griddepcontrol(Decoder&);

@@ -62,6 +62,7 @@ void check_shape(const LaunchParameters& launch, const emulator::Kernel& kernel)
     threads *= launch.block[i];
   }
   require(threads <= 1024);
+  require(launch.grid[0] % kernel.cluster == 0 && kernel.cluster <= 8);
   if (const auto& exact = kernel.required_threads)
     require(std::equal(exact->begin(), exact->end(), launch.block));
   if (const auto& most = kernel.maximum_threads)

@@ -57,6 +57,25 @@ void release(const Block& block) {
   munmap(block.allocation.host, block.allocation.size);
 }
 
+/// Device memory, or nothing where the host has no room to remember it.
+Block take(Context& context, std::size_t bytes, bool of_graph) {
+  Device& device = *context.device;
+  require(bytes <= device.total_memory - device.used_memory, Result::out_of_memory);
+  Block block{{take_addresses(bytes), bytes, reserve(bytes)}, &context, false};
+  block.of_graph = of_graph;
+  auto& blocks = state().blocks;
+  try {
+    blocks.emplace(block.allocation.base, block);
+    device.memory.add(block.allocation);
+  } catch (...) {
+    blocks.erase(block.allocation.base);
+    munmap(block.allocation.host, bytes);
+    throw;
+  }
+  device.used_memory += bytes;
+  return block;
+}
+
 const Block* find_block(DevicePointer address) {
   const auto& blocks = state().blocks;
   const auto after = blocks.upper_bound(address);
@@ -152,15 +171,7 @@ void free_blocks(const Context& context) {
 FAKE_CUDA_EXPORT int cuMemAlloc_v2(DevicePointer* pointer, std::size_t bytes) {
   return call("cuMemAlloc_v2", kContext | kUnsafe, [&] {
     require(pointer != nullptr && bytes != 0);
-    State& s = state();
-    Context& context = current_context();
-    Device& device = *context.device;
-    require(bytes <= device.total_memory - device.used_memory, Result::out_of_memory);
-    Block block{{take_addresses(bytes), bytes, reserve(bytes)}, &context, false};
-    device.used_memory += bytes;
-    device.memory.add(block.allocation);
-    *pointer = block.allocation.base;
-    s.blocks.emplace(block.allocation.base, block);
+    *pointer = take(current_context(), bytes, false).allocation.base;
   });
 }
 
@@ -183,15 +194,8 @@ FAKE_CUDA_EXPORT int cuMemAllocAsync(DevicePointer* pointer, std::size_t bytes,
   return call("cuMemAllocAsync", kContext, [&] {
     require(pointer != nullptr && bytes != 0);
     Stream& stream = find_stream(stream_handle);
-    Context& context = *stream.context;
-    Device& device = *context.device;
-    require(bytes <= device.total_memory - device.used_memory, Result::out_of_memory);
-    Block block{{take_addresses(bytes), bytes, reserve(bytes)}, &context, false};
-    block.of_graph = stream.capture != nullptr;
-    device.used_memory += bytes;
-    device.memory.add(block.allocation);
+    const Block block = take(*stream.context, bytes, stream.capture != nullptr);
     *pointer = block.allocation.base;
-    state().blocks.emplace(block.allocation.base, block);
     if (!block.of_graph)
       return;
     const std::shared_ptr<void> owner(nullptr, [base = block.allocation.base](void*) {

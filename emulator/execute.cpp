@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cfenv>
+#include <utility>
 
 namespace swage::emulator {
 namespace {
@@ -13,7 +14,8 @@ std::uint64_t threads_of(const std::array<unsigned, 3>& size) {
   return std::uint64_t{size[0]} * size[1] * size[2];
 }
 
-std::uint64_t special_value(const Grid& grid, Special which, unsigned thread) {
+std::uint64_t special_value(const Grid& grid, Special which, const Warp& warp, unsigned of_warp) {
+  const unsigned thread = warp.first_thread + of_warp;
   const auto& [gx, gy, gz] = grid.config.grid;
   const auto& [bx, by, bz] = grid.config.block;
   const std::uint32_t lane = thread % kLanes;
@@ -25,7 +27,7 @@ std::uint64_t special_value(const Grid& grid, Special which, unsigned thread) {
   case Special::ntid_x: return bx;
   case Special::ntid_y: return by;
   case Special::ntid_z: return bz;
-  case Special::ctaid_x: return grid.block_index[0];
+  case Special::ctaid_x: return grid.block_index[0] + warp.block;
   case Special::ctaid_y: return grid.block_index[1];
   case Special::ctaid_z: return grid.block_index[2];
   case Special::nctaid_x: return gx;
@@ -45,7 +47,7 @@ std::uint64_t special_value(const Grid& grid, Special which, unsigned thread) {
   case Special::clock:
   case Special::globaltimer: return grid.executed;
   case Special::dynamic_smem_size: return grid.config.dynamic_shared;
-  case Special::total_smem_size: return grid.shared.size();
+  case Special::total_smem_size: return grid.shared[0].size();
   }
   return 0;
 }
@@ -56,7 +58,10 @@ public:
     threads_ = static_cast<unsigned>(threads_of(grid.config.block));
     const unsigned warps = (threads_ + kLanes - 1) / kLanes;
     // Without barriers warps run one after the other, in the same registers.
-    warps_.resize(program_.has_barrier ? warps : 1);
+    together_ = program_.has_barrier || grid.shared.size() > 1;
+    warps_.resize(together_ ? warps * grid.shared.size() : 1);
+    for (std::size_t i = 0; i < warps_.size(); ++i)
+      warps_[i].block = static_cast<std::uint32_t>(i / warps);
     const std::size_t file = std::size_t{program_.rows} * kLanes;
     for (const Register& reg : program_.kernel.registers) // no wider than the register is
       poison_.insert(poison_.end(), kLanes,
@@ -72,10 +77,12 @@ public:
     }
   }
 
+  /// A block, or a cluster of them.
   void run_block() {
-    std::fill(grid_.shared.begin(), grid_.shared.end(), kPoison);
+    for (std::vector<std::byte>& shared : grid_.shared)
+      std::fill(shared.begin(), shared.end(), kPoison);
     bool waited = false;
-    if (!program_.has_barrier) {
+    if (!together_) {
       for (unsigned first = 0; first < threads_; first += kLanes) {
         start(warps_[0], first);
         run(warps_[0]);
@@ -99,6 +106,8 @@ private:
     const unsigned lanes = std::min(kLanes, threads_ - first_thread);
     warp.running = lanes == kLanes ? ~0U : (1U << lanes) - 1;
     warp.waiting = 0;
+    warp.parked = 0;
+    warp.clustered = 0;
     warp.waited = 0;
     warp.first_thread = first_thread;
     std::fill_n(warp.pc, kLanes, 0U);
@@ -106,28 +115,42 @@ private:
     std::fill_n(warp.local, program_.local_bytes * kLanes, kPoison);
     for (const auto& [row, special] : program_.specials)
       for (unsigned lane = 0; lane < kLanes; ++lane)
-        warp.row(row)[lane] = special_value(grid_, special, first_thread + lane);
+        warp.row(row)[lane] = special_value(grid_, special, warp, lane);
   }
 
   void run_together() {
-    unsigned first = 0;
-    for (Warp& warp : warps_) {
-      start(warp, first);
-      first += kLanes;
-    }
+    const std::size_t warps = warps_.size() / grid_.shared.size(); // of a block
+    for (std::size_t i = 0; i < warps_.size(); ++i)
+      start(warps_[i], static_cast<unsigned>(i % warps) * kLanes);
     for (bool waiting = true; waiting;) {
       for (Warp& warp : warps_)
         run(warp);
-      waiting = open_barrier();
+      waiting = false;
+      for (unsigned block = 0; block < grid_.shared.size(); ++block)
+        waiting |= open_barrier(block);
+      waiting = waiting || open_cluster_barrier();
     }
   }
 
-  // Every thread that has not left is at a barrier: let them pass.
-  bool open_barrier() {
+  // No thread of any block runs or waits for its block.
+  bool open_cluster_barrier() {
+    bool any = false;
+    for (Warp& warp : warps_) {
+      any |= warp.clustered != 0;
+      warp.running = std::exchange(warp.clustered, 0);
+    }
+    return any;
+  }
+
+  // Every thread of the block that has not left is at a barrier: let them pass.
+  bool open_barrier(unsigned block) {
     const Warp* first = nullptr;
     for (Warp& warp : warps_) {
-      if (warp.waiting == 0)
+      if (warp.block != block || warp.waiting == 0)
         continue;
+      if (warp.clustered != 0)
+        grid_.fault(FaultKind::deadlock, warp, program_.steps[0], 0, 0,
+                    "threads of one block wait at different barriers");
       if (first != nullptr && first->barrier != warp.barrier)
         grid_.fault(FaultKind::deadlock, warp, program_.steps[0], 0, 0,
                     "threads of one block wait at different barriers");
@@ -141,6 +164,11 @@ private:
   // Runs the lanes with the lowest program counter until they catch up with the next ones: lanes
   // that part at a branch meet again where their paths join.
   void run(Warp& warp) {
+    for (; warp.running != 0; warp.running = std::exchange(warp.parked, 0))
+      run_to_barrier(warp);
+  }
+
+  void run_to_barrier(Warp& warp) {
     while (warp.running != 0) {
       std::uint32_t pc = UINT32_MAX;
       std::uint32_t next = UINT32_MAX;
@@ -214,6 +242,16 @@ private:
     }
     case Flow::exit: warp.running &= ~warp.mask; break;
     case Flow::barrier: wait(warp, step, pc); break;
+    case Flow::warp_barrier:
+      warp.parked |= warp.mask;
+      warp.running &= ~warp.mask;
+      leave(warp, warp.mask, pc + 1);
+      break;
+    case Flow::cluster_barrier:
+      warp.clustered |= warp.mask;
+      warp.running &= ~warp.mask;
+      leave(warp, warp.mask, pc + 1);
+      break;
     case Flow::next: break;
     }
     leave(warp, rest, pc + 1);
@@ -240,6 +278,7 @@ private:
   Grid& grid_;
   const Program& program_;
   unsigned threads_ = 0;
+  bool together_ = false; ///< warps take turns, for they wait for each other
   std::vector<Warp> warps_;
   std::vector<std::uint64_t> registers_;
   std::vector<std::uint64_t> poison_; ///< what registers hold before they are written
@@ -308,7 +347,7 @@ Statistics execute(const Program& program, const LaunchConfig& config, Memory& m
   std::uint64_t left = config.block_limit;
   for (z = 0; z < config.grid[2]; ++z)
     for (y = 0; y < config.grid[1]; ++y)
-      for (x = 0; x < config.grid[0]; ++x)
+      for (x = 0; x < config.grid[0]; x += program.kernel.cluster)
         if (left-- != 0)
           executor.run_block();
         else

@@ -24,7 +24,8 @@ std::string triple(unsigned x, unsigned y, unsigned z) {
 
 Grid::Grid(const Program& the_program, const LaunchConfig& the_config, Memory& the_memory)
     : program(the_program), config(the_config), memory(the_memory),
-      shared((program.shared_bytes + 15) / 16 * 16 + config.dynamic_shared),
+      shared(program.kernel.cluster,
+             std::vector<std::byte>((program.shared_bytes + 15) / 16 * 16 + config.dynamic_shared)),
       counts(program.steps.size()),
       check_read_only_(config.check_read_only && program.has_read_only_loads),
       check_races_(config.check_races && !program.has_barrier && !program.has_warp_barrier &&
@@ -41,7 +42,7 @@ void Grid::fault(FaultKind kind, const Warp& warp, const Step& step, unsigned la
               message + ": '" + instruction.text + "' (line " + std::to_string(instruction.line) +
                   " of kernel '" + program.kernel.name + "'), address " + hex(address) +
                   ", thread " + triple(thread % x, thread / x % y, thread / x / y) + " of block " +
-                  triple(block_index[0], block_index[1], block_index[2]));
+                  triple(block_index[0] + warp.block, block_index[1], block_index[2]));
 }
 
 std::byte* Grid::locate(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
@@ -57,8 +58,13 @@ std::byte* Grid::locate(Warp& warp, const Step& step, unsigned lane, std::uint64
     address &= kSharedWindow - 1;
   }
   switch (space) {
-  case Space::shared:
-    return inside(warp, step, lane, shared.data(), shared.size(), address, bytes, "shared");
+  case Space::shared: {
+    // What mapa gives names its block.
+    const std::uint64_t named = address / kClusterWindow;
+    std::vector<std::byte>& of = shared[named == 0 ? warp.block : named - 1];
+    return inside(warp, step, lane, of.data(), of.size(), address % kClusterWindow, bytes,
+                  "shared");
+  }
   case Space::local:
     return inside(warp, step, lane, warp.local + lane * program.local_bytes, program.local_bytes,
                   address, bytes, "local");
@@ -119,7 +125,7 @@ void Grid::recall(Recent& recent, std::uint64_t address) {
 
 std::uint32_t Grid::thread_number(const Warp& warp, unsigned lane) const {
   const auto& [x, y, z] = block_index;
-  const std::uint32_t block = (z * config.grid[1] + y) * config.grid[0] + x;
+  const std::uint32_t block = (z * config.grid[1] + y) * config.grid[0] + x + warp.block;
   const std::uint32_t threads = config.block[0] * config.block[1] * config.block[2];
   return block * threads + warp.first_thread + lane + 1;
 }

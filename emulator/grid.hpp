@@ -29,8 +29,8 @@ struct Grid {
   const Program& program;
   const LaunchConfig& config;
   Memory& memory;
-  std::vector<std::byte> shared; ///< of the block that runs
-  std::array<unsigned, 3> block_index{};
+  std::vector<std::vector<std::byte>> shared; ///< of the blocks that run, a cluster
+  std::array<unsigned, 3> block_index{};      ///< of the first of them
   std::uint64_t executed = 0;
   std::vector<std::uint64_t> counts; ///< of each step, summed over threads
 

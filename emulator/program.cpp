@@ -35,6 +35,7 @@ constexpr Opcode kOpcodes[] = {
     {"lg2", decode_approximate},
     {"lop3", decode_lop3},
     {"mad", decode_mad},
+    {"mapa", decode_mapa},
     {"max", decode_min_max},
     {"membar", decode_fence},
     {"min", decode_min_max},

@@ -349,6 +349,13 @@ private:
     return result;
   }
 
+  void cluster(Kernel& kernel) {
+    const std::array<unsigned, 3> blocks = dimensions();
+    if (blocks[0] == 0 || blocks[1] != 1 || blocks[2] != 1)
+      fail("clusters are emulated along x alone");
+    kernel.cluster = blocks[0];
+  }
+
   void tuning_directive(Kernel& kernel) {
     if (accept(".reqntid"))
       kernel.required_threads = dimensions();
@@ -357,7 +364,7 @@ private:
     else if (accept(".minnctapersm") || accept(".maxnreg") || accept(".maxclusterrank"))
       size_literal();
     else if (accept(".reqnctapercluster"))
-      dimensions();
+      cluster(kernel);
     else if (peek().is(".pragma"))
       skip_statement();
     else if (!accept(".noreturn") && !accept(".explicitcluster"))

@@ -86,6 +86,7 @@ struct Kernel {
   std::size_t parameter_bytes = 0;
   std::optional<std::array<unsigned, 3>> required_threads; ///< .reqntid
   std::optional<std::array<unsigned, 3>> maximum_threads;  ///< .maxntid
+  unsigned cluster = 1;                                    ///< .reqnctapercluster, along x
   std::vector<Register> registers;
   std::vector<Variable> variables;
   std::vector<Instruction> instructions;

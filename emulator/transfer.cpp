@@ -163,7 +163,7 @@ std::uint64_t window_of(Space space) {
 Space take_space(Decoder& d) {
   if (d.take("param") || d.take("param::entry"))
     return Space::param;
-  if (d.take("shared") || d.take("shared::cta"))
+  if (d.take("shared") || d.take("shared::cta") || d.take("shared::cluster"))
     return Space::shared;
   constexpr Space kSpaces[] = {Space::global, Space::local, Space::constant};
   const int found = d.take_one_of({"global", "local", "const"}, -1);

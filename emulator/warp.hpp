@@ -19,7 +19,7 @@ struct Step;
 using Handler = void (*)(Warp&, const Step&);
 
 /// What happens to the program counter.
-enum class Flow : std::uint8_t { next, branch, exit, barrier };
+enum class Flow : std::uint8_t { next, branch, exit, barrier, warp_barrier, cluster_barrier };
 
 enum class Combine : std::uint8_t { none, conjunction, disjunction, exclusive };
 
@@ -52,12 +52,15 @@ struct Grid;
 
 struct Warp {
   std::uint64_t* registers = nullptr;
-  std::uint32_t mask = 0;    ///< lanes that the current instruction acts on
-  std::uint32_t running = 0; ///< lanes that neither left nor wait at a barrier
-  std::uint32_t waiting = 0; ///< lanes at a barrier
-  std::uint32_t waited = 0;  ///< lanes that passed griddepcontrol.wait
-  std::uint32_t first_thread = 0;
-  std::uint64_t barrier = 0; ///< the id that the waiting lanes wait at
+  std::uint32_t mask = 0;         ///< lanes that the current instruction acts on
+  std::uint32_t running = 0;      ///< lanes that neither left nor wait at a barrier
+  std::uint32_t waiting = 0;      ///< lanes at a barrier
+  std::uint32_t parked = 0;       ///< lanes at a barrier of the warp
+  std::uint32_t waited = 0;       ///< lanes that passed griddepcontrol.wait
+  std::uint32_t clustered = 0;    ///< lanes at a barrier of the cluster
+  std::uint32_t first_thread = 0; ///< in the block
+  std::uint32_t block = 0;        ///< in the cluster
+  std::uint64_t barrier = 0;      ///< the id that the waiting lanes wait at
   std::uint32_t pc[kLanes] = {};
   std::byte* local = nullptr; ///< local memory of lane 0; the other lanes' follows
   Grid* grid = nullptr;

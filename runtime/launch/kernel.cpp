@@ -49,32 +49,15 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
                                         ? std::optional(codegen::make_row_plan(graph))
                                         : std::nullopt) {
   codegen::check_lowered(graph, device->target);
-  if (!schedule_text.empty())
-    check_schedule_text();
-}
-
-/// A wrong schedule is reported where it was written, not at the first launch. Along rows some
-/// schedules are right for short ones only: the call decides about those.
-void KernelState::check_schedule_text() const {
-  const auto check = [&](const codegen::Specialization& specialization) {
+  // A wrong schedule is reported where it was written, not at the first launch.
+  if (!schedule_text.empty()) {
+    codegen::Specialization usual = codegen::contiguous(graph);
     const codegen::Schedule base =
-        codegen::default_schedule(graph, specialization, device->target, std::int64_t{1} << 20);
-    codegen::check_schedule(codegen::parse_schedule(schedule_text, base), graph, specialization,
+        codegen::default_schedule(graph, usual, device->target, std::int64_t{1} << 20);
+    if (device->is_cuda() && !ir::is_elementwise(graph))
+      usual.columns_at_most = 1; // whether a schedule holds a row is said when there is one
+    codegen::check_schedule(codegen::parse_schedule(schedule_text, base), graph, usual,
                             device->target);
-  };
-  const codegen::Specialization usual = codegen::contiguous(graph);
-  try {
-    check(usual);
-  } catch (const Error& error) {
-    if (ir::is_elementwise(graph))
-      throw;
-    codegen::Specialization short_rows = usual;
-    short_rows.columns_at_most = 1;
-    try {
-      check(short_rows);
-    } catch (const Error&) {
-      throw error;
-    }
   }
 }
 

@@ -72,7 +72,6 @@ struct KernelState {
               cuda::StreamHandle stream) const;
 
 private:
-  void check_schedule_text() const;
   void launch_in_found_context(const launch::Call& call, std::span<const Arg> arguments,
                                cuda::StreamHandle stream) const;
 };

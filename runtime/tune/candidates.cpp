@@ -65,14 +65,16 @@ bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
 /// The same for kernels that reach along their rows: every number of threads a row in blocks of 128
 /// threads and of one row, with accesses of the default's width, twice and half of it; cache
 /// policies for the default's geometry. Where the default holds a row, what reads it again is not
-/// worth a try.
+/// worth a try. Rows over several blocks with accesses of full width; of sums over rows, whose blocks
+/// are few, large ones, and both ways to load.
 int place_rows(const CudaSchedule& schedule, const CudaSchedule& base,
                const CandidateInput& input) {
   const auto geometry = codegen::make_row_geometry(input.kernel, input.specialization, schedule);
   const auto usual = codegen::make_row_geometry(input.kernel, input.specialization, base);
   const bool same = schedule.row_threads == base.row_threads && schedule.threads == base.threads &&
                     schedule.access_bytes == base.access_bytes &&
-                    schedule.accesses == base.accesses;
+                    schedule.accesses == base.accesses && schedule.ahead == base.ahead &&
+                    schedule.waves == base.waves;
   if (schedule.dependent_launch != base.dependent_launch)
     return same && plain_policy(schedule) ? 4 : -1;
   if (!plain_policy(schedule))
@@ -83,6 +85,14 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& base,
   if (schedule.row_threads > 4 && columns > 0 && geometry.step >= 2 * columns)
     return -1; // half of the threads have nothing
   const int rows = schedule.threads / schedule.row_threads;
+  if (codegen::stores_after_rows(input.kernel)) {
+    if (schedule.threads < 128 || schedule.access_bytes != base.access_bytes ||
+        (rows > 1 && schedule.threads > 512))
+      return -1;
+    return schedule.ahead == base.ahead ? 0 : 1;
+  }
+  if (schedule.waves > 0)
+    return schedule.access_bytes == base.access_bytes ? (base.waves > 0 ? 0 : 1) : -1;
   const bool block = rows == 1 || schedule.threads == 128;
   const bool more = schedule.threads == 256 && schedule.row_threads <= 128;
   if (!block && !more)

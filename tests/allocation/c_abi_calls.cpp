@@ -241,6 +241,52 @@ swage_status launch_rows(Program& program) {
   return checked(status, y[kRows * kColumns - 1] * kColumns > 0.99f && sums[0] == kRows);
 }
 
+/// Sums over rows: with memory of the library's, and with a workspace. One block a launch, for the
+/// double of the driver runs no more of them here.
+swage_status launch_with(Program& program) {
+  constexpr std::int64_t kRows = 1, kColumns = 32;
+  constexpr std::size_t kWorkspace = 64 * kRows; // floats
+  static float of_cpu[kWorkspace + (kRows + 1) * kColumns];
+  const bool on_cpu = std::strcmp(program.device_id, "cpu") == 0;
+  if (!on_cpu && !program.sums)
+    program.sums = static_cast<float*>(page_locked(sizeof of_cpu));
+  float* const workspace = on_cpu ? of_cpu : program.sums;
+  float* const x = workspace + kWorkspace;
+  float* const sums = x + kRows * kColumns;
+  std::int64_t shape[] = {kRows, kColumns}, columns[] = {kColumns};
+  for (std::int64_t i = 0; i < kRows * kColumns; ++i)
+    x[i] = 1;
+  DLTensor in{}, out{};
+  in.data = x;
+  in.device = {on_cpu ? kDLCPU : kDLCUDAHost, 0};
+  in.ndim = 2;
+  in.dtype = {kDLFloat, 32, 1};
+  in.shape = shape;
+  out = in;
+  out.data = sums;
+  out.ndim = 1;
+  out.shape = columns;
+  const swage_arg args[] = {swage_tensor(&in), swage_tensor(&out)};
+  swage_kernel* kernel = nullptr;
+  swage_status status = swage_kernel_create(
+      program.device, "kernel w(x: in f32, s: out f32 [col]) { s = col_sum(x); }", nullptr, nullptr,
+      0, nullptr, &kernel);
+  swage_launch_options options = swage_default_launch_options();
+  if (status == SWAGE_OK)
+    status = swage_kernel_workspace_bytes(kernel, args, 2, &options.workspace_bytes);
+  bool holds = options.workspace_bytes == (on_cpu ? 0 : kWorkspace * sizeof(float));
+  for (int given = 0; given < 2 && status == SWAGE_OK; ++given) {
+    sums[0] = sums[kColumns - 1] = -1;
+    options.workspace = given ? workspace : nullptr;
+    status = swage_kernel_launch_with(kernel, nullptr, args, 2, &options);
+    if (status == SWAGE_OK)
+      status = swage_device_synchronize(program.device);
+    holds = holds && sums[0] == kRows && sums[kColumns - 1] == kRows;
+  }
+  swage_kernel_destroy(kernel);
+  return checked(status, holds);
+}
+
 swage_status statistics(Program&) {
   swage_cache_counters counters{};
   counters.size = sizeof counters;
@@ -272,6 +318,7 @@ constexpr Step kSteps[] = {
     {"swage_kernel_launch", launch},
     {"swage_kernel_launch of wrong arguments", launch_wrong, SWAGE_INVALID_ARGUMENT},
     {"swage_kernel_launch along rows", launch_rows},
+    {"swage_kernel_launch_with along rows", launch_with},
     {"swage_kernel_tune", tune, SWAGE_OK, true},
     {"swage_kernel_launch after tuning", launch},
     {"swage_device_synchronize", synchronize},

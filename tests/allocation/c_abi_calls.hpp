@@ -17,6 +17,7 @@ struct Program {
   swage_kernel* kernel = nullptr;
   swage_kernel* listed = nullptr;
   float* memory = nullptr; ///< of the double of the driver, kept until the process ends
+  float* sums = nullptr;   ///< likewise
 
   void clear();
   ~Program() { clear(); }

@@ -292,6 +292,28 @@ static void test_launching(swage_device* device) {
   swage_kernel_destroy(kernel);
 }
 
+static void test_workspaces(swage_device* device) {
+  swage_kernel* kernel = NULL;
+  CHECK(swage_kernel_create(device, "kernel k(x: in f32, s: out f32 [col]) { s = col_sum(x); }",
+                            NULL, NULL, 0, NULL, &kernel) == SWAGE_OK);
+  float x[6] = {1, 2, 3, 4, 5, 6}, s[3] = {0};
+  int64_t shape[2] = {2, 3}, columns[1] = {3};
+  DLTensor in = matrix(x, shape, NULL),
+           out = {s, {kDLCPU, 0}, 1, {kDLFloat, 32, 1}, columns, NULL, 0};
+  const swage_arg args[2] = {swage_tensor(&in), swage_tensor(&out)};
+  size_t bytes = 1;
+  CHECK(swage_kernel_workspace_bytes(kernel, args, 2, &bytes) == SWAGE_OK && bytes == 0);
+  CHECK(swage_kernel_workspace_bytes(kernel, args, 2, NULL) == SWAGE_INVALID_ARGUMENT);
+  swage_launch_options options = swage_default_launch_options();
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &options) == SWAGE_OK);
+  CHECK(s[0] == 5 && s[2] == 9);
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, NULL) == SWAGE_OK);
+  options.size = 1;
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &options) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_kernel_launch_with(NULL, NULL, args, 2, NULL) == SWAGE_INVALID_ARGUMENT);
+  swage_kernel_destroy(kernel);
+}
+
 int main(void) {
   test_library();
   test_configuring();
@@ -304,6 +326,7 @@ int main(void) {
   test_preparing_ahead(device);
   test_tuning(device);
   test_launching(device);
+  test_workspaces(device);
   swage_device_close(device);
   if (failures == 0)
     printf("every call behaved\n");

@@ -136,8 +136,16 @@ TEST_CASE("schedules of rows are written, read and checked") {
         "row=64 is not a power of two from 2 to 1024 that divides threads=96");
   CHECK(refusal(kernel, 4096, "threads=256") ==
         "row=0 is not a power of two from 2 to 1024 that divides threads=256");
-  CHECK(refusal(kernel, 4096, "threads=256 row=256 grid=4") ==
-        "grid=4 is not 'once', which kernels that reach along their rows take");
+  CHECK(refusal(kernel, 4096, "threads=256 row=256 grid=3") ==
+        "grid=3 is neither 'once' nor 2, 4 or 8 blocks a row, which kernels that reach along their "
+        "rows take");
+  CHECK(refusal(kernel, 14336, "threads=256 row=256 grid=4 accesses=2") == "");
+  CHECK(refusal(kernel, 14336, "threads=256 row=64 grid=4 accesses=16") ==
+        "grid=4 splits rows that are reduced over blocks of one row, which hold their parts in "
+        "accesses of 1024 columns and more, and nothing is summed over rows; take more threads and "
+        "accesses, row=256, or grid=once");
+  CHECK(refusal(kernel, 4096, "threads=256 row=256 ahead=1") ==
+        "ahead=1 is for kernels that sum over their rows; 'softmax' takes 0");
   CHECK(refusal(kernel, 4096, "threads=128 row=16 accesses=4") ==
         "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
   CHECK(refusal(kernel, 1024, "threads=128 row=16 bytes=2 accesses=16") ==
@@ -162,6 +170,32 @@ TEST_CASE("the default schedule of rows is legal and holds rows that are not ver
           if (columns <= 14336 && type != f64)
             CHECK(make_row_geometry(kernel, specialization, std::get<CudaSchedule>(schedule)).held);
         }
+}
+
+TEST_CASE(
+    "a strand of rows is one loop that reads each row once, ahead, without memory of the thread") {
+  const ir::Kernel kernel = catalogue("rms_norm_backward", bf16);
+  for (const int sm : {75, 80, 90, 100, 120}) {
+    const std::string code =
+        ptx(kernel, 4096, "threads=512 row=512 ahead=1 accesses=1 resident=1024", sm);
+    INFO(code);
+    // The first row's, the next row's in the loop, and the weight; a line of strands.
+    CHECK(count(code, "ld.global.v4.b32") == 2 + 2 + 1 + 8);
+    CHECK(count(code, "ld.global") == 2 + 2 + 1 + 8);
+    CHECK(count(code, ".local") == 0);
+    CHECK(count(code, ".entry") == 2);
+  }
+}
+
+TEST_CASE("a row over several blocks is a cluster, which meets once a stage and at its end") {
+  const std::string code = ptx(catalogue("softmax", bf16), 131'072,
+                               "threads=1024 row=1024 grid=8 accesses=2 resident=1024");
+  INFO(code);
+  CHECK(count(code, ".reqnctapercluster 8") == 1);
+  CHECK(count(code, "barrier.cluster.wait") == 3);
+  CHECK(count(code, "ld.global.v4.b32") == 2);
+  CHECK(count(code, "ld.shared::cluster.b32") == 16);
+  CHECK(count(code, ".local") == 0);
 }
 
 TEST_CASE("code of rows waits for the grid before it touches memory, in every geometry") {

@@ -327,13 +327,12 @@ TEST_CASE("what has no code yet is refused by name when the kernel is made") {
                        codegen::cuda_target(90));
     });
   };
-  CHECK(compiled("kernel k(x: in f32, c: out f32 [col]) { c = col_sum(x); }") ==
-        "kernel 'k' uses col_sum, which no CUDA code is made for yet; it runs on the CPU, device "
-        "'cpu'");
-  CHECK(compiled("kernel k(x: in f32, t: in f32 [tensor], y: out f32, a: out f32 [tensor]) { y = "
-                 "x; a = t; }") ==
-        "kernel 'k' uses 'a', an output [tensor], which no CUDA code is made for yet; it runs on "
+  CHECK(compiled("kernel k(x: in f32, g: inout f32 [group 2]) { g = g + group_sum(x, 2); }") ==
+        "kernel 'k' uses 'g', an inout [group 2], which no CUDA code is made for yet; it runs on "
         "the CPU, device 'cpu'");
+  CHECK(compiled("kernel k(x: in f32, y: out f32) { y = x * col_sum(x); }") ==
+        "kernel 'k' uses the result of col_sum within rows, which no CUDA code is made for yet: it "
+        "can be stored [col] or [tensor]");
   CHECK(compiled("kernel k(x: in f32, y: out f32) { y = group_sum(x, 2) + group_sum(x, 3); }") ==
         "kernel 'k' uses groups of 2 and of 3 columns, which no CUDA code is made for yet: one "
         "kernel has groups of one size");

@@ -1,0 +1,92 @@
+// row_split_test.cpp -- rows that several blocks have, a cluster: the evaluator's bits on a CUDA
+// device, as in any other schedule.
+#include <algorithm>
+
+#include "ir/passes.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/gpu.hpp"
+#include "tests/support/row_case.hpp"
+
+using namespace swage;
+using namespace swage::test;
+
+namespace {
+
+int blocks_of(const codegen::Schedule& schedule) {
+  return std::get<codegen::CudaSchedule>(schedule).waves;
+}
+
+/// Some of the schedules that split rows, each number of blocks among them.
+void check_split(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view,
+                 int each, std::uint64_t seed) {
+  INFO(size.rows << " x " << size.columns << ", stride " << view.column_stride << ", skew "
+                 << view.skew);
+  RowCase call(device, kernel, size, view, seed);
+  std::vector<codegen::Schedule> schedules = call.schedules();
+  std::erase_if(schedules, [](const codegen::Schedule& one) { return blocks_of(one) < 2; });
+  REQUIRE(!schedules.empty());
+  Random random(seed);
+  for (const int blocks : {2, 4, 8}) {
+    std::vector<codegen::Schedule> of_blocks = schedules;
+    std::erase_if(of_blocks,
+                  [&](const codegen::Schedule& one) { return blocks_of(one) != blocks; });
+    for (int i = 0; i < each && !of_blocks.empty(); ++i) {
+      const codegen::Schedule& schedule = random.pick(of_blocks);
+      INFO(codegen::canonical(schedule));
+      REQUIRE(call.run(&schedule) == "");
+    }
+  }
+}
+
+bool has_clusters(const Device& device) {
+  return launch::target(device).sm >= 90;
+}
+
+} // namespace
+
+TEST_CASE("rows split over blocks have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device || !has_clusters(*device))
+    return;
+  const int each = emulated() ? 1 : 4;
+  std::uint64_t seed = 1;
+  for (const DType type : {f32, bf16}) {
+    const Kernel kernel = device->kernel(kRows, "", {{"T", type}});
+    for (const std::int64_t columns : {8193, 9000, 14336, 20'000, 32'768})
+      check_split(*device, kernel, {3, columns}, {}, each, seed++);
+    check_split(*device, kernel, {2, 10'001}, {1, 3, 1}, each, seed++);
+    check_split(*device, kernel, {2, 9000}, {2, 0, 0}, each, seed++);
+    if (!emulated())
+      for (const std::int64_t columns : {100'003, 131'072, 262'144})
+        check_split(*device, kernel, {17, columns}, {}, each, seed++);
+  }
+  const Kernel wide = device->kernel(
+      "kernel k(x: in f64, n: in i32, y: out f64, s: out f64 [row], c: out i32 [row]) {"
+      " let m = row_mean(x); s = row_sum(x * x); c = row_sum(n * n * 9999) + row_min(n);"
+      " y = x - m + row_max(x); }",
+      "");
+  check_split(*device, wide, {3, 9111}, {}, each, seed++);
+  const Kernel groups =
+      device->kernel("kernel k(x: in bf16, y: out f32, s: inout f32 [row], q: out f32 [group 64]) {"
+                     " let top = group_max(abs(x), 64); q = top; s = s + row_sum(x); y = x * top - "
+                     "row_max(top); }",
+                     "");
+  check_split(*device, groups, {3, 64 * 150}, {}, each, seed++);
+}
+
+TEST_CASE("a long row is split by default, over as many blocks as hold it") {
+  const auto device = gpu();
+  if (!device || !has_clusters(*device))
+    return;
+  const Kernel kernel = device->kernel(
+      "kernel k(x: in bf16, y: out bf16) { let e = exp(x - row_max(x)); y = e / row_sum(e); }", "");
+  const auto blocks = [&](std::int64_t rows, std::int64_t columns) {
+    const Tensor x(reinterpret_cast<void*>(std::uintptr_t{1} << 40), bf16, {rows, columns});
+    const Tensor y(reinterpret_cast<void*>(std::uintptr_t{1} << 41), bf16, {rows, columns});
+    return blocks_of(launch::describe(kernel, std::vector<Arg>{x, y}).schedule);
+  };
+  CHECK(blocks(16, 14336) == 0);
+  CHECK(blocks(16, 131'072) == 8);
+  CHECK(blocks(16, 262'144) == 8);
+  CHECK(blocks(1024, 131'072) == 4);
+}
