@@ -254,10 +254,16 @@ TEST_CASE("characters and numbers that the language has not are named") {
       {"kernel k(y: out f64) { y = 1e999; }", "number is out of the range of f64",
        "infinity is written inf, and what is too small for f64 is 0.0"},
       {"kernel k(y: out i64) { y = 99999999999999999999; }", "integer is too large for i64",
-       "as a float it is written 99999999999999999999.0"},
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
       {"kernel k(y: out i64) { y = 9223372036854775808; }", "integer is too large for i64",
-       "as a float it is written 9223372036854775808.0"},
-      {"kernel k(y: out i64) { y = 0xfffffffffffffffff; }", "integer is too large for i64", ""},
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
+      {"kernel k(y: out i64) { y = 0xfffffffffffffffff; }", "integer is too large for i64",
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
+      {"kernel k(y: out i32) { y = i32(0xffffffffffffffff); }", "integer is too large for i64",
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
+      {"kernel k(x: in f32, y: out u8) { y = u8(x > 0 ? 1 : -9223372036854775809); }",
+       "integer is too large for i64",
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
   });
 }
 
