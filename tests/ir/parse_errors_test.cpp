@@ -544,6 +544,14 @@ TEST_CASE("bindings must name generics and constants, once, with what they take"
   CHECK(first({type, n, {"p", std::int64_t{2}}}).first == "found a number, expected bool");
 }
 
+TEST_CASE("a whole double is no integer where i64 does not hold it") {
+  constexpr std::string_view text = "kernel k(y: out i64, const n: i64) { y = n; }";
+  CHECK(errors_of(text, {{"n", -0x1p63}}).empty());
+  CHECK(errors_of(text, {{"n", 0x1.fffffffffffffp62}}).empty());
+  CHECK(first_error(errors_of(text, {{"n", 0x1p63}})).first ==
+        "found float 9.223372036854776e+18, expected an integer for i64");
+}
+
 TEST_CASE("the kernel meant must be there") {
   constexpr std::string_view text =
       "kernel swiglu(y: out f32) { y = 1; } kernel geglu(y: out f32) { y = 1; }";

@@ -265,6 +265,20 @@ TEST_CASE("a listing holds generics, constants, the comment above and the line")
   CHECK(list[2].line == 9);
 }
 
+TEST_CASE("lines end in LF, in CR LF or in CR alone") {
+  for (const std::string end : {"\n", "\r\n", "\r"}) {
+    const std::string text = "// not this one" + end + end + "// First line." + end + "// Second." +
+                             end + "kernel a(y: out f32) { y = 1; } // nor this" + end +
+                             "kernel b(y: out f32) {" + end + "  y = 2; }" + end;
+    const auto list = list_kernels({text, "k.swg"});
+    REQUIRE(list.size() == 2);
+    CHECK(list[0].comment == "First line.\nSecond.");
+    CHECK(list[0].line == 5);
+    CHECK(list[1].comment.empty());
+    CHECK(list[1].line == 6);
+  }
+}
+
 TEST_CASE("a text that does not parse is not listed") {
   CHECK_THROWS_AS(list_kernels({"kernel a(", "k.swg"}), Error);
 }
