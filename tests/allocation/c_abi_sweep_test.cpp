@@ -30,7 +30,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr unsigned kSeconds = 60; ///< that a child has
+/// That a child has. On a busy machine a search takes some; only one that hangs takes so many.
+constexpr unsigned kSeconds = 240;
 
 std::int64_t setting(const char* name, std::int64_t usual) {
   const char* const text = std::getenv(name);
