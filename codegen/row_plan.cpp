@@ -98,6 +98,29 @@ void check_both(const ir::Kernel& kernel, std::string_view code) {
            fmt::format("no {} code is made for yet: one kernel has groups of one size", code));
 }
 
+void check_row_size(const ir::Kernel& kernel) {
+  std::vector<std::size_t> stage(kernel.nodes().size(), 0);
+  std::size_t reductions = 0, passes = 1;
+  for (ir::NodeId id = 0; id < stage.size(); ++id) {
+    const ir::Node& node = kernel.node(id);
+    for (int i = 0; i < ir::info(node.op).arity; ++i)
+      stage[id] = std::max(stage[id], stage[node.args[static_cast<std::size_t>(i)]]);
+    reductions += ir::is_reduction(node.op);
+    stage[id] += ir::info(node.op).form == OpForm::over_row;
+    passes = std::max(passes, stage[id] + 1);
+  }
+  constexpr std::string_view help = "split it into several kernels";
+  if (reductions > kMaxReductions)
+    throw Error(ErrorCode::unsupported,
+                fmt::format("kernel '{}' has {} reductions, expected at most {}; {}", kernel.name(),
+                            reductions, kMaxReductions, help));
+  if (stage.size() * passes > kMaxRowOperations)
+    throw Error(ErrorCode::unsupported,
+                fmt::format("kernel '{}' is too long for {} passes over a row: it has {} "
+                            "operations, expected at most {}; {}",
+                            kernel.name(), passes, stage.size(), kMaxRowOperations / passes, help));
+}
+
 void check_cuda(const ir::Kernel& kernel) {
   constexpr std::string_view help =
       "no CUDA code is made for yet; it runs on the CPU, device 'cpu'";
@@ -154,6 +177,7 @@ void check_lowered(const ir::Kernel& kernel, const Target& target) {
         fmt::format("kernel '{}' has no tensor of one value an element, which would say how "
                     "many columns there are; give it one",
                     kernel.name()));
+  check_row_size(kernel);
   if (target.kind == Target::Kind::cuda)
     check_cuda(kernel);
   check_both(kernel, target.kind == Target::Kind::cuda ? "CUDA" : "CPU");

@@ -17,6 +17,11 @@
 
 namespace swage::codegen {
 
+/// Bounds of what is compiled at once, so that it takes seconds: each pass over a row has code of
+/// its own for what it computes, and all of it is one function.
+inline constexpr std::size_t kMaxReductions = 128;
+inline constexpr std::size_t kMaxRowOperations = 40'000; ///< of a kernel, times its passes
+
 /// A value of every element that costs more to compute anew than to write to memory of the thread
 /// and to read from there, and that several passes over a row need: the exponentials of softmax.
 struct KeptValue {

@@ -133,7 +133,7 @@ Value Binder::constant(std::size_t index) {
     place.span = param.name.span;
     place.caret = place.span.begin;
     // A caller that has only doubles or only integers may still mean the other, or a bool.
-    if (literal->kind == LiteralKind::real && !is_float(*storage)) {
+    if (literal->kind == LiteralKind::real && !is_float(*storage) && literal->real < 0x1p63) {
       const Literal whole = convert(DType::i64, *literal);
       if (whole.as_real() == literal->real)
         value = Value::of(whole);
@@ -149,7 +149,7 @@ Value Binder::constant(std::size_t index) {
   if (!adapt(value, type, *storage, place))
     return {};
   return is_float(*storage) ? Value::of(convert(*storage, value.literal))
-                            : cast_value(*storage, value);
+                            : cast_value(*storage, value, place);
 }
 
 void Binder::bind_store(const Statement& statement, Value value) {

@@ -77,9 +77,9 @@ Value Binder::evaluate_one(const Expr& expr, std::size_t base, ExprId begin,
     return inline_call(expr, values);
   }
   if (expr.ref == Ref::type)
-    return cast(static_cast<DType>(expr.target), value_of(0));
+    return cast(static_cast<DType>(expr.target), value_of(0), expr);
   if (expr.ref == Ref::generic)
-    return cast(bound_.generics[expr.target], value_of(0));
+    return cast(bound_.generics[expr.target], value_of(0), expr);
   std::array<Operand, 3> operands{};
   for (std::uint32_t i = 0; i < expr.arg_count; ++i)
     operands[i] = {value_of(i), &program_.exprs[program_.args[expr.first_arg + i]]};
@@ -104,27 +104,33 @@ Value Binder::inline_call(const Expr& expr, std::span<const Value> arguments) {
   return result;
 }
 
-Value Binder::cast(std::optional<DType> storage, const Value& value) {
+Value Binder::cast(std::optional<DType> storage, const Value& value, const Expr& expr) {
   if (!storage) // a generic without a binding, which has been reported
     return {};
-  return cast_value(*storage, value);
+  return cast_value(*storage, value, expr);
 }
 
-Value Binder::cast_value(DType storage, const Value& value) {
+Value Binder::cast_value(DType storage, const Value& value, const Expr& expr) {
   const DType type = compute_type(storage);
   switch (value.kind) {
   case Value::Kind::poison: return {};
   case Value::Kind::node: return Value::of(builder_->cast(storage, value.index));
   case Value::Kind::literal: {
+    if (value.literal.is_wide && is_integer(storage)) {
+      report_wide(expr);
+      return {};
+    }
     const Literal converted = convert(storage, value.literal);
     return Value::of(is_float(storage) ? builder_->real(type, converted.real)
                                        : builder_->integer(type, converted.integer));
   }
   case Value::Kind::choice: {
     const Choice choice = choices_[value.index];
-    const NodeId then = cast_value(storage, choice.then).index;
-    const NodeId otherwise = cast_value(storage, choice.otherwise).index;
-    return Value::of(builder_->make(Op::select, {choice.condition, then, otherwise}));
+    const Value then = cast_value(storage, choice.then, expr);
+    const Value otherwise = cast_value(storage, choice.otherwise, expr);
+    if (then.kind == Value::Kind::poison || otherwise.kind == Value::Kind::poison)
+      return {};
+    return Value::of(builder_->make(Op::select, {choice.condition, then.index, otherwise.index}));
   }
   }
   return {};

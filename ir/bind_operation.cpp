@@ -292,6 +292,11 @@ std::optional<NodeId> Binder::adapt(const Value& value, DType type, DType storag
   return builder_->make(Op::select, {choice.condition, *then, *otherwise});
 }
 
+void Binder::report_wide(const Expr& expr) {
+  error(expr, "integer is too large for i64")
+      .help("i64 ends at 9223372036854775807; beyond it integers serve where they meet a float");
+}
+
 std::optional<NodeId> Binder::adapt_literal(const Literal& literal, DType type, DType storage,
                                             const Expr& expr) {
   const bool real = literal.kind == LiteralKind::real;
@@ -315,6 +320,10 @@ std::optional<NodeId> Binder::adapt_literal(const Literal& literal, DType type, 
       return std::nullopt;
     }
     return builder_->real(type, value);
+  }
+  if (literal.is_wide) {
+    report_wide(expr);
+    return std::nullopt;
   }
   if (real) {
     error(expr, fmt::format("found float {}, expected an integer for {}", to_string(literal),

@@ -59,8 +59,8 @@ private:
   Value evaluate_one(const Expr& expr, std::size_t base, ExprId begin,
                      std::span<const Value> arguments);
   Value inline_call(const Expr& expr, std::span<const Value> arguments);
-  Value cast(std::optional<DType> storage, const Value& value);
-  Value cast_value(DType storage, const Value& value);
+  Value cast(std::optional<DType> storage, const Value& value, const Expr& expr);
+  Value cast_value(DType storage, const Value& value, const Expr& expr);
   void count_visit(const Expr& expr);
   void check_size(const Expr& expr);
 
@@ -81,6 +81,7 @@ private:
   void report_mix(const Expr& expr, const Operand& a, const Operand& b);
   /// `value` as a node of compute type `type`; integers must fit `storage`.
   std::optional<NodeId> adapt(const Value& value, DType type, DType storage, const Expr& expr);
+  void report_wide(const Expr& expr);
   std::optional<NodeId> adapt_literal(const Literal& literal, DType type, DType storage,
                                       const Expr& expr);
   bool holds_real(const Value& value) const;

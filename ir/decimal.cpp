@@ -46,13 +46,18 @@ Decimal decimal_of(std::string_view text) {
   return result;
 }
 
+/// Whether a type narrower than f64 could end halfway, where what lies beside `nearest` tells.
+bool could_be_halfway(double nearest) {
+  // Below these bits every such type has its last one, and the bit after that.
+  constexpr std::uint64_t kNeverHalfway = (std::uint64_t{1} << 28) - 1;
+  return (std::bit_cast<std::uint64_t>(nearest) & kNeverHalfway) == 0 && nearest != 0 &&
+         std::isfinite(nearest);
+}
+
 } // namespace
 
 double round_to_odd(std::string_view text, double nearest) {
-  // Below these bits every type narrower than f64 has its last one, and the bit after that.
-  constexpr std::uint64_t kNeverHalfway = (std::uint64_t{1} << 28) - 1;
-  if ((std::bit_cast<std::uint64_t>(nearest) & kNeverHalfway) != 0 || nearest == 0 ||
-      !std::isfinite(nearest))
+  if (!could_be_halfway(nearest))
     return nearest;
   constexpr int kDigits = 767; // of which no double has more
   char exact[kDigits + 16];
@@ -65,6 +70,31 @@ double round_to_odd(std::string_view text, double nearest) {
   if (order == 0)
     return nearest;
   return std::nextafter(nearest, order > 0 ? std::numeric_limits<double>::infinity() : 0.0);
+}
+
+double round_hex_to_odd(std::string_view text, double nearest) {
+  if (!could_be_halfway(nearest) || nearest < std::numeric_limits<double>::min())
+    return nearest;
+  std::uint64_t wanted = 0;
+  bool is_longer = false; // by digits that are not 0
+  for (const char c : text.substr(0, text.find_first_of("pP"))) {
+    if (c == '.')
+      continue;
+    const auto digit = static_cast<std::uint64_t>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    if (wanted >> 60 != 0)
+      is_longer |= digit != 0;
+    else
+      wanted = wanted << 4 | digit;
+  }
+  // Both with their leading one at the top.
+  constexpr std::uint64_t kLeading = std::uint64_t{1} << 63;
+  wanted <<= std::countl_zero(wanted);
+  const std::uint64_t got = std::bit_cast<std::uint64_t>(nearest) << 11 | kLeading;
+  if (wanted == got && !is_longer)
+    return nearest;
+  // What is nearest to 0x1.fff... is the next power of two.
+  const bool is_more = wanted >= got && wanted - got < kLeading / 2;
+  return std::nextafter(nearest, is_more ? std::numeric_limits<double>::infinity() : 0.0);
 }
 
 } // namespace swage::ir

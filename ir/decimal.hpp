@@ -11,4 +11,7 @@ namespace swage::ir {
 /// it.
 double round_to_odd(std::string_view text, double nearest);
 
+/// The same of a number in hexadecimal, without its 0x ("1.8p3").
+double round_hex_to_odd(std::string_view text, double nearest);
+
 } // namespace swage::ir

@@ -24,11 +24,8 @@ struct Line {
 Line line_around(std::string_view text, std::size_t offset) noexcept {
   offset = std::min(offset, text.size());
   Line line;
-  const std::size_t before = offset == 0 ? text.npos : text.rfind('\n', offset - 1);
-  line.begin = before == text.npos ? 0 : before + 1;
-  line.end = std::min(text.find('\n', offset), text.size());
-  if (line.end > line.begin && text[line.end - 1] == '\r')
-    --line.end;
+  line.begin = begin_of_line(text, offset);
+  line.end = std::min(text.find_first_of("\r\n", line.begin), text.size());
   return line;
 }
 
@@ -108,9 +105,22 @@ void append_place(std::string& out, const SourceText& source, Span span, std::si
 
 } // namespace
 
+bool ends_line(std::string_view text, std::size_t at) noexcept {
+  return text[at] == '\n' || (text[at] == '\r' && (at + 1 == text.size() || text[at + 1] != '\n'));
+}
+
+std::size_t begin_of_line(std::string_view text, std::size_t offset) noexcept {
+  std::size_t begin = std::min(offset, text.size());
+  while (begin > 0 && !ends_line(text, begin - 1))
+    --begin;
+  return begin;
+}
+
 int line_of(std::string_view text, std::size_t offset) noexcept {
-  const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text.size()));
-  return 1 + static_cast<int>(std::count(text.begin(), end, '\n'));
+  int line = 1;
+  for (std::size_t at = 0; at < std::min(offset, text.size()); ++at)
+    line += ends_line(text, at);
+  return line;
 }
 
 Diagnostic& Diagnostics::error(Span span, std::string message) {

@@ -86,6 +86,12 @@ std::string render(const SourceText& source, const Diagnostics& diagnostics);
 /// Throws Error(invalid_kernel) with everything rendered, if there is anything.
 void throw_if_any(const SourceText& source, const Diagnostics& diagnostics);
 
+/// Whether a line ends with byte `at`: LF, CR LF, or CR alone.
+bool ends_line(std::string_view text, std::size_t at) noexcept;
+
+/// The first byte of the line of byte `offset`.
+std::size_t begin_of_line(std::string_view text, std::size_t offset) noexcept;
+
 /// Line (from 1) of byte `offset`.
 int line_of(std::string_view text, std::size_t offset) noexcept;
 

@@ -198,12 +198,10 @@ Token Lexer::decimal(std::uint32_t begin) {
     return real(begin, digits, false);
   Token token = make(TokenKind::integer, begin);
   const auto end = digits.data() + digits.size();
-  if (std::from_chars(digits.data(), end, token.integer).ec != std::errc{}) {
-    diagnostics_->error(token.span, "integer is too large for i64")
-        .help(fmt::format("as a float it is written {}.0", digits));
-    token.kind = TokenKind::invalid;
-  }
-  return token;
+  return std::from_chars(digits.data(), end, token.integer).ec == std::errc{} &&
+                 token.integer <= kTwoTo63
+             ? token
+             : wide(begin, digits, false);
 }
 
 Token Lexer::hexadecimal(std::uint32_t begin) {
@@ -234,10 +232,16 @@ Token Lexer::hexadecimal(std::uint32_t begin) {
   if (real_number)
     return real(begin, digits, true);
   const auto end = digits.data() + digits.size();
-  if (std::from_chars(digits.data(), end, token.integer, 16).ec != std::errc{}) {
-    diagnostics_->error(token.span, "integer is too large for i64");
-    token.kind = TokenKind::invalid;
-  }
+  return std::from_chars(digits.data(), end, token.integer, 16).ec == std::errc{} &&
+                 token.integer <= kTwoTo63
+             ? token
+             : wide(begin, digits, true);
+}
+
+// An integer that i64 does not hold serves where it meets a float.
+Token Lexer::wide(std::uint32_t begin, std::string_view digits, bool hex) {
+  Token token = real(begin, digits, hex);
+  token.is_wide = true;
   return token;
 }
 
@@ -247,7 +251,7 @@ Token Lexer::real(std::uint32_t begin, std::string_view digits, bool hex) {
   const auto end = digits.data() + digits.size();
   const auto [rest, code] = std::from_chars(digits.data(), end, token.real, format);
   if (code == std::errc{} && rest == end) {
-    token.odd = hex ? token.real : round_to_odd(digits, token.real);
+    token.odd = hex ? round_hex_to_odd(digits, token.real) : round_to_odd(digits, token.real);
     return token;
   }
   diagnostics_->error(token.span, "number is out of the range of f64")

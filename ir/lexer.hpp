@@ -33,8 +33,12 @@ struct Token {
   Span span;
   std::uint64_t integer = 0;
   double real = 0;
-  double odd = 0; ///< the same rounded to odd; see decimal.hpp
+  double odd = 0;       ///< the same rounded to odd; see decimal.hpp
+  bool is_wide = false; ///< real, but written as an integer: one that i64 does not hold
 };
+
+/// The one integer beyond i64 that i64 holds with a minus.
+inline constexpr std::uint64_t kTwoTo63 = std::uint64_t{1} << 63;
 
 /// "fn", "&&"; "" for Symbol::none.
 std::string_view spelling_of(Symbol symbol) noexcept;
@@ -60,6 +64,7 @@ private:
   Token decimal(std::uint32_t begin);
   Token hexadecimal(std::uint32_t begin);
   Token real(std::uint32_t begin, std::string_view digits, bool hex);
+  Token wide(std::uint32_t begin, std::string_view digits, bool hex);
   Token punctuation();
   void reject_character();
   char peek(std::size_t ahead = 0) const noexcept;

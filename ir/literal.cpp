@@ -86,7 +86,7 @@ Folded fold_numbers(Op op, std::span<const Literal> operands) {
   const auto at = [&](std::size_t i) { return i < operands.size() ? operands[i] : Literal{}; };
   const Literal a = at(0), b = at(1), c = at(2);
   if (op == Op::neg && a.kind == LiteralKind::real)
-    return Literal::of_real(-a.real, -a.odd);
+    return Literal{LiteralKind::real, 0, -a.real, -a.odd, a.is_wide};
   if (real)
     return eval::with_real<double>(
         op, [&](auto f) { return literal_of(f(a.as_real(), b.as_real(), c.as_real())); });

@@ -18,6 +18,7 @@ struct Literal {
   std::int64_t integer = 0; ///< integer and boolean (0 or 1)
   double real = 0;          ///< real
   double odd = 0;           ///< real as written, rounded to odd, for types narrower than f64
+  bool is_wide = false;     ///< real, but written as an integer: one that i64 does not hold
 
   static Literal of_integer(std::int64_t value) { return {LiteralKind::integer, value, 0, 0}; }
   static Literal of_real(double value) { return of_real(value, value); }

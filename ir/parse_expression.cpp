@@ -20,8 +20,6 @@ Precedence tighter(Precedence precedence) noexcept {
   return static_cast<Precedence>(static_cast<int>(precedence) + 1);
 }
 
-constexpr std::uint64_t kTwoTo63 = std::uint64_t{1} << 63;
-
 } // namespace
 
 ExprId Parser::add(const Expr& expr) {
@@ -172,17 +170,12 @@ ExprId Parser::unary() {
 
 ExprId Parser::number() {
   const Token token = token_;
-  if (token.kind == TokenKind::integer && token.integer >= kTwoTo63) {
-    diagnostics_.error(token.span, "integer is too large for i64")
-        .help(fmt::format("as a float it is written {}.0", token.integer));
-    advance();
-    return poison(token.span);
-  }
   advance();
-  return literal(token.kind == TokenKind::real
-                     ? Literal::of_real(token.real, token.odd)
-                     : Literal::of_integer(static_cast<std::int64_t>(token.integer)),
-                 token.span);
+  if (token.kind == TokenKind::real)
+    return literal({LiteralKind::real, 0, token.real, token.odd, token.is_wide}, token.span);
+  if (token.integer == kTwoTo63) // without its sign
+    return literal({LiteralKind::real, 0, 0x1p63, 0x1p63, true}, token.span);
+  return literal(Literal::of_integer(static_cast<std::int64_t>(token.integer)), token.span);
 }
 
 ExprId Parser::primary() {

@@ -47,7 +47,8 @@ bool Parser::take(Symbol symbol) {
 
 bool Parser::on_new_line() const noexcept {
   const std::uint32_t begin = token_.span.begin;
-  return program_.text.substr(last_end_, begin - last_end_).find('\n') != std::string_view::npos;
+  return program_.text.substr(last_end_, begin - last_end_).find_first_of("\r\n") !=
+         std::string_view::npos;
 }
 
 std::string Parser::found() const {

@@ -18,10 +18,10 @@ namespace swage::ir {
 namespace {
 
 std::string_view trimmed(std::string_view line) {
-  const std::size_t first = line.find_first_not_of(" \t\r");
+  const std::size_t first = line.find_first_not_of(" \t\r\n");
   if (first == line.npos)
     return {};
-  return line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
+  return line.substr(first, line.find_last_not_of(" \t\r\n") - first + 1);
 }
 
 // The `//` lines right above what begins its line at `offset`.
@@ -29,17 +29,16 @@ std::string comment_above(std::string_view text, std::size_t offset) {
   std::vector<std::string_view> lines;
   while (offset > 0 && (text[offset - 1] == ' ' || text[offset - 1] == '\t'))
     --offset;
-  if (offset == 0 || text[offset - 1] != '\n')
+  if (offset == 0 || !ends_line(text, offset - 1))
     return {};
-  for (std::size_t end = offset - 1; end != text.npos;) {
-    const std::size_t before = end == 0 ? text.npos : text.rfind('\n', end - 1);
-    const std::size_t begin = before == text.npos ? 0 : before + 1;
+  for (std::size_t end = offset; end > 0;) {
+    const std::size_t begin = begin_of_line(text, end - 1);
     std::string_view line = trimmed(text.substr(begin, end - begin));
     if (!line.starts_with("//"))
       break;
     line.remove_prefix(std::min(line.find_first_not_of('/'), line.size()));
     lines.push_back(line.starts_with(' ') ? line.substr(1) : line);
-    end = before;
+    end = begin;
   }
   std::reverse(lines.begin(), lines.end());
   return fmt::format("{}", fmt::join(lines, "\n"));

@@ -147,7 +147,8 @@ std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& he
     if (rank >= 0)
       ranked.emplace_back(rank, schedule);
     if (const auto* cuda = std::get_if<CudaSchedule>(&schedule);
-        cuda && cuda->row_threads > 0 && (rank == 0 || rank == 1))
+        cuda && cuda->row_threads > 0 && cuda->waves == 0 && (rank == 0 || rank == 1) &&
+        !codegen::stores_after_rows(input.kernel))
       ranked.emplace_back(rank + 1, with_more_registers(*cuda));
   }
   std::stable_sort(ranked.begin(), ranked.end(),

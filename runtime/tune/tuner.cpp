@@ -6,6 +6,7 @@
 #include <future>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -58,11 +59,17 @@ private:
 /// leaves the GPU alone; on the CPU the two would disturb each other, so it waits to be asked for.
 std::future<double> measure_roofline(const DeviceState& device, cuda::ContextRef context,
                                      std::int64_t bytes) {
-  return std::async(context ? std::launch::async : std::launch::deferred,
-                    [&device, context, bytes] {
-                      const TuningScope scope(context);
-                      return measure::measured_roofline(device, bytes);
-                    });
+  const auto measure = [&device, context, bytes] {
+    const TuningScope scope(context);
+    return measure::measured_roofline(device, bytes);
+  };
+  if (context)
+    try {
+      return std::async(std::launch::async, measure);
+    } catch (const std::system_error&) {
+      // No thread to be had: when it is asked for, then.
+    }
+  return std::async(std::launch::deferred, measure);
 }
 
 /// Four times the cache, so that a set is long gone from it when its turn comes again.

@@ -314,6 +314,42 @@ static void test_workspaces(swage_device* device) {
   swage_kernel_destroy(kernel);
 }
 
+/* One element, of a tensor that has no shape and no strides. */
+static void test_rank_0(swage_device* device) {
+  swage_kernel* kernel = NULL;
+  CHECK(swage_kernel_create(device, "kernel k(p: in bool, y: out bool) { y = !p; }", NULL, NULL, 0,
+                            NULL, &kernel) == SWAGE_OK);
+  uint8_t p = 128, y = 9;
+  DLTensor in;
+  memset(&in, 0, sizeof in);
+  in.data = &p;
+  in.device.device_type = kDLCPU;
+  in.dtype.code = kDLBool;
+  in.dtype.bits = 8;
+  in.dtype.lanes = 1;
+  DLTensor out = in;
+  out.data = &y;
+  swage_arg args[2] = {swage_tensor(&in), swage_tensor(&out)};
+  CHECK(swage_kernel_launch(kernel, NULL, args, 2) == SWAGE_OK);
+  CHECK(y == 0);
+  int64_t shape[2] = {1, 1}, strides[2] = {-77, 1 << 30}; /* of no meaning at size 1 */
+  in.ndim = out.ndim = 2;
+  in.shape = out.shape = shape;
+  in.strides = strides;
+  p = 0;
+  CHECK(swage_kernel_launch(kernel, NULL, args, 2) == SWAGE_OK);
+  CHECK(y == 1);
+  in.dtype.code = 99;
+  CHECK(swage_kernel_launch(kernel, NULL, args, 2) == SWAGE_INVALID_ARGUMENT);
+  in.dtype.code = kDLBool;
+  in.device.device_type = (DLDeviceType)99;
+  CHECK(swage_kernel_launch(kernel, NULL, args, 2) == SWAGE_INVALID_ARGUMENT);
+  in.device.device_type = kDLCPU;
+  in.shape = NULL;
+  CHECK(swage_kernel_launch(kernel, NULL, args, 2) == SWAGE_INVALID_ARGUMENT);
+  swage_kernel_destroy(kernel);
+}
+
 int main(void) {
   test_library();
   test_configuring();
@@ -327,6 +363,7 @@ int main(void) {
   test_tuning(device);
   test_launching(device);
   test_workspaces(device);
+  test_rank_0(device);
   swage_device_close(device);
   if (failures == 0)
     printf("every call behaved\n");

@@ -1,6 +1,7 @@
 // cache_test.cpp -- `swage cache`, run as a user runs it.
 #include "tests/support/catch.hpp"
 
+#include <cstdlib>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -74,6 +75,27 @@ TEST_CASE("a run leaves an entry that the list describes and the next run finds"
   CHECK(entry["bytes"] == list["bytes"]);
   CHECK(entry["last_used"].get<std::int64_t>() > 1'700'000'000);
   CHECK(has(cache.run({"cache", "list"}).out, "swiglu"));
+}
+
+TEST_CASE(
+    "an entry is found again from another folder, file, locale, text and name of the command") {
+  const test::TemporaryFolder folder;
+  const std::string elsewhere = folder.file("elsewhere");
+  std::filesystem::create_directory(elsewhere);
+  std::filesystem::create_symlink(SWAGE_COMMAND, elsewhere + "/other");
+  test::write_text(folder.file("a.swg"), "kernel k(x: in f32, y: out f32) { y = x * 3; }");
+  test::write_text(elsewhere + "/b.swg", "// Another comment.\nkernel k(x: in f32,\n  y: out f32) "
+                                         "{\n  y = (x * 3);\n}\n");
+  const auto run = [&](const std::string& command) {
+    const std::string line = "SWAGE_LOG=info SWAGE_CACHE_DIR=" + folder.file("cache") + " " +
+                             command + " --shape 8 --device cpu >/dev/null 2>" + folder.file("err");
+    REQUIRE(std::system(line.c_str()) == 0);
+    return test::read_text(folder.file("err"));
+  };
+  CHECK(has(run(SWAGE_COMMAND " run " + folder.file("a.swg")), "miss"));
+  CHECK(
+      has(run("LC_ALL=de_DE.UTF-8 sh -c 'cd " + elsewhere + " && exec ./other \"$@\"' - run b.swg"),
+          "hit on disk"));
 }
 
 TEST_CASE("verify finds a damaged entry and removes it when told to") {

@@ -205,6 +205,7 @@ TEST_CASE("offsets and sizes that do not fit are refused") {
   found(one(entry("[4294967296,4294967296]", 0, 0)), 0, "more elements than a file can hold");
   found(one(entry("[18446744073709551615]", 0, 4)), 4, "more elements than a file can hold");
   CHECK(refusal(made(one(entry("[1,1,1,1,1,1,1,1,1,1]", 0, 4)), 4)).empty()); // none need use it
+  CHECK(refusal(made(two(entry("[0,3]", 0, 0), entry("[]", 0, 4)), 4)).empty());
   std::string ones = "1";
   for (int i = 1; i < 65; ++i)
     ones += ",1";

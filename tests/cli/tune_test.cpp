@@ -1,4 +1,11 @@
 // tune_test.cpp -- `swage tune` as a user runs it, and how its shapes are written.
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include <sys/wait.h>
+
 #include <nlohmann/json.hpp>
 
 #include "cli/tune_report.hpp"
@@ -27,6 +34,32 @@ std::vector<std::string> quick(std::vector<std::string> more) {
 }
 
 } // namespace
+
+TEST_CASE("a search that is interrupted ends at once by the signal, and its records are whole") {
+  for (const char* signal : {"INT", "TERM"}) {
+    const test::TemporaryFolder folder;
+    const std::string line =
+        "cd " + folder.path() + " && mkdir out && cd out && SWAGE_TUNING_DIR=" + folder.path() +
+        "/records SWAGE_CACHE_DIR=" + folder.path() + "/cache timeout --preserve-status -k 8 -s " +
+        signal +
+        " 0.7 " SWAGE_COMMAND
+        " tune swiglu -D T=f32 --shapes 1,2,4,8,16,32,64,128,256,512,1024x1000 --device cpu "
+        "--force --budget 2s --report page.html >/dev/null 2>&1 </dev/null";
+    const int status = std::system(line.c_str());
+    INFO(signal << ": " << status);
+    const int expected = signal == std::string("INT") ? SIGINT : SIGTERM;
+    CHECK((WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) - 128) == expected);
+    CHECK(std::filesystem::is_empty(folder.file("out")));
+    std::istringstream records(test::read_text(folder.file("records/records.jsonl")));
+    for (std::string record; std::getline(records, record);)
+      CHECK(Json::parse(record, nullptr, false).is_object());
+    const std::vector<std::string> cache = {"SWAGE_CACHE_DIR=" + folder.file("cache")};
+    CHECK(test::run_swage({"cache", "verify"}, cache).status == 0);
+    CHECK(test::run_swage({"cache", "prune"}, cache).status == 0);
+    for (const auto& entry : std::filesystem::directory_iterator(folder.file("cache")))
+      CHECK(entry.path().extension() != ".tmp");
+  }
+}
 
 TEST_CASE("shapes share the last one's columns") {
   const std::vector<cli::Shape> expected = {{1, 14336}, {16, 14336}, {128, 14336}};

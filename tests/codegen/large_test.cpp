@@ -136,7 +136,61 @@ TEST_CASE("a kernel of more functions than a GPU's assembler takes is refused wi
                         Catch::Matchers::ContainsSubstring("split it into several kernels"));
 }
 
+namespace {
+
+/// Reductions that each need the one before, of elements that do too.
+std::string reductions_of_reductions(int count) {
+  std::string text = "kernel k(x: in f32, y: out f32) { let e0 = x;";
+  for (int i = 1; i <= count; ++i)
+    text += fmt::format(" let e{0} = e{1} + row_sum(e{1});", i, i - 1);
+  return text + fmt::format(" y = e{}; }}", count);
+}
+
+std::string reductions_beside(int count) {
+  std::string text = "kernel k(x: in f32, y: out f32) { let r0 = row_sum(x);";
+  for (int i = 1; i < count; ++i)
+    text += fmt::format(" let r{} = r{} + row_sum(x + {});", i, i - 1, i);
+  return text + fmt::format(" y = x * r{}; }}", count - 1);
+}
+
+std::string long_row(int terms) {
+  std::string text = "kernel k(x: in f32, y: out f32) { let a0 = x;";
+  for (int i = 1; i < terms; ++i)
+    text += fmt::format(" let a{} = a{} * x + {};", i, i - 1, i);
+  return text + fmt::format(" y = a{0} * row_sum(a{0}); }}", terms - 1);
+}
+
+std::string refusal_to_compile(const std::string& text, const Target& target) {
+  try {
+    seconds_to_compile(text, target);
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::unsupported);
+    return error.what();
+  }
+  return "";
+}
+
+} // namespace
+
+TEST_CASE("a kernel of more reductions, or longer passes, than compile in time is refused") {
+  for (const Target& target : {host_target(), cuda_target(90)}) {
+    CHECK(refusal_to_compile(reductions_beside(129), target) ==
+          "kernel 'k' has 129 reductions, expected at most 128; split it into several kernels");
+    CHECK(refusal_to_compile(long_row(10'000), target) ==
+          "kernel 'k' is too long for 2 passes over a row: it has 20001 operations, expected at "
+          "most 20000; split it into several kernels");
+  }
+}
+
 #ifndef __SANITIZE_ADDRESS__
+TEST_CASE("compile time of rows is bounded, up to the limits") {
+  for (const Target& target : {host_target(), cuda_target(90)}) {
+    CHECK(seconds_to_compile(reductions_of_reductions(128), target) < 20);
+    CHECK(seconds_to_compile(reductions_beside(128), target) < 20);
+    CHECK(seconds_to_compile(long_row(9'900), target) < 20);
+  }
+}
+
 TEST_CASE("compile time is bounded for 20000 choices and for operations up to the limit") {
   // Twice to four times what an idle machine takes.
   CHECK(seconds_to_compile(choices(20'000), host_target()) < 8);

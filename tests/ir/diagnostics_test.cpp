@@ -85,6 +85,12 @@ TEST_CASE("the end of a line, of a text and an empty text can be pointed at") {
   CHECK(drawn("ab\r\ncd", {2, 3}) == "f:1:3: error: wrong\n"
                                      "  1 | ab\n"
                                      "    |   ^");
+  CHECK(drawn("ab\rcd\r\ref", {3, 4}) == "f:2:1: error: wrong\n"
+                                         "  2 | cd\n"
+                                         "    | ^");
+  CHECK(drawn("ab\r\ncd\r\ref", {8, 9}) == "f:4:1: error: wrong\n"
+                                           "  4 | ef\n"
+                                           "    | ^");
   CHECK(drawn("ab\n", {3, 3}) == "f:2:1: error: wrong\n"
                                  "  2 | \n"
                                  "    | ^");

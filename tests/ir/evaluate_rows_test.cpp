@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ir/evaluate.hpp"
+#include "ir/float_environment.hpp"
 #include "ir/passes.hpp"
 #include "ir/sum_order.hpp"
 #include "tests/ir/parse_support.hpp"
@@ -145,6 +146,7 @@ TEST_CASE("over no columns a sum is 0 and a maximum is refused, as is a group th
 }
 
 TEST_CASE("the machine sums in the order of the language and the oracle does not round") {
+  const DefaultFloatEnvironment environment; // for the sums made here
   const Kernel kernel = parse_text("kernel k(x: in f32, s: out f32 [row], m: out f32 [row], c: out "
                                    "f32 [col]) { s = row_sum(x * x); m = row_mean(x); c = "
                                    "col_sum(x); }");

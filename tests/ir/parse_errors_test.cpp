@@ -254,10 +254,16 @@ TEST_CASE("characters and numbers that the language has not are named") {
       {"kernel k(y: out f64) { y = 1e999; }", "number is out of the range of f64",
        "infinity is written inf, and what is too small for f64 is 0.0"},
       {"kernel k(y: out i64) { y = 99999999999999999999; }", "integer is too large for i64",
-       "as a float it is written 99999999999999999999.0"},
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
       {"kernel k(y: out i64) { y = 9223372036854775808; }", "integer is too large for i64",
-       "as a float it is written 9223372036854775808.0"},
-      {"kernel k(y: out i64) { y = 0xfffffffffffffffff; }", "integer is too large for i64", ""},
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
+      {"kernel k(y: out i64) { y = 0xfffffffffffffffff; }", "integer is too large for i64",
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
+      {"kernel k(y: out i32) { y = i32(0xffffffffffffffff); }", "integer is too large for i64",
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
+      {"kernel k(x: in f32, y: out u8) { y = u8(x > 0 ? 1 : -9223372036854775809); }",
+       "integer is too large for i64",
+       "i64 ends at 9223372036854775807; beyond it integers serve where they meet a float"},
   });
 }
 
@@ -536,6 +542,14 @@ TEST_CASE("bindings must name generics and constants, once, with what they take"
   CHECK(first({type, {"n", std::int64_t{256}}}).first == "256 is out of the range of u8, 0 to 255");
   CHECK(first({type, {"n", 2.5}}).first == "found float 2.5, expected an integer for u8");
   CHECK(first({type, n, {"p", std::int64_t{2}}}).first == "found a number, expected bool");
+}
+
+TEST_CASE("a whole double is no integer where i64 does not hold it") {
+  constexpr std::string_view text = "kernel k(y: out i64, const n: i64) { y = n; }";
+  CHECK(errors_of(text, {{"n", -0x1p63}}).empty());
+  CHECK(errors_of(text, {{"n", 0x1.fffffffffffffp62}}).empty());
+  CHECK(first_error(errors_of(text, {{"n", 0x1p63}})).first ==
+        "found float 9.223372036854776e+18, expected an integer for i64");
 }
 
 TEST_CASE("the kernel meant must be there") {

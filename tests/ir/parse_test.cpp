@@ -265,6 +265,20 @@ TEST_CASE("a listing holds generics, constants, the comment above and the line")
   CHECK(list[2].line == 9);
 }
 
+TEST_CASE("lines end in LF, in CR LF or in CR alone") {
+  for (const std::string end : {"\n", "\r\n", "\r"}) {
+    const std::string text = "// not this one" + end + end + "// First line." + end + "// Second." +
+                             end + "kernel a(y: out f32) { y = 1; } // nor this" + end +
+                             "kernel b(y: out f32) {" + end + "  y = 2; }" + end;
+    const auto list = list_kernels({text, "k.swg"});
+    REQUIRE(list.size() == 2);
+    CHECK(list[0].comment == "First line.\nSecond.");
+    CHECK(list[0].line == 5);
+    CHECK(list[1].comment.empty());
+    CHECK(list[1].line == 6);
+  }
+}
+
 TEST_CASE("a text that does not parse is not listed") {
   CHECK_THROWS_AS(list_kernels({"kernel a(", "k.swg"}), Error);
 }
@@ -282,6 +296,44 @@ TEST_CASE("a literal that meets f32 is rounded once, from what is written") {
         value_of("x + 0x1.000002p0"));
   CHECK(value_of("f16(1.00048828125000000000000001)") == value_of("f16(1.0009765625)"));
   CHECK(value_of("f16(1.00048828125)") == value_of("f16(1)"));
+  // The same in hexadecimal, and where the nearest double is the next power of two.
+  CHECK(value_of("x + 0x1.000001p0") == value_of("x + 1"));
+  CHECK(value_of("x + 0x1.00000100000000000000001p0") == value_of("x + 0x1.000002p0"));
+  CHECK(value_of("x + 0x1.000000ffffffffffffffffp0") == value_of("x + 1"));
+  CHECK(value_of("x + 0x000.01000002ffffffffffffffp8") == value_of("x + 0x1.000002p0"));
+  CHECK(value_of("x + 0x1.000003p0") == value_of("x + 0x1.000004p0"));
+  CHECK(value_of("x + 0x.ffffffffffffffffffffp1") == value_of("x + 2"));
+  CHECK(value_of("f16(0x1.0020000000000001p0)") == value_of("f16(0x1.004p0)"));
+  CHECK(value_of("f16(0x1.002p0)") == value_of("f16(1)"));
+}
+
+TEST_CASE("what meets f16 is an f32 until it is stored or cast, and a cast rounds it once") {
+  const auto in_half = [](const std::string& value) {
+    return show(parse_text("kernel k(x: in f16, y: out f16) { y = " + value + "; }"));
+  };
+  CHECK(in_half("x * 0.1") == in_half("x * 0.100000001490116119384765625"));
+  CHECK(in_half("x * f16(0.1)") == in_half("x * 0.0999755859375"));
+  CHECK(in_half("x + f16(1.00048828125)") == in_half("x + 1.0"));
+  CHECK(in_half("x + f16(1.00048828125000000000000001)") == in_half("x + 1.0009765625"));
+  CHECK(in_half("x + f16(65519.99)") == in_half("x + 65504.0"));
+  CHECK(in_half("x + f16(65520)") == in_half("x + inf"));
+  CHECK(in_half("x + f16(99999999999999999999)") == in_half("x + inf"));
+}
+
+TEST_CASE("an integer beyond i64 serves where it meets a float, rounded once") {
+  CHECK(value_of("x * 9223372036854775808") == value_of("x * 0x1p63"));
+  CHECK(value_of("x * -9223372036854775809") == value_of("x * -0x1p63"));
+  CHECK(value_of("w * 18446744073709551616", "f64") == value_of("w * 0x1p64", "f64"));
+  CHECK(value_of("x * 0x10000000000000000") == value_of("x * 0x1p64"));
+  CHECK(value_of("x * 100000000000000000000000000000") == value_of("x * 1e29"));
+  // Halfway between two f32, and one beyond it.
+  CHECK(value_of("x * 9223372586610589696") == value_of("x * 0x1p63"));
+  CHECK(value_of("x * 9223372586610589697") == value_of("x * 0x1.000002p63"));
+  CHECK(value_of("x * 0x80000080000000001") == value_of("x * 0x1.000002p67"));
+  CHECK(value_of("x > 0 ? 99999999999999999999 : 0") ==
+        value_of("x > 0 ? 99999999999999999999.0 : 0"));
+  CHECK(value_of("-9223372036854775808", "i64") == "i64 -9223372036854775808");
+  CHECK(value_of("bool(99999999999999999999)", "bool") == "bool 1");
 }
 
 } // namespace swage::ir::testing

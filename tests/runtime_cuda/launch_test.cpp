@@ -2,6 +2,8 @@
 #include <atomic>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include "codegen/compile.hpp"
 #include "runtime/cuda/objects.hpp"
 #include "runtime/measure/first_call.hpp"
@@ -147,6 +149,51 @@ TEST_CASE("a launch under capture that has to compile does so without disturbing
     cuda::driver().cuStreamSynchronize(stream.get());
     CHECK(y.get()[299] == (start + 299) * 4);
   }
+}
+
+TEST_CASE("a graph outlives the kernel and the device that it was captured with") {
+  const CurrentDevice current(0);
+  const DeviceArray x(gpu(), counting(8)), y(gpu(), std::vector<float>(8));
+  const cuda::OwnedStream stream = cuda::make_stream();
+  cuda::Graph graph = nullptr;
+  {
+    const Kernel kernel = gpu().kernel("kernel gone(x: in f32, y: out f32) { y = x * 13; }", "");
+    kernel.prepare({x.tensor(), y.tensor()});
+    cuda::driver().cuStreamBeginCapture_v2(stream.get(), cuda::CaptureMode::global);
+    kernel.launch(Stream(stream.get()), {x.tensor(), y.tensor()});
+    cuda::driver().cuStreamEndCapture(stream.get(), &graph);
+  }
+  const cuda::OwnedGraph owned(graph);
+  // Room for kernels no handle refers to is taken up by others.
+  for (int i = 0; i < 8; ++i)
+    gpu()
+        .kernel(fmt::format("kernel k(x: in f32, y: out f32) {{ y = x + {}; }}", 900 + i), "")
+        .launch(nullptr, {x.tensor(), y.tensor()});
+  cuda::GraphExec executable = nullptr;
+  cuda::driver().cuGraphInstantiateWithFlags(&executable, graph, 0);
+  const cuda::OwnedGraphExec replay(executable);
+  cuda::driver().cuGraphLaunch(executable, stream.get());
+  cuda::driver().cuStreamSynchronize(stream.get());
+  CHECK(y.get()[7] == 91);
+}
+
+TEST_CASE("a first launch neither waits for the device nor takes its memory") {
+  const Device device = gpu();
+  const DeviceArray x(device, counting(8)), y(device, std::vector<float>(8));
+  const Kernel kernel = device.kernel("kernel brisk(x: in f32, y: out f32) { y = x * 17; }", "");
+  const auto counted = [] {
+    std::uint64_t sum = 0;
+    for (const char* name :
+         {"cuCtxSynchronize", "cuStreamSynchronize", "cuEventSynchronize", "cuMemAlloc_v2",
+          "cuMemAllocAsync", "cuMemcpyDtoH_v2", "cuMemcpyHtoD_v2"})
+      sum += calls(name);
+    return sum;
+  };
+  const std::uint64_t before = counted(), loads = calls("cuModuleLoadDataEx");
+  kernel.launch(nullptr, {x.tensor(), y.tensor()});
+  CHECK(calls("cuModuleLoadDataEx") > loads); // it was a first one
+  CHECK(counted() == before);
+  CHECK(y.get()[7] == 119);
 }
 
 TEST_CASE("a capture that refuses the load names prepare") {
