@@ -39,8 +39,8 @@ ModeKernel kernel_in(ir::MathMode mode, const Device& device, const KernelText& 
   if (device.info().kind != DeviceKind::cuda)
     return {{}, "its bits are those of a CUDA device"};
   try {
-    return {device.kernel(text.text, text.kernel, api_bindings(text.bindings),
-                          {.math = api_math(mode), .schedule = {}, .file = text.file}),
+    return {device.kernel(text.text, text.kernel, text.bindings,
+                          {.math = mode, .schedule = {}, .file = text.file}),
             {}};
   } catch (const Error& error) {
     return {{}, error.what()};
@@ -89,9 +89,8 @@ void add_evaluator(CertifiedOutput& output, verify::OutputComparison&& found) {
 Report certify(const CertifyOptions& options) {
   const KernelText text = read_kernel(options.kernel);
   const Device device = Device::open(options.device);
-  const Kernel kernel =
-      device.kernel(text.text, text.kernel, api_bindings(text.bindings),
-                    {.math = api_math(text.math), .schedule = {}, .file = text.file});
+  const Kernel kernel = device.kernel(text.text, text.kernel, text.bindings,
+                                      {.math = text.math, .schedule = {}, .file = text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
   check_sweepable(graph, "certify");
   const verify::TestInputs inputs(graph, input_options(options.sweep));

@@ -43,8 +43,8 @@ Report verify(const VerifyOptions& options) {
   const KernelText text = read_kernel(options.kernel);
   const Device device = Device::open(options.device);
   const Kernel kernel =
-      device.kernel(text.text, text.kernel, api_bindings(text.bindings),
-                    {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
+      device.kernel(text.text, text.kernel, text.bindings,
+                    {.math = text.math, .schedule = options.schedule, .file = text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
   check_sweepable(graph, "verify");
   const verify::TestInputs inputs(graph, input_options(options.sweep));
