@@ -337,7 +337,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3,
                         help="each with fresh buffers; the median of their ratios counts")
     parser.add_argument("--replays", type=int, default=11, help="of each graph, a run")
-    parser.add_argument("--no-tune", action="store_true", help="launch Swage by its heuristic")
+    parser.add_argument("--no-tune", action="store_true", help="launch Swage by its default schedule")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=DEFAULT_PEERS,
                         help="CUB is built with nvcc, and measured forward alone; cub-copyable with "
                         "cuda::proclaim_copyable_arguments; liger is the package liger_kernel, for "

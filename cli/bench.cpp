@@ -90,8 +90,8 @@ Report bench(const BenchOptions& options) {
   const std::vector<Shape> shapes = bench_shapes(options);
   const KernelText text = read_kernel(options.kernel);
   const KernelOptions kernel_options{
-      .math = api_math(text.math), .schedule = options.schedule, .file = text.file};
-  const std::vector<Binding> bindings = api_bindings(text.bindings);
+      .math = text.math, .schedule = options.schedule, .file = text.file};
+  const std::vector<Binding>& bindings = text.bindings;
   const Device device = Device::open(options.device);
   const Kernel kernel = device.kernel(text.text, text.kernel, bindings, kernel_options);
   const ir::Kernel& graph = launch::ir_kernel(kernel);

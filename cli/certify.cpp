@@ -39,8 +39,8 @@ ModeKernel kernel_in(ir::MathMode mode, const Device& device, const KernelText& 
   if (device.info().kind != DeviceKind::cuda)
     return {{}, "its bits are those of a CUDA device"};
   try {
-    return {device.kernel(text.text, text.kernel, api_bindings(text.bindings),
-                          {.math = api_math(mode), .schedule = {}, .file = text.file}),
+    return {device.kernel(text.text, text.kernel, text.bindings,
+                          {.math = mode, .schedule = {}, .file = text.file}),
             {}};
   } catch (const Error& error) {
     return {{}, error.what()};
@@ -89,12 +89,10 @@ void add_evaluator(CertifiedOutput& output, verify::OutputComparison&& found) {
 Report certify(const CertifyOptions& options) {
   const KernelText text = read_kernel(options.kernel);
   const Device device = Device::open(options.device);
-  const Kernel kernel =
-      device.kernel(text.text, text.kernel, api_bindings(text.bindings),
-                    {.math = api_math(text.math), .schedule = {}, .file = text.file});
+  const Kernel kernel = device.kernel(text.text, text.kernel, text.bindings,
+                                      {.math = text.math, .schedule = {}, .file = text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
-  check_sweepable(graph, "certify");
-  const verify::TestInputs inputs(graph, input_options(options.sweep));
+  const SweptInputs inputs = swept_inputs(graph, options.sweep);
   std::array<ModeKernel, kReferenceModes.size()> modes;
   for (std::size_t m = 0; m < modes.size(); ++m)
     modes[m] = kernel_in(kReferenceModes[m], device, text, graph.math());
@@ -105,8 +103,8 @@ Report certify(const CertifyOptions& options) {
   Certificate certificate{.text = text,
                           .device = device.info(),
                           .exhaustive = options.sweep.exhaustive && options.sweep.pairs.empty(),
-                          .seed = input_options(options.sweep).seed,
-                          .inputs = inputs.count(),
+                          .seed = options.sweep.seed,
+                          .inputs = count_of(inputs),
                           .missing = {},
                           .outputs = std::vector<CertifiedOutput>(graph.stores().size()),
                           .gradient = check_declared_gradient(text, graph)};

@@ -28,7 +28,7 @@ struct Checked {
 void bind_constants(KernelText& text) {
   for (const ir::KernelDeclaration::Constant& constant : text.declaration().constants) {
     const bool bound = std::any_of(text.bindings.begin(), text.bindings.end(),
-                                   [&](const ir::Binding& b) { return b.name == constant.name; });
+                                   [&](const Binding& b) { return b.name == constant.name; });
     if (bound || constant.has_default)
       continue;
     text.bindings.push_back({constant.name, std::int64_t{1}});
@@ -38,7 +38,7 @@ void bind_constants(KernelText& text) {
 /// Leaves to the kernel the bindings that name something of it.
 void keep_own_bindings(KernelText& text) {
   const ir::KernelDeclaration& kernel = text.declaration();
-  std::erase_if(text.bindings, [&](const ir::Binding& binding) {
+  std::erase_if(text.bindings, [&](const Binding& binding) {
     const auto& generics = kernel.generics;
     return std::find(generics.begin(), generics.end(), binding.name) == generics.end() &&
            std::none_of(kernel.constants.begin(), kernel.constants.end(),
@@ -82,7 +82,7 @@ Checked check_kernel(KernelText text) {
 
 /// A binding that no kernel of the text knows is a slip, as it is for one kernel.
 void check_bindings_are_used(const KernelText& program, std::vector<std::string> used) {
-  for (const ir::Binding& binding : program.bindings)
+  for (const Binding& binding : program.bindings)
     if (std::find(used.begin(), used.end(), binding.name) == used.end())
       throw Error(ErrorCode::invalid_argument,
                   fmt::format("no kernel of {} has a generic or a constant '{}'", program.file,
@@ -101,7 +101,7 @@ Report check(const KernelOptionsText& options) {
     KernelText text = program;
     text.kernel = declared.name;
     keep_own_bindings(text);
-    for (const ir::Binding& binding : text.bindings)
+    for (const Binding& binding : text.bindings)
       used.push_back(binding.name);
     const Checked checked = check_kernel(text);
     const std::string types =

@@ -112,10 +112,8 @@ const ir::KernelDeclaration& KernelText::declaration() const {
 
 KernelText read_program(const KernelOptionsText& options) {
   KernelText result;
-  for (const std::string& define : options.defines) {
-    const Binding given = api::parse_binding(define);
-    result.bindings.push_back({given.name, given.value});
-  }
+  for (const std::string& define : options.defines)
+    result.bindings.push_back(api::parse_binding(define));
   if (!options.math.empty())
     result.math = parse_math(options.math);
   read_text(options.what, result);
@@ -133,22 +131,9 @@ ir::Kernel bind_kernel(const KernelText& text) {
   return ir::load_kernel(text.source(), text.kernel, text.bindings, text.math);
 }
 
-std::vector<Binding> api_bindings(const std::vector<ir::Binding>& bindings) {
-  std::vector<Binding> result;
-  for (const ir::Binding& binding : bindings)
-    std::visit([&](auto value) { result.emplace_back(binding.name, value); }, binding.value);
-  return result;
-}
-
-std::optional<Math> api_math(std::optional<ir::MathMode> math) {
-  if (!math)
-    return std::nullopt;
-  return static_cast<Math>(*math);
-}
-
-std::string format_bindings(const std::vector<ir::Binding>& bindings) {
+std::string format_bindings(const std::vector<Binding>& bindings) {
   std::string text;
-  for (const ir::Binding& binding : bindings) {
+  for (const Binding& binding : bindings) {
     if (!text.empty())
       text += ' ';
     text += binding.name + '=';

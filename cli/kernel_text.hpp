@@ -32,7 +32,7 @@ struct KernelText {
   std::string text;   ///< the whole program
   std::string kernel; ///< the kernel's name in it
   bool from_catalogue = false;
-  std::vector<ir::Binding> bindings;
+  std::vector<Binding> bindings;
   std::optional<ir::MathMode> math;
   std::vector<ir::KernelDeclaration> declared; ///< all kernels of the text, in order
 
@@ -51,12 +51,8 @@ KernelText read_kernel(const KernelOptionsText& options);
 /// Parsed, bound, simplified.
 ir::Kernel bind_kernel(const KernelText& text);
 
-/// `bindings` as the public API takes them.
-std::vector<Binding> api_bindings(const std::vector<ir::Binding>& bindings);
-std::optional<Math> api_math(std::optional<ir::MathMode> math);
-
 /// "T=bf16 limit=5": for tables; empty without bindings.
-std::string format_bindings(const std::vector<ir::Binding>& bindings);
+std::string format_bindings(const std::vector<Binding>& bindings);
 
 /// Names of all kernels in the catalogue, in order.
 std::vector<std::string> catalogue_names();

@@ -84,8 +84,8 @@ Report run(const RunOptions& options) {
 
   const Device device = Device::open(options.device);
   const Kernel kernel =
-      device.kernel(text.text, text.kernel, api_bindings(text.bindings),
-                    {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
+      device.kernel(text.text, text.kernel, text.bindings,
+                    {.math = text.math, .schedule = options.schedule, .file = text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
 
   input.check_names(graph);

@@ -69,8 +69,8 @@ TuneRun tune_all(const TuneOptionsText& options) {
   run.text = read_kernel(options.kernel);
   const Device device = Device::open(options.device);
   const Kernel kernel =
-      device.kernel(run.text.text, run.text.kernel, api_bindings(run.text.bindings),
-                    {.math = api_math(run.text.math), .schedule = {}, .file = run.text.file});
+      device.kernel(run.text.text, run.text.kernel, run.text.bindings,
+                    {.math = run.text.math, .schedule = {}, .file = run.text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
   run.kernel = graph.name();
   run.math = ir::name_of(graph.math());

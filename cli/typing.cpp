@@ -33,7 +33,7 @@ std::vector<std::string> unbound_generics(const KernelText& text) {
   std::vector<std::string> names = text.declaration().generics;
   std::erase_if(names, [&](const std::string& name) {
     return std::any_of(text.bindings.begin(), text.bindings.end(),
-                       [&](const ir::Binding& b) { return b.name == name; });
+                       [&](const Binding& b) { return b.name == name; });
   });
   return names;
 }

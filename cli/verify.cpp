@@ -43,11 +43,10 @@ Report verify(const VerifyOptions& options) {
   const KernelText text = read_kernel(options.kernel);
   const Device device = Device::open(options.device);
   const Kernel kernel =
-      device.kernel(text.text, text.kernel, api_bindings(text.bindings),
-                    {.math = api_math(text.math), .schedule = options.schedule, .file = text.file});
+      device.kernel(text.text, text.kernel, text.bindings,
+                    {.math = text.math, .schedule = options.schedule, .file = text.file});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
-  check_sweepable(graph, "verify");
-  const verify::TestInputs inputs(graph, input_options(options.sweep));
+  const SweptInputs inputs = swept_inputs(graph, options.sweep);
   std::optional<ir::Kernel> where;
   if (!options.where.empty())
     where.emplace(where_kernel(text, graph, options.where));
@@ -65,7 +64,7 @@ Report verify(const VerifyOptions& options) {
                       device.info(),
                       options.sweep.exhaustive,
                       options.where,
-                      inputs.count(),
+                      count_of(inputs),
                       {},
                       check_declared_gradient(text, graph)};
   sweep_shown(device, graph, inputs, std::move(wanted),

@@ -205,7 +205,7 @@ private:
   }
 
   long double perturbed(long double value) const {
-    if (arithmetic_ != Arithmetic::perturbed)
+    if (arithmetic_ != Arithmetic::perturbed || !std::isfinite(value))
       return value;
     random_ = random_ * 6364136223846793005u + 1442695040888963407u;
     const long double unit = static_cast<long double>(random_ >> 32) * 0x1p-31L - 1;

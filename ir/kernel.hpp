@@ -13,6 +13,7 @@
 
 #include "ir/ops.hpp"
 #include "ir/space.hpp"
+#include "swage/binding.hpp"
 #include "swage/dtype.hpp"
 
 namespace swage::ir {
@@ -25,8 +26,7 @@ inline constexpr std::size_t kMaxParams = 64;
 inline constexpr std::size_t kMaxNameBytes = 128;
 inline constexpr std::size_t kMaxErrors = 20;
 
-/// How the functions of a kernel are computed, see docs/numbers.md.
-enum class MathMode : std::uint8_t { accurate = 0, triton = 1, fast = 2, torch = 3 };
+using swage::MathMode;
 /// The name of every mode as the language writes it, indexed by MathMode.
 std::span<const std::string_view> math_mode_names() noexcept;
 std::string_view name_of(MathMode mode) noexcept;

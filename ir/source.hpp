@@ -5,18 +5,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "ir/kernel.hpp"
+#include "swage/binding.hpp"
 
 namespace swage::ir {
-
-/// A value for a generic type, a `const` parameter: "T" = bf16, "limit" = 5.0.
-struct Binding {
-  std::string name;
-  std::variant<DType, double, std::int64_t> value;
-};
 
 /// What a program text declares, for listings; found without binding anything.
 struct KernelDeclaration {

@@ -118,7 +118,7 @@ typedef enum swage_math {
 typedef struct swage_options {
   size_t size;          /* sizeof(swage_options) as compiled: later versions may append fields */
   int32_t math;         /* a swage_math */
-  const char* schedule; /* "threads=128 bytes=16"; null: tuned, else heuristic */
+  const char* schedule; /* "threads=128 bytes=16"; null: tuned, else the default */
   const char* file;     /* name of the text in diagnostics; null: "<kernel>" */
 } swage_options;
 
@@ -205,6 +205,7 @@ typedef struct swage_parameter {
   int32_t role;     /* a swage_role */
   int32_t space;    /* a swage_space */
   DLDataType type;
+  int32_t group; /* SWAGE_GROUP: columns of a group; 0 otherwise */
 } swage_parameter;
 
 /* The parameters that a launch takes arguments for, in their order; `const` ones are bound and not

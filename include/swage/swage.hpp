@@ -19,6 +19,7 @@
 #include <variant>
 #include <vector>
 
+#include "swage/binding.hpp"
 #include "swage/dtype.hpp"
 #include "swage/error.hpp"
 #include "swage/export.h"
@@ -140,17 +141,6 @@ struct Stream {
   explicit Stream(void* stream) noexcept : handle(stream) {}
 };
 
-/// A value for a generic type or a `const` parameter of a kernel: {"T", swage::bf16},
-/// {"limit", 5.0}.
-struct Binding {
-  std::string name;
-  std::variant<DType, double, std::int64_t> value;
-  Binding(std::string key, DType type) : name(std::move(key)), value(type) {}
-  Binding(std::string key, double number) : name(std::move(key)), value(number) {}
-  Binding(std::string key, std::int64_t number) : name(std::move(key)), value(number) {}
-  Binding(std::string key, int number) : name(std::move(key)), value(std::int64_t{number}) {}
-};
-
 /// What a parameter is to a call.
 enum class Role : std::uint8_t { in, out, inout, scalar };
 
@@ -164,14 +154,12 @@ struct Parameter {
   Role role = Role::in;
   DType dtype = DType::f32;
   Space space = Space::element; ///< of tensors; element otherwise
+  std::int64_t group = 0;       ///< Space::group: columns of a group
 };
 
-/// Accuracy contract of a kernel's functions, see docs/numbers.md.
-enum class Math : std::uint8_t { accurate = 0, triton = 1, fast = 2, torch = 3 };
-
 struct KernelOptions {
-  std::optional<Math> math;      ///< default: what the kernel text says, else accurate
-  std::string schedule;          ///< "threads=128 bytes=16 ..."; empty: tuned, else heuristic
+  std::optional<MathMode> math;  ///< default: what the kernel text says, else accurate
+  std::string schedule;          ///< "threads=128 bytes=16 ..."; empty: tuned, else the default
   std::string file = "<kernel>"; ///< name of the text in diagnostics
 };
 

@@ -78,3 +78,5 @@ Tensor to_tensor(const DLTensor* tensor, std::size_t index, const DeviceInfo& de
 }
 
 } // namespace swage::api
+
+static_assert(sizeof(DLTensor) == 48, "the layout that every DLPack producer uses");

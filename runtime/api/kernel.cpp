@@ -124,7 +124,7 @@ std::vector<Parameter> Kernel::parameters() const {
   for (std::size_t i = 0; i < signature.params.size(); ++i) {
     const launch::ParamInfo& info = signature.params[i];
     result.push_back({signature.names[i], static_cast<Role>(info.kind), info.dtype,
-                      static_cast<Space>(info.broadcast)});
+                      static_cast<Space>(info.broadcast), info.group});
   }
   return result;
 }

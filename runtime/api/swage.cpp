@@ -23,17 +23,6 @@ namespace swage {
 
 namespace {
 
-std::vector<ir::Binding> to_ir(const std::vector<Binding>& bindings) {
-  std::vector<ir::Binding> result;
-  for (const Binding& binding : bindings)
-    result.push_back({binding.name, binding.value});
-  return result;
-}
-
-std::optional<ir::MathMode> to_ir(std::optional<Math> math) {
-  return math ? std::optional(static_cast<ir::MathMode>(*math)) : std::nullopt;
-}
-
 [[noreturn]] void refuse_name(std::string_view name) {
   std::string known;
   for (const kernels::CatalogueFile& file : kernels::files())
@@ -85,8 +74,7 @@ Kernel Device::kernel(std::string_view source, std::string_view name,
   std::optional<Kernel> made;
   codegen::with_stack(codegen::kTextStackBytes, [&] {
     made = api::make_kernel(
-        *this, ir::load_kernel({source, options.file}, name, to_ir(bindings), to_ir(options.math)),
-        options);
+        *this, ir::load_kernel({source, options.file}, name, bindings, options.math), options);
   });
   return *std::move(made);
 }

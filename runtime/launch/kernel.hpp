@@ -21,7 +21,7 @@ namespace swage {
 /// One kernel on one device. Immutable but for the table of plans, which grows as calls of new
 /// kinds are made.
 struct KernelState {
-  /// `source` lives as long as the process; null: the heuristic decides alone.
+  /// `source` lives as long as the process; null: all have the default schedule.
   KernelState(std::shared_ptr<DeviceState> device, ir::Kernel kernel, KernelOptions options,
               const launch::ScheduleSource* source);
 
@@ -44,7 +44,7 @@ struct KernelState {
     launch::classify(signature, arguments, device->limits, call);
   }
   /// The schedule that calls like this one are launched with: what the kernel was made with, else
-  /// a tuning record of its size class or the nearest one, else the heuristic's.
+  /// a tuning record of its size class or the nearest one, else the default.
   codegen::Schedule schedule_of(const launch::Call& call) const;
   codegen::Specialization specialization_of(const launch::Call& call) const {
     return call.key.specialization(static_cast<int>(signature.tensors.size()));

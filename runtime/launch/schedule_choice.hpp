@@ -15,7 +15,7 @@ struct KernelState;
 
 namespace swage::launch {
 
-/// Where the calls of a kernel have a schedule from before the heuristic is asked. What tunes sits
+/// Where the calls of a kernel have a schedule from other than the default. What tunes sits
 /// above the launch and is reached through this alone.
 struct ScheduleSource {
   /// The schedule known for calls like this one, if there is one that is legal here.
@@ -26,7 +26,7 @@ struct ScheduleSource {
 };
 
 /// The schedule of calls with `key`: the keys given in `text` (KernelOptions::schedule) over the
-/// heuristic default for the key's size class. Equal keys get equal schedules. Throws
+/// default for the key's size class. Equal keys get equal schedules. Throws
 /// Error(invalid_argument) if `text` asks for what is not legal.
 codegen::Schedule choose_schedule(const ir::Kernel& kernel,
                                   const codegen::Specialization& specialization,

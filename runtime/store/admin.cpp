@@ -1,4 +1,4 @@
-// admin.cpp -- looking after the cache directory: what `swage cache` does.
+// admin.cpp -- looking after the cache directory: what it holds, checking and pruning it.
 #include "runtime/store/admin.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// admin.hpp -- looking after the cache directory: what `swage cache` does.
+// admin.hpp -- looking after the cache directory: what it holds, checking and pruning it.
 #pragma once
 
 #include <cstdint>

@@ -25,17 +25,18 @@ bool plain_policy(const CudaSchedule& schedule) {
 /// they lost at the sizes measured by hand. Where launches can be dependent, independent ones stay
 /// only as a control and for the read-only path, which dependent ones cannot have: on an H100 they
 /// took up to a third longer at small sizes and as long at large ones, in every combination.
-int place(const CudaSchedule& schedule, const CudaSchedule& base) {
-  if (base.dependent_launch && !schedule.dependent_launch) {
-    const bool control = schedule.access_bytes == base.access_bytes && schedule.accesses == 1 &&
-                         schedule.waves == 0 && schedule.store == codegen::StorePolicy::automatic;
+int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
+  if (by_default.dependent_launch && !schedule.dependent_launch) {
+    const bool control = schedule.access_bytes == by_default.access_bytes &&
+                         schedule.accesses == 1 && schedule.waves == 0 &&
+                         schedule.store == codegen::StorePolicy::automatic;
     const bool usual = schedule.load == codegen::LoadPolicy::automatic ||
                        schedule.load == codegen::LoadPolicy::read_only;
     return control && usual ? 4 : -1;
   }
-  const bool full = schedule.access_bytes == base.access_bytes;
-  const bool wider = schedule.access_bytes > base.access_bytes;
-  const bool half = 2 * schedule.access_bytes == base.access_bytes;
+  const bool full = schedule.access_bytes == by_default.access_bytes;
+  const bool wider = schedule.access_bytes > by_default.access_bytes;
+  const bool half = 2 * schedule.access_bytes == by_default.access_bytes;
   if (schedule.waves == 0 && plain_policy(schedule)) {
     if (full && schedule.accesses <= 2)
       return schedule.accesses == 1 ? 0 : 2;
@@ -65,17 +66,18 @@ bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
 /// The same for kernels that reach along their rows: every number of threads a row in blocks of 128
 /// threads and of one row, with accesses of the default's width, twice and half of it; cache
 /// policies for the default's geometry. Where the default holds a row, what reads it again is not
-/// worth a try. Rows over several blocks with accesses of full width; of sums over rows, whose blocks
-/// are few, large ones, and both ways to load.
-int place_rows(const CudaSchedule& schedule, const CudaSchedule& base,
+/// worth a try. Rows over several blocks with accesses of full width; of sums over rows, whose
+/// blocks are few, large ones, and both ways to load.
+int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
                const CandidateInput& input) {
   const auto geometry = codegen::make_row_geometry(input.kernel, input.specialization, schedule);
-  const auto usual = codegen::make_row_geometry(input.kernel, input.specialization, base);
-  const bool same = schedule.row_threads == base.row_threads && schedule.threads == base.threads &&
-                    schedule.access_bytes == base.access_bytes &&
-                    schedule.accesses == base.accesses && schedule.ahead == base.ahead &&
-                    schedule.waves == base.waves;
-  if (schedule.dependent_launch != base.dependent_launch)
+  const auto usual = codegen::make_row_geometry(input.kernel, input.specialization, by_default);
+  const bool same = schedule.row_threads == by_default.row_threads &&
+                    schedule.threads == by_default.threads &&
+                    schedule.access_bytes == by_default.access_bytes &&
+                    schedule.accesses == by_default.accesses &&
+                    schedule.ahead == by_default.ahead && schedule.waves == by_default.waves;
+  if (schedule.dependent_launch != by_default.dependent_launch)
     return same && plain_policy(schedule) ? 4 : -1;
   if (!plain_policy(schedule))
     return same ? 2 : -1;
@@ -86,22 +88,23 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& base,
     return -1; // half of the threads have nothing
   const int rows = schedule.threads / schedule.row_threads;
   if (codegen::stores_after_rows(input.kernel)) {
-    if (schedule.threads < 128 || schedule.access_bytes != base.access_bytes ||
+    if (schedule.threads < 128 || schedule.access_bytes != by_default.access_bytes ||
         (rows > 1 && schedule.threads > 512))
       return -1;
-    return schedule.ahead == base.ahead ? 0 : 1;
+    return schedule.ahead == by_default.ahead ? 0 : 1;
   }
   if (schedule.waves > 0)
-    return schedule.access_bytes == base.access_bytes ? (base.waves > 0 ? 0 : 1) : -1;
+    return schedule.access_bytes == by_default.access_bytes ? (by_default.waves > 0 ? 0 : 1) : -1;
   const bool block = rows == 1 || schedule.threads == 128;
   const bool more = schedule.threads == 256 && schedule.row_threads <= 128;
   if (!block && !more)
     return -1;
-  const bool full = schedule.access_bytes == base.access_bytes;
-  if (full || schedule.access_bytes == 2 * base.access_bytes)
+  const bool full = schedule.access_bytes == by_default.access_bytes;
+  if (full || schedule.access_bytes == 2 * by_default.access_bytes)
     return schedule.threads < 128 ? 3 : block ? (full ? 0 : 1) : 2;
-  return block && 2 * schedule.access_bytes == base.access_bytes && schedule.threads >= 128 ? 3
-                                                                                            : -1;
+  return block && 2 * schedule.access_bytes == by_default.access_bytes && schedule.threads >= 128
+             ? 3
+             : -1;
 }
 
 /// The same with registers for more, so for two thirds of the threads at once: the assembler orders
@@ -111,12 +114,12 @@ CudaSchedule with_more_registers(CudaSchedule schedule) {
   return schedule;
 }
 
-int place(const HostSchedule& schedule, const HostSchedule& base) {
+int place(const HostSchedule& schedule, const HostSchedule& by_default) {
   int distance = 0;
-  distance += schedule.lanes == base.lanes ? 0 : schedule.lanes > base.lanes ? 2 : 3;
-  distance += schedule.unroll == base.unroll ? 0 : 1;
-  distance += schedule.streaming == base.streaming ? 0 : 1;
-  distance += schedule.grain == base.grain ? 0 : 1;
+  distance += schedule.lanes == by_default.lanes ? 0 : schedule.lanes > by_default.lanes ? 2 : 3;
+  distance += schedule.unroll == by_default.unroll ? 0 : 1;
+  distance += schedule.streaming == by_default.streaming ? 0 : 1;
+  distance += schedule.grain == by_default.grain ? 0 : 1;
   return distance;
 }
 
@@ -133,17 +136,17 @@ Schedule as_launched(const Schedule& schedule, const CandidateInput& input) {
 
 } // namespace
 
-std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& heuristic) {
+std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& by_default) {
   std::vector<std::pair<int, Schedule>> ranked;
   for (const Schedule& schedule :
        codegen::all_schedules(input.kernel, input.specialization, input.target)) {
     int rank = -1;
     if (const auto* cuda = std::get_if<CudaSchedule>(&schedule); cuda && cuda->row_threads > 0)
-      rank = place_rows(*cuda, std::get<CudaSchedule>(heuristic), input);
+      rank = place_rows(*cuda, std::get<CudaSchedule>(by_default), input);
     else if (cuda)
-      rank = is_idle(*cuda, input) ? -1 : place(*cuda, std::get<CudaSchedule>(heuristic));
+      rank = is_idle(*cuda, input) ? -1 : place(*cuda, std::get<CudaSchedule>(by_default));
     else
-      rank = place(std::get<HostSchedule>(schedule), std::get<HostSchedule>(heuristic));
+      rank = place(std::get<HostSchedule>(schedule), std::get<HostSchedule>(by_default));
     if (rank >= 0)
       ranked.emplace_back(rank, schedule);
     if (const auto* cuda = std::get_if<CudaSchedule>(&schedule);
@@ -153,8 +156,8 @@ std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& he
   }
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<Schedule> result{heuristic};
-  std::set<std::string> seen{codegen::canonical(as_launched(heuristic, input))};
+  std::vector<Schedule> result{by_default};
+  std::set<std::string> seen{codegen::canonical(as_launched(by_default, input))};
   for (const auto& [rank, schedule] : ranked)
     if (seen.insert(codegen::canonical(as_launched(schedule, input))).second)
       result.push_back(schedule);

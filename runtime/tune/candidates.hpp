@@ -17,10 +17,10 @@ struct CandidateInput {
   int compute_units = 0;
 };
 
-/// The schedules to measure, `heuristic` first, then in the order in which they are likely to win,
+/// The schedules to measure: `by_default` first, then in the order in which they are likely to win,
 /// so that a budget that runs out cuts the unlikely ones. Picked from codegen::all_schedules; of
 /// those that launch alike for this size one is kept.
 std::vector<codegen::Schedule> candidates(const CandidateInput& input,
-                                          const codegen::Schedule& heuristic);
+                                          const codegen::Schedule& by_default);
 
 } // namespace swage::tune

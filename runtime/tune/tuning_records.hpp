@@ -21,7 +21,7 @@ struct TuningRecord {
   std::int64_t rows = 0;        ///< of the call that was measured; 1 when flat
   std::int64_t columns = 0;     ///< the element count when flat
   std::string schedule;         ///< the winner: the default where nothing beat it
-  std::string default_schedule; ///< the heuristic's
+  std::string default_schedule; ///< codegen::default_schedule's
   double seconds = 0;           ///< one launch of the winner, median
   double default_seconds = 0;   ///< of the default, in the same rounds
   double spread = 0;            ///< between the quartiles over the median

@@ -33,7 +33,7 @@ struct CompareOptions {
   bool histogram = false; ///< count every error in OutputComparison::histogram
 };
 
-/// The limit without --max-ulp: 1 ulp for 16-bit floats, where half an ulp is the rounding at the
+/// The limit where none is given: 1 ulp for 16-bit floats, where half an ulp is the rounding at the
 /// store and the rest slack for results next to a tie; 16 ulp for f32 and f64, a few functions of
 /// up to 3 ulp each; 0 for integers and bool.
 double default_max_ulp(DType type) noexcept;

@@ -15,9 +15,6 @@ namespace swage::verify {
 
 namespace {
 
-/// The evaluator keeps every value of every operation of a row.
-constexpr std::int64_t kMostElements = std::int64_t{1} << 18;
-
 /// Runs with every operation off at random, which show how far a right result may lie. One run may
 /// be right by luck, not all.
 constexpr std::uint64_t kPerturbed = 16;
@@ -39,15 +36,15 @@ public:
 
   std::vector<OutputComparison> run() {
     if (sums_over_rows()) {
-      if (rows_ * columns_ > kMostElements)
+      if (rows_ * columns_ > kMostRowElements)
         throw Error(ErrorCode::unsupported,
                     fmt::format("kernel '{}' sums over rows, so all of a call is verified at once: "
-                                "{} elements are more than {}; give a smaller --shape",
-                                kernel_.name(), rows_ * columns_, kMostElements));
+                                "{} elements are more than {}; take a smaller shape",
+                                kernel_.name(), rows_ * columns_, kMostRowElements));
       compare_rows_from(0, rows_);
       return std::move(totals_);
     }
-    const std::int64_t wanted = std::min(options_.sample, kMostElements);
+    const std::int64_t wanted = std::min(options_.sample, kMostRowElements);
     const std::int64_t count =
         std::clamp<std::int64_t>(wanted / std::max<std::int64_t>(columns_, 1), 1, rows_ + 1);
     const std::int64_t sampled = std::min(count, rows_);

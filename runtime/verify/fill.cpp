@@ -7,19 +7,13 @@
 
 #include "ir/number.hpp"
 #include "runtime/base/parallel.hpp"
+#include "runtime/verify/random_bits.hpp"
 
 namespace swage::verify {
 
 namespace {
 
 constexpr std::int64_t kGrain = 1 << 16;
-constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15; // of splitmix64, as are the constants below
-
-constexpr std::uint64_t mix(std::uint64_t x) noexcept {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
 
 /// A counter-based generator: any element's bits without those before it.
 class Bits {

@@ -80,9 +80,10 @@ Operands::Operands(const Device& device, const ir::Kernel& kernel, const Operand
     if (std::none_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
           return !param.is_tensor() && param.name == value.name;
         }))
-      throw_argument(fmt::format("kernel '{}' has no run-time scalar '{}' for --arg; constants are "
-                                 "bound with -D",
-                                 kernel.name(), value.name));
+      throw_argument(
+          fmt::format("kernel '{}' has no run-time scalar '{}'; a constant is bound when "
+                      "the kernel is made",
+                      kernel.name(), value.name));
   for (std::size_t i = 0; i < operands_.size(); ++i) {
     operands_[i].param = kernel.params()[i];
     if (operands_[i].param.is_tensor())

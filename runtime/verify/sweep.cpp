@@ -35,4 +35,25 @@ void sweep(const Device& device, const ir::Kernel& kernel, const TestInputs& inp
   }
 }
 
+void sweep(const Device& device, const ir::Kernel& kernel, const RowInputs& inputs,
+           OperandOptions wanted, const std::function<void(Operands&, const Shape&)>& step,
+           const std::function<void(std::int64_t)>& done) {
+  std::unique_ptr<Operands> operands;
+  std::int64_t count = 0;
+  for (const RowInputs::Step& next : inputs.steps()) {
+    const Shape shape{next.rows, next.columns};
+    if (!operands || wanted.shape != shape) {
+      wanted.shape = shape;
+      operands.reset();
+      operands = std::make_unique<Operands>(device, kernel, wanted);
+    }
+    operands->refill(
+        [&](std::size_t param, std::span<std::byte> bytes) { inputs.fill(param, next, bytes); });
+    step(*operands, shape);
+    count += next.rows * next.columns;
+    if (done)
+      done(count);
+  }
+}
+
 } // namespace swage::verify

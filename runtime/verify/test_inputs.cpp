@@ -8,6 +8,7 @@
 #include "ir/float_format.hpp"
 #include "ir/number.hpp"
 #include "runtime/base/parallel.hpp"
+#include "runtime/verify/random_bits.hpp"
 #include "swage/error.hpp"
 
 namespace swage::verify {
@@ -15,14 +16,7 @@ namespace swage::verify {
 namespace {
 
 constexpr std::int64_t kGrain = 1 << 15;
-constexpr int kMaxBits = 32;                          ///< of one exhaustive index
-constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15; // of splitmix64, as are the constants below
-
-constexpr std::uint64_t mix(std::uint64_t x) noexcept {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
+constexpr int kMaxBits = 32; ///< of one exhaustive index
 
 /// Zero, the smallest subnormal, the largest, the smallest normal, the largest finite number,
 /// infinity and NaN, with the sign of bit 3.
@@ -73,7 +67,7 @@ TestInputs::TestInputs(const ir::Kernel& kernel, const InputOptions& options)
   for (std::size_t p = 0; p < fields_.size(); ++p)
     fields_[p].dtype = kernel.params()[p].dtype;
   if (options.pairs && !options.exhaustive)
-    refuse("--pairs thins out --exhaustive; give both, or --samples");
+    refuse("pairs thin out exhaustive inputs; ask for both, or for random samples");
   if (options.exhaustive)
     plan_exhaustive(kernel);
 }
@@ -85,8 +79,9 @@ void TestInputs::plan_exhaustive(const ir::Kernel& kernel) {
     if (!param.is_tensor() || !param.is_read())
       continue;
     if (param.broadcast != ir::Broadcast::none)
-      refuse(fmt::format("--exhaustive cannot cover '{}', which is broadcast; use --samples",
-                         param.name));
+      refuse(fmt::format(
+          "'{}' is broadcast, which exhaustive inputs cannot cover; take random samples",
+          param.name));
     if (++tensors == 1 && options_.pairs)
       random_ = p;
     else
@@ -95,17 +90,18 @@ void TestInputs::plan_exhaustive(const ir::Kernel& kernel) {
     total += fields_[p].bits;
   }
   if (options_.pairs && tensors != 2)
-    refuse(fmt::format("--pairs is for kernels that read two tensors, '{}' reads {}", kernel.name(),
+    refuse(fmt::format("pairs are for kernels that read two tensors, '{}' reads {}", kernel.name(),
                        tensors));
   if (total > kMaxBits)
-    refuse(fmt::format("the tensors that '{}' reads have {} bits together, --exhaustive covers at "
-                       "most {}; use --samples",
+    refuse(fmt::format("the tensors that '{}' reads have {} bits together, exhaustive inputs "
+                       "cover at most {}; take random samples",
                        kernel.name(), total, kMaxBits));
   count_ = std::int64_t{1} << total;
   if (!options_.pairs)
     return;
   if (*options_.pairs > (std::int64_t{1} << 62) / count_)
-    refuse(fmt::format("--pairs {} is too many", *options_.pairs));
+    refuse(fmt::format("{} values of the second tensor for each of the first are too many",
+                       *options_.pairs));
   count_ *= *options_.pairs;
 }
 

@@ -1,4 +1,5 @@
 /* c_abi_test.c -- every call of the C ABI, from C99, its successes and its refusals. */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -173,9 +174,23 @@ static void test_parameters(swage_device* device) {
   CHECK(swage_kernel_parameter(kernel, 2, &parameter) == SWAGE_OK);
   CHECK(strcmp(parameter.name, "s") == 0 && parameter.role == SWAGE_SCALAR);
   CHECK(swage_kernel_parameter(kernel, 4, &parameter) == SWAGE_INVALID_ARGUMENT);
+  /* A caller that is older than the library gets what it knows of, and not a byte more. */
+  parameter.size = offsetof(swage_parameter, group);
+  parameter.group = -7;
+  CHECK(swage_kernel_parameter(kernel, 1, &parameter) == SWAGE_OK);
+  CHECK(strcmp(parameter.name, "y") == 0 && parameter.size == offsetof(swage_parameter, group));
+  CHECK(parameter.group == -7);
   parameter.size = 0;
   CHECK(swage_kernel_parameter(kernel, 0, &parameter) == SWAGE_INVALID_ARGUMENT);
   CHECK(swage_kernel_parameter_count(kernel, NULL) == SWAGE_INVALID_ARGUMENT);
+  swage_kernel_destroy(kernel);
+  CHECK(swage_kernel_create(device,
+                            "kernel k(x: in f32, s: in f32 [group 32], y: out f32) {"
+                            " y = x * s; }",
+                            NULL, NULL, 0, NULL, &kernel) == SWAGE_OK);
+  parameter.size = sizeof parameter;
+  CHECK(swage_kernel_parameter(kernel, 1, &parameter) == SWAGE_OK);
+  CHECK(parameter.space == SWAGE_GROUP && parameter.group == 32);
   swage_kernel_destroy(kernel);
 }
 

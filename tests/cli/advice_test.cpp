@@ -14,7 +14,7 @@ bool names_sigmoid(const std::string& expression, const char* mode = "") {
   const std::string text = std::string(mode) +
                            "kernel k(x: in bf16, b: in bf16, y: out bf16) { y = " + expression +
                            "; }";
-  const auto sentences = advice(ir::load_kernel({text}, "k", std::vector<ir::Binding>{}));
+  const auto sentences = advice(ir::load_kernel({text}, "k", std::vector<Binding>{}));
   return sentences.size() == 1 && sentences[0].find("sigmoid(x)") != std::string::npos;
 }
 

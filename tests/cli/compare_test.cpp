@@ -14,7 +14,7 @@ using namespace swage::verify;
 
 namespace {
 
-ir::Kernel bound(const std::string& text, const std::vector<ir::Binding>& bindings = {},
+ir::Kernel bound(const std::string& text, const std::vector<Binding>& bindings = {},
                  std::optional<ir::MathMode> math = std::nullopt) {
   return ir::load_kernel({text}, "", bindings, math);
 }

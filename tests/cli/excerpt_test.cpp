@@ -66,7 +66,7 @@ TEST_CASE("the excerpt of every catalogue kernel that is not derived parses alon
       const auto declared = ir::list_kernels({text});
       REQUIRE(declared.size() == 1);
       CHECK(declared[0].name == kernel.name);
-      std::vector<ir::Binding> bindings;
+      std::vector<Binding> bindings;
       for (const std::string& generic : kernel.generics)
         bindings.push_back({generic, DType::f32});
       CHECK(ir::load_kernel({text}, "", bindings) ==

@@ -167,7 +167,7 @@ TEST_CASE("faults planted in the graph are found on default inputs") {
       if (type == DType::f32 && std::string(fault.what).find("rounding") != std::string::npos)
         continue; // T(x) of an f32 is x
       const ir::Kernel right =
-          ir::load_kernel({text(fault.right)}, "", std::vector<ir::Binding>{{"T", type}});
+          ir::load_kernel({text(fault.right)}, "", std::vector<Binding>{{"T", type}});
       const Shape shape = {64, 127};
       Operands operands(device, right, {.shape = shape});
       operands.upload(true);

@@ -1,4 +1,6 @@
 // rows_test.cpp -- the command on kernels that reach along their rows.
+#include <nlohmann/json.hpp>
+
 #include "tests/cli/subprocess.hpp"
 #include "tests/support/catch.hpp"
 
@@ -34,15 +36,48 @@ TEST_CASE("a limit that no result can meet is seen by run --verify") {
   CHECK(holds(ran.out, "NOT verified"));
 }
 
-TEST_CASE(
-    "verify and certify say that rows are for run, and compile that CUDA has no sums over rows") {
+TEST_CASE("verify and certify hold rows of every kind to the evaluator, forward and backward") {
+  for (const std::string verb : {"verify", "certify"})
+    for (const char* name : {"rms_norm", "rms_norm_backward", "layer_norm_backward", "softmax",
+                             "softmax_backward", "log_softmax"})
+      for (const char* type : {"T=bf16", "T=f16", "T=f32"}) {
+        INFO(verb << " " << name << " " << type);
+        const Outcome ran = run_swage({verb, name, "-D", type, "--device", "cpu", "--columns",
+                                       "1,100,1300", "--samples", "12000", "--json"});
+        INFO(ran.out << ran.err);
+        CHECK(ran.status == 0);
+        const auto report = nlohmann::json::parse(ran.out);
+        // 40 rows of 100 columns, 3 of 1300 and 4000 of one.
+        CHECK(report["inputs"] == 4000 + 4000 + 3900);
+      }
+}
+
+TEST_CASE("a limit that no row can meet is seen by verify") {
+  const Outcome ran = run_swage({"verify", "softmax", "-D", "T=f32", "--device", "cpu", "--samples",
+                                 "5000", "--max-ulp", "0.1"});
+  CHECK(ran.status == 1);
+  CHECK(holds(ran.out, "NOT verified"));
+}
+
+TEST_CASE("what does not fit rows, or is for rows alone, is refused by verify and certify") {
   for (const std::string verb : {"verify", "certify"}) {
-    const Outcome verified = run_swage({verb, "softmax", "-D", "T=f32", "--device", "cpu"});
-    CHECK(verified.status == 1);
-    CHECK(holds(verified.err, "kernel 'softmax' uses row_max: " + verb +
-                                  " tries elements one by one; hold whole rows to the evaluator "
-                                  "with swage run --verify"));
+    const auto error = [&](std::vector<std::string> arguments) {
+      arguments.insert(arguments.begin(), verb);
+      arguments.insert(arguments.end(), {"-D", "T=f32", "--device", "cpu"});
+      const Outcome ran = run_swage(arguments);
+      CHECK(ran.status != 0);
+      return ran.err;
+    };
+    CHECK(holds(error({"softmax", "--exhaustive"}),
+                "kernel 'softmax' uses row_max: its inputs are whole rows, which are too many to "
+                "try all; leave --exhaustive and --pairs out"));
+    CHECK(holds(error({"relu", "--columns", "64"}),
+                "--columns is for kernels that reach along their rows, 'relu' does not"));
+    CHECK(holds(error({"softmax", "--columns", "64,x"}), "'x' for --columns"));
   }
+}
+
+TEST_CASE("compile says that CUDA has no sums over rows") {
   const Outcome compiled =
       run_swage({"compile", "rms_norm_backward", "-D", "T=f32", "--arch", "sm_90"});
   CHECK(compiled.status == 0);

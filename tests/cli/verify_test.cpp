@@ -1,6 +1,8 @@
 // verify_test.cpp -- `swage verify`: what it covers, counts and refuses.
 #include "tests/support/catch.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <set>
 
@@ -9,6 +11,7 @@
 #include "ir/number.hpp"
 #include "ir/source.hpp"
 #include "runtime/verify/histogram.hpp"
+#include "runtime/verify/row_inputs.hpp"
 #include "runtime/verify/test_inputs.hpp"
 #include "swage/error.hpp"
 #include "tests/cli/subprocess.hpp"
@@ -111,7 +114,7 @@ TEST_CASE("what cannot be covered is refused with what to do") {
   };
   using Catch::Matchers::ContainsSubstring;
   CHECK_THAT(refusal("kernel k(a: in f64, y: out f64) { y = a; }", {.exhaustive = true}),
-             ContainsSubstring("64 bits together") && ContainsSubstring("--samples"));
+             ContainsSubstring("64 bits together") && ContainsSubstring("take random samples"));
   CHECK_THAT(refusal("kernel k(a: in f16, r: in f16 [row], y: out f16) { y = a * r; }",
                      {.exhaustive = true}),
              ContainsSubstring("'r'"));
@@ -119,7 +122,7 @@ TEST_CASE("what cannot be covered is refused with what to do") {
       refusal("kernel k(a: in f16, y: out f16) { y = a; }", {.exhaustive = true, .pairs = 9}),
       ContainsSubstring("reads 1"));
   CHECK_THAT(refusal("kernel k(a: in f16, y: out f16) { y = a; }", {.pairs = 9}),
-             ContainsSubstring("--exhaustive"));
+             ContainsSubstring("exhaustive"));
 }
 
 TEST_CASE("verify covers every input of a 16-bit function within 0.51 ulp") {
@@ -186,4 +189,33 @@ TEST_CASE("a wrong --where is shown with a caret") {
   CHECK(outcome.status == 2);
   CHECK_THAT(outcome.err, Catch::Matchers::ContainsSubstring("'gat'") &&
                               Catch::Matchers::ContainsSubstring("^"));
+}
+
+TEST_CASE("rows to verify are of every kind and length, and whole groups") {
+  const ir::Kernel softmax =
+      kernel("kernel k(x: in f32, y: out f32) { y = exp(x - row_max(x)) / row_sum(x); }");
+  const verify::RowInputs inputs(softmax, {.columns = {1, 100}, .samples = 80'000});
+  std::int64_t equal = 0, not_finite = 0, small = 0, large = 0, rows = 0;
+  for (const verify::RowInputs::Step& step : inputs.steps()) {
+    std::vector<float> x(static_cast<std::size_t>(step.rows * step.columns));
+    inputs.fill(0, step, std::as_writable_bytes(std::span(x)));
+    if (step.columns == 1)
+      continue;
+    for (auto row = x.begin(); row != x.end(); row += step.columns, ++rows) {
+      const auto end = row + step.columns;
+      equal += std::all_of(row, end, [&](float value) { return value == *row; });
+      not_finite += std::any_of(row, end, [](float value) { return !std::isfinite(value); });
+      small += std::all_of(row, end, [](float value) { return std::fabs(value) < 0.01f; });
+      large += std::any_of(row, end, [](float value) { return std::fabs(value) > 100; });
+    }
+  }
+  CHECK(inputs.count() == 80'000);
+  CHECK(rows == 400);
+  for (const std::int64_t kind : {equal, not_finite, small, large})
+    CHECK(kind > 8);
+  const ir::Kernel groups =
+      kernel("kernel k(x: in f32, s: out f32 [group 48]) { s = group_max(x, 48); }");
+  for (const verify::RowInputs::Step& step : verify::RowInputs(groups, {}).steps())
+    CHECK(step.columns % 48 == 0);
+  CHECK_THROWS_AS(verify::RowInputs(softmax, {.columns = {0}}), Error);
 }

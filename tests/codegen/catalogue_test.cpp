@@ -27,7 +27,7 @@ std::vector<ir::Kernel> catalogue(DType type, Target::Kind kind) {
   std::vector<ir::Kernel> kernels;
   for (const kernels::CatalogueFile& file : kernels::files())
     for (const auto& declaration : ir::list_kernels({file.text, file.name})) {
-      std::vector<ir::Binding> bindings;
+      std::vector<Binding> bindings;
       for (const std::string& generic : declaration.generics)
         bindings.push_back({generic, type});
       ir::Kernel kernel = ir::load_kernel({file.text, file.name}, declaration.name, bindings);

@@ -14,7 +14,7 @@ using namespace swage::codegen::test;
 TEST_CASE("erfc at half accuracy is within what is stated on the worst GPU that PTX allows") {
   // Fast mode has the same code, and f32 results show its error.
   const ir::Kernel kernel = ir::load_kernel(
-      {"@fast kernel k(x: in f32, y: out f32) { y = erfc(x); }"}, "k", std::vector<ir::Binding>{});
+      {"@fast kernel k(x: in f32, y: out f32) { y = erfc(x); }"}, "k", std::vector<Binding>{});
   constexpr std::int64_t kInputs = 1 << 16;
   Random random(1);
   Call call(kernel, random, {.rows = 1, .columns = kInputs, .random_layouts = false});

@@ -26,7 +26,7 @@ bool accepted(F&& f) {
 }
 
 void bind(std::string_view text, const ir::KernelDeclaration& declared, DType type) {
-  std::vector<ir::Binding> bindings;
+  std::vector<Binding> bindings;
   for (const std::string& generic : declared.generics)
     bindings.push_back({generic, type});
   for (const auto& constant : declared.constants)

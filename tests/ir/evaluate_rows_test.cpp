@@ -217,4 +217,18 @@ TEST_CASE("the evaluator of elements refuses a kernel that needs its row") {
       "kernel 'k' uses row_max, so it is evaluated by rows, not by elements");
 }
 
+TEST_CASE("perturbed operations leave an infinity what it is") {
+  const Kernel kernel =
+      load_kernel({"kernel k(x: in f32, y: out f32) { y = x * rsqrt(row_mean(x * x)); }"}, "", {});
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::vector<Values> arguments = {reals({1, infinity, -2, 3}), {}};
+  for (std::uint64_t seed = 0; seed < 16; ++seed) {
+    const auto y =
+        doubles(evaluate_rows(kernel, {1, 4}, arguments, Arithmetic::perturbed, seed)[0]);
+    CHECK(y[0] == 0);
+    CHECK(std::isnan(y[1])); // infinity * 0
+    CHECK(y[2] == 0);
+  }
+}
+
 } // namespace swage::ir::testing

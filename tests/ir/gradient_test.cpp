@@ -11,6 +11,7 @@
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
 #include "swage/error.hpp"
+#include "tests/ir/parse_support.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
@@ -65,14 +66,6 @@ int operations(const Kernel& kernel) {
   return found;
 }
 
-std::size_t index_of(const Kernel& kernel, const std::string& name) {
-  for (std::size_t p = 0; p < kernel.params().size(); ++p)
-    if (kernel.params()[p].name == name)
-      return p;
-  FAIL("no parameter " << name);
-  return 0;
-}
-
 /// The value of the forward kernel's output `s` at `inputs` (by parameter).
 long double value_at(const Evaluator& forward, std::vector<Scalar> inputs, std::size_t s) {
   Evaluator::Workspace workspace;
@@ -110,7 +103,7 @@ void check_differences(const Kernel& forward, const Kernel& derived, int points)
     g(arguments, results, workspace);
     for (std::size_t s = 0; s < results.size(); ++s) {
       const std::string name = derived.params()[derived.stores()[s].param].name.substr(2);
-      const std::size_t variable = index_of(forward, name);
+      const std::size_t variable = testing::index_of(forward, name);
       long double difference = 0, coarse = 0;
       const long double h = 1e-5L;
       for (std::size_t output = 0; output < forward.stores().size(); ++output) {

@@ -10,12 +10,22 @@
 #include "ir/kernel.hpp"
 #include "ir/source.hpp"
 #include "swage/error.hpp"
+#include "tests/support/catch.hpp"
 
 namespace swage::ir::testing {
 
 inline Kernel parse_text(std::string_view text, const std::vector<Binding>& bindings = {},
                          std::string_view name = {}) {
   return parse_kernel({text, "k.swg"}, name, bindings);
+}
+
+/// The place of parameter `name`.
+inline std::size_t index_of(const Kernel& kernel, const std::string& name) {
+  for (std::size_t p = 0; p < kernel.params().size(); ++p)
+    if (kernel.params()[p].name == name)
+      return p;
+  FAIL("no parameter " << name);
+  return 0;
 }
 
 /// The message of the error that `text` must be refused with; "" if it parses.

@@ -18,14 +18,6 @@ namespace {
 
 using Values = std::vector<Scalar>;
 
-std::size_t index_of(const Kernel& kernel, const std::string& name) {
-  for (std::size_t p = 0; p < kernel.params().size(); ++p)
-    if (kernel.params()[p].name == name)
-      return p;
-  FAIL("no parameter " << name);
-  return 0;
-}
-
 /// A call of `forward` in f64 with inputs of size about one, no two of them close.
 class Call {
 public:

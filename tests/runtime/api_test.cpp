@@ -54,8 +54,12 @@ TEST_CASE("a kernel tells the spaces of tensors along its rows") {
       "[row]) { y = x * scale * top; s = row_sum(x); }",
       "k");
   std::vector<Space> spaces;
-  for (const Parameter& parameter : kernel.parameters())
+  std::vector<std::int64_t> groups;
+  for (const Parameter& parameter : kernel.parameters()) {
     spaces.push_back(parameter.space);
+    groups.push_back(parameter.group);
+  }
+  CHECK(groups == std::vector<std::int64_t>{0, 32, 0, 0, 0});
   CHECK(spaces ==
         std::vector{Space::element, Space::group, Space::tensor, Space::element, Space::row});
 }

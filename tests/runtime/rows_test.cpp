@@ -7,9 +7,10 @@
 #include "codegen/row_plan.hpp"
 #include "ir/arithmetic.hpp"
 #include "ir/passes.hpp"
+#include "ir/source.hpp"
 #include "swage/error.hpp"
-#include "tests/runtime/row_support.hpp"
-#include "tests/support/random_kernel.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/row_case.hpp"
 
 namespace swage::test {
 
@@ -26,18 +27,15 @@ const std::vector<std::string> kSchedules = {
 
 /// Launches `source` in some schedules and compares the bits. Rotates through the schedules.
 void check_bits(const std::string& source, const std::vector<Binding>& bindings, ir::CallSize size,
-                RowLayout layout, std::size_t schedules, std::size_t first = 0) {
+                RowView view, std::size_t schedules, std::size_t first = 0) {
   for (std::size_t i = 0; i < schedules; ++i) {
     const std::string& schedule = kSchedules[(first + i) % kSchedules.size()];
     INFO(size.rows << " x " << size.columns << ", " << schedule << ", stride "
-                   << layout.column_stride);
+                   << view.column_stride);
     KernelOptions options;
     options.schedule = schedule;
     const Kernel kernel = cpu().kernel(source, "", bindings, options);
-    const ir::Kernel& graph = launch::ir_kernel(kernel);
-    RowCall call(graph, size, layout);
-    const auto expected = ir::evaluate_rows(graph, size, call.values(), ir::Arithmetic::machine);
-    CHECK(call.launch(kernel, expected) == "");
+    CHECK(RowCase(cpu(), kernel, size, view).run() == "");
   }
 }
 
@@ -64,8 +62,8 @@ TEST_CASE("rows of every length have the evaluator's bits in every schedule") {
 
 TEST_CASE("rows of every type and layout have the evaluator's bits") {
   for (const DType type : {f32, bf16, f16})
-    for (const RowLayout layout : {RowLayout{1, 3}, RowLayout{2, 1}, RowLayout{3, 5}})
-      check_bits(kRows, {{"T", type}}, {3, 1100}, layout, 2);
+    for (const RowView view : {RowView{1, 3}, RowView{2, 1}, RowView{3, 5}, RowView{1, 0, 1}})
+      check_bits(kRows, {{"T", type}}, {3, 1100}, view, 2);
   const std::string wide =
       "kernel k(x: in f64, y: out f64, s: out f64 [row]) { let m = row_mean(x); s = row_sum(x * x);"
       " y = x - m + row_max(x); }";
@@ -161,26 +159,12 @@ TEST_CASE("random kernels with reductions have the evaluator's bits") {
 
 TEST_CASE("a row has the same bits alone and in a batch") {
   const Kernel kernel = cpu().kernel(kRows, "", {{"T", f32}});
-  const ir::Kernel& graph = launch::ir_kernel(kernel);
-  RowCall batch(graph, {300, 777});
-  kernel.launch(nullptr, batch.arguments());
-  const auto all = batch.values();
-  for (const std::size_t row : {0u, 150u, 299u}) {
-    RowCall alone(graph, {1, 777});
-    for (std::size_t p = 0; p < graph.params().size(); ++p) {
-      const auto width = static_cast<std::int64_t>(alone.values()[p].size());
-      const bool by_row = all[p].size() > static_cast<std::size_t>(width);
-      for (std::int64_t i = 0; i < width; ++i)
-        alone.memory(p).set(
-            i, static_cast<double>(all[p][static_cast<std::size_t>(i) +
-                                          (by_row ? row * static_cast<std::size_t>(width) : 0)]
-                                       .real));
-    }
-    kernel.launch(nullptr, alone.arguments());
-    const auto one = alone.values();
-    for (const ir::Store& store : graph.stores())
-      for (std::size_t i = 0; i < one[store.param].size(); ++i)
-        CHECK(one[store.param][i].real == all[store.param][row * one[store.param].size() + i].real);
+  RowCase batch(cpu(), kernel, {300, 777});
+  REQUIRE(batch.run() == "");
+  for (const std::int64_t row : {0, 150, 299}) {
+    RowCase alone = batch.alone(row);
+    REQUIRE(alone.run() == "");
+    CHECK(alone.outputs(0, 1) == batch.outputs(row, row + 1));
   }
 }
 
@@ -199,13 +183,10 @@ TEST_CASE("norms and softmax are as exact as the CPU's functions, forward and de
     for (const std::int64_t columns : {16, 1000, 4096}) {
       INFO(name << ", " << columns);
       const Kernel kernel = cpu().kernel(text, name, {{"T", bf16}});
-      const ir::Kernel& graph = launch::ir_kernel(kernel);
-      RowCall call(graph, {4, columns});
-      const auto expected =
-          ir::evaluate_rows(graph, {4, columns}, call.values(), ir::Arithmetic::exact);
       // Gradients are differences, whose cancellation shows.
       const bool gradient = std::string(name).find("grad") != std::string::npos;
-      CHECK(call.launch(kernel, expected, gradient ? 40.0L : 0.6L) == "");
+      RowCase call(cpu(), kernel, {4, columns}, {}, 1, ir::Arithmetic::exact);
+      CHECK(call.run(nullptr, gradient ? 40.0L : 0.6L) == "");
     }
 }
 
@@ -227,13 +208,11 @@ TEST_CASE("the language page's kernels along the row run and are right") {
       if (!ir::has_reductions(graph))
         continue;
       INFO(declared.name);
-      const ir::CallSize size{7, 384};
-      RowCall call(graph, size);
       // Where a gradient's terms cancel, their rounding shows.
       const bool gradient = !declared.gradient_of.empty();
-      CHECK(call.launch(kernel,
-                        ir::evaluate_rows(graph, size, call.values(), ir::Arithmetic::exact),
-                        gradient ? 1e5L : 16.0L) == "");
+      RowCase call(cpu(), kernel, {7, 384}, {}, 1, ir::Arithmetic::exact);
+      // exp of a difference has the rounding of the difference as its relative error.
+      CHECK(call.run(nullptr, gradient ? 1e5L : 64.0L) == "");
       ++ran;
     }
   }
@@ -243,14 +222,19 @@ TEST_CASE("the language page's kernels along the row run and are right") {
 TEST_CASE("an output may be the input itself") {
   const Kernel kernel =
       cpu().kernel("kernel k(x: in f32, y: out f32) { y = x - row_max(x) + row_sum(x); }", "");
-  const ir::Kernel& graph = launch::ir_kernel(kernel);
-  RowCall call(graph, {7, 1234});
-  const auto expected = ir::evaluate_rows(graph, {7, 1234}, call.values(), ir::Arithmetic::machine);
-  const std::vector<Arg> arguments = call.arguments();
-  kernel.launch(nullptr, {arguments[0], arguments[0]});
-  const auto got = call.values()[0];
-  for (std::size_t i = 0; i < got.size(); ++i)
-    CHECK(got[i].real == static_cast<long double>(static_cast<float>(expected[0][i].real)));
+  Random random(1);
+  std::vector<float> x(7 * 1234);
+  std::vector<std::vector<ir::Scalar>> values(2);
+  for (float& value : x) {
+    value = static_cast<float>(random.below(1 << 20)) / 4096 - 100;
+    values[0].push_back({value, 0});
+  }
+  const auto expected =
+      ir::evaluate_rows(launch::ir_kernel(kernel), {7, 1234}, values, ir::Arithmetic::machine);
+  const Tensor tensor(x.data(), f32, {7, 1234});
+  kernel.launch(nullptr, {tensor, tensor});
+  for (std::size_t i = 0; i < x.size(); ++i)
+    CHECK(x[i] == static_cast<float>(expected[0][i].real));
 }
 
 TEST_CASE("rows of no columns have a sum of 0, and no maximum") {

@@ -213,7 +213,7 @@ TEST_CASE("SWAGE_AUTOTUNE tunes at the first launch of a size class and never wi
   CHECK_FALSE(known());
   launch(many);
   ::unsetenv("SWAGE_AUTOTUNE");
-  // A machine too busy to tune on launches by the heuristic, and says so.
+  // A machine too busy to tune on launches by the default, and says so.
   if (!known())
     WARN("this machine is too noisy to tune on");
   CHECK(many.c == std::vector<float>(5000, 4));

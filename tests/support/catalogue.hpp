@@ -19,8 +19,8 @@ struct CatalogueKernel {
   ir::KernelDeclaration declaration;
 
   /// Every generic bound to `type`, every constant without a default to 1.
-  std::vector<ir::Binding> bindings(DType type) const {
-    std::vector<ir::Binding> result;
+  std::vector<Binding> bindings(DType type) const {
+    std::vector<Binding> result;
     for (const std::string& generic : declaration.generics)
       result.push_back({generic, type});
     for (const auto& constant : declaration.constants)

@@ -26,19 +26,30 @@ struct RowView {
 };
 
 /// One call of `kernel` on rows x columns, with memory around each tensor that must stay as it is.
+/// Outputs are held to the evaluator in `arithmetic`.
 class RowCase {
 public:
   RowCase(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view = {},
-          std::uint64_t seed = 1)
-      : device_(device), kernel_(kernel), graph_(launch::ir_kernel(kernel)), size_(size) {
+          std::uint64_t seed = 1, ir::Arithmetic arithmetic = ir::Arithmetic::machine)
+      : device_(device), kernel_(kernel), graph_(launch::ir_kernel(kernel)), size_(size),
+        arithmetic_(arithmetic) {
     Random random(seed);
     for (const ir::Param& param : graph_.params())
       tensors_.push_back(make(param, view, random));
-    for (HeldTensor& tensor : tensors_) {
+    for (HeldTensor& tensor : tensors_)
       tensor.buffer = device.allocate(tensor.initial.size());
-      tensor.buffer.write(tensor.initial.data(), tensor.initial.size());
-    }
-    expected_ = ir::evaluate_rows(graph_, size_, values(), ir::Arithmetic::machine);
+    expected_ = ir::evaluate_rows(graph_, size_, values(), arithmetic_);
+  }
+
+  /// A call on row `row` of this one alone.
+  RowCase alone(std::int64_t row) const {
+    RowCase one(device_, kernel_, {1, size_.columns}, {}, 1, arithmetic_);
+    for (std::size_t p = 0; p < tensors_.size(); ++p)
+      for (std::int64_t i = 0; i < tensors_[p].width; ++i)
+        std::copy_n(at(p, tensors_[p].rows > 1 ? row : 0, i), size_of(graph_.params()[p].dtype),
+                    one.tensors_[p].initial.data() + one.offset(p, 0, i));
+    one.expected_ = ir::evaluate_rows(graph_, one.size_, one.values(), arithmetic_);
+    return one;
   }
 
   std::vector<Arg> arguments() {
@@ -125,11 +136,7 @@ private:
   HeldTensor make(const ir::Param& param, RowView view, Random& random) const {
     HeldTensor tensor;
     const ir::Space space = param.space();
-    const bool by_column =
-        space.broadcast == ir::Broadcast::none || space.broadcast == ir::Broadcast::per_column;
-    tensor.width = by_column                                     ? size_.columns
-                   : space.broadcast == ir::Broadcast::per_group ? size_.columns / space.group
-                                                                 : 1;
+    tensor.width = ir::values_of(space, {.rows = 1, .columns = size_.columns});
     tensor.rows =
         space.broadcast == ir::Broadcast::per_column || space.broadcast == ir::Broadcast::per_tensor
             ? 1
@@ -142,17 +149,25 @@ private:
     const auto size = static_cast<std::size_t>(size_of(param.dtype));
     tensor.initial.resize(static_cast<std::size_t>(count) * size);
     tensor.after.resize(tensor.initial.size());
-    for (std::int64_t i = 0; i < count; ++i)
+    for (std::int64_t i = 0; i < count; ++i) {
+      const bool third_row = i >= tensor.first && tensor.row_stride > 0 &&
+                             (i - tensor.first) / tensor.row_stride % 3 == 2;
       ir::store_bits(param.dtype, tensor.initial.data() + i * static_cast<std::int64_t>(size),
-                     element(param.dtype, random));
+                     element(param.dtype, random, third_row));
+    }
     return tensor;
   }
 
-  /// Numbers of ordinary size whose sums depend on their order.
-  static std::uint64_t element(DType type, Random& random) {
+  /// Numbers of ordinary size whose sums depend on their order; with `ties` eighths in [-8, 8), of
+  /// which many are equal.
+  static std::uint64_t element(DType type, Random& random, bool ties) {
     const std::uint64_t bits = random.bits();
     if (type == DType::boolean)
       return bits & 1;
+    if (ties) {
+      const double eighths = static_cast<double>(bits >> 57) / 8 - 8;
+      return ir::encode(type, {eighths, static_cast<std::int64_t>(eighths)});
+    }
     const double unit = static_cast<double>(bits >> 11) / 4503599627370496.0 - 1; // [-1, 1)
     const double real = std::ldexp(unit, static_cast<int>(bits & 7) - 3);
     return ir::encode(type, {real, static_cast<std::int64_t>(bits % 2001) - 1000});
@@ -213,6 +228,7 @@ private:
   const Kernel& kernel_;
   const ir::Kernel& graph_;
   ir::CallSize size_;
+  ir::Arithmetic arithmetic_;
   std::vector<HeldTensor> tensors_;
   std::vector<Tensor> views_;
   std::vector<std::vector<ir::Scalar>> expected_;
