@@ -170,6 +170,9 @@ int RowSchedules::resident(const CudaSchedule& schedule) const {
 std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
                                                            std::int64_t rows) const {
   constexpr int kMostThreads = 512;
+  // With accesses of four elements these have every lane of the order once, and hold the next row
+  // too (RMSNorm's gradient on an H200, 8192 rows of 14336: 179 us, with 512 threads 231).
+  constexpr int kMostRowThreads = 256;
   CudaSchedule schedule;
   schedule.access_bytes = row_access(kernel_, specialization_);
   schedule.dependent_launch = target_.sm >= 90;
@@ -178,7 +181,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
   const int least = plan_.group > 0 ? 32 : 4;
   const auto wanted = static_cast<int>(
       std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(accesses, 1))));
-  for (int row = std::clamp(wanted, least, kMostThreads); row <= 1024; row *= 2)
+  for (int row = std::clamp(wanted, least, kMostRowThreads); row <= 1024; row *= 2)
     for (const bool ahead : {true, false})
       for (const int held : {1, 2, 4, 8, 16}) {
         schedule.row_threads = schedule.threads = row;

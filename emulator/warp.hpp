@@ -68,11 +68,18 @@ struct Warp {
   std::uint64_t* row(Row index) const { return registers + std::size_t{index} * kLanes; }
 };
 
+/// Before a loop: its iterations may be done at once.
+#if defined(__clang__)
+#define SWAGE_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define SWAGE_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 /// Calls `body(lane)` for each active lane. Iterations are independent.
 template <class Body>
 inline void for_lanes(const Warp& warp, Body body) {
   if (warp.mask == ~0U) {
-#pragma GCC ivdep
+    SWAGE_INDEPENDENT
     for (unsigned lane = 0; lane < kLanes; ++lane)
       body(lane);
     return;

@@ -257,17 +257,17 @@ swage_status launch_rows(Program& program) {
 /// Sums over rows: with memory of the library's, and with a workspace. One block a launch, for the
 /// double of the driver runs no more of them here.
 swage_status launch_with(Program& program) {
-  constexpr std::int64_t kRows = 1, kColumns = 32;
-  constexpr std::size_t kWorkspace = 64 * kRows; // floats
-  static float of_cpu[kWorkspace + (kRows + 1) * kColumns];
+  constexpr std::int64_t kFewRows = 1, kFewColumns = 32;
+  constexpr std::size_t kWorkspace = 64 * kFewRows; // floats
+  static float of_cpu[kWorkspace + (kFewRows + 1) * kFewColumns];
   const bool on_cpu = std::strcmp(program.device_id, "cpu") == 0;
   if (!on_cpu && !program.sums)
     program.sums = static_cast<float*>(page_locked(sizeof of_cpu));
   float* const workspace = on_cpu ? of_cpu : program.sums;
   float* const x = workspace + kWorkspace;
-  float* const sums = x + kRows * kColumns;
-  std::int64_t shape[] = {kRows, kColumns}, columns[] = {kColumns};
-  for (std::int64_t i = 0; i < kRows * kColumns; ++i)
+  float* const sums = x + kFewRows * kFewColumns;
+  std::int64_t shape[] = {kFewRows, kFewColumns}, columns[] = {kFewColumns};
+  for (std::int64_t i = 0; i < kFewRows * kFewColumns; ++i)
     x[i] = 1;
   DLTensor in{}, out{};
   in.data = x;
@@ -289,12 +289,12 @@ swage_status launch_with(Program& program) {
     status = swage_kernel_workspace_bytes(kernel, args, 2, &options.workspace_bytes);
   bool holds = options.workspace_bytes == (on_cpu ? 0 : kWorkspace * sizeof(float));
   for (int given = 0; given < 2 && status == SWAGE_OK; ++given) {
-    sums[0] = sums[kColumns - 1] = -1;
+    sums[0] = sums[kFewColumns - 1] = -1;
     options.workspace = given ? workspace : nullptr;
     status = swage_kernel_launch_with(kernel, nullptr, args, 2, &options);
     if (status == SWAGE_OK)
       status = swage_device_synchronize(program.device);
-    holds = holds && sums[0] == kRows && sums[kColumns - 1] == kRows;
+    holds = holds && sums[0] == kFewRows && sums[kFewColumns - 1] == kFewRows;
   }
   swage_kernel_destroy(kernel);
   return checked(status, holds);

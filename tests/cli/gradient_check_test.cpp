@@ -95,15 +95,15 @@ TEST_CASE("rounding points, buffers in place and gradients of gradients are chec
       "kernel p(x: in f32, y: out f32) { y = x * x * x; }\n"
       "kernel q = grad p(x);\n"
       "kernel r = grad q(x, d_y);\n";
-  const std::vector<Binding> bf16 = {{"T", DType::bf16}};
+  const std::vector<Binding> at_bf16 = {{"T", DType::bf16}};
   const auto declared = ir::list_kernels({text});
   const auto checked = [&](const char* name) {
     for (const ir::KernelDeclaration& each : declared)
       if (each.name == name)
         return check_gradient(
             ir::load_kernel({text}, each.gradient_of,
-                            each.generics.empty() ? std::vector<Binding>{} : bf16),
-            ir::load_kernel({text}, name, each.generics.empty() ? std::vector<Binding>{} : bf16),
+                            each.generics.empty() ? std::vector<Binding>{} : at_bf16),
+            ir::load_kernel({text}, name, each.generics.empty() ? std::vector<Binding>{} : at_bf16),
             each.gradient_items);
     return GradientCheck{};
   };

@@ -215,7 +215,8 @@ TEST_CASE("rows to verify are of every kind and length, and whole groups") {
     CHECK(kind > 8);
   const ir::Kernel groups =
       kernel("kernel k(x: in f32, s: out f32 [group 48]) { s = group_max(x, 48); }");
-  for (const verify::RowInputs::Step& step : verify::RowInputs(groups, {}).steps())
+  const verify::RowInputs whole(groups, {});
+  for (const verify::RowInputs::Step& step : whole.steps())
     CHECK(step.columns % 48 == 0);
   CHECK_THROWS_AS(verify::RowInputs(softmax, {.columns = {0}}), Error);
 }

@@ -12,7 +12,6 @@ using Catch::Matchers::Contains;
 namespace {
 
 constexpr std::string_view kUnary = "kernel k(a: in f32, y: out f32) { y = a + 1; }";
-constexpr std::string_view kBinary = "kernel k(a: in bf16, b: in bf16, y: out bf16) { y = a * b; }";
 constexpr std::string_view kTwoOut =
     "kernel k(a: in f32, y: out f32, z: out f32) { y = a; z = a; }";
 constexpr std::string_view kScaled = "kernel k(a: in f32, s: i8, y: out f32) { y = a * f32(s); }";

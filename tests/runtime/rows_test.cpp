@@ -103,7 +103,7 @@ TEST_CASE("groups have the evaluator's bits, whatever their size") {
       "  r = row_sum(x * g) + row_max(top); y = x / top * g + row_mean(x); }";
   std::size_t turn = 0;
   for (const std::int64_t size : {1, 3, 8, 12, 100, 128, 1024, 1500})
-    check_bits(groups, {{"n", size}}, {3, size * 3}, {turn % 2 == 1 ? 2 : 1, 1}, 2, turn++);
+    check_bits(groups, {{"n", size}}, {3, size * 3}, {turn % 2 == 1 ? 2 : 1, 1}, 2, turn), ++turn;
   check_bits(groups, {{"n", std::int64_t{128}}}, {2, 14336}, {}, 2);
 }
 
@@ -120,7 +120,7 @@ TEST_CASE("sums over rows have the evaluator's bits, however many rows a thread 
   std::size_t turn = 0;
   for (const std::int64_t rows : {1, 2, 3, 100, 255, 256, 257, 700})
     for (const std::int64_t columns : {1, 7, 70})
-      check_bits(text, {}, {rows, columns}, {turn % 3 == 2 ? 2 : 1, 1}, 1, turn++);
+      check_bits(text, {}, {rows, columns}, {turn % 3 == 2 ? 2 : 1, 1}, 1, turn), ++turn;
   check_bits(text, {}, {40, 3000}, {}, kSchedules.size());
   const std::string groups =
       "kernel k(x: in f32, s: out f32 [group 4], c: out f32 [col]) { let g = "
