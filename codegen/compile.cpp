@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include <fmt/format.h>
 #include <llvm/ADT/SmallString.h>
@@ -26,6 +27,7 @@
 #include "codegen/llvm_compat.hpp"
 #include "codegen/llvm_start.hpp"
 #include "codegen/lower.hpp"
+#include "codegen/memory_reserve.hpp"
 #include "codegen/nvptx.hpp"
 #include "codegen/own_stack.hpp"
 #include "codegen/row_plan.hpp"
@@ -161,7 +163,7 @@ public:
     if (machine_.addPassesToEmitFile(emitter_->passes, emitter_->stream, nullptr, type))
       throw Error(ErrorCode::internal,
                   "LLVM cannot emit this kind of file for the target '" + canonical(target_) + "'");
-    emitter_->passes.run(module_);
+    run_emitter();
     const std::string result(emitter_->buffer);
     emitter_.reset();
     check();
@@ -176,6 +178,14 @@ public:
   }
 
 private:
+  void run_emitter() {
+    // NVPTX keeps what it knows of modules for the whole process, behind a lock.
+    std::optional<MemoryReserve> reserve;
+    if (target_.kind == Target::Kind::cuda)
+      reserve.emplace();
+    emitter_->passes.run(module_);
+  }
+
   // Members, not variables, for what LLVM was thrown out of must not be destroyed: see
   // run_pipeline.
   struct Optimiser {

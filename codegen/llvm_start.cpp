@@ -4,14 +4,11 @@
 // the process must not see one: it is all made here, with memory in reserve.
 #include "codegen/llvm_start.hpp"
 
-#include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <thread>
-#include <utility>
 
 #include <fmt/format.h>
 #include <llvm/ADT/SmallString.h>
@@ -27,6 +24,7 @@
 
 #include "codegen/host.hpp"
 #include "codegen/llvm_compat.hpp"
+#include "codegen/memory_reserve.hpp"
 #include "codegen/nvptx.hpp"
 #include "codegen/target.hpp"
 #include "swage/error.hpp"
@@ -54,43 +52,6 @@ void on_bad_alloc(void*, const char*, bool) {
   if (inside)
     throw std::bad_alloc();
 }
-
-/// Memory that operator new of this thread falls back on while one lives. For that it is the
-/// process's new handler; to other threads it behaves as the handler before it.
-class Reserve {
-public:
-  /// Starting takes less than a MiB.
-  static constexpr std::size_t kBytes = std::size_t{4} << 20;
-
-  Reserve() : memory_(std::malloc(kBytes)) {
-    if (!memory_)
-      throw std::bad_alloc();
-    of_this_thread = this;
-    before = std::set_new_handler(handle);
-  }
-  Reserve(const Reserve&) = delete;
-  Reserve& operator=(const Reserve&) = delete;
-  ~Reserve() {
-    if (std::get_new_handler() == handle)
-      std::set_new_handler(before);
-    of_this_thread = nullptr;
-    std::free(memory_);
-  }
-
-private:
-  static void handle() {
-    if (Reserve* own = of_this_thread; own && own->memory_)
-      return std::free(std::exchange(own->memory_, nullptr));
-    const std::new_handler other = before;
-    if (!other)
-      throw std::bad_alloc();
-    other();
-  }
-
-  static inline thread_local Reserve* of_this_thread = nullptr;
-  static inline std::atomic<std::new_handler> before = nullptr;
-  void* memory_;
-};
 
 /// The lock of LLVM's registry of passes, which is private: an explicit instantiation may name it.
 using RegistryLock = llvm::sys::SmartRWMutex<true>;
@@ -180,7 +141,7 @@ void start_llvm() {
     const Target& host = host_target();
     const Target cuda = cuda_target(cuda_architectures().front());
     const auto start = [&] {
-      const Reserve reserve;
+      const MemoryReserve reserve;
       register_backends();
       compile_nothing(host, llvm::CodeGenFileType::ObjectFile);
       compile_nothing(cuda, llvm::CodeGenFileType::AssemblyFile);
