@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "codegen/needed_nodes.hpp"
 #include "codegen/schedule.hpp"
 
 namespace swage::codegen {
@@ -25,17 +26,7 @@ bool is_by_element(const ir::Kernel& kernel, NodeId id) {
 
 /// By node: whether `roots` need its value in every element.
 std::vector<bool> needed_by_elements(const ir::Kernel& kernel, const std::vector<NodeId>& roots) {
-  std::vector<bool> needed(kernel.nodes().size(), false);
-  for (const NodeId root : roots)
-    needed[root] = is_by_element(kernel, root);
-  for (auto id = static_cast<NodeId>(needed.size()); id-- > 0;)
-    if (needed[id])
-      for (int i = 0; i < ir::info(kernel.node(id).op).arity; ++i) {
-        const NodeId operand = kernel.node(id).args[static_cast<std::size_t>(i)];
-        if (is_by_element(kernel, operand))
-          needed[operand] = true;
-      }
-  return needed;
+  return needed_nodes(kernel, roots, [&](NodeId id) { return is_by_element(kernel, id); });
 }
 
 /// What each pass computes of every element: the operands of its reductions; last, what is stored

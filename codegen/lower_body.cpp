@@ -4,6 +4,7 @@
 #include "codegen/body.hpp"
 #include "codegen/cut.hpp"
 #include "codegen/lower.hpp"
+#include "codegen/needed_nodes.hpp"
 
 namespace swage::codegen {
 
@@ -150,15 +151,10 @@ std::vector<Value*> in_pieces(llvm::IRBuilderBase& b, const Job& job, const Body
 /// Emits into `body` what `roots` need and is not known.
 void emit_needed(Body& body, const Job& job, std::span<const ir::NodeId> roots,
                  const KnownValue& known) {
-  std::vector<bool> needed(job.kernel.nodes().size(), false);
-  for (const ir::NodeId root : roots)
-    needed[root] = true;
-  for (auto id = static_cast<ir::NodeId>(needed.size()); id-- > 0;) // users before operands
-    if (needed[id] && !known(id))
-      for (int i = 0; i < ir::info(job.kernel.node(id).op).arity; ++i)
-        needed[job.kernel.node(id).args[static_cast<std::size_t>(i)]] = true;
+  const std::vector<bool> needed =
+      needed_nodes(job.kernel, roots, [&](ir::NodeId id) { return !known(id); });
   for (ir::NodeId id = 0; id < needed.size(); ++id)
-    if (needed[id] && !known(id))
+    if (needed[id])
       body.emit(id);
 }
 

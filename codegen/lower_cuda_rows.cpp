@@ -7,6 +7,7 @@
 
 #include "codegen/cuda_rows.hpp"
 #include "codegen/llvm_compat.hpp"
+#include "codegen/needed_nodes.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -226,16 +227,7 @@ CudaRows::Chunk CudaRows::make_chunk(const std::vector<Value*>& bases, Value* fi
 }
 
 std::vector<bool> CudaRows::needed_by(std::span<const NodeId> roots) const {
-  std::vector<bool> needed(nodes(), false);
-  for (const NodeId root : roots)
-    needed[root] = !row_values_[root];
-  for (auto id = static_cast<NodeId>(nodes()); id-- > 0;)
-    if (needed[id])
-      for (int i = 0; i < ir::info(node(id).op).arity; ++i) {
-        const NodeId arg = node(id).args[static_cast<std::size_t>(i)];
-        needed[arg] = needed[arg] || !row_values_[arg];
-      }
-  return needed;
+  return needed_nodes(job_.kernel, roots, [&](NodeId id) { return !row_values_[id]; });
 }
 
 std::vector<Value*> CudaRows::load_fixed(const std::vector<bool>& needed) {

@@ -11,6 +11,7 @@
 
 #include "codegen/cuda_rows.hpp"
 #include "codegen/llvm_compat.hpp"
+#include "codegen/needed_nodes.hpp"
 
 namespace swage::codegen {
 
@@ -56,12 +57,7 @@ std::vector<bool> CudaRows::needed_loads(Broadcast of) const {
   for (const ir::Store& store : job_.kernel.stores())
     if (!after_[store.node])
       roots.push_back(store.node);
-  std::vector<bool> needed(nodes(), false);
-  for (const NodeId root : roots)
-    needed[root] = true;
-  for (auto id = static_cast<NodeId>(nodes()); id-- > 0;)
-    for (int i = 0; needed[id] && i < ir::info(node(id).op).arity; ++i)
-      needed[node(id).args[static_cast<std::size_t>(i)]] = true;
+  std::vector<bool> needed = needed_nodes(job_.kernel, roots, [](NodeId) { return true; });
   for (NodeId id = 0; id < nodes(); ++id)
     needed[id] = needed[id] && node(id).op == Op::load && node(id).space.broadcast == of;
   return needed;

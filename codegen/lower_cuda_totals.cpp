@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "codegen/cuda_function.hpp"
+#include "codegen/needed_nodes.hpp"
 #include "codegen/strand_sums.hpp"
 #include "ir/sum_order.hpp"
 #include "swage/error.hpp"
@@ -204,18 +205,15 @@ private:
 
   /// The loads of `broadcast` that `stores` need, sums over rows being known.
   std::vector<NodeId> loads_of(std::span<const ir::Store> stores, Broadcast broadcast) const {
-    std::vector<bool> needed(values_.size(), false);
+    std::vector<NodeId> roots, loads;
     for (const ir::Store& store : stores)
-      needed[store.node] = true;
-    std::vector<NodeId> loads;
-    for (auto id = static_cast<NodeId>(needed.size()); id-- > 0;) {
-      if (!needed[id] || ir::info(node(id).op).form == ir::OpForm::over_col)
-        continue;
-      if (node(id).op == Op::load && node(id).space.broadcast == broadcast)
+      roots.push_back(store.node);
+    const std::vector<bool> needed = needed_nodes(job_.kernel, roots, [&](NodeId id) {
+      return ir::info(node(id).op).form != ir::OpForm::over_col;
+    });
+    for (auto id = static_cast<NodeId>(needed.size()); id-- > 0;)
+      if (needed[id] && node(id).op == Op::load && node(id).space.broadcast == broadcast)
         loads.push_back(id);
-      for (int i = 0; i < ir::info(node(id).op).arity; ++i)
-        needed[node(id).args[static_cast<std::size_t>(i)]] = true;
-    }
     return loads;
   }
 

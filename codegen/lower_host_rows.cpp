@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "codegen/host_rows.hpp"
+#include "codegen/needed_nodes.hpp"
 
 namespace swage::codegen {
 
@@ -225,18 +226,8 @@ bool RowLowering::needs_groups(std::span<const NodeId> roots) const {
 }
 
 std::vector<bool> RowLowering::needed_by(std::span<const NodeId> roots) const {
-  std::vector<bool> needed(nodes(), false);
-  const auto mark = [&](NodeId id) {
-    if (!row_values_[id] && !group_values_[id])
-      needed[id] = true;
-  };
-  for (const NodeId root : roots)
-    mark(root);
-  for (auto id = static_cast<NodeId>(nodes()); id-- > 0;)
-    if (needed[id])
-      for (int i = 0; i < ir::info(node(id).op).arity; ++i)
-        mark(node(id).args[static_cast<std::size_t>(i)]);
-  return needed;
+  return needed_nodes(job_.kernel, roots,
+                      [&](NodeId id) { return !row_values_[id] && !group_values_[id]; });
 }
 
 void RowLowering::emit_groups(Value* first, Value* last, std::span<const NodeId> roots,

@@ -2,11 +2,13 @@
 #include "codegen/row_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include <fmt/format.h>
 
 #include "codegen/kept_values.hpp"
+#include "codegen/needed_nodes.hpp"
 #include "ir/sum_order.hpp"
 #include "swage/error.hpp"
 
@@ -55,17 +57,12 @@ bool is_shared(Broadcast broadcast) {
 
 /// Whether a value needs a reduction along a row other than by way of a sum over rows.
 bool needs_row(const ir::Kernel& kernel, ir::NodeId root) {
-  std::vector<bool> needed(kernel.nodes().size(), false);
-  needed[root] = true;
-  for (ir::NodeId id = root + 1; id-- > 0;) {
-    const ir::Node& node = kernel.node(id);
-    if (!needed[id] || ir::info(node.op).form == OpForm::over_col)
-      continue;
-    if (ir::is_reduction(node.op))
+  const std::vector<bool> needed = needed_nodes(kernel, std::array{root}, [&](ir::NodeId id) {
+    return ir::info(kernel.node(id).op).form != OpForm::over_col;
+  });
+  for (ir::NodeId id = 0; id <= root; ++id)
+    if (needed[id] && ir::is_reduction(kernel.node(id).op))
       return true;
-    for (int i = 0; i < ir::info(node.op).arity; ++i)
-      needed[node.args[static_cast<std::size_t>(i)]] = true;
-  }
   return false;
 }
 
@@ -98,16 +95,26 @@ void check_both(const ir::Kernel& kernel, std::string_view code) {
            fmt::format("no {} code is made for yet: one kernel has groups of one size", code));
 }
 
+/// RowPlan::stage.
+std::vector<int> stages_of(const ir::Kernel& kernel) {
+  std::vector<int> stages(kernel.nodes().size(), 0);
+  for (ir::NodeId id = 0; id < stages.size(); ++id) {
+    const ir::Node& node = kernel.node(id);
+    if (ir::info(node.op).form == OpForm::over_col)
+      continue; // known when all rows are done
+    for (int i = 0; i < ir::info(node.op).arity; ++i)
+      stages[id] = std::max(stages[id], stages[node.args[static_cast<std::size_t>(i)]]);
+    stages[id] += ir::info(node.op).form == OpForm::over_row;
+  }
+  return stages;
+}
+
 void check_row_size(const ir::Kernel& kernel) {
-  std::vector<std::size_t> stage(kernel.nodes().size(), 0);
+  const std::vector<int> stage = stages_of(kernel);
   std::size_t reductions = 0, passes = 1;
   for (ir::NodeId id = 0; id < stage.size(); ++id) {
-    const ir::Node& node = kernel.node(id);
-    for (int i = 0; i < ir::info(node.op).arity; ++i)
-      stage[id] = std::max(stage[id], stage[node.args[static_cast<std::size_t>(i)]]);
-    reductions += ir::is_reduction(node.op);
-    stage[id] += ir::info(node.op).form == OpForm::over_row;
-    passes = std::max(passes, stage[id] + 1);
+    reductions += ir::is_reduction(kernel.node(id).op);
+    passes = std::max(passes, static_cast<std::size_t>(stage[id]) + 1);
   }
   constexpr std::string_view help = "split it into several kernels";
   if (reductions > kMaxReductions)
@@ -139,24 +146,19 @@ bool stores_after_rows(const ir::Kernel& kernel) noexcept {
 
 RowPlan make_row_plan(const ir::Kernel& kernel) {
   RowPlan plan;
-  plan.stage.resize(kernel.nodes().size(), 0);
+  plan.stage = stages_of(kernel);
   for (ir::NodeId id = 0; id < plan.stage.size(); ++id) {
     const ir::Node& node = kernel.node(id);
-    int& stage = plan.stage[id];
-    for (int i = 0; i < ir::info(node.op).arity; ++i)
-      stage = std::max(stage, plan.stage[node.args[static_cast<std::size_t>(i)]]);
     if (ir::info(node.op).form == OpForm::over_col) {
       plan.column_sums.push_back(id);
       plan.column_sum_bytes.push_back(size_of(node.type));
       plan.column_sum_for_all.push_back(is_for_all_columns(kernel, id));
-      stage = 0; // known when all rows are done
     }
     if (ir::info(node.op).form != OpForm::over_row)
       continue;
-    ++stage;
-    if (plan.reductions.size() < static_cast<std::size_t>(stage))
-      plan.reductions.resize(static_cast<std::size_t>(stage));
-    plan.reductions[static_cast<std::size_t>(stage) - 1].push_back(id);
+    const auto stage = static_cast<std::size_t>(plan.stage[id]);
+    plan.reductions.resize(std::max(plan.reductions.size(), stage));
+    plan.reductions[stage - 1].push_back(id);
   }
   if (const auto sizes = groups_of(kernel); !sizes.empty())
     plan.group = sizes[0];
