@@ -16,6 +16,12 @@ namespace {
 
 /// A few registers spilled cost less than a row read anew for each stage.
 constexpr int kSpilled = 12;
+constexpr int kRegisters = 65536; ///< of a multiprocessor
+
+CudaSchedule split_over(CudaSchedule schedule, int blocks) {
+  schedule.waves = blocks;
+  return schedule;
+}
 
 /// Tensors of elements that are read.
 int element_inputs(const ir::Kernel& kernel) {
@@ -154,8 +160,12 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
          2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
 }
 
+bool RowSchedules::fits(const CudaSchedule& schedule, int spilled) const {
+  constexpr int kOfThread = 255;
+  return registers(schedule) <= std::min(kRegisters / schedule.threads, kOfThread) + spilled;
+}
+
 int RowSchedules::resident(const CudaSchedule& schedule) const {
-  constexpr int kRegisters = 65536;
   if (plan_.after_rows) { // two blocks where they fit: there are no more to be had
     const bool two = registers(schedule) <= kRegisters / (2 * schedule.threads) + 2 * kSpilled;
     return std::clamp((two ? 2 : 1) * schedule.threads / 256 * 256, 256, resident_threads(target_));
@@ -193,8 +203,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
           schedule.threads *= 2;
         while (schedule.threads > row && !is_legal(schedule))
           schedule.threads /= 2; // for shared memory
-        if (!is_held(schedule) || !is_legal(schedule) ||
-            registers(schedule) > std::min(65536 / schedule.threads, 255) + 2 * kSpilled)
+        if (!is_held(schedule) || !is_legal(schedule) || !fits(schedule, 2 * kSpilled))
           continue;
         schedule.resident = resident(schedule);
         return schedule;
@@ -219,7 +228,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
           schedule.threads = schedule.row_threads = threads;
           schedule.accesses = accesses;
           if ((found && (rows * found->waves >= kMultiprocessors || found->waves == blocks)) ||
-              !is_legal(schedule) || registers(schedule) > 65536 / threads + kSpilled)
+              !is_legal(schedule) || !fits(schedule, kSpilled))
             continue;
           schedule.resident = resident(schedule);
           found = schedule;
@@ -243,9 +252,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
           plan_.after_rows ? usual_of_strands(bound, rows) : usual_of_blocks(bound, rows))
     return *found;
   const auto is_good = [&](const CudaSchedule& tried) {
-    constexpr int kRegisters = 65536, kOfThread = 255;
-    return is_legal(tried) &&
-           registers(tried) <= std::min(kRegisters / tried.threads, kOfThread) + kSpilled;
+    return is_legal(tried) && fits(tried, kSpilled);
   };
   const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel_));
   for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {
@@ -276,12 +283,18 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   return schedule;
 }
 
-std::vector<Schedule> RowSchedules::all() const {
+/// A row that one block has in a few accesses is short.
+bool RowSchedules::is_worth_splitting(const CudaSchedule& schedule, int blocks) const {
   constexpr std::int64_t kShort = 8192;
-  const auto half_of = [](CudaSchedule schedule) {
-    schedule.accesses /= 2;
-    return schedule;
-  };
+  CudaSchedule split = split_over(schedule, blocks);
+  if (schedule.row_threads < 256 || schedule.threads != schedule.row_threads ||
+      specialization_.columns_at_most <= kShort || !is_held(split))
+    return false;
+  split.accesses /= 2; // as few as hold it
+  return split.accesses == 0 || !is_held(split);
+}
+
+std::vector<Schedule> RowSchedules::all() const {
   std::vector<Schedule> schedules;
   const int element = widest_element(kernel_);
   const auto add = [&](CudaSchedule schedule) {
@@ -306,14 +319,9 @@ std::vector<Schedule> RowSchedules::all() const {
         for (const int accesses : {1, 2, 4, 8, 16}) {
           CudaSchedule schedule = least;
           schedule.accesses = accesses;
-          for (const int blocks :
-               {2, 4, 8}) { // a row that one block has in a few accesses is short
-            CudaSchedule split = schedule;
-            split.waves = blocks;
-            if (row >= 256 && threads == row && specialization_.columns_at_most > kShort &&
-                is_held(split) && (accesses == 1 || !is_held(half_of(split))))
-              add(split);
-          }
+          for (const int blocks : {2, 4, 8})
+            if (is_worth_splitting(schedule, blocks))
+              add(split_over(schedule, blocks));
           if (is_held(schedule)) {
             if (!held) // more accesses than a row has are the same code
               add(schedule);

@@ -34,9 +34,12 @@ private:
   std::optional<CudaSchedule> usual_of_blocks(std::int64_t columns, std::int64_t rows) const;
   bool is_legal(const CudaSchedule& schedule) const;
   bool is_held(const CudaSchedule& schedule) const;
+  bool is_worth_splitting(const CudaSchedule& schedule, int blocks) const;
   /// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at
   /// hand, and addresses. The assembler found place in so many for the catalogue's kernels.
   int registers(const CudaSchedule& schedule) const;
+  /// Whether one block has these registers, all but `spilled` of each thread.
+  bool fits(const CudaSchedule& schedule, int spilled) const;
   /// Threads that a multiprocessor can hold without spills, as `registers` has it.
   int resident(const CudaSchedule& schedule) const;
 

@@ -42,7 +42,7 @@ void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
 namespace {
 
 std::size_t workspace_of(const KernelState& state, const Call& call) {
-  if (call.empty || !state.device->is_cuda() || !state.after_rows)
+  if (call.empty || !state.after_rows)
     return 0;
   return static_cast<std::size_t>(
       codegen::cuda_workspace_bytes(*state.after_rows, call.rows, call.columns));

@@ -45,10 +45,10 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
                          const launch::ScheduleSource* source)
     : device(std::move(on)), graph(std::move(kernel)), name(graph.name()),
       line(ir::canonical(graph)), schedule_text(std::move(options.schedule)), signature(graph),
-      schedules(source), after_rows(codegen::stores_after_rows(graph) && !ir::is_elementwise(graph)
-                                        ? std::optional(codegen::make_row_plan(graph))
-                                        : std::nullopt) {
+      schedules(source) {
   codegen::check_lowered(graph, device->target);
+  if (device->is_cuda() && !ir::is_elementwise(graph) && codegen::stores_after_rows(graph))
+    after_rows = codegen::make_row_plan(graph);
   // A wrong schedule is reported where it was written, not at the first launch.
   if (!schedule_text.empty()) {
     codegen::Specialization usual = codegen::contiguous(graph);

@@ -33,7 +33,7 @@ struct KernelState {
   const launch::Signature signature;
   const launch::ScheduleSource* const schedules;
   /// What a workspace depends on; empty where there is nothing to store when all rows are done.
-  const std::optional<codegen::RowPlan> after_rows;
+  std::optional<codegen::RowPlan> after_rows;
   mutable launch::PlanTable<launch::PlanKey, launch::LaunchPlan> plans;
   /// GPU functions that plans outside the table were made of: a launch of theirs may be in flight,
   /// so they stay as long as this kernel does, or their context.
