@@ -328,7 +328,8 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--library", default=os.path.join(here, "../build/release/libswage.so"),
+    parser.add_argument("--library", dest="libswage",
+                        default=os.path.join(here, "../build/release/libswage.so"),
                         help="libswage.so to load")
     parser.add_argument("--cases", nargs="+", choices=list(KINDS), default=list(ELEMENT_KINDS))
     parser.add_argument("--types", nargs="+", choices=["f32", "f16", "bf16"], default=["bf16"])
@@ -357,7 +358,7 @@ def main():
     options = parser.parse_args()
     options.cub = None  # built if it is asked for
     if options.self_test:
-        return self_test(options.library)
+        return self_test(options.libswage)
     if options.tuners:
         if options.cases != list(ELEMENT_KINDS) or len(options.types) > 1:
             parser.error("--tuners tunes the forward case of one type; leave --cases out")
@@ -368,7 +369,7 @@ def main():
 
     if not torch.cuda.is_available():
         sys.exit("compare_triton.py: PyTorch sees no CUDA device; use --self-test without one")
-    swage = Swage(options.library, f"cuda:{torch.cuda.current_device()}")
+    swage = Swage(options.libswage, f"cuda:{torch.cuda.current_device()}")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Swage {swage.version()}")
     run = compare_accuracy if options.accuracy else compare_tuners if options.tuners else compare
     results = run(torch, swage, options)

@@ -112,13 +112,13 @@ class Cub:
             subprocess.run(["nvcc", "-O3", "-std=c++17", f"-arch=sm_{major}{minor}", "-shared",
                             "-Xcompiler", "-fPIC", *cccl_includes(cccl), "-o", library, source],
                            check=True)
-            self.library = ctypes.CDLL(library)
+            self.functions = ctypes.CDLL(library)
         pointer, number = ctypes.c_void_p, ctypes.c_int
-        self.library.cub_swiglu.argtypes = [number, number, pointer, pointer, pointer,
+        self.functions.cub_swiglu.argtypes = [number, number, pointer, pointer, pointer,
                                             ctypes.c_int64, pointer]
 
     def version(self):
-        number = self.library.cub_version()
+        number = self.functions.cub_version()
         return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
 
     def peer(self, dtype, copyable):
@@ -126,7 +126,7 @@ class Cub:
 
         def launch(tensors):
             gate, up, out = tensors
-            status = self.library.cub_swiglu(
+            status = self.functions.cub_swiglu(
                 number, int(copyable), gate.data_ptr(), up.data_ptr(), out.data_ptr(), out.numel(),
                 self.torch.cuda.current_stream().cuda_stream)
             if status != 0:

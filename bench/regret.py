@@ -298,7 +298,8 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--library", default=os.path.join(here, "../build/release/libswage.so"),
+    parser.add_argument("--library", dest="libswage",
+                        default=os.path.join(here, "../build/release/libswage.so"),
                         help="libswage.so to load")
     parser.add_argument("--cases", nargs="+", metavar="PATTERN", default=["*"],
                         help="those of the grid whose names fit one of these, as a shell's do files'")
@@ -322,8 +323,8 @@ def main():
         os.environ["SWAGE_TUNING_DIR"] = folder  # nobody else's records, and none left behind
         if options.self_test:
             from regret_self_test import self_test
-            return self_test(options.library)
-        bench = Bench(options.library, options.seed)
+            return self_test(options.libswage)
+        bench = Bench(options.libswage, options.seed)
         print(f"{bench.info.name.decode()}, driver {bench.info.driver_version}, Swage "
               f"{bench.swage.version()}, {len(cases)} cases, seed {options.seed}\n"
               f"a case with tuned/default above {TUNED_OVER_DEFAULT} or tuned/best above "

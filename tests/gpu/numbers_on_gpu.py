@@ -259,7 +259,8 @@ def accurate_mode(swage):
 def main():
     parts = {"functions": functions, "triton": triton_mode, "accurate": accurate_mode}
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--library", default=os.path.join(here, "../../build/release/libswage.so"))
+    parser.add_argument("--library", dest="libswage",
+                        default=os.path.join(here, "../../build/release/libswage.so"))
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; default all")
     options = parser.parse_args()
     unknown = set(options.parts) - set(parts)
@@ -267,7 +268,7 @@ def main():
         parser.error(f"there is no part {', '.join(sorted(unknown))}; parts are {', '.join(parts)}")
     if not torch.cuda.is_available():
         sys.exit("numbers_on_gpu.py: PyTorch sees no CUDA device")
-    swage = Swage(options.library, f"cuda:{torch.cuda.current_device()}")
+    swage = Swage(options.libswage, f"cuda:{torch.cuda.current_device()}")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Triton {triton.__version__}, "
           f"Swage {swage.version()}")
     for name in options.parts or parts:

@@ -278,7 +278,8 @@ def activations(suite):
 def main():
     parts = {"activations": activations, "functions": functions, "derivatives": derivatives}
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--library", default=os.path.join(here, "../../build/release/libswage.so"))
+    parser.add_argument("--library", dest="libswage",
+                        default=os.path.join(here, "../../build/release/libswage.so"))
     parser.add_argument("--sample", action="store_true", help="a part of the inputs, in about a minute")
     parser.add_argument("--out", metavar="DIR", help="a folder for torch_on_gpu.json")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; default all")
@@ -288,7 +289,7 @@ def main():
         parser.error(f"there is no part {', '.join(sorted(unknown))}; parts are {', '.join(parts)}")
     if not torch.cuda.is_available():
         sys.exit("torch_on_gpu.py: PyTorch sees no CUDA device")
-    swage = Swage(options.library, f"cuda:{torch.cuda.current_device()}")
+    swage = Swage(options.libswage, f"cuda:{torch.cuda.current_device()}")
     suite = Suite(swage, options.sample)
     header = {"device": torch.cuda.get_device_name(), "torch": torch.__version__,
               "cuda": torch.version.cuda, "swage": swage.version(), "sample": options.sample}

@@ -396,10 +396,10 @@ inline const std::string kRows =
 
 /// A kernel with reductions along its rows, of operations whose bits are defined. None for seeds
 /// that give no tensor of one value an element, which would say how many columns there are.
-inline std::optional<ir::Kernel> random_row_kernel(std::uint64_t seed) {
+inline std::optional<ir::Kernel> random_row_kernel(std::uint64_t seed, bool over_rows = false) {
   RandomKernelOptions options;
   options.reductions = true;
-  options.over_rows = false;
+  options.over_rows = over_rows;
   options.groups = {4};
   options.nodes = 20;
   options.ops = all_ops();
