@@ -181,9 +181,13 @@ private:
   void finish(std::vector<Partial>& partials);
   void combine_runs(std::vector<Partial>& partials);
   // lower_cuda_cluster.cpp: a row over several blocks
-  void combine_blocks(std::vector<Partial>& partials);
-  Value* load_of_block(llvm::Type* type, Value* at, int block);
+  std::vector<Value*> cluster_tree(const std::vector<Partial>& partials);
+  void sum_part_of_lanes(NodeId id, std::int64_t lanes_region, std::int64_t region);
+  void show_value(NodeId id, Value* value, std::int64_t region);
+  void store_to_block(Value* value, Value* at, Value* block);
   void cluster_sync();
+  void enter_cluster();
+  void await_cluster();
   Value* lanes_tree(NodeId id, Value* vector);
   /// The values of a warp, lane by lane: which thread has which slab afterwards says `spread`.
   std::vector<Value*> warp_tree(NodeId id, std::vector<Value*> slabs, int& distributed);
@@ -220,8 +224,9 @@ private:
   Value* warp_lane_ = nullptr;  ///< 32 bits
   llvm::GlobalVariable* shared_ = nullptr;
   std::int64_t exchange_bytes_ = 0, value_bytes_ = 0;
-  int turn_ = 0;         ///< which of two regions the next values go to
-  int cluster_turn_ = 0; ///< likewise of what other blocks read
+  int turn_ = 0;              ///< which of two regions the next values go to
+  int cluster_turn_ = 0;      ///< likewise of what other blocks write
+  bool cluster_runs_ = false; ///< all its blocks do
   // Of kernels that store when all rows are done:
   std::vector<bool> after_; ///< by node: needs a sum over rows
   StrandSums strands_;

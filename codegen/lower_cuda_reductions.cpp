@@ -239,8 +239,8 @@ std::vector<CudaRows::Partial> CudaRows::looped_partials(const std::vector<NodeI
 
 void CudaRows::finish(std::vector<Partial>& partials) {
   combine_runs(partials);
-  combine_blocks(partials);
-  const std::vector<Value*> totals = block_tree(partials);
+  const std::vector<Value*> totals =
+      geometry_.blocks > 1 ? cluster_tree(partials) : block_tree(partials);
   for (std::size_t i = 0; i < partials.size(); ++i)
     row_values_[partials[i].id] = complete(partials[i].id, totals[i]);
 }
@@ -306,6 +306,8 @@ std::vector<Value*> CudaRows::warp_tree(NodeId id, std::vector<Value*> slabs, in
 }
 
 std::vector<Value*> CudaRows::block_tree(const std::vector<Partial>& partials) {
+  if (partials.empty())
+    return {};
   struct Value_of {
     std::vector<Value*> slabs;
     int distributed;

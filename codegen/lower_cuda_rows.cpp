@@ -91,6 +91,8 @@ void CudaRows::emit_body() {
     part_ = b_.CreateAnd(block, constant(blocks - 1));
     block = b_.CreateLShr(block, constant(static_cast<std::uint64_t>(std::countr_zero(blocks))));
   }
+  if (geometry_.blocks > 1)
+    enter_cluster();
   Value* row = wide(block);
   Value* inside = nullptr;
   if (geometry_.rows > 1) {
@@ -98,9 +100,14 @@ void CudaRows::emit_body() {
     inside = b_.CreateICmpULT(row, wide(arguments_.rows));
   }
   begin_row(row, inside);
+  if (schedule_.ahead) {
+    held_.columns = true;
+    load_held(needed_loads(Broadcast::none));
+    load_held(needed_loads(Broadcast::per_column));
+  }
   emit_row();
   if (geometry_.blocks > 1)
-    cluster_sync(); // others may still read what this block shows them
+    await_cluster();
 }
 
 void CudaRows::emit_row() {

@@ -100,7 +100,7 @@ std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept {
 std::int64_t cluster_bytes(const RowGeometry& geometry, bool ordered, int bytes) noexcept {
   if (geometry.blocks == 1)
     return 0;
-  return std::int64_t{ordered ? kLanes : geometry.threads} * bytes;
+  return std::int64_t{ordered ? kLanes : 0} * bytes + std::int64_t{geometry.blocks} * 8;
 }
 
 std::int64_t cluster_bytes(const RowPlan& plan, const ir::Kernel& kernel,

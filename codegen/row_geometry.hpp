@@ -57,8 +57,8 @@ bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
 /// it takes a few registers.
 bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
 
-/// Bytes of shared memory in which a block shows others of its cluster what it has of a value of
-/// `bytes` bytes; `ordered` says whether by lane of the order.
+/// Bytes of shared memory into which the blocks of a cluster write what they have of a value of
+/// `bytes` bytes: one each, and before, if it is `ordered`, a part of the lanes of the order.
 std::int64_t cluster_bytes(const RowGeometry& geometry, bool ordered, int bytes) noexcept;
 /// Whether the order of a reduction's terms shows in its result.
 bool has_order(const ir::Node& reduction) noexcept;

@@ -126,7 +126,7 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
     refuse_schedule(fmt::format("row={} is for kernels that reach along their rows; '{}' takes 0",
                                 schedule.row_threads, kernel.name()));
   else if (schedule.ahead)
-    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows; '{}' takes 0",
+    refuse_schedule(fmt::format("ahead=1 is for kernels that reach along their rows; '{}' takes 0",
                                 kernel.name()));
   if (schedule.waves < 0 || schedule.waves > 64)
     refuse_schedule(fmt::format(

@@ -37,8 +37,9 @@ struct CudaSchedule {
   /// Threads a row: a power of two from 2 to 1024 that divides `threads`; 0 for elementwise
   /// kernels.
   int row_threads = 0;
-  /// Of kernels that store when all rows are done (RowPlan::after_rows), where a row is held: the
-  /// next row of a thread is loaded while it computes one.
+  /// Where a row is held: what is needed later is loaded ahead. Of kernels that store when all rows
+  /// are done (RowPlan::after_rows) the next row of a thread, while it computes one; of others what
+  /// has one value a column, before the row is reduced.
   bool ahead = false;
   int waves = 0; ///< 0: one pass; else persistent, so many blocks an SM; of rows: blocks a row
   LoadPolicy load = LoadPolicy::automatic;

@@ -17,6 +17,7 @@ namespace {
 /// A few registers spilled cost less than a row read anew for each stage.
 constexpr int kSpilled = 12;
 constexpr int kRegisters = 65536; ///< of a multiprocessor
+constexpr std::int64_t kMultiprocessors = 132;
 
 CudaSchedule split_over(CudaSchedule schedule, int blocks) {
   schedule.waves = blocks;
@@ -30,20 +31,28 @@ int element_inputs(const ir::Kernel& kernel) {
   }));
 }
 
-/// Bytes of an access: of four elements at most, so that 256 threads reach all lanes of the order
+/// Elements an access of rows that one block has: so that 256 threads reach all lanes of the order
 /// of a sum at once, and none has to be combined with another's. Eight elements of 16 bits at a
-/// time were 1 to 5 % slower on an H100, at 2048 rows and more of 4096 to 14336 columns. No more
-/// than four instructions, as the tensors lie.
-int row_access(const ir::Kernel& kernel, const Specialization& specialization) {
-  constexpr int kElements = 4;
+/// time were 1 to 5 % slower on an H100, at 2048 rows and more of 4096 to 14336 columns.
+constexpr int kOfOneBlock = 4;
+
+/// Bytes of an access of `most` elements at most, and of no more than four instructions, as the
+/// tensors lie.
+int row_access(const ir::Kernel& kernel, const Specialization& specialization, int most) {
   const int element = widest_element(kernel);
   if (mostly_strided(specialization))
     return element;
   const int aligned = narrowest_alignment(kernel, specialization);
-  int count = std::min({16 / element, kElements, affordable_elements(kernel)});
+  int count = std::min({16 / element, most, affordable_elements(kernel)});
   while (count > 1 && 4 * aligned < count * element)
     count /= 2;
   return count * element;
+}
+
+/// So few that blocks of one row leave room on most multiprocessors: what counts is how long a row
+/// takes, not how many are under way.
+bool are_few(std::int64_t rows) {
+  return rows <= 2 * kMultiprocessors;
 }
 
 /// Threads a row for `accesses` of them in all, of each tensor: four accesses each, for short rows
@@ -52,8 +61,7 @@ int row_access(const ir::Kernel& kernel, const Specialization& specialization) {
 /// 512 for 14336). More than 256 are good at few rows only; at many they leave one block a
 /// multiprocessor.
 int row_threads_for(std::int64_t accesses, std::int64_t rows, int inputs) {
-  constexpr std::int64_t kFewRows = 2 * 132;
-  const bool few = rows <= kFewRows;
+  const bool few = are_few(rows);
   const auto of = [&](std::int64_t each) {
     return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
   };
@@ -100,8 +108,9 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
         fmt::format("threads={} row={} make blocks of {} rows, whose threads do not hold a row, "
                     "which kernels that sum over their rows need; take row={} or more accesses",
                     schedule.threads, row, geometry.rows, schedule.threads));
-  if (schedule.ahead && !plan_.after_rows)
-    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows; '{}' takes 0",
+  if (schedule.ahead && !plan_.after_rows && !has_columns_to_load())
+    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows, or reduce them "
+                                "and read [col] tensors; '{}' takes 0",
                                 kernel_.name()));
   if (schedule.ahead && !geometry.held)
     refuse_schedule("ahead=1 needs threads that hold a row; take more of them or more accesses");
@@ -127,6 +136,12 @@ bool RowSchedules::is_legal(const CudaSchedule& schedule) const {
   }
 }
 
+bool RowSchedules::has_columns_to_load() const {
+  return !plan_.reductions.empty() && std::ranges::any_of(kernel_.params(), [](const auto& param) {
+    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::per_column;
+  });
+}
+
 bool RowSchedules::is_held(const CudaSchedule& schedule) const {
   return make_row_geometry(kernel_, specialization_, schedule).held;
 }
@@ -150,13 +165,14 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
   const int held = geometry.chunks * geometry.vector * bytes / 4;
   const int sums = (geometry.slabs - 1) * geometry.vector * most / 4;
   const int by_hand = target_.sm < 80 ? 8 : 0; // bf16 is rounded in integers
-  int strand = schedule.ahead ? geometry.chunks * geometry.vector * stored / 4 : 0;
+  const bool all_columns = plan_.after_rows ? holds_columns(kernel_, geometry) : schedule.ahead;
+  int strand =
+      plan_.after_rows && schedule.ahead ? geometry.chunks * geometry.vector * stored / 4 : 0;
   for (std::size_t i = 0; i < plan_.column_sums.size(); ++i)
     if (!plan_.column_sum_for_all[i] && geometry.held)
       strand += geometry.chunks * geometry.vector * plan_.column_sum_bytes[i] / 4 / geometry.rows;
   return strand + 12 * element_inputs(kernel_) + held + sums +
-         geometry.vector * shared / 4 *
-             (plan_.after_rows && holds_columns(kernel_, geometry) ? geometry.chunks : 1) +
+         geometry.vector * shared / 4 * (all_columns ? geometry.chunks : 1) +
          2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
 }
 
@@ -184,7 +200,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
   // too (RMSNorm's gradient on an H200, 8192 rows of 14336: 179 us, with 512 threads 231).
   constexpr int kMostRowThreads = 256;
   CudaSchedule schedule;
-  schedule.access_bytes = row_access(kernel_, specialization_);
+  schedule.access_bytes = row_access(kernel_, specialization_, kOfOneBlock);
   schedule.dependent_launch = target_.sm >= 90;
   const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
   const std::int64_t accesses = (columns + vector - 1) / vector;
@@ -211,37 +227,46 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
   return std::nullopt;
 }
 
+// As many blocks as there are multiprocessors for at once, and no fewer than hold the row. Two
+// large blocks a row are better than four, and four or eight of half the size than large ones,
+// which leave a multiprocessor no second one (RMSNorm and softmax on an H200, 32768 to 262144
+// columns, 1 to 256 rows).
 std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
                                                           std::int64_t rows) const {
-  constexpr std::int64_t kMultiprocessors = 132, kLong = 32'768;
+  constexpr std::int64_t kLong = 32'768;
   if (target_.sm < 90 || columns < kLong)
     return std::nullopt;
   CudaSchedule schedule;
-  schedule.access_bytes = row_access(kernel_, specialization_);
-  schedule.dependent_launch = true;
-  std::optional<CudaSchedule> found;
-  for (const std::vector<int>& some : {std::vector{1, 2, 4}, std::vector{8}}) {
-    for (const int blocks : {2, 4, 8})
-      for (const int threads : {1024, 512})
-        for (const int accesses : some) {
-          schedule.waves = blocks;
-          schedule.threads = schedule.row_threads = threads;
-          schedule.accesses = accesses;
-          if ((found && (rows * found->waves >= kMultiprocessors || found->waves == blocks)) ||
-              !is_legal(schedule) || !fits(schedule, kSpilled))
-            continue;
-          schedule.resident = resident(schedule);
-          found = schedule;
-        }
-    if (found)
-      break; // more accesses than these leave a block alone on its multiprocessor
-  }
-  return found;
+  schedule.access_bytes = row_access(kernel_, specialization_, 16);
+  const int vector = vector_elements(schedule, kernel_);
+  int wanted = 1;
+  while (wanted < 8 && 2 * wanted * rows <= kMultiprocessors)
+    wanted *= 2;
+  const bool columns_ahead = are_few(rows) && has_columns_to_load();
+  for (const bool large : {false, true})
+    for (int blocks = wanted; blocks <= 8; blocks *= 2)
+      for (int accesses = 1; accesses * vector <= 64; accesses *= 2) {
+        schedule.waves = blocks == 1 ? 0 : blocks;
+        schedule.threads = schedule.row_threads = large || blocks == 2 ? 1024 : 512;
+        schedule.accesses = accesses;
+        schedule.ahead = false;
+        if (!is_held(schedule) || !is_legal(schedule) || !fits(schedule, kSpilled))
+          continue;
+        schedule.ahead = columns_ahead;
+        schedule.ahead = columns_ahead && fits(schedule, 0);
+        schedule.resident = resident(schedule);
+        // Where blocks have most multiprocessors to themselves, those of the next launch that wait
+        // would share some and leave others (5 to 15 % at 16 rows).
+        schedule.dependent_launch =
+            2 * blocks * rows <= kMultiprocessors || blocks * rows > kMultiprocessors;
+        return schedule;
+      }
+  return std::nullopt;
 }
 
 CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   CudaSchedule schedule;
-  schedule.access_bytes = row_access(kernel_, specialization_);
+  schedule.access_bytes = row_access(kernel_, specialization_, kOfOneBlock);
   schedule.dependent_launch = target_.sm >= 90;
   const std::uint32_t group = plan_.group;
   const std::int64_t bound =
@@ -255,13 +280,17 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
     return is_legal(tried) && fits(tried, kSpilled);
   };
   const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel_));
+  const bool columns_ahead = are_few(rows) && has_columns_to_load();
   for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {
     schedule.row_threads = row;
     schedule.threads = std::max(row, 128);
     for (const int accesses : {1, 2, 4, 8, 16}) {
       schedule.accesses = accesses;
+      schedule.ahead = false;
       if (!is_held(schedule) || !is_good(schedule))
         continue;
+      schedule.ahead = columns_ahead;
+      schedule.ahead = columns_ahead && fits(schedule, 0);
       schedule.resident = resident(schedule);
       return schedule;
     }
@@ -302,7 +331,7 @@ std::vector<Schedule> RowSchedules::all() const {
       return;
     schedule.resident = resident(schedule);
     add_policies(schedule, kernel_, specialization_, target_, schedules);
-    if (!plan_.after_rows || !is_held(schedule))
+    if (!is_held(schedule) || !(plan_.after_rows || has_columns_to_load()))
       return;
     schedule.ahead = true;
     schedule.resident = resident(schedule);

@@ -29,11 +29,14 @@ private:
   /// them however many rows there are, two a multiprocessor of large GPUs. What keeps memory busy
   /// is the next row, loaded while one is computed. None where no thread can hold its part of one.
   std::optional<CudaSchedule> usual_of_strands(std::int64_t columns, std::int64_t rows) const;
-  /// Of long rows: over as many blocks as hold them, and more where rows are few. None where one
-  /// block should have a row.
+  /// Of long rows: over as many blocks as hold them, and more where rows are few. None where the
+  /// row is short, or they do not hold it.
   std::optional<CudaSchedule> usual_of_blocks(std::int64_t columns, std::int64_t rows) const;
   bool is_legal(const CudaSchedule& schedule) const;
   bool is_held(const CudaSchedule& schedule) const;
+  /// Whether there is something that can be loaded before a row is reduced, see
+  /// CudaSchedule::ahead.
+  bool has_columns_to_load() const;
   bool is_worth_splitting(const CudaSchedule& schedule, int blocks) const;
   /// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at
   /// hand, and addresses. The assembler found place in so many for the catalogue's kernels.

@@ -65,7 +65,8 @@ bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
 
 /// The same for kernels that reach along their rows: every number of threads a row in blocks of 128
 /// threads and of one row, with accesses of the default's width, twice and half of it; cache
-/// policies for the default's geometry. Where the default holds a row, what reads it again is not
+/// policies for the default's geometry; what is loaded ahead, the other way, with accesses of the
+/// default's width. Where the default holds a row, what reads it again is not
 /// worth a try. Rows over several blocks with accesses of full width; of sums over rows, whose
 /// blocks are few, large ones, and both ways to load.
 int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
@@ -86,8 +87,15 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
   const std::int64_t columns = input.specialization.columns_at_most;
   if (schedule.row_threads > 4 && columns > 0 && geometry.step >= 2 * columns)
     return -1; // half of the threads have nothing
+  const bool sums_over_rows = codegen::stores_after_rows(input.kernel);
+  if (schedule.ahead != by_default.ahead && !sums_over_rows) {
+    CudaSchedule other = schedule;
+    other.ahead = by_default.ahead;
+    const int otherwise = place_rows(other, by_default, input);
+    return otherwise == 0 ? 1 : -1;
+  }
   const int rows = schedule.threads / schedule.row_threads;
-  if (codegen::stores_after_rows(input.kernel)) {
+  if (sums_over_rows) {
     if (schedule.threads < 128 || schedule.access_bytes != by_default.access_bytes ||
         (rows > 1 && schedule.threads > 512))
       return -1;

@@ -145,7 +145,8 @@ TEST_CASE("schedules of rows are written, read and checked") {
         "accesses of 1024 columns and more, and nothing is summed over rows; take more threads and "
         "accesses, row=256, or grid=once");
   CHECK(refusal(kernel, 4096, "threads=256 row=256 ahead=1") ==
-        "ahead=1 is for kernels that sum over their rows; 'softmax' takes 0");
+        "ahead=1 is for kernels that sum over their rows, or reduce them and read [col] tensors; "
+        "'softmax' takes 0");
   CHECK(refusal(kernel, 4096, "threads=128 row=16 accesses=4") ==
         "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
   CHECK(refusal(kernel, 1024, "threads=128 row=16 bytes=2 accesses=16") ==
@@ -187,14 +188,39 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("a row over several blocks is a cluster, which meets once a stage and at its end") {
+TEST_CASE("tensors of columns are loaded ahead of the sums of a row where the schedule says so") {
+  const auto before_the_sum = [](const char* schedule) {
+    const std::string code = ptx(catalogue("rms_norm", bf16), 4096, schedule);
+    INFO(code);
+    CHECK(count(code, "ld.global.v2.b32") == 8); // four of the row, four of the weight
+    return count(code.substr(0, code.find("bar.sync")), "ld.global.v2.b32");
+  };
+  CHECK(before_the_sum("threads=256 row=256 bytes=8 accesses=4 ahead=0 resident=1024") == 4);
+  CHECK(before_the_sum("threads=256 row=256 bytes=8 accesses=4 ahead=1 resident=1024") == 8);
+}
+
+TEST_CASE("few rows load their columns ahead by default, many do not") {
+  const ir::Kernel kernel = catalogue("rms_norm", bf16);
+  const Specialization specialization = of_columns(kernel, 14336);
+  const auto ahead = [&](std::int64_t rows) {
+    return std::get<CudaSchedule>(
+               default_schedule(kernel, specialization, cuda_target(90), rows * 14336))
+        .ahead;
+  };
+  CHECK(ahead(1));
+  CHECK(ahead(128));
+  CHECK_FALSE(ahead(2048));
+}
+
+TEST_CASE("a row over several blocks is a cluster, whose blocks share what they add up") {
   const std::string code = ptx(catalogue("softmax", bf16), 131'072,
                                "threads=1024 row=1024 grid=8 accesses=2 resident=1024");
   INFO(code);
   CHECK(count(code, ".reqnctapercluster 8") == 1);
-  CHECK(count(code, "barrier.cluster.wait") == 3);
+  CHECK(count(code, "barrier.cluster.wait") == 4); // all run; the maximum; lanes, sums of the parts
   CHECK(count(code, "ld.global.v4.b32") == 2);
-  CHECK(count(code, "ld.shared::cluster.b32") == 16);
+  CHECK(count(code, "ld.shared::cluster") == 0);
+  CHECK(count(code, "st.shared::cluster.b32") == 3); // a maximum, a lane, a sum of lanes
   CHECK(count(code, ".local") == 0);
 }
 

@@ -87,7 +87,9 @@ TEST_CASE("a long row is split by default, over as many blocks as hold it") {
     return blocks_of(launch::describe(kernel, std::vector<Arg>{x, y}).schedule);
   };
   CHECK(blocks(16, 14336) == 0);
+  CHECK(blocks(1, 32'768) == 8);
   CHECK(blocks(16, 131'072) == 8);
-  CHECK(blocks(16, 262'144) == 8);
-  CHECK(blocks(1024, 131'072) == 8);
+  CHECK(blocks(64, 131'072) == 2);
+  CHECK(blocks(64, 262'144) == 8);
+  CHECK(blocks(1024, 131'072) == 2);
 }
