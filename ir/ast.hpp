@@ -29,6 +29,7 @@ enum class ExprKind : std::uint8_t {
   name, ///< a value by name
   op,   ///< infix, prefix or ternary
   call, ///< NAME(arguments): a function or a cast
+  index, ///< NAME[argument]: a value of a table
 };
 
 /// What a name or a call refers to; `resolve` finds it out.

@@ -12,6 +12,7 @@
 #include "kernels/catalogue.hpp"
 #include "swage/error.hpp"
 #include "tests/ir/parse_support.hpp"
+#include "tests/support/catalogue.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
@@ -190,7 +191,8 @@ TEST_CASE("every catalogue gradient agrees with central differences in f64") {
   int derived = 0;
   for (const kernels::CatalogueFile& file : kernels::files())
     for (const KernelDeclaration& declaration : list_kernels({file.text, file.name})) {
-      const Kernel forward = parse_kernel({file.text, file.name}, declaration.name, {{"T", f64}});
+      const Kernel forward =
+          parse_kernel({file.text, file.name}, declaration.name, test::bind_all(declaration, f64));
       if (!is_elementwise(forward))
         continue; // row_gradient_test.cpp
       GradRequest request{.name = "g", .items = {}};
