@@ -176,7 +176,7 @@ TEST_CASE("syntax errors say what was found and what was expected") {
        "found 'rows', expected 'row', 'col', 'group', 'tensor' or 'table'",
        "[row] is one value per row, [col] is one value per column, [group 128] is one value per "
        "128 "
-       "columns of a row, [tensor] is one value for all"},
+       "columns of a row, [tensor] is one value for all, [table] is read by an index"},
       {"kernel k(x: in f32 [row, y: out f32) { y = x; }", "found ',', expected ']' after 'row'",
        ""},
       {"kernel k(x: f32 [col], y: out f32) { y = x; }",
