@@ -146,8 +146,8 @@ std::span<const std::byte> InputTensors::entry(const ir::Param& param, const Sha
                        entry.shape.size(), kMaxRank));
   if (param.is_table()) {
     if (entry.shape.size() != 1)
-      refuse(fmt::format("{} has shape {}, but a [table] has one dimension",
-                         describe(param.name), format_shape(entry.shape)));
+      refuse(fmt::format("{} has shape {}, but a [table] has one dimension", describe(param.name),
+                         format_shape(entry.shape)));
     return load(entry);
   }
   if (entry.shape != shape)

@@ -41,14 +41,14 @@ struct HostRowMemory {
   std::int64_t phase = 0;
 };
 
-/// In order: for each tensor parameter pointer, row_stride, column_stride, length as they apply; then the
-/// scalars in parameter order; then sizes. Sizes, items_per_row and factor take 4 bytes with 32-bit
-/// indices and 8 with 64-bit ones; shift takes 4. Both back ends and the launcher walk this list.
-/// A host artifact takes the same slots (those for CUDA alone left out) as an array of 64-bit
-/// words, scalars in the low bytes: `void entry(const std::uint64_t* words, std::int64_t begin,
-/// std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns. Code
-/// that works row by row (row_plan.hpp) is `void entry(words, begin, end, const HostRowMemory*)`,
-/// see there.
+/// In order: for each tensor parameter pointer, row_stride, column_stride, length as they apply;
+/// then the scalars in parameter order; then sizes. Sizes, items_per_row and factor take 4 bytes
+/// with 32-bit indices and 8 with 64-bit ones; shift takes 4. Both back ends and the launcher walk
+/// this list. A host artifact takes the same slots (those for CUDA alone left out) as an array of
+/// 64-bit words, scalars in the low bytes: `void entry(const std::uint64_t* words, std::int64_t
+/// begin, std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns.
+/// Code that works row by row (row_plan.hpp) is `void entry(words, begin, end, const
+/// HostRowMemory*)`, see there.
 std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization& specialization,
                                  Target::Kind kind);
 

@@ -104,8 +104,9 @@ Value Binder::lookup(const Expr& expr, const Operand& index) {
   if (!dtype_of(table.type))
     return {}; // reported
   const auto refuse = [&](std::string message, std::string help) -> Value {
-    error(*index.expr, std::move(message)).help(std::move(help)).note(table.name.span,
-                                                                      "declared here");
+    error(*index.expr, std::move(message))
+        .help(std::move(help))
+        .note(table.name.span, "declared here");
     return {};
   };
   std::optional<NodeId> id;
@@ -125,9 +126,9 @@ Value Binder::lookup(const Expr& expr, const Operand& index) {
                   fmt::format("convert it, as in {}[i32(...)]", table.name.text));
   const Space found = builder_->node(*id).space;
   if (!spreads_over(found, {Broadcast::per_row}))
-    return refuse(fmt::format("'{}' has one index {}, expected one a row", table.name.text,
-                              per_what(found)),
-                  "a table gives one value a row: its index is [row], or one for all");
+    return refuse(
+        fmt::format("'{}' has one index {}, expected one a row", table.name.text, per_what(found)),
+        "a table gives one value a row: its index is [row], or one for all");
   return Value::of(builder_->lookup(indices_[expr.target], *id));
 }
 

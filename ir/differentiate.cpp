@@ -54,10 +54,11 @@ void check_variable(const Param& param, std::size_t item) {
     throw GradError{item, "'" + param.name + "' is " + std::string(name_of(param.dtype)) +
                               ": only floats have gradients"};
   if (param.is_table())
-    throw GradError{item, "'" + param.name +
-                              "' is a [table]: its gradient would be scattered, a sum over the rows "
-                              "that name each value, which no kernel computes; pass the value of "
-                              "each row instead, and sum its gradient outside"};
+    throw GradError{item,
+                    "'" + param.name +
+                        "' is a [table]: its gradient would be scattered, a sum over the rows "
+                        "that name each value, which no kernel computes; pass the value of "
+                        "each row instead, and sum its gradient outside"};
 }
 
 void add_param(DerivedParams& signature, Param param, std::size_t item) {

@@ -162,8 +162,8 @@ private:
 
 /// Whether `kernel` holds a reduction.
 bool has_reductions(const Kernel& kernel) noexcept;
-/// Whether `kernel` says what happens to each element by itself: no reduction, no index of a column,
-/// and no tensor but of elements, or an input [row] or [col].
+/// Whether `kernel` says what happens to each element by itself: no reduction, no index of a
+/// column, and no tensor but of elements, or an input [row] or [col].
 bool is_elementwise(const Kernel& kernel) noexcept;
 /// The first thing that makes it more, as in "row_sum" or "'s', a [group 128]"; "" if nothing does.
 std::string beyond_elements(const Kernel& kernel);

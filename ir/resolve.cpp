@@ -397,7 +397,8 @@ void Resolver::name(Expr& expr) {
     return;
   }
   if (entry.ref == Ref::param && kernel_->params[entry.target].broadcast == Broadcast::table) {
-    diagnostics_.error(expr.name, fmt::format("'{}' is a [table] and has no value of its own", text))
+    diagnostics_
+        .error(expr.name, fmt::format("'{}' is a [table] and has no value of its own", text))
         .help(fmt::format("read it by an index of one value a row, as in {}[id]", text))
         .note(entry.span, "declared here");
     return;
@@ -420,9 +421,9 @@ void Resolver::index(Expr& expr) {
   const bool is_input =
       entry.ref == Ref::param && kernel_->params[entry.target].kind == ParamKind::in;
   diagnostics_.error(expr.name, fmt::format("'{}' is no [table], expected one before '['", text))
-      .help(is_input        ? fmt::format("to read it by an index declare it {}: in TYPE [table]", text)
+      .help(is_input   ? fmt::format("to read it by an index declare it {}: in TYPE [table]", text)
             : !kernel_ ? "functions have no tables: index it in the kernel and pass the value"
-                            : "")
+                       : "")
       .note(entry.span, "declared here");
 }
 
@@ -488,12 +489,14 @@ std::string Resolver::suggestion(std::string_view name, bool calls) const {
 }
 
 void Resolver::unknown_name(const Expr& expr, std::string_view name) {
-  const bool calls = functions_.contains(name) || function_from_name(name);
+  const auto op = function_from_name(name);
+  const bool calls = functions_.contains(name) || op;
   if (calls || dtype_from_name(name) || scope_.contains(name)) {
     diagnostics_
         .error(expr.name,
                fmt::format("'{}' is a {}, expected a value", name, calls ? "function" : "type"))
-        .help(fmt::format("{} it, as in {}(x)", calls ? "call" : "cast with", name));
+        .help(fmt::format("{} it, as in {}({})", calls ? "call" : "cast with", name,
+                          op && info(*op).arity == 0 ? "" : "x"));
     return;
   }
   if (kernel_) {

@@ -127,8 +127,7 @@ struct Checker {
     require(is_integer(index.type), "{} has an index of type {}, expected an integer", label(id),
             name_of(index.type));
     require(spreads_over(index.space, {Broadcast::per_row}),
-            "{} has an index of space {}, expected row or tensor", label(id),
-            name_of(index.space));
+            "{} has an index of space {}, expected row or tensor", label(id), name_of(index.space));
   }
 
   void check_constant(NodeId id) const {

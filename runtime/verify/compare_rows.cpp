@@ -73,8 +73,7 @@ private:
 
   static bool is_shared(ir::Space space) {
     return space.broadcast == ir::Broadcast::per_column ||
-           space.broadcast == ir::Broadcast::per_tensor ||
-           space.broadcast == ir::Broadcast::table;
+           space.broadcast == ir::Broadcast::per_tensor || space.broadcast == ir::Broadcast::table;
   }
 
   void compare_rows_from(std::int64_t row, std::int64_t count) {

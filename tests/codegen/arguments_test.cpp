@@ -90,8 +90,8 @@ TEST_CASE("a table comes with its stride and its length") {
                              {"id", ir::ParamKind::in, i32, ir::Broadcast::per_row},
                              {"a", ir::ParamKind::in, f32, ir::Broadcast::table},
                              {"y", ir::ParamKind::out, f32}});
-  builder.store(
-      3, builder.make(ir::Op::mul, {builder.load(0), builder.lookup(2, builder.load(1))}));
+  builder.store(3,
+                builder.make(ir::Op::mul, {builder.load(0), builder.lookup(2, builder.load(1))}));
   const ir::Kernel kernel = std::move(builder).build();
   CHECK(spell(argument_slots(kernel, contiguous(kernel), Target::Kind::cuda)) ==
         "pointer0:8 row0:8 pointer1:8 row1:8 pointer2:8 column2:8 length2:8 pointer3:8 row3:8 "

@@ -1,5 +1,5 @@
-// large_rows_test.cpp -- rows of more than 2^31 elements in all, held to the evaluator at both ends and
-// where 32-bit offsets would wrap; and a row of more columns than 32 bits count.
+// large_rows_test.cpp -- rows of more than 2^31 elements in all, held to the evaluator at both ends
+// and where 32-bit offsets would wrap; and a row of more columns than 32 bits count.
 #include <array>
 #include <vector>
 
@@ -38,8 +38,8 @@ void check_ends(const Device& device) {
   HostTensor table(f32, 4);
   table.fill(5);
   a.write(table.bytes.data(), table.bytes.size());
-  const std::array<std::int64_t, 6> rows{0, 1, kRowCount / 2 - 1, kRowCount / 2, kRowCount - 2,
-                                         kRowCount - 1};
+  const std::array<std::int64_t, 6> rows{
+      0, 1, kRowCount / 2 - 1, kRowCount / 2, kRowCount - 2, kRowCount - 1};
   std::vector<HostTensor> given;
   for (const std::int64_t row : rows) {
     HostTensor& in = given.emplace_back(bf16, kColumns);
@@ -95,7 +95,8 @@ TEST_CASE("a row of more than 2^31 columns counts them all") {
   constexpr std::int64_t columns = (std::int64_t{1} << 31) + 777;
   const Kernel kernel = device->kernel(
       "kernel k(x: in i8, t: in i64 [row], p: out i32 [row], n: out i64 [row], c: out i64 [row]) { "
-      "p = row_sum(col_index() == t ? i32(x) : 0); n = row_max(col_index()); c = row_sum(i64(1)); }",
+      "p = row_sum(col_index() == t ? i32(x) : 0); n = row_max(col_index()); c = row_sum(i64(1)); "
+      "}",
       "");
   Buffer x = device->allocate(static_cast<std::size_t>(columns));
   Buffer t = device->allocate(8), p = device->allocate(4), n = device->allocate(8),

@@ -156,7 +156,8 @@ TEST_CASE("random kernels with reductions have the evaluator's bits on the devic
   CHECK(ran > (emulated() ? 10 : 60));
 }
 
-TEST_CASE("random kernels with tables and numbers of columns have the evaluator's bits on the device") {
+TEST_CASE(
+    "random kernels with tables and numbers of columns have the evaluator's bits on the device") {
   const auto device = gpu();
   if (!device)
     return;
@@ -211,7 +212,8 @@ TEST_CASE("one element of a row is picked by its column on the device") {
     check_some(*device, groups, {3, columns}, {}, schedules_of_call(2, 6), seed++);
 }
 
-TEST_CASE("losses of rows have the gradient that is derived, and never read outside on the device") {
+TEST_CASE(
+    "losses of rows have the gradient that is derived, and never read outside on the device") {
   const auto device = gpu();
   if (!device)
     return;

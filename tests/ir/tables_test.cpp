@@ -1,5 +1,5 @@
-// tables_test.cpp -- tables that are read by an index, and numbers of columns: how they are written,
-// refused, printed, evaluated and differentiated.
+// tables_test.cpp -- tables that are read by an index, and numbers of columns: how they are
+// written, refused, printed, evaluated and differentiated.
 #include <cmath>
 #include <limits>
 
@@ -15,10 +15,11 @@ namespace swage::ir::testing {
 
 namespace {
 
-const std::string kParams =
-    "kernel k(x: in f32, id: in i32 [row], far: in i64 [row], e: in i32, c: in i32 [col], g: in i32 "
-    "[group 4], r: in f32 [row], b: in bool [row], n: i32, a: in f32 [table], m: in i8 [table], p: in "
-    "bool [table], y: out f32, z: out i64) ";
+const std::string kParams = "kernel k(x: in f32, id: in i32 [row], far: in i64 [row], e: in i32, "
+                            "c: in i32 [col], g: in i32 "
+                            "[group 4], r: in f32 [row], b: in bool [row], n: i32, a: in f32 "
+                            "[table], m: in i8 [table], p: in "
+                            "bool [table], y: out f32, z: out i64) ";
 
 /// The first error and its help, without the place.
 std::string first_of(const std::string& text, std::string_view name = {}) {
@@ -52,9 +53,9 @@ std::string gradient_refusal(const std::string& text) {
 } // namespace
 
 TEST_CASE("an index is an integer of one value a row, or one for all") {
-  for (const char* value : {"a[id]", "a[far]", "a[n]", "a[3]", "a[-1]", "a[id * 2 + n]",
-                            "f32(m[i32(m[id])])", "a[i64(r)]", "a[b ? id : 0]", "a[i32(row_sum(x))]",
-                            "p[id] ? a[id] : x"}) {
+  for (const char* value :
+       {"a[id]", "a[far]", "a[n]", "a[3]", "a[-1]", "a[id * 2 + n]", "f32(m[i32(m[id])])",
+        "a[i64(r)]", "a[b ? id : 0]", "a[i32(row_sum(x))]", "p[id] ? a[id] : x"}) {
     INFO(value);
     CHECK(refused(value) == "");
   }
@@ -62,9 +63,10 @@ TEST_CASE("an index is an integer of one value a row, or one for all") {
                            "value a row: its index is [row], or one for all");
   CHECK(refused("a[c]") == "'a' has one index a column, expected one a row; a table gives one "
                            "value a row: its index is [row], or one for all");
-  CHECK(refused("a[g]") ==
-        "'a' has one index a group of 4 columns, expected one a row; a table gives one value a row: "
-        "its index is [row], or one for all");
+  CHECK(
+      refused("a[g]") ==
+      "'a' has one index a group of 4 columns, expected one a row; a table gives one value a row: "
+      "its index is [row], or one for all");
   CHECK(refused("a[r]") ==
         "'a' has an f32 as its index, expected an integer; convert it, as in a[i32(...)]");
   CHECK(refused("a[b]") ==
@@ -96,10 +98,11 @@ TEST_CASE("a table is read by an index alone, and nothing else is") {
   CHECK(first_of("kernel k(x: in f32, y: out f32) { y = col_index(x); }") ==
         "'col_index' takes 0 arguments, found 1");
   CHECK(first_of("kernel k(x: in f32, y: out f32) { y = col_index; }") ==
-        "'col_index' is a function, expected a value; call it, as in col_index(x)");
-  CHECK(first_of("kernel k(x: in f32, y: out f32 [row]) { y = f32(col_index()); }") ==
-        "found one value a column, but 'y' is [row] and takes one a row; reduce it along the row, as "
-        "in row_sum(...)");
+        "'col_index' is a function, expected a value; call it, as in col_index()");
+  CHECK(
+      first_of("kernel k(x: in f32, y: out f32 [row]) { y = f32(col_index()); }") ==
+      "found one value a column, but 'y' is [row] and takes one a row; reduce it along the row, as "
+      "in row_sum(...)");
 }
 
 TEST_CASE("tables and numbers of columns are printed as they are read, equal ones once") {
@@ -107,10 +110,11 @@ TEST_CASE("tables and numbers of columns are printed as they are read, equal one
                 "a[id]) * a[id] + a[0]; }") ==
         "kernel k(x: in f32, id: in i32[row], a: in f32[table], y: out f32) { let t0 = a[id]; y = "
         "fma(x + t0, t0, a[i64(0)]); }");
-  CHECK(line_of("kernel k(x: in f32, t: in i64 [row], y: out f32 [row], n: out i64) { y = "
-                "row_sum(col_index() == t ? x : 0); n = col_index(); }") ==
-        "kernel k(x: in f32, t: in i64[row], y: out f32[row], n: out i64) { let t0 = col_index(); y "
-        "= row_sum(t0 == t ? x : 0); n = t0; }");
+  CHECK(
+      line_of("kernel k(x: in f32, t: in i64 [row], y: out f32 [row], n: out i64) { y = "
+              "row_sum(col_index() == t ? x : 0); n = col_index(); }") ==
+      "kernel k(x: in f32, t: in i64[row], y: out f32[row], n: out i64) { let t0 = col_index(); y "
+      "= row_sum(t0 == t ? x : 0); n = t0; }");
   // What a table holds needs no cast to its own type.
   CHECK(line_of("kernel k(x: in f32, id: in i32 [row], a: in bf16 [table], y: out f32) { y = x * "
                 "bf16(a[id]); }")
@@ -120,7 +124,8 @@ TEST_CASE("tables and numbers of columns are printed as they are read, equal one
 TEST_CASE("out of its range a table is NaN, 0 or false, in every arithmetic") {
   const Kernel kernel = load_kernel(
       {"kernel k(x: in f32, id: in i64 [row], a: in f32 [table], m: in i8 [table], p: in bool "
-       "[table], y: out f32 [row], z: out i32 [row], q: out bool [row], n: out i64) { y = a[id]; z = "
+       "[table], y: out f32 [row], z: out i32 [row], q: out bool [row], n: out i64) { y = a[id]; z "
+       "= "
        "m[id]; q = p[id]; n = col_index(); }"},
       "k", {});
   const std::int64_t far = std::numeric_limits<std::int64_t>::max();
@@ -148,9 +153,9 @@ TEST_CASE("out of its range a table is NaN, 0 or false, in every arithmetic") {
 }
 
 TEST_CASE("kernels with a table or the number of a column are not evaluated element by element") {
-  for (const char* text :
-       {"kernel k(x: in f32, y: out f32) { y = x * f32(col_index()); }",
-        "kernel k(x: in f32, id: in i32 [row], a: in f32 [table], y: out f32) { y = x * a[id]; }"}) {
+  for (const char* text : {"kernel k(x: in f32, y: out f32) { y = x * f32(col_index()); }",
+                           "kernel k(x: in f32, id: in i32 [row], a: in f32 [table], y: out f32) { "
+                           "y = x * a[id]; }"}) {
     const Kernel kernel = load_kernel({text}, "k", {});
     CHECK_FALSE(is_elementwise(kernel));
     CHECK_THROWS_AS(Evaluator(kernel), Error);
@@ -176,14 +181,16 @@ TEST_CASE("a gradient passes by what chose, and that of a table is refused") {
   const std::string pick =
       "kernel k(x: in f32, t: in i64 [row], a: in f32 [table], y: out f32 [row]) { y = "
       "row_sum(col_index() == t ? x * f32(col_index()) : 0) * a[t]; }";
-  CHECK(canonical(load_kernel({pick + " kernel g = grad k(x);"}, "g", {})) ==
-        "kernel g(d_y: in f32[row], x: in f32, t: in i64[row], a: in f32[table], d_x: out f32) { let "
-        "t0 = col_index(); d_x = t0 == t ? d_y * a[t] * f32(t0) : 0; }");
+  CHECK(
+      canonical(load_kernel({pick + " kernel g = grad k(x);"}, "g", {})) ==
+      "kernel g(d_y: in f32[row], x: in f32, t: in i64[row], a: in f32[table], d_x: out f32) { let "
+      "t0 = col_index(); d_x = t0 == t ? d_y * a[t] * f32(t0) : 0; }");
   CHECK(gradient_refusal(pick + " kernel g = grad k(a);") ==
         "'a' is a [table]: its gradient would be scattered, a sum over the rows that name each "
         "value, which no kernel computes; pass the value of each row instead, and sum its gradient "
         "outside");
-  CHECK(gradient_refusal(pick + " kernel g = grad k(t);") == "'t' is i64: only floats have gradients");
+  CHECK(gradient_refusal(pick + " kernel g = grad k(t);") ==
+        "'t' is i64: only floats have gradients");
 }
 
 } // namespace swage::ir::testing
