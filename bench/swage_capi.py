@@ -2,7 +2,7 @@
 
 import ctypes
 
-DLPACK_CODE = {"f64": (2, 64), "f32": (2, 32), "f16": (2, 16), "bf16": (4, 16)}
+DLPACK_CODE = {"f64": (2, 64), "f32": (2, 32), "f16": (2, 16), "bf16": (4, 16), "i64": (0, 64)}
 DEVICE_CPU, DEVICE_CUDA = 1, 2
 MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 
@@ -124,9 +124,11 @@ class Swage:
         return info
 
     def kernel(self, name, dtype=None, source=None, math=None, schedule=None):
-        """Kernel `name` of the catalogue, or of `source`, with T bound to `dtype`."""
+        """Kernel `name` of the catalogue, or of `source`, with T bound to `dtype`, or with a dict of
+        bindings."""
         handle = ctypes.c_void_p()
-        texts = [f"T={dtype}".encode()] if dtype else []
+        bound = dtype if isinstance(dtype, dict) else {"T": dtype} if dtype else {}
+        texts = [f"{key}={value}".encode() for key, value in bound.items()]
         bindings = (ctypes.c_char_p * max(1, len(texts)))(*texts)
         options = Options(ctypes.sizeof(Options), MATH[math],
                           schedule.encode() if schedule else None, None)

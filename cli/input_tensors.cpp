@@ -144,6 +144,12 @@ std::span<const std::byte> InputTensors::entry(const ir::Param& param, const Sha
   if (entry.shape.size() > kMaxRank)
     refuse(fmt::format("{} has {} dimensions, expected at most {}", describe(param.name),
                        entry.shape.size(), kMaxRank));
+  if (param.is_table()) {
+    if (entry.shape.size() != 1)
+      refuse(fmt::format("{} has shape {}, but a [table] has one dimension", describe(param.name),
+                         format_shape(entry.shape)));
+    return load(entry);
+  }
   if (entry.shape != shape)
     refuse(fmt::format("{} has shape {}, but the call needs {}", describe(param.name),
                        format_shape(entry.shape), format_shape(shape)));

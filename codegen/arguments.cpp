@@ -17,12 +17,12 @@ __extension__ using Wide = unsigned __int128;
 
 bool has_column_stride(Layout layout) {
   return layout == Layout::strided || layout == Layout::per_column_strided ||
-         layout == Layout::per_group;
+         layout == Layout::per_group || layout == Layout::table;
 }
 
 bool has_rows(Layout layout) {
   return layout != Layout::per_column && layout != Layout::per_column_strided &&
-         layout != Layout::per_tensor;
+         layout != Layout::per_tensor && layout != Layout::table;
 }
 
 } // namespace
@@ -42,6 +42,8 @@ std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization&
       slots.push_back({SlotKind::row_stride, index, 8});
     if (has_column_stride(layout))
       slots.push_back({SlotKind::column_stride, index, 8});
+    if (layout == Layout::table)
+      slots.push_back({SlotKind::length, index, 8});
   }
   for (std::size_t p = 0; p < params.size(); ++p)
     if (!params[p].is_tensor())

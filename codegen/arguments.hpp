@@ -12,8 +12,9 @@ namespace swage::codegen {
 
 enum class SlotKind : std::uint8_t {
   pointer,       ///< tensor base, 8 bytes
-  row_stride,    ///< elements, 8 bytes; 2-D only, not for per_column and per_tensor
-  column_stride, ///< elements, 8 bytes; strided layouts and per_group only
+  row_stride,    ///< elements, 8 bytes; 2-D only, not for per_column, per_tensor and table
+  column_stride, ///< elements, 8 bytes; strided layouts, per_group and table only
+  length,        ///< values of a table, 8 bytes
   scalar,        ///< run-time scalar in its storage type
   rows,          ///< 2-D only
   columns,       ///< flat: the element count
@@ -26,7 +27,7 @@ enum class SlotKind : std::uint8_t {
 
 struct Slot {
   SlotKind kind;
-  std::uint8_t param = 0; ///< parameter index, for the first four kinds
+  std::uint8_t param = 0; ///< parameter index, for the first five kinds
   std::uint8_t bytes = 8; ///< size and alignment of the CUDA kernel parameter
 };
 
@@ -40,14 +41,14 @@ struct HostRowMemory {
   std::int64_t phase = 0;
 };
 
-/// In order: for each tensor parameter pointer, row_stride, column_stride as they apply; then the
-/// scalars in parameter order; then sizes. Sizes, items_per_row and factor take 4 bytes with 32-bit
-/// indices and 8 with 64-bit ones; shift takes 4. Both back ends and the launcher walk this list.
-/// A host artifact takes the same slots (those for CUDA alone left out) as an array of 64-bit
-/// words, scalars in the low bytes: `void entry(const std::uint64_t* words, std::int64_t begin,
-/// std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns. Code
-/// that works row by row (row_plan.hpp) is `void entry(words, begin, end, const HostRowMemory*)`,
-/// see there.
+/// In order: for each tensor parameter pointer, row_stride, column_stride, length as they apply;
+/// then the scalars in parameter order; then sizes. Sizes, items_per_row and factor take 4 bytes
+/// with 32-bit indices and 8 with 64-bit ones; shift takes 4. Both back ends and the launcher walk
+/// this list. A host artifact takes the same slots (those for CUDA alone left out) as an array of
+/// 64-bit words, scalars in the low bytes: `void entry(const std::uint64_t* words, std::int64_t
+/// begin, std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns.
+/// Code that works row by row (row_plan.hpp) is `void entry(words, begin, end, const
+/// HostRowMemory*)`, see there.
 std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization& specialization,
                                  Target::Kind kind);
 

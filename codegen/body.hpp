@@ -36,8 +36,10 @@ struct BodyFacts {
   bool calls_functions = false;
 };
 
+/// What is asked for, not computed here.
 inline bool is_leaf(const ir::Node& node) {
-  return node.op == ir::Op::load || node.op == ir::Op::scalar || node.op == ir::Op::constant;
+  return node.op == ir::Op::load || node.op == ir::Op::scalar || node.op == ir::Op::constant ||
+         node.op == ir::Op::lookup || node.op == ir::Op::col_index;
 }
 
 /// How often each function was called so far, by name.

@@ -115,6 +115,8 @@ private:
   void load(Chunk& chunk, const std::vector<bool>& needed);
   std::vector<Value*> load_fixed(const std::vector<bool>& needed);
   KnownValue known(const Chunk& chunk, int lanes);
+  /// The numbers of the columns from `first`, of index type, on, 64 bits each.
+  Value* column_indices(Value* first, int lanes);
   /// The values of `roots` in a chunk that holds what they need.
   std::vector<Value*> values(Chunk& chunk, std::span<const NodeId> roots);
   void emit_row_values(int stage);

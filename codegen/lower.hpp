@@ -66,7 +66,7 @@ std::vector<llvm::Value*> lower_stores(llvm::IRBuilderBase& builder, const Job& 
 /// The argument list as LLVM values. By parameter index where a slot belongs to a parameter; absent
 /// ones are null. Strides are i64 elements, sizes of the index type.
 struct Arguments {
-  std::vector<llvm::Value*> base, row_stride, column_stride;
+  std::vector<llvm::Value*> base, row_stride, column_stride, length;
   std::vector<llvm::Value*> scalar; ///< in storage bits
   llvm::Value* rows = nullptr;
   llvm::Value* columns = nullptr;
@@ -95,6 +95,12 @@ struct Place {
   llvm::Value* column = nullptr;
 };
 
+/// A value of a [table].
+struct TableEntry {
+  llvm::Value* inside = nullptr;  ///< whether there is one
+  llvm::Value* address = nullptr; ///< of it then
+};
+
 /// Loads and stores of the tensors of a kernel in all their layouts.
 class Tensors {
 public:
@@ -116,6 +122,11 @@ public:
   std::vector<llvm::Value*> scalars();
   /// The value of a per-row tensor at `place`, one lane.
   llvm::Value* load_row_value(const Place& place, std::uint32_t param);
+  /// That of a table at `index`, an integer.
+  TableEntry entry(llvm::Value* index, std::uint32_t param);
+  /// Its value, NaN, 0 or false where there is none: the address is read in any case, unless the
+  /// memory has a guard.
+  llvm::Value* load_entry(const TableEntry& entry, std::uint32_t param);
 
 private:
   bool paired(std::uint32_t param, bool for_store) const;

@@ -224,6 +224,8 @@ Value* CudaRows::reduce_group(Value* group, NodeId id, const std::map<NodeId, Va
         return row_values_[wanted];
       if (const auto at = known.find(wanted); at != known.end())
         return at->second;
+      if (node(wanted).op == Op::col_index)
+        return b_.CreateAdd(start, wide(within));
       return node(wanted).op == Op::load ? loaded[node(wanted).param] : nullptr;
     })[0];
     return b_.CreateSelect(inside, value, identity(id, value->getType()));

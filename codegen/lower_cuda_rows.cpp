@@ -271,9 +271,22 @@ KnownValue CudaRows::known(const Chunk& chunk, int lanes) {
       return lanes == 1 ? value : b_.CreateVectorSplat(static_cast<unsigned>(lanes), value);
     if (const auto group = chunk.groups.find(id); group != chunk.groups.end())
       return lanes == group_lanes() ? group->second : spread(group->second, lanes);
+    if (node(id).op == Op::col_index && chunk.column)
+      return column_indices(chunk.column, lanes);
     return node(id).op == Op::load && !chunk.loaded.empty() ? chunk.loaded[node(id).param]
                                                             : nullptr;
   };
+}
+
+Value* CudaRows::column_indices(Value* first, int lanes) {
+  if (lanes == 1)
+    return wide(first);
+  llvm::SmallVector<llvm::Constant*, 32> steps;
+  for (int i = 0; i < lanes; ++i)
+    steps.push_back(constant(static_cast<std::uint64_t>(i)));
+  Value* each = b_.CreateAdd(b_.CreateVectorSplat(static_cast<unsigned>(lanes), first),
+                             llvm::ConstantVector::get(steps));
+  return b_.CreateZExt(each, value_type(context_, DType::i64, lanes));
 }
 
 std::vector<Value*> CudaRows::values(Chunk& chunk, std::span<const NodeId> roots) {
@@ -295,6 +308,12 @@ void CudaRows::emit_row_values(int stage) {
     } else if (made.op == Op::load) {
       memory_->set_guard({row_inside_, {}});
       row_values_[id] = tensors_.load_row_value(place, made.param);
+      memory_->set_guard({});
+    } else if (made.op == Op::lookup) {
+      Value* index = lower_nodes(b_, job_, 1, std::array{made.args[0]}, known(nothing, 1))[0];
+      const TableEntry entry = tensors_.entry(index, made.param);
+      memory_->set_guard({both(row_inside_, entry.inside), {}});
+      row_values_[id] = tensors_.load_entry(entry, made.param);
       memory_->set_guard({});
     } else {
       row_values_[id] = lower_nodes(b_, job_, 1, std::array{id}, known(nothing, 1))[0];

@@ -241,6 +241,9 @@ private:
       const std::vector<Value*> loaded = tensors_.load(place, 1, fixed);
       for (const NodeId id : loads)
         values_[id] = loaded[node(id).param];
+      for (NodeId id = 0; id < values_.size(); ++id)
+        if (node(id).op == Op::col_index)
+          values_[id] = column;
       store(by_column_, place);
       values_ = before; // what was read here is not known elsewhere
     });

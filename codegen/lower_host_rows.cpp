@@ -63,9 +63,28 @@ void RowLowering::emit_row_values(int stage) {
       row_values_[id] = scalars_[made.param];
     else if (made.op == Op::load)
       row_values_[id] = tensors_.load_row_value(place(bases_, nullptr), made.param);
+    else if (made.op == Op::lookup)
+      row_values_[id] = emit_lookup(made);
     else
       row_values_[id] = emit_one(id);
   }
+}
+
+/// Out of range memory is read that is there in any case.
+Value* RowLowering::emit_lookup(const ir::Node& lookup) {
+  TableEntry entry = tensors_.entry(emit_one(lookup.args[0]), lookup.param);
+  entry.address = b_.CreateSelect(entry.inside, entry.address, scratch());
+  return tensors_.load_entry(entry, lookup.param);
+}
+
+Value* RowLowering::column_indices(Value* first, int lanes) {
+  if (lanes == 1)
+    return first;
+  llvm::SmallVector<llvm::Constant*, 64> steps;
+  for (int i = 0; i < lanes; ++i)
+    steps.push_back(b_.getInt64(static_cast<std::uint64_t>(i)));
+  return b_.CreateAdd(b_.CreateVectorSplat(static_cast<unsigned>(lanes), first),
+                      llvm::ConstantVector::get(steps));
 }
 
 Value* RowLowering::emit_one(NodeId id) {
@@ -83,6 +102,8 @@ KnownValue RowLowering::known_values(int lanes, const std::vector<Value*>& loade
       if (plan_.kept[i].node == id && plan_.kept[i].pass < pass_)
         return b_.CreateAlignedLoad(value_type(context_, node(id).type, lanes), kept(i, column),
                                     kept_align(i));
+    if (node(id).op == Op::col_index && column)
+      return column_indices(column, lanes);
     return node(id).op == Op::load && !loaded.empty() ? loaded[node(id).param] : nullptr;
   };
 }

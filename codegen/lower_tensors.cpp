@@ -50,13 +50,14 @@ bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specializati
 }
 
 Arguments::Arguments(std::size_t params)
-    : base(params), row_stride(params), column_stride(params), scalar(params) {}
+    : base(params), row_stride(params), column_stride(params), length(params), scalar(params) {}
 
 void Arguments::bind(const Slot& slot, Value* value) {
   switch (slot.kind) {
   case SlotKind::pointer: base[slot.param] = value; break;
   case SlotKind::row_stride: row_stride[slot.param] = value; break;
   case SlotKind::column_stride: column_stride[slot.param] = value; break;
+  case SlotKind::length: length[slot.param] = value; break;
   case SlotKind::scalar: scalar[slot.param] = value; break;
   case SlotKind::rows: rows = value; break;
   case SlotKind::columns: columns = value; break;
@@ -139,6 +140,23 @@ void Tensors::load_pair(const Place& place, int lanes, std::uint32_t even,
 Value* Tensors::load_row_value(const Place& place, std::uint32_t param) {
   const DType dtype = job_.kernel.params()[param].dtype;
   return convert_.widen(dtype, memory_.load(address(place, param), size_of(dtype), 1, param));
+}
+
+TableEntry Tensors::entry(Value* index, std::uint32_t param) {
+  Value* wide = b_.CreateSExt(index, b_.getInt64Ty());
+  llvm::Type* element = bits_type(b_.getContext(), job_.kernel.params()[param].dtype, 1);
+  return {b_.CreateICmpULT(wide, arguments_.length[param]), // a negative one is large then
+          b_.CreateGEP(element, arguments_.base[param],
+                       b_.CreateMul(wide, arguments_.column_stride[param]))};
+}
+
+Value* Tensors::load_entry(const TableEntry& entry, std::uint32_t param) {
+  const DType dtype = job_.kernel.params()[param].dtype;
+  Value* value = convert_.widen(dtype, memory_.load(entry.address, size_of(dtype), 1, param));
+  llvm::Type* type = value->getType();
+  llvm::Constant* none = type->isFloatingPointTy() ? llvm::ConstantFP::getNaN(type)
+                                                   : llvm::Constant::getNullValue(type);
+  return b_.CreateSelect(entry.inside, value, none);
 }
 
 Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {

@@ -12,7 +12,7 @@ namespace swage::codegen {
 namespace {
 
 constexpr std::string_view kLayoutNames[] = {
-    "unit", "strided", "even", "odd", "row", "col", "colstrided", "group", "tensor",
+    "unit", "strided", "even", "odd", "row", "col", "colstrided", "group", "tensor", "table",
 };
 
 constexpr std::string_view name_of(Layout layout) {
@@ -26,6 +26,7 @@ constexpr ir::Broadcast broadcast_of(Layout layout) {
   case Layout::per_column_strided: return ir::Broadcast::per_column;
   case Layout::per_group: return ir::Broadcast::per_group;
   case Layout::per_tensor: return ir::Broadcast::per_tensor;
+  case Layout::table: return ir::Broadcast::table;
   default: return ir::Broadcast::none;
   }
 }
@@ -36,6 +37,7 @@ constexpr Layout usual_layout(ir::Broadcast broadcast) {
   case ir::Broadcast::per_column: return Layout::per_column;
   case ir::Broadcast::per_group: return Layout::per_group;
   case ir::Broadcast::per_tensor: return Layout::per_tensor;
+  case ir::Broadcast::table: return Layout::table;
   case ir::Broadcast::none: break;
   }
   return Layout::unit;

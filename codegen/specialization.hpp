@@ -22,6 +22,7 @@ enum class Layout : std::uint8_t {
   per_column_strided,
   per_group,  ///< one value a group of columns, at strides between rows and groups
   per_tensor, ///< one value for all
+  table,      ///< a vector that is read by an index, its length and stride known at run time
 };
 
 constexpr bool is_interleaved(Layout layout) noexcept {

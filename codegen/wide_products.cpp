@@ -19,8 +19,10 @@ std::vector<std::uint64_t> supports(const ir::Kernel& kernel) {
   std::vector<std::uint64_t> result(kernel.nodes().size());
   for (NodeId id = 0; id < result.size(); ++id) {
     const ir::Node& node = kernel.node(id);
-    if (node.op == Op::load || node.op == Op::scalar)
+    if (node.op == Op::load || node.op == Op::scalar || node.op == Op::lookup)
       result[id] = std::uint64_t{1} << node.param;
+    if (node.op == Op::col_index)
+      result[id] = std::uint64_t{1} << (ir::kMaxParams - 1); // as a parameter of its own
     for (std::size_t i = 0; i < static_cast<std::size_t>(ir::info(node.op).arity); ++i)
       result[id] |= result[node.args[i]];
   }

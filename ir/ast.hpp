@@ -26,9 +26,10 @@ struct Name {
 enum class ExprKind : std::uint8_t {
   poison, ///< its error has been reported
   literal,
-  name, ///< a value by name
-  op,   ///< infix, prefix or ternary
-  call, ///< NAME(arguments): a function or a cast
+  name,  ///< a value by name
+  op,    ///< infix, prefix or ternary
+  call,  ///< NAME(arguments): a function or a cast
+  index, ///< NAME[argument]: a value of a table
 };
 
 /// What a name or a call refers to; `resolve` finds it out.

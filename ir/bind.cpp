@@ -88,6 +88,8 @@ void Binder::bind_params() {
       continue;
     if (param.group_const)
       bind_group(i);
+    if (param.broadcast == Broadcast::table)
+      continue; // read by an index alone
     if (param.kind == ParamKind::scalar)
       params_[i] = Value::of(builder_->scalar(indices_[i]));
     else if (param.kind != ParamKind::out)

@@ -62,7 +62,8 @@ Value Binder::evaluate_one(const Expr& expr, std::size_t base, ExprId begin,
     default: return {};
     }
   case ExprKind::op:
-  case ExprKind::call: break;
+  case ExprKind::call:
+  case ExprKind::index: break;
   }
   const auto value_of = [&](std::uint32_t i) -> const Value& {
     return values_[base + (program_.args[expr.first_arg + i] - begin)];
@@ -70,6 +71,8 @@ Value Binder::evaluate_one(const Expr& expr, std::size_t base, ExprId begin,
   for (std::uint32_t i = 0; i < expr.arg_count; ++i)
     if (value_of(i).kind == Value::Kind::poison)
       return {};
+  if (expr.kind == ExprKind::index)
+    return lookup(expr, {value_of(0), &program_.exprs[program_.args[expr.first_arg]]});
   if (expr.ref == Ref::function) {
     std::vector<Value> values;
     for (std::uint32_t i = 0; i < expr.arg_count; ++i)

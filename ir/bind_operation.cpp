@@ -36,7 +36,8 @@ std::string Binder::text_of(const Expr& expr) const {
 
 std::string Binder::cast_text(DType type, const Expr& expr) const {
   const std::string text = text_of(expr);
-  const bool enclosed = text.starts_with('(') && expr.kind != ExprKind::call;
+  const bool enclosed =
+      text.starts_with('(') && expr.kind != ExprKind::call && expr.kind != ExprKind::index;
   return enclosed ? fmt::format("{}{}", name_of(type), text)
                   : fmt::format("{}({})", name_of(type), text);
 }
@@ -69,6 +70,8 @@ std::string Binder::kind_of(const Value& value) const {
 Value Binder::operate(const Expr& expr, std::span<const Operand> operands) {
   if (is_reduction(expr.op))
     return reduce(expr, operands);
+  if (expr.op == Op::col_index)
+    return Value::of(builder_->col_index());
   const auto is_literal = [](const Operand& x) { return x.value.kind == Value::Kind::literal; };
   const auto untyped = [](const Operand& x) { return is_untyped(x.value); };
   if (std::all_of(operands.begin(), operands.end(), is_literal))
@@ -93,6 +96,40 @@ Value Binder::operate(const Expr& expr, std::span<const Operand> operands) {
     nodes[count++] = *node;
   }
   return Value::of(builder_->make(expr.op, std::span(nodes.data(), count)));
+}
+
+// A value of a [table], which one index a row may name.
+Value Binder::lookup(const Expr& expr, const Operand& index) {
+  const ParamDecl& table = kernel_.params[expr.target];
+  if (!dtype_of(table.type))
+    return {}; // reported
+  const auto refuse = [&](std::string message, std::string help) -> Value {
+    error(*index.expr, std::move(message))
+        .help(std::move(help))
+        .note(table.name.span, "declared here");
+    return {};
+  };
+  std::optional<NodeId> id;
+  if (index.value.kind == Value::Kind::node)
+    id = index.value.index;
+  else if (!holds_real(index.value) && !holds_bool(index.value))
+    id = adapt(index.value, DType::i64, DType::i64, *index.expr);
+  else
+    return refuse(fmt::format("'{}' has {} as its index, expected an integer", table.name.text,
+                              kind_of(index.value)),
+                  "");
+  if (!id)
+    return {};
+  if (!is_integer(type_of(*id)))
+    return refuse(fmt::format("'{}' has {} {} as its index, expected an integer", table.name.text,
+                              type_of(*id) == DType::boolean ? "a" : "an", kind_of(index.value)),
+                  fmt::format("convert it, as in {}[i32(...)]", table.name.text));
+  const Space found = builder_->node(*id).space;
+  if (!spreads_over(found, {Broadcast::per_row}))
+    return refuse(
+        fmt::format("'{}' has one index {}, expected one a row", table.name.text, per_what(found)),
+        "a table gives one value a row: its index is [row], or one for all");
+  return Value::of(builder_->lookup(indices_[expr.target], *id));
 }
 
 // One operand, and the size of a group.

@@ -54,6 +54,11 @@ private:
   void bind_group(std::size_t index);
   void bind_store(const Statement& statement, Value value);
 
+  struct Operand {
+    Value value;
+    const Expr* expr;
+  };
+
   // bind_expression.cpp: expressions
   Value evaluate(Body body, std::span<const Value> arguments);
   Value evaluate_one(const Expr& expr, std::size_t base, ExprId begin,
@@ -61,14 +66,11 @@ private:
   Value inline_call(const Expr& expr, std::span<const Value> arguments);
   Value cast(std::optional<DType> storage, const Value& value, const Expr& expr);
   Value cast_value(DType storage, const Value& value, const Expr& expr);
+  Value lookup(const Expr& expr, const Operand& index);
   void count_visit(const Expr& expr);
   void check_size(const Expr& expr);
 
   // bind_operation.cpp: operations and their types
-  struct Operand {
-    Value value;
-    const Expr* expr;
-  };
   Value operate(const Expr& expr, std::span<const Operand> operands);
   Value reduce(const Expr& expr, std::span<const Operand> operands);
   std::optional<std::int64_t> integer_of(const Value& value) const;

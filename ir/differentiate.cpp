@@ -53,6 +53,12 @@ void check_variable(const Param& param, std::size_t item) {
   if (!is_float(param.dtype))
     throw GradError{item, "'" + param.name + "' is " + std::string(name_of(param.dtype)) +
                               ": only floats have gradients"};
+  if (param.is_table())
+    throw GradError{item,
+                    "'" + param.name +
+                        "' is a [table]: its gradient would be scattered, a sum over the rows "
+                        "that name each value, which no kernel computes; pass the value of "
+                        "each row instead, and sum its gradient outside"};
 }
 
 void add_param(DerivedParams& signature, Param param, std::size_t item) {
@@ -230,6 +236,8 @@ private:
       return is_float(node.type) ? builder_.real(node.type, node.real())
                                  : builder_.integer(node.type, node.integer());
     case Op::cast: return builder_.cast(node.storage, renamed[node.args[0]]);
+    case Op::lookup: return builder_.lookup(params[node.param], renamed[node.args[0]]);
+    case Op::col_index: return builder_.col_index();
     default: {
       std::array<NodeId, 3> args{};
       const auto arity = static_cast<std::size_t>(info(node.op).arity);

@@ -208,7 +208,8 @@ Kernel with_complements(const Kernel& kernel) {
 } // namespace
 
 Evaluator::Evaluator(Kernel kernel) : kernel_(std::move(kernel)) {
-  if (has_reductions(kernel_))
+  if (std::ranges::any_of(kernel_.nodes(),
+                          [](const Node& node) { return reaches_beyond(node.op); }))
     throw Error(ErrorCode::invalid_argument, "kernel '" + kernel_.name() + "' uses " +
                                                  beyond_elements(kernel_) +
                                                  ", so it is evaluated by rows, not by elements");

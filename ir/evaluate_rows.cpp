@@ -1,6 +1,7 @@
 // evaluate_rows.cpp -- the op table over whole rows.
 #include "ir/evaluate_rows.hpp"
 
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -36,7 +37,8 @@ public:
     case Broadcast::per_row: return static_cast<std::size_t>(row);
     case Broadcast::per_column: return static_cast<std::size_t>(column);
     case Broadcast::per_group: return static_cast<std::size_t>(row * per_row_ + column / group_);
-    case Broadcast::per_tensor: break;
+    case Broadcast::per_tensor:
+    case Broadcast::table: break;
     }
     return 0;
   }
@@ -59,7 +61,8 @@ Steps steps_of(Space space, CallSize size) {
   case Broadcast::per_row: return {size.rows, 1};
   case Broadcast::per_column: return {1, size.columns};
   case Broadcast::per_group: return {size.rows, size.columns / space.group, space.group};
-  case Broadcast::per_tensor: break;
+  case Broadcast::per_tensor:
+  case Broadcast::table: break;
   }
   return {1, 1};
 }
@@ -131,6 +134,8 @@ private:
     case Op::constant:
       return is_float(node.type) ? Value{static_cast<Real>(node.real()), 0}
                                  : Value{0, node.integer()};
+    case Op::lookup: return entry(node, at(node.args[0], row, column).integer);
+    case Op::col_index: return {0, column};
     case Op::cast: return cast(node, at(node.args[0], row, column));
     case Op::select:
       return at(node.args[at(node.args[0], row, column).integer != 0 ? 1 : 2], row, column);
@@ -140,6 +145,16 @@ private:
     for (std::size_t i = 0; i < static_cast<std::size_t>(info(node.op).arity); ++i)
       args[i] = at(node.args[i], row, column);
     return apply(node, args);
+  }
+
+  /// Of a table; NaN, 0 or false out of its range.
+  Value entry(const Node& node, std::int64_t index) const {
+    const std::vector<Scalar>& table = arguments_[node.param];
+    if (index >= 0 && static_cast<std::uint64_t>(index) < table.size()) {
+      const Scalar& given = table[static_cast<std::size_t>(index)];
+      return {static_cast<Real>(given.real), given.integer};
+    }
+    return {is_float(node.type) ? std::numeric_limits<Real>::quiet_NaN() : Real(0), 0};
   }
 
   Value cast(const Node& node, const Value& from) const {
@@ -265,7 +280,7 @@ void check_call(const Kernel& kernel, CallSize size,
   for (std::size_t p = 0; p < kernel.params().size(); ++p) {
     const Param& param = kernel.params()[p];
     const std::int64_t expected = values_of(param.space(), size);
-    const bool needed = !param.is_tensor() || param.is_read();
+    const bool needed = (!param.is_tensor() || param.is_read()) && !param.is_table();
     if (needed && static_cast<std::int64_t>(arguments[p].size()) != expected)
       refuse(fmt::format("parameter '{}' has {} values, expected {}", param.name,
                          arguments[p].size(), expected));

@@ -53,12 +53,14 @@ bool is_known_to_elements(const Param& param) noexcept {
 } // namespace
 
 bool is_elementwise(const Kernel& kernel) noexcept {
-  return !has_reductions(kernel) && std::ranges::all_of(kernel.params(), is_known_to_elements);
+  return std::ranges::none_of(kernel.nodes(),
+                              [](const Node& node) { return reaches_beyond(node.op); }) &&
+         std::ranges::all_of(kernel.params(), is_known_to_elements);
 }
 
 std::string beyond_elements(const Kernel& kernel) {
   for (const Node& node : kernel.nodes())
-    if (is_reduction(node.op))
+    if (reaches_beyond(node.op) && node.op != Op::lookup)
       return std::string(info(node.op).spelling);
   for (const Param& param : kernel.params())
     if (!is_known_to_elements(param))
@@ -145,6 +147,23 @@ NodeId KernelBuilder::scalar(std::uint32_t param) {
   const DType type = compute_type(params_.at(param).dtype);
   return intern(
       {.op = Op::scalar, .type = type, .storage = type, .space = kTensor, .param = param});
+}
+
+NodeId KernelBuilder::lookup(std::uint32_t param, NodeId index) {
+  const DType type = compute_type(params_.at(param).dtype);
+  return intern({.op = Op::lookup,
+                 .type = type,
+                 .storage = type,
+                 .space = {Broadcast::per_row},
+                 .args = {index, 0, 0},
+                 .param = param});
+}
+
+NodeId KernelBuilder::col_index() {
+  return intern({.op = Op::col_index,
+                 .type = DType::i64,
+                 .storage = DType::i64,
+                 .space = {Broadcast::per_column}});
 }
 
 NodeId KernelBuilder::real(DType type, double value) {

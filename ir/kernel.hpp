@@ -45,6 +45,7 @@ struct Param {
     return is_tensor() ? Space{broadcast, group} : Space{Broadcast::per_tensor};
   }
   bool is_tensor() const noexcept { return kind != ParamKind::scalar; }
+  bool is_table() const noexcept { return broadcast == Broadcast::table; }
   bool is_read() const noexcept { return kind == ParamKind::in || kind == ParamKind::inout; }
   bool is_written() const noexcept { return kind == ParamKind::out || kind == ParamKind::inout; }
   friend bool operator==(const Param&, const Param&) = default;
@@ -65,7 +66,8 @@ struct Node {
   /// Follows from the operands. Of a group reduction it also says how many columns it goes over.
   Space space = {};
   std::array<NodeId, 3> args{}; ///< info(op).arity of them
-  std::uint32_t param = 0;      ///< `load`, `scalar`: index into the kernel's parameters
+  /// `load`, `scalar`, and `lookup`, whose operand is the index: into the kernel's parameters.
+  std::uint32_t param = 0;
   /// `constant`: f64 and f32 hold the value as the bits of a double (f32 exactly representable),
   /// integers and bool as a sign-extended 64-bit integer. NaN is canonical.
   std::uint64_t bits = 0;
@@ -116,8 +118,12 @@ class KernelBuilder {
 public:
   KernelBuilder(std::string name, MathMode math, std::vector<Param> params);
 
-  NodeId load(std::uint32_t param);   ///< of a tensor parameter that is read
+  NodeId load(std::uint32_t param);   ///< of a tensor parameter that is read, no [table]
   NodeId scalar(std::uint32_t param); ///< of a scalar parameter
+  /// Of a [table] at `index`, an integer of one value a row or one for all; one value a row. Out of
+  /// range it is NaN, 0 or false.
+  NodeId lookup(std::uint32_t param, NodeId index);
+  NodeId col_index(); ///< i64, from 0 on; one value a column
   /// `type` is a compute type. f32 values are rounded to f32; NaN is made canonical.
   NodeId real(DType type, double value);
   NodeId integer(DType type, std::int64_t value); ///< i32 (wrapped), i64 or bool (0 or 1)
@@ -156,8 +162,8 @@ private:
 
 /// Whether `kernel` holds a reduction.
 bool has_reductions(const Kernel& kernel) noexcept;
-/// Whether `kernel` says what happens to each element by itself: no reduction, and no tensor but of
-/// elements, or an input [row] or [col].
+/// Whether `kernel` says what happens to each element by itself: no reduction, no index of a
+/// column, and no tensor but of elements, or an input [row] or [col].
 bool is_elementwise(const Kernel& kernel) noexcept;
 /// The first thing that makes it more, as in "row_sum" or "'s', a [group 128]"; "" if nothing does.
 std::string beyond_elements(const Kernel& kernel);

@@ -37,12 +37,16 @@ bool is_extreme(Op op) noexcept {
   return is_reduction(op) && info(op).fits != 0;
 }
 
+bool reaches_beyond(Op op) noexcept {
+  return is_reduction(op) || info(op).form == OpForm::place || op == Op::lookup;
+}
+
 bool is_comparison(Op op) noexcept {
   return info(op).rule == TypeRule::compare || info(op).rule == TypeRule::order;
 }
 
 bool is_call(OpForm form) noexcept {
-  return form == OpForm::call || form >= OpForm::over_row;
+  return form == OpForm::call || form >= OpForm::place;
 }
 
 std::optional<Op> infix_from_spelling(std::string_view spelling) noexcept {

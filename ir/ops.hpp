@@ -20,6 +20,7 @@ enum class OpForm : std::uint8_t {
   prefix,
   call,
   ternary,
+  place,
   over_row,
   over_group,
   over_col
@@ -109,6 +110,8 @@ inline constexpr int kOpCount = 0
 bool is_reduction(Op op) noexcept;
 /// Whether it is a reduction that gives one of the elements: row_max and its like.
 bool is_extreme(Op op) noexcept;
+/// Whether `op` needs more than its element: a reduction, a table, or where the element is.
+bool reaches_beyond(Op op) noexcept;
 /// == != < <= > >=.
 bool is_comparison(Op op) noexcept;
 /// Whether the language writes operations of this form as calls.

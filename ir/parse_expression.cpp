@@ -207,6 +207,8 @@ ExprId Parser::primary() {
   const Name name{program_.text_of(token.span), token.span};
   if (at(Symbol::left_paren))
     return call(name);
+  if (at(Symbol::left_bracket))
+    return index(name);
   return add(
       {.kind = ExprKind::name, .span = token.span, .caret = token.span.begin, .name = token.span});
 }
@@ -217,6 +219,26 @@ void Parser::close(Span open, std::string_view expected) {
     return;
   unexpected(expected).note(open, "to close this '('");
   throw Recover{};
+}
+
+ExprId Parser::index(Name name) {
+  const Span open = token_.span;
+  advance();
+  const ExprId argument = expression();
+  if (!at(Symbol::right_bracket)) {
+    unexpected("']'").note(open, "to close this '['");
+    throw Recover{};
+  }
+  const auto first = static_cast<std::uint32_t>(program_.args.size());
+  program_.args.push_back(argument);
+  const Span span{name.span.begin, token_.span.end};
+  advance();
+  return add({.kind = ExprKind::index,
+              .span = span,
+              .caret = span.begin,
+              .name = name.span,
+              .first_arg = first,
+              .arg_count = 1});
 }
 
 ExprId Parser::call(Name name) {

@@ -301,20 +301,30 @@ void Parser::broadcast(ParamDecl& param) {
     param.broadcast = Broadcast::per_tensor;
   else if (text == "group")
     param.broadcast = Broadcast::per_group;
+  else if (text == "table")
+    param.broadcast = Broadcast::table;
   else
-    fail("'row', 'col', 'group' or 'tensor'",
+    fail("'row', 'col', 'group', 'tensor' or 'table'",
          "[row] is one value per row, [col] is one value per column, [group 128] is one value per "
-         "128 columns of a row, [tensor] is one value for all");
+         "128 columns of a row, [tensor] is one value for all, [table] is read by an index");
   advance();
   if (param.broadcast == Broadcast::per_group)
     group(param);
   expect(Symbol::right_bracket, fmt::format("'{}'", text));
-  if (param.kind != ParamKind::scalar)
+  if (param.kind != ParamKind::scalar) {
+    if (param.broadcast == Broadcast::table && param.kind != ParamKind::in) {
+      diagnostics_
+          .error({begin, last_end_},
+                 fmt::format("'{}' is a [table] and cannot be written", param.name.text))
+          .help("a table is read by an index: declare it `in`");
+      param.broadcast = Broadcast::none;
+    }
     return;
+  }
   diagnostics_
       .error({begin, last_end_},
              fmt::format("'{}' is a scalar, which cannot be broadcast", param.name.text))
-      .help("only tensors can be [row], [col], [group n] or [tensor]");
+      .help("only tensors can be [row], [col], [group n], [tensor] or [table]");
   param.broadcast = Broadcast::none;
 }
 

@@ -73,6 +73,7 @@ private:
   ExprId unary();
   ExprId primary();
   ExprId call(Name name);
+  ExprId index(Name name);
   ExprId number();
   ExprId literal(Literal value, Span span);
   ExprId operation(Op op, std::uint32_t caret, std::initializer_list<ExprId> operands, Span span);

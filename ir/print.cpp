@@ -199,6 +199,11 @@ Text Printer::compose(const Node& node) const {
     const Text a = in_parentheses(argument, argument.precedence <= Precedence::prefix);
     return {fmt::format("{}{}", row.spelling, a.text), Precedence::prefix, a.depth};
   }
+  if (node.op == Op::lookup) {
+    const Text index = operand(node, 0);
+    return {fmt::format("{}[{}]", kernel_.params()[node.param].name, index.text),
+            Precedence::primary, index.depth + 1};
+  }
   Text call{fmt::format("{}(", node.op == Op::cast ? name_of(node.storage) : row.spelling)};
   for (std::size_t i = 0; i < static_cast<std::size_t>(row.arity); ++i) {
     const Text argument = operand(node, i);

@@ -44,6 +44,8 @@ inline NodeId rebuild(KernelBuilder& builder, const Node& node, std::span<const 
     return is_float(node.type) ? builder.real(node.type, node.real())
                                : builder.integer(node.type, node.integer());
   case Op::cast: return builder.cast(node.storage, args[0]);
+  case Op::lookup: return builder.lookup(node.param, args[0]);
+  case Op::col_index: return builder.col_index();
   default:
     return builder.make(node.op,
                         std::span(args.data(), static_cast<std::size_t>(info(node.op).arity)),

@@ -95,6 +95,7 @@ private:
   void default_value(Body body);
   void name(Expr& expr);
   void call(Expr& expr);
+  void index(Expr& expr);
   void check_count(Expr& expr, std::size_t expected, std::string_view what);
   void unknown_name(const Expr& expr, std::string_view name);
   void unknown_call(const Expr& expr, std::string_view name);
@@ -356,6 +357,8 @@ void Resolver::body(Body body, const KernelDecl* kernel, const FunctionDecl* fun
       name(expr);
     else if (expr.kind == ExprKind::call)
       call(expr);
+    else if (expr.kind == ExprKind::index)
+      index(expr);
     if (expr.kind != ExprKind::literal && expr.kind != ExprKind::op && expr.ref == Ref::unknown)
       expr.kind = ExprKind::poison;
   }
@@ -366,9 +369,10 @@ void Resolver::default_value(Body body) {
     Expr& expr = program_.exprs[id];
     const std::string_view text = program_.text_of(expr.name);
     const auto op = function_from_name(text);
-    if (expr.kind == ExprKind::call && op && !is_reduction(*op)) {
+    if (expr.kind == ExprKind::call && op && !reaches_beyond(*op)) {
       call(expr);
-    } else if (expr.kind == ExprKind::name || expr.kind == ExprKind::call) {
+    } else if (expr.kind == ExprKind::name || expr.kind == ExprKind::call ||
+               expr.kind == ExprKind::index) {
       diagnostics_.error(expr.name, fmt::format("'{}' in the default of a const, expected numbers "
                                                 "and built-in functions only",
                                                 text));
@@ -392,8 +396,35 @@ void Resolver::name(Expr& expr) {
         .note(entry.span, "declared here");
     return;
   }
+  if (entry.ref == Ref::param && kernel_->params[entry.target].broadcast == Broadcast::table) {
+    diagnostics_
+        .error(expr.name, fmt::format("'{}' is a [table] and has no value of its own", text))
+        .help(fmt::format("read it by an index of one value a row, as in {}[id]", text))
+        .note(entry.span, "declared here");
+    return;
+  }
   expr.ref = entry.ref;
   expr.target = entry.target;
+}
+
+void Resolver::index(Expr& expr) {
+  const std::string_view text = program_.text_of(expr.name);
+  const auto found = scope_.find(text);
+  if (found == scope_.end() || found->second.ref == Ref::generic)
+    return unknown_name(expr, text);
+  const Entry& entry = found->second;
+  if (entry.ref == Ref::param && kernel_->params[entry.target].broadcast == Broadcast::table) {
+    expr.ref = entry.ref;
+    expr.target = entry.target;
+    return;
+  }
+  const bool is_input =
+      entry.ref == Ref::param && kernel_->params[entry.target].kind == ParamKind::in;
+  diagnostics_.error(expr.name, fmt::format("'{}' is no [table], expected one before '['", text))
+      .help(is_input   ? fmt::format("to read it by an index declare it {}: in TYPE [table]", text)
+            : !kernel_ ? "functions have no tables: index it in the kernel and pass the value"
+                       : "")
+      .note(entry.span, "declared here");
 }
 
 void Resolver::call(Expr& expr) {
@@ -458,12 +489,14 @@ std::string Resolver::suggestion(std::string_view name, bool calls) const {
 }
 
 void Resolver::unknown_name(const Expr& expr, std::string_view name) {
-  const bool calls = functions_.contains(name) || function_from_name(name);
+  const auto op = function_from_name(name);
+  const bool calls = functions_.contains(name) || op;
   if (calls || dtype_from_name(name) || scope_.contains(name)) {
     diagnostics_
         .error(expr.name,
                fmt::format("'{}' is a {}, expected a value", name, calls ? "function" : "type"))
-        .help(fmt::format("{} it, as in {}(x)", calls ? "call" : "cast with", name));
+        .help(fmt::format("{} it, as in {}({})", calls ? "call" : "cast with", name,
+                          op && info(*op).arity == 0 ? "" : "x"));
     return;
   }
   if (kernel_) {

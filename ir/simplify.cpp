@@ -112,7 +112,7 @@ Kernel Simplifier::run() && {
     const Args args = renamed_args(old, made);
     if (old.op == Op::cast)
       made.push_back(cast(old.storage, args[0]));
-    else if (info(old.op).form == OpForm::leaf || is_reduction(old.op))
+    else if (info(old.op).form == OpForm::leaf || reaches_beyond(old.op))
       // A reduction stays, even of a constant: its value depends on how many columns there are.
       made.push_back(record(rebuild(out_, old, made)));
     else
@@ -145,7 +145,8 @@ TypeSet Simplifier::fitting(const Node& node) const {
   const TypeSet own = holders(node.type);
   switch (node.op) {
   case Op::load:
-  case Op::scalar: return holders(kernel_.params()[node.param].dtype);
+  case Op::scalar:
+  case Op::lookup: return holders(kernel_.params()[node.param].dtype);
   case Op::constant: return fitting_constant(node);
   case Op::cast: return holders(node.storage);
   default: break;

@@ -64,6 +64,7 @@ std::string name_of(Space space) {
   case Broadcast::per_column: return "col";
   case Broadcast::per_group: return fmt::format("group {}", space.group);
   case Broadcast::per_tensor: return "tensor";
+  case Broadcast::table: return "table";
   }
   return {};
 }
@@ -75,6 +76,7 @@ std::string per_what(Space space) {
   case Broadcast::per_column: return "a column";
   case Broadcast::per_group: return fmt::format("a group of {} columns", space.group);
   case Broadcast::per_tensor: return "a tensor";
+  case Broadcast::table: return "an index";
   }
   return {};
 }

@@ -10,8 +10,9 @@ namespace swage::ir {
 
 /// `none`: one value an element; `per_row`: one a row (`[row]`); `per_column`: one a column
 /// (`[col]`); `per_group`: one for n neighbouring columns of a row (`[group n]`); `per_tensor`: one
-/// for all (`[tensor]`, scalars and constants).
-enum class Broadcast : std::uint8_t { none, per_row, per_column, per_group, per_tensor };
+/// for all (`[tensor]`, scalars and constants); `table`: a vector that is read by an index
+/// (`[table]`), which no value is by itself.
+enum class Broadcast : std::uint8_t { none, per_row, per_column, per_group, per_tensor, table };
 
 /// Columns of one group, at most.
 inline constexpr std::uint32_t kMaxGroup = 1u << 20;
@@ -40,7 +41,7 @@ Space terms_of(Op reduction, Space operand) noexcept;
 /// The space of a reduction's result. `group` is that of a group reduction, else 0.
 Space reduced(Op reduction, Space operand, std::uint32_t group) noexcept;
 
-/// "element", "row", "col", "group 128", "tensor".
+/// "element", "row", "col", "group 128", "tensor", "table".
 std::string name_of(Space space);
 /// "an element", "a row", "a column", "a group of 128 columns", "a tensor".
 std::string per_what(Space space);

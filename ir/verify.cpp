@@ -37,6 +37,8 @@ void check_params(std::span<const Param> params) {
             kMaxNameBytes);
     require(names.insert(param.name).second, "parameter '{}' is declared twice, expected once",
             param.name);
+    require(!param.is_table() || param.kind == ParamKind::in,
+            "parameter '{}' is a table that is written, expected `in`", param.name);
     require(param.broadcast == Broadcast::none || param.is_tensor(),
             "parameter '{}' is a broadcast, expected of tensors only", param.name);
     const bool grouped = param.broadcast == Broadcast::per_group;
@@ -69,6 +71,11 @@ struct Checker {
     switch (node.op) {
     case Op::load:
     case Op::scalar: check_leaf(id); break;
+    case Op::lookup: check_lookup(id); break;
+    case Op::col_index:
+      require(node.type == DType::i64, "{} has type {}, expected i64", label(id),
+              name_of(node.type));
+      break;
     case Op::constant: check_constant(id); break;
     case Op::cast:
       require(compute_type(node.storage) == node.type, "{} to {} has type {}, expected {}",
@@ -80,7 +87,8 @@ struct Checker {
     // Fields an operation does not use are zero, or equal nodes would compare different.
     require(node.bits == 0 || node.op == Op::constant, "{} holds constant bits, expected none",
             label(id));
-    require(node.param == 0 || node.op == Op::load || node.op == Op::scalar,
+    require(node.param == 0 || node.op == Op::load || node.op == Op::scalar ||
+                node.op == Op::lookup,
             "{} names parameter {}, expected none", label(id), node.param);
   }
 
@@ -101,11 +109,25 @@ struct Checker {
     require(node.param < params.size(), "{} reads parameter {}, expected one of {}", label(id),
             node.param, params.size());
     const Param& param = params[node.param];
-    require(node.op == Op::load ? param.is_read() : !param.is_tensor(),
+    require(node.op == Op::load ? param.is_read() && !param.is_table() : !param.is_tensor(),
             "{} reads parameter '{}', expected {}", label(id), param.name,
             node.op == Op::load ? "a tensor that is `in` or `inout`" : "a scalar");
     require(node.type == compute_type(param.dtype), "{} of '{}' has type {}, expected {}",
             label(id), param.name, name_of(node.type), name_of(compute_type(param.dtype)));
+  }
+
+  void check_lookup(NodeId id) const {
+    const Node& node = nodes[id];
+    require(node.param < params.size() && params[node.param].is_table(),
+            "{} reads parameter {}, expected a table", label(id), node.param);
+    const Param& param = params[node.param];
+    require(node.type == compute_type(param.dtype), "{} of '{}' has type {}, expected {}",
+            label(id), param.name, name_of(node.type), name_of(compute_type(param.dtype)));
+    const Node& index = nodes[node.args[0]];
+    require(is_integer(index.type), "{} has an index of type {}, expected an integer", label(id),
+            name_of(index.type));
+    require(spreads_over(index.space, {Broadcast::per_row}),
+            "{} has an index of space {}, expected row or tensor", label(id), name_of(index.space));
   }
 
   void check_constant(NodeId id) const {

@@ -184,7 +184,8 @@ SWAGE_EXPORT const char* swage_kernel_name(const swage_kernel* kernel);
 SWAGE_EXPORT const char* swage_kernel_text(const swage_kernel* kernel);
 
 /* What a parameter is to a call, and how many values a tensor holds: one for each element, row,
- * column or group of neighbouring columns of a row, or one in all. */
+ * column or group of neighbouring columns of a row, or one in all; or it is a vector that the
+ * kernel reads by an index. */
 typedef enum swage_role {
   SWAGE_IN = 0,
   SWAGE_OUT = 1,
@@ -196,7 +197,8 @@ typedef enum swage_space {
   SWAGE_ROW = 1,
   SWAGE_COLUMN = 2,
   SWAGE_GROUP = 3,
-  SWAGE_TENSOR = 4
+  SWAGE_TENSOR = 4,
+  SWAGE_TABLE = 5
 } swage_space;
 
 typedef struct swage_parameter {

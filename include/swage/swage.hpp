@@ -146,7 +146,7 @@ enum class Role : std::uint8_t { in, out, inout, scalar };
 
 /// How many values a tensor parameter holds: one for each element, for each row, for each column,
 /// for each group of neighbouring columns of a row, or one in all.
-enum class Space : std::uint8_t { element, row, column, group, tensor };
+enum class Space : std::uint8_t { element, row, column, group, tensor, table };
 
 /// One parameter of a kernel, in the order of its text. Strings live as long as the kernel.
 struct Parameter {

@@ -132,6 +132,7 @@ std::vector<Parameter> Kernel::parameters() const {
 static_assert(static_cast<int>(Role::scalar) == static_cast<int>(ir::ParamKind::scalar));
 static_assert(static_cast<int>(Space::column) == static_cast<int>(ir::Broadcast::per_column));
 static_assert(static_cast<int>(Space::tensor) == static_cast<int>(ir::Broadcast::per_tensor));
+static_assert(static_cast<int>(Space::table) == static_cast<int>(ir::Broadcast::table));
 
 std::string Kernel::text() const {
   const KernelState& state = KernelAccess::state(*this);

@@ -34,7 +34,8 @@ std::vector<std::int64_t> shape_of(const ParamInfo& param, std::int64_t rows,
   case ir::Broadcast::per_row: return {rows};
   case ir::Broadcast::per_column: return {columns};
   case ir::Broadcast::per_group: return {rows, columns / param.group};
-  case ir::Broadcast::per_tensor: return {1};
+  case ir::Broadcast::per_tensor:
+  case ir::Broadcast::table: return {1};
   case ir::Broadcast::none: break;
   }
   return {rows, columns};

@@ -82,6 +82,7 @@ std::string shape_text(const Tensor& tensor) {
                            signature.params[param].group, signature.params[param].group);
     break;
   case ir::Broadcast::per_tensor: expected = "one value: no dimensions, or 1s"; break;
+  case ir::Broadcast::table: expected = "one dimension: it is a [table]"; break;
   }
   refuse(fmt::format("tensor '{}' has shape {}, but '{}' has {}; expected {}",
                      signature.names[param], shape_text(tensor), reference, shape_text(full),
@@ -188,6 +189,7 @@ bool fits_shape(ir::Space space, const Tensor& tensor, const Tensor& full) {
   switch (space.broadcast) {
   case ir::Broadcast::per_group: return fits_groups(tensor, full, space.group);
   case ir::Broadcast::per_tensor: return fits_one(tensor);
+  case ir::Broadcast::table: return tensor.rank == 1;
   case ir::Broadcast::per_row: return fits_rows(tensor, full);
   case ir::Broadcast::per_column: return fits_columns(tensor, full);
   default: return tensor.rank == full.rank && same_dims(tensor, full, full.rank);

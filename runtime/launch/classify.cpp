@@ -95,6 +95,35 @@ std::int64_t set_dense_bounds(const Signature& signature, std::uint8_t param,
   return region.columns - 1;
 }
 
+void check_address(const Signature& signature, std::uint8_t param, const Region& region) {
+  if (region.base == 0 || (region.base & static_cast<std::uint64_t>(region.element_bytes - 1)) != 0)
+      [[unlikely]]
+    refuse_address(signature, param, region.base);
+}
+
+/// Of a tensor of which nothing is touched.
+void set_untouched(Region& region) {
+  const std::int64_t bytes = region.element_bytes;
+  region = Region{};
+  region.element_bytes = bytes;
+  region.column_stride = bytes;
+  region.rows = 1;
+}
+
+/// Its offsets have 64 bits whatever the others have.
+std::int64_t set_table_region(const Signature& signature, std::uint8_t param,
+                              const TensorCall& call, Region& region) {
+  if (call.length == 0) {
+    set_untouched(region);
+    return 0;
+  }
+  check_address(signature, param, region);
+  region.rows = 1;
+  region.columns = call.length;
+  set_bounds(signature, param, call, region);
+  return 0;
+}
+
 /// The bytes a tensor covers. Refuses null, misaligned addresses and offsets past 63 bits. Returns
 /// the largest magnitude of an element offset.
 std::int64_t set_region(const Signature& signature, std::size_t t, const Extent& extent,
@@ -103,22 +132,17 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
   const ParamInfo& info = signature.params[param];
   region.base = reinterpret_cast<std::uintptr_t>(call.data);
   region.element_bytes = size_of(info.dtype);
+  if (info.broadcast == ir::Broadcast::table)
+    return set_table_region(signature, param, call, region);
   const bool by_row =
       info.broadcast != ir::Broadcast::per_column && info.broadcast != ir::Broadcast::per_tensor;
   const bool by_column =
       info.broadcast != ir::Broadcast::per_row && info.broadcast != ir::Broadcast::per_tensor;
   if ((by_row && extent.rows == 0) || (by_column && extent.columns == 0)) {
-    // Nothing of it is touched.
-    const std::int64_t bytes = region.element_bytes;
-    region = Region{};
-    region.element_bytes = bytes;
-    region.column_stride = bytes;
-    region.rows = 1;
+    set_untouched(region);
     return 0;
   }
-  if (region.base == 0 || (region.base & static_cast<std::uint64_t>(region.element_bytes - 1)) != 0)
-      [[unlikely]]
-    refuse_address(signature, param, region.base);
+  check_address(signature, param, region);
   const bool whole = info.broadcast == ir::Broadcast::per_tensor;
   region.rows = whole || info.broadcast == ir::Broadcast::per_column ? 1 : extent.rows;
   region.columns = whole || info.broadcast == ir::Broadcast::per_row ? 1
@@ -136,6 +160,7 @@ Layout layout_of(const ParamInfo& info, std::int64_t column_stride, std::int64_t
   case ir::Broadcast::per_column: return unit ? Layout::per_column : Layout::per_column_strided;
   case ir::Broadcast::per_group: return Layout::per_group;
   case ir::Broadcast::per_tensor: return Layout::per_tensor;
+  case ir::Broadcast::table: return Layout::table;
   case ir::Broadcast::none: break;
   }
   return unit ? Layout::unit : Layout::strided;
@@ -175,7 +200,7 @@ std::uint8_t alignment(const Region& region, Layout layout, int limit) {
   const int element = std::countr_zero(static_cast<std::uint64_t>(region.element_bytes));
   if (layout == Layout::strided || layout == Layout::per_row ||
       layout == Layout::per_column_strided || layout == Layout::interleaved_odd ||
-      layout == Layout::per_group || layout == Layout::per_tensor)
+      layout == Layout::per_group || layout == Layout::per_tensor || layout == Layout::table)
     return static_cast<std::uint8_t>(element);
   const std::uint64_t bits = region.base | static_cast<std::uint64_t>(region.row_stride);
   return static_cast<std::uint8_t>(std::max(element, std::min(std::countr_zero(bits), limit)));
@@ -199,7 +224,10 @@ bool check_overlaps(const Signature& signature, Working& work) {
       const Relation found = relation(work.regions[w], work.regions[t]);
       if (found == Relation::disjoint)
         continue;
-      if (found == Relation::overlapping || signature.params[signature.tensors[t]].is_written)
+      const ParamInfo& other = signature.params[signature.tensors[t]];
+      // Any row may read any value of a table.
+      if (found == Relation::overlapping || other.is_written ||
+          other.broadcast == ir::Broadcast::table)
         refuse_overlap(signature, signature.tensors[w], signature.tensors[t]);
       work.specs[t].aliased = true;
       any_aliased = true;
@@ -278,6 +306,8 @@ std::int64_t bytes_moved(const Signature& signature, const Call& call) {
     const std::int64_t elements = info.broadcast == ir::Broadcast::per_row      ? call.rows
                                   : info.broadcast == ir::Broadcast::per_column ? call.columns
                                   : info.broadcast == ir::Broadcast::per_tensor ? 1
+                                  : info.broadcast == ir::Broadcast::table
+                                      ? call.tensors[info.tensor].length
                                   : info.group > 0 ? call.elements() / info.group
                                                    : call.elements();
     bytes += elements * size_of(info.dtype) * (int{info.is_read} + int{info.is_written});

@@ -17,6 +17,7 @@ struct TensorCall {
   void* data;
   std::int64_t row_stride;
   std::int64_t column_stride;
+  std::int64_t length; ///< of a [table]; its values are a column stride apart
 };
 
 /// A call, classified. Lives on the stack of a launch; only what the kernel's signature names is
@@ -39,7 +40,7 @@ struct Call {
 /// Shapes. Every tensor without a broadcast has the same shape, of rank 0 to 8. Columns are its
 /// last dimension, rows the product of the others. A [row] tensor holds one value a row: its shape
 /// is the leading dimensions, those and a last 1, or [rows]. A [col] tensor holds one value a
-/// column: its shape is [columns], or 1s and then columns.
+/// column: its shape is [columns], or 1s and then columns. A [table] has one dimension of its own.
 /// The dimensions are then collapsed to rows x columns: those of size 1 drop out, and neighbours
 /// merge where every tensor allows it (stride[i] == stride[i+1] * shape[i+1]). Without broadcasts
 /// the order of dimensions means nothing, so they are first ordered by the strides of an output,
@@ -48,7 +49,8 @@ struct Call {
 /// Refused, with Error(invalid_argument) that names the parameter: a wrong count, kind, dtype or
 /// shape; an address that is null or no multiple of the element's size; sizes or offsets past 63
 /// bits; an output with elements that share memory; an output that shares memory with another
-/// tensor, except with an input that is the same view (same address, strides and element size).
+/// tensor, except with an input that is the same view (same address, strides and element size) and
+/// no [table].
 void classify(const Signature& signature, std::span<const Arg> arguments,
               const device::ClassifyLimits& limits, Call& call);
 

@@ -83,6 +83,7 @@ Dimensions gather(const Signature& signature, const Tensor* const* views) {
       spread_groups(*views[t], full, signature.names[param], dims.strides[t]);
       break;
     case ir::Broadcast::per_tensor:
+    case ir::Broadcast::table: // has no rows and columns, see below
       std::fill(dims.strides[t], dims.strides[t] + kMaxRank, 0);
       break;
     }
@@ -192,6 +193,10 @@ Extent collapse(const Signature& signature, const Tensor* const* views, Call& ca
     const std::int64_t* strides = dims.strides[t];
     call.tensors[t].column_stride = extent.columns > 1 ? strides[dims.count - 1] : 0;
     call.tensors[t].row_stride = extent.rows > 1 ? strides[0] : 0;
+    if (signature.params[signature.tensors[t]].broadcast == ir::Broadcast::table) {
+      call.tensors[t].length = views[t]->shape[0];
+      call.tensors[t].column_stride = views[t]->shape[0] > 1 ? views[t]->strides[0] : 1;
+    }
   }
   return extent;
 }

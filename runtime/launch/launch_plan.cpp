@@ -37,6 +37,7 @@ std::uint64_t word(const codegen::Slot& slot, const Signature& signature, const 
   case SlotKind::pointer: return reinterpret_cast<std::uintptr_t>(tensor().data);
   case SlotKind::row_stride: return static_cast<std::uint64_t>(tensor().row_stride);
   case SlotKind::column_stride: return static_cast<std::uint64_t>(tensor().column_stride);
+  case SlotKind::length: return static_cast<std::uint64_t>(tensor().length);
   case SlotKind::scalar: return call.scalars[slot.param];
   case SlotKind::rows: return static_cast<std::uint64_t>(call.rows);
   case SlotKind::columns: return static_cast<std::uint64_t>(call.columns);

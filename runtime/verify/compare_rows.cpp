@@ -73,7 +73,7 @@ private:
 
   static bool is_shared(ir::Space space) {
     return space.broadcast == ir::Broadcast::per_column ||
-           space.broadcast == ir::Broadcast::per_tensor;
+           space.broadcast == ir::Broadcast::per_tensor || space.broadcast == ir::Broadcast::table;
   }
 
   void compare_rows_from(std::int64_t row, std::int64_t count) {
@@ -116,7 +116,10 @@ private:
     const std::int64_t begin = first(operand.param.space(), row);
     std::vector<ir::Scalar> result;
     const ir::Space space = operand.param.space();
-    for (std::int64_t i = 0; i < width(space) * (is_shared(space) ? 1 : count); ++i)
+    const std::int64_t size = operand.param.is_table()
+                                  ? static_cast<std::int64_t>(operand.entry.size()) / size_of(type)
+                                  : width(space) * (is_shared(space) ? 1 : count);
+    for (std::int64_t i = 0; i < size; ++i)
       result.push_back(ir::decode(
           type, ir::load_bits(type, operand.entry.data() + (begin + i) * size_of(type))));
     return result;
@@ -210,7 +213,7 @@ private:
     for (const Operand& operand : operands_) {
       const DType type = operand.param.dtype;
       const std::int64_t own = width(operand.param.space());
-      if (!operand.param.is_tensor() || !operand.param.is_read() || own == 0) {
+      if (!operand.param.is_tensor() || operand.entry.empty() || own == 0) {
         bits.push_back(operand.param.is_tensor() ? 0 : operand.scalar_bits);
         continue;
       }

@@ -42,7 +42,8 @@ ir::Elements elements_at(const Operand& operand, std::int64_t index, std::int64_
   case ir::Broadcast::per_row: return {operand.entry.data() + index / columns * size, 0};
   case ir::Broadcast::per_column: return {operand.entry.data() + index % columns * size, size};
   case ir::Broadcast::per_tensor: return {operand.entry.data(), 0};
-  case ir::Broadcast::per_group: break; // of kernels that are compared by rows
+  case ir::Broadcast::per_group: // of kernels that are compared by rows
+  case ir::Broadcast::table: break;
   case ir::Broadcast::none: break;
   }
   return {operand.entry.data() + index * size, size};
@@ -69,6 +70,7 @@ Shape parameter_shape(const ir::Param& param, const Shape& full) {
     return groups;
   }
   case ir::Broadcast::per_tensor: return {};
+  case ir::Broadcast::table: return {kTableLength};
   case ir::Broadcast::none: break;
   }
   return full;
@@ -107,6 +109,9 @@ void Operands::make_scalar(Operand& operand, const OperandOptions& options) {
 
 void Operands::make_tensor(Operand& operand, std::size_t index, const OperandOptions& options) {
   operand.shape = parameter_shape(operand.param, options.shape);
+  if (operand.param.is_table() && options.input) // as long as what is given
+    operand.shape = {static_cast<std::int64_t>(options.input(operand.param, {}).size()) /
+                     size_of(operand.param.dtype)};
   const std::size_t bytes = static_cast<std::size_t>(element_count(operand.shape)) *
                             static_cast<std::size_t>(size_of(operand.param.dtype));
   operand.buffer = device_.allocate(bytes);

@@ -59,7 +59,7 @@ struct NamedValue {
 struct OperandOptions {
   Shape shape{}; ///< of tensors without broadcast
   /// The bytes on entry of a tensor of this shape, which outlive the operands; empty: random
-  /// values.
+  /// values. A [table] is as long as what is given.
   std::function<std::span<const std::byte>(const ir::Param&, const Shape&)> input{};
   std::vector<NamedValue> scalars{}; ///< run-time scalars; 1 where not named
   std::uint64_t seed = 0;
@@ -106,8 +106,11 @@ ir::Elements elements_at(const Operand& operand, std::int64_t index, std::int64_
 std::vector<std::uint64_t> inputs_at(std::span<const Operand> operands, std::int64_t index,
                                      std::int64_t columns);
 
+/// The values of a [table] of random ones, which half of random indices are within.
+inline constexpr std::int64_t kTableLength = 8;
+
 /// The shape of a parameter for a call of this shape: all of it, its leading dimensions ([row]) or
-/// its last ([col]).
+/// its last ([col]), say; of a [table] kTableLength.
 Shape parameter_shape(const ir::Param& param, const Shape& full);
 
 } // namespace swage::verify

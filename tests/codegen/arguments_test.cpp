@@ -32,8 +32,8 @@ ir::Kernel kernel_with_everything() {
 }
 
 std::string spell(const std::vector<Slot>& slots) {
-  constexpr const char* names[] = {"pointer", "row",     "column", "scalar", "rows",
-                                   "columns", "per_row", "factor", "shift"};
+  constexpr const char* names[] = {"pointer", "row",     "column",  "length", "scalar",
+                                   "rows",    "columns", "per_row", "factor", "shift"};
   std::string text;
   for (const Slot& slot : slots) {
     text += std::string(text.empty() ? "" : " ") + names[static_cast<int>(slot.kind)];
@@ -82,6 +82,21 @@ TEST_CASE("arguments are tensors in order, then scalars, then sizes") {
   CHECK(spell(argument_slots(kernel, known, Target::Kind::host)) ==
         "pointer0:8 row0:8 column0:8 pointer1:8 row1:8 pointer3:8 column3:8 pointer4:8 row4:8 "
         "scalar2:2 rows:8 columns:8");
+}
+
+TEST_CASE("a table comes with its stride and its length") {
+  ir::KernelBuilder builder("scaled", ir::MathMode::accurate,
+                            {{"x", ir::ParamKind::in, f32},
+                             {"id", ir::ParamKind::in, i32, ir::Broadcast::per_row},
+                             {"a", ir::ParamKind::in, f32, ir::Broadcast::table},
+                             {"y", ir::ParamKind::out, f32}});
+  builder.store(3,
+                builder.make(ir::Op::mul, {builder.load(0), builder.lookup(2, builder.load(1))}));
+  const ir::Kernel kernel = std::move(builder).build();
+  CHECK(spell(argument_slots(kernel, contiguous(kernel), Target::Kind::cuda)) ==
+        "pointer0:8 row0:8 pointer1:8 row1:8 pointer2:8 column2:8 length2:8 pointer3:8 row3:8 "
+        "rows:4 columns:4");
+  CHECK(canonical(contiguous(kernel), kernel) == "2d i32 x=unit@16 id=row@16 a=table@16 y=unit@16");
 }
 
 TEST_CASE("a flat call passes pointers and the count alone") {

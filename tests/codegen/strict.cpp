@@ -101,7 +101,7 @@ std::vector<Op> exact_ops() {
   for (int i = 0; i < ir::kOpCount; ++i) {
     const auto op = static_cast<Op>(i);
     // The sign of a NaN is nobody's promise, and copysign would show it.
-    if (ir::info(op).arity > 0 && !ir::is_reduction(op) && ir::eval::is_exactly_rounded(op) &&
+    if (ir::info(op).arity > 0 && !ir::reaches_beyond(op) && ir::eval::is_exactly_rounded(op) &&
         op != Op::copysign)
       ops.push_back(op);
   }

@@ -12,6 +12,7 @@
 #include "kernels/catalogue.hpp"
 #include "swage/error.hpp"
 #include "tests/ir/parse_support.hpp"
+#include "tests/support/catalogue.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
@@ -190,7 +191,8 @@ TEST_CASE("every catalogue gradient agrees with central differences in f64") {
   int derived = 0;
   for (const kernels::CatalogueFile& file : kernels::files())
     for (const KernelDeclaration& declaration : list_kernels({file.text, file.name})) {
-      const Kernel forward = parse_kernel({file.text, file.name}, declaration.name, {{"T", f64}});
+      const Kernel forward =
+          parse_kernel({file.text, file.name}, declaration.name, test::bind_all(declaration, f64));
       if (!is_elementwise(forward))
         continue; // row_gradient_test.cpp
       GradRequest request{.name = "g", .items = {}};
@@ -205,7 +207,10 @@ TEST_CASE("every catalogue gradient agrees with central differences in f64") {
       if (in_place || declaration.name.find("backward") != std::string::npos)
         continue;
       INFO(file.name << ": " << declaration.name);
-      check_differences(forward, differentiate(forward, request), 10'000);
+      const Kernel gradient = differentiate(forward, request);
+      if (!is_elementwise(gradient))
+        continue; // of a [row] input
+      check_differences(forward, gradient, 10'000);
       ++derived;
     }
   CHECK(derived >= 15);

@@ -9,6 +9,7 @@
 #include "ir/evaluate_rows.hpp"
 #include "ir/passes.hpp"
 #include "tests/ir/parse_support.hpp"
+#include "tests/support/catalogue.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/random_kernel.hpp"
 
@@ -25,8 +26,9 @@ public:
       : text_(text), size_(size), random_(seed), forward_(bound("f")), derived_(bound("g")) {
     for (const Param& param : forward_.params()) {
       Values values;
+      // As an integer, a column of rows that are long enough.
       for (std::int64_t i = 0; i < values_of(param.space(), size); ++i)
-        values.push_back({.real = number()});
+        values.push_back({.real = number(), .integer = 3 * i});
       inputs_.push_back(std::move(values));
     }
     // The weight of each output value in the one number that is differentiated.
@@ -179,16 +181,17 @@ TEST_CASE("what is the same for all may be stored for each, and its gradient is 
 
 TEST_CASE("every catalogue kernel that reaches along its rows agrees with differences") {
   int compared = 0;
-  for (const char* file : {"norms.swg", "softmax.swg"}) {
+  for (const char* file : {"norms.swg", "softmax.swg", "cross_entropy.swg", "swiglu.swg"}) {
     std::stringstream text;
     text << std::ifstream(std::string(SWAGE_SOURCE_DIR) + "/kernels/" + file).rdbuf();
     for (const KernelDeclaration& declared : list_kernels({text.str()})) {
       if (!declared.gradient_of.empty() || declared.name.find("backward") != std::string::npos)
         continue;
-      const Kernel forward = parse_kernel({text.str()}, declared.name, {{"T", f64}});
+      const Kernel forward =
+          parse_kernel({text.str()}, declared.name, test::bind_all(declared, f64));
       std::string inputs;
       for (const Param& param : forward.params())
-        if (!param.is_written())
+        if (!param.is_written() && is_float(param.dtype))
           inputs += (inputs.empty() ? "" : ", ") + param.name;
       // As it is printed, so with its generics bound.
       std::string source = print(forward);

@@ -51,7 +51,8 @@ TEST_CASE("a kernel tells its parameters: name, role, type and space") {
 TEST_CASE("a kernel tells the spaces of tensors along its rows") {
   const Kernel kernel = Device::open("cpu").kernel(
       "kernel k(x: in f32, scale: in f32 [group 32], top: in f32 [tensor], y: out f32, s: out f32 "
-      "[row]) { y = x * scale * top; s = row_sum(x); }",
+      "[row], id: in i32 [row], of: in f32 [table]) { y = x * scale * top; s = row_sum(x) * "
+      "of[id]; }",
       "k");
   std::vector<Space> spaces;
   std::vector<std::int64_t> groups;
@@ -59,9 +60,9 @@ TEST_CASE("a kernel tells the spaces of tensors along its rows") {
     spaces.push_back(parameter.space);
     groups.push_back(parameter.group);
   }
-  CHECK(groups == std::vector<std::int64_t>{0, 32, 0, 0, 0});
-  CHECK(spaces ==
-        std::vector{Space::element, Space::group, Space::tensor, Space::element, Space::row});
+  CHECK(groups == std::vector<std::int64_t>{0, 32, 0, 0, 0, 0, 0});
+  CHECK(spaces == std::vector{Space::element, Space::group, Space::tensor, Space::element,
+                              Space::row, Space::row, Space::table});
 }
 
 TEST_CASE("arguments are taken by name in any order") {

@@ -1,6 +1,8 @@
 // rows_test.cpp -- kernels that reach along their rows on the CPU: the bits of the evaluator in
 // every schedule and layout.
+#include <cmath>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "codegen/compile.hpp"
@@ -155,6 +157,96 @@ TEST_CASE("random kernels with reductions have the evaluator's bits") {
     ++ran;
   }
   CHECK(ran > 40);
+}
+
+TEST_CASE("random kernels with tables and numbers of columns have the evaluator's bits") {
+  int ran = 0, looked_up = 0;
+  for (std::uint64_t seed = 0; seed < 120; ++seed) {
+    const std::optional<ir::Kernel> graph = random_row_kernel(seed, false, true);
+    if (!graph)
+      continue;
+    for (const ir::Node& node : graph->nodes())
+      looked_up += node.op == ir::Op::lookup || node.op == ir::Op::col_index;
+    const std::string text = ir::print(*graph);
+    INFO("seed " << seed << "\n" << text);
+    Random random(seed);
+    const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(400) + 1);
+    check_bits(text, {}, {5, columns}, {random.one_in(3) ? 2 : 1, 1}, 1, seed);
+    ++ran;
+  }
+  CHECK(ran > 80);
+  CHECK(looked_up > 60);
+}
+
+TEST_CASE("one element of a row is picked by its column in rows of every length") {
+  const std::string text =
+      "kernel k(x: in f32, t: in i64 [row], y: out f32 [row], n: out i64, c: out i64 [col]) {"
+      "  y = row_sum(col_index() == t ? x : 0) + row_max(f32(col_index()));"
+      "  n = row_sum(col_index()) + col_index(); c = col_index() * 3; }";
+  std::size_t turn = 0;
+  for (const std::int64_t columns : {1, 2, 3, 31, 100, 1023, 1025, 4097, 14336})
+    check_bits(text, {}, {5, columns}, {turn % 2 == 0 ? 1 : 2, 1}, 2, turn), ++turn;
+}
+
+TEST_CASE("a table of no values is never read, and one elsewhere only where it has a value") {
+  const Kernel kernel = cpu().kernel(
+      "kernel k(x: in f32, id: in i64 [row], a: in f32 [table], n: in i32 [table], b: in bool "
+      "[table], y: out f32, m: out i32 [row], p: out bool [row]) { y = x * a[id]; m = n[id]; p = "
+      "b[id]; }",
+      "");
+  float x[4] = {1, 1, 1, 1}, y[4] = {};
+  const std::int64_t far = std::numeric_limits<std::int64_t>::max();
+  std::int64_t id[4] = {0, -1, far, -far - 1};
+  std::int32_t m[4] = {7, 7, 7, 7};
+  bool p[4] = {true, true, true, true};
+  const auto run = [&](const Tensor& a, const Tensor& n, const Tensor& b) {
+    kernel.launch(nullptr, {Tensor(x, f32, {4, 1}), Tensor(id, i64, {4}), a, n, b,
+                            Tensor(y, f32, {4, 1}), Tensor(m, i32, {4}), Tensor(p, boolean, {4})});
+  };
+  run(Tensor(nullptr, f32, {0}), Tensor(nullptr, i32, {0}), Tensor(nullptr, boolean, {0}));
+  for (int i = 0; i < 4; ++i) {
+    CHECK(std::isnan(y[i]));
+    CHECK(m[i] == 0);
+    CHECK_FALSE(p[i]);
+  }
+  float a[3] = {5, 0, 6};
+  std::int32_t n[1] = {9};
+  bool b[1] = {true};
+  Tensor strided(a, f32, {2});
+  strided.strides[0] = 2;
+  id[1] = 1;
+  run(strided, Tensor(n, i32, {1}), Tensor(b, boolean, {1}));
+  CHECK(y[0] == 5);
+  CHECK(y[1] == 6);
+  CHECK(std::isnan(y[2]));
+  CHECK(m[0] == 9);
+  CHECK(m[1] == 0);
+  CHECK(p[0]);
+  CHECK_FALSE(p[1]);
+}
+
+TEST_CASE("a table must have one dimension, and nothing written may share its memory") {
+  const Kernel kernel = cpu().kernel(
+      "kernel k(x: in f32, id: in i32 [row], a: in f32 [table], y: out f32 [row]) { y = "
+      "row_sum(x) * a[id]; }",
+      "");
+  float memory[16] = {};
+  std::int32_t id[4] = {};
+  const auto run = [&](const Tensor& a, const Tensor& y) {
+    return refusal([&] {
+      kernel.launch(nullptr, {Tensor(memory, f32, {4, 2}), Tensor(id, i32, {4}), a, y});
+    });
+  };
+  const Tensor y(memory + 8, f32, {4});
+  CHECK(run(Tensor(memory, f32, {2, 2}), y) ==
+        "tensor 'a' has shape [2, 2], but 'x' has [4, 2]; expected one dimension: it is a [table]");
+  CHECK(run(Tensor(nullptr, f32, {2}), y) ==
+        "tensor 'a' has elements but its data pointer is null");
+  const std::string shared = "tensor 'y' is written and overlaps tensor 'a' without being the same "
+                             "view; use the same address and strides for both, or separate memory";
+  CHECK(run(y, y) == shared);
+  CHECK(run(Tensor(memory + 9, f32, {2}), y) == shared);
+  CHECK(run(Tensor(memory + 12, f32, {2}), y) == "");
 }
 
 TEST_CASE("a row has the same bits alone and in a batch") {

@@ -13,6 +13,14 @@
 
 namespace swage::test {
 
+/// Every generic of a kernel bound to `type`.
+inline std::vector<Binding> bind_all(const ir::KernelDeclaration& declaration, DType type) {
+  std::vector<Binding> result;
+  for (const std::string& generic : declaration.generics)
+    result.push_back({generic, type});
+  return result;
+}
+
 struct CatalogueKernel {
   std::string name;
   std::string text; ///< of the whole file
@@ -20,9 +28,7 @@ struct CatalogueKernel {
 
   /// Every generic bound to `type`, every constant without a default to 1.
   std::vector<Binding> bindings(DType type) const {
-    std::vector<Binding> result;
-    for (const std::string& generic : declaration.generics)
-      result.push_back({generic, type});
+    std::vector<Binding> result = bind_all(declaration, type);
     for (const auto& constant : declaration.constants)
       if (!constant.has_default)
         result.push_back({constant.name, 1.0});

@@ -69,12 +69,23 @@ struct HostTensor {
   }
 };
 
-/// A catalogue kernel with T bound, as the library loads it.
+/// Every generic of a catalogue kernel bound to `type`.
+inline std::vector<Binding> catalogue_bindings(const std::string& name, DType type) {
+  std::vector<Binding> bindings;
+  if (const kernels::CatalogueFile* file = kernels::find(name))
+    for (const ir::KernelDeclaration& declared : ir::list_kernels({file->text, file->name}))
+      if (declared.name == name)
+        for (const std::string& generic : declared.generics)
+          bindings.push_back({generic, type});
+  return bindings;
+}
+
+/// A catalogue kernel so bound, as the library loads it.
 inline ir::Kernel catalogue_kernel(const std::string& name, DType type) {
   const kernels::CatalogueFile* file = kernels::find(name);
   if (file == nullptr)
     throw Error(ErrorCode::invalid_argument, "no catalogue kernel '" + name + "'");
-  return ir::load_kernel({file->text, file->name}, name, {{"T", type}});
+  return ir::load_kernel({file->text, file->name}, name, catalogue_bindings(name, type));
 }
 
 /// How many elements of `got` (one tensor a parameter, as left by the kernel) are neither within

@@ -61,6 +61,7 @@ struct RandomKernelOptions {
   bool broadcasts = true;  ///< some inputs are [row] or [col]
   bool reductions = false; ///< also sums and maxima along rows, and tensors of all spaces
   bool over_rows = true;   ///< of these, also sums over rows, and outputs they are for
+  bool places = false;     ///< also tables, an index of them, and the numbers of columns
   std::vector<std::uint32_t> groups = {1, 2, 3, 4, 8, 12}; ///< sizes; all divide 24
   bool special_constants = true; ///< infinities, NaN, -0 and extremes among the constants
   ir::MathMode math = ir::MathMode::accurate;
@@ -84,7 +85,7 @@ inline std::vector<ir::Op> all_ops() {
   std::vector<ir::Op> ops;
   for (int i = 0; i < ir::kOpCount; ++i) {
     const auto op = static_cast<ir::Op>(i);
-    if (ir::info(op).arity > 0 && !ir::is_reduction(op))
+    if (ir::info(op).arity > 0 && !ir::reaches_beyond(op))
       ops.push_back(op);
   }
   return ops;
@@ -100,11 +101,15 @@ public:
 
   ir::Kernel run() && {
     for (std::uint32_t p = 0; p < params_.size(); ++p) {
-      if (params_[p].is_read())
+      if (params_[p].is_table())
+        tables_.push_back(p);
+      else if (params_[p].is_read())
         add(builder_.load(p));
       else if (!params_[p].is_tensor())
         add(builder_.scalar(p));
     }
+    if (options_.places)
+      add(builder_.col_index());
     for (std::size_t i = 0; i < options_.nodes; ++i)
       add_operation();
     for (std::uint32_t p = 0; p < params_.size(); ++p)
@@ -133,6 +138,13 @@ private:
     several(options_.inouts, "t", ir::ParamKind::inout); // the printer's favourite letter
     several(options_.outputs, "y", ir::ParamKind::out);
     several(options_.scalars, "s", ir::ParamKind::scalar);
+    if (options_.places) {
+      const DType index = random_.one_in(3) ? i64 : random_.one_in(3) ? i8 : i32;
+      params.push_back({"id", ir::ParamKind::in, index, ir::Broadcast::per_row});
+      for (const char* name : {"a", "b"})
+        params.push_back(
+            {name, ir::ParamKind::in, random_.pick(options_.dtypes), ir::Broadcast::table});
+    }
     return params;
   }
 
@@ -281,7 +293,20 @@ private:
                       ir::info(op).form == ir::OpForm::over_group ? group() : 0));
   }
 
+  /// A value of a table; any integer of one value a row, or one for all, is an index.
+  void add_lookup() {
+    std::vector<ir::NodeId> indices;
+    for (const ir::NodeId id : pool_)
+      if (is_integer(type(id)) &&
+          ir::spreads_over(builder_.node(id).space, {ir::Broadcast::per_row}))
+        indices.push_back(id);
+    if (!indices.empty())
+      add(builder_.lookup(random_.pick(tables_), use(random_.pick(indices))));
+  }
+
   void add_operation() {
+    if (options_.places && random_.one_in(6))
+      return add_lookup();
     if (options_.reductions && random_.one_in(6))
       return add_reduction();
     const ir::Op op = random_.pick(ops_);
@@ -335,6 +360,7 @@ private:
   std::vector<ir::Op> ops_;
   std::vector<ir::Param> params_;
   ir::KernelBuilder builder_;
+  std::vector<std::uint32_t> tables_;
   std::vector<ir::NodeId> pool_;
   std::vector<bool> in_pool_; ///< by node
   std::vector<bool> used_;    ///< by node
@@ -396,10 +422,12 @@ inline const std::string kRows =
 
 /// A kernel with reductions along its rows, of operations whose bits are defined. None for seeds
 /// that give no tensor of one value an element, which would say how many columns there are.
-inline std::optional<ir::Kernel> random_row_kernel(std::uint64_t seed, bool over_rows = false) {
+inline std::optional<ir::Kernel> random_row_kernel(std::uint64_t seed, bool over_rows = false,
+                                                   bool places = false) {
   RandomKernelOptions options;
   options.reductions = true;
   options.over_rows = over_rows;
+  options.places = places;
   options.groups = {4};
   options.nodes = 20;
   options.ops = all_ops();

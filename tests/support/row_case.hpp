@@ -75,6 +75,8 @@ public:
         shape.erase(shape.begin()), strides.erase(strides.begin());
       else if (param.broadcast == ir::Broadcast::per_tensor)
         shape.clear(), strides.clear();
+      else if (param.is_table())
+        shape.erase(shape.begin()), strides.erase(strides.begin());
       Tensor tensor(static_cast<std::byte*>(from.buffer.data()) + offset(p, 0, 0), param.dtype,
                     std::span<const std::int64_t>(shape));
       std::copy(strides.begin(), strides.end(), tensor.strides);
@@ -137,10 +139,12 @@ private:
     HeldTensor tensor;
     const ir::Space space = param.space();
     tensor.width = ir::values_of(space, {.rows = 1, .columns = size_.columns});
-    tensor.rows =
-        space.broadcast == ir::Broadcast::per_column || space.broadcast == ir::Broadcast::per_tensor
-            ? 1
-            : size_.rows;
+    if (param.is_table())
+      tensor.width = kTable;
+    tensor.rows = space.broadcast == ir::Broadcast::per_column ||
+                          space.broadcast == ir::Broadcast::per_tensor || param.is_table()
+                      ? 1
+                      : size_.rows;
     tensor.column_stride = view.column_stride;
     tensor.row_stride = tensor.width * view.column_stride + view.gap;
     constexpr std::int64_t kAround = 32;
@@ -153,9 +157,25 @@ private:
       const bool third_row = i >= tensor.first && tensor.row_stride > 0 &&
                              (i - tensor.first) / tensor.row_stride % 3 == 2;
       ir::store_bits(param.dtype, tensor.initial.data() + i * static_cast<std::int64_t>(size),
-                     element(param.dtype, random, third_row));
+                     is_index(param) ? ir::encode(param.dtype, {0, index(random)})
+                                     : element(param.dtype, random, third_row));
     }
     return tensor;
+  }
+
+  static constexpr std::int64_t kTable = 7; ///< values of a table
+
+  /// Whether an integer of a row is one that a table or a column is found by.
+  bool is_index(const ir::Param& param) const {
+    const bool by_place = std::ranges::any_of(graph_.nodes(), [](const ir::Node& node) {
+      return node.op == ir::Op::lookup || node.op == ir::Op::col_index;
+    });
+    return by_place && is_integer(param.dtype) && param.broadcast == ir::Broadcast::per_row;
+  }
+  /// Most are within a table, and within a row.
+  static std::int64_t index(Random& random) {
+    constexpr std::int64_t kFar[] = {-1, kTable, -100, 100, 127, -128};
+    return random.one_in(4) ? random.pick(kFar) : static_cast<std::int64_t>(random.below(kTable));
   }
 
   /// Numbers of ordinary size whose sums depend on their order; with `ties` eighths in [-8, 8), of
