@@ -37,6 +37,19 @@ std::int64_t parse_columns(std::string_view word) {
   return columns;
 }
 
+codegen::ValidRows parse_valid_rows(std::string_view word, bool& counts64) {
+  const std::string_view counts = word.substr(word.find('=') + 1);
+  counts64 = counts.ends_with(":i64");
+  if (counts == "one:i32" || counts == "one:i64")
+    return codegen::ValidRows::one;
+  if (counts == "per_batch:i32" || counts == "per_batch:i64")
+    return codegen::ValidRows::per_batch;
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("'{}' in --layout names no counts; it takes one:i32, one:i64, "
+                          "per_batch:i32 or per_batch:i64",
+                          word));
+}
+
 void set_layouts(codegen::Specialization& result, const ir::Kernel& kernel, bool strided) {
   result.flat = false;
   std::size_t tensor = 0;
@@ -72,11 +85,13 @@ void apply(std::string_view word, codegen::Specialization& result, const ir::Ker
       tensor.align_log2 = parse_alignment(word);
   else if (word.starts_with("columns="))
     result.columns_at_most = codegen::column_bound(parse_columns(word));
+  else if (word.starts_with("valid_rows="))
+    result.valid_rows = parse_valid_rows(word, result.counts64);
   else if (word != "flat")
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("'{}' is not a word of --layout; there are flat, rows, strided, align=N, "
-                    "index64, exact, aliased and columns=N",
+                    "index64, exact, aliased, columns=N and valid_rows=COUNTS",
                     word));
 }
 

@@ -50,6 +50,15 @@ std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization&
       slots.push_back({SlotKind::scalar, static_cast<std::uint8_t>(p),
                        static_cast<std::uint8_t>(size_of(params[p].dtype))});
   const std::uint8_t index_bytes = specialization.index64 ? 8 : 4;
+  if (specialization.valid_rows != ValidRows::all)
+    slots.push_back({SlotKind::valid_rows, 0, 8});
+  if (specialization.valid_rows == ValidRows::per_batch) {
+    slots.push_back({SlotKind::batch_rows, 0, index_bytes});
+    if (kind == Target::Kind::cuda) {
+      slots.push_back({SlotKind::batch_factor, 0, index_bytes});
+      slots.push_back({SlotKind::batch_shift, 0, 4});
+    }
+  }
   if (!specialization.flat)
     slots.push_back({SlotKind::rows, 0, index_bytes});
   slots.push_back({SlotKind::columns, 0, index_bytes});

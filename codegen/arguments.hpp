@@ -23,6 +23,12 @@ enum class SlotKind : std::uint8_t {
   divider_factor,
   divider_shift,
   workspace, ///< CUDA, of kernels with something to store when all rows are done, 8 bytes
+  // Specialization::valid_rows
+  valid_rows, ///< the address of the counts, 8 bytes
+  batch_rows, ///< per_batch: rows a batch
+  // CUDA, per_batch: row -> batch by multiplication, see `divider`
+  batch_factor,
+  batch_shift,
 };
 
 struct Slot {
@@ -42,13 +48,13 @@ struct HostRowMemory {
 };
 
 /// In order: for each tensor parameter pointer, row_stride, column_stride, length as they apply;
-/// then the scalars in parameter order; then sizes. Sizes, items_per_row and factor take 4 bytes
-/// with 32-bit indices and 8 with 64-bit ones; shift takes 4. Both back ends and the launcher walk
-/// this list. A host artifact takes the same slots (those for CUDA alone left out) as an array of
-/// 64-bit words, scalars in the low bytes: `void entry(const std::uint64_t* words, std::int64_t
-/// begin, std::int64_t end)` computes elements [begin, end) in row-major order of rows x columns.
-/// Code that works row by row (row_plan.hpp) is `void entry(words, begin, end, const
-/// HostRowMemory*)`, see there.
+/// then the scalars in parameter order; then the counts of valid rows; then sizes. Sizes,
+/// items_per_row and factors take 4 bytes with 32-bit indices and 8 with 64-bit ones; shifts take
+/// 4. Both back ends and the launcher walk this list. A host artifact takes the same slots (those
+/// for CUDA alone left out) as an array of 64-bit words, scalars in the low bytes: `void
+/// entry(const std::uint64_t* words, std::int64_t begin, std::int64_t end)` computes elements
+/// [begin, end) in row-major order of rows x columns. Code that works row by row (row_plan.hpp) is
+/// `void entry(words, begin, end, const HostRowMemory*)`, see there.
 std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization& specialization,
                                  Target::Kind kind);
 

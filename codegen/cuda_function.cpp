@@ -23,6 +23,10 @@ CudaFunction::CudaFunction(llvm::Module& module, const Job& job, const CudaSched
                            const std::string& entry)
     : module_(module), context_(module.getContext()), job_(job), schedule_(schedule), b_(context_),
       memory_(make_global_memory(b_, job, schedule)), arguments_(job.kernel.params().size()),
+      selection_(b_, job, arguments_,
+                 [this](Value* address, int unit, Value* inside) {
+                   return memory_->load_own(address, unit, 1, inside);
+                 }),
       wide_(job.specialization.index64), index_(wide_ ? b_.getInt64Ty() : b_.getInt32Ty()) {
   make_function(entry);
 }
@@ -43,7 +47,8 @@ void CudaFunction::make_function(const std::string& entry) {
   const auto slots = argument_slots(job_.kernel, job_.specialization, Target::Kind::cuda);
   std::vector<Type*> types;
   for (const Slot& slot : slots)
-    types.push_back(slot.kind == SlotKind::pointer || slot.kind == SlotKind::workspace
+    types.push_back(slot.kind == SlotKind::pointer || slot.kind == SlotKind::workspace ||
+                            slot.kind == SlotKind::valid_rows
                         ? static_cast<Type*>(llvm::PointerType::get(context_, kGlobal))
                         : b_.getIntNTy(8u * slot.bytes));
   function_ = llvm::Function::Create(llvm::FunctionType::get(b_.getVoidTy(), types, false),
@@ -59,6 +64,9 @@ void CudaFunction::make_function(const std::string& entry) {
     llvm::Argument* argument = function_->getArg(static_cast<unsigned>(i));
     if (slots[i].kind == SlotKind::pointer)
       argument->addAttr(llvm::Attribute::getWithAlignment(context_, alignment(slots[i].param)));
+    if (slots[i].kind == SlotKind::valid_rows)
+      argument->addAttr(llvm::Attribute::getWithAlignment(
+          context_, llvm::Align(job_.specialization.counts64 ? 8 : 4)));
     if (slots[i].kind == SlotKind::workspace)
       argument->addAttr(
           llvm::Attribute::getWithAlignment(context_, llvm::Align(kWorkspaceAlignment)));
@@ -77,6 +85,22 @@ void CudaFunction::statement(const char* text) {
   auto* type = llvm::FunctionType::get(b_.getVoidTy(), false);
   llvm::CallInst* call = b_.CreateCall(type, llvm::InlineAsm::get(type, text, "~{memory}", true));
   call->setConvergent();
+}
+
+Value* CudaFunction::any(const char* text, Value* condition) {
+  auto* type = llvm::FunctionType::get(b_.getInt1Ty(), {b_.getInt1Ty()}, false);
+  llvm::CallInst* call =
+      b_.CreateCall(type, llvm::InlineAsm::get(type, text, "=b,b,~{memory}", true), {condition});
+  call->setConvergent();
+  return call;
+}
+
+Value* CudaFunction::any_of_warp(Value* condition) {
+  return any("vote.sync.any.pred $0, $1, 0xffffffff;", condition);
+}
+
+Value* CudaFunction::any_of_block(Value* condition) {
+  return any("bar.red.or.pred $0, 0, $1;", condition);
 }
 
 Value* CudaFunction::special(llvm::Intrinsic::ID id) {

@@ -11,6 +11,7 @@
 
 #include "codegen/lower.hpp"
 #include "codegen/lower_cuda_memory.hpp"
+#include "codegen/row_selection.hpp"
 
 namespace swage::codegen {
 
@@ -31,6 +32,9 @@ protected:
   llvm::Value* special(llvm::Intrinsic::ID id);
   /// What the thread of the warp whose number differs in bit `distance` has: `value`, lane by lane.
   llvm::Value* shuffle(llvm::Value* value, int distance);
+  /// Whether `condition` holds in any thread of the warp, or of the block, all of which ask.
+  llvm::Value* any_of_warp(llvm::Value* condition);
+  llvm::Value* any_of_block(llvm::Value* condition);
   llvm::Constant* constant(std::uint64_t value) const {
     return llvm::ConstantInt::get(index_, value);
   }
@@ -48,11 +52,13 @@ protected:
   llvm::IRBuilder<> b_;
   std::unique_ptr<GlobalMemory> memory_;
   Arguments arguments_;
+  RowSelection selection_;
   bool wide_;
   llvm::Type* index_;
   llvm::Function* function_ = nullptr;
 
 private:
+  llvm::Value* any(const char* text, llvm::Value* condition);
   void make_function(const std::string& entry);
   llvm::Align alignment(std::size_t param) const;
 };

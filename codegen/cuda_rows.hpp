@@ -7,6 +7,7 @@
 // exchange, so there is no early exit; what lies outside a row counts as 0.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -100,6 +101,8 @@ private:
   void emit_body() override;
   void prepare();
   void make_shared();
+  void emit_selected(Value* inside, const std::function<void()>& body);
+  Value* any_meets(Value* inside);
   /// What follows is of row `row`, 64 bits; `inside` null: there is one.
   void begin_row(Value* row, Value* inside);
   /// Stages and outputs of the row at hand.
@@ -134,6 +137,10 @@ private:
 
   // lower_cuda_strands.cpp: sums over rows
   void emit_strand();
+  void emit_rows_of_strand(Value* end);
+  std::vector<Value*> merge_if(Value* condition, const std::vector<Value*>& before,
+                               const std::function<std::vector<Value*>()>& body);
+  void clear_strand(Value* is_empty);
   /// Loads what is held of the row at hand.
   void load_held(const std::vector<bool>& needed);
   /// By node: loads of tensors of this space that the rows need.

@@ -47,7 +47,11 @@ void restore_float_control(llvm::IRBuilder<>& b, llvm::Module& module, const llv
 HostFunction::HostFunction(llvm::Module& module, const Job& job, const HostSchedule& schedule)
     : module_(module), context_(module.getContext()), job_(job), schedule_(schedule),
       triple_(job.target.triple), b_(context_), memory_(b_), arguments_(job.kernel.params().size()),
-      tensors_(b_, job, memory_, arguments_, true) {}
+      tensors_(b_, job, memory_, arguments_, true),
+      selection_(b_, job, arguments_, [this](Value* address, int unit, Value*) -> Value* {
+        return b_.CreateAlignedLoad(b_.getIntNTy(8u * static_cast<unsigned>(unit)), address,
+                                    llvm::Align(static_cast<std::uint64_t>(unit)));
+      }) {}
 
 void HostFunction::run(const std::string& entry, int arguments) {
   std::vector<Type*> types{b_.getPtrTy(), b_.getInt64Ty(), b_.getInt64Ty()};
@@ -99,13 +103,14 @@ void HostFunction::bind_arguments() {
   for (std::size_t i = 0; i < slots.size(); ++i) {
     Value* word = b_.CreateLoad(b_.getInt64Ty(),
                                 b_.CreateConstGEP1_64(b_.getInt64Ty(), function_->getArg(0), i));
-    if (slots[i].kind == SlotKind::pointer)
+    if (slots[i].kind == SlotKind::pointer || slots[i].kind == SlotKind::valid_rows)
       word = b_.CreateIntToPtr(word, b_.getPtrTy());
     else if (slots[i].kind == SlotKind::scalar)
       word = b_.CreateTrunc(word, b_.getIntNTy(8u * slots[i].bytes));
     arguments_.bind(slots[i], word);
   }
   scalars_ = tensors_.scalars();
+  selection_.begin();
 }
 
 Value* HostFunction::emit_loop(Value* first, Value* end, std::int64_t step,
@@ -127,6 +132,19 @@ Value* HostFunction::emit_loop(Value* first, Value* end, std::int64_t step,
   after->addIncoming(first, before);
   after->addIncoming(next, latch);
   return after;
+}
+
+void HostFunction::emit_selected(Value* row, const std::function<void()>& body) {
+  Value* selected = selection_.selects(row, nullptr);
+  if (!selected)
+    return body();
+  auto* chosen = BasicBlock::Create(context_, "selected", function_);
+  auto* after = BasicBlock::Create(context_, "after", function_);
+  b_.CreateCondBr(selected, chosen, after);
+  b_.SetInsertPoint(chosen);
+  body();
+  b_.CreateBr(after);
+  b_.SetInsertPoint(after);
 }
 
 Value* HostFunction::smaller(Value* a, Value* b) {

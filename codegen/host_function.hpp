@@ -10,6 +10,7 @@
 #include <llvm/TargetParser/Triple.h>
 
 #include "codegen/lower.hpp"
+#include "codegen/row_selection.hpp"
 
 namespace swage::codegen {
 
@@ -71,6 +72,8 @@ protected:
   llvm::Value* emit_loop(llvm::Value* first, llvm::Value* end, std::int64_t step,
                          const std::function<void(llvm::Value*)>& body);
   llvm::Value* smaller(llvm::Value* a, llvm::Value* b);
+  /// body() if `row` is computed, leaving the builder after it.
+  void emit_selected(llvm::Value* row, const std::function<void()>& body);
   /// The pointers of all tensors, at row `row` where they have rows.
   std::vector<llvm::Value*> row_bases(llvm::Value* row);
   Place place(const std::vector<llvm::Value*>& bases, llvm::Value* column) const;
@@ -93,6 +96,7 @@ protected:
   HostMemory memory_;
   Arguments arguments_;
   Tensors tensors_;
+  RowSelection selection_;
   llvm::Function* outer_ = nullptr;
   llvm::Function* function_ = nullptr;
   std::vector<llvm::Value*> scalars_;

@@ -52,6 +52,8 @@ private:
   DType sum_type(std::size_t sum) const { return node(plan_.column_sums[sum]).type; }
   llvm::Align element_align(std::size_t sum) const;
   Value* plus(Value* a, Value* b);
+  /// Sets what the strand at hand has to 0, for rows that may all be left out.
+  void clear_strand();
   /// Adds `term` to what its strand has.
   void accumulate(std::size_t sum, Value* column, Value* term);
   /// The operands of sums over rows that have one value for all columns, or one a column.

@@ -74,6 +74,10 @@ struct Arguments {
   llvm::Value* divider_factor = nullptr;
   llvm::Value* divider_shift = nullptr;
   llvm::Value* workspace = nullptr;
+  llvm::Value* valid_rows = nullptr; ///< the address of the counts
+  llvm::Value* batch_rows = nullptr;
+  llvm::Value* batch_factor = nullptr;
+  llvm::Value* batch_shift = nullptr;
 
   explicit Arguments(std::size_t params);
   void bind(const Slot& slot, llvm::Value* value);

@@ -25,6 +25,7 @@ private:
     Tensors tensors(b_, job_, *memory_, arguments_, wide_);
     tensors_ = &tensors;
     scalars_ = tensors.scalars();
+    selection_.begin();
     prepare();
     Value* first = b_.CreateAdd(b_.CreateMul(block_, per_block_), thread_);
     if (schedule_.waves == 0)
@@ -113,12 +114,26 @@ private:
           });
     emit_if(b_.CreateICmpULT(item, items_), [&] {
       const Split at = split(item);
-      if (!tail_)
-        return compute(vector_place(at), lanes_);
-      emit_if(
-          b_.CreateICmpULT(at.item, full_), [&] { compute(vector_place(at), lanes_); },
-          [&] { compute(tail_place(at), 1); });
+      if (Value* selected = selects(at, nullptr))
+        return emit_if(selected, [&] { emit_part(at); });
+      emit_part(at);
     });
+  }
+
+  /// An item of a row that is computed.
+  void emit_part(const Split& at) {
+    if (!tail_)
+      return compute(vector_place(at), lanes_);
+    emit_if(
+        b_.CreateICmpULT(at.item, full_), [&] { compute(vector_place(at), lanes_); },
+        [&] { compute(tail_place(at), 1); });
+  }
+
+  /// RowSelection::selects of the row of an item.
+  Value* selects(const Split& at, Value* inside) {
+    if (!at.row || !selection_.is_by_row())
+      return nullptr;
+    return selection_.selects(b_.CreateZExt(at.row, b_.getInt64Ty()), inside);
   }
 
   /// The items of a thread from `first` on. Where all of them are full vectors, which is nearly
@@ -135,6 +150,10 @@ private:
     }
     const bool flat = job_.specialization.flat;
     Value* all = b_.CreateICmpULT(item, flat && tail_ ? full_ : items_);
+    Value* inside = all; // of the last one, so of each
+    for (const Split& at : splits)
+      if (Value* selected = selects(at, inside))
+        all = b_.CreateAnd(all, selected);
     if (tail_ && !flat)
       for (const Split& at : splits)
         all = b_.CreateAnd(all, b_.CreateICmpULT(at.item, full_));

@@ -82,6 +82,7 @@ void CudaRows::emit_body() {
                                 "pass another output",
                                 param.name, plan_.group));
   scalars_ = tensors_.scalars();
+  selection_.begin();
   prepare();
   if (plan_.after_rows)
     return emit_strand();
@@ -91,23 +92,42 @@ void CudaRows::emit_body() {
     part_ = b_.CreateAnd(block, constant(blocks - 1));
     block = b_.CreateLShr(block, constant(static_cast<std::uint64_t>(std::countr_zero(blocks))));
   }
-  if (geometry_.blocks > 1)
-    enter_cluster();
   Value* row = wide(block);
   Value* inside = nullptr;
-  if (geometry_.rows > 1) {
+  if (geometry_.rows > 1)
     row = b_.CreateAdd(b_.CreateMul(row, wide(geometry_.rows)), row_in_block_);
+  if (geometry_.rows > 1 || selection_.may_end_early())
     inside = b_.CreateICmpULT(row, wide(arguments_.rows));
-  }
-  begin_row(row, inside);
-  if (schedule_.ahead) {
-    held_.columns = true;
-    load_held(needed_loads(Broadcast::none));
-    load_held(needed_loads(Broadcast::per_column));
-  }
-  emit_row();
-  if (geometry_.blocks > 1)
-    await_cluster();
+  inside = both(inside, selection_.selects(row, inside));
+  emit_selected(inside, [&] {
+    if (geometry_.blocks > 1)
+      enter_cluster();
+    begin_row(row, geometry_.rows > 1 ? inside : nullptr);
+    if (schedule_.ahead) {
+      held_.columns = true;
+      load_held(needed_loads(Broadcast::none));
+      load_held(needed_loads(Broadcast::per_column));
+    }
+    emit_row();
+    if (geometry_.blocks > 1)
+      await_cluster();
+  });
+}
+
+/// Emits `body`, which computes the rows of the threads where `inside`, so that it is left out
+/// where none of those that meet have a row. Threads of one row agree on `inside`.
+void CudaRows::emit_selected(Value* inside, const std::function<void()>& body) {
+  if (!selection_.may_end_early() && !selection_.is_by_row())
+    return body();
+  emit_if(any_meets(inside), body);
+}
+
+/// Whether `inside` holds for any of the threads that meet while rows are computed.
+Value* CudaRows::any_meets(Value* inside) {
+  if (geometry_.rows == 1)
+    return inside;
+  const bool by_warp = geometry_.threads <= 32 && !plan_.after_rows;
+  return by_warp ? any_of_warp(inside) : any_of_block(inside);
 }
 
 void CudaRows::emit_row() {

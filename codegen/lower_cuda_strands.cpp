@@ -73,20 +73,35 @@ void CudaRows::block_sync() {
 }
 
 void CudaRows::emit_strand() {
-  constexpr auto kStrands = static_cast<std::uint64_t>(ir::kSumStrands);
-  const auto rows = static_cast<std::uint64_t>(geometry_.rows);
   Value* end = wide(arguments_.rows);
   strand_ = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));
+  // One count for all rows may leave fewer than the strands that were launched.
+  if (selection_.may_end_early())
+    return emit_if(b_.CreateICmpULT(strand_, end), [&] { emit_rows_of_strand(end); });
+  emit_rows_of_strand(end);
+}
+
+/// Those below `end`, 64 bits.
+void CudaRows::emit_rows_of_strand(Value* end) {
+  constexpr auto kStrands = static_cast<std::uint64_t>(ir::kSumStrands);
+  const auto rows = static_cast<std::uint64_t>(geometry_.rows);
+  const bool selects = selection_.is_by_row();
   const std::uint64_t apart = kStrands * rows; // of the rows that a thread goes over
   Value* turns =
       b_.CreateUDiv(b_.CreateAdd(b_.CreateSub(end, strand_), wide(std::int64_t(apart - 1))),
                     wide(std::int64_t(apart)));
   Value* first = b_.CreateAdd(strand_, b_.CreateMul(row_in_block_, b_.getInt64(kStrands)));
-  const auto inside = [&](Value* row) { return b_.CreateICmpULT(row, end); };
+  const auto inside = [&](Value* row) {
+    Value* below = b_.CreateICmpULT(row, end);
+    return both(below, selection_.selects(row, below));
+  };
   std::vector<Value*> carried;
   for (Type* type : accumulator_types())
     carried.push_back(llvm::Constant::getNullValue(type));
   const std::size_t sums = carried.size();
+  if (selects)
+    carried.push_back(b_.getTrue()); // no row was added yet
+  const std::size_t kept = carried.size();
   const bool ahead = schedule_.ahead;
   const std::vector<bool> needed = needed_loads(Broadcast::none);
   held_.columns = holds_columns(job_.kernel, geometry_);
@@ -95,7 +110,7 @@ void CudaRows::emit_strand() {
     load_held(needed_loads(Broadcast::per_column));
   }
   if (ahead) {
-    begin_row(first, rows > 1 ? inside(first) : nullptr);
+    begin_row(first, rows > 1 || selects ? inside(first) : nullptr);
     load_held(needed);
     const std::vector<Value*> bits = held_.bits();
     carried.insert(carried.end(), bits.begin(), bits.end());
@@ -105,7 +120,7 @@ void CudaRows::emit_strand() {
       carry(wide(std::int64_t{0}), turns, wide(std::int64_t{1}), carried,
             [&](Value* at, const std::vector<Value*>& now) {
               Value* row = b_.CreateAdd(first, b_.CreateMul(at, b_.getInt64(apart)));
-              is_first_ = b_.CreateICmpEQ(at, wide(std::int64_t{0}));
+              is_first_ = selects ? now[sums] : b_.CreateICmpEQ(at, wide(std::int64_t{0}));
               accumulators_.assign(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(sums));
               std::vector<Value*> next;
               held_.drop();
@@ -114,21 +129,69 @@ void CudaRows::emit_strand() {
                 begin_row(next_row, inside(next_row));
                 load_held(needed);
                 next = held_.bits();
-                held_.replace({now.begin() + static_cast<std::ptrdiff_t>(sums), now.end()});
+                held_.replace({now.begin() + static_cast<std::ptrdiff_t>(kept), now.end()});
               }
-              begin_row(row, rows > 1 ? inside(row) : nullptr);
-              emit_row();
-              accumulate_block();
-              // The values of the last stage were read, for those of the next row may go there too;
-              // and a warp goes on as one.
-              if (geometry_.warps() == 1 || turn_ != turn)
-                sync();
-              std::vector<Value*> all = accumulators_;
+              Value* here = rows > 1 || selects ? inside(row) : nullptr;
+              std::vector<Value*> all =
+                  merge_if(selects ? any_meets(here) : nullptr,
+                           {now.begin(), now.begin() + static_cast<std::ptrdiff_t>(kept)}, [&] {
+                             begin_row(row, rows > 1 ? here : nullptr);
+                             emit_row();
+                             accumulate_block();
+                             // The values of the last stage were read, for those of the next row
+                             // may go there too; and a warp goes on as one.
+                             if (geometry_.warps() == 1 || turn_ != turn)
+                               sync();
+                             std::vector<Value*> after = accumulators_;
+                             if (selects)
+                               after.push_back(b_.getFalse());
+                             return after;
+                           });
               all.insert(all.end(), next.begin(), next.end());
               return all;
             });
   accumulators_.assign(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(sums));
+  if (selects)
+    clear_strand(found[sums]);
   store_strand();
+}
+
+/// What `body` makes of some values where `condition` holds (null: always), else those in `before`.
+std::vector<Value*> CudaRows::merge_if(Value* condition, const std::vector<Value*>& before,
+                                       const std::function<std::vector<Value*>()>& body) {
+  if (!condition)
+    return body();
+  llvm::BasicBlock* from = b_.GetInsertBlock();
+  std::vector<Value*> made;
+  llvm::BasicBlock* last = nullptr;
+  emit_if(condition, [&] {
+    made = body();
+    last = b_.GetInsertBlock();
+  });
+  std::vector<Value*> merged;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    llvm::PHINode* either = b_.CreatePHI(before[i]->getType(), 2);
+    either->addIncoming(before[i], from);
+    either->addIncoming(made[i], last);
+    merged.push_back(either);
+  }
+  return merged;
+}
+
+/// The sums of a strand without rows that a thread keeps in the workspace.
+void CudaRows::clear_strand(Value* is_empty) {
+  if (geometry_.held || geometry_.rows > 1)
+    return;
+  emit_if(is_empty, [&] {
+    for (std::size_t sum = 0; sum < strands_.count(); ++sum)
+      if (!strands_.is_for_all(sum))
+        emit_loop(wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x)), wide(columns_),
+                  wide(std::int64_t{schedule_.threads}), [&](Value* column) {
+                    b_.CreateStore(
+                        llvm::Constant::getNullValue(value_type(context_, strands_.type(sum), 1)),
+                        strands_.address(sum, strand_, column));
+                  });
+  });
 }
 
 /// What there is one value a row of, known to all of its threads.

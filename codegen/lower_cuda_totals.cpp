@@ -55,6 +55,7 @@ private:
 
   void emit_body() override {
     refuse_races();
+    selection_.begin();
     thread_ = b_.CreateZExt(special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x), b_.getInt64Ty());
     block_ = b_.CreateZExt(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x), b_.getInt64Ty());
     columns_ = b_.CreateZExt(arguments_.columns, b_.getInt64Ty());

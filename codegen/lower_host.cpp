@@ -26,10 +26,13 @@ private:
 
   /// Walks the rows that [begin, end) touches.
   void emit_rows() {
+    Value* stop = end();
+    if (selection_.may_end_early())
+      stop = smaller(stop, b_.CreateMul(arguments_.rows, arguments_.columns));
     auto* head = BasicBlock::Create(context_, "rows", function_);
     auto* loop = BasicBlock::Create(context_, "row", function_);
     auto* done = BasicBlock::Create(context_, "rows_done", function_);
-    b_.CreateCondBr(b_.CreateICmpSLT(begin(), end()), head, done);
+    b_.CreateCondBr(b_.CreateICmpSLT(begin(), stop), head, done);
     b_.SetInsertPoint(head);
     Value* first_row = b_.CreateUDiv(begin(), arguments_.columns);
     Value* first_column = b_.CreateURem(begin(), arguments_.columns);
@@ -38,8 +41,8 @@ private:
     llvm::PHINode* at = b_.CreatePHI(b_.getInt64Ty(), 2);
     llvm::PHINode* row = b_.CreatePHI(b_.getInt64Ty(), 2);
     llvm::PHINode* column = b_.CreatePHI(b_.getInt64Ty(), 2);
-    Value* last = smaller(arguments_.columns, b_.CreateAdd(column, b_.CreateSub(end(), at)));
-    emit_run(row_bases(row), column, last);
+    Value* last = smaller(arguments_.columns, b_.CreateAdd(column, b_.CreateSub(stop, at)));
+    emit_selected(row, [&] { emit_run(row_bases(row), column, last); });
     Value* next = b_.CreateAdd(at, b_.CreateSub(last, column));
     Value* next_row = b_.CreateAdd(row, b_.getInt64(1));
     BasicBlock* latch = b_.GetInsertBlock();
@@ -50,7 +53,7 @@ private:
     join(at, begin(), next);
     join(row, first_row, next_row);
     join(column, first_column, b_.getInt64(0));
-    b_.CreateCondBr(b_.CreateICmpSLT(next, end()), loop, done);
+    b_.CreateCondBr(b_.CreateICmpSLT(next, stop), loop, done);
     b_.SetInsertPoint(done);
   }
 

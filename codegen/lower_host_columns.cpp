@@ -24,6 +24,16 @@ Value* RowLowering::plus(Value* a, Value* b) {
   return a->getType()->isFPOrFPVectorTy() ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
 }
 
+void RowLowering::clear_strand() {
+  for (std::size_t sum = 0; sum < plan_.column_sums.size(); ++sum) {
+    const bool for_all = is_for_all_columns(job_.kernel, plan_.column_sums[sum]);
+    llvm::Constant* zero = llvm::Constant::getNullValue(value_type(context_, sum_type(sum), 1));
+    emit_loop(constant(0), for_all ? constant(1) : arguments_.columns, 1, [&](Value* column) {
+      b_.CreateAlignedStore(zero, strand_values(sum, strand_, column), element_align(sum));
+    });
+  }
+}
+
 void RowLowering::accumulate(std::size_t sum, Value* column, Value* term) {
   Value* at = strand_values(sum, strand_, column);
   Value* before = b_.CreateAlignedLoad(term->getType(), at, element_align(sum));

@@ -16,8 +16,13 @@ void RowLowering::emit_body() {
       b_.CreateMul(constant(static_cast<std::int64_t>(plan_.kept.size()) * 8), arguments_.columns);
   scratch_ = b_.CreateGEP(b_.getInt8Ty(), kept_,
                           b_.CreateAnd(b_.CreateAdd(kept_bytes, constant(63)), constant(-64)));
+  // One count for all rows may leave fewer rows, or strands, than the call was cut into.
+  const auto stop = [&](Value* count) {
+    return selection_.may_end_early() ? smaller(end(), count) : end();
+  };
   if (!plan_.after_rows)
-    return void(emit_loop(begin(), end(), 1, [&](Value* row) { emit_row(row); }));
+    return void(emit_loop(begin(), stop(arguments_.rows), 1,
+                          [&](Value* row) { emit_selected(row, [&] { emit_row(row); }); }));
   workspace_ = memory_field(b_.getPtrTy(), 1);
   strands_ = smaller(arguments_.rows, constant(ir::kSumStrands));
   auto* rows = BasicBlock::Create(context_, "strands", function_);
@@ -25,11 +30,13 @@ void RowLowering::emit_body() {
   auto* done = BasicBlock::Create(context_, "both_done", function_);
   b_.CreateCondBr(b_.CreateICmpEQ(memory_field(b_.getInt64Ty(), 2), constant(0)), rows, columns);
   b_.SetInsertPoint(rows);
-  emit_loop(begin(), end(), 1, [&](Value* strand) {
+  emit_loop(begin(), stop(strands_), 1, [&](Value* strand) {
     strand_ = strand;
+    if (selection_.is_by_row())
+      clear_strand();
     emit_loop(strand, arguments_.rows, ir::kSumStrands, [&](Value* row) {
-      is_first_ = b_.CreateICmpEQ(row, strand);
-      emit_row(row);
+      is_first_ = selection_.is_by_row() ? b_.getFalse() : b_.CreateICmpEQ(row, strand);
+      emit_selected(row, [&] { emit_row(row); });
     });
   });
   b_.CreateBr(done);

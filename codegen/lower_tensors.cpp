@@ -65,6 +65,10 @@ void Arguments::bind(const Slot& slot, Value* value) {
   case SlotKind::divider_factor: divider_factor = value; break;
   case SlotKind::divider_shift: divider_shift = value; break;
   case SlotKind::workspace: workspace = value; break;
+  case SlotKind::valid_rows: valid_rows = value; break;
+  case SlotKind::batch_rows: batch_rows = value; break;
+  case SlotKind::batch_factor: batch_factor = value; break;
+  case SlotKind::batch_shift: batch_shift = value; break;
   }
 }
 

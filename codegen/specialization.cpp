@@ -123,6 +123,10 @@ std::string canonical(const Specialization& specialization, const ir::Kernel& ke
                   specialization.index64 ? "i64" : "i32", specialization.exact ? " exact" : "");
   if (specialization.columns_at_most > 0)
     line += fmt::format(" columns<={}", specialization.columns_at_most);
+  if (specialization.valid_rows != ValidRows::all)
+    line += fmt::format(" valid_rows={}:{}",
+                        specialization.valid_rows == ValidRows::one ? "one" : "per_batch",
+                        specialization.counts64 ? "i64" : "i32");
   std::size_t tensor = 0;
   for (const ir::Param& param : kernel.params()) {
     if (!param.is_tensor())
@@ -161,6 +165,8 @@ void check_specialization(const Specialization& specialization, const ir::Kernel
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("kernel '{}' uses {}, which needs rows and columns, not one flat run",
                             kernel.name(), ir::beyond_elements(kernel)));
+  if (specialization.flat && specialization.valid_rows != ValidRows::all)
+    throw Error(ErrorCode::invalid_argument, "valid_rows needs rows and columns, not one flat run");
   const std::int64_t bound = specialization.columns_at_most;
   if (bound < 0 || column_bound(bound) != bound || (bound > 0 && ir::is_elementwise(kernel)))
     throw Error(ErrorCode::invalid_argument,

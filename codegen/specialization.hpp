@@ -40,6 +40,10 @@ struct TensorSpec {
   friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 };
 
+/// Which rows of a call there are, where the device alone knows: those at or beyond a count, of all
+/// rows or of their batch, are neither read nor written.
+enum class ValidRows : std::uint8_t { all, one, per_batch };
+
 /// What the code may rely on. Every field only makes code faster: the general one is
 /// {flat = false, index64 = true, exact = false, layouts strided, align_log2 = log2 of the
 /// element}.
@@ -53,6 +57,8 @@ struct Specialization {
   /// the one below it is less than they are; 0: nothing is known. So code knows what a thread has
   /// of a row.
   std::int64_t columns_at_most = 0;
+  ValidRows valid_rows = ValidRows::all; ///< not of what is flat
+  bool counts64 = false;                 ///< the counts of valid rows are i64, else i32
   std::vector<TensorSpec> tensors; ///< by tensor parameter, in parameter order, scalars left out
   friend bool operator==(const Specialization&, const Specialization&) = default;
 };

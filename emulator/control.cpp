@@ -138,12 +138,31 @@ void decode_mapa(Decoder& d) {
   d.step.run = map_address;
 }
 
+// d = bar.red.or.pred a, c: a barrier that says whether `c` holds in any thread of the block.
+void decode_reducing_barrier(Decoder& d) {
+  if (!d.take("or"))
+    d.fail("only the barrier that reduces by .or is emulated");
+  const Type type = d.take_type();
+  d.finish();
+  d.expect_operands(3);
+  d.destination(type);
+  d.step.a = d.source(1, Type::u32);
+  d.step.b = d.source(2, Type::pred);
+  d.step.negated = d.operand(2).negated;
+  d.step.flow = Flow::reducing_barrier;
+  d.program().has_barrier = true;
+}
+
 void decode_barrier(Decoder& d) {
   if (d.take("cluster")) {
     decode_cluster_barrier(d);
     return;
   }
   d.take("cta");
+  if (d.take("red")) {
+    decode_reducing_barrier(d);
+    return;
+  }
   d.take("aligned");
   const bool warp_level = d.take("warp");
   if (!d.take("sync"))

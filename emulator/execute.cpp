@@ -108,6 +108,8 @@ private:
     warp.waiting = 0;
     warp.parked = 0;
     warp.clustered = 0;
+    warp.reducing = nullptr;
+    warp.any = false;
     warp.waited = 0;
     warp.first_thread = first_thread;
     std::fill_n(warp.pc, kLanes, 0U);
@@ -144,6 +146,7 @@ private:
 
   // Every thread of the block that has not left is at a barrier: let them pass.
   bool open_barrier(unsigned block) {
+    give_reduced(block);
     const Warp* first = nullptr;
     for (Warp& warp : warps_) {
       if (warp.block != block || warp.waiting == 0)
@@ -159,6 +162,19 @@ private:
       warp.waiting = 0;
     }
     return first != nullptr;
+  }
+
+  // What a barrier that reduces found in any of the threads, to all of them.
+  void give_reduced(unsigned block) {
+    bool any = false;
+    for (Warp& warp : warps_)
+      if (warp.block == block)
+        any |= std::exchange(warp.any, false);
+    for (Warp& warp : warps_)
+      if (warp.block == block)
+        if (const Step* const step = std::exchange(warp.reducing, nullptr))
+          for (std::uint32_t lanes = warp.waiting; lanes != 0; lanes &= lanes - 1)
+            warp.row(step->d)[std::countr_zero(lanes)] = any;
   }
 
   // Runs the lanes with the lowest program counter until they catch up with the next ones: lanes
@@ -242,6 +258,12 @@ private:
     }
     case Flow::exit: warp.running &= ~warp.mask; break;
     case Flow::barrier: wait(warp, step, pc); break;
+    case Flow::reducing_barrier:
+      for (std::uint32_t lanes = warp.mask; lanes != 0; lanes &= lanes - 1)
+        warp.any |= (warp.row(step.b)[std::countr_zero(lanes)] != 0) != step.negated;
+      warp.reducing = &step;
+      wait(warp, step, pc);
+      break;
     case Flow::warp_barrier:
       warp.parked |= warp.mask;
       warp.running &= ~warp.mask;

@@ -19,7 +19,15 @@ struct Step;
 using Handler = void (*)(Warp&, const Step&);
 
 /// What happens to the program counter.
-enum class Flow : std::uint8_t { next, branch, exit, barrier, warp_barrier, cluster_barrier };
+enum class Flow : std::uint8_t {
+  next,
+  branch,
+  exit,
+  barrier,
+  reducing_barrier,
+  warp_barrier,
+  cluster_barrier
+};
 
 enum class Combine : std::uint8_t { none, conjunction, disjunction, exclusive };
 
@@ -61,6 +69,8 @@ struct Warp {
   std::uint32_t first_thread = 0; ///< in the block
   std::uint32_t block = 0;        ///< in the cluster
   std::uint64_t barrier = 0;      ///< the id that the waiting lanes wait at
+  const Step* reducing = nullptr; ///< the barrier that they wait at, where it reduces
+  bool any = false;               ///< what it found in them so far
   std::uint32_t pc[kLanes] = {};
   std::byte* local = nullptr; ///< local memory of lane 0; the other lanes' follows
   Grid* grid = nullptr;

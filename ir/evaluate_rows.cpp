@@ -72,9 +72,10 @@ template <class Real>
 class RowEvaluator {
 public:
   RowEvaluator(const Kernel& kernel, CallSize size, std::span<const std::vector<Scalar>> arguments,
-               Arithmetic arithmetic, std::uint64_t seed)
+               Arithmetic arithmetic, std::uint64_t seed, const std::vector<bool>& left_out)
       : kernel_(kernel), size_(size), arguments_(arguments), arithmetic_(arithmetic),
-        accuracies_(accuracies(kernel)), random_(seed), values_(kernel.nodes().size()) {}
+        left_out_(left_out), accuracies_(accuracies(kernel)), random_(seed),
+        values_(kernel.nodes().size()) {}
 
   std::vector<std::vector<Scalar>> run() {
     for (NodeId id = 0; id < values_.size(); ++id)
@@ -238,7 +239,11 @@ private:
                                : info(node.op).form == OpForm::over_group ? node.space.group
                                                                           : size_.columns;
     const auto term = [&](std::int64_t i) {
-      return over_rows ? at(operand, i, column) : at(operand, row, column + i);
+      if (over_rows)
+        return !left_out_.empty() && left_out_[static_cast<std::size_t>(i)]
+                   ? Value{}
+                   : at(operand, i, column);
+      return at(operand, row, column + i);
     };
     const auto combine = [&](const Value& a, const Value& b) {
       return apply(node, {a, b, Value{}});
@@ -262,6 +267,7 @@ private:
   CallSize size_;
   std::span<const std::vector<Scalar>> arguments_;
   Arithmetic arithmetic_;
+  const std::vector<bool>& left_out_;
   std::vector<Accuracy> accuracies_; ///< by node
   mutable std::uint64_t random_;
   long double error_ = 0;                  ///< of the node at hand
@@ -306,12 +312,13 @@ std::int64_t values_of(Space space, CallSize size) {
 
 std::vector<std::vector<Scalar>> evaluate_rows(const Kernel& kernel, CallSize size,
                                                std::span<const std::vector<Scalar>> arguments,
-                                               Arithmetic arithmetic, std::uint64_t seed) {
+                                               Arithmetic arithmetic, std::uint64_t seed,
+                                               const std::vector<bool>& left_out) {
   const DefaultFloatEnvironment environment;
   check_call(kernel, size, arguments);
   if (arithmetic == Arithmetic::exact && holds_f64(kernel))
-    return RowEvaluator<long double>(kernel, size, arguments, arithmetic, seed).run();
-  return RowEvaluator<double>(kernel, size, arguments, arithmetic, seed).run();
+    return RowEvaluator<long double>(kernel, size, arguments, arithmetic, seed, left_out).run();
+  return RowEvaluator<double>(kernel, size, arguments, arithmetic, seed, left_out).run();
 }
 
 } // namespace swage::ir

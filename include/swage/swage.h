@@ -273,10 +273,16 @@ typedef struct swage_launch_options {
    * uses until the launch is done; null: the library takes memory in the order of the stream. */
   void* workspace;
   size_t workspace_bytes; /* of the memory at `workspace` */
+  /* Counts of rows in memory of the device, of 32 or 64 bits with a sign, contiguous: one, for the
+   * rows of the call in their order over all leading dimensions, or one for each batch of a call of
+   * shape [batches, rows, columns]. Rows at or beyond the count are neither read nor written, and
+   * add nothing to sums over rows. CUDA reads counts when the launch runs, so a graph serves
+   * whatever they are then. Null: all rows. Read during the call, not kept. */
+  const DLTensor* valid_rows;
 } swage_launch_options;
 
 static inline swage_launch_options swage_default_launch_options(void) {
-  swage_launch_options options = {sizeof(swage_launch_options), NULL, 0};
+  swage_launch_options options = {sizeof(swage_launch_options), NULL, 0, NULL};
   return options;
 }
 
@@ -297,6 +303,11 @@ SWAGE_EXPORT swage_status swage_kernel_workspace_bytes(const swage_kernel* kerne
 SWAGE_EXPORT swage_status swage_kernel_prepare(const swage_kernel* kernel, const swage_arg* args,
                                                size_t count);
 
+/* The same for launches with options, which may be null. */
+SWAGE_EXPORT swage_status swage_kernel_prepare_with(const swage_kernel* kernel,
+                                                    const swage_arg* args, size_t count,
+                                                    const swage_launch_options* options);
+
 /* What a call passes for one parameter, without memory. Where a scalar stands any will do. */
 typedef struct swage_arg_spec {
   size_t size; /* sizeof(swage_arg_spec) */
@@ -311,6 +322,11 @@ typedef struct swage_arg_spec {
 /* The same for calls whose memory is not there yet. */
 SWAGE_EXPORT swage_status swage_kernel_prepare_for(const swage_kernel* kernel,
                                                    const swage_arg_spec* specs, size_t count);
+
+/* And for launches with options, which may be null: nobody looks at the addresses in them. */
+SWAGE_EXPORT swage_status swage_kernel_prepare_for_with(const swage_kernel* kernel,
+                                                        const swage_arg_spec* specs, size_t count,
+                                                        const swage_launch_options* options);
 
 typedef struct swage_tune_options {
   size_t size;           /* sizeof(swage_tune_options) */

@@ -128,6 +128,13 @@ struct LaunchOptions {
   /// uses until the launch is done; null: the library takes memory in the order of the stream.
   void* workspace = nullptr;
   std::size_t workspace_bytes = 0; ///< of the memory at `workspace`
+  /// Counts of rows in memory of the device, i32 or i64, contiguous: one, as [] or [1], for the
+  /// rows of the call in their order over all leading dimensions; or one for each batch of a
+  /// [batches, rows, columns] call (or of more dimensions before). Rows at or beyond the count are
+  /// neither read nor written, and add nothing to sums over rows. A count below 0 is 0, one beyond
+  /// the rows that there are is their number. On CUDA the device reads counts when the launch runs,
+  /// so a graph serves whatever they are then; the CPU reads them before the launch returns.
+  std::optional<Tensor> valid_rows = {};
 };
 
 /// A CUDA stream, not owned: a `CUstream` and a `cudaStream_t` convert. Null is the default stream
@@ -243,7 +250,9 @@ public:
   /// The same, each argument by the name of its parameter, in any order.
   void launch(Stream stream, std::initializer_list<NamedArg> arguments) const;
 
-  /// The same with options. Throws Error(invalid_argument) for a workspace that is too small.
+  /// The same with options. Throws Error(invalid_argument) for a workspace that is too small, and
+  /// for valid_rows of another type, shape or place, that share memory with an output, or of a call
+  /// without rows.
   void launch(Stream stream, std::span<const Arg> arguments, const LaunchOptions& options) const;
 
   /// Bytes of device memory that launching `arguments` needs beside them: for sums over rows, whose
@@ -265,6 +274,9 @@ public:
   /// The same for calls whose memory is not there yet: shapes, types and alignments say all that
   /// compiling needs. Tensors that are not `same_as` another share no memory.
   void prepare(std::span<const ArgSpec> arguments) const;
+  /// The same for launches with options; beside specs nobody looks at the addresses in them.
+  void prepare(std::span<const Arg> arguments, const LaunchOptions& options) const;
+  void prepare(std::span<const ArgSpec> arguments, const LaunchOptions& options) const;
 
   /// Finds the fastest schedule for calls like this one by measurement, on buffers of its own: the
   /// tensors are not touched. Launches of this kernel use it from then on, and those of every

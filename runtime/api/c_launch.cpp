@@ -1,10 +1,12 @@
 // c_launch.cpp -- calls of the C ABI: launched, prepared, tuned.
 #include <span>
+#include <vector>
 
 #include "runtime/api/c_arguments.hpp"
 #include "runtime/api/c_failure.hpp"
 #include "runtime/api/c_objects.hpp"
 #include "runtime/api/c_structs.hpp"
+#include "runtime/api/c_tensor.hpp"
 
 using swage::api::Arguments;
 using swage::api::guarded;
@@ -21,6 +23,21 @@ swage::TuneOptions to_options(const swage_tune_options* pointer) {
       received(*pointer, SWAGE_FIRST_SIZE(swage_tune_options, keep_private), "swage_tune_options",
                swage_default_tune_options());
   return {given.budget_seconds, given.force != 0, given.keep_private == 0};
+}
+
+swage::LaunchOptions to_options(const swage_launch_options* pointer,
+                                const swage::DeviceInfo& device) {
+  swage::LaunchOptions options;
+  if (!pointer)
+    return options;
+  const swage_launch_options given =
+      received(*pointer, SWAGE_FIRST_SIZE(swage_launch_options, workspace_bytes),
+               "swage_launch_options", swage_default_launch_options());
+  options.workspace = given.workspace;
+  options.workspace_bytes = given.workspace_bytes;
+  if (given.valid_rows)
+    options.valid_rows = swage::api::to_tensor(given.valid_rows, swage::api::kValidRows, device);
+  return options;
 }
 
 swage_tune_result to_c(const swage::TuneResult& found) {
@@ -55,14 +72,7 @@ swage_status swage_kernel_launch_with(const swage_kernel* kernel, void* stream,
                                       const swage_launch_options* options) {
   return guarded([&] {
     require(kernel, "kernel");
-    swage::LaunchOptions given;
-    if (options) {
-      const swage_launch_options all =
-          received(*options, SWAGE_FIRST_SIZE(swage_launch_options, workspace_bytes),
-                   "swage_launch_options", swage_default_launch_options());
-      given.workspace = all.workspace;
-      given.workspace_bytes = all.workspace_bytes;
-    }
+    const swage::LaunchOptions given = to_options(options, kernel->device.info());
     const Arguments arguments(args, count, kernel->device.info());
     kernel->kernel.launch(swage::Stream(stream), arguments.span(), given);
   });
@@ -94,6 +104,29 @@ swage_status swage_kernel_prepare_for(const swage_kernel* kernel, const swage_ar
       require(specs, "specs");
     kernel->kernel.prepare(
         std::span<const swage::ArgSpec>(swage::api::to_specs(kernel->parameters, specs, count)));
+  });
+}
+
+swage_status swage_kernel_prepare_with(const swage_kernel* kernel, const swage_arg* args,
+                                       size_t count, const swage_launch_options* options) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    const swage::LaunchOptions given = to_options(options, kernel->device.info());
+    const Arguments arguments(args, count, kernel->device.info());
+    kernel->kernel.prepare(arguments.span(), given);
+  });
+}
+
+swage_status swage_kernel_prepare_for_with(const swage_kernel* kernel, const swage_arg_spec* specs,
+                                           size_t count, const swage_launch_options* options) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    if (count > 0)
+      require(specs, "specs");
+    const swage::LaunchOptions given = to_options(options, kernel->device.info());
+    const std::vector<swage::ArgSpec> described =
+        swage::api::to_specs(kernel->parameters, specs, count);
+    kernel->kernel.prepare(std::span<const swage::ArgSpec>(described), given);
   });
 }
 

@@ -22,7 +22,9 @@ constexpr TypeRow kTypes[] = {
 constexpr int kCpu = 1, kCuda = 2, kCudaHost = 3, kCudaManaged = 13;
 
 [[noreturn]] void refuse(std::size_t index, std::string_view what) {
-  throw Error(ErrorCode::invalid_argument, fmt::format("argument {}: {}", index, what));
+  throw Error(ErrorCode::invalid_argument, index == kValidRows
+                                               ? fmt::format("valid_rows: {}", what)
+                                               : fmt::format("argument {}: {}", index, what));
 }
 
 void check_device(const DLTensor& tensor, std::size_t index, const DeviceInfo& device) {

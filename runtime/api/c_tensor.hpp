@@ -6,6 +6,9 @@
 
 namespace swage::api {
 
+/// In the place of an argument's: the counts of valid rows.
+inline constexpr std::size_t kValidRows = ~std::size_t{0};
+
 /// The same view. `index` is the argument's place, for messages. Throws Error(invalid_argument) for
 /// a type that Swage has not, and for memory of another device than `device`.
 Tensor to_tensor(const DLTensor* tensor, std::size_t index, const DeviceInfo& device);

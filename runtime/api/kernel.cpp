@@ -1,6 +1,8 @@
 // kernel.cpp -- the public C++ API: what a Kernel does.
 #include "runtime/launch/kernel.hpp"
 
+#include <optional>
+
 #include <fmt/format.h>
 
 #include "codegen/own_stack.hpp"
@@ -41,6 +43,10 @@ void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
 
 namespace {
 
+const Tensor* counts_of(const LaunchOptions& options) {
+  return options.valid_rows ? &*options.valid_rows : nullptr;
+}
+
 std::size_t workspace_of(const KernelState& state, const Call& call) {
   if (call.empty || !state.after_rows)
     return 0;
@@ -54,7 +60,7 @@ void Kernel::launch(Stream stream, std::span<const Arg> arguments,
                     const LaunchOptions& options) const {
   const KernelState& state = KernelAccess::state(*this);
   Call call;
-  state.classify(arguments, call);
+  state.classify(arguments, call, counts_of(options));
   if (call.empty)
     return;
   if (options.workspace) {
@@ -110,6 +116,24 @@ void Kernel::prepare(std::span<const ArgSpec> arguments) const {
   Call call;
   const std::vector<Arg> planned = launch::planned_arguments(state.signature, arguments);
   state.classify(planned, call);
+  swage::prepare(state, call, planned, KernelState::Memory::planned);
+}
+
+void Kernel::prepare(std::span<const Arg> arguments, const LaunchOptions& options) const {
+  const KernelState& state = KernelAccess::state(*this);
+  Call call;
+  state.classify(arguments, call, counts_of(options));
+  swage::prepare(state, call, arguments);
+}
+
+void Kernel::prepare(std::span<const ArgSpec> arguments, const LaunchOptions& options) const {
+  const KernelState& state = KernelAccess::state(*this);
+  Call call;
+  const std::vector<Arg> planned = launch::planned_arguments(state.signature, arguments);
+  std::optional<Tensor> counts = options.valid_rows;
+  if (counts)
+    counts->data = launch::planned_address();
+  state.classify(planned, call, counts ? &*counts : nullptr);
   swage::prepare(state, call, planned, KernelState::Memory::planned);
 }
 

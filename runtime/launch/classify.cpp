@@ -7,6 +7,7 @@
 #include "runtime/launch/arguments_check.hpp"
 #include "runtime/launch/collapse.hpp"
 #include "runtime/launch/overlap.hpp"
+#include "runtime/launch/valid_rows.hpp"
 
 namespace swage::launch {
 
@@ -53,9 +54,9 @@ bool all_contiguous(const Signature& signature, const Tensor* const* views) {
 }
 
 Extent extent_of(const Signature& signature, const Tensor* const* views, std::int64_t elements,
-                 Call& call) {
-  if (!all_contiguous(signature, views))
-    return collapse(signature, views, call);
+                 bool by_rows, Call& call) {
+  if (by_rows || !all_contiguous(signature, views))
+    return collapse(signature, views, by_rows, call);
   for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
     call.tensors[t].row_stride = 0;
     call.tensors[t].column_stride = elements > 1 ? 1 : 0;
@@ -236,6 +237,21 @@ bool check_overlaps(const Signature& signature, Working& work) {
   return any_aliased;
 }
 
+/// Counts are read while outputs are written.
+void check_apart(const Signature& signature, const Working& work, const Tensor& valid_rows,
+                 const RowCounts& counts) {
+  Region region{};
+  region.base = region.low = reinterpret_cast<std::uintptr_t>(valid_rows.data);
+  region.rows = 1;
+  region.columns = counts.count;
+  region.element_bytes = region.column_stride = size_of(valid_rows.dtype);
+  region.high = region.low + static_cast<std::uint64_t>(counts.count * region.element_bytes);
+  for (std::size_t t = 0; t < signature.tensors.size(); ++t)
+    if (signature.params[signature.tensors[t]].is_written &&
+        relation(work.regions[t], region) != Relation::disjoint)
+      refuse_counts_written(signature, signature.tensors[t]);
+}
+
 /// Whether stores should go past the cache: nothing written was read, so a line need not be fetched
 /// at all, and the call touches more than the cache would keep.
 bool should_stream(const Signature& signature, const Working& work, bool aliased,
@@ -251,7 +267,7 @@ bool should_stream(const Signature& signature, const Working& work, bool aliased
 } // namespace
 
 void classify(const Signature& signature, std::span<const Arg> arguments,
-              const device::ClassifyLimits& limits, Call& call) {
+              const device::ClassifyLimits& limits, Call& call, const Tensor* valid_rows) {
   Working work;
   const std::int64_t elements = check_arguments(signature, arguments, work.views, call.scalars);
   call.rows = 1;
@@ -259,13 +275,17 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   // Rows of no columns and columns of no rows have sums, too.
   call.empty = elements == 0 && !(signature.writes_rows && has_rows(signature, work.views)) &&
                !signature.writes_columns;
+  RowCounts counts;
+  if (valid_rows) [[unlikely]]
+    counts = check_valid_rows(signature, *valid_rows, *work.views[signature.shape_of]);
   if (call.empty)
     return;
 
   const std::size_t tensors = signature.tensors.size();
   for (std::size_t t = 0; t < tensors; ++t)
     call.tensors[t].data = work.views[t]->data;
-  const Extent extent = extent_of(signature, work.views, elements, call);
+  const Extent extent =
+      extent_of(signature, work.views, elements, signature.broadcasts || valid_rows, call);
   call.rows = extent.rows;
   call.columns = extent.columns;
 
@@ -280,6 +300,11 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
     all_unit &= work.specs[t].layout == Layout::unit;
   }
   const bool aliased = check_overlaps(signature, work);
+  if (valid_rows) [[unlikely]] {
+    check_apart(signature, work, *valid_rows, counts);
+    call.valid_rows = valid_rows->data;
+    call.batch_rows = counts.batch_rows;
+  }
   bool flat = extent.one_run;
   if (!all_unit) {
     pair_interleaved(signature, work);
@@ -291,6 +316,8 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   call.key.reset(static_cast<int>(tensors));
   call.key.set_call(flat, furthest >= kIndexLimit, limits.exact && extent.columns % 64 == 0,
                     streaming, size_class(std::max<std::int64_t>(elements, 1)));
+  if (valid_rows) [[unlikely]]
+    call.key.set_valid_rows(counts.kind, valid_rows->dtype == DType::i64);
   if (signature.by_rows && limits.columns)
     call.key.set_columns(codegen::column_bound(extent.columns));
   for (std::size_t t = 0; t < tensors; ++t) {

@@ -31,11 +31,15 @@ struct Call {
   std::uint64_t scalars[ir::kMaxParams]; ///< by parameter: bits in the storage type
   void* workspace =
       nullptr; ///< device memory for what is left to a second launch; null: none given
+  /// Counts of rows, one for all or for every `batch_rows` rows, as the key says; null: none.
+  const void* valid_rows = nullptr;
+  std::int64_t batch_rows = 0;
 
   std::int64_t elements() const noexcept { return rows * columns; }
 };
 
-/// Classifies `arguments`.
+/// Classifies `arguments`, with the counts in `valid_rows` unless that is null: rows and columns
+/// mean something then, as they do with a [row] tensor.
 ///
 /// Shapes. Every tensor without a broadcast has the same shape, of rank 0 to 8. Columns are its
 /// last dimension, rows the product of the others. A [row] tensor holds one value a row: its shape
@@ -52,7 +56,7 @@ struct Call {
 /// tensor, except with an input that is the same view (same address, strides and element size) and
 /// no [table].
 void classify(const Signature& signature, std::span<const Arg> arguments,
-              const device::ClassifyLimits& limits, Call& call);
+              const device::ClassifyLimits& limits, Call& call, const Tensor* valid_rows = nullptr);
 
 /// Bytes that one launch reads and writes: an inout tensor counts twice, a broadcast one by its own
 /// size.

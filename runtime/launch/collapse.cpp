@@ -167,11 +167,11 @@ int merge(Dimensions& dims, std::size_t tensors, int count) {
 
 } // namespace
 
-Extent collapse(const Signature& signature, const Tensor* const* views, Call& call) {
+Extent collapse(const Signature& signature, const Tensor* const* views, bool by_rows, Call& call) {
   const std::size_t tensors = signature.tensors.size();
   Dimensions dims = gather(signature, views);
-  drop_ones(dims, tensors, signature.broadcasts);
-  if (signature.broadcasts) {
+  drop_ones(dims, tensors, by_rows);
+  if (by_rows) {
     // Columns stay what they are: only the dimensions before them merge.
     const int leading = std::max(dims.count - 1, 0);
     const int merged = merge(dims, tensors, leading);
@@ -186,7 +186,7 @@ Extent collapse(const Signature& signature, const Tensor* const* views, Call& ca
     refuse_rank(signature, views, dims);
 
   Extent extent;
-  extent.one_run = !signature.broadcasts && dims.count < 2;
+  extent.one_run = !by_rows && dims.count < 2;
   extent.columns = dims.count > 0 ? dims.shape[dims.count - 1] : 1;
   extent.rows = dims.count > 1 ? dims.shape[0] : 1;
   for (std::size_t t = 0; t < tensors; ++t) {

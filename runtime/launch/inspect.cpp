@@ -17,10 +17,11 @@ const codegen::Target& target(const Device& device) {
   return DeviceAccess::state(device)->target;
 }
 
-CallDescription describe(const Kernel& kernel, std::span<const Arg> arguments) {
+CallDescription describe(const Kernel& kernel, std::span<const Arg> arguments,
+                         const Tensor* valid_rows) {
   const KernelState& state = KernelAccess::state(kernel);
   Call call;
-  state.classify(arguments, call);
+  state.classify(arguments, call, valid_rows);
   CallDescription result;
   if (call.empty)
     return result;
@@ -40,8 +41,9 @@ struct ScheduledCall {
   std::optional<LaunchPlan> plan;
 
   ScheduledCall(const KernelState& state, const codegen::Schedule& schedule,
-                std::span<const Arg> arguments, cuda::StreamHandle stream) {
-    state.classify(arguments, call);
+                std::span<const Arg> arguments, const Tensor* valid_rows,
+                cuda::StreamHandle stream) {
+    state.classify(arguments, call, valid_rows);
     if (call.empty)
       return;
     codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
@@ -53,10 +55,10 @@ struct ScheduledCall {
 } // namespace
 
 void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream stream,
-                 std::span<const Arg> arguments) {
+                 std::span<const Arg> arguments, const Tensor* valid_rows) {
   const KernelState& state = KernelAccess::state(kernel);
   const auto handle = static_cast<cuda::StreamHandle>(stream.handle);
-  const ScheduledCall scheduled(state, schedule, arguments, handle);
+  const ScheduledCall scheduled(state, schedule, arguments, valid_rows, handle);
   if (scheduled.plan)
     state.launch(*scheduled.plan, scheduled.call, handle);
 }

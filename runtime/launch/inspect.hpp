@@ -27,11 +27,12 @@ struct CallDescription {
   std::int64_t elements() const noexcept { return rows * columns; }
 };
 /// Throws Error(invalid_argument) as `Kernel::launch` does. Compiles nothing.
-CallDescription describe(const Kernel& kernel, std::span<const Arg> arguments);
+CallDescription describe(const Kernel& kernel, std::span<const Arg> arguments,
+                         const Tensor* valid_rows = nullptr);
 
 /// Kernel::launch with an explicit schedule: compiled on first use and cached like any other, but
 /// by the slow path. Throws Error(invalid_argument) for an illegal one.
 void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream stream,
-                 std::span<const Arg> arguments);
+                 std::span<const Arg> arguments, const Tensor* valid_rows = nullptr);
 
 } // namespace swage::launch

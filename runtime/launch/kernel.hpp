@@ -40,8 +40,9 @@ struct KernelState {
   mutable std::mutex kept_mutex;
   mutable std::set<std::shared_ptr<const device::LoadedFunction>> kept;
 
-  void classify(std::span<const Arg> arguments, launch::Call& call) const {
-    launch::classify(signature, arguments, device->limits, call);
+  void classify(std::span<const Arg> arguments, launch::Call& call,
+                const Tensor* valid_rows = nullptr) const {
+    launch::classify(signature, arguments, device->limits, call, valid_rows);
   }
   /// The schedule that calls like this one are launched with: what the kernel was made with, else
   /// a tuning record of its size class or the nearest one, else the default.

@@ -15,7 +15,7 @@ namespace {
 using codegen::SlotKind;
 
 /// At most three slots a tensor, and the sizes.
-constexpr std::size_t kMaxSlots = 3 * ir::kMaxParams + 8;
+constexpr std::size_t kMaxSlots = 3 * ir::kMaxParams + 12;
 
 /// Values of a launch's slots, each in the low bytes of a word.
 struct Words {
@@ -24,7 +24,7 @@ struct Words {
 
 struct Sizes {
   codegen::LaunchShape shape; ///< CUDA alone
-  codegen::Divider divider{};
+  codegen::Divider divider{}, batches{};
   void* workspace = nullptr; ///< CUDA, where there is a second launch
 };
 
@@ -45,6 +45,10 @@ std::uint64_t word(const codegen::Slot& slot, const Signature& signature, const 
   case SlotKind::divider_factor: return sizes.divider.factor;
   case SlotKind::divider_shift: return sizes.divider.shift;
   case SlotKind::workspace: return reinterpret_cast<std::uintptr_t>(sizes.workspace);
+  case SlotKind::valid_rows: return reinterpret_cast<std::uintptr_t>(call.valid_rows);
+  case SlotKind::batch_rows: return static_cast<std::uint64_t>(call.batch_rows);
+  case SlotKind::batch_factor: return sizes.batches.factor;
+  case SlotKind::batch_shift: return sizes.batches.shift;
   }
   return 0;
 }
@@ -74,6 +78,9 @@ struct Prepared {
     if (plan.slots.back().kind == SlotKind::divider_shift)
       sizes.divider =
           codegen::divider(static_cast<std::uint64_t>(sizes.shape.items_per_row), plan.index_bits);
+    if (call.batch_rows > 0)
+      sizes.batches =
+          codegen::divider(static_cast<std::uint64_t>(call.batch_rows), plan.index_bits);
     fill(plan, signature, call, sizes, words);
     for (std::size_t i = 0; i < plan.slots.size(); ++i)
       params[i] = &words.values[i];

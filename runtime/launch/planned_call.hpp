@@ -18,4 +18,7 @@ inline constexpr std::int64_t kMaxAlignment = 4096;
 /// the parameter.
 std::vector<Arg> planned_arguments(const Signature& signature, std::span<const ArgSpec> specs);
 
+/// An address for what a call has beside its arguments, apart from theirs.
+void* planned_address();
+
 } // namespace swage::launch

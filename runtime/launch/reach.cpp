@@ -40,13 +40,21 @@ bool has_access(cuda::DevicePointer pointer) {
   return query(flags, cuda::PointerAttribute::access_flags, pointer) && flags != 0;
 }
 
-[[noreturn]] void refuse_memory(const Signature& signature, std::uint8_t param,
-                                const std::string& where, const DeviceState& device) {
-  throw Error(
-      ErrorCode::invalid_argument,
-      fmt::format("tensor '{}' lies in {}, which kernels on {} cannot reach; copy it there, "
-                  "or use a kernel of its own device",
-                  signature.names[param], where, device.info.id));
+[[noreturn]] void refuse_memory(const std::string& what, const std::string& where,
+                                const DeviceState& device) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("{} lies in {}, which kernels on {} cannot reach; copy it there, "
+                          "or use a kernel of its own device",
+                          what, where, device.info.id));
+}
+
+void check_reachable(const DeviceState& device, const void* data, const std::string& what) {
+  const auto pointer = reinterpret_cast<cuda::DevicePointer>(data);
+  const Place place = place_of(pointer);
+  if (place.kind == Place::unknown && !device.reads_pageable_memory)
+    refuse_memory(what, "host memory", device);
+  if (place.kind == Place::device && place.ordinal != device.ordinal && !has_access(pointer))
+    refuse_memory(what, fmt::format("memory of cuda:{}", place.ordinal), device);
 }
 
 } // namespace
@@ -54,17 +62,12 @@ bool has_access(cuda::DevicePointer pointer) {
 void check_reachable(const DeviceState& device, const cuda::ContextRef& context,
                      const Signature& signature, const Call& call) {
   const device::ContextScope scope(context);
-  for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
-    if (!call.tensors[t].data)
-      continue; // nothing of it is touched, or it were refused before
-    const auto pointer = reinterpret_cast<cuda::DevicePointer>(call.tensors[t].data);
-    const Place place = place_of(pointer);
-    if (place.kind == Place::unknown && !device.reads_pageable_memory)
-      refuse_memory(signature, signature.tensors[t], "host memory", device);
-    if (place.kind == Place::device && place.ordinal != device.ordinal && !has_access(pointer))
-      refuse_memory(signature, signature.tensors[t],
-                    fmt::format("memory of cuda:{}", place.ordinal), device);
-  }
+  for (std::size_t t = 0; t < signature.tensors.size(); ++t)
+    if (call.tensors[t].data) // else nothing of it is touched, or it were refused before
+      check_reachable(device, call.tensors[t].data,
+                      fmt::format("tensor '{}'", signature.names[signature.tensors[t]]));
+  if (call.valid_rows)
+    check_reachable(device, call.valid_rows, "valid_rows");
 }
 
 } // namespace swage::launch

@@ -34,6 +34,10 @@ public:
     words_[1 + index / 4] |= bits << (16 * (index % 4));
   }
 
+  void set_valid_rows(codegen::ValidRows rows, bool counts64) noexcept {
+    words_[0] |= static_cast<std::uint64_t>(rows) << 4 | std::uint64_t{counts64} << 6;
+  }
+
   /// A codegen::column_bound, 0 for none, in eight bits: below 8 itself, then four to an octave.
   void set_columns(std::int64_t bound) noexcept {
     const auto code = bound <= 8 ? static_cast<std::uint64_t>(bound) : code_of(bound);
@@ -47,6 +51,8 @@ public:
     result.flat = (words_[0] & 1) != 0;
     result.index64 = (words_[0] >> 1 & 1) != 0;
     result.exact = (words_[0] >> 2 & 1) != 0;
+    result.valid_rows = static_cast<codegen::ValidRows>(words_[0] >> 4 & 3);
+    result.counts64 = (words_[0] >> 6 & 1) != 0;
     const auto code = static_cast<int>(words_[0] >> 16 & 0xff);
     result.columns_at_most = code <= 8 ? code : bound_of(code);
     for (int i = 0; i < tensors; ++i) {

@@ -9,12 +9,16 @@ namespace swage::tune {
 
 TuningKey tuning_key(const KernelState& kernel, const launch::Call& call) {
   const DeviceInfo& info = kernel.device->info;
+  // What is best for all rows serves launches that may have fewer, too.
+  codegen::Specialization specialization = kernel.specialization_of(call);
+  specialization.valid_rows = codegen::ValidRows::all;
+  specialization.counts64 = false;
   return {base::to_hex(base::checksum(kernel.line)),
           info.name,
           info.target,
           info.compute_units,
           info.driver_version,
-          codegen::canonical(kernel.specialization_of(call), kernel.graph),
+          codegen::canonical(specialization, kernel.graph),
           call.key.size_class()};
 }
 

@@ -329,6 +329,48 @@ static void test_workspaces(swage_device* device) {
   swage_kernel_destroy(kernel);
 }
 
+/* [experts, capacity, columns] with a count of rows for each expert. */
+static void test_valid_rows(swage_device* device) {
+  swage_kernel* kernel = NULL;
+  CHECK(swage_kernel_create(device, "kernel k(x: in f32, y: out f32) { y = x + 1; }", NULL, NULL, 0,
+                            NULL, &kernel) == SWAGE_OK);
+  float x[8] = {1, 2, 3, 4, 5, 6, 7, 8}, y[8] = {0};
+  int64_t shape[3] = {2, 2, 2}, experts[1] = {2};
+  int32_t filled[2] = {1, 0};
+  DLTensor in = matrix(x, shape, NULL), out = matrix(y, shape, NULL),
+           counts = {filled, {kDLCPU, 0}, 1, {kDLInt, 32, 1}, experts, NULL, 0};
+  in.ndim = out.ndim = 3;
+  const swage_arg args[2] = {swage_tensor(&in), swage_tensor(&out)};
+  swage_launch_options options = swage_default_launch_options();
+  options.valid_rows = &counts;
+  CHECK(swage_kernel_prepare_with(kernel, args, 2, &options) == SWAGE_OK);
+  CHECK(swage_kernel_prepare_with(NULL, args, 2, &options) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &options) == SWAGE_OK);
+  CHECK(y[0] == 2 && y[1] == 3 && y[2] == 0 && y[4] == 0 && y[7] == 0);
+  filled[1] = 2;
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &options) == SWAGE_OK);
+  CHECK(y[2] == 0 && y[4] == 6 && y[7] == 9);
+  counts.dtype.code = kDLFloat;
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &options) == SWAGE_INVALID_ARGUMENT);
+  CHECK(strstr(swage_last_error(), "valid_rows") != NULL);
+  counts.dtype.code = kDLInt;
+  counts.device.device_type = kDLCUDA;
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &options) == SWAGE_INVALID_ARGUMENT);
+  CHECK(strstr(swage_last_error(), "valid_rows") != NULL);
+  counts.device.device_type = kDLCPU;
+  counts.data = NULL;
+  const swage_arg_spec spec = {sizeof spec, {kDLFloat, 32, 1}, 3, shape, NULL, 4, -1};
+  const swage_arg_spec specs[2] = {spec, spec};
+  CHECK(swage_kernel_prepare_for_with(kernel, specs, 2, &options) == SWAGE_OK);
+  CHECK(swage_kernel_prepare_for_with(kernel, specs, 2, NULL) == SWAGE_OK);
+  CHECK(swage_kernel_prepare_for_with(NULL, specs, 2, NULL) == SWAGE_INVALID_ARGUMENT);
+  /* A program that was compiled before there were counts. */
+  options.size = offsetof(swage_launch_options, valid_rows);
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &options) == SWAGE_OK);
+  CHECK(y[2] == 4);
+  swage_kernel_destroy(kernel);
+}
+
 /* One element, of a tensor that has no shape and no strides. */
 static void test_rank_0(swage_device* device) {
   swage_kernel* kernel = NULL;
@@ -378,6 +420,7 @@ int main(void) {
   test_tuning(device);
   test_launching(device);
   test_workspaces(device);
+  test_valid_rows(device);
   test_rank_0(device);
   swage_device_close(device);
   if (failures == 0)

@@ -99,6 +99,28 @@ TEST_CASE("a table comes with its stride and its length") {
   CHECK(canonical(contiguous(kernel), kernel) == "2d i32 x=unit@16 id=row@16 a=table@16 y=unit@16");
 }
 
+TEST_CASE("counts of valid rows come before the sizes") {
+  const ir::Kernel kernel = kernel_with_everything();
+  Specialization known = contiguous(kernel);
+  known.valid_rows = ValidRows::one;
+  const auto kinds = [&](Target::Kind kind) {
+    std::vector<SlotKind> found;
+    for (const Slot& slot : argument_slots(kernel, known, kind))
+      if (slot.kind > SlotKind::scalar)
+        found.push_back(slot.kind);
+    return found;
+  };
+  CHECK(kinds(Target::Kind::host) ==
+        std::vector{SlotKind::valid_rows, SlotKind::rows, SlotKind::columns});
+  known.valid_rows = ValidRows::per_batch;
+  CHECK(kinds(Target::Kind::host) ==
+        std::vector{SlotKind::valid_rows, SlotKind::batch_rows, SlotKind::rows, SlotKind::columns});
+  CHECK(kinds(Target::Kind::cuda) ==
+        std::vector{SlotKind::valid_rows, SlotKind::batch_rows, SlotKind::batch_factor,
+                    SlotKind::batch_shift, SlotKind::rows, SlotKind::columns,
+                    SlotKind::items_per_row, SlotKind::divider_factor, SlotKind::divider_shift});
+}
+
 TEST_CASE("a flat call passes pointers and the count alone") {
   ir::KernelBuilder builder(
       "neg", ir::MathMode::accurate,

@@ -212,6 +212,29 @@ TEST_CASE("few rows load their columns ahead by default, many do not") {
   CHECK_FALSE(ahead(2048));
 }
 
+TEST_CASE("a count of rows is read once, and nothing of a row before it is known to count") {
+  const CudaSchedule schedule = schedule_of("threads=256 row=256 accesses=2");
+  const auto loads = [&](const char* name, ValidRows valid, std::string& code) {
+    const ir::Kernel kernel = catalogue(name, bf16);
+    Specialization known = of_columns(kernel, 4096);
+    known.valid_rows = valid;
+    code = compile(kernel, known, schedule, cuda_target(90)).payload;
+    return count(code, "ld.global");
+  };
+  std::string code;
+  const std::size_t of_all = loads("softmax", ValidRows::all, code);
+  for (const ValidRows valid : {ValidRows::one, ValidRows::per_batch}) {
+    CHECK(loads("softmax", valid, code) == of_all + 1);
+    INFO(code);
+    const std::size_t first = code.find("ld.global");
+    CHECK(code.compare(first + 11, 3, "32 ") == 0);
+    CHECK(code.find("bra", first) < code.find("ld.global", first + 1));
+  }
+  // Both kernels of a sum over rows take the count for the number of rows.
+  CHECK(loads("rms_norm_backward", ValidRows::one, code) ==
+        loads("rms_norm_backward", ValidRows::all, code) + 2);
+}
+
 TEST_CASE("a row over several blocks is a cluster, whose blocks share what they add up") {
   const std::string code = ptx(catalogue("softmax", bf16), 131'072,
                                "threads=1024 row=1024 grid=8 accesses=2 resident=1024");

@@ -41,6 +41,23 @@ TEST_CASE("a specialization prints to one line") {
   CHECK_NOTHROW(check_specialization(known, kernel));
 }
 
+TEST_CASE("counts of valid rows are part of the line, and need rows") {
+  const ir::Kernel kernel = gated(ir::Broadcast::per_row);
+  Specialization known = contiguous(kernel);
+  known.valid_rows = ValidRows::one;
+  CHECK(canonical(known, kernel) == "2d i32 valid_rows=one:i32 gate=row@16 up=unit@16 h=unit@16");
+  known.valid_rows = ValidRows::per_batch;
+  known.counts64 = true;
+  CHECK(canonical(known, kernel) ==
+        "2d i32 valid_rows=per_batch:i64 gate=row@16 up=unit@16 h=unit@16");
+  CHECK_NOTHROW(check_specialization(known, kernel));
+  const ir::Kernel flat = gated();
+  known = contiguous(flat);
+  known.valid_rows = ValidRows::one;
+  CHECK_THROWS_WITH(check_specialization(known, flat),
+                    ContainsSubstring("valid_rows needs rows and columns"));
+}
+
 TEST_CASE("broadcasts need rows and columns") {
   const ir::Kernel kernel = gated(ir::Broadcast::per_row);
   Specialization known = contiguous(kernel);

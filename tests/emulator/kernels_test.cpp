@@ -315,6 +315,44 @@ done:
   }
 }
 
+TEST_CASE("a barrier that reduces tells every thread of a block what any of them holds") {
+  const std::string text = std::string(kHeader) + R"(
+.visible .entry any(.param .u64 data)
+{
+  .reg .pred %p<3>;
+  .reg .b32 %r<4>;
+  .reg .b64 %rd<4>;
+  mov.u32 %r0, %tid.x;
+  ld.param.u64 %rd0, [data];
+  mul.wide.u32 %rd1, %r0, 4;
+  add.s64 %rd2, %rd0, %rd1;
+  ld.global.b32 %r1, [%rd2];
+  setp.eq.s32 %p0, %r1, 77;
+  bar.red.or.pred %p1, 0, %p0;
+  setp.eq.s32 %p0, %r1, -1;
+  bar.red.or.pred %p2, 0, %p0;
+  selp.b32 %r2, 1, 0, %p1;
+  selp.b32 %r3, 2, 0, %p2;
+  add.s32 %r2, %r2, %r3;
+  st.global.b32 [%rd2], %r2;
+  ret;
+}
+)";
+  for (const std::uint32_t wanted : {0U, 40U, 99U, 100U}) {
+    std::vector<std::uint32_t> data(100);
+    std::iota(data.begin(), data.end(), 100U);
+    if (wanted < 100)
+      data[wanted] = 77;
+    Memory memory;
+    memory.add(data.data(), data.size() * 4);
+    LaunchConfig config;
+    config.block = {100, 1, 1};
+    config.parameters = (Arguments() << data.data()).bytes;
+    run(text, config, memory);
+    CHECK(data == std::vector<std::uint32_t>(100, wanted < 100 ? 1 : 0));
+  }
+}
+
 TEST_CASE("a barrier lets every warp see what the others wrote to shared memory") {
   const std::string text = std::string(kHeader) + R"(
 .shared .align 4 .b8 buffer[1024];

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,31 @@ public:
     expected_ = ir::evaluate_rows(graph_, size_, values(), arithmetic_);
   }
 
+  /// The call has counts of valid rows from now on, i32 or i64: one for all, or one for each of as
+  /// many batches of equal size. Rows beyond hold what must not be read, NaN in floats.
+  void count_rows(const std::vector<std::int64_t>& counts, DType type = DType::i32) {
+    batches_ = static_cast<std::int64_t>(counts.size());
+    count_type_ = type;
+    const std::int64_t batch_rows = size_.rows / batches_;
+    left_out_.assign(static_cast<std::size_t>(size_.rows), false);
+    for (std::int64_t row = 0; row < size_.rows; ++row)
+      left_out_[static_cast<std::size_t>(row)] =
+          row % batch_rows >= counts[static_cast<std::size_t>(row / batch_rows)];
+    for (std::size_t p = 0; p < tensors_.size(); ++p)
+      for (std::int64_t row = 0; tensors_[p].by_row && row < size_.rows; ++row)
+        for (std::int64_t i = 0; left_out(row) && i < tensors_[p].width; ++i)
+          std::fill_n(tensors_[p].initial.data() + offset(p, row, i),
+                      size_of(graph_.params()[p].dtype), std::byte{0xff});
+    std::vector<std::byte> bits(counts.size() * static_cast<std::size_t>(size_of(type)));
+    for (std::size_t i = 0; i < counts.size(); ++i)
+      ir::store_bits(type, bits.data() + static_cast<std::int64_t>(i) * size_of(type),
+                     ir::encode(type, {0, counts[i]}));
+    if (counts_.size() != bits.size())
+      counts_ = device_.allocate(bits.size());
+    counts_.write(bits.data(), bits.size());
+    expected_ = ir::evaluate_rows(graph_, size_, values(), arithmetic_, 0, left_out_);
+  }
+
   /// A call on row `row` of this one alone.
   RowCase alone(std::int64_t row) const {
     RowCase one(device_, kernel_, {1, size_.columns}, {}, 1, arithmetic_);
@@ -69,10 +95,15 @@ public:
       }
       std::vector<std::int64_t> shape{from.rows, from.width},
           strides{from.row_stride, from.column_stride};
+      if (batches_ > 1) {
+        const std::int64_t batch_rows = size_.rows / batches_;
+        shape = {batches_, batch_rows, from.width};
+        strides.insert(strides.begin(), batch_rows * from.row_stride);
+      }
       if (param.broadcast == ir::Broadcast::per_row)
         shape.pop_back(), strides.pop_back();
       else if (param.broadcast == ir::Broadcast::per_column)
-        shape.erase(shape.begin()), strides.erase(strides.begin());
+        shape = {from.width}, strides = {from.column_stride};
       else if (param.broadcast == ir::Broadcast::per_tensor)
         shape.clear(), strides.clear();
       else if (param.is_table())
@@ -86,9 +117,23 @@ public:
     return arguments;
   }
 
+  /// The counts of valid rows, if the call has some.
+  const Tensor* counts() {
+    if (batches_ == 0)
+      return nullptr;
+    counts_view_ = Tensor(counts_.data(), count_type_, {batches_});
+    return &*counts_view_;
+  }
+  LaunchOptions options() {
+    LaunchOptions options;
+    if (counts())
+      options.valid_rows = counts_view_;
+    return options;
+  }
+
   /// Every schedule that is legal for this call.
   std::vector<codegen::Schedule> schedules() {
-    const auto plan = launch::describe(kernel_, arguments());
+    const auto plan = launch::describe(kernel_, arguments(), counts());
     return codegen::all_schedules(graph_, plan.specialization, launch::target(device_));
   }
 
@@ -98,9 +143,9 @@ public:
       tensor.buffer.write(tensor.initial.data(), tensor.initial.size());
     try {
       if (schedule)
-        launch::launch_with(kernel_, *schedule, nullptr, arguments());
+        launch::launch_with(kernel_, *schedule, nullptr, arguments(), counts());
       else
-        kernel_.launch(nullptr, arguments());
+        kernel_.launch(nullptr, arguments(), options());
       device_.synchronize();
     } catch (const Error& error) {
       return std::string("refused: ") + error.what() + error.build_log();
@@ -132,6 +177,7 @@ private:
     std::vector<std::byte> initial, after;
     std::vector<std::byte> results; ///< of the last launch; `after` is worked on
     swage::Buffer buffer;
+    bool by_row = false; ///< it has values for each row
     std::int64_t rows = 1, width = 1, row_stride = 0, column_stride = 1, first = 0;
   };
 
@@ -141,10 +187,10 @@ private:
     tensor.width = ir::values_of(space, {.rows = 1, .columns = size_.columns});
     if (param.is_table())
       tensor.width = kTable;
-    tensor.rows = space.broadcast == ir::Broadcast::per_column ||
-                          space.broadcast == ir::Broadcast::per_tensor || param.is_table()
-                      ? 1
-                      : size_.rows;
+    const bool for_all = space.broadcast == ir::Broadcast::per_column ||
+                         space.broadcast == ir::Broadcast::per_tensor || param.is_table();
+    tensor.by_row = param.is_tensor() && !for_all;
+    tensor.rows = for_all ? 1 : size_.rows;
     tensor.column_stride = view.column_stride;
     tensor.row_stride = tensor.width * view.column_stride + view.gap;
     constexpr std::int64_t kAround = 32;
@@ -215,13 +261,17 @@ private:
     return result;
   }
 
+  bool left_out(std::int64_t row) const {
+    return !left_out_.empty() && left_out_[static_cast<std::size_t>(row)];
+  }
+
   std::string difference(long double ulps) {
     for (std::size_t s = 0; s < graph_.stores().size(); ++s) {
       const std::size_t p = graph_.stores()[s].param;
       const DType type = graph_.params()[p].dtype;
       HeldTensor& tensor = tensors_[p];
       for (std::int64_t row = 0; row < tensor.rows; ++row)
-        for (std::int64_t i = 0; i < tensor.width; ++i) {
+        for (std::int64_t i = 0; i < tensor.width && !(tensor.by_row && left_out(row)); ++i) {
           const ir::Scalar& exact = expected_[s][static_cast<std::size_t>(row * tensor.width + i)];
           const std::uint64_t want = ir::encode(type, exact);
           std::byte* found = tensor.after.data() + offset(p, row, i);
@@ -252,6 +302,11 @@ private:
   std::vector<HeldTensor> tensors_;
   std::vector<Tensor> views_;
   std::vector<std::vector<ir::Scalar>> expected_;
+  std::int64_t batches_ = 0; ///< counts of valid rows; 0: none
+  DType count_type_ = DType::i32;
+  std::vector<bool> left_out_; ///< by row; empty: none
+  swage::Buffer counts_;
+  std::optional<Tensor> counts_view_;
 };
 
 } // namespace swage::test

@@ -1,0 +1,38 @@
+// valid_rows_case.hpp -- kernels of every kind, and counts of rows, for both devices.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace swage::test {
+
+/// Elements alone, with what is shared by rows and columns; with packed halves of the layouts.
+inline const std::string kElements =
+    "kernel k<T>(x: in T, z: inout T, r: in f32 [row], c: in f32 [col], y: out T) {"
+    "  y = T(f32(x) * r + c); z = T(f32(z) - r * c); }";
+inline const std::string kFlat = "kernel k<T>(x: in T, z: in T, y: out T) { y = x * z + 1; }";
+/// Every space along the row.
+inline const std::string kAlong =
+    "kernel k<T>(x: in T, r: in f32 [row], g: in f32 [group 8], w: in f32 [col], y: out T,"
+    "            s: out f32 [row], q: out f32 [group 8]) {"
+    "  let m = row_mean(f32(x) * w); s = row_sum(f32(x) * r) + row_max(f32(x));"
+    "  q = group_sum(f32(x), 8) * g; y = T(f32(x) - m); }";
+/// Sums over rows beside outputs of rows.
+inline const std::string kOverRows =
+    "kernel k<T>(x: in T, w: in T [col], r: in f32 [row], y: out T, m: out f32 [row],"
+    "            dw: out f32 [col], all: out f32 [tensor], n: out i32 [tensor]) {"
+    "  let a = f32(x) * f32(w); let mean = row_mean(a); m = mean * r; y = T(a - mean);"
+    "  dw = col_sum((a - mean) * r) + 1; all = col_sum(row_sum(a * a) * r); n = col_sum(i32(1)); }";
+
+/// Counts for `rows` rows: none, one, some, all, beyond, and what a count must not be.
+inline std::vector<std::vector<std::int64_t>> one_count(std::int64_t rows) {
+  return {{0}, {1}, {rows / 3}, {rows - 1}, {rows}, {rows + 1}, {std::int64_t{1} << 30}, {-1}};
+}
+/// The same for three batches of `rows` rows each.
+inline std::vector<std::vector<std::int64_t>> counts_of_batches(std::int64_t rows) {
+  return {{0, 0, 0},          {0, rows, 0},      {1, 0, rows / 2},
+          {rows, rows, rows}, {-5, 1, rows + 7}, {rows - 1, rows / 2, 1}};
+}
+
+} // namespace swage::test
