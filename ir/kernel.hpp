@@ -84,7 +84,7 @@ struct Store {
   friend bool operator==(const Store&, const Store&) = default;
 };
 
-/// Whether a value of space `value` can be stored to `param`: anything to elements; else what is of
+/// Whether a text may store a value of space `value` to `param`: anything to elements; else what is of
 /// the same space, or one for all.
 bool may_store(const Param& param, Space value) noexcept;
 

@@ -108,7 +108,8 @@ TEST_CASE("groups have the evaluator's bits on the device, whatever their size")
     return;
   const std::string groups =
       "kernel k<T>(x: in T, g: in f32 [group n], w: in f32 [col], y: out T, s: out f32 [group n], "
-      "q: out f32 [group n], r: out f32 [row], const n: i32) {"
+      "q: out f32 [group n], r: out f32 [row], t: in f32 [row], u: out f32 [group n], const n: i32) "
+      "{ u = 1 < 2 ? t : g;"
       "  let v = f32(x); let top = group_max(abs(v), n) + 1; s = group_sum(v / top, n) * g; q = "
       "group_min(v * w, n);"
       "  r = row_sum(v * g) + row_max(top); y = T(v / top * g + row_mean(v)); }";

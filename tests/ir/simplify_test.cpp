@@ -209,6 +209,16 @@ TEST_CASE("a float compared with itself asks for NaN") {
   CHECK(logic([](Sketch& s) { return s.make(Op::le, {s.x, s.x}); }, i32) == "bool(true)");
 }
 
+TEST_CASE("a value of one a group may turn out to be one a row, or one for all") {
+  const Kernel kernel = parse_kernel(
+      {"kernel k(r: in f32 [row], g: in i32 [group 4], x: in f32, y: out f32 [group 4], "
+            "n: out i32 [group 4], z: out f32) { y = 1 < 2 ? r : f32(g); n = g - g; z = x; }"},
+      "");
+  const Kernel simple = simplify(kernel);
+  CHECK(name_of(simple.node(simple.stores()[0].node).space) == "row");
+  CHECK(name_of(simple.node(simple.stores()[1].node).space) == "tensor");
+}
+
 TEST_CASE("a choice that is none goes") {
   CHECK(floats([](Sketch& s) { return s.make(Op::select, {s.c, s.x, s.x}); }) == "x");
   CHECK(floats([](Sketch& s) { return s.make(Op::select, {s.truth(true), s.x, s.y}); }) == "x");
