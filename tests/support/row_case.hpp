@@ -102,12 +102,10 @@ public:
       }
       if (param.broadcast == ir::Broadcast::per_row)
         shape.pop_back(), strides.pop_back();
-      else if (param.broadcast == ir::Broadcast::per_column)
+      else if (param.broadcast == ir::Broadcast::per_column || param.is_table())
         shape = {from.width}, strides = {from.column_stride};
       else if (param.broadcast == ir::Broadcast::per_tensor)
         shape.clear(), strides.clear();
-      else if (param.is_table())
-        shape.erase(shape.begin()), strides.erase(strides.begin());
       Tensor tensor(static_cast<std::byte*>(from.buffer.data()) + offset(p, 0, 0), param.dtype,
                     std::span<const std::int64_t>(shape));
       std::copy(strides.begin(), strides.end(), tensor.strides);
