@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 
 #include "runtime/launch/arguments_check.hpp"
 #include "runtime/launch/collapse.hpp"
@@ -19,12 +20,19 @@ __extension__ using Wide = __int128;
 /// of 32 elements lie past the end at most.
 constexpr std::int64_t kIndexLimit = (std::int64_t{1} << 31) - (std::int64_t{1} << 19);
 
-/// What is gathered of each tensor while a call is classified.
+/// What is gathered of each tensor while a call is classified. Without initial values: to set all
+/// 64 costs as much as to classify three.
 struct Working {
+  struct Spec {
+    Layout layout;
+    bool aliased;
+    std::uint8_t partner;
+  };
   const Tensor* views[ir::kMaxParams];
   Region regions[ir::kMaxParams];
-  codegen::TensorSpec specs[ir::kMaxParams];
+  Spec specs[ir::kMaxParams];
 };
+static_assert(std::is_trivially_default_constructible_v<Working>);
 
 bool has_rows(const Signature& signature, const Tensor* const* views) {
   const Tensor& full = *views[signature.shape_of];
@@ -95,6 +103,18 @@ std::int64_t set_dense_bounds(const Signature& signature, std::uint8_t param,
   return region.columns - 1;
 }
 
+/// The rows and columns that a tensor has values for.
+Extent own_extent(const ParamInfo& info, const Extent& extent) {
+  switch (info.broadcast) {
+  case ir::Broadcast::none: break;
+  case ir::Broadcast::per_row: return {extent.rows, 1, false};
+  case ir::Broadcast::per_column: return {1, extent.columns, false};
+  case ir::Broadcast::per_group: return {extent.rows, extent.columns / info.group, false};
+  case ir::Broadcast::per_tensor: return {1, 1, false};
+  }
+  return extent;
+}
+
 /// The bytes a tensor covers. Refuses null, misaligned addresses and offsets past 63 bits. Returns
 /// the largest magnitude of an element offset.
 std::int64_t set_region(const Signature& signature, std::size_t t, const Extent& extent,
@@ -103,11 +123,8 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
   const ParamInfo& info = signature.params[param];
   region.base = reinterpret_cast<std::uintptr_t>(call.data);
   region.element_bytes = size_of(info.dtype);
-  const bool by_row =
-      info.broadcast != ir::Broadcast::per_column && info.broadcast != ir::Broadcast::per_tensor;
-  const bool by_column =
-      info.broadcast != ir::Broadcast::per_row && info.broadcast != ir::Broadcast::per_tensor;
-  if ((by_row && extent.rows == 0) || (by_column && extent.columns == 0)) {
+  const Extent own = own_extent(info, extent);
+  if (own.rows == 0 || own.columns == 0) [[unlikely]] {
     // Nothing of it is touched.
     const std::int64_t bytes = region.element_bytes;
     region = Region{};
@@ -119,11 +136,8 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
   if (region.base == 0 || (region.base & static_cast<std::uint64_t>(region.element_bytes - 1)) != 0)
       [[unlikely]]
     refuse_address(signature, param, region.base);
-  const bool whole = info.broadcast == ir::Broadcast::per_tensor;
-  region.rows = whole || info.broadcast == ir::Broadcast::per_column ? 1 : extent.rows;
-  region.columns = whole || info.broadcast == ir::Broadcast::per_row ? 1
-                   : info.group > 0                                  ? extent.columns / info.group
-                                                                     : extent.columns;
+  region.rows = own.rows;
+  region.columns = own.columns;
   const bool dense = region.rows == 1 && (call.column_stride == 1 || region.columns == 1);
   return dense ? set_dense_bounds(signature, param, call, region)
                : set_bounds(signature, param, call, region);
@@ -214,10 +228,10 @@ bool should_stream(const Signature& signature, const Working& work, bool aliased
                    std::int64_t elements, std::int64_t cache_bytes) {
   if (cache_bytes == 0 || aliased || signature.updates)
     return false;
-  Wide bytes = 0;
+  std::int64_t bytes = 0; // of an element
   for (std::size_t t = 0; t < signature.tensors.size(); ++t)
-    bytes += Wide{elements} * work.regions[t].element_bytes;
-  return bytes > cache_bytes;
+    bytes += work.regions[t].element_bytes;
+  return Wide{elements} * bytes > cache_bytes;
 }
 
 } // namespace
@@ -247,8 +261,7 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
     const std::int64_t offset = set_region(signature, t, extent, call.tensors[t], work.regions[t]);
     furthest = std::max(furthest, offset);
     const ParamInfo& info = signature.params[signature.tensors[t]];
-    work.specs[t] = {};
-    work.specs[t].layout = layout_of(info, call.tensors[t].column_stride, extent.columns);
+    work.specs[t] = {layout_of(info, call.tensors[t].column_stride, extent.columns), false, 0};
     all_unit &= work.specs[t].layout == Layout::unit;
   }
   const bool aliased = check_overlaps(signature, work);
@@ -266,8 +279,12 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   if (signature.by_rows && limits.columns)
     call.key.set_columns(codegen::column_bound(extent.columns));
   for (std::size_t t = 0; t < tensors; ++t) {
-    work.specs[t].align_log2 = alignment(work.regions[t], work.specs[t].layout, limits.align_log2);
-    call.key.set_tensor(static_cast<int>(t), work.specs[t]);
+    const Working::Spec& spec = work.specs[t];
+    call.key.set_tensor(static_cast<int>(t),
+                        {.layout = spec.layout,
+                         .align_log2 = alignment(work.regions[t], spec.layout, limits.align_log2),
+                         .partner = spec.partner,
+                         .aliased = spec.aliased});
   }
 }
 
