@@ -98,8 +98,8 @@ struct Compile {
 };
 
 /// Compiles an empty function: passes register themselves as they are first made. The machine, and
-/// what it has worked out, serves the compile that follows. After a failure everything is left where
-/// it is: to destroy what is half changed could end the process.
+/// what it has worked out, serves the compile that follows. After a failure everything is left
+/// where it is: to destroy what is half changed could end the process.
 void compile_nothing(const Target& target) {
   const bool cuda = target.kind == Target::Kind::cuda;
   auto compile = std::make_unique<Compile>(target);

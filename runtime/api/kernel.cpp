@@ -8,6 +8,7 @@
 #include "runtime/api/named_arguments.hpp"
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/planned_call.hpp"
+#include "runtime/tune/tuner.hpp"
 
 namespace swage {
 
@@ -88,7 +89,7 @@ std::size_t Kernel::workspace_bytes(std::span<const ArgSpec> arguments) const {
   return workspace_bytes(std::span<const Arg>(planned));
 }
 
-void Kernel::launch(Stream stream, std::initializer_list<NamedArg> arguments) const {
+void Kernel::launch(Stream stream, std::span<const NamedArg> arguments) const {
   const api::NamedArguments ordered(KernelAccess::state(*this).signature, arguments);
   launch(stream, ordered.span());
 }
@@ -100,7 +101,7 @@ void Kernel::prepare(std::span<const Arg> arguments) const {
   swage::prepare(state, call, arguments);
 }
 
-void Kernel::prepare(std::initializer_list<NamedArg> arguments) const {
+void Kernel::prepare(std::span<const NamedArg> arguments) const {
   const api::NamedArguments ordered(KernelAccess::state(*this).signature, arguments);
   prepare(ordered.span());
 }
@@ -111,6 +112,22 @@ void Kernel::prepare(std::span<const ArgSpec> arguments) const {
   const std::vector<Arg> planned = launch::planned_arguments(state.signature, arguments);
   state.classify(planned, call);
   swage::prepare(state, call, planned, KernelState::Memory::planned);
+}
+
+TuneResult Kernel::tune(std::span<const Arg> arguments, const TuneOptions& options) const {
+  tune::Tuner tuner(KernelAccess::state(*this));
+  const tune::TuneReport report = tuner.tune(
+      arguments,
+      {.budget = options.budget_seconds, .force = options.force, .record = options.record});
+  return {codegen::canonical(report.best),
+          codegen::canonical(report.default_schedule),
+          report.seconds,
+          report.default_seconds,
+          report.spread,
+          report.bytes,
+          report.roofline,
+          report.measured,
+          report.improved};
 }
 
 const std::string& Kernel::name() const noexcept {
@@ -127,6 +144,10 @@ std::vector<Parameter> Kernel::parameters() const {
                       static_cast<Space>(info.broadcast), info.group});
   }
   return result;
+}
+
+std::vector<Constant> Kernel::constants() const {
+  return KernelAccess::state(*this).constants;
 }
 
 static_assert(static_cast<int>(Role::scalar) == static_cast<int>(ir::ParamKind::scalar));
