@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
-#include <mutex>
 #include <optional>
 
 #include <fmt/format.h>
@@ -23,10 +22,10 @@
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 
 #include "codegen/cut.hpp"
-#include "codegen/host.hpp"
 #include "codegen/llvm_compat.hpp"
 #include "codegen/llvm_start.hpp"
 #include "codegen/lower.hpp"
+#include "codegen/machine.hpp"
 #include "codegen/memory_reserve.hpp"
 #include "codegen/nvptx.hpp"
 #include "codegen/own_stack.hpp"
@@ -39,43 +38,6 @@ namespace swage::codegen {
 namespace {
 
 std::atomic<std::int64_t> pipeline_starts{0};
-
-/// Machines that no compile uses: making one costs as much as a small compile, and machines keep
-/// state, so two compiles never share one.
-class MachinePool {
-public:
-  using Machine = std::unique_ptr<llvm::TargetMachine>;
-
-  Machine take(const Target& target) {
-    {
-      const std::lock_guard lock(mutex_);
-      for (auto place = idle_.begin(); place != idle_.end(); ++place)
-        if (place->first == target) {
-          Machine machine = std::move(place->second);
-          idle_.erase(place);
-          return machine;
-        }
-    }
-    return target.kind == Target::Kind::cuda ? make_nvptx_machine(target)
-                                             : make_host_machine(target);
-  }
-  void give(const Target& target, Machine machine) {
-    constexpr std::size_t kIdle = 64;
-    const std::lock_guard lock(mutex_);
-    if (idle_.size() < kIdle)
-      idle_.emplace_back(target, std::move(machine));
-  }
-
-private:
-  std::mutex mutex_;
-  std::vector<std::pair<Target, Machine>> idle_;
-};
-
-/// Leaked: a compile may run while static objects are destroyed.
-MachinePool& machines() {
-  static MachinePool* const pool = new MachinePool;
-  return *pool;
-}
 
 class Stopwatch {
 public:
@@ -97,7 +59,7 @@ constexpr std::size_t kQuickNodes = 16'384;
 class Pipeline {
 public:
   explicit Pipeline(const Target& target)
-      : target_(target), owned_machine_(machines().take(target)), machine_(*owned_machine_),
+      : target_(target), owned_machine_(take_machine(target)), machine_(*owned_machine_),
         module_("swage", context_) {
     ++pipeline_starts;
   }
@@ -113,7 +75,7 @@ public:
 
   /// Gives the machine to the next compile. Only after success: a stage that failed may have left
   /// anything behind.
-  void finish() { machines().give(target_, std::move(owned_machine_)); }
+  void finish() { give_machine(target_, std::move(owned_machine_)); }
 
   void lower(const ir::Kernel& kernel, const Specialization& specialization,
              const Schedule& schedule, const std::string& entry) {
@@ -219,7 +181,7 @@ private:
   }
 
   const Target& target_;
-  MachinePool::Machine owned_machine_;
+  std::unique_ptr<llvm::TargetMachine> owned_machine_;
   llvm::TargetMachine& machine_;
   std::string errors_;
   std::size_t size_ = 0; ///< nodes of the kernel
@@ -235,7 +197,7 @@ private:
 void run_pipeline(const Target& target, const std::function<void(Pipeline&)>& stages) {
   with_stack(kCompileStackBytes, [&] {
     const LlvmScope scope;
-    start_llvm();
+    start_llvm(target);
     auto pipeline = std::make_unique<Pipeline>(target);
     try {
       pipeline->begin();

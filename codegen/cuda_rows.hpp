@@ -111,7 +111,6 @@ private:
   std::vector<Value*> bases_from(Value* column);
   Chunk make_chunk(const std::vector<Value*>& bases, Value* first, Value* offset, int held,
                    bool always);
-  Chunk held_chunk(int k);
   /// By node: whether `roots` need it and it is not known for the row.
   std::vector<bool> needed_by(std::span<const NodeId> roots) const;
   /// Loads what the needed nodes read of elements and columns.

@@ -5,6 +5,7 @@
 #include <llvm/IR/IntrinsicsX86.h>
 
 #include "codegen/llvm_compat.hpp"
+#include "codegen/machine.hpp"
 
 namespace swage::codegen {
 
@@ -70,12 +71,8 @@ void HostFunction::run(const std::string& entry, int arguments) {
 llvm::Function* HostFunction::make_function(llvm::FunctionType* type, const std::string& name,
                                             llvm::GlobalValue::LinkageTypes linkage) {
   llvm::Function* function = llvm::Function::Create(type, linkage, name, module_);
-  const std::string width = std::to_string(job_.target.vector_bits);
   function->addFnAttr(llvm::Attribute::NoUnwind);
-  function->addFnAttr("target-cpu", job_.target.cpu);
-  function->addFnAttr("target-features", job_.target.features);
-  function->addFnAttr("prefer-vector-width", width);
-  function->addFnAttr("min-legal-vector-width", width);
+  set_host_attributes(*function, job_.target);
   function->addFnAttr("no-builtins"); // loops must stay loops: the object calls nothing
   return function;
 }

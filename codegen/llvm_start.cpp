@@ -22,11 +22,9 @@
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 
-#include "codegen/host.hpp"
 #include "codegen/llvm_compat.hpp"
+#include "codegen/machine.hpp"
 #include "codegen/memory_reserve.hpp"
-#include "codegen/nvptx.hpp"
-#include "codegen/target.hpp"
 #include "swage/error.hpp"
 
 extern "C" {
@@ -75,20 +73,21 @@ void unlock_pass_registry() {
   lock.unlock();
 }
 
-void register_backends() {
-  LLVMInitializeNVPTXTargetInfo();
-  LLVMInitializeNVPTXTarget();
-  LLVMInitializeNVPTXTargetMC();
-  LLVMInitializeNVPTXAsmPrinter();
-  llvm::InitializeNativeTarget();
-  llvm::InitializeNativeTargetAsmPrinter();
+void register_backend(Target::Kind kind) {
+  if (kind == Target::Kind::cuda) {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+  } else {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+  }
 }
 
 /// All that one compile makes.
 struct Compile {
-  explicit Compile(const Target& target)
-      : machine(target.kind == Target::Kind::cuda ? make_nvptx_machine(target)
-                                                  : make_host_machine(target)) {}
+  explicit Compile(const Target& target) : machine(take_machine(target)) {}
 
   std::unique_ptr<llvm::TargetMachine> machine;
   llvm::LLVMContext context;
@@ -98,9 +97,11 @@ struct Compile {
   llvm::legacy::PassManager passes;
 };
 
-/// Compiles an empty function: passes register themselves as they are first made. After a failure
-/// everything is left where it is: to destroy what is half changed could end the process.
-void compile_nothing(const Target& target, llvm::CodeGenFileType type) {
+/// Compiles an empty function: passes register themselves as they are first made. The machine, and
+/// what it has worked out, serves the compile that follows. After a failure everything is left
+/// where it is: to destroy what is half changed could end the process.
+void compile_nothing(const Target& target) {
+  const bool cuda = target.kind == Target::Kind::cuda;
   auto compile = std::make_unique<Compile>(target);
   try {
     compat::set_triple(compile->module, compile->machine->getTargetTriple());
@@ -111,8 +112,13 @@ void compile_nothing(const Target& target, llvm::CodeGenFileType type) {
                                llvm::GlobalValue::ExternalLinkage, "nothing", compile->module);
     b.SetInsertPoint(llvm::BasicBlock::Create(compile->context, "entry", function));
     b.CreateRetVoid();
-    if (!compile->machine->addPassesToEmitFile(compile->passes, compile->stream, nullptr, type))
+    if (!cuda)
+      set_host_attributes(*function, target);
+    if (!compile->machine->addPassesToEmitFile(compile->passes, compile->stream, nullptr,
+                                               cuda ? llvm::CodeGenFileType::AssemblyFile
+                                                    : llvm::CodeGenFileType::ObjectFile))
       compile->passes.run(compile->module);
+    give_machine(target, std::move(compile->machine));
   } catch (...) {
     static_cast<void>(compile.release());
     throw;
@@ -134,17 +140,18 @@ LlvmScope::~LlvmScope() {
   inside = outer_;
 }
 
-void start_llvm() {
-  static std::once_flag once;
-  static bool broken = false;
-  std::call_once(once, [] {
-    const Target& host = host_target();
-    const Target cuda = cuda_target(cuda_architectures().front());
+void start_llvm(const Target& target) {
+  struct Start {
+    std::once_flag once;
+    bool broken = false;
+  };
+  static Start starts[2]; // most processes compile for one kind alone
+  Start& one = starts[target.kind == Target::Kind::cuda];
+  std::call_once(one.once, [&] {
     const auto start = [&] {
       const MemoryReserve reserve;
-      register_backends();
-      compile_nothing(host, llvm::CodeGenFileType::ObjectFile);
-      compile_nothing(cuda, llvm::CodeGenFileType::AssemblyFile);
+      register_backend(target.kind);
+      compile_nothing(target.kind == Target::Kind::cuda ? target : host_target());
     };
     // What grows by malloc, which knows no handler, grows before it changes: it may be tried again.
     try {
@@ -154,11 +161,11 @@ void start_llvm() {
       try {
         start();
       } catch (...) {
-        broken = true;
+        one.broken = true;
       }
     }
   });
-  if (broken)
+  if (one.broken)
     throw Error(ErrorCode::out_of_memory,
                 "memory ran out while LLVM was starting, and nothing can be compiled in this "
                 "process any more; start it again with more memory");

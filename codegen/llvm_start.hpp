@@ -2,6 +2,8 @@
 // them when memory runs out.
 #pragma once
 
+#include "codegen/target.hpp"
+
 namespace swage::codegen {
 
 /// While one lives, this thread is inside LLVM for Swage: what would end the process (an error that
@@ -18,9 +20,9 @@ private:
   bool outer_;
 };
 
-/// Registers both back ends and fills what LLVM keeps for the whole process, once; later calls
-/// return at once. Within an LlvmScope. Throws Error(out_of_memory) if memory ran out so badly that
-/// this LLVM cannot be used any more.
-void start_llvm();
+/// Registers the back end for `target` and fills what LLVM keeps of its kind for the whole process,
+/// once; later calls return at once. Within an LlvmScope. Throws Error(out_of_memory) if memory ran
+/// out so badly that this LLVM cannot be used any more.
+void start_llvm(const Target& target);
 
 } // namespace swage::codegen

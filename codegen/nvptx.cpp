@@ -1,27 +1,11 @@
-// nvptx.cpp -- the NVPTX back end: its machine, and what its text says.
+// nvptx.cpp -- PTX: what its versions have, and what its text says.
 #include "codegen/nvptx.hpp"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "codegen/llvm_compat.hpp"
-#include "swage/error.hpp"
-
 namespace swage::codegen {
-
-std::unique_ptr<llvm::TargetMachine> make_nvptx_machine(const Target& target) {
-  const llvm::Triple triple("nvptx64-nvidia-cuda");
-  std::string error;
-  const llvm::Target* found = compat::lookup_target(triple, error);
-  if (!found)
-    throw Error(ErrorCode::unsupported, "this build of LLVM has no NVPTX back end: " + error);
-  llvm::TargetOptions options; // contraction is decided in ir
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return compat::create_machine(*found, triple, fmt::format("sm_{}", target.sm),
-                                fmt::format("+ptx{}", target.ptx), options, std::nullopt,
-                                std::nullopt, llvm::CodeGenOptLevel::Default);
-}
 
 // Versions from the PTX ISA's notes to each instruction.
 Target with_ptx_for(const Target& target, std::span<const Schedule> schedules) {

@@ -1,19 +1,14 @@
-// nvptx.hpp -- the NVPTX back end: its machine, and what its text says.
+// nvptx.hpp -- PTX: what its versions have, and what its text says.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include <llvm/Target/TargetMachine.h>
 
 #include "codegen/schedule.hpp"
 #include "codegen/target.hpp"
 
 namespace swage::codegen {
-
-std::unique_ptr<llvm::TargetMachine> make_nvptx_machine(const Target& target);
 
 /// `target` with its PTX version raised to what the schedules' instructions need.
 Target with_ptx_for(const Target& target, std::span<const Schedule> schedules);

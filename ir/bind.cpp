@@ -24,18 +24,25 @@ std::string reducing(Space to, Space from) {
   }
 }
 
+Constant::Number number_of(const Literal& literal) {
+  if (literal.kind == LiteralKind::real)
+    return literal.real;
+  return literal.integer;
+}
+
 } // namespace
 
 std::optional<Kernel> bind_kernel(const Program& program, const KernelDecl& kernel,
                                   const std::vector<Binding>& bindings,
-                                  std::optional<MathMode> math, Diagnostics& diagnostics) {
-  return Binder(program, kernel, bindings, math, diagnostics).run();
+                                  std::optional<MathMode> math, Diagnostics& diagnostics,
+                                  std::vector<Constant>* constants) {
+  return Binder(program, kernel, bindings, math, diagnostics, constants).run();
 }
 
 Binder::Binder(const Program& program, const KernelDecl& kernel,
                const std::vector<Binding>& bindings, std::optional<MathMode> math,
-               Diagnostics& diagnostics)
-    : program_(program), kernel_(kernel), diagnostics_(diagnostics),
+               Diagnostics& diagnostics, std::vector<Constant>* constants)
+    : program_(program), kernel_(kernel), diagnostics_(diagnostics), constants_(constants),
       math_(math.value_or(kernel.math)), bound_(match_bindings(kernel, bindings, diagnostics)) {}
 
 std::optional<Kernel> Binder::run() {
@@ -130,6 +137,9 @@ Value Binder::constant(std::size_t index) {
   const auto storage = dtype_of(param.type);
   if (!storage)
     return {};
+  std::optional<Constant::Number> default_value;
+  if (value.kind == Value::Kind::literal)
+    default_value = number_of(convert(*storage, value.literal));
   if (const auto& literal = bound_.params[index]) {
     value = Value::of(*literal);
     place.span = param.name.span;
@@ -150,8 +160,10 @@ Value Binder::constant(std::size_t index) {
   const DType type = compute_type(*storage);
   if (!adapt(value, type, *storage, place))
     return {};
-  return is_float(*storage) ? Value::of(convert(*storage, value.literal))
-                            : cast_value(*storage, value, place);
+  const Literal held = convert(*storage, value.literal);
+  if (constants_)
+    constants_->push_back({std::string(param.name.text), *storage, number_of(held), default_value});
+  return is_float(*storage) ? Value::of(held) : cast_value(*storage, value, place);
 }
 
 void Binder::bind_store(const Statement& statement, Value value) {

@@ -15,9 +15,11 @@ inline constexpr int kMaxInlinedCalls = 100'000;
 inline constexpr std::size_t kMaxVisited = 4'000'000;
 
 /// Binds types and constants, checks types, inlines functions, builds the graph. Errors go to
-/// `diagnostics`; with any in it, also from before, there is no kernel. Throws Stop at a limit.
+/// `diagnostics`; with any in it, also from before, there is no kernel. `constants` may be null.
+/// Throws Stop at a limit.
 std::optional<Kernel> bind_kernel(const Program& program, const KernelDecl& kernel,
                                   const std::vector<Binding>& bindings,
-                                  std::optional<MathMode> math, Diagnostics& diagnostics);
+                                  std::optional<MathMode> math, Diagnostics& diagnostics,
+                                  std::vector<Constant>* constants);
 
 } // namespace swage::ir

@@ -60,7 +60,8 @@ const KernelDecl& base_kernel(const Program& program, const GradDecl& gradient) 
 
 std::optional<Kernel> bind_gradient(const Program& program, const GradDecl& gradient,
                                     const std::vector<Binding>& bindings,
-                                    std::optional<MathMode> math, Diagnostics& diagnostics) {
+                                    std::optional<MathMode> math, Diagnostics& diagnostics,
+                                    std::vector<Constant>* constants) {
   if (!gradient.target)
     return std::nullopt;
   if (order_of(program, gradient) > kMaxGradientOrder) {
@@ -72,12 +73,12 @@ std::optional<Kernel> bind_gradient(const Program& program, const GradDecl& grad
   if (!math)
     math = gradient.math;
   if (gradient.of_gradient) {
-    const auto forward =
-        bind_gradient(program, program.gradients[*gradient.target], bindings, math, diagnostics);
+    const auto forward = bind_gradient(program, program.gradients[*gradient.target], bindings, math,
+                                       diagnostics, constants);
     return forward ? derive(*forward, gradient, diagnostics) : std::nullopt;
   }
-  const auto forward =
-      bind_kernel(program, program.kernels[*gradient.target], bindings, math, diagnostics);
+  const auto forward = bind_kernel(program, program.kernels[*gradient.target], bindings, math,
+                                   diagnostics, constants);
   return forward ? derive(recognise(simplify(*forward)), gradient, diagnostics) : std::nullopt;
 }
 

@@ -41,7 +41,7 @@ inline constexpr std::uint32_t kMaxChoiceLeaves = 256;
 class Binder {
 public:
   Binder(const Program& program, const KernelDecl& kernel, const std::vector<Binding>& bindings,
-         std::optional<MathMode> math, Diagnostics& diagnostics);
+         std::optional<MathMode> math, Diagnostics& diagnostics, std::vector<Constant>* constants);
 
   std::optional<Kernel> run();
 
@@ -100,6 +100,7 @@ private:
   const Program& program_;
   const KernelDecl& kernel_;
   Diagnostics& diagnostics_;
+  std::vector<Constant>* constants_; ///< to be told, or null
   MathMode math_;
   BoundNames bound_;
   std::optional<KernelBuilder> builder_;

@@ -1,4 +1,4 @@
-// source.cpp -- list_kernels and parse_kernel: the way from text to a bound kernel.
+// source.cpp -- the way from text to a bound kernel, and to one that is ready to compile.
 #include "ir/source.hpp"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "ir/float_environment.hpp"
 #include "ir/nearest.hpp"
 #include "ir/parser.hpp"
+#include "ir/passes.hpp"
 #include "ir/resolve.hpp"
 #include "swage/error.hpp"
 
@@ -158,7 +159,8 @@ std::vector<KernelDeclaration> list_kernels(const SourceText& source) {
 }
 
 Kernel parse_kernel(const SourceText& source, std::string_view name,
-                    const std::vector<Binding>& bindings, std::optional<MathMode> math) {
+                    const std::vector<Binding>& bindings, std::optional<MathMode> math,
+                    std::vector<Constant>* constants) {
   const DefaultFloatEnvironment environment;
   Diagnostics diagnostics;
   std::optional<Kernel> result;
@@ -166,15 +168,24 @@ Kernel parse_kernel(const SourceText& source, std::string_view name,
     Program program = parse(source.text, diagnostics);
     resolve(program, diagnostics);
     if (const auto picked = pick(program, name, diagnostics))
-      result = picked->kernel
-                   ? bind_kernel(program, *picked->kernel, bindings, math, diagnostics)
-                   : bind_gradient(program, *picked->gradient, bindings, math, diagnostics);
+      result =
+          picked->kernel
+              ? bind_kernel(program, *picked->kernel, bindings, math, diagnostics, constants)
+              : bind_gradient(program, *picked->gradient, bindings, math, diagnostics, constants);
   } catch (const Stop&) {
   }
   throw_if_any(source, diagnostics);
   if (!result)
     throw Error(ErrorCode::internal, "no kernel and no diagnostic for it: please report this text");
   return *std::move(result);
+}
+
+Kernel load_kernel(const SourceText& source, std::string_view name,
+                   const std::vector<Binding>& bindings, std::optional<MathMode> math,
+                   std::vector<Constant>* constants) {
+  const Kernel parsed = parse_kernel(source, name, bindings, math, constants);
+  verify(parsed);
+  return contract(simplify(recognise(simplify(parsed))));
 }
 
 } // namespace swage::ir

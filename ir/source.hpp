@@ -48,15 +48,18 @@ std::vector<KernelDeclaration> list_kernels(const SourceText& source);
 /// Parses `source`, picks kernel `name` (the only one, if `name` is empty), binds its types and
 /// constants and checks it. Every generic and every `const` without a default needs a binding; a
 /// binding that names nothing is an error that suggests the nearest name. `math` overrides the
-/// kernel's own mode (`@triton kernel ...`) when given. The result is not simplified.
+/// kernel's own mode (`@triton kernel ...`) when given. `constants`, where it is not null, receives
+/// the kernel's constants in the order of the text. The result is not simplified.
 /// Throws Error(invalid_kernel) with every diagnostic found, at most kMaxErrors.
 Kernel parse_kernel(const SourceText& source, std::string_view name,
                     const std::vector<Binding>& bindings,
-                    std::optional<MathMode> math = std::nullopt);
+                    std::optional<MathMode> math = std::nullopt,
+                    std::vector<Constant>* constants = nullptr);
 
 /// parse_kernel, then verify, simplify and contract: what every caller outside `ir` wants.
 Kernel load_kernel(const SourceText& source, std::string_view name,
                    const std::vector<Binding>& bindings,
-                   std::optional<MathMode> math = std::nullopt);
+                   std::optional<MathMode> math = std::nullopt,
+                   std::vector<Constant>* constants = nullptr);
 
 } // namespace swage::ir

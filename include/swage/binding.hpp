@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -19,6 +20,17 @@ struct Binding {
   Binding(std::string key, double number) : name(std::move(key)), value(number) {}
   Binding(std::string key, std::int64_t number) : name(std::move(key)), value(number) {}
   Binding(std::string key, int number) : name(std::move(key)), value(std::int64_t{number}) {}
+};
+
+/// A `const` parameter of a kernel: what it was bound to when the kernel was made, and what it is
+/// where nothing binds it. A number is a double for a float type, else an integer (a bool: 0 or 1),
+/// as the type holds it.
+struct Constant {
+  using Number = std::variant<double, std::int64_t>;
+  std::string name;
+  DType dtype = DType::f32;
+  Number value;
+  std::optional<Number> default_value; ///< none: every kernel has to bind it
 };
 
 /// Accuracy contract of a kernel's functions, see docs/numbers.md. Values are part of the C ABI.

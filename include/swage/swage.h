@@ -216,6 +216,24 @@ SWAGE_EXPORT swage_status swage_kernel_parameter_count(const swage_kernel* kerne
 SWAGE_EXPORT swage_status swage_kernel_parameter(const swage_kernel* kernel, size_t index,
                                                  swage_parameter* parameter);
 
+/* A `const` parameter: what it was bound to when the kernel was made, and what it is where nothing
+ * binds it. */
+typedef struct swage_constant {
+  size_t size;      /* in: sizeof(swage_constant); out: how many bytes are filled in */
+  const char* name; /* lives as long as the handle */
+  DLDataType type;
+  int32_t has_default;     /* 0: every kernel has to bind it */
+  double value;            /* of a float type, as the type holds it; 0 otherwise */
+  double default_value;    /* the same; 0 without a default */
+  int64_t integer;         /* of an integer type or bool; 0 otherwise */
+  int64_t default_integer; /* the same; 0 without a default */
+} swage_constant;
+
+/* The `const` parameters of the kernel, in their order. */
+SWAGE_EXPORT swage_status swage_kernel_constant_count(const swage_kernel* kernel, size_t* count);
+SWAGE_EXPORT swage_status swage_kernel_constant(const swage_kernel* kernel, size_t index,
+                                                swage_constant* constant);
+
 /* --- Launching --- */
 
 typedef enum swage_arg_kind {
@@ -264,6 +282,11 @@ static inline swage_arg swage_integer(int64_t integer) {
  * SWAGE_INVALID_ARGUMENT says which argument does not fit and why. */
 SWAGE_EXPORT swage_status swage_kernel_launch(const swage_kernel* kernel, void* stream,
                                               const swage_arg* args, size_t count);
+
+/* The same, argument i for the parameter called names[i], in any order. */
+SWAGE_EXPORT swage_status swage_kernel_launch_named(const swage_kernel* kernel, void* stream,
+                                                    const char* const* names, const swage_arg* args,
+                                                    size_t count);
 
 /* What a launch may be given beside its arguments. Set to swage_default_launch_options() before
  * changing fields. */

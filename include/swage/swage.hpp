@@ -248,7 +248,10 @@ public:
   }
   void launch(Stream stream, std::span<const Arg> arguments) const;
   /// The same, each argument by the name of its parameter, in any order.
-  void launch(Stream stream, std::initializer_list<NamedArg> arguments) const;
+  void launch(Stream stream, std::initializer_list<NamedArg> arguments) const {
+    launch(stream, std::span<const NamedArg>(arguments.begin(), arguments.size()));
+  }
+  void launch(Stream stream, std::span<const NamedArg> arguments) const;
 
   /// The same with options. Throws Error(invalid_argument) for a workspace that is too small, and
   /// for valid_rows of another type, shape or place, that share memory with an output, or of a call
@@ -270,7 +273,10 @@ public:
     prepare(std::span<const Arg>(arguments.begin(), arguments.size()));
   }
   void prepare(std::span<const Arg> arguments) const;
-  void prepare(std::initializer_list<NamedArg> arguments) const;
+  void prepare(std::initializer_list<NamedArg> arguments) const {
+    prepare(std::span<const NamedArg>(arguments.begin(), arguments.size()));
+  }
+  void prepare(std::span<const NamedArg> arguments) const;
   /// The same for calls whose memory is not there yet: shapes, types and alignments say all that
   /// compiling needs. Tensors that are not `same_as` another share no memory.
   void prepare(std::span<const ArgSpec> arguments) const;
@@ -294,6 +300,8 @@ public:
   const std::string& name() const noexcept;
   /// In the order of arguments; `const` parameters, which are bound, are not among them.
   std::vector<Parameter> parameters() const;
+  /// The `const` parameters, in the order of the text.
+  std::vector<Constant> constants() const;
   /// The bound kernel as language text.
   std::string text() const;
   Device device() const;

@@ -50,7 +50,26 @@ swage::KernelOptions to_options(const swage_options* pointer) {
 swage_kernel* wrap(swage::Kernel kernel, const swage::Device& device) {
   std::string text = kernel.text();
   std::vector<swage::Parameter> parameters = kernel.parameters();
-  return new swage_kernel{std::move(kernel), device, std::move(text), std::move(parameters)};
+  std::vector<swage::Constant> constants = kernel.constants();
+  return new swage_kernel{std::move(kernel), device, std::move(text), std::move(parameters),
+                          std::move(constants)};
+}
+
+/// Element `index` of a kernel's list of `what`.
+template <typename T>
+const T& at(const std::vector<T>& list, std::size_t index, const char* what) {
+  if (index >= list.size())
+    throw Error(ErrorCode::invalid_argument, std::string(what) + " " + std::to_string(index) +
+                                                 " is outside the list of " +
+                                                 std::to_string(list.size()));
+  return list[index];
+}
+
+void put(const swage::Constant::Number& number, double& real, std::int64_t& integer) {
+  if (const double* value = std::get_if<double>(&number))
+    real = *value;
+  else
+    integer = std::get<std::int64_t>(number);
 }
 
 } // namespace
@@ -109,11 +128,7 @@ swage_status swage_kernel_parameter(const swage_kernel* kernel, size_t index,
   return guarded([&] {
     require(kernel, "kernel");
     require(parameter, "parameter");
-    if (index >= kernel->parameters.size())
-      throw Error(ErrorCode::invalid_argument, "parameter " + std::to_string(index) +
-                                                   " is outside the list of " +
-                                                   std::to_string(kernel->parameters.size()));
-    const swage::Parameter& found = kernel->parameters[index];
+    const swage::Parameter& found = at(kernel->parameters, index, "parameter");
     swage_parameter filled = {};
     filled.name = found.name.data(); // a whole std::string of the kernel's, with its end
     filled.role = static_cast<std::int32_t>(found.role);
@@ -121,6 +136,31 @@ swage_status swage_kernel_parameter(const swage_kernel* kernel, size_t index,
     filled.type = swage::api::to_dlpack(found.dtype);
     filled.group = static_cast<std::int32_t>(found.group);
     hand_out(filled, SWAGE_FIRST_SIZE(swage_parameter, type), "swage_parameter", parameter);
+  });
+}
+
+swage_status swage_kernel_constant_count(const swage_kernel* kernel, size_t* count) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    require(count, "count");
+    *count = kernel->constants.size();
+  });
+}
+
+swage_status swage_kernel_constant(const swage_kernel* kernel, size_t index,
+                                   swage_constant* constant) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    require(constant, "constant");
+    const swage::Constant& found = at(kernel->constants, index, "constant");
+    swage_constant filled = {};
+    filled.name = found.name.c_str();
+    filled.type = swage::api::to_dlpack(found.dtype);
+    put(found.value, filled.value, filled.integer);
+    filled.has_default = found.default_value ? 1 : 0;
+    if (found.default_value)
+      put(*found.default_value, filled.default_value, filled.default_integer);
+    hand_out(filled, SWAGE_FIRST_SIZE(swage_constant, default_integer), "swage_constant", constant);
   });
 }
 

@@ -7,6 +7,8 @@
 #include "runtime/api/c_objects.hpp"
 #include "runtime/api/c_structs.hpp"
 #include "runtime/api/c_tensor.hpp"
+#include "runtime/api/named_arguments.hpp"
+#include "runtime/launch/kernel.hpp"
 
 using swage::api::Arguments;
 using swage::api::guarded;
@@ -64,6 +66,22 @@ swage_status swage_kernel_launch(const swage_kernel* kernel, void* stream, const
     require(kernel, "kernel");
     const Arguments arguments(args, count, kernel->device.info());
     kernel->kernel.launch(swage::Stream(stream), arguments.span());
+  });
+}
+
+swage_status swage_kernel_launch_named(const swage_kernel* kernel, void* stream,
+                                       const char* const* names, const swage_arg* args,
+                                       size_t count) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    const Arguments arguments(args, count, kernel->device.info());
+    if (count > 0)
+      require(names, "names");
+    for (std::size_t i = 0; i < count; ++i)
+      require(names[i], "a name");
+    const swage::api::NamedArguments ordered(swage::KernelAccess::state(kernel->kernel).signature,
+                                             names, arguments.span());
+    kernel->kernel.launch(swage::Stream(stream), ordered.span());
   });
 }
 

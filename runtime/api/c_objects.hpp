@@ -16,6 +16,7 @@ struct swage_kernel {
   swage::Device device;
   std::string text;
   std::vector<swage::Parameter> parameters;
+  std::vector<swage::Constant> constants;
 };
 
 namespace swage::api {

@@ -10,6 +10,7 @@
 #include "runtime/api/named_arguments.hpp"
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/planned_call.hpp"
+#include "runtime/tune/tuner.hpp"
 
 namespace swage {
 
@@ -94,7 +95,7 @@ std::size_t Kernel::workspace_bytes(std::span<const ArgSpec> arguments) const {
   return workspace_bytes(std::span<const Arg>(planned));
 }
 
-void Kernel::launch(Stream stream, std::initializer_list<NamedArg> arguments) const {
+void Kernel::launch(Stream stream, std::span<const NamedArg> arguments) const {
   const api::NamedArguments ordered(KernelAccess::state(*this).signature, arguments);
   launch(stream, ordered.span());
 }
@@ -106,7 +107,7 @@ void Kernel::prepare(std::span<const Arg> arguments) const {
   swage::prepare(state, call, arguments);
 }
 
-void Kernel::prepare(std::initializer_list<NamedArg> arguments) const {
+void Kernel::prepare(std::span<const NamedArg> arguments) const {
   const api::NamedArguments ordered(KernelAccess::state(*this).signature, arguments);
   prepare(ordered.span());
 }
@@ -137,6 +138,22 @@ void Kernel::prepare(std::span<const ArgSpec> arguments, const LaunchOptions& op
   swage::prepare(state, call, planned, KernelState::Memory::planned);
 }
 
+TuneResult Kernel::tune(std::span<const Arg> arguments, const TuneOptions& options) const {
+  tune::Tuner tuner(KernelAccess::state(*this));
+  const tune::TuneReport report = tuner.tune(
+      arguments,
+      {.budget = options.budget_seconds, .force = options.force, .record = options.record});
+  return {codegen::canonical(report.best),
+          codegen::canonical(report.default_schedule),
+          report.seconds,
+          report.default_seconds,
+          report.spread,
+          report.bytes,
+          report.roofline,
+          report.measured,
+          report.improved};
+}
+
 const std::string& Kernel::name() const noexcept {
   static const std::string kNone;
   return state_ ? state_->name : kNone;
@@ -151,6 +168,10 @@ std::vector<Parameter> Kernel::parameters() const {
                       static_cast<Space>(info.broadcast), info.group});
   }
   return result;
+}
+
+std::vector<Constant> Kernel::constants() const {
+  return KernelAccess::state(*this).constants;
 }
 
 static_assert(static_cast<int>(Role::scalar) == static_cast<int>(ir::ParamKind::scalar));

@@ -7,6 +7,7 @@
 namespace swage::api {
 
 /// A kernel from a graph; `options.math` and `options.file` are not used.
-Kernel make_kernel(const Device& device, ir::Kernel graph, const KernelOptions& options = {});
+Kernel make_kernel(const Device& device, ir::Kernel graph, const KernelOptions& options = {},
+                   std::vector<Constant> constants = {});
 
 } // namespace swage::api

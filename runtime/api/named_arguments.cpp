@@ -2,7 +2,6 @@
 #include "runtime/api/named_arguments.hpp"
 
 #include <algorithm>
-#include <cstdint>
 #include <new>
 #include <string>
 #include <type_traits>
@@ -35,19 +34,34 @@ std::string list_of(const launch::Signature& signature) {
 NamedArguments::NamedArguments(const launch::Signature& signature,
                                std::span<const NamedArg> arguments)
     : count_(signature.names.size()) {
-  std::uint64_t given = 0; // a bit a parameter; there are at most 64
-  for (const NamedArg& argument : arguments) {
-    const auto found = std::find(signature.names.begin(), signature.names.end(), argument.name);
-    if (found == signature.names.end())
-      refuse(signature, fmt::format("there is no parameter '{}'", argument.name));
-    const auto place = static_cast<std::size_t>(found - signature.names.begin());
-    if ((given >> place & 1) != 0)
-      refuse(signature, fmt::format("parameter '{}' was given twice", argument.name));
-    given |= std::uint64_t{1} << place;
-    new (args_ + place * sizeof(Arg)) Arg(argument.value);
-  }
+  for (const NamedArg& argument : arguments)
+    take(signature, argument.name, argument.value);
+  check_all_given(signature);
+}
+
+NamedArguments::NamedArguments(const launch::Signature& signature, const char* const* names,
+                               std::span<const Arg> arguments)
+    : count_(signature.names.size()) {
+  for (std::size_t i = 0; i < arguments.size(); ++i)
+    take(signature, names[i], arguments[i]);
+  check_all_given(signature);
+}
+
+void NamedArguments::take(const launch::Signature& signature, std::string_view name,
+                          const Arg& argument) {
+  const auto found = std::find(signature.names.begin(), signature.names.end(), name);
+  if (found == signature.names.end())
+    refuse(signature, fmt::format("there is no parameter '{}'", name));
+  const auto place = static_cast<std::size_t>(found - signature.names.begin());
+  if ((given_ >> place & 1) != 0)
+    refuse(signature, fmt::format("parameter '{}' was given twice", name));
+  given_ |= std::uint64_t{1} << place;
+  new (args_ + place * sizeof(Arg)) Arg(argument);
+}
+
+void NamedArguments::check_all_given(const launch::Signature& signature) const {
   for (std::size_t i = 0; i < count_; ++i)
-    if ((given >> i & 1) == 0)
+    if ((given_ >> i & 1) == 0)
       refuse(signature, fmt::format("parameter '{}' was not given", signature.names[i]));
 }
 

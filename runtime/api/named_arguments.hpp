@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "runtime/launch/signature.hpp"
 #include "swage/swage.hpp"
@@ -14,13 +16,18 @@ namespace swage::api {
 class NamedArguments {
 public:
   NamedArguments(const launch::Signature& signature, std::span<const NamedArg> arguments);
-  NamedArguments(const launch::Signature& signature, std::initializer_list<NamedArg> arguments)
-      : NamedArguments(signature, std::span<const NamedArg>(arguments.begin(), arguments.size())) {}
+  /// `names[i]` is that of `arguments[i]`; none may be null.
+  NamedArguments(const launch::Signature& signature, const char* const* names,
+                 std::span<const Arg> arguments);
 
   std::span<const Arg> span() const noexcept;
 
 private:
+  void take(const launch::Signature& signature, std::string_view name, const Arg& argument);
+  void check_all_given(const launch::Signature& signature) const;
+
   std::size_t count_;
+  std::uint64_t given_ = 0; ///< a bit a parameter; there are at most 64
   alignas(Arg) std::byte args_[ir::kMaxParams * sizeof(Arg)]; ///< an Arg has no empty value
 };
 

@@ -73,8 +73,10 @@ Kernel Device::kernel(std::string_view source, std::string_view name,
   const ir::DefaultFloatEnvironment environment;
   std::optional<Kernel> made;
   codegen::with_stack(codegen::kTextStackBytes, [&] {
-    made = api::make_kernel(
-        *this, ir::load_kernel({source, options.file}, name, bindings, options.math), options);
+    std::vector<Constant> constants;
+    ir::Kernel graph =
+        ir::load_kernel({source, options.file}, name, bindings, options.math, &constants);
+    made = api::make_kernel(*this, std::move(graph), options, std::move(constants));
   });
   return *std::move(made);
 }
@@ -101,9 +103,12 @@ void Device::synchronize() const {
 
 namespace api {
 
-Kernel make_kernel(const Device& device, ir::Kernel graph, const KernelOptions& options) {
-  return KernelAccess::make(std::make_shared<KernelState>(
-      DeviceAccess::state(device), std::move(graph), options, &tune::tuned_schedules()));
+Kernel make_kernel(const Device& device, ir::Kernel graph, const KernelOptions& options,
+                   std::vector<Constant> constants) {
+  auto state = std::make_shared<KernelState>(DeviceAccess::state(device), std::move(graph), options,
+                                             &tune::tuned_schedules());
+  state->constants = std::move(constants);
+  return KernelAccess::make(std::move(state));
 }
 
 } // namespace api

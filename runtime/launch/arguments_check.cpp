@@ -254,7 +254,8 @@ std::int64_t check_arguments(const Signature& signature, std::span<const Arg> ar
     check_columns(signature, full);
   for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
     const std::uint8_t param = signature.tensors[t];
-    if (!fits_shape(signature.params[param].space(), *views[t], full)) [[unlikely]]
+    if (views[t] != &full && !fits_shape(signature.params[param].space(), *views[t], full))
+        [[unlikely]]
       refuse_shape(signature, param, *views[t], full);
   }
   return elements;

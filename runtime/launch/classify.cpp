@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 
 #include "runtime/launch/arguments_check.hpp"
 #include "runtime/launch/collapse.hpp"
@@ -20,12 +21,19 @@ __extension__ using Wide = __int128;
 /// of 32 elements lie past the end at most.
 constexpr std::int64_t kIndexLimit = (std::int64_t{1} << 31) - (std::int64_t{1} << 19);
 
-/// What is gathered of each tensor while a call is classified.
+/// What is gathered of each tensor while a call is classified. Without initial values: to set all
+/// 64 costs as much as to classify three.
 struct Working {
+  struct Spec {
+    Layout layout;
+    bool aliased;
+    std::uint8_t partner;
+  };
   const Tensor* views[ir::kMaxParams];
   Region regions[ir::kMaxParams];
-  codegen::TensorSpec specs[ir::kMaxParams];
+  Spec specs[ir::kMaxParams];
 };
+static_assert(std::is_trivially_default_constructible_v<Working>);
 
 bool has_rows(const Signature& signature, const Tensor* const* views) {
   const Tensor& full = *views[signature.shape_of];
@@ -96,12 +104,6 @@ std::int64_t set_dense_bounds(const Signature& signature, std::uint8_t param,
   return region.columns - 1;
 }
 
-void check_address(const Signature& signature, std::uint8_t param, const Region& region) {
-  if (region.base == 0 || (region.base & static_cast<std::uint64_t>(region.element_bytes - 1)) != 0)
-      [[unlikely]]
-    refuse_address(signature, param, region.base);
-}
-
 /// Of a tensor of which nothing is touched.
 void set_untouched(Region& region) {
   const std::int64_t bytes = region.element_bytes;
@@ -111,18 +113,17 @@ void set_untouched(Region& region) {
   region.rows = 1;
 }
 
-/// Its offsets have 64 bits whatever the others have.
-std::int64_t set_table_region(const Signature& signature, std::uint8_t param,
-                              const TensorCall& call, Region& region) {
-  if (call.length == 0) {
-    set_untouched(region);
-    return 0;
+/// The rows and columns that a tensor has values for.
+Extent own_extent(const ParamInfo& info, const TensorCall& call, const Extent& extent) {
+  switch (info.broadcast) {
+  case ir::Broadcast::none: break;
+  case ir::Broadcast::per_row: return {extent.rows, 1, false};
+  case ir::Broadcast::per_column: return {1, extent.columns, false};
+  case ir::Broadcast::per_group: return {extent.rows, extent.columns / info.group, false};
+  case ir::Broadcast::per_tensor: return {1, 1, false};
+  case ir::Broadcast::table: return {1, call.length, false};
   }
-  check_address(signature, param, region);
-  region.rows = 1;
-  region.columns = call.length;
-  set_bounds(signature, param, call, region);
-  return 0;
+  return extent;
 }
 
 /// The bytes a tensor covers. Refuses null, misaligned addresses and offsets past 63 bits. Returns
@@ -133,25 +134,21 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
   const ParamInfo& info = signature.params[param];
   region.base = reinterpret_cast<std::uintptr_t>(call.data);
   region.element_bytes = size_of(info.dtype);
-  if (info.broadcast == ir::Broadcast::table)
-    return set_table_region(signature, param, call, region);
-  const bool by_row =
-      info.broadcast != ir::Broadcast::per_column && info.broadcast != ir::Broadcast::per_tensor;
-  const bool by_column =
-      info.broadcast != ir::Broadcast::per_row && info.broadcast != ir::Broadcast::per_tensor;
-  if ((by_row && extent.rows == 0) || (by_column && extent.columns == 0)) {
+  const Extent own = own_extent(info, call, extent);
+  if (own.rows == 0 || own.columns == 0) [[unlikely]] {
     set_untouched(region);
     return 0;
   }
-  check_address(signature, param, region);
-  const bool whole = info.broadcast == ir::Broadcast::per_tensor;
-  region.rows = whole || info.broadcast == ir::Broadcast::per_column ? 1 : extent.rows;
-  region.columns = whole || info.broadcast == ir::Broadcast::per_row ? 1
-                   : info.group > 0                                  ? extent.columns / info.group
-                                                                     : extent.columns;
+  if (region.base == 0 || (region.base & static_cast<std::uint64_t>(region.element_bytes - 1)) != 0)
+      [[unlikely]]
+    refuse_address(signature, param, region.base);
+  region.rows = own.rows;
+  region.columns = own.columns;
   const bool dense = region.rows == 1 && (call.column_stride == 1 || region.columns == 1);
-  return dense ? set_dense_bounds(signature, param, call, region)
-               : set_bounds(signature, param, call, region);
+  const std::int64_t reach = dense ? set_dense_bounds(signature, param, call, region)
+                                   : set_bounds(signature, param, call, region);
+  // Offsets within a table have 64 bits whatever the others have.
+  return info.broadcast == ir::Broadcast::table ? 0 : reach;
 }
 
 Layout layout_of(const ParamInfo& info, std::int64_t column_stride, std::int64_t columns) {
@@ -258,10 +255,10 @@ bool should_stream(const Signature& signature, const Working& work, bool aliased
                    std::int64_t elements, std::int64_t cache_bytes) {
   if (cache_bytes == 0 || aliased || signature.updates)
     return false;
-  Wide bytes = 0;
+  std::int64_t bytes = 0; // of an element
   for (std::size_t t = 0; t < signature.tensors.size(); ++t)
-    bytes += Wide{elements} * work.regions[t].element_bytes;
-  return bytes > cache_bytes;
+    bytes += work.regions[t].element_bytes;
+  return Wide{elements} * bytes > cache_bytes;
 }
 
 } // namespace
@@ -295,8 +292,7 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
     const std::int64_t offset = set_region(signature, t, extent, call.tensors[t], work.regions[t]);
     furthest = std::max(furthest, offset);
     const ParamInfo& info = signature.params[signature.tensors[t]];
-    work.specs[t] = {};
-    work.specs[t].layout = layout_of(info, call.tensors[t].column_stride, extent.columns);
+    work.specs[t] = {layout_of(info, call.tensors[t].column_stride, extent.columns), false, 0};
     all_unit &= work.specs[t].layout == Layout::unit;
   }
   const bool aliased = check_overlaps(signature, work);
@@ -321,8 +317,12 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   if (signature.by_rows && limits.columns)
     call.key.set_columns(codegen::column_bound(extent.columns));
   for (std::size_t t = 0; t < tensors; ++t) {
-    work.specs[t].align_log2 = alignment(work.regions[t], work.specs[t].layout, limits.align_log2);
-    call.key.set_tensor(static_cast<int>(t), work.specs[t]);
+    const Working::Spec& spec = work.specs[t];
+    call.key.set_tensor(static_cast<int>(t),
+                        {.layout = spec.layout,
+                         .align_log2 = alignment(work.regions[t], spec.layout, limits.align_log2),
+                         .partner = spec.partner,
+                         .aliased = spec.aliased});
   }
 }
 

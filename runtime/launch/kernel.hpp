@@ -31,6 +31,7 @@ struct KernelState {
   const std::string line; ///< ir::canonical(graph)
   const std::string schedule_text;
   const launch::Signature signature;
+  std::vector<Constant> constants; ///< told to whoever asks; empty for a kernel made of a graph
   const launch::ScheduleSource* const schedules;
   /// What a workspace depends on; empty where there is nothing to store when all rows are done.
   std::optional<codegen::RowPlan> after_rows;

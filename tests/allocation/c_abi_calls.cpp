@@ -206,6 +206,16 @@ swage_status launch(Program& program) {
   return checked(status, call.holds(2));
 }
 
+swage_status launch_named(Program& program) {
+  const Call call(program);
+  const char* const names[] = {"y", "x"};
+  const swage_arg args[] = {call.args[1], call.args[0]};
+  swage_status status = swage_kernel_launch_named(program.kernel, nullptr, names, args, 2);
+  if (status == SWAGE_OK)
+    status = swage_device_synchronize(program.device);
+  return checked(status, call.holds(2));
+}
+
 swage_status launch_wrong(Program& program) {
   const Call call(program);
   return swage_kernel_launch(program.kernel, nullptr, call.args, 1);
@@ -329,6 +339,7 @@ constexpr Step kSteps[] = {
     {"swage_kernel_name and swage_kernel_text", text},
     {"swage_kernel_prepare", prepare},
     {"swage_kernel_launch", launch},
+    {"swage_kernel_launch_named", launch_named},
     {"swage_kernel_launch of wrong arguments", launch_wrong, SWAGE_INVALID_ARGUMENT},
     {"swage_kernel_launch along rows", launch_rows},
     {"swage_kernel_launch_with along rows", launch_with},

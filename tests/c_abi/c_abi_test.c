@@ -194,6 +194,41 @@ static void test_parameters(swage_device* device) {
   swage_kernel_destroy(kernel);
 }
 
+static void test_constants(swage_device* device) {
+  const char* bindings[] = {"T=f32", "a=0.5"};
+  swage_kernel* kernel = NULL;
+  CHECK(swage_kernel_create(device,
+                            "kernel k<T>(x: in T, y: out T, const a: T, const n: i32 = 3) {"
+                            " y = x * a + T(n); }",
+                            NULL, bindings, 2, NULL, &kernel) == SWAGE_OK);
+  size_t count = 0;
+  CHECK(swage_kernel_constant_count(kernel, &count) == SWAGE_OK && count == 2);
+  swage_constant constant;
+  constant.size = sizeof constant;
+  CHECK(swage_kernel_constant(kernel, 0, &constant) == SWAGE_OK);
+  CHECK(strcmp(constant.name, "a") == 0 && constant.type.code == kDLFloat);
+  CHECK(constant.value == 0.5 && constant.has_default == 0 && constant.size == sizeof constant);
+  CHECK(swage_kernel_constant(kernel, 1, &constant) == SWAGE_OK);
+  CHECK(strcmp(constant.name, "n") == 0 && constant.type.code == kDLInt);
+  CHECK(constant.integer == 3 && constant.has_default == 1 && constant.default_integer == 3);
+  CHECK(swage_kernel_constant(kernel, 2, &constant) == SWAGE_INVALID_ARGUMENT);
+  constant.size = 8;
+  CHECK(swage_kernel_constant(kernel, 0, &constant) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_kernel_constant_count(kernel, NULL) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_kernel_constant_count(NULL, &count) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_kernel_constant(NULL, 0, &constant) == SWAGE_INVALID_ARGUMENT);
+  swage_kernel_destroy(kernel);
+}
+
+/* Enumerations in structs are of one size, whatever a compiler makes of an enum. */
+#define IS_INT32(type, field)                                                                      \
+  typedef char is_int32_##type##_##field[sizeof(((type*)0)->field) == 4 ? 1 : -1]
+IS_INT32(swage_device_info, kind);
+IS_INT32(swage_options, math);
+IS_INT32(swage_parameter, role);
+IS_INT32(swage_parameter, space);
+IS_INT32(swage_arg, kind);
+
 static void test_preparing_ahead(swage_device* device) {
   const char* bindings[] = {"T=f32"};
   swage_kernel* kernel = NULL;
@@ -272,6 +307,21 @@ static void test_launching(swage_device* device) {
   CHECK(swage_kernel_launch(kernel, NULL, args, 4) == SWAGE_OK);
   for (int i = 0; i < 6; ++i)
     CHECK(y[i] == 4 * (float)i + 10.5f);
+
+  const char* names[4] = {"n", "y", "s", "x"};
+  swage_arg named[4] = {swage_integer(0), swage_tensor(&out), swage_real(3.0), swage_tensor(&in)};
+  CHECK(swage_kernel_launch_named(kernel, NULL, names, named, 4) == SWAGE_OK);
+  for (int i = 0; i < 6; ++i)
+    CHECK(y[i] == 6 * (float)i + 0.5f);
+  CHECK(swage_kernel_launch_named(kernel, NULL, names, named, 3) == SWAGE_INVALID_ARGUMENT);
+  CHECK(strstr(swage_last_error(), "'x' was not given") != NULL);
+  names[3] = "z";
+  CHECK(swage_kernel_launch_named(kernel, NULL, names, named, 4) == SWAGE_INVALID_ARGUMENT);
+  CHECK(strstr(swage_last_error(), "no parameter 'z'") != NULL);
+  names[3] = NULL;
+  CHECK(swage_kernel_launch_named(kernel, NULL, names, named, 4) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_kernel_launch_named(kernel, NULL, NULL, named, 4) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_kernel_launch_named(NULL, NULL, names, named, 4) == SWAGE_INVALID_ARGUMENT);
 
   in.byte_offset = 4;
   CHECK(swage_kernel_launch(kernel, NULL, args, 4) == SWAGE_OK);
@@ -416,6 +466,7 @@ int main(void) {
   test_counters(device);
   test_making_kernels(device);
   test_parameters(device);
+  test_constants(device);
   test_preparing_ahead(device);
   test_tuning(device);
   test_launching(device);

@@ -46,7 +46,7 @@ int exit_status(F&& body) {
     close(STDERR_FILENO);
     {
       const LlvmScope scope;
-      start_llvm();
+      start_llvm(host_target());
     }
     body();
     llvm::report_fatal_error("the program's own", /*gen_crash_diag=*/false);
@@ -72,10 +72,10 @@ TEST_CASE(
 
 TEST_CASE("scopes inside LLVM nest, and LLVM is started once") {
   const LlvmScope outer;
-  start_llvm();
+  start_llvm(host_target());
   {
     const LlvmScope inner;
-    start_llvm();
+    start_llvm(host_target());
   }
   CHECK_THROWS_AS(llvm::report_bad_alloc_error("a buffer"), std::bad_alloc);
 }

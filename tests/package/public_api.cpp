@@ -1,8 +1,10 @@
 // public_api.cpp -- a program outside the project: the free functions of the C++ API are in the
-// library, and the counters count.
+// library, settings are taken before first use, and the counters count.
 #include <swage/swage.hpp>
 
 #include <cstdio>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -20,13 +22,17 @@ void check(bool holds, const char* what) {
 
 int main() {
   check(!swage::version().empty(), "version");
+  std::string log;
+  swage::configure({{{"SWAGE_LOG", "info"}, {"SWAGE_CACHE_DIR", ""}, {"SWAGE_CACHE_BUNDLE", ""}},
+                    [&](std::string_view line) { log.append(line); }});
   const swage::Device device = swage::Device::open("cpu");
   std::vector<float> x = {1, 2, 3}, y(3);
   {
     const swage::Kernel kernel =
         device.kernel("kernel k(x: in f32, y: out f32) { y = 2 * x; }", "k");
-    kernel.launch(nullptr, {swage::Tensor(x.data(), swage::f32, {3}),
-                            swage::Tensor(y.data(), swage::f32, {3})});
+    kernel.launch(nullptr, {{"y", swage::Tensor(y.data(), swage::f32, {3})},
+                            {"x", swage::Tensor(x.data(), swage::f32, {3})}});
+    check(log.find("k for cpu") != log.npos, "the log goes to the program");
     const swage::CacheStatistics statistics = swage::cache_statistics();
     check(statistics.misses == 1, "one compile is counted");
     check(statistics.functions_loaded == 1 && statistics.bytes_loaded > 0,

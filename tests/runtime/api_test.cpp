@@ -48,6 +48,35 @@ TEST_CASE("a kernel tells its parameters: name, role, type and space") {
   CHECK(parameters[3].role == Role::out);
 }
 
+TEST_CASE("a kernel tells its constants: name, type, value and default") {
+  using Number = Constant::Number;
+  const Kernel kernel = Device::open("cpu").kernel(
+      "kernel k<T>(x: in T, y: out T, const a: T, const b: bf16 = 1.0 / 3, const n: i32 = 2 + 1, "
+      "const flag: bool = true) { y = x * a + b * T(n) + (flag ? T(0) : T(1)); }\n"
+      "kernel g = grad k(x);",
+      "k", {{"T", f64}, {"a", 0.5}, {"n", 7}});
+  const std::vector<Constant> constants = kernel.constants();
+  REQUIRE(constants.size() == 4);
+  CHECK(constants[0].name == "a");
+  CHECK(constants[0].dtype == f64);
+  CHECK(constants[0].value == Number(0.5));
+  CHECK_FALSE(constants[0].default_value);
+  CHECK(constants[1].dtype == bf16);
+  CHECK(constants[1].value == Number(0.333984375)); // as bf16 holds it
+  CHECK(constants[1].default_value == constants[1].value);
+  CHECK(constants[2].value == Number(std::int64_t{7}));
+  CHECK(constants[2].default_value == Number(std::int64_t{3}));
+  CHECK(constants[3].name == "flag");
+  CHECK(constants[3].value == Number(std::int64_t{1}));
+
+  // A gradient has those of the kernel it is derived from.
+  const Kernel derived = Device::open("cpu").kernel(
+      "kernel k(x: in f32, y: out f32, const a: f32 = 3) { y = x * x * a; }\nkernel g = grad k(x);",
+      "g");
+  REQUIRE(derived.constants().size() == 1);
+  CHECK(derived.constants()[0].value == Number(3.0));
+}
+
 TEST_CASE("a kernel tells the spaces of tensors along its rows") {
   const Kernel kernel = Device::open("cpu").kernel(
       "kernel k(x: in f32, scale: in f32 [group 32], top: in f32 [tensor], y: out f32, s: out f32 "
@@ -72,6 +101,12 @@ TEST_CASE("arguments are taken by name in any order") {
   kernel.prepare({{"y", out}, {"s", 0.5}, {"x", in}, {"w", weights}});
   kernel.launch(nullptr, {{"y", out}, {"s", 0.5}, {"x", in}, {"w", weights}});
   CHECK(y == std::vector<float>{10, 200, 30, 400});
+  std::vector<NamedArg> listed = {{"s", 1.0}, {"w", weights}};
+  listed.emplace_back("y", out);
+  listed.emplace_back("x", in);
+  kernel.prepare(listed);
+  kernel.launch(nullptr, listed);
+  CHECK(y == std::vector<float>{20, 400, 60, 800});
 
   CHECK(holds(message_of([&] {
                 kernel.launch(nullptr, {{"y", out}, {"z", 0.5}});
@@ -155,6 +190,10 @@ TEST_CASE("empty handles are false and say what they are") {
   CHECK(holds(message_of([&] { none.tune(std::span<const Arg>()); }), "the kernel is empty"));
   CHECK(holds(message_of([&] { none.text(); }), "the kernel is empty"));
   CHECK(holds(message_of([&] { none.parameters(); }), "the kernel is empty"));
+  CHECK(holds(message_of([&] { none.constants(); }), "the kernel is empty"));
+  CHECK(holds(message_of([&] { none.workspace_bytes(std::span<const Arg>()); }),
+              "the kernel is empty"));
+  CHECK(holds(message_of([&] { none.launch(nullptr, {{"x", 1.0}}); }), "the kernel is empty"));
   CHECK(holds(message_of([&] { none.device(); }), "the kernel is empty"));
 
   Kernel kernel = scale();
@@ -162,6 +201,12 @@ TEST_CASE("empty handles are false and say what they are") {
   const Kernel moved = std::move(kernel);
   CHECK(moved);
   CHECK_FALSE(kernel); // NOLINT: a moved-from handle is what is tested
+  CHECK(holds(message_of([&] { kernel.text(); }), "the kernel is empty")); // NOLINT
+  Device device = Device::open("cpu");
+  const Device kept = std::move(device);
+  CHECK(kept);
+  CHECK_FALSE(device);                                                            // NOLINT
+  CHECK(holds(message_of([&] { device.synchronize(); }), "the device is empty")); // NOLINT
 
   Device nowhere;
   CHECK_FALSE(nowhere);
