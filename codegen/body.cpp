@@ -101,10 +101,10 @@ std::vector<bool> accidental_bf16_ties(const Job& job, const std::vector<Accurac
                          stores_bf16_alone(job.kernel) ? of_silu : std::vector<bool>());
 }
 
-/// LLVM distributes constants over chains of integer operations, looks down such chains once for each
-/// of their nodes, and through all uses of a constant at each, so the NVPTX back end, which gets a
-/// body whole, takes minutes for chains of thousands. It is given them link by link; short chains
-/// and short bodies are left to it.
+/// LLVM distributes constants over chains of integer operations, looks down such chains once for
+/// each of their nodes, and through all uses of a constant at each, so the NVPTX back end, which
+/// gets a body whole, takes minutes for chains of thousands. It is given them link by link; short
+/// chains and short bodies are left to it.
 std::vector<bool> opaque_integers(const ir::Kernel& kernel, const Target& target) {
   constexpr int kChain = 64;
   if (target.kind != Target::Kind::cuda || kernel.nodes().size() <= kChain)

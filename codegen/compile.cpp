@@ -257,13 +257,14 @@ void check_size(const ir::Kernel& kernel, const Target& target) {
       ir::is_elementwise(kernel) ? 1 : make_row_plan(kernel).reductions.size() + 1;
   const std::size_t size = cuda_instructions(kernel) * passes;
   if (size > kMaxCudaInstructions)
-    throw Error(ErrorCode::unsupported,
-                fmt::format("kernel '{}' is too long for a GPU: its operations count {}{}, expected "
-                            "at most {}, where a function counts {} and more; split it into "
-                            "several kernels",
-                            kernel.name(), size,
-                            passes > 1 ? fmt::format(" in {} passes over a row", passes) : "",
-                            kMaxCudaInstructions, kFunctionInstructions));
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("kernel '{}' is too long for a GPU: its operations count {}{}, expected "
+                    "at most {}, where a function counts {} and more; split it into "
+                    "several kernels",
+                    kernel.name(), size,
+                    passes > 1 ? fmt::format(" in {} passes over a row", passes) : "",
+                    kMaxCudaInstructions, kFunctionInstructions));
 }
 
 std::string entry_name(const ir::Kernel& kernel) {

@@ -289,7 +289,7 @@ std::size_t cuda_instructions(const ir::Kernel& kernel) {
   std::size_t size = 0;
   for (const ir::Node& node : kernel.nodes()) {
     const bool reduces = node.op == ir::Op::sin || node.op == ir::Op::cos; // by pi, at any size
-    const std::size_t factor = reduces && node.type == DType::f64 ? 6
+    const std::size_t factor = reduces && node.type == DType::f64  ? 6
                                : reduces || node.op == ir::Op::pow ? 2
                                                                    : 1;
     size += instructions(node) * factor;

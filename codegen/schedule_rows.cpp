@@ -105,9 +105,9 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
                                 kernel_.name()));
   if (schedule.ahead && !geometry.held)
     refuse_schedule("ahead=1 needs threads that hold a row; take more of them or more accesses");
-  const std::size_t columns = static_cast<std::size_t>(geometry.chunks * geometry.vector) *
-                              (geometry.held ? 1 : plan_.reductions.size() + 1);
-  if (columns > 1 && columns * cuda_instructions(kernel_) > kMaxCudaInstructions)
+  const auto columns = static_cast<std::size_t>(geometry.chunks * geometry.vector);
+  const std::size_t passes = geometry.held ? 1 : plan_.reductions.size() + 1;
+  if (columns > 1 && columns * passes * cuda_instructions(kernel_) > kMaxCudaInstructions)
     refuse_schedule(fmt::format("row={} bytes={} accesses={} make too much code of a kernel this "
                                 "long; take more threads a row, or less of the others",
                                 row, schedule.access_bytes, schedule.accesses));
