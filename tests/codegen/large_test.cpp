@@ -109,6 +109,21 @@ TEST_CASE("more values at once than the stack has room for as vectors give the d
   }
 }
 
+TEST_CASE("long chains of integers give the defined bits in PTX, alone and in vectors") {
+  for (const int values : {40, 300}) { // links of 64 and of 2 are hidden from LLVM
+    const ir::Kernel kernel = load(kept(values));
+    Random random(3);
+    Call call(kernel, random, {.rows = 1, .columns = 37, .random_layouts = false});
+    const auto expected = call.expected();
+    for (const int bytes : {4, 16}) {
+      call.reset();
+      run_in_emulator(call, {.threads = 64, .access_bytes = bytes}, cuda_target(90));
+      INFO(values << " values, accesses of " << bytes << " bytes");
+      REQUIRE(call.difference(expected) == "");
+    }
+  }
+}
+
 TEST_CASE("a function has the same bits called and inline") {
   for (const char* type : {"f32", "f16", "f64"})
     for (const char* function :
