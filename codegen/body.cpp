@@ -5,6 +5,7 @@
 #include <span>
 
 #include <fmt/format.h>
+#include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/Module.h>
 
@@ -100,6 +101,46 @@ std::vector<bool> accidental_bf16_ties(const Job& job, const std::vector<Accurac
                          stores_bf16_alone(job.kernel) ? of_silu : std::vector<bool>());
 }
 
+/// LLVM distributes constants over chains of integer operations, looks down such chains once for
+/// each of their nodes, and through all uses of a constant at each, so the NVPTX back end, which
+/// gets a body whole, takes minutes for chains of thousands. It is given them link by link; short
+/// chains and short bodies are left to it.
+std::vector<bool> opaque_integers(const ir::Kernel& kernel, const Target& target) {
+  constexpr int kChain = 64;
+  if (target.kind != Target::Kind::cuda || kernel.nodes().size() <= kChain)
+    return {};
+  const int most = kernel.nodes().size() > kWholeBodyNodes ? 2 : kChain;
+  std::vector<bool> result(kernel.nodes().size());
+  std::vector<int> length(result.size(), 0);
+  for (std::size_t id = 0; id < result.size(); ++id) {
+    const ir::Node& node = kernel.nodes()[id];
+    if (is_float(node.type) || node.type == DType::boolean || is_leaf(node))
+      continue;
+    for (int i = 0; i < ir::info(node.op).arity; ++i)
+      length[id] = std::max(length[id], 1 + length[node.args[static_cast<std::size_t>(i)]]);
+    if (length[id] == most) {
+      result[id] = true;
+      length[id] = 0;
+    }
+  }
+  return result;
+}
+
+/// `value`, of integers, as the result of an instruction that says nothing of it.
+Value* opaque(llvm::IRBuilderBase& b, Value* value) {
+  llvm::Type* const type = value->getType()->getScalarType();
+  auto* const function = llvm::FunctionType::get(type, {type}, false);
+  const char* const constraints = type->isIntegerTy(64) ? "=l,0" : "=r,0";
+  llvm::InlineAsm* const nothing = llvm::InlineAsm::get(function, "", constraints, false);
+  auto* const vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
+  if (!vector)
+    return b.CreateCall(function, nothing, {value});
+  for (unsigned i = 0; i < vector->getNumElements(); ++i)
+    value = b.CreateInsertElement(
+        value, b.CreateCall(function, nothing, {b.CreateExtractElement(value, i)}), i);
+  return value;
+}
+
 std::uint64_t mask_of(DType type) {
   return type == DType::boolean ? 1 : type == DType::i64 ? ~std::uint64_t{0} : 0xffffffffu;
 }
@@ -124,7 +165,8 @@ BodyFacts::BodyFacts(const Job& job)
     : accuracies(ir::accuracies(job.kernel)), of_silu(sigmoids_of_silu(job.kernel, accuracies)),
       wide(wide_products(job.kernel, job.target, accuracies)),
       upper_half_nans(codegen::upper_half_nans(job.kernel, job.target)),
-      accidental_ties(accidental_bf16_ties(job, accuracies, of_silu)) {
+      accidental_ties(accidental_bf16_ties(job, accuracies, of_silu)),
+      opaque(opaque_integers(job.kernel, job.target)) {
   std::size_t size = 0;
   for (const ir::Node& node : job.kernel.nodes())
     size += instructions(node);
@@ -152,7 +194,7 @@ void Body::emit(ir::NodeId id) {
   if (is_leaf(node) || is_folded(id))
     return;
   Value* const made = emit(node, id);
-  values_[id] = made;
+  values_[id] = facts_.opaque.empty() || !facts_.opaque[id] ? made : opaque(b_, made);
 }
 
 Value* Body::stored_bits(const ir::Store& store) {

@@ -32,6 +32,8 @@ struct BodyFacts {
   std::vector<bool> upper_half_nans;
   /// By node: whether ties of bf16 need not go to even.
   std::vector<bool> accidental_ties;
+  /// By node: whether the back end is not to look through its value. Empty where it may everywhere.
+  std::vector<bool> opaque;
   /// Functions are emitted apart, and called: inline they would be too much code.
   bool calls_functions = false;
 };

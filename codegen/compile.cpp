@@ -213,14 +213,20 @@ void run_pipeline(const Target& target, const std::function<void(Pipeline&)>& st
 /// What the driver's assembler makes of a straight line grows faster than the line, and GPUs have
 /// no stack worth cutting it for.
 void check_size(const ir::Kernel& kernel, const Target& target) {
-  std::size_t size = 0;
-  for (const ir::Node& node : kernel.nodes())
-    size += instructions(node);
-  if (target.kind == Target::Kind::cuda && size > kMaxCudaInstructions)
-    throw Error(ErrorCode::unsupported,
-                fmt::format("kernel '{}' is too long for a GPU: its operations count {}, expected "
-                            "at most {}, where a function counts {}; split it into several kernels",
-                            kernel.name(), size, kMaxCudaInstructions, kFunctionInstructions));
+  if (target.kind != Target::Kind::cuda)
+    return;
+  const std::size_t passes =
+      ir::is_elementwise(kernel) ? 1 : make_row_plan(kernel).reductions.size() + 1;
+  const std::size_t size = cuda_instructions(kernel) * passes;
+  if (size > kMaxCudaInstructions)
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("kernel '{}' is too long for a GPU: its operations count {}{}, expected "
+                    "at most {}, where a function counts {} and more; split it into "
+                    "several kernels",
+                    kernel.name(), size,
+                    passes > 1 ? fmt::format(" in {} passes over a row", passes) : "",
+                    kMaxCudaInstructions, kFunctionInstructions));
 }
 
 std::string entry_name(const ir::Kernel& kernel) {
@@ -237,8 +243,8 @@ llvm::CodeGenFileType payload_type(const Target& target) {
 Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
                  const Schedule& schedule, const Target& target, CompileTimes* times) {
   check_lowered(kernel, target);
-  check_schedule(schedule, kernel, specialization, target);
   check_size(kernel, target);
+  check_schedule(schedule, kernel, specialization, target);
   const Schedule code = code_schedule(schedule);
   Artifact artifact;
   artifact.target = with_ptx_for(target, {&code, 1});
@@ -268,8 +274,8 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
 std::string emit_text(const ir::Kernel& kernel, const Specialization& specialization,
                       const Schedule& schedule, const Target& target, Emit form) {
   check_lowered(kernel, target);
-  check_schedule(schedule, kernel, specialization, target);
   check_size(kernel, target);
+  check_schedule(schedule, kernel, specialization, target);
   const Schedule code = code_schedule(schedule);
   const Target raised = with_ptx_for(target, {&code, 1});
   std::string text;

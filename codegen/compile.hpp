@@ -28,9 +28,6 @@ struct CompileTimes {
   double lower = 0, optimise = 0, emit = 0;
 };
 
-/// The most that the operations of a kernel for a GPU may count together; see `instructions`.
-inline constexpr std::size_t kMaxCudaInstructions = 200'000;
-
 /// Compiles. Thread safe; equal arguments give equal bytes. Throws Error(unsupported) for what the
 /// target or math mode cannot do, among it kernels that are too long for a GPU,
 /// Error(invalid_argument) for an illegal schedule.

@@ -285,6 +285,18 @@ std::size_t instructions(const ir::Node& node) {
   return static_cast<std::size_t>(ir::info(node.op).cost);
 }
 
+std::size_t cuda_instructions(const ir::Kernel& kernel) {
+  std::size_t size = 0;
+  for (const ir::Node& node : kernel.nodes()) {
+    const bool reduces = node.op == ir::Op::sin || node.op == ir::Op::cos; // by pi, at any size
+    const std::size_t factor = reduces && node.type == DType::f64  ? 6
+                               : reduces || node.op == ir::Op::pow ? 2
+                                                                   : 1;
+    size += instructions(node) * factor;
+  }
+  return size;
+}
+
 std::string canonical(const Schedule& schedule) {
   if (const auto* cuda = std::get_if<CudaSchedule>(&schedule))
     return fmt::format(

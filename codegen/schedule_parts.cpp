@@ -56,9 +56,7 @@ bool mostly_strided(const Specialization& specialization) {
 }
 
 int affordable_elements(const ir::Kernel& kernel) {
-  std::size_t size = 1;
-  for (const ir::Node& node : kernel.nodes())
-    size += instructions(node);
+  const std::size_t size = 1 + cuda_instructions(kernel);
   return static_cast<int>(std::bit_floor(std::max<std::size_t>(kStraightLineBudget / size, 1)));
 }
 

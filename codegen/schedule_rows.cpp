@@ -114,6 +114,12 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
                                 kernel_.name()));
   if (schedule.ahead && !geometry.held)
     refuse_schedule("ahead=1 needs threads that hold a row; take more of them or more accesses");
+  const auto columns = static_cast<std::size_t>(geometry.chunks * geometry.vector);
+  const std::size_t passes = geometry.held ? 1 : plan_.reductions.size() + 1;
+  if (columns > 1 && columns * passes * cuda_instructions(kernel_) > kMaxCudaInstructions)
+    refuse_schedule(fmt::format("row={} bytes={} accesses={} make too much code of a kernel this "
+                                "long; take more threads a row, or less of the others",
+                                row, schedule.access_bytes, schedule.accesses));
   constexpr int kMostSlabs = 32;
   if (geometry.slabs > kMostSlabs)
     refuse_schedule(
@@ -304,11 +310,15 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
     schedule.resident = resident(schedule);
     return schedule;
   }
-  // What always is legal.
+  // What always is legal, but for the longest kernels.
   schedule.threads = schedule.row_threads = 256;
   schedule.accesses = 2;
   schedule.access_bytes = widest_element(kernel_);
   schedule.resident = 256;
+  if (!is_legal(schedule)) {
+    schedule.threads = schedule.row_threads = schedule.resident = 1024;
+    schedule.accesses = 1;
+  }
   return schedule;
 }
 

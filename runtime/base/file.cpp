@@ -24,25 +24,23 @@ FileDescriptor open_at(int directory, const char* name, int flags, mode_t mode) 
   return FileDescriptor(fd);
 }
 
-FileSizeSignalHeld::FileSizeSignalHeld() noexcept {
-  sigset_t waiting;
+WriteSignalsHeld::WriteSignalsHeld() noexcept {
+  sigset_t waiting, held;
   ::sigpending(&waiting);
-  pending_ = ::sigismember(&waiting, SIGXFSZ) == 1;
-  sigset_t held;
   ::sigemptyset(&held);
-  ::sigaddset(&held, SIGXFSZ);
+  ::sigemptyset(&ours_);
+  for (const int signal : {SIGXFSZ, SIGPIPE}) {
+    ::sigaddset(&held, signal);
+    if (::sigismember(&waiting, signal) != 1)
+      ::sigaddset(&ours_, signal);
+  }
   ::pthread_sigmask(SIG_BLOCK, &held, &before_);
 }
 
-FileSizeSignalHeld::~FileSizeSignalHeld() {
+WriteSignalsHeld::~WriteSignalsHeld() {
   const int error = errno; // of the write
-  if (!pending_) {
-    sigset_t held;
-    ::sigemptyset(&held);
-    ::sigaddset(&held, SIGXFSZ);
-    const timespec at_once = {};
-    while (::sigtimedwait(&held, nullptr, &at_once) < 0 && errno == EINTR) {
-    }
+  const timespec at_once = {};
+  while (::sigtimedwait(&ours_, nullptr, &at_once) >= 0 || errno == EINTR) {
   }
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   errno = error;
@@ -60,7 +58,7 @@ void make_directories(const std::string& path) {
 }
 
 bool write_all(int fd, std::string_view bytes) {
-  const FileSizeSignalHeld held;
+  const WriteSignalsHeld held;
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR)

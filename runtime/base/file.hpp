@@ -35,19 +35,20 @@ private:
 /// never waiting for the other end of a pipe that somebody put there. errno tells a failure.
 FileDescriptor open_at(int directory, const char* name, int flags, mode_t mode = 0);
 
-/// Holds SIGXFSZ back from this thread, so that a write past the process's file size limit fails
-/// with EFBIG like any other write that cannot be done, where the signal would end the process. One
-/// that was raised meanwhile is taken back at the end.
-class FileSizeSignalHeld {
+/// Holds back from this thread the signals that writing raises: SIGXFSZ past the process's file size
+/// limit, and SIGPIPE where nobody reads a pipe any more. The write fails with EFBIG or EPIPE like any
+/// other that cannot be done, where the signal would end the process. One that was raised meanwhile
+/// is taken back at the end.
+class WriteSignalsHeld {
 public:
-  FileSizeSignalHeld() noexcept;
-  ~FileSizeSignalHeld();
-  FileSizeSignalHeld(const FileSizeSignalHeld&) = delete;
-  FileSizeSignalHeld& operator=(const FileSizeSignalHeld&) = delete;
+  WriteSignalsHeld() noexcept;
+  ~WriteSignalsHeld();
+  WriteSignalsHeld(const WriteSignalsHeld&) = delete;
+  WriteSignalsHeld& operator=(const WriteSignalsHeld&) = delete;
 
 private:
-  sigset_t before_;
-  bool pending_ = false; ///< already before, so it is not ours to take
+  sigset_t before_; ///< what the thread blocked
+  sigset_t ours_;   ///< of the two, those that did not wait already and so may be taken back
 };
 
 /// Creates every missing directory of `path` with mode 0700, whatever the umask says; whether that

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 
+#include "runtime/base/file.hpp"
 #include "runtime/base/settings.hpp"
 
 namespace swage::base {
@@ -31,6 +32,7 @@ void write_log(std::string_view line) noexcept {
   try {
     if (const auto& sink = log_sink())
       return sink(line);
+    const WriteSignalsHeld held; // standard error may be a pipe that nobody reads
     // One write, so that lines of several processes stay apart.
     std::string text = "swage: ";
     text += line;
@@ -38,7 +40,8 @@ void write_log(std::string_view line) noexcept {
     std::fwrite(text.data(), 1, text.size(), stderr);
   } catch (...) {
     if (log_sink())
-      return;                                         // what a sink throws is its own
+      return; // what a sink throws is its own
+    const WriteSignalsHeld held;
     std::fwrite(line.data(), 1, line.size(), stderr); // no memory for a copy
   }
 }

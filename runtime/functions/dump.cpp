@@ -15,7 +15,7 @@ namespace swage::functions {
 namespace {
 
 void write(const std::filesystem::path& path, std::string_view text) {
-  const base::FileSizeSignalHeld held;
+  const base::WriteSignalsHeld held;
   std::ofstream file(path, std::ios::binary);
   file.write(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.flush())

@@ -187,7 +187,7 @@ bool book(const CacheDirectory& directory, int fd, std::uint64_t bytes, std::uin
     usage->total = swept.bytes;
   }
   const std::string text = encode(*usage);
-  const base::FileSizeSignalHeld held;
+  const base::WriteSignalsHeld held;
   // A failure leaves the books lost or short of one entry; the next recount mends both.
   if (::pwrite(books.lock.fd(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
       [[maybe_unused]]

@@ -171,7 +171,7 @@ void TuningRecords::append(const std::string& text) {
   // A umask may have kept it from the next process of this very user.
   if (struct stat status{}; ::fstat(file.get(), &status) == 0 && (status.st_mode & 0600) != 0600)
     ::fchmod(file.get(), (status.st_mode & 07777) | 0600);
-  const base::FileSizeSignalHeld held;
+  const base::WriteSignalsHeld held;
   const std::string line = (ends_open(file.get()) ? "\n" : "") + text + "\n";
   const ssize_t written = ::write(file.get(), line.data(), line.size());
   if (written != static_cast<ssize_t>(line.size())) {

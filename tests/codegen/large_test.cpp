@@ -30,6 +30,14 @@ std::string choices(int arms) {
   return text + "-x; }";
 }
 
+/// A sum of products of one number.
+std::string sum(std::string_view type, int terms) {
+  std::string text = fmt::format("kernel k(x: in {0}, y: out {0}) {{ y = x", type);
+  for (int i = 2; i <= terms; ++i)
+    text += fmt::format(" + x * {}", i);
+  return text + "; }";
+}
+
 /// Every value is used where it is made and once more, the later the earlier it was made.
 std::string kept(int values) {
   std::string text = "kernel k(x: in i32, y: out i32) { let v0 = x;";
@@ -101,6 +109,21 @@ TEST_CASE("more values at once than the stack has room for as vectors give the d
   }
 }
 
+TEST_CASE("long chains of integers give the defined bits in PTX, alone and in vectors") {
+  for (const int values : {40, 300}) { // links of 64 and of 2 are hidden from LLVM
+    const ir::Kernel kernel = load(kept(values));
+    Random random(3);
+    Call call(kernel, random, {.rows = 1, .columns = 37, .random_layouts = false});
+    const auto expected = call.expected();
+    for (const int bytes : {4, 16}) {
+      call.reset();
+      run_in_emulator(call, {.threads = 64, .access_bytes = bytes}, cuda_target(90));
+      INFO(values << " values, accesses of " << bytes << " bytes");
+      REQUIRE(call.difference(expected) == "");
+    }
+  }
+}
+
 TEST_CASE("a function has the same bits called and inline") {
   for (const char* type : {"f32", "f16", "f64"})
     for (const char* function :
@@ -160,6 +183,13 @@ std::string long_row(int terms) {
   return text + fmt::format(" y = a{0} * row_sum(a{0}); }}", terms - 1);
 }
 
+std::string row_of_functions(std::string_view type, std::string_view function, int count) {
+  std::string text = fmt::format("kernel k(x: in {0}, y: out {0}) {{ let a = x", type);
+  for (int i = 0; i < count; ++i)
+    text += " + " + fmt::format(fmt::runtime(function), fmt::format("(x - {})", i));
+  return text + "; y = a * row_sum(a); }";
+}
+
 std::string refusal_to_compile(const std::string& text, const Target& target) {
   try {
     seconds_to_compile(text, target);
@@ -197,5 +227,19 @@ TEST_CASE("compile time is bounded for 20000 choices and for operations up to th
   CHECK(seconds_to_compile(choices(20'000), cuda_target(90)) < 8);
   CHECK(seconds_to_compile(kept(20'000), host_target()) < 20);
   CHECK(seconds_to_compile(functions("f32", "sin({})", 24'900), host_target()) < 20);
+}
+
+TEST_CASE("compile time for a GPU is bounded where integers make long chains") {
+  for (const std::string& text : {kept(20'000), sum("i64", 33'000)})
+    CHECK(seconds_to_compile(text, cuda_target(90)) < 20);
+}
+
+TEST_CASE("compile time for a GPU is bounded for long functions, along rows too") {
+  CHECK(seconds_to_compile(functions("f64", "sin({})", 400), cuda_target(90)) < 10);
+  CHECK(seconds_to_compile(row_of_functions("f64", "sin({})", 400), cuda_target(90)) < 20);
+  CHECK(refusal_to_compile(row_of_functions("f64", "sin({})", 2000), cuda_target(90)) ==
+        "kernel 'k' is too long for a GPU: its operations count 392002 in 2 passes over a row, "
+        "expected at most 200000, where a function counts 16 and more; split it into several "
+        "kernels");
 }
 #endif
