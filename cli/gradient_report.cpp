@@ -15,7 +15,8 @@ std::optional<verify::GradientCheck> check_declared_gradient(const KernelText& t
     return std::nullopt;
   const ir::Kernel forward =
       ir::load_kernel(text.source(), declared.gradient_of, text.bindings, text.math);
-  if (!ir::is_elementwise(forward)) // slopes are taken element by element
+  if (!ir::is_elementwise(forward) ||
+      !ir::is_elementwise(derived)) // slopes are taken element by element
     return std::nullopt;
   return verify::check_gradient(forward, derived, declared.gradient_items);
 }

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
-#include <optional>
 
 #include <fmt/format.h>
 #include <llvm/ADT/SmallString.h>
@@ -141,10 +140,9 @@ public:
 
 private:
   void run_emitter() {
-    // NVPTX keeps what it knows of modules for the whole process, behind a lock.
-    std::optional<MemoryReserve> reserve;
-    if (target_.kind == Target::Kind::cuda)
-      reserve.emplace();
+    // NVPTX keeps what it knows of modules for the whole process, behind a lock; the selection of
+    // instructions allocates where it must not be thrown out of.
+    const MemoryReserve reserve;
     emitter_->passes.run(module_);
   }
 

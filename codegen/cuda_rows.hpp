@@ -4,7 +4,7 @@
 // where they are all of its row, and reads them again for each stage where they are not. A sum has
 // the order of ir/sum_order.hpp in every geometry: passes first, within a thread; then lanes, of a
 // thread, of a warp by shuffles, of warps through shared memory. Every thread takes part in every
-// exchange, so there is no early exit; what lies outside a row counts as 0.
+// exchange, so threads leave as all do that meet; what lies outside a row counts as 0.
 #pragma once
 
 #include <functional>

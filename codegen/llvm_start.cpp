@@ -73,9 +73,19 @@ void unlock_pass_registry() {
   lock.unlock();
 }
 
-void register_backend(Target::Kind kind) {
-  if (kind == Target::Kind::cuda) {
+/// The registry of targets is a list without a lock, which one kind's start may search while the
+/// other's is under way: all that there will be are entered before either.
+void register_targets() {
+  static std::once_flag once;
+  std::call_once(once, [] {
     LLVMInitializeNVPTXTargetInfo();
+    LLVM_NATIVE_TARGETINFO();
+  });
+}
+
+void register_backend(Target::Kind kind) {
+  register_targets();
+  if (kind == Target::Kind::cuda) {
     LLVMInitializeNVPTXTarget();
     LLVMInitializeNVPTXTargetMC();
     LLVMInitializeNVPTXAsmPrinter();
@@ -166,9 +176,11 @@ void start_llvm(const Target& target) {
     }
   });
   if (one.broken)
-    throw Error(ErrorCode::out_of_memory,
-                "memory ran out while LLVM was starting, and nothing can be compiled in this "
-                "process any more; start it again with more memory");
+    throw Error(
+        ErrorCode::out_of_memory,
+        fmt::format("memory ran out while LLVM was starting, and nothing can be compiled for "
+                    "{} in this process any more; start it again with more memory",
+                    target.kind == Target::Kind::cuda ? "CUDA" : "the CPU"));
 }
 
 } // namespace swage::codegen

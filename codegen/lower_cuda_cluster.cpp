@@ -9,6 +9,7 @@
 // Stages take turns in two regions: who writes into one knows from the barriers between that all
 // have read what was there.
 #include <algorithm>
+#include <bit>
 
 #include <fmt/format.h>
 #include <llvm/IR/InlineAsm.h>
@@ -29,6 +30,7 @@ llvm::Align align_of(std::int64_t bytes) {
 } // namespace
 
 void CudaRows::cluster_sync() {
+  await_cluster();
   statement("barrier.cluster.arrive.aligned;");
   statement("barrier.cluster.wait.aligned;");
 }
@@ -103,7 +105,7 @@ void CudaRows::sum_part_of_lanes(NodeId id, std::int64_t lanes_region, std::int6
 }
 
 std::vector<Value*> CudaRows::cluster_tree(const std::vector<Partial>& partials) {
-  await_cluster();
+  await_cluster(); // before anything is written to another block
   const std::int64_t bytes = cluster_bytes(plan_, job_.kernel, geometry_);
   std::int64_t region = exchange_bytes_ + 2 * value_bytes_ + cluster_turn_ * bytes;
   cluster_turn_ = (cluster_turn_ + 1) % cluster_regions(plan_);

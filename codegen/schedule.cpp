@@ -331,6 +331,7 @@ std::string code_line(const Schedule& schedule) {
 
 Schedule parse_schedule(std::string_view text, const Schedule& base) {
   Schedule schedule = base;
+  bool places = false, ahead = false; // keys that say what threads hold were given, and `ahead`
   constexpr std::string_view separators = " ,\t\n";
   for (std::size_t at = text.find_first_not_of(separators); at != std::string_view::npos;) {
     const std::size_t end = std::min(text.find_first_of(separators, at), text.size());
@@ -338,9 +339,14 @@ Schedule parse_schedule(std::string_view text, const Schedule& base) {
     const std::size_t equals = word.find('=');
     if (equals == std::string_view::npos)
       refuse_schedule(fmt::format("schedule has '{}' where key=value was expected", word));
-    std::visit([&](auto& s) { set(s, word.substr(0, equals), word.substr(equals + 1)); }, schedule);
+    const std::string_view key = word.substr(0, equals);
+    places = places || key == "threads" || key == "row" || key == "bytes" || key == "accesses";
+    ahead = ahead || key == "ahead";
+    std::visit([&](auto& s) { set(s, key, word.substr(equals + 1)); }, schedule);
     at = text.find_first_not_of(separators, end);
   }
+  if (auto* cuda = std::get_if<CudaSchedule>(&schedule); cuda && places && !ahead)
+    cuda->ahead = false; // the default's is for what its threads hold; see also `canonical`
   return schedule;
 }
 

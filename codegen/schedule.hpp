@@ -94,8 +94,8 @@ int vector_elements(const Schedule& schedule, const ir::Kernel& kernel);
 
 /// Instructions that a node comes to, roughly: what the assembler has to do for it.
 std::size_t instructions(const ir::Node& node);
-/// Of all of `kernel` on a GPU, where the time to compile follows it: functions are inline there, and
-/// some are longer than others.
+/// Of all of `kernel` on a GPU, where the time to compile follows it: functions are inline there,
+/// and some are longer than others.
 std::size_t cuda_instructions(const ir::Kernel& kernel);
 /// The most of them, times the passes over a row.
 inline constexpr std::size_t kMaxCudaInstructions = 200'000;

@@ -166,7 +166,11 @@ void check_specialization(const Specialization& specialization, const ir::Kernel
                 fmt::format("kernel '{}' uses {}, which needs rows and columns, not one flat run",
                             kernel.name(), ir::beyond_elements(kernel)));
   if (specialization.flat && specialization.valid_rows != ValidRows::all)
-    throw Error(ErrorCode::invalid_argument, "valid_rows needs rows and columns, not one flat run");
+    throw Error(ErrorCode::invalid_argument,
+                "valid_rows needs rows and columns, not one flat run; say so, as in 'rows "
+                "valid_rows=one:i32'");
+  if (specialization.counts64 && specialization.valid_rows == ValidRows::all)
+    throw Error(ErrorCode::invalid_argument, "counts of 64 bits are given, but no valid_rows");
   const std::int64_t bound = specialization.columns_at_most;
   if (bound < 0 || column_bound(bound) != bound || (bound > 0 && ir::is_elementwise(kernel)))
     throw Error(ErrorCode::invalid_argument,

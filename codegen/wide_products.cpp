@@ -13,16 +13,21 @@ namespace {
 using ir::NodeId;
 using ir::Op;
 
-/// By node: the set of parameters it depends on.
+/// By node: the set of values it depends on, which may differ independently: what is read, and what
+/// a reduction makes of many. All bits where there are more of them than bits.
 std::vector<std::uint64_t> supports(const ir::Kernel& kernel) {
-  static_assert(ir::kMaxParams <= 64);
   std::vector<std::uint64_t> result(kernel.nodes().size());
+  int next = 0;
   for (NodeId id = 0; id < result.size(); ++id) {
     const ir::Node& node = kernel.node(id);
-    if (node.op == Op::load || node.op == Op::scalar || node.op == Op::lookup)
-      result[id] = std::uint64_t{1} << node.param;
-    if (node.op == Op::col_index)
-      result[id] = std::uint64_t{1} << (ir::kMaxParams - 1); // as a parameter of its own
+    const bool constant = node.op == Op::constant;
+    const bool own = !constant && (ir::info(node.op).form == ir::OpForm::leaf ||
+                                   ir::reaches_beyond(node.op) || node.op == Op::lookup);
+    if (own) {
+      result[id] = next < 64 ? std::uint64_t{1} << next : ~std::uint64_t{0};
+      ++next;
+      continue;
+    }
     for (std::size_t i = 0; i < static_cast<std::size_t>(ir::info(node.op).arity); ++i)
       result[id] |= result[node.args[i]];
   }
@@ -44,7 +49,8 @@ std::vector<std::optional<WideProduct>> find_wide_products(const ir::Kernel& ker
   std::vector<std::optional<WideProduct>> result(nodes.size());
   // What depends on the function's argument alone is too small to matter where the function is.
   const auto is_wide = [&](const WideProduct& product, NodeId factor) {
-    return (support[factor] & ~support[product.function]) != 0;
+    const std::uint64_t function = support[product.function];
+    return (support[factor] & ~function) != 0 || function == ~std::uint64_t{0};
   };
   for (NodeId id = 0; id < nodes.size(); ++id) {
     if (nodes[id].op != Op::mul)

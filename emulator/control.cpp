@@ -2,6 +2,7 @@
 #include "emulator/grid.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace swage::emulator {
 namespace {
@@ -99,7 +100,16 @@ void decode_trap(Decoder& d) {
   d.step.run = trap;
 }
 
-// Its arrival and its wait are one: blocks of a cluster wait for each other at the wait.
+// Not defined by PTX: to arrive twice, or to wait where one has not arrived.
+void arrive_at_cluster(Warp& warp, const Step& step) {
+  if ((warp.arrived & warp.mask) != 0)
+    warp.grid->fault(FaultKind::illegal_instruction, warp, step,
+                     static_cast<unsigned>(std::countr_zero(warp.arrived & warp.mask)), 0,
+                     "a thread arrives at a barrier of its cluster before it waited at the last");
+  warp.arrived |= warp.mask;
+}
+
+// Blocks of a cluster wait for each other at the wait.
 void decode_cluster_barrier(Decoder& d) {
   const bool arrive = d.take("arrive");
   if (!arrive && !d.take("wait"))
@@ -110,7 +120,7 @@ void decode_cluster_barrier(Decoder& d) {
   d.expect_operands(0);
   d.program().has_barrier = true;
   if (arrive)
-    d.step.run = nothing;
+    d.step.run = arrive_at_cluster;
   else
     d.step.flow = Flow::cluster_barrier;
 }

@@ -108,6 +108,7 @@ private:
     warp.waiting = 0;
     warp.parked = 0;
     warp.clustered = 0;
+    warp.arrived = 0;
     warp.reducing = nullptr;
     warp.any = false;
     warp.waited = 0;
@@ -261,7 +262,8 @@ private:
     case Flow::reducing_barrier:
       for (std::uint32_t lanes = warp.mask; lanes != 0; lanes &= lanes - 1)
         warp.any |= (warp.row(step.b)[std::countr_zero(lanes)] != 0) != step.negated;
-      warp.reducing = &step;
+      if (warp.mask != 0)
+        warp.reducing = &step;
       wait(warp, step, pc);
       break;
     case Flow::warp_barrier:
@@ -270,6 +272,10 @@ private:
       leave(warp, warp.mask, pc + 1);
       break;
     case Flow::cluster_barrier:
+      if ((warp.arrived & warp.mask) != warp.mask)
+        grid_.fault(FaultKind::illegal_instruction, warp, step, 0, 0,
+                    "a thread waits at a barrier of its cluster where it has not arrived");
+      warp.arrived &= ~warp.mask;
       warp.clustered |= warp.mask;
       warp.running &= ~warp.mask;
       leave(warp, warp.mask, pc + 1);

@@ -66,6 +66,7 @@ struct Warp {
   std::uint32_t parked = 0;       ///< lanes at a barrier of the warp
   std::uint32_t waited = 0;       ///< lanes that passed griddepcontrol.wait
   std::uint32_t clustered = 0;    ///< lanes at a barrier of the cluster
+  std::uint32_t arrived = 0;      ///< lanes that arrived at the next barrier of the cluster
   std::uint32_t first_thread = 0; ///< in the block
   std::uint32_t block = 0;        ///< in the cluster
   std::uint64_t barrier = 0;      ///< the id that the waiting lanes wait at

@@ -84,8 +84,8 @@ struct Store {
   friend bool operator==(const Store&, const Store&) = default;
 };
 
-/// Whether a text may store a value of space `value` to `param`: anything to elements; else what is of
-/// the same space, or one for all.
+/// Whether a text may store a value of space `value` to `param`: anything to elements; else what is
+/// of the same space, or one for all.
 bool may_store(const Param& param, Space value) noexcept;
 
 /// An immutable kernel with all types and constants bound. Nodes are in canonical order (post-order

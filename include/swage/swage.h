@@ -300,7 +300,9 @@ typedef struct swage_launch_options {
    * rows of the call in their order over all leading dimensions, or one for each batch of a call of
    * shape [batches, rows, columns]. Rows at or beyond the count are neither read nor written, and
    * add nothing to sums over rows. CUDA reads counts when the launch runs, so a graph serves
-   * whatever they are then. Null: all rows. Read during the call, not kept. */
+   * whatever they are then. Null: all rows. The DLTensor is read
+   * during the call and not kept; the counts must stay until the launch is done, those of a
+   * captured launch as long as its graph is launched. */
   const DLTensor* valid_rows;
 } swage_launch_options;
 

@@ -133,7 +133,8 @@ struct LaunchOptions {
   /// [batches, rows, columns] call (or of more dimensions before). Rows at or beyond the count are
   /// neither read nor written, and add nothing to sums over rows. A count below 0 is 0, one beyond
   /// the rows that there are is their number. On CUDA the device reads counts when the launch runs,
-  /// so a graph serves whatever they are then; the CPU reads them before the launch returns.
+  /// so a graph serves whatever they are then; the CPU reads them before the launch returns. They
+  /// are the caller's, and must stay until the launch is done.
   std::optional<Tensor> valid_rows = {};
 };
 
@@ -152,7 +153,7 @@ struct Stream {
 enum class Role : std::uint8_t { in, out, inout, scalar };
 
 /// How many values a tensor parameter holds: one for each element, for each row, for each column,
-/// for each group of neighbouring columns of a row, or one in all.
+/// for each group of neighbouring columns of a row, or one in all. A table has as many as it has.
 enum class Space : std::uint8_t { element, row, column, group, tensor, table };
 
 /// One parameter of a kernel, in the order of its text. Strings live as long as the kernel.

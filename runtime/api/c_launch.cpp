@@ -11,6 +11,7 @@
 #include "runtime/launch/kernel.hpp"
 
 using swage::api::Arguments;
+using swage::api::check_size;
 using swage::api::guarded;
 using swage::api::hand_out;
 using swage::api::received;
@@ -153,7 +154,7 @@ swage_status swage_kernel_tune(const swage_kernel* kernel, const swage_arg* args
   return guarded([&] {
     require(kernel, "kernel");
     if (result) // refused before the search rather than after it
-      received(*result, SWAGE_FIRST_SIZE(swage_tune_result, improved), "swage_tune_result", {});
+      check_size(*result, SWAGE_FIRST_SIZE(swage_tune_result, improved), "swage_tune_result");
     const Arguments arguments(args, count, kernel->device.info());
     const swage::TuneResult found = kernel->kernel.tune(arguments.span(), to_options(options));
     if (result)

@@ -35,10 +35,10 @@ private:
 /// never waiting for the other end of a pipe that somebody put there. errno tells a failure.
 FileDescriptor open_at(int directory, const char* name, int flags, mode_t mode = 0);
 
-/// Holds back from this thread the signals that writing raises: SIGXFSZ past the process's file size
-/// limit, and SIGPIPE where nobody reads a pipe any more. The write fails with EFBIG or EPIPE like any
-/// other that cannot be done, where the signal would end the process. One that was raised meanwhile
-/// is taken back at the end.
+/// Holds back from this thread the signals that writing raises: SIGXFSZ past the process's file
+/// size limit, and SIGPIPE where nobody reads a pipe any more. The write fails with EFBIG or EPIPE
+/// like any other that cannot be done, where the signal would end the process. One that was raised
+/// meanwhile is taken back at the end.
 class WriteSignalsHeld {
 public:
   WriteSignalsHeld() noexcept;

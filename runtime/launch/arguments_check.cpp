@@ -257,6 +257,8 @@ std::int64_t check_arguments(const Signature& signature, std::span<const Arg> ar
     if (views[t] != &full && !fits_shape(signature.params[param].space(), *views[t], full))
         [[unlikely]]
       refuse_shape(signature, param, *views[t], full);
+    if (signature.params[param].broadcast == ir::Broadcast::table) [[unlikely]]
+      element_count(signature, param, *views[t]); // the only length that is not of the others
   }
   return elements;
 }
@@ -289,6 +291,11 @@ void refuse_overlap(const Signature& signature, int written, int other) {
   if (signature.params[static_cast<std::size_t>(other)].is_written)
     refuse(fmt::format("tensors '{}' and '{}' are both written and share memory; give each its own",
                        a, b));
+  if (signature.params[static_cast<std::size_t>(other)].broadcast == ir::Broadcast::table)
+    refuse(
+        fmt::format("tensor '{}' is written and shares memory with '{}', a [table], which any row "
+                    "may read; give each its own",
+                    a, b));
   refuse(fmt::format("tensor '{}' is written and overlaps tensor '{}' without being the same view; "
                      "use the same address and strides for both, or separate memory",
                      a, b));

@@ -46,7 +46,11 @@ void autotune(const KernelState& kernel, const launch::Call& call, std::span<con
               kernel.name);
     return;
   }
-  const auto known = tuning_records().find(tuning_key(kernel, call));
+  // Tuned as if all rows counted, so that is what the records are asked for.
+  launch::Call of_all;
+  if (call.valid_rows)
+    kernel.classify(arguments, of_all);
+  const auto known = tuning_records().find(tuning_key(kernel, call.valid_rows ? of_all : call));
   if (known && known->exact)
     return;
   try {

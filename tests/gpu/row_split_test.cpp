@@ -31,6 +31,7 @@ void check_split(const Device& device, const Kernel& kernel, ir::CallSize size, 
     std::vector<codegen::Schedule> of_blocks = schedules;
     std::erase_if(of_blocks,
                   [&](const codegen::Schedule& one) { return blocks_of(one) != blocks; });
+    REQUIRE((!of_blocks.empty() || size.columns < 1024 * blocks));
     for (int i = 0; i < each && !of_blocks.empty(); ++i) {
       const codegen::Schedule& schedule = random.pick(of_blocks);
       INFO(codegen::canonical(schedule));
@@ -73,6 +74,18 @@ TEST_CASE("rows split over blocks have the evaluator's bits on the device") {
                      "row_max(top); }",
                      "");
   check_split(*device, groups, {3, 64 * 150}, {}, each, seed++);
+}
+
+TEST_CASE("blocks of a row meet where nothing is reduced but counted") {
+  const auto device = gpu();
+  if (!device || !has_clusters(*device))
+    return;
+  const Kernel kernel = device->kernel(
+      "kernel k(x: in f32, t: inout i64 [row], y: out f32) { let n = row_sum(i64(1)); let ok = t "
+      ">= 0 && t < n; t = ok ? t + 1 : t; y = ok ? x : 0; }",
+      "");
+  RowCase call(*device, kernel, {3, 33'000}, {}, 7);
+  CHECK(call.run(nullptr, 0) == "");
 }
 
 TEST_CASE("a long row is split by default, over as many blocks as hold it") {

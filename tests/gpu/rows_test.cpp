@@ -108,7 +108,8 @@ TEST_CASE("groups have the evaluator's bits on the device, whatever their size")
     return;
   const std::string groups =
       "kernel k<T>(x: in T, g: in f32 [group n], w: in f32 [col], y: out T, s: out f32 [group n], "
-      "q: out f32 [group n], r: out f32 [row], t: in f32 [row], u: out f32 [group n], const n: i32) "
+      "q: out f32 [group n], r: out f32 [row], t: in f32 [row], u: out f32 [group n], const n: "
+      "i32) "
       "{ u = 1 < 2 ? t : g;"
       "  let v = f32(x); let top = group_max(abs(v), n) + 1; s = group_sum(v / top, n) * g; q = "
       "group_min(v * w, n);"
@@ -223,7 +224,7 @@ TEST_CASE(
     const Kernel kernel = device->catalogue_kernel(name, {{"T", bf16}, {"L", f32}});
     for (const std::int64_t columns : {5, 1000, 4096}) {
       RowCase call(*device, kernel, {9, columns}, {}, 3);
-      CHECK(call.run(nullptr, 1e4L) == "");
+      CHECK(call.run(nullptr, 40) == "");
     }
   }
 }

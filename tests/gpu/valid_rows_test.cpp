@@ -82,6 +82,16 @@ TEST_CASE("rows beyond a count are neither read nor written by kernels along row
           ++seed;
 }
 
+TEST_CASE("rows over several blocks may be left out on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::uint64_t seed = 150;
+  for (const std::int64_t columns : {9000, 40'000})
+    check_kernel(*device, device->kernel(kAlong, "", {{"T", bf16}}), 2, columns, {},
+                 schedules_of_call(2, 12), seed++);
+}
+
 TEST_CASE("rows beyond a count add nothing to sums over rows on the device") {
   const auto device = gpu();
   if (!device)

@@ -8,6 +8,7 @@
 #include "ir/evaluate.hpp"
 #include "ir/number.hpp"
 #include "ir/passes.hpp"
+#include "ir/source.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/machine.hpp"
 #include "tests/support/random_kernel.hpp"
@@ -212,8 +213,8 @@ TEST_CASE("a float compared with itself asks for NaN") {
 TEST_CASE("a value of one a group may turn out to be one a row, or one for all") {
   const Kernel kernel = parse_kernel(
       {"kernel k(r: in f32 [row], g: in i32 [group 4], x: in f32, y: out f32 [group 4], "
-            "n: out i32 [group 4], z: out f32) { y = 1 < 2 ? r : f32(g); n = g - g; z = x; }"},
-      "");
+       "n: out i32 [group 4], z: out f32) { y = 1 < 2 ? r : f32(g); n = g - g; z = x; }"},
+      "", {});
   const Kernel simple = simplify(kernel);
   CHECK(name_of(simple.node(simple.stores()[0].node).space) == "row");
   CHECK(name_of(simple.node(simple.stores()[1].node).space) == "tensor");

@@ -99,7 +99,8 @@ TEST_CASE("what is kept from one pass over a row to the next has the evaluator's
 TEST_CASE("groups have the evaluator's bits, whatever their size") {
   const std::string groups =
       "kernel k(x: in f32, g: in f32 [group n], w: in f32 [col], y: out f32, s: out f32 [group n], "
-      "q: out f32 [group n], r: out f32 [row], t: in f32 [row], u: out f32 [group n], const n: i32) "
+      "q: out f32 [group n], r: out f32 [row], t: in f32 [row], u: out f32 [group n], const n: "
+      "i32) "
       "{ u = 1 < 2 ? t : g;"
       "  let top = group_max(abs(x), n) + 1; s = group_sum(x / top, n) * g; q = group_min(x * w, "
       "n);"
