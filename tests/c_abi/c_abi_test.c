@@ -418,6 +418,17 @@ static void test_valid_rows(swage_device* device) {
   options.size = offsetof(swage_launch_options, valid_rows);
   CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &options) == SWAGE_OK);
   CHECK(y[2] == 4);
+  /* A size that no version has; a newer program that sets what this library does not know. */
+  options.size += 4;
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &options) == SWAGE_INVALID_ARGUMENT);
+  struct {
+    swage_launch_options known;
+    void* unknown;
+  } newer = {swage_default_launch_options(), NULL};
+  newer.known.size = sizeof newer;
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &newer.known) == SWAGE_OK);
+  newer.unknown = y;
+  CHECK(swage_kernel_launch_with(kernel, NULL, args, 2, &newer.known) == SWAGE_UNSUPPORTED);
   swage_kernel_destroy(kernel);
 }
 

@@ -52,6 +52,17 @@ TEST_CASE("verify and certify hold rows of every kind to the evaluator, forward 
       }
 }
 
+TEST_CASE("verify and certify take a gradient along rows of what is elementwise itself") {
+  for (const std::string verb : {"verify", "certify"}) {
+    const Outcome ran =
+        run_swage({verb, "swiglu_scaled_backward", "-D", "T=bf16", "-D", "S=f32", "--device", "cpu",
+                   "--columns", "1,100", "--samples", "2000", "--json"});
+    INFO(verb << ran.out << ran.err);
+    const auto report = nlohmann::json::parse(ran.out);
+    CHECK(report.contains("inputs"));
+  }
+}
+
 TEST_CASE("a limit that no row can meet is seen by verify") {
   const Outcome ran = run_swage({"verify", "softmax", "-D", "T=f32", "--device", "cpu", "--samples",
                                  "5000", "--max-ulp", "0.1"});

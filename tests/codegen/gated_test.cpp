@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
+
 #include "codegen/wide_products.hpp"
 #include "ir/evaluate.hpp"
 #include "ir/number.hpp"
@@ -94,10 +96,9 @@ TEST_CASE("gated activations are within 0.51 ulp wherever the result is normal")
 }
 
 TEST_CASE("only products that can outgrow their sigmoid are computed in two factors") {
-  const auto wide = [](const char* body) {
-    const ir::Kernel kernel = ir::load_kernel(
-        {std::string("kernel k(x: in bf16, u: in bf16, y: out bf16) { y = ") + body + "; }"}, "k",
-        {});
+  const auto wide = [](const char* body, const char* params = "x: in bf16, u: in bf16") {
+    const std::string text = fmt::format("kernel k({}, y: out bf16) {{ y = {}; }}", params, body);
+    const ir::Kernel kernel = ir::load_kernel({text}, "k", {});
     int count = 0;
     for (const auto& product : find_wide_products(kernel))
       count += product.has_value();
@@ -108,6 +109,10 @@ TEST_CASE("only products that can outgrow their sigmoid are computed in two fact
   CHECK(wide("u * x * sigmoid(x)") == 1);
   CHECK(wide("sigmoid(x) * u") == 1);
   CHECK(wide("0.5 * x * erfc(x) * u") == 1);
+  const char* const table = "t: in bf16 [table], id: in i32 [row]";
+  CHECK(wide("sigmoid(t[id]) * t[id + 1]", table) == 1);
+  CHECK(wide("sigmoid(x) * row_max(x)", "x: in bf16") == 1);
   CHECK(wide("x * sigmoid(x) + u") == 0);
+  CHECK(wide("sigmoid(t[id]) * t[id]", table) == 0);
   CHECK(wide("x * sigmoid(x) * u + sigmoid(x)") == 0);
 }

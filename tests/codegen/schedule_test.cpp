@@ -62,6 +62,23 @@ TEST_CASE("a part of a schedule changes that part alone") {
   CHECK(parsed == Schedule(CudaSchedule{.threads = 512, .accesses = 4, .waves = 2}));
 }
 
+TEST_CASE("what a default loads ahead is not inherited by threads that hold something else") {
+  CudaSchedule base;
+  base.row_threads = 256;
+  base.ahead = true;
+  const auto ahead = [&](const char* text) {
+    return std::get<CudaSchedule>(parse_schedule(text, base)).ahead;
+  };
+  CHECK(ahead("dependent=0"));
+  CHECK_FALSE(ahead("threads=512 row=512"));
+  CHECK_FALSE(ahead("accesses=2"));
+  CHECK(ahead("accesses=2 ahead=1"));
+  base.ahead = false;
+  const Schedule without = base;
+  base.ahead = true;
+  CHECK(parse_schedule(canonical(without), base) == without);
+}
+
 TEST_CASE("schedule text that is wrong is refused by name") {
   const auto parse = [](const char* text) { return parse_schedule(text, CudaSchedule{}); };
   CHECK_THROWS_WITH(parse("thread=1"), ContainsSubstring("unknown schedule key 'thread'") &&

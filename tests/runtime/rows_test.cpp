@@ -5,6 +5,8 @@
 #include <limits>
 #include <sstream>
 
+#include <fmt/format.h>
+
 #include "codegen/compile.hpp"
 #include "codegen/row_plan.hpp"
 #include "ir/arithmetic.hpp"
@@ -244,11 +246,21 @@ TEST_CASE("a table must have one dimension, and nothing written may share its me
         "tensor 'a' has shape [2, 2], but 'x' has [4, 2]; expected one dimension: it is a [table]");
   CHECK(run(Tensor(nullptr, f32, {2}), y) ==
         "tensor 'a' has elements but its data pointer is null");
-  const std::string shared = "tensor 'y' is written and overlaps tensor 'a' without being the same "
-                             "view; use the same address and strides for both, or separate memory";
+  const std::string shared =
+      "tensor 'y' is written and shares memory with 'a', a [table], which any "
+      "row may read; give each its own";
   CHECK(run(y, y) == shared);
   CHECK(run(Tensor(memory + 9, f32, {2}), y) == shared);
   CHECK(run(Tensor(memory + 12, f32, {2}), y) == "");
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;
+  for (const std::int64_t length :
+       {std::int64_t{-1}, -4 * kMost, -4 * kMost + 1, std::numeric_limits<std::int64_t>::min()})
+    CHECK(run(Tensor(memory, f32, {length}), y) ==
+          fmt::format("tensor 'a' has shape [{}], sizes must not be negative", length));
+  for (const std::int64_t length : {kMost + 1, 4 * kMost + 2})
+    CHECK(run(Tensor(memory, f32, {length}), y) ==
+          fmt::format("tensor 'a' of shape [{}] has more than 2^60 elements; check its shape",
+                      length));
 }
 
 TEST_CASE("a row has the same bits alone and in a batch") {
