@@ -148,6 +148,18 @@ bool RowSchedules::has_columns_to_load() const {
   });
 }
 
+/// Little of it is there soon enough, and waited for with the row (RMSNorm of 4096 columns, of
+/// bf16, is up to 17 % faster without on an H200; LayerNorm, or 8192 and 14336 columns, up to a
+/// third slower).
+bool RowSchedules::has_much_to_load_ahead(std::int64_t columns) const {
+  constexpr std::int64_t kMuch = 16 << 10;
+  std::int64_t bytes = 0;
+  for (const ir::Param& param : kernel_.params())
+    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::per_column)
+      bytes += columns * size_of(param.dtype);
+  return bytes >= kMuch && has_columns_to_load();
+}
+
 bool RowSchedules::is_held(const CudaSchedule& schedule) const {
   return make_row_geometry(kernel_, specialization_, schedule).held;
 }
@@ -252,7 +264,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   int wanted = 1;
   while (wanted < 8 && 2 * wanted * rows <= kMultiprocessors)
     wanted *= 2;
-  const bool columns_ahead = are_few(rows) && has_columns_to_load();
+  const bool columns_ahead = are_few(rows) && has_much_to_load_ahead(columns);
   for (const bool large : {false, true})
     for (int blocks = wanted; blocks <= 8; blocks *= 2)
       for (int accesses = 1; accesses * vector <= 64; accesses *= 2) {
@@ -263,8 +275,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
         if (!is_held(schedule) || !is_legal(schedule) || !fits(schedule, kSpilled))
           continue;
         schedule.ahead = columns_ahead;
-        schedule.ahead = columns_ahead && fits(schedule, 0);
         schedule.resident = resident(schedule);
+        schedule.ahead = columns_ahead && registers(schedule) <= kRegisters / schedule.resident;
         // Where blocks have most multiprocessors to themselves, those of the next launch that wait
         // would share some and leave others (5 to 15 % at 16 rows).
         schedule.dependent_launch =
@@ -290,7 +302,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
     return is_legal(tried) && fits(tried, kSpilled);
   };
   const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel_));
-  const bool columns_ahead = are_few(rows) && has_columns_to_load();
+  const bool columns_ahead = are_few(rows) && has_much_to_load_ahead(bound);
   for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {
     schedule.row_threads = row;
     schedule.threads = std::max(row, 128);

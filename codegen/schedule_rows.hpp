@@ -37,6 +37,7 @@ private:
   /// Whether there is something that can be loaded before a row is reduced, see
   /// CudaSchedule::ahead.
   bool has_columns_to_load() const;
+  bool has_much_to_load_ahead(std::int64_t columns) const;
   bool is_worth_splitting(const CudaSchedule& schedule, int blocks) const;
   /// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at
   /// hand, and addresses. The assembler found place in so many for the catalogue's kernels.

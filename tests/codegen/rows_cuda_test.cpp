@@ -200,16 +200,19 @@ TEST_CASE("tensors of columns are loaded ahead of the sums of a row where the sc
 }
 
 TEST_CASE("few rows load their columns ahead by default, many do not") {
-  const ir::Kernel kernel = catalogue("rms_norm", bf16);
-  const Specialization specialization = of_columns(kernel, 14336);
-  const auto ahead = [&](std::int64_t rows) {
+  const auto ahead = [&](const char* name, std::int64_t rows, std::int64_t columns) {
+    const ir::Kernel kernel = catalogue(name, bf16);
+    const Specialization specialization = of_columns(kernel, columns);
     return std::get<CudaSchedule>(
-               default_schedule(kernel, specialization, cuda_target(90), rows * 14336))
+               default_schedule(kernel, specialization, cuda_target(90), rows * columns))
         .ahead;
   };
-  CHECK(ahead(1));
-  CHECK(ahead(128));
-  CHECK_FALSE(ahead(2048));
+  CHECK(ahead("rms_norm", 1, 14336));
+  CHECK(ahead("rms_norm", 128, 14336));
+  CHECK(ahead("layer_norm", 16, 4096));
+  CHECK_FALSE(ahead("rms_norm", 2048, 14336));
+  CHECK_FALSE(ahead("rms_norm", 16, 4096)); // a weight of 8 KiB
+  CHECK_FALSE(ahead("softmax", 1, 14336));
 }
 
 TEST_CASE("a count of rows is read once, and nothing of a row before it is known to count") {

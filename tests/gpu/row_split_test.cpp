@@ -31,7 +31,7 @@ void check_split(const Device& device, const Kernel& kernel, ir::CallSize size, 
     std::vector<codegen::Schedule> of_blocks = schedules;
     std::erase_if(of_blocks,
                   [&](const codegen::Schedule& one) { return blocks_of(one) != blocks; });
-    REQUIRE((!of_blocks.empty() || size.columns < 1024 * blocks));
+    REQUIRE((!of_blocks.empty() || size.columns > 32 * 1024)); // few blocks hold no longer rows
     for (int i = 0; i < each && !of_blocks.empty(); ++i) {
       const codegen::Schedule& schedule = random.pick(of_blocks);
       INFO(codegen::canonical(schedule));

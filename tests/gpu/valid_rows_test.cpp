@@ -188,16 +188,18 @@ TEST_CASE("memory of rows beyond a count need not be there on the device") {
        {"kernel k(x: in f32, y: out f32, r: out f32 [row]) { r = row_max(x); y = x - row_max(x); }",
         "kernel k(x: in f32, y: out f32, r: inout f32 [row]) { r = r + 1; y = x - row_max(x); }"}) {
     const Kernel kernel = device->kernel(text, "");
-    Buffer x = device->allocate(kCount * kColumns * 4), y = device->allocate(kCount * kColumns * 4),
-           r = device->allocate(kCount * 4), counts = device->allocate(4);
-    counts.write(&kCount, 4);
+    // One behind the other, so that no tensor shares memory with another's rows that do not count.
+    constexpr std::size_t kX = 8192, kBytes = kCapacity * kColumns * 4, kY = kX + kBytes;
+    Buffer all = device->allocate(kY + kCount * kColumns * 4);
+    auto* const memory = static_cast<std::byte*>(all.data());
+    all.write(&kCount, 4);
     const std::vector<float> ones(kCount * kColumns, 1.0F);
-    x.write(ones.data(), ones.size() * 4);
-    r.write(ones.data(), kCount * 4);
-    const std::vector<Arg> arguments{Tensor(x.data(), f32, {kCapacity, kColumns}),
-                                     Tensor(y.data(), f32, {kCapacity, kColumns}),
-                                     Tensor(r.data(), f32, {kCapacity})};
-    const Tensor view(counts.data(), i32, {1});
+    all.write(ones.data(), kCount * 4, 256);
+    all.write(ones.data(), ones.size() * 4, kX);
+    const std::vector<Arg> arguments{Tensor(memory + kX, f32, {kCapacity, kColumns}),
+                                     Tensor(memory + kY, f32, {kCapacity, kColumns}),
+                                     Tensor(memory + 256, f32, {kCapacity})};
+    const Tensor view(memory, i32, {1});
     const auto plan = launch::describe(kernel, arguments, &view);
     const std::vector<codegen::Schedule> legal = codegen::all_schedules(
         launch::ir_kernel(kernel), plan.specialization, launch::target(*device));
@@ -208,7 +210,7 @@ TEST_CASE("memory of rows beyond a count need not be there on the device") {
       launch::launch_with(kernel, schedule, nullptr, arguments, &view);
       device->synchronize();
       std::vector<float> found(ones.size(), 9.0F);
-      y.read(found.data(), found.size() * 4);
+      all.read(found.data(), found.size() * 4, kY);
       REQUIRE(found == std::vector<float>(ones.size(), 0.0F));
     }
   }
