@@ -33,7 +33,15 @@ void bind(std::string_view text, const ir::KernelDeclaration& declared, DType ty
     if (!constant.has_default)
       bindings.push_back({constant.name, std::int64_t{2}});
   std::string line;
-  if (!accepted([&] { line = ir::canonical(ir::load_kernel({text}, declared.name, bindings)); }))
+  bool can_be_said = true;
+  const auto load = [&] {
+    const ir::Kernel kernel = ir::load_kernel({text}, declared.name, bindings);
+    line = ir::canonical(kernel);
+    // Simplification may find a value of one a group to be one a row, which no text may store there.
+    for (const ir::Store& store : kernel.stores())
+      can_be_said &= ir::may_store(kernel.params()[store.param], kernel.node(store.node).space);
+  };
+  if (!accepted(load) || !can_be_said)
     return;
   // What was accepted once is accepted as it prints itself, and then stays as it is.
   std::string again;
