@@ -11,10 +11,10 @@
 #include <map>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "codegen/cuda_function.hpp"
+#include "codegen/held_memory.hpp"
 #include "codegen/reduction.hpp"
 #include "codegen/row_geometry.hpp"
 #include "codegen/row_plan.hpp"
@@ -22,50 +22,6 @@
 #include "ir/sum_order.hpp"
 
 namespace swage::codegen {
-
-/// Remembers what was loaded of each tensor of elements for a chunk, and gives it again.
-class HeldMemory final : public Memory {
-public:
-  HeldMemory(llvm::IRBuilderBase& builder, GlobalMemory& memory, const ir::Kernel& kernel)
-      : b_(builder), memory_(memory), kernel_(kernel) {}
-
-  /// Bits are given as if they might have changed since the last stage: what was made of them then
-  /// is made again. That is for bits that take fewer registers than their values.
-  bool anew = false;
-  /// What has one value a column is held too, from one row to the next.
-  bool columns = false;
-  void next_stage() { ++stage_; }
-
-  /// The accesses from now on are those of a chunk; a negative one is never held.
-  void begin(int chunk) {
-    chunk_ = chunk;
-    given_.clear();
-  }
-  /// What is held of the row in all, and other bits in its place, as many.
-  std::vector<llvm::Value*> bits() const;
-  void replace(const std::vector<llvm::Value*>& bits);
-  void drop() { held_.clear(); }
-
-  llvm::Value* load(llvm::Value* address, int unit, int count, std::uint32_t param) override;
-  void store(llvm::Value* address, int unit, llvm::Value* bits, std::uint32_t param) override {
-    memory_.store(address, unit, bits, param);
-  }
-
-private:
-  struct Bits {
-    llvm::Value* value;
-    int stage;
-  };
-  llvm::Value* opaque(llvm::Value* bits);
-
-  llvm::IRBuilderBase& b_;
-  GlobalMemory& memory_;
-  const ir::Kernel& kernel_;
-  int chunk_ = -1, stage_ = 0;
-  using Held = std::map<std::pair<int, std::uint32_t>, std::vector<Bits>>;
-  Held held_, of_columns_;                     ///< by chunk and parameter
-  std::map<std::uint32_t, std::size_t> given_; ///< by parameter: how many of them
-};
 
 class CudaRows final : public CudaFunction {
 public:
@@ -117,8 +73,6 @@ private:
   void load(Chunk& chunk, const std::vector<bool>& needed);
   std::vector<Value*> load_fixed(const std::vector<bool>& needed);
   KnownValue known(const Chunk& chunk, int lanes);
-  /// The numbers of the columns from `first`, of index type, on, 64 bits each.
-  Value* column_indices(Value* first, int lanes);
   /// The values of `roots` in a chunk that holds what they need.
   std::vector<Value*> values(Chunk& chunk, std::span<const NodeId> roots);
   void emit_row_values(int stage);

@@ -78,8 +78,6 @@ private:
   void emit_row_values(int stage);
   Value* emit_one(NodeId id);
   Value* emit_lookup(const ir::Node& lookup);
-  /// The numbers of the columns from `first` on.
-  Value* column_indices(Value* first, int lanes);
   /// Row and group values, spread over the lanes, what was loaded, and of the columns from `column`
   /// on (null: nothing) their numbers and what an earlier pass kept.
   KnownValue known_values(int lanes, const std::vector<Value*>& loaded, Value* column);

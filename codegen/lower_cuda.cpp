@@ -3,7 +3,7 @@
 
 #include "codegen/cuda_function.hpp"
 #include "codegen/cuda_rows.hpp"
-#include "codegen/llvm_compat.hpp"
+#include "codegen/index_arithmetic.hpp"
 
 namespace swage::codegen {
 
@@ -64,10 +64,7 @@ private:
   Split split(Value* item) {
     if (job_.specialization.flat)
       return {nullptr, item};
-    const auto id = wide_ ? llvm::Intrinsic::nvvm_mulhi_ull : llvm::Intrinsic::nvvm_mulhi_ui;
-    Value* high = b_.CreateCall(compat::declare(module_, id),
-                                {b_.CreateShl(item, constant(1)), arguments_.divider_factor});
-    Value* row = b_.CreateLShr(high, b_.CreateZExt(arguments_.divider_shift, index_));
+    Value* row = divided(b_, item, arguments_.divider_factor, arguments_.divider_shift);
     return {row, b_.CreateSub(item, b_.CreateMul(row, arguments_.items_per_row))};
   }
 

@@ -3,10 +3,9 @@
 #include <bit>
 
 #include <fmt/format.h>
-#include <llvm/IR/InlineAsm.h>
 
 #include "codegen/cuda_rows.hpp"
-#include "codegen/llvm_compat.hpp"
+#include "codegen/index_arithmetic.hpp"
 #include "codegen/needed_nodes.hpp"
 #include "swage/error.hpp"
 
@@ -15,53 +14,6 @@ namespace swage::codegen {
 using ir::Broadcast;
 using llvm::BasicBlock;
 using llvm::Value;
-
-Value* HeldMemory::load(Value* address, int unit, int count, std::uint32_t param) {
-  const Broadcast broadcast = kernel_.params()[param].broadcast;
-  const bool of_column = broadcast == Broadcast::per_column;
-  if (chunk_ < 0 || !(broadcast == Broadcast::none || (of_column && columns)))
-    return memory_.load(address, unit, count, param);
-  std::vector<Bits>& all = (of_column ? of_columns_ : held_)[{chunk_, param}];
-  std::size_t& given = given_[param];
-  if (given == all.size())
-    all.push_back({memory_.load(address, unit, count, param), stage_});
-  Bits& bits = all[given++];
-  if (anew && bits.stage != stage_)
-    bits = {opaque(bits.value), stage_};
-  return bits.value;
-}
-
-std::vector<Value*> HeldMemory::bits() const {
-  std::vector<Value*> all;
-  for (const auto& [of, pieces] : held_)
-    for (const Bits& piece : pieces)
-      all.push_back(piece.value);
-  return all;
-}
-
-void HeldMemory::replace(const std::vector<Value*>& bits) {
-  std::size_t next = 0;
-  for (auto& [of, pieces] : held_)
-    for (Bits& piece : pieces)
-      piece = {bits[next++], stage_};
-}
-
-/// The same bits, of which LLVM knows nothing.
-Value* HeldMemory::opaque(Value* bits) {
-  llvm::Type* type = bits->getType();
-  const unsigned size = static_cast<unsigned>(type->getPrimitiveSizeInBits().getFixedValue());
-  if (size % 32 != 0)
-    return bits;
-  const unsigned count = size / 32;
-  llvm::Type* word = b_.getInt32Ty();
-  auto* function = llvm::FunctionType::get(word, {word}, false);
-  llvm::InlineAsm* nothing = llvm::InlineAsm::get(function, "", "=r,0", true);
-  Value* words = b_.CreateBitCast(bits, llvm::FixedVectorType::get(word, count));
-  for (std::uint64_t i = 0; i < count; ++i)
-    words = b_.CreateInsertElement(
-        words, b_.CreateCall(function, nothing, {b_.CreateExtractElement(words, i)}), i);
-  return b_.CreateBitCast(words, type);
-}
 
 CudaRows::CudaRows(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
                    const std::string& entry)
@@ -117,7 +69,7 @@ void CudaRows::emit_body() {
 /// Emits `body`, which computes the rows of the threads where `inside`, so that it is left out
 /// where none of those that meet have a row. Threads of one row agree on `inside`.
 void CudaRows::emit_selected(Value* inside, const std::function<void()>& body) {
-  if (!selection_.may_end_early() && !selection_.is_by_row())
+  if (selection_.takes_all())
     return body();
   emit_if(any_meets(inside), body);
 }
@@ -240,11 +192,7 @@ CudaRows::Chunk CudaRows::make_chunk(const std::vector<Value*>& bases, Value* fi
     return chunk;
   }
   const auto lanes = static_cast<unsigned>(geometry_.vector);
-  llvm::SmallVector<llvm::Constant*, 32> steps;
-  for (unsigned i = 0; i < lanes; ++i)
-    steps.push_back(constant(i));
-  Value* each =
-      b_.CreateAdd(b_.CreateVectorSplat(lanes, chunk.column), llvm::ConstantVector::get(steps));
+  Value* each = consecutive(b_, chunk.column, geometry_.vector);
   chunk.inside = b_.CreateICmpULT(each, b_.CreateVectorSplat(lanes, columns_));
   for (unsigned i = 0; i < lanes; ++i)
     chunk.guard.lanes.push_back(
@@ -292,21 +240,11 @@ KnownValue CudaRows::known(const Chunk& chunk, int lanes) {
     if (const auto group = chunk.groups.find(id); group != chunk.groups.end())
       return lanes == group_lanes() ? group->second : spread(group->second, lanes);
     if (node(id).op == Op::col_index && chunk.column)
-      return column_indices(chunk.column, lanes);
+      return b_.CreateZExt(consecutive(b_, chunk.column, lanes),
+                           value_type(context_, DType::i64, lanes));
     return node(id).op == Op::load && !chunk.loaded.empty() ? chunk.loaded[node(id).param]
                                                             : nullptr;
   };
-}
-
-Value* CudaRows::column_indices(Value* first, int lanes) {
-  if (lanes == 1)
-    return wide(first);
-  llvm::SmallVector<llvm::Constant*, 32> steps;
-  for (int i = 0; i < lanes; ++i)
-    steps.push_back(constant(static_cast<std::uint64_t>(i)));
-  Value* each = b_.CreateAdd(b_.CreateVectorSplat(static_cast<unsigned>(lanes), first),
-                             llvm::ConstantVector::get(steps));
-  return b_.CreateZExt(each, value_type(context_, DType::i64, lanes));
 }
 
 std::vector<Value*> CudaRows::values(Chunk& chunk, std::span<const NodeId> roots) {

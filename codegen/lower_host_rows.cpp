@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "codegen/host_rows.hpp"
+#include "codegen/index_arithmetic.hpp"
 #include "codegen/needed_nodes.hpp"
 
 namespace swage::codegen {
@@ -84,16 +85,6 @@ Value* RowLowering::emit_lookup(const ir::Node& lookup) {
   return tensors_.load_entry(entry, lookup.param);
 }
 
-Value* RowLowering::column_indices(Value* first, int lanes) {
-  if (lanes == 1)
-    return first;
-  llvm::SmallVector<llvm::Constant*, 64> steps;
-  for (int i = 0; i < lanes; ++i)
-    steps.push_back(b_.getInt64(static_cast<std::uint64_t>(i)));
-  return b_.CreateAdd(b_.CreateVectorSplat(static_cast<unsigned>(lanes), first),
-                      llvm::ConstantVector::get(steps));
-}
-
 Value* RowLowering::emit_one(NodeId id) {
   return lower_nodes(b_, job_, 1, std::array{id}, known_values(1, {}, nullptr))[0];
 }
@@ -110,7 +101,7 @@ KnownValue RowLowering::known_values(int lanes, const std::vector<Value*>& loade
         return b_.CreateAlignedLoad(value_type(context_, node(id).type, lanes), kept(i, column),
                                     kept_align(i));
     if (node(id).op == Op::col_index && column)
-      return column_indices(column, lanes);
+      return consecutive(b_, column, lanes);
     return node(id).op == Op::load && !loaded.empty() ? loaded[node(id).param] : nullptr;
   };
 }

@@ -1,9 +1,7 @@
 // row_selection.cpp -- which rows of a call are computed.
 #include "codegen/row_selection.hpp"
 
-#include <llvm/IR/IntrinsicsNVPTX.h>
-
-#include "codegen/llvm_compat.hpp"
+#include "codegen/index_arithmetic.hpp"
 
 namespace swage::codegen {
 
@@ -31,17 +29,11 @@ void RowSelection::begin() {
 Value* RowSelection::batch_of(Value* row) {
   if (!arguments_.batch_factor)
     return b_.CreateUDiv(row, arguments_.batch_rows);
-  llvm::Module& module = *b_.GetInsertBlock()->getModule();
-  const bool wide = job_.specialization.index64;
-  const auto id = wide ? llvm::Intrinsic::nvvm_mulhi_ull : llvm::Intrinsic::nvvm_mulhi_ui;
-  Value* high = b_.CreateCall(
-      compat::declare(module, id),
-      {b_.CreateShl(row, llvm::ConstantInt::get(row->getType(), 1)), arguments_.batch_factor});
-  return b_.CreateLShr(high, b_.CreateZExt(arguments_.batch_shift, row->getType()));
+  return divided(b_, row, arguments_.batch_factor, arguments_.batch_shift);
 }
 
 Value* RowSelection::selects(Value* row, Value* inside) {
-  if (job_.specialization.valid_rows != ValidRows::per_batch)
+  if (!is_by_row())
     return nullptr;
   Value* index = b_.CreateTrunc(row, arguments_.batch_rows->getType());
   Value* batch = batch_of(index);

@@ -28,6 +28,8 @@ public:
   bool may_end_early() const { return job_.specialization.valid_rows == ValidRows::one; }
   /// Whether some of the rows may be left out, as `selects` says.
   bool is_by_row() const { return job_.specialization.valid_rows == ValidRows::per_batch; }
+  /// Whether the call is of all its rows.
+  bool takes_all() const { return job_.specialization.valid_rows == ValidRows::all; }
   /// Whether `row`, of 64 bits and below Arguments::rows, is computed; null: it is. Nothing is read
   /// where `inside` (null: it holds) does not hold; what is returned then is not to be relied on.
   llvm::Value* selects(llvm::Value* row, llvm::Value* inside);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "codegen/body.hpp"
 #include "ir/rebuild.hpp"
 
 namespace swage::codegen {
@@ -20,10 +21,7 @@ std::vector<std::uint64_t> supports(const ir::Kernel& kernel) {
   int next = 0;
   for (NodeId id = 0; id < result.size(); ++id) {
     const ir::Node& node = kernel.node(id);
-    const bool constant = node.op == Op::constant;
-    const bool own = !constant && (ir::info(node.op).form == ir::OpForm::leaf ||
-                                   ir::reaches_beyond(node.op) || node.op == Op::lookup);
-    if (own) {
+    if (node.op != Op::constant && (is_leaf(node) || ir::is_reduction(node.op))) {
       result[id] = next < 64 ? std::uint64_t{1} << next : ~std::uint64_t{0};
       ++next;
       continue;
