@@ -82,12 +82,17 @@ bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept 
   return geometry.held && narrow * geometry.chunks * geometry.vector > kManyValues;
 }
 
-bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept {
-  constexpr int kFewBytes = 32;
+int bytes_a_column(const ir::Kernel& kernel) noexcept {
   int bytes = 0;
   for (const ir::Param& param : kernel.params())
     if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::per_column)
       bytes += size_of(param.dtype);
+  return bytes;
+}
+
+bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept {
+  constexpr int kFewBytes = 32;
+  const int bytes = bytes_a_column(kernel);
   return geometry.held && bytes > 0 && bytes * geometry.chunks * geometry.vector <= kFewBytes;
 }
 

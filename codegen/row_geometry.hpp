@@ -53,6 +53,9 @@ bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept
 /// from them for each stage: where the values would be many.
 bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
 
+/// Bytes that are read of tensors with one value a column, for each column.
+int bytes_a_column(const ir::Kernel& kernel) noexcept;
+
 /// Whether a thread that goes from row to row keeps what has one value a column, in its bits: where
 /// it takes a few registers.
 bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;

@@ -288,11 +288,9 @@ std::size_t instructions(const ir::Node& node) {
 std::size_t cuda_instructions(const ir::Kernel& kernel) {
   std::size_t size = 0;
   for (const ir::Node& node : kernel.nodes()) {
-    const bool reduces = node.op == ir::Op::sin || node.op == ir::Op::cos; // by pi, at any size
-    const std::size_t factor = reduces && node.type == DType::f64  ? 6
-                               : reduces || node.op == ir::Op::pow ? 2
-                                                                   : 1;
-    size += instructions(node) * factor;
+    const ir::GpuCost& times = ir::info(node.op).gpu_cost;
+    size += instructions(node) *
+            static_cast<std::size_t>(node.type == DType::f64 ? times.f64 : times.f32);
   }
   return size;
 }

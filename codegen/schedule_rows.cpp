@@ -143,9 +143,7 @@ bool RowSchedules::is_legal(const CudaSchedule& schedule) const {
 }
 
 bool RowSchedules::has_columns_to_load() const {
-  return !plan_.reductions.empty() && std::ranges::any_of(kernel_.params(), [](const auto& param) {
-    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::per_column;
-  });
+  return !plan_.reductions.empty() && bytes_a_column(kernel_) > 0;
 }
 
 /// Little of it is there soon enough, and waited for with the row (RMSNorm of 4096 columns, of
@@ -153,11 +151,7 @@ bool RowSchedules::has_columns_to_load() const {
 /// third slower).
 bool RowSchedules::has_much_to_load_ahead(std::int64_t columns) const {
   constexpr std::int64_t kMuch = 16 << 10;
-  std::int64_t bytes = 0;
-  for (const ir::Param& param : kernel_.params())
-    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::per_column)
-      bytes += columns * size_of(param.dtype);
-  return bytes >= kMuch && has_columns_to_load();
+  return has_columns_to_load() && columns * bytes_a_column(kernel_) >= kMuch;
 }
 
 bool RowSchedules::is_held(const CudaSchedule& schedule) const {
@@ -311,7 +305,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
       schedule.ahead = false;
       if (!is_held(schedule) || !is_good(schedule))
         continue;
-      schedule.ahead = columns_ahead;
+      schedule.ahead = columns_ahead; // which `fits` counts
       schedule.ahead = columns_ahead && fits(schedule, 0);
       schedule.resident = resident(schedule);
       return schedule;

@@ -72,6 +72,11 @@ struct Range {
   double high = std::numeric_limits<double>::infinity();
 };
 
+/// How many times the instructions on a GPU.
+struct GpuCost {
+  int f32 = 1, f64 = 1;
+};
+
 /// A set of operands, by bit.
 using OperandSet = std::uint8_t;
 
@@ -86,6 +91,7 @@ struct OpInfo {
   std::array<std::string_view, 3> derivative;
   Precedence binds = Precedence::primary;
   int cost = 1;
+  GpuCost gpu_cost{};
   UlpBound error{};
   HalfBound half{};
   Range range{};
