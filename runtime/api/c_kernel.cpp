@@ -55,6 +55,15 @@ swage_kernel* wrap(swage::Kernel kernel, const swage::Device& device) {
                           std::move(constants)};
 }
 
+template <typename List>
+swage_status give_count(const swage_kernel* kernel, List swage_kernel::*list, std::size_t* count) {
+  return guarded([&] {
+    require(kernel, "kernel");
+    require(count, "count");
+    *count = (kernel->*list).size();
+  });
+}
+
 /// Element `index` of a kernel's list of `what`.
 template <typename T>
 const T& at(const std::vector<T>& list, std::size_t index, const char* what) {
@@ -116,11 +125,7 @@ const char* swage_kernel_text(const swage_kernel* kernel) {
 }
 
 swage_status swage_kernel_parameter_count(const swage_kernel* kernel, size_t* count) {
-  return guarded([&] {
-    require(kernel, "kernel");
-    require(count, "count");
-    *count = kernel->parameters.size();
-  });
+  return give_count(kernel, &swage_kernel::parameters, count);
 }
 
 swage_status swage_kernel_parameter(const swage_kernel* kernel, size_t index,
@@ -140,11 +145,7 @@ swage_status swage_kernel_parameter(const swage_kernel* kernel, size_t index,
 }
 
 swage_status swage_kernel_constant_count(const swage_kernel* kernel, size_t* count) {
-  return guarded([&] {
-    require(kernel, "kernel");
-    require(count, "count");
-    *count = kernel->constants.size();
-  });
+  return give_count(kernel, &swage_kernel::constants, count);
 }
 
 swage_status swage_kernel_constant(const swage_kernel* kernel, size_t index,

@@ -12,6 +12,7 @@
 #include "ir/float_environment.hpp"
 #include "ir/float_format.hpp"
 #include "ir/number.hpp"
+#include "runtime/launch/shapes.hpp"
 #include "swage/error.hpp"
 
 namespace swage::launch {
@@ -20,10 +21,6 @@ namespace {
 
 [[noreturn]] void refuse(std::string_view message) {
   throw Error(ErrorCode::invalid_argument, std::string(message));
-}
-
-std::string shape_text(const Tensor& tensor) {
-  return fmt::format("[{}]", fmt::join(tensor.shape, tensor.shape + tensor.rank, ", "));
 }
 
 [[noreturn]] void refuse_count(const Signature& signature, std::size_t found) {
@@ -164,10 +161,7 @@ std::int64_t columns_of(const Tensor& full) {
 }
 
 std::int64_t rows_of(const Tensor& full) {
-  std::int64_t rows = 1;
-  for (int i = 0; i + 1 < full.rank; ++i)
-    rows *= full.shape[i];
-  return rows;
+  return product(full, full.rank - 1);
 }
 
 bool fits_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
@@ -178,17 +172,10 @@ bool fits_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
          (tensor.rank == 2 && tensor.shape[0] == rows_of(full));
 }
 
-bool fits_one(const Tensor& tensor) {
-  for (int i = 0; i < tensor.rank; ++i)
-    if (tensor.shape[i] != 1)
-      return false;
-  return true;
-}
-
 bool fits_shape(ir::Space space, const Tensor& tensor, const Tensor& full) {
   switch (space.broadcast) {
   case ir::Broadcast::per_group: return fits_groups(tensor, full, space.group);
-  case ir::Broadcast::per_tensor: return fits_one(tensor);
+  case ir::Broadcast::per_tensor: return has_one_value(tensor);
   case ir::Broadcast::table: return tensor.rank == 1;
   case ir::Broadcast::per_row: return fits_rows(tensor, full);
   case ir::Broadcast::per_column: return fits_columns(tensor, full);

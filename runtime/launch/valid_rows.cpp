@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "runtime/launch/shapes.hpp"
 #include "swage/error.hpp"
 
 namespace swage::launch {
@@ -14,24 +15,6 @@ namespace {
 
 [[noreturn]] void refuse(std::string message) {
   throw Error(ErrorCode::invalid_argument, std::move(message));
-}
-
-std::string shape_text(const Tensor& tensor, int dimensions) {
-  return fmt::format("[{}]", fmt::join(tensor.shape, tensor.shape + dimensions, ", "));
-}
-
-std::int64_t product(const Tensor& tensor, int dimensions) {
-  std::int64_t count = 1;
-  for (int i = 0; i < dimensions; ++i)
-    count *= tensor.shape[i];
-  return count;
-}
-
-bool is_one(const Tensor& counts) {
-  for (int i = 0; i < counts.rank; ++i)
-    if (counts.shape[i] != 1)
-      return false;
-  return true;
 }
 
 /// One for each batch: the dimensions of `full` before its rows, or their product.
@@ -63,8 +46,7 @@ bool is_contiguous(const Tensor& counts) {
                     : "";
   refuse(fmt::format("valid_rows has shape {}, but '{}' has {}; expected one count for all rows, "
                      "[] or [1]{}",
-                     shape_text(counts, counts.rank), reference, shape_text(full, full.rank),
-                     batches));
+                     shape_text(counts), reference, shape_text(full), batches));
 }
 
 void check_address(const Tensor& counts) {
@@ -92,9 +74,8 @@ RowCounts check_valid_rows(const Signature& signature, const Tensor& counts, con
   if (full.rank < 2)
     refuse(fmt::format("valid_rows counts rows, and '{}' has shape {}, which has none; pass "
                        "tensors of shape [rows, columns]",
-                       signature.names[signature.tensors[signature.shape_of]],
-                       shape_text(full, full.rank)));
-  const bool one = is_one(counts);
+                       signature.names[signature.tensors[signature.shape_of]], shape_text(full)));
+  const bool one = has_one_value(counts);
   if (!one && !fits_batches(counts, full))
     refuse_shape(signature, counts, full);
   if (!is_contiguous(counts))

@@ -1,0 +1,21 @@
+// shapes.hpp -- shapes of tensors in checks and messages.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "swage/swage.hpp"
+
+namespace swage::launch {
+
+/// "[2, 3]": the first `dimensions` of `tensor`, or all of them.
+std::string shape_text(const Tensor& tensor, int dimensions);
+std::string shape_text(const Tensor& tensor);
+
+/// The product of the first `dimensions`.
+std::int64_t product(const Tensor& tensor, int dimensions);
+
+/// Whether every dimension is 1, or there is none.
+bool has_one_value(const Tensor& tensor);
+
+} // namespace swage::launch
