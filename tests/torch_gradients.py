@@ -215,9 +215,9 @@ def run(swage, case, constants, generator):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", required=True)
+    parser.add_argument("--library", dest="path", required=True)
     options = parser.parse_args()
-    swage = swage_capi.Swage(options.library, "cpu")
+    swage = swage_capi.Swage(options.path, "cpu")
     generator = torch.Generator().manual_seed(1)
     worst = 0.0
     cases = [(case, {}) for case in CASES]

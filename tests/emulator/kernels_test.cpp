@@ -131,6 +131,16 @@ LaunchConfig increment_config(const void* in, const void* out, unsigned n, unsig
   return config;
 }
 
+/// One block of `threads` of a kernel that takes the address of `words`.
+void run_block(const std::string& text, unsigned threads, std::vector<std::uint32_t>& words) {
+  Memory memory;
+  memory.add(words.data(), words.size() * 4);
+  LaunchConfig config;
+  config.block = {threads, 1, 1};
+  config.parameters = (Arguments() << words.data()).bytes;
+  run(text, config, memory);
+}
+
 } // namespace
 
 TEST_CASE("a bf16 kernel as LLVM prints it computes every element and counts its work") {
@@ -301,12 +311,7 @@ done:
 }
 )";
   std::vector<std::uint32_t> out(100);
-  Memory memory;
-  memory.add(out.data(), out.size() * 4);
-  LaunchConfig config;
-  config.block = {100, 1, 1};
-  config.parameters = (Arguments() << out.data()).bytes;
-  run(text, config, memory);
+  run_block(text, 100, out);
   for (std::uint32_t i = 0; i < out.size(); ++i) {
     std::uint32_t steps = 0;
     for (std::uint32_t n = i + 1; n != 1; ++steps)
@@ -379,12 +384,7 @@ TEST_CASE("a barrier lets every warp see what the others wrote to shared memory"
 )";
   std::vector<std::uint32_t> data(256);
   std::iota(data.begin(), data.end(), 0U);
-  Memory memory;
-  memory.add(data.data(), data.size() * 4);
-  LaunchConfig config;
-  config.block = {256, 1, 1};
-  config.parameters = (Arguments() << data.data()).bytes;
-  run(text, config, memory);
+  run_block(text, 256, data);
   for (std::uint32_t i = 0; i < 256; ++i)
     CHECK(data[i] == 255 - i);
 }

@@ -37,7 +37,8 @@ void bind(std::string_view text, const ir::KernelDeclaration& declared, DType ty
   const auto load = [&] {
     const ir::Kernel kernel = ir::load_kernel({text}, declared.name, bindings);
     line = ir::canonical(kernel);
-    // Simplification may find a value of one a group to be one a row, which no text may store there.
+    // Simplification may find a value of one a group to be one a row, which no text may store
+    // there.
     for (const ir::Store& store : kernel.stores())
       can_be_said &= ir::may_store(kernel.params()[store.param], kernel.node(store.node).space);
   };

@@ -7,8 +7,7 @@
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/kernel.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/gpu.hpp"
-#include "tests/support/row_case.hpp"
+#include "tests/support/gpu_rows.hpp"
 
 using namespace swage;
 using namespace swage::test;
@@ -23,26 +22,6 @@ const std::string kSums =
     "  y = T(a - mean); dw = col_sum((a - mean) * r) + t; db = T(col_sum(a) * f32(w));"
     "  all = col_sum(row_sum(a * a) * r) * s + t; }";
 
-void check_some(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view,
-                int count, std::uint64_t seed) {
-  INFO(size.rows << " x " << size.columns << ", stride " << view.column_stride << ", gap "
-                 << view.gap << ", skew " << view.skew);
-  RowCase call(device, kernel, size, view, seed);
-  REQUIRE(call.run() == "");
-  const std::vector<codegen::Schedule> schedules = call.schedules();
-  Random random(seed);
-  for (int i = 0; i < count; ++i) {
-    const codegen::Schedule& schedule = random.pick(schedules);
-    INFO(codegen::canonical(schedule));
-    REQUIRE(call.run(&schedule) == "");
-  }
-}
-
-int schedules_of_call() {
-  const char* wanted = std::getenv("SWAGE_TEST_SCHEDULES");
-  return wanted ? std::atoi(wanted) : emulated() ? 2 : 8;
-}
-
 } // namespace
 
 TEST_CASE("sums over rows have the evaluator's bits in every schedule on the device") {
@@ -56,7 +35,7 @@ TEST_CASE("sums over rows have the evaluator's bits in every schedule on the dev
         if (rows * columns > (emulated() ? 60'000 : 300'000)) // the evaluator takes its time
           continue;
         const Kernel kernel = device->kernel(kSums, "", {{"T", type}});
-        check_some(*device, kernel, {rows, columns}, {}, schedules_of_call(), seed++);
+        check_some(*device, kernel, {rows, columns}, {}, schedules_of_call(2, 8), seed++);
       }
 }
 
@@ -65,7 +44,7 @@ TEST_CASE("sums over many rows, and over long ones, have the evaluator's bits on
   if (!device)
     return;
   const Kernel kernel = device->kernel(kSums, "", {{"T", bf16}});
-  check_some(*device, kernel, {emulated() ? 3000 : 100'000, 16}, {}, schedules_of_call(), 50);
+  check_some(*device, kernel, {emulated() ? 3000 : 100'000, 16}, {}, schedules_of_call(2, 8), 50);
   check_some(*device, kernel, {emulated() ? 2 : 20, emulated() ? 40'001 : 100'003}, {},
              emulated() ? 1 : 4, 51);
 }
@@ -79,7 +58,7 @@ TEST_CASE("sums over rows of every layout and type have the evaluator's bits on 
        {RowView{1, 0, 1}, RowView{1, 3, 2}, RowView{2, 1, 0}, RowView{3, 5, 1}})
     for (const DType type : {f32, f16}) {
       const Kernel kernel = device->kernel(kSums, "", {{"T", type}});
-      check_some(*device, kernel, {300, 70}, view, schedules_of_call(), seed++);
+      check_some(*device, kernel, {300, 70}, view, schedules_of_call(2, 8), seed++);
     }
   const Kernel wide = device->kernel(
       "kernel k(x: in f64, b: inout f64 [col], n: inout i64 [tensor], s: out f64 [tensor]) {"
@@ -90,8 +69,10 @@ TEST_CASE("sums over rows of every layout and type have the evaluator's bits on 
       " s = col_sum(x * x * 99999); m = i8(col_sum(i32(b))); y = i64(x) * row_sum(i64(x)); }",
       "");
   for (const std::int64_t columns : {1, 7, 65, 1100}) {
-    check_some(*device, wide, {emulated() ? 20 : 520, columns}, {}, schedules_of_call(), seed++);
-    check_some(*device, whole, {emulated() ? 20 : 520, columns}, {}, schedules_of_call(), seed++);
+    check_some(*device, wide, {emulated() ? 20 : 520, columns}, {}, schedules_of_call(2, 8),
+               seed++);
+    check_some(*device, whole, {emulated() ? 20 : 520, columns}, {}, schedules_of_call(2, 8),
+               seed++);
   }
 }
 
@@ -104,18 +85,10 @@ TEST_CASE("random kernels with sums over rows have the evaluator's bits on the d
     const std::optional<ir::Kernel> graph = random_row_kernel(seed, true);
     if (!graph)
       continue;
-    const std::string text = ir::print(*graph);
-    INFO("seed " << seed << "\n" << text);
-    std::optional<Kernel> kernel;
-    try {
-      kernel = device->kernel(text, "");
-    } catch (const Error& error) {
-      CHECK(error.code() == ErrorCode::unsupported);
-      continue;
-    }
-    const ir::Kernel& made = launch::ir_kernel(*kernel);
-    if (ir::is_elementwise(made) || divides_approximately(made) ||
-        !codegen::stores_after_rows(made))
+    INFO("seed " << seed << "\n" << ir::print(*graph));
+    const std::optional<Kernel> kernel = kernel_with_bits(*device, *graph);
+    if (!kernel || ir::is_elementwise(launch::ir_kernel(*kernel)) ||
+        !codegen::stores_after_rows(launch::ir_kernel(*kernel)))
       continue;
     Random random(seed);
     const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(60) + 1);

@@ -3,37 +3,19 @@
 #include "ir/arithmetic.hpp"
 #include "ir/passes.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/gpu.hpp"
-#include "tests/support/row_case.hpp"
+#include "tests/support/gpu_rows.hpp"
 
 using namespace swage;
 using namespace swage::test;
 
 namespace {
 
-/// Legal schedules to try of each call, picked at random; SWAGE_TEST_SCHEDULES says otherwise.
-int schedules_of_call(int on_emulator, int on_gpu) {
-  const char* wanted = std::getenv("SWAGE_TEST_SCHEDULES");
-  return wanted ? std::atoi(wanted) : emulated() ? on_emulator : on_gpu;
-}
-
-/// The default schedule and `count` legal ones. To the bit, but where the GPU divides for a 16-bit
-/// result: there the quotient's bits are not promised, and a result may fall to the other side of a
-/// tie.
-void check_some(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view,
+/// To the bit, but where the GPU divides for a 16-bit result: there the quotient's bits are not
+/// promised, and a result may fall to the other side of a tie.
+void check_rows(const Device& device, const Kernel& kernel, ir::CallSize size, RowView view,
                 int count, std::uint64_t seed) {
-  INFO(size.rows << " x " << size.columns << ", stride " << view.column_stride << ", gap "
-                 << view.gap << ", skew " << view.skew);
-  RowCase call(device, kernel, size, view, seed);
-  const long double ulps = divides_approximately(launch::ir_kernel(kernel)) ? 1 : 0;
-  REQUIRE(call.run(nullptr, ulps) == "");
-  const std::vector<codegen::Schedule> schedules = call.schedules();
-  Random random(seed);
-  for (int i = 0; i < count; ++i) {
-    const codegen::Schedule& schedule = random.pick(schedules);
-    INFO(codegen::canonical(schedule));
-    REQUIRE(call.run(&schedule, ulps) == "");
-  }
+  check_some(device, kernel, size, view, count, seed,
+             divides_approximately(launch::ir_kernel(kernel)) ? 1 : 0);
 }
 
 } // namespace
@@ -48,12 +30,12 @@ TEST_CASE("rows of every length have the evaluator's bits in every schedule on t
     for (const std::int64_t columns : {1, 2, 3, 7, 31, 32, 33, 64, 100, 256, 1000, 1023, 1024, 1025,
                                        2048, 3072, 4096, 4097, 14336}) {
       const Kernel kernel = device->kernel(kRows, "", {{"T", type}});
-      check_some(*device, kernel, {columns > 2000 ? 2 : 5, columns}, {}, schedules, seed++);
+      check_rows(*device, kernel, {columns > 2000 ? 2 : 5, columns}, {}, schedules, seed++);
     }
   const Kernel kernel = device->kernel(kRows, "", {{"T", bf16}});
   for (const std::int64_t columns : {100'003, 131'072, 262'144})
     if (!emulated() || columns == 100'003)
-      check_some(*device, kernel, {emulated() ? 1 : 3, columns}, {}, emulated() ? 1 : schedules,
+      check_rows(*device, kernel, {emulated() ? 1 : 3, columns}, {}, emulated() ? 1 : schedules,
                  seed++);
 }
 
@@ -86,20 +68,20 @@ TEST_CASE("rows of every type and layout have the evaluator's bits on the device
       if (view.column_stride < 0)
         from = {1, 4, 4};
       const Kernel kernel = device->kernel(kRows, "", {{"T", type}});
-      check_some(*device, kernel, {3, 1100}, from, schedules, seed++);
+      check_rows(*device, kernel, {3, 1100}, from, schedules, seed++);
     }
   const Kernel wide = device->kernel(
       "kernel k(x: in f64, y: out f64, s: out f64 [row]) { let m = row_mean(x); s = row_sum(x * x);"
       " y = x - m + row_max(x); }",
       "");
   for (const std::int64_t columns : {1, 7, 1025, 5000})
-    check_some(*device, wide, {3, columns}, {}, schedules, seed++);
+    check_rows(*device, wide, {3, columns}, {}, schedules, seed++);
   const Kernel whole = device->kernel(
       "kernel k(x: in i32, b: in i8, y: out i64, s: out i32 [row], m: out i8 [row]) { s = "
       "row_sum(x * x * 99999); m = row_min(b); y = row_sum(i64(x)) * i64(row_max(b)); }",
       "");
   for (const std::int64_t columns : {1, 33, 1025, 4096})
-    check_some(*device, whole, {3, columns}, {}, schedules, seed++);
+    check_rows(*device, whole, {3, columns}, {}, schedules, seed++);
 }
 
 TEST_CASE("groups have the evaluator's bits on the device, whatever their size") {
@@ -121,7 +103,7 @@ TEST_CASE("groups have the evaluator's bits on the device, whatever their size")
       for (const std::int64_t count : {1, 3}) {
         INFO("groups of " << size);
         const Kernel kernel = device->kernel(groups, "", {{"T", type}, {"n", size}});
-        check_some(*device, kernel, {3, size * count}, {seed % 3 == 1 ? 2 : 1, 1, 0}, schedules,
+        check_rows(*device, kernel, {3, size * count}, {seed % 3 == 1 ? 2 : 1, 1, 0}, schedules,
                    seed);
         ++seed;
       }
@@ -136,21 +118,13 @@ TEST_CASE("random kernels with reductions have the evaluator's bits on the devic
     const std::optional<ir::Kernel> graph = random_row_kernel(seed);
     if (!graph)
       continue;
-    const std::string text = ir::print(*graph);
-    INFO("seed " << seed << "\n" << text);
-    std::optional<Kernel> kernel;
-    try {
-      kernel = device->kernel(text, "");
-    } catch (const Error& error) {
-      CHECK(error.code() == ErrorCode::unsupported); // what is stored when all rows are done
+    INFO("seed " << seed << "\n" << ir::print(*graph));
+    const std::optional<Kernel> kernel = kernel_with_bits(*device, *graph);
+    if (!kernel || ir::is_elementwise(launch::ir_kernel(*kernel)))
       continue;
-    }
-    if (const ir::Kernel& made = launch::ir_kernel(*kernel);
-        ir::is_elementwise(made) || divides_approximately(made))
-      continue; // of the latter no bits are promised, and what follows could cancel
     Random random(seed);
     const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(400) + 1);
-    check_some(*device, *kernel, {2, columns},
+    check_rows(*device, *kernel, {2, columns},
                {random.one_in(3) ? 2 : 1, static_cast<std::int64_t>(random.below(3)), 0},
                schedules_of_call(1, 2), seed);
     ++ran;
@@ -168,20 +142,13 @@ TEST_CASE(
     const std::optional<ir::Kernel> graph = random_row_kernel(seed, seed % 2 == 1, true);
     if (!graph)
       continue;
-    const std::string text = ir::print(*graph);
-    INFO("seed " << seed << "\n" << text);
-    std::optional<Kernel> kernel;
-    try {
-      kernel = device->kernel(text, "");
-    } catch (const Error& error) {
-      CHECK(error.code() == ErrorCode::unsupported);
-      continue;
-    }
-    if (divides_approximately(launch::ir_kernel(*kernel)))
+    INFO("seed " << seed << "\n" << ir::print(*graph));
+    const std::optional<Kernel> kernel = kernel_with_bits(*device, *graph);
+    if (!kernel)
       continue;
     Random random(seed);
     const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(400) + 1);
-    check_some(*device, *kernel, {5, columns},
+    check_rows(*device, *kernel, {5, columns},
                {random.one_in(3) ? 2 : 1, static_cast<std::int64_t>(random.below(3)), 0},
                schedules_of_call(2, 4), seed);
     ++ran;
@@ -206,12 +173,12 @@ TEST_CASE("one element of a row is picked by its column on the device") {
       "");
   std::uint64_t seed = 1;
   for (const std::int64_t columns : {1, 2, 3, 31, 100, 1023, 1025, 4097, 14336, 100'003}) {
-    check_some(*device, kernel, {3, columns}, {seed % 2 == 0 ? 2 : 1, 1, 0},
+    check_rows(*device, kernel, {3, columns}, {seed % 2 == 0 ? 2 : 1, 1, 0},
                schedules_of_call(2, 6), seed);
     ++seed;
   }
   for (const std::int64_t columns : {24, 120, 4800})
-    check_some(*device, groups, {3, columns}, {}, schedules_of_call(2, 6), seed++);
+    check_rows(*device, groups, {3, columns}, {}, schedules_of_call(2, 6), seed++);
 }
 
 TEST_CASE(
@@ -308,5 +275,5 @@ TEST_CASE("an output of rows may be the input itself on the device") {
                                        "");
   std::uint64_t seed = 300;
   for (const std::int64_t columns : {5, 64, 1234, 9000})
-    check_some(*device, kernel, {7, columns}, {}, schedules_of_call(3, 6), seed++);
+    check_rows(*device, kernel, {7, columns}, {}, schedules_of_call(3, 6), seed++);
 }

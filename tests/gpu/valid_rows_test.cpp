@@ -12,19 +12,13 @@
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/kernel.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/gpu.hpp"
-#include "tests/support/row_case.hpp"
+#include "tests/support/gpu_rows.hpp"
 #include "tests/support/valid_rows_case.hpp"
 
 using namespace swage;
 using namespace swage::test;
 
 namespace {
-
-int schedules_of_call(int on_emulator, int on_gpu) {
-  const char* wanted = std::getenv("SWAGE_TEST_SCHEDULES");
-  return wanted ? std::atoi(wanted) : emulated() ? on_emulator : on_gpu;
-}
 
 /// Every set of counts in the default schedule, and some in others.
 void check_counts(const Device& device, const Kernel& kernel, ir::CallSize size,
@@ -119,14 +113,8 @@ TEST_CASE("random kernels with counts of rows have the evaluator's bits on the d
     const std::optional<ir::Kernel> graph = random_row_kernel(seed, seed % 2 == 0);
     if (!graph)
       continue;
-    std::optional<Kernel> kernel;
-    try {
-      kernel = device->kernel(ir::print(*graph), "");
-    } catch (const Error& error) {
-      CHECK(error.code() == ErrorCode::unsupported);
-      continue;
-    }
-    if (divides_approximately(launch::ir_kernel(*kernel)))
+    const std::optional<Kernel> kernel = kernel_with_bits(*device, *graph);
+    if (!kernel)
       continue;
     Random random(seed);
     const std::int64_t columns = 4 * static_cast<std::int64_t>(random.below(100) + 1);

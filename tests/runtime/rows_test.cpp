@@ -14,6 +14,7 @@
 #include "ir/source.hpp"
 #include "swage/error.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/refusal.hpp"
 #include "tests/support/row_case.hpp"
 
 namespace swage::test {
@@ -41,15 +42,6 @@ void check_bits(const std::string& source, const std::vector<Binding>& bindings,
     const Kernel kernel = cpu().kernel(source, "", bindings, options);
     CHECK(RowCase(cpu(), kernel, size, view).run() == "");
   }
-}
-
-std::string refusal(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 } // namespace

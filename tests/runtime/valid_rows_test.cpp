@@ -10,6 +10,7 @@
 #include "ir/passes.hpp"
 #include "swage/error.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/refusal.hpp"
 #include "tests/support/row_case.hpp"
 #include "tests/support/valid_rows_case.hpp"
 
@@ -46,15 +47,6 @@ void check_kernel(const std::string& text, const std::vector<Binding>& bindings,
                   std::int64_t columns, RowView view, std::size_t& turn) {
   check_counts(text, bindings, {rows, columns}, one_count(rows), view, turn);
   check_counts(text, bindings, {3 * rows, columns}, counts_of_batches(rows), view, turn);
-}
-
-std::string refusal(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 } // namespace
