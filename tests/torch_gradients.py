@@ -94,7 +94,7 @@ CASES = [(name, None, X, "y", "x", function) for name, function in ONE]
 CASES += [(name, None, GU, "h", GU, function) for name, function in GATED]
 CASES += [
     ("swiglu", "swiglu_grad", GU, "h", GU, lambda g, u: F.silu(g) * u),
-    ("swiglu_scaled", None, GU + " scale:row", "h", GU + " scale",
+    ("swiglu_scaled", "swiglu_scaled_gradient", GU + " scale:row", "h", GU + " scale",
      lambda g, u, s: F.silu(g) * u * column(s)),
     ("xielu", None, "x =0.8 =1.2", "y", "x", xielu),
     ("complex_abs", None, "re im", "y", "re im", torch.hypot),
@@ -114,13 +114,13 @@ CASES += [
     ("log_softmax_scaled", None, X, "y", "x", lambda x: torch.log_softmax(x, -1)),
     ("softmax_masked", None, "x mask", "y", "x", lambda x, m: torch.softmax(x + m, -1)),
     ("log_softmax_masked", None, "x mask", "y", "x", lambda x, m: torch.log_softmax(x + m, -1)),
-    ("cross_entropy", "cross_entropy_grad", "logits target:row", "loss:row log_sum:row", "logits",
+    ("cross_entropy", "cross_entropy_gradient", "logits target:row", "loss:row log_sum:row", "logits",
      losses),
     ("cross_entropy_smoothed", None, "logits target:row", "loss:row log_sum:row", "logits",
      lambda x, t: losses(x, t, single(0.1), 0.0)),
     # From what the forward stored.
     ("softmax", "softmax_backward", X, "y", "x", lambda x: torch.softmax(x, -1)),
-    ("cross_entropy", "cross_entropy_backward", "logits target:row", "loss:row log_sum:row",
+    ("cross_entropy", "cross_entropy_gradient_saved", "logits target:row", "loss:row log_sum:row",
      "logits", losses),
 ]
 WHOLE = [
@@ -198,14 +198,14 @@ def run(swage, case, constants, generator):
     forward = max(largest(g, e.detach()) for g, e in zip(results, expected))
 
     incoming = [tensor(SHAPES[space], generator) for space in spaces]
-    if gradient == "cross_entropy_backward":
+    if gradient == "cross_entropy_gradient_saved":
         incoming[1].zero_()
     sought = [v for v in leaves if torch.is_tensor(v) and v.requires_grad]
     slopes = torch.autograd.grad(expected, sought, incoming)
     found = [torch.empty_like(slope) for slope in slopes]
     if gradient == "softmax_backward":
         before = incoming + results
-    elif gradient == "cross_entropy_backward":
+    elif gradient == "cross_entropy_gradient_saved":
         before = [incoming[0], *values, results[1]]
     else:
         before = incoming + values
@@ -221,11 +221,11 @@ def main():
     generator = torch.Generator().manual_seed(1)
     worst = 0.0
     cases = [(case, {}) for case in CASES]
-    cases += [((name, None if name != "cross_entropy_smoothed" else "cross_entropy_smoothed_grad",
+    cases += [((name, None if name != "cross_entropy_smoothed" else "cross_entropy_smoothed_gradient",
                 *rest), constants) for name, constants, *rest in WHOLE]
     for case, constants in cases:
         if case[0] == "cross_entropy_smoothed":
-            case = (case[0], "cross_entropy_smoothed_grad", *case[2:])
+            case = (case[0], "cross_entropy_smoothed_gradient", *case[2:])
         name, forward, backward = run(swage, case, constants, generator)
         print(f"{case[0]:32} {forward:8.1e}   {name:40} {backward:8.1e}")
         worst = max(worst, forward, backward)

@@ -55,7 +55,7 @@ TEST_CASE("verify and certify hold rows of every kind to the evaluator, forward 
 TEST_CASE("verify and certify take a gradient along rows of what is elementwise itself") {
   for (const std::string verb : {"verify", "certify"}) {
     const Outcome ran =
-        run_swage({verb, "swiglu_scaled_backward", "-D", "T=bf16", "-D", "S=f32", "--device", "cpu",
+        run_swage({verb, "swiglu_scaled_gradient", "-D", "T=bf16", "-D", "S=f32", "--device", "cpu",
                    "--columns", "1,100", "--samples", "2000", "--json"});
     INFO(verb << ran.out << ran.err);
     const auto report = nlohmann::json::parse(ran.out);

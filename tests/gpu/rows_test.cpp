@@ -186,7 +186,7 @@ TEST_CASE(
   const auto device = gpu();
   if (!device)
     return;
-  for (const char* name : {"cross_entropy", "cross_entropy_smoothed", "cross_entropy_grad"}) {
+  for (const char* name : {"cross_entropy", "cross_entropy_smoothed", "cross_entropy_gradient"}) {
     INFO(name);
     const Kernel kernel = device->catalogue_kernel(name, {{"T", bf16}, {"L", f32}});
     for (const std::int64_t columns : {5, 1000, 4096}) {

@@ -303,3 +303,18 @@ TEST_CASE("gradients that cannot be are refused by name") {
       errors_of("kernel f(x: in f32, y: out i32) { y = i32(x); } kernel g = grad f(x);", "g"),
       Catch::Contains("output 'y' of 'f' is i32"));
 }
+
+TEST_CASE(
+    "the catalogue's gradients named _backward or _grad run with T bound alone, on tensors of T") {
+  int seen = 0;
+  for (const swage::test::CatalogueKernel& each : swage::test::catalogue_kernels()) {
+    if (!each.name.ends_with("_backward") && !each.name.ends_with("_grad"))
+      continue;
+    INFO(each.name);
+    ++seen;
+    const Kernel kernel = load_kernel({each.text}, each.name, {{"T", f32}});
+    for (const Param& param : kernel.params())
+      CHECK((!param.is_tensor() || param.dtype == f32));
+  }
+  CHECK(seen > 40);
+}
