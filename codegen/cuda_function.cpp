@@ -81,6 +81,17 @@ llvm::Align CudaFunction::alignment(std::size_t param) const {
   return llvm::Align(std::uint64_t{1} << job_.specialization.tensors[tensor].align_log2);
 }
 
+void CudaFunction::select_by(Tensors& tensors, const std::vector<Value*>& scalars) {
+  selection_.set_leaves(scalars,
+                        [this, &tensors](std::uint32_t param, const Place& at, Value* inside) {
+                          memory_->set_guard({inside, {}});
+                          Value* value = tensors.load_row_value(at, param);
+                          memory_->set_guard({});
+                          return value;
+                        });
+  selection_.begin();
+}
+
 void CudaFunction::statement(const char* text) {
   auto* type = llvm::FunctionType::get(b_.getVoidTy(), false);
   llvm::CallInst* call = b_.CreateCall(type, llvm::InlineAsm::get(type, text, "~{memory}", true));

@@ -27,6 +27,8 @@ protected:
   /// What the function does once it may touch memory.
   virtual void emit_body() = 0;
 
+  /// Tells the selection of rows how to read them.
+  void select_by(Tensors& tensors, const std::vector<llvm::Value*>& scalars);
   void statement(const char* text);
   /// A special register as an index.
   llvm::Value* special(llvm::Intrinsic::ID id);

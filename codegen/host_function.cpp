@@ -107,6 +107,9 @@ void HostFunction::bind_arguments() {
     arguments_.bind(slots[i], word);
   }
   scalars_ = tensors_.scalars();
+  selection_.set_leaves(scalars_, [this](std::uint32_t param, const Place& at, Value*) {
+    return tensors_.load_row_value(at, param);
+  });
   selection_.begin();
 }
 

@@ -25,7 +25,7 @@ private:
     Tensors tensors(b_, job_, *memory_, arguments_, wide_);
     tensors_ = &tensors;
     scalars_ = tensors.scalars();
-    selection_.begin();
+    select_by(tensors, scalars_);
     prepare();
     Value* first = b_.CreateAdd(b_.CreateMul(block_, per_block_), thread_);
     if (schedule_.waves == 0)

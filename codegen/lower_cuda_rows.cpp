@@ -34,7 +34,7 @@ void CudaRows::emit_body() {
                                 "pass another output",
                                 param.name, plan_.group));
   scalars_ = tensors_.scalars();
-  selection_.begin();
+  select_by(tensors_, scalars_);
   prepare();
   if (plan_.after_rows)
     return emit_strand();

@@ -1,6 +1,8 @@
 // row_selection.cpp -- which rows of a call are computed.
 #include "codegen/row_selection.hpp"
 
+#include <array>
+
 #include "codegen/index_arithmetic.hpp"
 
 namespace swage::codegen {
@@ -33,8 +35,55 @@ Value* RowSelection::batch_of(Value* row) {
 }
 
 Value* RowSelection::selects(Value* row, Value* inside) {
-  if (!is_by_row())
+  Value* counted = nullptr;
+  if (job_.specialization.valid_rows == ValidRows::per_batch)
+    counted = is_counted(row, inside);
+  if (!job_.kernel.skip())
+    return counted;
+  if (!counted)
+    return b_.CreateNot(is_skipped(row, inside));
+  // Of a row that does not count nothing is read.
+  llvm::BasicBlock* before = b_.GetInsertBlock();
+  llvm::Function* function = before->getParent();
+  auto* read = llvm::BasicBlock::Create(b_.getContext(), "counted", function);
+  auto* done = llvm::BasicBlock::Create(b_.getContext(), "selected", function);
+  b_.CreateCondBr(inside ? b_.CreateAnd(inside, counted) : counted, read, done);
+  b_.SetInsertPoint(read);
+  Value* taken = b_.CreateNot(is_skipped(row, nullptr));
+  llvm::BasicBlock* read_end = b_.GetInsertBlock();
+  b_.CreateBr(done);
+  b_.SetInsertPoint(done);
+  llvm::PHINode* result = b_.CreatePHI(b_.getInt1Ty(), 2);
+  result->addIncoming(b_.getFalse(), before);
+  result->addIncoming(taken, read_end);
+  return result;
+}
+
+Value* RowSelection::is_skipped(Value* row, Value* inside) {
+  const ir::NodeId condition = *job_.kernel.skip();
+  // Each leaf is read once, and before what needs it.
+  std::vector<Value*> leaves(job_.kernel.nodes().size());
+  for (ir::NodeId id = 0; id <= condition; ++id)
+    leaves[id] = leaf(job_.kernel.node(id), row, inside);
+  return lower_nodes(b_, job_, 1, std::array{condition},
+                     [&](ir::NodeId id) { return leaves[id]; })[0];
+}
+
+/// The value of a scalar or of an input, null for all else.
+Value* RowSelection::leaf(const ir::Node& node, Value* row, Value* inside) {
+  if (node.op == ir::Op::scalar)
+    return scalars_[node.param];
+  if (node.op != ir::Op::load)
     return nullptr;
+  Place place{arguments_.base, std::vector<Value*>(job_.kernel.params().size()), nullptr};
+  if (Value* stride = arguments_.row_stride[node.param])
+    place.base[node.param] =
+        b_.CreateGEP(bits_type(b_.getContext(), job_.kernel.params()[node.param].dtype, 1),
+                     place.base[node.param], b_.CreateMul(row, stride));
+  return read_row_(node.param, place, inside);
+}
+
+Value* RowSelection::is_counted(Value* row, Value* inside) {
   Value* index = b_.CreateTrunc(row, arguments_.batch_rows->getType());
   Value* batch = batch_of(index);
   Value* within = b_.CreateSub(index, b_.CreateMul(batch, arguments_.batch_rows));

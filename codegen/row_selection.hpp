@@ -2,10 +2,11 @@
 //
 // A row that is left out is neither read nor written. One count for all rows takes the place of
 // their number, so that whatever follows from it (blocks, strands) is that of the rows that count.
-// Counts by batch select row by row.
+// Counts by batch, and the kernel's own `skip where`, select row by row.
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include <llvm/IR/IRBuilder.h>
 
@@ -22,14 +23,25 @@ public:
   RowSelection(llvm::IRBuilderBase& builder, const Job& job, Arguments& arguments, Read read)
       : b_(builder), job_(job), arguments_(arguments), read_(std::move(read)) {}
 
+  /// Reads the value of parameter `param`, one a row or for all, at a place of its row.
+  using ReadRow =
+      std::function<llvm::Value*(std::uint32_t param, const Place& place, llvm::Value* inside)>;
+  /// What the condition of a kernel that skips rows is made of; `scalars` by parameter.
+  void set_leaves(std::vector<llvm::Value*> scalars, ReadRow read) {
+    scalars_ = std::move(scalars);
+    read_row_ = std::move(read);
+  }
+
   /// Before anything else: `Arguments::rows` are those that count from here on, which may be none.
   void begin();
   /// Whether `begin` may leave fewer rows than the call was launched for.
   bool may_end_early() const { return job_.specialization.valid_rows == ValidRows::one; }
   /// Whether some of the rows may be left out, as `selects` says.
-  bool is_by_row() const { return job_.specialization.valid_rows == ValidRows::per_batch; }
+  bool is_by_row() const {
+    return job_.specialization.valid_rows == ValidRows::per_batch || job_.kernel.skip();
+  }
   /// Whether the call is of all its rows.
-  bool takes_all() const { return job_.specialization.valid_rows == ValidRows::all; }
+  bool takes_all() const { return !may_end_early() && !is_by_row(); }
   /// Whether `row`, of 64 bits and below Arguments::rows, is computed; null: it is. Nothing is read
   /// where `inside` (null: it holds) does not hold; what is returned then is not to be relied on.
   llvm::Value* selects(llvm::Value* row, llvm::Value* inside);
@@ -38,11 +50,16 @@ private:
   /// Count `index` of 64 bits, as 64 bits with a sign.
   llvm::Value* count(llvm::Value* index, llvm::Value* inside);
   llvm::Value* batch_of(llvm::Value* row);
+  llvm::Value* is_counted(llvm::Value* row, llvm::Value* inside);
+  llvm::Value* is_skipped(llvm::Value* row, llvm::Value* inside);
+  llvm::Value* leaf(const ir::Node& node, llvm::Value* row, llvm::Value* inside);
 
   llvm::IRBuilderBase& b_;
   const Job& job_;
   Arguments& arguments_;
   Read read_;
+  std::vector<llvm::Value*> scalars_;
+  ReadRow read_row_;
 };
 
 } // namespace swage::codegen

@@ -142,7 +142,7 @@ std::string canonical(const Specialization& specialization, const ir::Kernel& ke
 
 Specialization contiguous(const ir::Kernel& kernel) {
   Specialization specialization;
-  specialization.flat = ir::is_elementwise(kernel);
+  specialization.flat = ir::is_elementwise(kernel) && !kernel.skip();
   for (const ir::Param& param : kernel.params()) {
     if (!param.is_tensor())
       continue;
@@ -165,6 +165,11 @@ void check_specialization(const Specialization& specialization, const ir::Kernel
     throw Error(ErrorCode::invalid_argument,
                 fmt::format("kernel '{}' uses {}, which needs rows and columns, not one flat run",
                             kernel.name(), ir::beyond_elements(kernel)));
+  if (specialization.flat && kernel.skip())
+    throw Error(
+        ErrorCode::invalid_argument,
+        fmt::format("kernel '{}' skips rows, which needs rows and columns, not one flat run",
+                    kernel.name()));
   if (specialization.flat && specialization.valid_rows != ValidRows::all)
     throw Error(ErrorCode::invalid_argument,
                 "valid_rows needs rows and columns, not one flat run; say so, as in 'rows "

@@ -63,6 +63,8 @@ std::vector<Accuracy> accuracies(const Kernel& kernel) {
   for (const Store& store : kernel.stores())
     if (!is_half(kernel.params()[store.param].dtype))
       owed[store.node] = Accuracy::full;
+  if (kernel.skip())
+    owed[*kernel.skip()] = Accuracy::full;
   int approximate = 0;
   for (auto id = static_cast<NodeId>(count); id-- > 0;) { // users before their operands
     const Node& node = kernel.node(id);

@@ -88,12 +88,13 @@ struct ParamDecl {
   std::optional<Body> default_value;
 };
 
-/// `let name = value;` or `name = value;`
+/// `let name = value;`, `name = value;` or `skip where value;`, whose name is the word `skip`.
 struct Statement {
   bool is_let = false;
   Name name;
   Body value;
   std::optional<std::uint32_t> target; ///< of an assignment: the parameter assigned
+  bool is_skip = false;
 };
 
 struct KernelDecl {

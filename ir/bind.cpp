@@ -54,6 +54,8 @@ std::optional<Kernel> Binder::run() {
     const Value value = evaluate(statement.value, {});
     if (statement.is_let)
       lets_[i] = value;
+    else if (statement.is_skip)
+      bind_skip(statement, value);
     else if (statement.target)
       bind_store(statement, value);
   }
@@ -164,6 +166,41 @@ Value Binder::constant(std::size_t index) {
   if (constants_)
     constants_->push_back({std::string(param.name.text), *storage, number_of(held), default_value});
   return is_float(*storage) ? Value::of(held) : cast_value(*storage, value, place);
+}
+
+void Binder::bind_skip(const Statement& statement, Value value) {
+  if (value.kind == Value::Kind::poison)
+    return;
+  const Expr& expr = program_.exprs[statement.value.root];
+  if (value.kind == Value::Kind::literal && value.literal.kind == LiteralKind::boolean)
+    value = Value::of(builder_->integer(DType::boolean, value.literal.integer));
+  if (value.kind != Value::Kind::node || type_of(value.index) != DType::boolean) {
+    error(expr, fmt::format("the condition is {}, expected a bool for each row", kind_of(value)))
+        .help("compare an input [row], as in id < 0");
+    return;
+  }
+  std::vector<bool> needed(std::size_t{value.index} + 1, false);
+  needed.back() = true;
+  for (NodeId id = value.index + 1; id-- > 0;) { // users before their operands
+    if (!needed[id])
+      continue;
+    const Node& node = builder_->node(id);
+    for (int i = 0; i < info(node.op).arity; ++i)
+      needed[node.args[static_cast<std::size_t>(i)]] = true;
+    const Broadcast of = node.space.broadcast;
+    if ((of == Broadcast::per_row || of == Broadcast::per_tensor) && !reaches_beyond(node.op))
+      continue;
+    const std::string found =
+        node.op == Op::lookup ? "a table is read after rows are skipped"
+        : is_reduction(node.op)
+            ? fmt::format("rows are skipped before their elements are read, and '{}' reads them",
+                          info(node.op).spelling)
+            : fmt::format("found one value {}, expected one a row: rows are skipped as a whole",
+                          per_what(node.space));
+    error(expr, found).help("compare inputs [row], inputs [tensor] and scalars, as in id < 0");
+    return;
+  }
+  builder_->skip(value.index);
 }
 
 void Binder::bind_store(const Statement& statement, Value value) {

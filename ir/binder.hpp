@@ -53,6 +53,7 @@ private:
   void bind_params();
   void bind_group(std::size_t index);
   void bind_store(const Statement& statement, Value value);
+  void bind_skip(const Statement& statement, Value value);
 
   struct Operand {
     Value value;

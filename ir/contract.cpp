@@ -104,6 +104,7 @@ Kernel contract_once(const Kernel& kernel) {
                        ? rebuild(builder, node, made)
                        : fused(builder, kernel, node, decisions[id], made));
   }
+  rebuild_skip(builder, kernel, made);
   for (const Store& store : kernel.stores())
     builder.store(store.param, made[store.node]);
   return std::move(builder).build();

@@ -216,6 +216,8 @@ public:
       builder_.store(signature_.target[i],
                      forward_.params()[p].is_written() ? value_of_output(p) : value_of_gradient(p));
     }
+    if (forward_.skip())
+      builder_.skip(values_[*forward_.skip()]);
     return std::move(builder_).build();
   }
 

@@ -1,6 +1,7 @@
 // evaluate_rows.cpp -- the op table over whole rows.
 #include "ir/evaluate_rows.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -77,8 +78,24 @@ public:
         left_out_(left_out), accuracies_(accuracies(kernel)), random_(seed),
         values_(kernel.nodes().size()) {}
 
+  /// By row; what skips them comes before all else.
+  std::vector<bool> skipped() {
+    std::vector<bool> rows;
+    if (!kernel_.skip())
+      return rows;
+    for (NodeId id = 0; id <= *kernel_.skip(); ++id)
+      compute(id);
+    for (std::int64_t row = 0; row < size_.rows; ++row)
+      rows.push_back(at(*kernel_.skip(), row, 0).integer != 0);
+    return rows;
+  }
+
   std::vector<std::vector<Scalar>> run() {
-    for (NodeId id = 0; id < values_.size(); ++id)
+    const std::vector<bool> rows = skipped();
+    left_out_.resize(std::max(left_out_.size(), rows.size()));
+    for (std::size_t row = 0; row < rows.size(); ++row)
+      left_out_[row] = left_out_[row] || rows[row];
+    for (NodeId id = kernel_.skip() ? *kernel_.skip() + 1 : 0; id < values_.size(); ++id)
       compute(id);
     std::vector<std::vector<Scalar>> results;
     for (const Store& store : kernel_.stores()) {
@@ -267,7 +284,7 @@ private:
   CallSize size_;
   std::span<const std::vector<Scalar>> arguments_;
   Arithmetic arithmetic_;
-  const std::vector<bool>& left_out_;
+  std::vector<bool> left_out_;
   std::vector<Accuracy> accuracies_; ///< by node
   mutable std::uint64_t random_;
   long double error_ = 0;                  ///< of the node at hand
@@ -319,6 +336,12 @@ std::vector<std::vector<Scalar>> evaluate_rows(const Kernel& kernel, CallSize si
   if (arithmetic == Arithmetic::exact && holds_f64(kernel))
     return RowEvaluator<long double>(kernel, size, arguments, arithmetic, seed, left_out).run();
   return RowEvaluator<double>(kernel, size, arguments, arithmetic, seed, left_out).run();
+}
+
+std::vector<bool> skipped_rows(const Kernel& kernel, CallSize size,
+                               std::span<const std::vector<Scalar>> arguments) {
+  const DefaultFloatEnvironment environment;
+  return RowEvaluator<double>(kernel, size, arguments, Arithmetic::machine, 0, {}).skipped();
 }
 
 } // namespace swage::ir

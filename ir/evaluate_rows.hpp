@@ -38,11 +38,15 @@ std::int64_t values_of(Space space, CallSize size);
 /// of them, by row and then by column or group (empty for `out`). Returns the values of
 /// `kernel.stores()[i]` before the rounding at the store, as many as its parameter takes. Throws
 /// Error(invalid_argument) for a maximum over no columns, and where a size does not fit.
-/// Rows that `left_out`, unless empty, names by row are as if their terms of sums over rows were 0;
-/// their own values mean nothing.
+/// Rows that the kernel skips, and those that `left_out`, unless empty, names by row, are as if
+/// their terms of sums over rows were 0; their own values mean nothing.
 std::vector<std::vector<Scalar>> evaluate_rows(const Kernel& kernel, CallSize size,
                                                std::span<const std::vector<Scalar>> arguments,
                                                Arithmetic arithmetic, std::uint64_t seed = 0,
                                                const std::vector<bool>& left_out = {});
+
+/// By row: whether the kernel skips it. Empty where it skips none.
+std::vector<bool> skipped_rows(const Kernel& kernel, CallSize size,
+                               std::span<const std::vector<Scalar>> arguments);
 
 } // namespace swage::ir

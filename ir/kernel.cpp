@@ -227,6 +227,12 @@ void KernelBuilder::store(std::uint32_t param, NodeId value) {
   stores_.push_back({param, value});
 }
 
+void KernelBuilder::skip(NodeId condition) {
+  const Node& node = nodes_[condition];
+  if (node.op != Op::constant || node.integer() != 0)
+    skip_ = condition;
+}
+
 Kernel KernelBuilder::build() && {
   Kernel kernel;
   kernel.name_ = std::move(name_);
@@ -241,13 +247,8 @@ Kernel KernelBuilder::build() && {
   std::vector<NodeId> renamed(nodes_.size(), kUnseen);
   std::vector<std::pair<NodeId, int>>
       stack; // node and its next operand; no recursion: graphs are deep
-  for (std::uint32_t p = 0; p < params_.size(); ++p) {
-    if (count[p] != (params_[p].is_written() ? 1 : 0))
-      throw Error(ErrorCode::internal, "parameter '" + params_[p].name + "' is stored " +
-                                           std::to_string(count[p]) + " times");
-    if (count[p] == 0)
-      continue;
-    stack.emplace_back(stored[p], 0);
+  const auto place = [&](NodeId root) {
+    stack.emplace_back(root, 0);
     while (!stack.empty()) {
       auto& [id, next] = stack.back();
       if (renamed[id] != kUnseen) {
@@ -265,7 +266,16 @@ Kernel KernelBuilder::build() && {
         stack.pop_back();
       }
     }
-    kernel.stores_.push_back({p, renamed[stored[p]]});
+    return renamed[root];
+  };
+  if (skip_)
+    kernel.skip_ = place(*skip_);
+  for (std::uint32_t p = 0; p < params_.size(); ++p) {
+    if (count[p] != (params_[p].is_written() ? 1 : 0))
+      throw Error(ErrorCode::internal, "parameter '" + params_[p].name + "' is stored " +
+                                           std::to_string(count[p]) + " times");
+    if (count[p] > 0)
+      kernel.stores_.push_back({p, place(stored[p])});
   }
   kernel.params_ = std::move(params_);
   return kernel;

@@ -89,8 +89,8 @@ struct Store {
 bool may_store(const Param& param, Space value) noexcept;
 
 /// An immutable kernel with all types and constants bound. Nodes are in canonical order (post-order
-/// from the stores in parameter order, operands left to right), hold nothing dead and no two equal
-/// nodes, so equal kernels compare equal.
+/// from the condition that skips rows, then the stores in parameter order, operands left to right),
+/// hold nothing dead and no two equal nodes, so equal kernels compare equal.
 class Kernel {
 public:
   const std::string& name() const noexcept { return name_; }
@@ -100,6 +100,10 @@ public:
   const Node& node(NodeId id) const noexcept { return nodes_[id]; }
   /// One per written parameter, in parameter order.
   std::span<const Store> stores() const noexcept { return stores_; }
+  /// A bool of a row, or one for all, made of [row] and [tensor] inputs and scalars alone: rows for
+  /// which it holds are neither read, but for these, nor written. The nodes up to it are those that
+  /// it is made of. Absent: none are skipped.
+  std::optional<NodeId> skip() const noexcept { return skip_; }
 
   friend bool operator==(const Kernel&, const Kernel&) = default;
 
@@ -110,6 +114,7 @@ private:
   std::vector<Param> params_;
   std::vector<Node> nodes_;
   std::vector<Store> stores_;
+  std::optional<NodeId> skip_;
 };
 
 /// Builds a kernel node by node, merging equal nodes as they are made. Types are the caller's duty
@@ -138,6 +143,8 @@ public:
   void set_group(std::uint32_t param, std::uint32_t columns);
   /// Each written parameter must be stored exactly once before `build`.
   void store(std::uint32_t param, NodeId value);
+  /// Rows for which `condition` holds are skipped; at most once. False skips none, and is dropped.
+  void skip(NodeId condition);
 
   const Node& node(NodeId id) const noexcept { return nodes_[id]; }
   std::size_t size() const noexcept { return nodes_.size(); }
@@ -158,6 +165,7 @@ private:
   std::vector<Node> nodes_;
   std::unordered_map<Node, NodeId, NodeHash> index_;
   std::vector<Store> stores_;
+  std::optional<NodeId> skip_;
 };
 
 /// Whether `kernel` holds a reduction.

@@ -66,8 +66,17 @@ void Parser::statement(KernelDecl& kernel) {
   const auto add = [&] {
     // Known from here on, whatever becomes of its value.
     const ExprId nothing = poison(name.span);
-    kernel.statements.push_back({is_let, name, {nothing, nothing}, std::nullopt});
+    kernel.statements.push_back({is_let, name, {nothing, nothing}, std::nullopt, false});
   };
+  // Both words may be names: two of them in a row are nothing else.
+  if (!is_let && name.text == "skip" && token_.kind == TokenKind::name &&
+      program_.text_of(token_.span) == "where") {
+    advance();
+    add();
+    kernel.statements.back().is_skip = true;
+    kernel.statements.back().value = body();
+    return end_statement("the condition of 'skip where'");
+  }
   if (is_let)
     add();
   if (is_let && at(Symbol::colon))

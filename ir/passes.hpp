@@ -15,7 +15,7 @@ void verify(const Kernel& kernel);
 
 /// The same for the parts of a kernel that no builder made.
 void verify(std::string_view name, std::span<const Param> params, std::span<const Node> nodes,
-            std::span<const Store> stores);
+            std::span<const Store> stores, std::optional<NodeId> skip = {});
 
 /// Replaces forms of sigmoid and erfc that are written out by the functions: n / (1 + exp(-x)), 1 +
 /// tanh(x), 1 + erf(x) and their like, with any scale inside. In `accurate` and `fast` mode only.

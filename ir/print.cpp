@@ -101,8 +101,13 @@ private:
 };
 
 std::vector<std::string> Printer::statements() && {
-  for (NodeId id = 0; id < kernel_.nodes().size(); ++id)
+  for (NodeId id = 0; id < kernel_.nodes().size(); ++id) {
     print_node(id);
+    if (kernel_.skip() == id)
+      lines_.push_back(fmt::format("skip where {};", kernel_.node(id).op == Op::constant
+                                                         ? typed(kernel_.node(id)).text
+                                                         : texts_[id].text));
+  }
   for (const Store& store : kernel_.stores()) {
     const Node& node = kernel_.node(store.node);
     lines_.push_back(

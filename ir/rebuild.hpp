@@ -10,7 +10,7 @@
 
 namespace swage::ir {
 
-/// How often each node is used: as an operand, counting every occurrence, or by a store.
+/// How often each node is used: as an operand, counting every occurrence, by a store, or to skip.
 inline std::vector<std::uint32_t> count_uses(const Kernel& kernel) {
   std::vector<std::uint32_t> uses(kernel.nodes().size(), 0);
   for (const Node& node : kernel.nodes())
@@ -18,6 +18,8 @@ inline std::vector<std::uint32_t> count_uses(const Kernel& kernel) {
       ++uses[node.args[static_cast<std::size_t>(i)]];
   for (const Store& store : kernel.stores())
     ++uses[store.node];
+  if (kernel.skip())
+    ++uses[*kernel.skip()];
   return uses;
 }
 
@@ -51,6 +53,13 @@ inline NodeId rebuild(KernelBuilder& builder, const Node& node, std::span<const 
                         std::span(args.data(), static_cast<std::size_t>(info(node.op).arity)),
                         group_of(node));
   }
+}
+
+/// Skips the rows in `builder` that `kernel` skips.
+inline void rebuild_skip(KernelBuilder& builder, const Kernel& kernel,
+                         std::span<const NodeId> made) {
+  if (kernel.skip())
+    builder.skip(made[*kernel.skip()]);
 }
 
 } // namespace swage::ir

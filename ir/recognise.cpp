@@ -29,6 +29,7 @@ public:
       const auto form = is_real ? recognised(node.op, args[0], args[1]) : std::nullopt;
       made.push_back(form ? *form : rebuild(out_, node, made));
     }
+    rebuild_skip(out_, kernel_, made);
     for (const Store& store : kernel_.stores())
       out_.store(store.param, made[store.node]);
     return std::move(out_).build();

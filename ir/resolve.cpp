@@ -202,7 +202,7 @@ void Resolver::kernel(KernelDecl& kernel) {
     body(statement.value, &kernel, nullptr);
     if (statement.is_let)
       declare(statement.name, Ref::let, i, "a let");
-    else
+    else if (!statement.is_skip)
       assignment(kernel, statement);
   }
   outputs(kernel);
@@ -315,7 +315,14 @@ void Resolver::assignment(KernelDecl& kernel, Statement& statement) {
 // Each output is assigned exactly once.
 void Resolver::outputs(const KernelDecl& kernel) {
   std::vector<const Statement*> first(kernel.params.size(), nullptr);
+  const Statement* skips = nullptr;
   for (const Statement& statement : kernel.statements) {
+    if (statement.is_skip && skips)
+      diagnostics_.error(statement.name.span, "rows are skipped twice")
+          .help("join the conditions with ||")
+          .note(skips->name.span, "first skipped here");
+    if (statement.is_skip)
+      skips = &statement;
     if (!statement.target)
       continue;
     const Statement*& seen = first[*statement.target];

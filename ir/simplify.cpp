@@ -54,6 +54,7 @@ Kernel Simplifier::run() && {
     else
       made.push_back(make(old.op, args));
   }
+  rebuild_skip(out_, kernel_, made);
   for (const Store& store : kernel_.stores())
     out_.store(store.param, stored(kernel_.params()[store.param], made[store.node]));
   return std::move(out_).build();

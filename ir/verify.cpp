@@ -192,8 +192,24 @@ struct Checker {
             "kernel stores nothing, expected a parameter that is `out` or `inout`");
   }
 
+  /// What skips rows may read nothing of their elements.
+  void check_skip(NodeId skip) const {
+    require(skip < nodes.size(), "rows are skipped by node {}, expected one of {}", skip,
+            nodes.size());
+    require(nodes[skip].type == DType::boolean, "rows are skipped by {} of type {}, expected bool",
+            label(skip), name_of(nodes[skip].type));
+    for (NodeId id = 0; id <= skip; ++id) {
+      const Broadcast of = nodes[id].space.broadcast;
+      require(!reaches_beyond(nodes[id].op) &&
+                  (of == Broadcast::per_row || of == Broadcast::per_tensor),
+              "rows are skipped by {}, expected nothing of their elements", label(id));
+    }
+    require(nodes[skip].op != Op::constant || nodes[skip].integer() != 0,
+            "rows are skipped where {} holds, expected a condition that may hold", label(skip));
+  }
+
   /// The same graph built anew: hash-consing and canonical order have one answer.
-  void check_canonical(std::span<const Store> stores) const {
+  void check_canonical(std::span<const Store> stores, std::optional<NodeId> skip) const {
     KernelBuilder builder("canonical", MathMode::accurate, {params.begin(), params.end()});
     std::vector<NodeId> made;
     made.reserve(nodes.size());
@@ -202,6 +218,8 @@ struct Checker {
       require(made[id] == id, "{} equals node {}, expected equal nodes to be one", label(id),
               made[id]);
     }
+    if (skip)
+      builder.skip(made[*skip]);
     for (const Store& store : stores)
       builder.store(store.param, made[store.node]);
     const Kernel canonical = std::move(builder).build();
@@ -223,7 +241,7 @@ struct Checker {
 } // namespace
 
 void verify(std::string_view name, std::span<const Param> params, std::span<const Node> nodes,
-            std::span<const Store> stores) {
+            std::span<const Store> stores, std::optional<NodeId> skip) {
   require(!name.empty() && name.size() <= kMaxNameBytes,
           "kernel name '{}' has {} bytes, expected 1 to {}", name, name.size(), kMaxNameBytes);
   require(nodes.size() <= kMaxNodes, "kernel has {} nodes, expected at most {}", nodes.size(),
@@ -233,11 +251,13 @@ void verify(std::string_view name, std::span<const Param> params, std::span<cons
   for (NodeId id = 0; id < nodes.size(); ++id)
     checker.check_node(id);
   checker.check_stores(stores);
-  checker.check_canonical(stores);
+  if (skip)
+    checker.check_skip(*skip);
+  checker.check_canonical(stores, skip);
 }
 
 void verify(const Kernel& kernel) {
-  verify(kernel.name(), kernel.params(), kernel.nodes(), kernel.stores());
+  verify(kernel.name(), kernel.params(), kernel.nodes(), kernel.stores(), kernel.skip());
 }
 
 } // namespace swage::ir

@@ -5,7 +5,7 @@ namespace swage::launch {
 
 Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
   by_rows = !ir::is_elementwise(kernel);
-  broadcasts = by_rows;
+  broadcasts = by_rows || kernel.skip();
   for (const ir::Node& node : kernel.nodes()) {
     extremes |= ir::is_extreme(node.op) && ir::info(node.op).form == ir::OpForm::over_row;
     if (node.space.broadcast == ir::Broadcast::per_group)

@@ -94,16 +94,24 @@ private:
             reach[s][i] = std::max(reach[s][i], distance(s, near[s][i], exact[s][i]));
       }
     };
+    const std::vector<bool> skipped = ir::skipped_rows(kernel_, size, arguments);
+    const auto is_written = [&](std::size_t s, std::size_t i) {
+      const ir::Space space = kernel_.params()[kernel_.stores()[s].param].space();
+      return skipped.empty() || is_shared(space) ||
+             !skipped[i / static_cast<std::size_t>(width(space))];
+    };
     bool beyond = false;
     for (std::size_t s = 0; s < exact.size(); ++s)
       for (std::size_t i = 0; i < exact[s].size(); ++i)
-        beyond |= error_at(s, row, static_cast<std::int64_t>(i), exact[s][i]) > totals_[s].limit;
+        beyond |= is_written(s, i) &&
+                  error_at(s, row, static_cast<std::int64_t>(i), exact[s][i]) > totals_[s].limit;
     if (beyond)
       widen(0, kPerturbed);
     const std::scoped_lock lock(mutex_);
     for (std::size_t s = 0; s < results_.size(); ++s)
       for (std::size_t i = 0; i < exact[s].size(); ++i)
-        judge(s, row, static_cast<std::int64_t>(i), exact[s][i], reach[s][i]);
+        if (is_written(s, i))
+          judge(s, row, static_cast<std::int64_t>(i), exact[s][i], reach[s][i]);
   }
 
   std::vector<ir::Scalar> values(const Operand& operand, std::int64_t row,

@@ -104,6 +104,28 @@ TEST_CASE("rows beyond a count add nothing to sums over rows on the device") {
                {{0, 1}, {0, 0}, {3, 2}}, {}, schedules_of_call(2, 8), seed++);
 }
 
+TEST_CASE("rows that a kernel skips are neither read nor written on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::uint64_t seed = 300;
+  for (const std::string& text : kSkipping)
+    for (const std::int64_t columns : {8, 64, 1000}) {
+      const Kernel kernel = device->kernel(text, "", {{"T", seed % 2 ? f32 : bf16}});
+      INFO(ir::print(launch::ir_kernel(kernel)));
+      RowCase call(*device, kernel, {300, columns}, {}, seed);
+      REQUIRE(call.run() == "");
+      const std::vector<codegen::Schedule> legal = call.schedules();
+      Random random(seed);
+      for (int i = 0; i < schedules_of_call(2, 8); ++i) {
+        const codegen::Schedule& schedule = random.pick(legal);
+        INFO(codegen::canonical(schedule));
+        REQUIRE(call.run(&schedule) == "");
+      }
+      check_kernel(*device, kernel, 5, columns, {}, schedules_of_call(0, 4), seed++);
+    }
+}
+
 TEST_CASE("random kernels with counts of rows have the evaluator's bits on the device") {
   const auto device = gpu();
   if (!device)

@@ -64,6 +64,20 @@ TEST_CASE("rows beyond a count are neither read nor written by any kernel") {
                turn);
 }
 
+TEST_CASE("rows that a kernel skips are neither read nor written, with counts and without") {
+  std::size_t turn = 0;
+  for (const std::string& text : kSkipping)
+    for (const std::int64_t columns : {8, 1000}) {
+      const std::string& skips = text;
+      KernelOptions options;
+      options.schedule = kSchedules[turn++ % kSchedules.size()];
+      const Kernel kernel = cpu().kernel(skips, "", {{"T", bf16}}, options);
+      INFO(skips << " " << options.schedule);
+      REQUIRE(RowCase(cpu(), kernel, {40, columns}, {}, turn).run() == "");
+      check_kernel(skips, {{"T", f32}}, 9, columns, {1, 8, 0}, turn);
+    }
+}
+
 TEST_CASE("random kernels with counts of rows have the evaluator's bits") {
   int ran = 0;
   std::size_t turn = 0;

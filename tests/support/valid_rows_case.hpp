@@ -25,6 +25,32 @@ inline const std::string kOverRows =
     "  let a = f32(x) * f32(w); let mean = row_mean(a); m = mean * r; y = T(a - mean);"
     "  dw = col_sum((a - mean) * r) + 1; all = col_sum(row_sum(a * a) * r); n = col_sum(i32(1)); }";
 
+/// The same, skipping the rows that an integer of theirs, or a bool, names.
+inline std::string skipping(const std::string& kernel) {
+  std::string text = kernel;
+  text.replace(text.find("(x: in T,"), 9, "(id: in i32 [row], on: in bool [row], x: in T,");
+  const std::size_t body = text.find('{', text.find("kernel")) + 1;
+  return text.insert(body, " skip where id < 0 || !on;");
+}
+
+/// Kernels that skip rows as they are: by what they write themselves, beside a table, by scalars.
+inline const std::vector<std::string> kSkipping = {
+    skipping(kElements),
+    skipping(kFlat),
+    skipping(kAlong),
+    skipping(kOverRows),
+    "kernel k<T>(x: in T, id: inout i32 [row], s: inout f32 [row], y: out T) { skip where id < 0;"
+    "  y = T(f32(x) * s - row_max(f32(x))); id = -1; s = row_sum(f32(x)); }",
+    "kernel k<T>(x: in T, id: inout i32 [row], y: out T) { skip where id < 0; y = x + x; id = -1; "
+    "}",
+    "kernel k<T>(x: in T, id: in i32 [row], t: in T [table], z: inout T) { skip where id < 0;"
+    "  z = z * t[id] + x; }",
+    "kernel k<T>(x: in T, first: in i32 [tensor], on: bool, y: out T) { skip where !on && first < "
+    "0;"
+    "  y = x; }",
+    "kernel k<T>(x: in T, y: out T) { y = x; skip where true; }",
+};
+
 /// Counts for `rows` rows: none, one, some, all, beyond, and what a count must not be.
 inline std::vector<std::vector<std::int64_t>> one_count(std::int64_t rows) {
   return {{0}, {1}, {rows / 3}, {rows - 1}, {rows}, {rows + 1}, {std::int64_t{1} << 30}, {-1}};
