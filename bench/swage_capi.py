@@ -2,7 +2,8 @@
 
 import ctypes
 
-DLPACK_CODE = {"f64": (2, 64), "f32": (2, 32), "f16": (2, 16), "bf16": (4, 16), "i64": (0, 64)}
+DLPACK_CODE = {"f64": (2, 64), "f32": (2, 32), "f16": (2, 16), "bf16": (4, 16), "i64": (0, 64),
+               "i32": (0, 32)}
 DEVICE_CPU, DEVICE_CUDA = 1, 2
 MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 
@@ -40,6 +41,15 @@ class Options(ctypes.Structure):
         ("math", ctypes.c_int32),
         ("schedule", ctypes.c_char_p),
         ("file", ctypes.c_char_p),
+    ]
+
+
+class LaunchOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("workspace", ctypes.c_void_p),
+        ("workspace_bytes", ctypes.c_size_t),
+        ("valid_rows", ctypes.POINTER(DLTensor)),
     ]
 
 
@@ -97,6 +107,8 @@ class Swage:
             "swage_kernel_from_catalogue": made,
             "swage_kernel_create": [pointer, text] + made[1:],
             "swage_kernel_launch": [pointer, pointer, ctypes.POINTER(Arg), ctypes.c_size_t],
+            "swage_kernel_launch_with": [pointer, pointer, ctypes.POINTER(Arg), ctypes.c_size_t,
+                                         ctypes.POINTER(LaunchOptions)],
             "swage_kernel_prepare": [pointer, ctypes.POINTER(Arg), ctypes.c_size_t],
             "swage_kernel_tune": [pointer, ctypes.POINTER(Arg), ctypes.c_size_t,
                                   ctypes.POINTER(TuneOptions), ctypes.POINTER(TuneResult)],
@@ -164,8 +176,13 @@ class Swage:
                                 tuple(t.stride()), DEVICE_CUDA, t.device.index or 0)
                                for t in tensors])
 
-    def launch(self, kernel, args, stream=None):
-        self.check(self.lib.swage_kernel_launch(kernel, stream, args, len(args)))
+    def launch(self, kernel, args, stream=None, valid_rows=None):
+        """`valid_rows`: what `arguments` made of one tensor of counts."""
+        if valid_rows is None:
+            return self.check(self.lib.swage_kernel_launch(kernel, stream, args, len(args)))
+        options = LaunchOptions(ctypes.sizeof(LaunchOptions), None, 0, valid_rows[0].value.tensor)
+        return self.check(self.lib.swage_kernel_launch_with(kernel, stream, args, len(args),
+                                                            ctypes.byref(options)))
 
     def prepare(self, kernel, args):
         self.check(self.lib.swage_kernel_prepare(kernel, args, len(args)))
@@ -180,4 +197,4 @@ class Swage:
 
 def torch_dtype_name(tensor):
     return {"torch.float64": "f64", "torch.float32": "f32", "torch.float16": "f16",
-            "torch.bfloat16": "bf16"}[str(tensor.dtype)]
+            "torch.bfloat16": "bf16", "torch.int32": "i32", "torch.int64": "i64"}[str(tensor.dtype)]
