@@ -7,41 +7,24 @@
 #include <new>
 
 #include <pthread.h>
-
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
-#include <tbb/task_group.h>
+
+#include "runtime/base/parallel.hpp"
 
 namespace swage::host {
 
 namespace {
 
 template <class Range>
-void run_parallel(const Range& run, std::int64_t count, std::int64_t grain) {
-  const std::int64_t ranges = (count + grain - 1) / grain;
-  // Of its own: a loop in a group of the caller's that is cancelled would leave elements out.
-  tbb::task_group_context context(tbb::task_group_context::isolated);
-  tbb::this_task_arena::isolate([&] {
-    tbb::parallel_for(
-        tbb::blocked_range<std::int64_t>(0, ranges),
-        [&](const auto& range) {
-          run(range.begin() * grain, std::min(count, range.end() * grain));
-        },
-        context);
-  });
-}
-
-template <class Range>
 void run_on_threads(const codegen::HostSchedule& schedule, const Range& run, std::int64_t count,
                     std::int64_t grain) {
-  if (count <= grain || schedule.threads == 1) {
+  if (count <= grain || schedule.threads == 1 || !base::has_threads()) {
     run(0, count);
   } else if (schedule.threads > 1 && schedule.threads < tbb::this_task_arena::max_concurrency()) {
     tbb::task_arena arena(schedule.threads);
-    arena.execute([&] { run_parallel(run, count, grain); });
+    arena.execute([&] { base::parallel_ranges(count, grain, run); });
   } else {
-    run_parallel(run, count, grain);
+    base::parallel_ranges(count, grain, run);
   }
 }
 

@@ -4,10 +4,7 @@
 #include <mutex>
 #include <optional>
 
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
-#include <tbb/task_group.h>
-
+#include "runtime/base/parallel.hpp"
 #include "runtime/device/context_scope.hpp"
 #include "swage/error.hpp"
 
@@ -43,10 +40,11 @@ void CandidateCode::compile(std::vector<Candidate>& candidates) {
       failures_[line] = error.what();
     }
   };
-  // Of its own: in a group of the caller's that is cancelled, candidates would be left out.
-  tbb::task_group_context context(tbb::task_group_context::isolated);
-  tbb::this_task_arena::isolate(
-      [&] { tbb::parallel_for(std::size_t{0}, work.size(), compile_one, context); });
+  base::parallel_ranges(static_cast<std::int64_t>(work.size()), 1,
+                        [&](std::int64_t begin, std::int64_t end) {
+                          for (std::int64_t i = begin; i < end; ++i)
+                            compile_one(static_cast<std::size_t>(i));
+                        });
   for (Candidate& candidate : candidates)
     describe(candidate);
 }

@@ -5,12 +5,8 @@
 #include <cstring>
 #include <random>
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
-#include <tbb/task_group.h>
-
 #include "ir/number.hpp"
+#include "runtime/base/parallel.hpp"
 #include "swage/error.hpp"
 
 namespace swage::tune {
@@ -68,16 +64,12 @@ void copy_on_device(const DeviceState& device, void* to, const void* from, std::
                                         reinterpret_cast<cuda::DevicePointer>(from), bytes, stream);
     return;
   }
-  const auto copy = [&](const auto& range) {
-    std::memcpy(static_cast<char*>(to) + range.begin(),
-                static_cast<const char*>(from) + range.begin(), range.size());
-  };
-  // Of its own: in a group of the caller's that is cancelled, bytes would be left out.
-  tbb::task_group_context context(tbb::task_group_context::isolated);
-  tbb::this_task_arena::isolate([&] {
-    tbb::parallel_for(tbb::blocked_range<std::size_t>(0, bytes, std::size_t{1} << 18), copy,
-                      context);
-  });
+  constexpr std::int64_t kGrain = 1 << 18;
+  base::parallel_ranges(
+      static_cast<std::int64_t>(bytes), kGrain, [&](std::int64_t begin, std::int64_t end) {
+        std::memcpy(static_cast<char*>(to) + begin, static_cast<const char*>(from) + begin,
+                    static_cast<std::size_t>(end - begin));
+      });
 }
 
 ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> arguments, PoolSize size,
