@@ -66,7 +66,6 @@ constexpr AttributeRow kAttributes[] = {
     {106, 32},                                    // blocks per multiprocessor
     {108, 39321600},                              // persisting L2, bytes
     {111, 1024},                                  // reserved shared memory per block
-    {115, 1},                                     // memory pools
     {120, 1},                                     // cluster launch
 };
 
@@ -88,6 +87,7 @@ int attribute(const Device& device, int id) {
   case 50: return 0;                  // PCI domain
   case 75: return static_cast<int>(device.architecture / 10);
   case 76: return static_cast<int>(device.architecture % 10);
+  case 115: return state().memory_pools ? 1 : 0;
   default: break;
   }
   const auto* const found = std::find_if(std::begin(kAttributes), std::end(kAttributes),

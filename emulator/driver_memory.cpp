@@ -193,6 +193,7 @@ FAKE_CUDA_EXPORT int cuMemAllocAsync(DevicePointer* pointer, std::size_t bytes,
                                      Stream* stream_handle) {
   return call("cuMemAllocAsync", kContext, [&] {
     require(pointer != nullptr && bytes != 0);
+    require(state().memory_pools, Result::not_supported);
     Stream& stream = find_stream(stream_handle);
     const Block block = take(*stream.context, bytes, stream.capture != nullptr);
     *pointer = block.allocation.base;

@@ -77,6 +77,7 @@ Result run(const char* name, unsigned needs, Body body) {
 State::State() {
   driver_version = std::atoi(environment("SWAGE_FAKE_CUDA_VERSION", "13000").c_str());
   trace = environment("SWAGE_FAKE_CUDA_TRACE", "0") != "0";
+  memory_pools = environment("SWAGE_FAKE_CUDA_POOLS", "1") != "0";
   if (environment("SWAGE_FAKE_CUDA_WORST", "0") != "0")
     approximation = emulator::Approximation::worst_case;
   jitter = std::atof(environment("SWAGE_FAKE_CUDA_JITTER", "0").c_str());

@@ -132,6 +132,7 @@ struct State {
   bool initialized = false;
   int driver_version = 13000;
   bool trace = false;
+  bool memory_pools = true;
   std::vector<std::unique_ptr<Device>> devices;
 
   // Handles are checked against these; a context stays after it is destroyed, until its handle is

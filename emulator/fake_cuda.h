@@ -8,6 +8,7 @@
  * Environment, read when the library is first called:
  *   SWAGE_FAKE_CUDA_DEVICES  devices present (1)
  *   SWAGE_FAKE_CUDA_SM       compute capability of each (90); several, one a device: 90,100
+ *   SWAGE_FAKE_CUDA_POOLS    0: a device without memory pools (1)
  *   SWAGE_FAKE_CUDA_VERSION  what cuDriverGetVersion says (13000)
  *   SWAGE_FAKE_CUDA_FAIL     call:result pairs that fail, comma-separated: cuModuleLoadDataEx:209
  *   SWAGE_FAKE_CUDA_PLANT    FIND=>REPLACE: a fault that the assembler plants in PTX, wherever it
