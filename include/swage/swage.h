@@ -147,6 +147,12 @@ SWAGE_EXPORT swage_status swage_kernel_from_catalogue(const swage_device* device
                                                       const swage_options* options,
                                                       swage_kernel** kernel);
 
+/* The catalogue is files of kernel text, in the order of their names. */
+SWAGE_EXPORT swage_status swage_catalogue_count(size_t* count);
+
+/* File `index`: its name ("swiglu.swg") and its text, which live as long as the library. */
+SWAGE_EXPORT swage_status swage_catalogue_file(size_t index, const char** name, const char** text);
+
 /* Gives the handle back. Launches in flight and captured graphs are not disturbed (but see
  * swage_unload_unused). Null is allowed. */
 SWAGE_EXPORT void swage_kernel_destroy(swage_kernel* kernel);

@@ -1,0 +1,53 @@
+"""_types.py -- names of element types: of kernels, of DLPack, of array libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swage._error import Error
+
+# name in kernels: (code and bits of DLPack, name in array libraries)
+_TYPES = {
+    "f64": ((2, 64), "float64"),
+    "f32": ((2, 32), "float32"),
+    "f16": ((2, 16), "float16"),
+    "bf16": ((4, 16), "bfloat16"),
+    "i8": ((0, 8), "int8"),
+    "i16": ((0, 16), "int16"),
+    "i32": ((0, 32), "int32"),
+    "i64": ((0, 64), "int64"),
+    "u8": ((1, 8), "uint8"),
+    "bool": ((6, 8), "bool"),
+}
+_BY_DLPACK = {dlpack: name for name, (dlpack, _) in _TYPES.items()}
+_BY_ARRAY_NAME = {array_name: name for name, (_, array_name) in _TYPES.items()}
+
+
+def name_of(dtype: Any) -> str:
+    """The name that kernels have for a DataType."""
+    return _BY_DLPACK.get((dtype.code, dtype.bits), f"DLPack type {dtype.code} of {dtype.bits} bits")
+
+
+def array_name(name: str) -> str:
+    """The name that array libraries have for a kernel's type: "float32" of "f32"."""
+    return _TYPES[name][1] if name in _TYPES else name
+
+
+def binding_text(name: str, value: Any) -> str:
+    """`value` as the text of a binding: a type, a type of an array library, or a number."""
+    if isinstance(value, str):
+        return _BY_ARRAY_NAME.get(value, value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    # torch.float32, numpy.float32, numpy.dtype("float32"), jax.numpy.float32
+    text = getattr(value, "name", None) or getattr(value, "__name__", None) or str(value)
+    text = text.rsplit(".", 1)[-1]
+    if text in _BY_ARRAY_NAME:
+        return _BY_ARRAY_NAME[text]
+    index = getattr(value, "item", None)  # a scalar of an array library
+    if index is not None:
+        return binding_text(name, index())
+    raise Error(f"binding {name}={value!r}: found {type(value).__name__}, expected the name of a "
+                "type, a type of an array library, or a number")
