@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Sequence
 
 #: The names of swage_status, by number.
 CODES = ("ok", "invalid_kernel", "invalid_argument", "unsupported", "no_device", "driver",
          "out_of_memory", "io", "not_prepared", "internal")
 
 _PLACE = re.compile(r"^(?P<file>[^\n]*?):(?P<line>\d+):(?P<column>\d+): error: ", re.MULTILINE)
+
+
+_ARGUMENT = re.compile(r"^argument (\d+): ")
 
 
 class Place(NamedTuple):
@@ -56,3 +59,11 @@ class Error(RuntimeError):
 
     def __reduce__(self):
         return Error, (self.message, self.code, self.driver_result, self.build_log)
+
+
+def with_names(message: str, names: Sequence[str]) -> str:
+    """`message` of the C ABI, which counts arguments, with the names of parameters."""
+    found = _ARGUMENT.match(message)
+    if not found or int(found[1]) >= len(names):
+        return message
+    return f"parameter '{names[int(found[1])]}': {message[found.end():]}"
