@@ -6,29 +6,53 @@ None of them is imported here: whoever passes an array of a library has imported
 from __future__ import annotations
 
 import sys
-from typing import Any, Sequence
+from typing import Any, Dict, Sequence
 
 from swage._error import Error
 from swage._types import array_name
 
 
+_packages: Dict[type, str] = {}
+
+
 def _package(value: Any) -> str:
-    """The library that the type of `value` belongs to, bases included: subclasses of tensors."""
-    for kind in type(value).__mro__:
-        package = kind.__module__.partition(".")[0]
-        if package in ("numpy", "torch", "cupy"):
-            return package
-    return type(value).__module__.partition(".")[0]
+    """The library that the type of `value` belongs to: "torch" of its subclasses elsewhere too."""
+    found = _packages.get(type(value))
+    if found is None:
+        modules = [kind.__module__.partition(".")[0] for kind in type(value).__mro__]
+        known = [module for module in modules if module in ("numpy", "torch", "cupy")]
+        found = _packages[type(value)] = (known or modules)[0]
+    return found
+
+
+def exported(value: Any, name: str) -> Any:
+    """`value` as its library hands it out: PyTorch's tensors that require a gradient do not go where
+    none would come back from, but under no_grad nobody waits for one."""
+    if _package(value) != "torch" or not value.requires_grad:
+        return value
+    if sys.modules["torch"].is_grad_enabled():
+        raise Error(f"parameter '{name}': its tensor requires a gradient, and a kernel that is called "
+                    "directly gives none; pass x.detach(), or use an operator of swage.torch")
+    return value.detach()
 
 
 def empty(like: Any, name: str, shape: Sequence[int], type_name: str) -> Any:
-    """A fresh contiguous array of the library and on the device of `like`, for parameter `name`."""
+    """A fresh array of the library and on the device of `like`, for parameter `name`."""
     package, wanted = _package(like), array_name(type_name)
+    same_shape = tuple(shape) == tuple(like.shape)
     if package == "torch":
         torch = sys.modules["torch"]
+        if same_shape:
+            return torch.empty_like(like, dtype=getattr(torch, wanted), requires_grad=False)
         return torch.empty(tuple(shape), dtype=getattr(torch, wanted), device=like.device)
     if package in ("numpy", "cupy"):
-        return sys.modules[package].empty(tuple(shape), _scalar_type(name, type_name))
+        kind, library = _scalar_type(name, type_name), sys.modules[package]
+        if package == "numpy":
+            if same_shape:  # and in the same order, so that transposed arrays stay one flat run
+                return library.empty_like(like, kind, subok=False)
+            return library.empty(tuple(shape), kind)
+        with like.device:
+            return library.empty(tuple(shape), kind)
     space = getattr(like, "__array_namespace__", None)
     if space is None:
         raise Error(f"parameter '{name}': {type(like).__name__} says no way to make an array; pass "

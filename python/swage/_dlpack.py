@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Dict, NamedTuple, Optional
 
+from swage import _arrays
 from swage._error import Error
 from swage._structs import CUDA, DLTensor, DataType, ManagedVersioned
 
@@ -70,7 +71,7 @@ def view(value: Any, name: str, stream: Optional[int] = None) -> View:
         raise Error(f"parameter '{name}': found {type(value).__name__}, expected an array with "
                     "__dlpack__, such as those of NumPy, PyTorch, CuPy and JAX")
     try:
-        return _of_capsule(_export(value, stream), name)
+        return _of_capsule(_export(_arrays.exported(value, name), stream), name)
     except Error:
         raise
     except Exception as error:

@@ -61,6 +61,9 @@ class Error(RuntimeError):
         return Error, (self.message, self.code, self.driver_result, self.build_log)
 
 
+Error.__module__ = "swage"  # where callers know it from
+
+
 def with_names(message: str, names: Sequence[str]) -> str:
     """`message` of the C ABI, which counts arguments, with the names of parameters."""
     found = _ARGUMENT.match(message)
