@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build git ca-certificates
   llvm-22-dev catch2 libcli11-dev libfmt-dev nlohmann-json3-dev libtbb-dev libxxhash-dev
-  libmpfr-dev clang-format python3 locales "$@"
+  libmpfr-dev clang-format python3 python3-numpy locales "$@"
 )
 
 missing=()

@@ -1,0 +1,64 @@
+"""test_torch.py -- kernels called on PyTorch's tensors; exit status 77 where there is no PyTorch."""
+
+import sys
+import unittest
+
+try:
+    import torch
+except ImportError:
+    print("skipped: no PyTorch")
+    sys.exit(77)
+
+import swage
+
+
+class Torch(unittest.TestCase):
+    def test_every_type_that_kernels_have(self):
+        for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int8,
+                      torch.int16, torch.int32, torch.int64, torch.uint8):
+            kernel = swage.kernel("kernel plus<T>(x: in T, y: out T) { y = x + x; }", T=dtype)
+            x = torch.arange(10).to(dtype)
+            y = kernel(x)
+            self.assertEqual(y.dtype, dtype)
+            self.assertTrue(torch.equal(y, x + x))
+
+    def test_views_in_bf16_are_not_copied(self):
+        kernel = swage.kernel("swiglu", T="bf16")
+        packed = torch.randn(6, 16, dtype=torch.bfloat16)
+        gate, up = packed[:, :8], packed[:, 8:]
+        expected = (torch.nn.functional.silu(gate.double()) * up.double()).bfloat16()
+        self.assertTrue(torch.equal(kernel(gate, up), expected))
+        kernel(gate, up, out=gate)
+        self.assertTrue(torch.equal(packed[:, :8], expected))
+
+    def test_fresh_outputs_keep_the_order_of_dimensions(self):
+        kernel = swage.kernel("silu", T="f32")
+        x = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+        y = kernel(x)
+        self.assertEqual(y.stride(), x.stride())
+        torch.testing.assert_close(y, torch.nn.functional.silu(x))
+
+    def test_tensors_that_require_a_gradient(self):
+        kernel, x = swage.kernel("silu", T="f32"), torch.randn(3, requires_grad=True)
+        with self.assertRaisesRegex(swage.Error, "parameter 'x': its tensor requires a gradient"):
+            kernel(x)
+        with torch.no_grad():
+            self.assertFalse(kernel(x).requires_grad)
+
+    def test_parameters_and_subclasses_are_tensors(self):
+        class Mine(torch.Tensor):
+            pass
+
+        kernel = swage.kernel("silu", T="f32")
+        with torch.no_grad():
+            self.assertIs(type(kernel(torch.nn.Parameter(torch.ones(3)))), torch.Tensor)
+        self.assertEqual(kernel(torch.ones(3).as_subclass(Mine)).shape, (3,))
+
+    def test_importing_swage_beside_torch_and_numpy(self):
+        x = torch.ones(4)
+        y = swage.kernel("silu", T="f32")(x, x.numpy().copy())
+        self.assertEqual(type(y).__module__, "numpy")
+
+
+if __name__ == "__main__":
+    unittest.main()
