@@ -13,10 +13,16 @@ if(NOT python)
   return()
 endif()
 
+set(SWAGE_TORCH_PYTHON ${python} CACHE FILEPATH "The Python that has PyTorch, for the tests of it")
+
 # swage_python_test(FILE "what it shows" NAME=VALUE ...)
 function(swage_python_test file behaviour)
   set(name "python: ${behaviour}")
-  add_test(NAME ${name} COMMAND ${python} ${CMAKE_CURRENT_LIST_DIR}/tests/${file}.py)
+  set(interpreter ${python})
+  if(file MATCHES torch)
+    set(interpreter ${SWAGE_TORCH_PYTHON})
+  endif()
+  add_test(NAME ${name} COMMAND ${interpreter} ${CMAKE_CURRENT_LIST_DIR}/tests/${file}.py)
   set(environment "PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}" "SWAGE_LIBRARY=$<TARGET_FILE:swage>"
     "PYTHONPYCACHEPREFIX=${CMAKE_CURRENT_BINARY_DIR}/bytecode" SWAGE_CACHE_DIR= SWAGE_TUNING_DIR=
     ${ARGN})

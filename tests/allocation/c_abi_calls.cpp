@@ -95,6 +95,18 @@ swage_status version(Program&) {
   return checked(SWAGE_OK, std::strlen(swage_version()) > 0);
 }
 
+swage_status catalogue(Program&) {
+  size_t files = 0;
+  const char *name = nullptr, *text = nullptr;
+  const swage_status status = swage_catalogue_count(&files);
+  return status != SWAGE_OK ? status : swage_catalogue_file(files - 1, &name, &text);
+}
+
+swage_status catalogue_none(Program&) {
+  const char *name = nullptr, *text = nullptr;
+  return swage_catalogue_file(999, &name, &text);
+}
+
 swage_status count(Program&) {
   int32_t found = 0;
   const swage_status status = swage_device_count(&found);
@@ -326,6 +338,8 @@ swage_status unload(Program& program) {
 
 constexpr Step kSteps[] = {
     {"swage_version", version},
+    {"swage_catalogue_count and swage_catalogue_file", catalogue},
+    {"swage_catalogue_file of none", catalogue_none, SWAGE_INVALID_ARGUMENT},
     {"swage_device_count", count},
     {"swage_device_at", at},
     {"swage_device_open", open},

@@ -41,6 +41,25 @@ static void test_library(void) {
   CHECK(swage_last_driver_result() == 0);
 }
 
+static void test_catalogue(void) {
+  size_t count = 0;
+  int found = 0;
+  const char *name = "kept", *text = "kept";
+  CHECK(swage_catalogue_count(&count) == SWAGE_OK);
+  CHECK(count > 5);
+  for (size_t i = 0; i < count; ++i) {
+    CHECK(swage_catalogue_file(i, &name, &text) == SWAGE_OK);
+    if (strcmp(name, "swiglu.swg") == 0)
+      found = strstr(text, "kernel swiglu<T>(") != NULL;
+  }
+  CHECK(found);
+  name = text = "kept";
+  CHECK(swage_catalogue_file(count, &name, &text) == SWAGE_INVALID_ARGUMENT);
+  CHECK(strcmp(name, "kept") == 0 && strcmp(text, "kept") == 0);
+  CHECK(swage_catalogue_file(0, NULL, &text) == SWAGE_INVALID_ARGUMENT);
+  CHECK(swage_catalogue_count(NULL) == SWAGE_INVALID_ARGUMENT);
+}
+
 static int lines = 0;
 static void count_line(void* user, const char* line) {
   if (strstr(line, "scale for cpu") != NULL)
@@ -471,6 +490,7 @@ static void test_rank_0(swage_device* device) {
 int main(void) {
   test_library();
   test_configuring();
+  test_catalogue();
   test_devices();
   swage_device* device = NULL;
   CHECK(swage_device_open("cpu", &device) == SWAGE_OK);
