@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from swage import _arrays, _dlpack
 from swage._error import Error
 from swage._structs import (ARG_INTEGER, ARG_REAL, ARG_TENSOR, COLUMN, CPU, CUDA, ELEMENT, GROUP,
-                            INOUT, OUT, ROW, SCALAR, Arg)
+                            IN, INOUT, OUT, ROW, SCALAR, Arg)
 from swage._types import name_of
 
 
@@ -32,6 +32,9 @@ class Signature:
 
     def bind(self, positional: Sequence[Any], named: Dict[str, Any], out: Any) -> List[Any]:
         """The value of every parameter in their order; None for outputs that nothing was given for."""
+        if not named and out is None and len(positional) == len(self.names):
+            if not any(value is None for value in positional):
+                return list(positional)  # the usual call
         values: List[Any] = [None] * len(self.names)
         given = [False] * len(self.names)
 
@@ -88,18 +91,17 @@ class Call:
         self._keep: List[Any] = []
         self._made: set = set()
         self._place = Placement(signature.kernel, device)
-        arrays = [i for i, value in enumerate(values)
-                  if value is not None and signature.roles[i] != SCALAR]
-        for i in arrays:
-            self._place.see(values[i], signature.names[i])
-        self._make_outputs()
-        self.device = self._place.device()
+        devices = [None if value is None or role == SCALAR else self._place.see(value, name)
+                   for value, role, name in zip(values, signature.roles, signature.names)]
+        self._make_outputs(devices)
+        self.device = self._place.device
+        self._own_stream = stream is None
         self.stream = self._place.stream(stream)
         for i, value in enumerate(values):
-            if signature.roles[i] == SCALAR:
+            if devices[i] is None:
                 self._number(i, value)
             else:
-                self._array(i, value)
+                self._array(i, value, devices[i])
 
     def results(self) -> Any:
         """The outputs: the array, a tuple of several, None of none."""
@@ -108,20 +110,29 @@ class Call:
 
     def view(self, value: Any, name: str) -> _dlpack.View:
         """The DLTensor of something beside the arguments, kept as they are."""
-        self._place.see(value, name)
-        found = _dlpack.view(value, name, self._place.order(value, self.stream))
-        self._keep.append(found)
-        return found
+        device = self._place.see(value, name)
+        view = _dlpack.view(value, name, self._order(value, device))
+        self._keep.append(view)
+        return view
 
-    def _array(self, i: int, value: Any) -> None:
-        name, role = self.signature.names[i], self.signature.roles[i]
-        found = _dlpack.view(value, name, self._place.order(value, self.stream))
-        if found.read_only and role in (OUT, INOUT) and i not in self._made:
+    def _array(self, i: int, value: Any, device: Tuple[int, int]) -> None:
+        name = self.signature.names[i]
+        view = _dlpack.view(value, name, self._order(value, device))
+        if view.read_only and self.signature.roles[i] != IN and i not in self._made:
             raise Error(f"parameter '{name}': its array is read-only, expected one that can be "
                         "written")
-        self._keep.append(found)
-        self.args[i].kind = ARG_TENSOR
-        self.args[i].tensor = found.address
+        self._keep.append(view)
+        arg = self.args[i]
+        arg.kind, arg.tensor = ARG_TENSOR, view.address
+
+    def _order(self, value: Any, device: Tuple[int, int]) -> Optional[int]:
+        """The stream that __dlpack__ of an array takes: -1 where its library works on the very
+        stream of the launch, 1 for the default one."""
+        if device[0] != CUDA:
+            return None
+        if self._own_stream and _arrays.knows_stream(value):
+            return -1
+        return self.stream or 1
 
     def _number(self, i: int, value: Any) -> None:
         name, kind, arg = self.signature.names[i], self.signature.types[i], self.args[i]
@@ -136,10 +147,10 @@ class Call:
             else:
                 arg.kind, arg.real = ARG_REAL, float(value)
         except (TypeError, ValueError, OverflowError):
-            raise Error(f"parameter '{name}': found {_found(value)}, expected "
+            raise Error(f"parameter '{name}': found {_dlpack.found(value)}, expected "
                         f"{self.signature.expected(i)}") from None
 
-    def _make_outputs(self) -> None:
+    def _make_outputs(self, devices: List[Any]) -> None:
         signature, like, shape = self.signature, None, None
         missing = [i for i in signature.fresh if self.values[i] is None]
         if not missing:
@@ -157,6 +168,7 @@ class Call:
             sizes = output_shape(shape, signature.spaces[i], signature.groups[i])
             self.values[i] = _arrays.empty(like, signature.names[i], sizes, signature.types[i])
             self._made.add(i)
+            devices[i] = self._place.see(self.values[i], signature.names[i])
 
 
 class Placement:
@@ -164,37 +176,34 @@ class Placement:
 
     def __init__(self, kernel: str, device: Optional[str]) -> None:
         self._kernel, self._wanted = kernel, device
-        self._first: Optional[Tuple[str, str, Any]] = None  # parameter, device, array
+        self._first: Optional[Tuple[str, Any]] = None  # parameter, array
+        self.device = device
 
-    def see(self, value: Any, name: str) -> None:
-        if not _dlpack.is_tensor(value):
-            raise Error(f"parameter '{name}': found {_found(value)}, expected an array with "
-                        "__dlpack__, such as those of NumPy, PyTorch, CuPy and JAX")
-        kind, index = _dlpack.device_of(value) or (CPU, 0)
+    def see(self, value: Any, name: str) -> Tuple[int, int]:
+        """(DLDeviceType, index) of an array, which has to be on the device of those before it."""
+        device = kind, index = _dlpack.device_of(value, name)
         if kind not in (CPU, CUDA):
-            return  # host memory that CUDA maps, managed memory: the library knows
+            return device  # host memory that CUDA maps, managed memory: the library knows
         here = f"cuda:{index}" if kind == CUDA else "cpu"
-        if self._wanted is not None and here != self._wanted:
+        if self.device != here:
+            self._move(here, name)
+        if self._first is None:
+            self._first = (name, value)
+        return device
+
+    def _move(self, here: str, name: str) -> None:
+        if self._wanted is not None:
             raise Error(f"parameter '{name}': its array is on {here}, but kernel '{self._kernel}' is "
                         f"for {self._wanted}; move the array, or make the kernel without device=")
-        if self._first is None:
-            self._first = (name, here, value)
-        elif self._first[1] != here:
+        if self._first is not None:
             raise Error(f"parameter '{name}': its array is on {here}, but that of "
-                        f"'{self._first[0]}' on {self._first[1]}; move one of them")
-
-    def device(self) -> Optional[str]:
-        return self._first[1] if self._first else self._wanted
+                        f"'{self._first[0]}' on {self.device}; move one of them")
+        self.device = here
 
     def stream(self, given: Optional[int]) -> int:
-        if given is not None or self._first is None or self._first[1] == "cpu":
+        if given is not None or self._first is None or self.device == "cpu":
             return given or 0
-        return _arrays.stream_of(self._first[2], int(self._first[1].partition(":")[2]))
-
-    @staticmethod
-    def order(value: Any, stream: int) -> int:
-        """What __dlpack__ of an array takes: -1 where its library works on that very stream."""
-        return -1 if _arrays.knows_stream(value) else stream or 1
+        return _arrays.stream_of(self._first[1], int(self.device.partition(":")[2]))
 
 
 def output_shape(shape: Tuple[int, ...], space: int, group: int) -> Tuple[int, ...]:
@@ -208,11 +217,6 @@ def output_shape(shape: Tuple[int, ...], space: int, group: int) -> Tuple[int, .
     if space == GROUP:
         return shape[:-1] + (-(-shape[-1] // group),) if shape else (1,)
     return ()
-
-
-def _found(value: Any) -> str:
-    return f"{type(value).__name__} {value!r}" if isinstance(value, (int, float, str)) else (
-        type(value).__name__)
 
 
 def _count(count: int, noun: str) -> str:

@@ -7,11 +7,11 @@ calls the producer's deleter, once, when the last reference to it goes, whatever
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from swage import _arrays
 from swage._error import Error
-from swage._structs import CUDA, DLTensor, DataType, ManagedVersioned
+from swage._structs import CPU, DataType, DLTensor, ManagedVersioned
 
 _api = ctypes.pythonapi
 _is_valid = _api.PyCapsule_IsValid
@@ -42,34 +42,31 @@ class View(NamedTuple):
 _versioned: Dict[type, bool] = {}
 
 
-def is_tensor(value: Any) -> bool:
-    """Whether `value` can be passed for a tensor."""
-    kind = type(value)
-    return hasattr(kind, "__dlpack__") or hasattr(kind, "__array_interface__")
-
-
-def device_of(value: Any) -> Optional[tuple]:
-    """(DLDeviceType, index), or None of an object that does not say."""
+def device_of(value: Any, name: str) -> Tuple[int, int]:
+    """(DLDeviceType, index) of the array `value`, which is passed for the parameter `name`."""
     ask = getattr(value, "__dlpack_device__", None)
-    if ask is None:
-        return None
-    kind, index = ask()
-    return int(kind), int(index)
+    if ask is not None:
+        kind, index = ask()
+        return int(kind), index
+    if not hasattr(type(value), "__dlpack__") and not hasattr(type(value), "__array_interface__"):
+        raise Error(f"parameter '{name}': found {found(value)}, expected an array with __dlpack__, "
+                    "such as those of NumPy, PyTorch, CuPy and JAX")
+    return CPU, 0
+
+
+def found(value: Any) -> str:
+    """What messages call a value that does not fit."""
+    kind = type(value).__name__
+    return f"{kind} {value!r}" if isinstance(value, (int, float, str)) else kind
 
 
 def view(value: Any, name: str, stream: Optional[int] = None) -> View:
-    """The DLTensor of `value`, which is passed for the parameter `name`.
+    """The DLTensor of the array `value`, which is passed for the parameter `name`.
 
     `stream`: for arrays of a GPU, what the producer shall order the data for, as __dlpack__ takes
-    it; -1 where the caller launches on the array library's own stream.
-    Raises Error that names the parameter if `value` is no array, or is one that its library does
-    not hand out.
+    it; -1 where the caller launches on the array library's own stream. None for the CPU.
+    Raises Error that names the parameter if the array is one that its library does not hand out.
     """
-    if not hasattr(type(value), "__dlpack__"):
-        if hasattr(type(value), "__array_interface__"):
-            return _of_interface(value, name)
-        raise Error(f"parameter '{name}': found {type(value).__name__}, expected an array with "
-                    "__dlpack__, such as those of NumPy, PyTorch, CuPy and JAX")
     try:
         return _of_capsule(_export(_arrays.exported(value, name), stream), name)
     except Error:
@@ -82,8 +79,7 @@ def view(value: Any, name: str, stream: Optional[int] = None) -> View:
 
 def _export(value: Any, stream: Optional[int]) -> Any:
     kind = type(value)
-    device = device_of(value)
-    given = {"stream": stream} if device is not None and device[0] == CUDA else {}
+    given = {} if stream is None else {"stream": stream}
     if _versioned.get(kind, True):
         try:
             capsule = value.__dlpack__(max_version=(1, 0), **given)
@@ -105,7 +101,7 @@ def _of_capsule(capsule: Any, name: str) -> View:
         if managed.major != 1:
             raise Error(f"parameter '{name}': its array comes by DLPack {managed.major}."
                         f"{managed.minor}, expected 1 or before", "unsupported")
-        return View(address + _TENSOR_OFFSET, capsule, bool(managed.flags & _READ_ONLY))
+        return View(address + _TENSOR_OFFSET, capsule, managed.flags & _READ_ONLY != 0)
     if _is_valid(capsule, b"dltensor"):
         return View(_pointer_of(capsule, b"dltensor"), capsule, False)
     raise Error(f"parameter '{name}': __dlpack__ gave no capsule of a tensor, or one that was used "
