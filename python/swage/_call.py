@@ -98,10 +98,11 @@ class Call:
         self._own_stream = stream is None
         self.stream = self._place.stream(stream)
         for i, value in enumerate(values):
-            if devices[i] is None:
+            place = devices[i]
+            if place is None:
                 self._number(i, value)
             else:
-                self._array(i, value, devices[i])
+                self._array(i, value, place)
 
     def results(self) -> Any:
         """The outputs: the array, a tuple of several, None of none."""
@@ -138,7 +139,8 @@ class Call:
         name, kind, arg = self.signature.names[i], self.signature.types[i], self.args[i]
         try:
             if kind[0] in "iu" or kind == "bool":
-                arg.kind, number = ARG_INTEGER, operator.index(value)
+                arg.kind = ARG_INTEGER
+                number = operator.index(value) if kind != "bool" else _truth(value)
                 if not -2**63 <= number < 2**63:
                     raise Error(f"parameter '{name}': {number} is beyond 64 bits")
                 arg.integer = number
@@ -201,9 +203,9 @@ class Placement:
         self.device = here
 
     def stream(self, given: Optional[int]) -> int:
-        if given is not None or self._first is None or self.device == "cpu":
+        if given is not None or self._first is None or self.device in (None, "cpu"):
             return given or 0
-        return _arrays.stream_of(self._first[1], int(self.device.partition(":")[2]))
+        return _arrays.stream_of(self._first[1], int(str(self.device).partition(":")[2]))
 
 
 def output_shape(shape: Tuple[int, ...], space: int, group: int) -> Tuple[int, ...]:
@@ -217,6 +219,12 @@ def output_shape(shape: Tuple[int, ...], space: int, group: int) -> Tuple[int, .
     if space == GROUP:
         return shape[:-1] + (-(-shape[-1] // group),) if shape else (1,)
     return ()
+
+
+def _truth(value: Any) -> int:
+    if type(value).__name__ in ("bool", "bool_"):  # NumPy's is no index
+        return int(bool(value))
+    return operator.index(value)
 
 
 def _count(count: int, noun: str) -> str:

@@ -50,4 +50,4 @@ def _files() -> Iterator[Tuple[str, str]]:
     for index in range(count.value):
         name, text = ctypes.c_char_p(), ctypes.c_char_p()
         check(loaded.swage_catalogue_file(index, ctypes.byref(name), ctypes.byref(text)))
-        yield name.value.decode(), text.value.decode()
+        yield (name.value or b"").decode(), (text.value or b"").decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 from swage._error import Error
 from swage._library import check, library
@@ -39,6 +39,7 @@ class Recipe:
             info = DeviceInfo()
             check(loaded.swage_device_describe(opened, ctypes.byref(info)))
             kernel.device = info.id.decode()
+            kernel._destroy = loaded.swage_kernel_destroy
         finally:
             loaded.swage_device_close(opened)
         return kernel
@@ -49,11 +50,12 @@ class Handle(ctypes.c_void_p):
 
     device: str  # "cuda:0"
 
+    # The handle's own, for as the interpreter ends modules may be empty before kernels go.
+    _destroy: Optional[Callable[["Handle"], None]] = None
+
     def __del__(self) -> None:
-        # As the interpreter ends, modules may be empty before kernels go; then the process's end
-        # gives everything back.
-        if self and library is not None:
-            library().swage_kernel_destroy(self)
+        if self and self._destroy is not None:
+            self._destroy(self)
             self.value = None
 
     def text(self) -> str:

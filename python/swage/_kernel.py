@@ -38,13 +38,14 @@ class Constant(NamedTuple):
 
 
 def kernel(source_or_name: Union[str, "os.PathLike[str]"], name: Optional[str] = None, *,
-           device: Optional[str] = None, math: Optional[str] = None,
+           device: Any = None, math: Optional[str] = None,
            schedule: Optional[str] = None, **bindings: Any) -> "Kernel":
     """A kernel of a text, or of the catalogue by its name.
 
     source_or_name: kernel text, a path of a file of it, or the name of a kernel of the catalogue.
     name: which kernel of the text; not needed where it declares one.
-    device: "cpu" or "cuda:N"; without it every call runs where its arrays are.
+    device: "cpu" or "cuda:N", or what shows itself so, as torch.device does; without it every call
+        runs where its arrays are.
     math: "accurate", "fast", "triton" or "torch"; without it what the text says, else accurate.
     schedule: how it is laid onto the machine, "threads=128 bytes=16"; without it what tuning found,
         else the default.
@@ -53,22 +54,24 @@ def kernel(source_or_name: Union[str, "os.PathLike[str]"], name: Optional[str] =
     Nothing is compiled before the first call. Raises Error: "invalid_kernel" with every diagnostic
     of a wrong text, name or binding, "no_device" where the device is not there.
     """
-    file = None
+    file: Optional[str] = None
+    source: Optional[str]
+    kernel_name: Optional[str]
     if isinstance(source_or_name, os.PathLike):
         file = os.fspath(source_or_name)
         try:
             with open(file, encoding="utf-8") as stream:
-                source_or_name = stream.read()
+                source, kernel_name = stream.read(), name
         except OSError as error:
             raise Error(f"{file}: {error.strerror}", "io") from error
-        source, kernel_name = source_or_name, name
     elif isinstance(source_or_name, str):
         source, kernel_name = split(source_or_name, name)
     else:
         raise Error(f"source_or_name: found {type(source_or_name).__name__}, expected kernel text, "
                     "a path or a name of the catalogue")
     texts = {key: binding_text(key, value) for key, value in bindings.items()}
-    return Kernel(Recipe(source, kernel_name, texts, math, schedule, file), device)
+    return Kernel(Recipe(source, kernel_name, texts, math, schedule, file),
+                  None if device is None else str(device))
 
 
 class Kernel:
@@ -203,13 +206,13 @@ class Kernel:
 
     def _handle_for(self, device: Optional[str]) -> Handle:
         """The kernel on `device`, made at the first call for it."""
-        found = self._handles.get(device or self._handle.device)
-        if found is not None:
-            return found
-        with self._lock:
-            if device not in self._handles:
-                self._handles[device] = self._recipe.make(device)
-            return self._handles[device]
+        device = device or self._handle.device
+        found = self._handles.get(device)
+        if found is None:
+            with self._lock:
+                found = self._handles.get(device) or self._recipe.make(device)
+                self._handles[device] = found
+        return found
 
     def _prepared(self, args: Any, named: Dict[str, Any]) -> Any:
         index = self._signature.index

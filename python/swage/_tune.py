@@ -51,7 +51,7 @@ def _bar_class(progress: Any) -> Optional[Callable[..., Any]]:
     if progress is None and not (sys.stderr and sys.stderr.isatty()):
         return None
     try:
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped]
     except ImportError:
         return None
     return tqdm

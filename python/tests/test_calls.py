@@ -52,6 +52,13 @@ class Calls(unittest.TestCase):
             np.testing.assert_allclose(kernel(x, factor, shift), x * 2 + 1, rtol=1e-6)
             np.testing.assert_allclose(kernel(x, shift=shift, factor=factor), x * 2 + 1, rtol=1e-6)
 
+    def test_a_scalar_that_is_a_truth(self):
+        kernel = swage.kernel("kernel f(x: in f32, yes: bool, y: out f32) { y = yes ? x : 0; }")
+        x = self.array(3)
+        for value in (True, 1, np.True_, np.bool_(True)):
+            np.testing.assert_array_equal(kernel(x, value), x)
+        np.testing.assert_array_equal(kernel(x, np.False_), 0 * x)
+
     def test_views_of_any_strides_are_not_copied(self):
         kernel, buffer = swage.kernel(SWIGLU, T="f32"), self.array(6, 16)
         for gate, up in ((buffer[:, :8], buffer[:, 8:]), (buffer[:, 0::2], buffer[:, 1::2]),

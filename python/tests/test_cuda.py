@@ -121,14 +121,18 @@ class Cuda(unittest.TestCase):
             kernel(arrays.floats([1]), arrays.floats([1]), arrays.floats([0]))
         self.assertEqual(raised.exception.code, "unsupported")
 
-    def test_the_result_of_the_driver_is_kept(self):
-        kernel = swage.kernel(SWIGLU)
+    def test_what_the_driver_returned_is_kept(self):
         x = self.driver.array([1, 2])
-        nowhere = arrays.Array(2**40, (2,), device=(CUDA, 0))
-        with self.assertRaises(swage.Error) as raised:
-            kernel(nowhere, nowhere, x)
-            self.driver.read(x)
-        self.assertIn(raised.exception.code, ("driver", "invalid_argument"))
+        self.driver.api.swage_fake_cuda_fail(b"cuLaunchKernelEx", 719, 1)
+        self.driver.api.swage_fake_cuda_fail(b"cuLaunchKernel", 719, 1)
+        with self.assertRaisesRegex(swage.Error, "719|LAUNCH_FAILED") as raised:
+            swage.kernel(SWIGLU)(x, x, self.driver.array([0, 0]))
+        self.assertEqual((raised.exception.code, raised.exception.driver_result), ("driver", 719))
+
+    def test_memory_that_the_gpu_does_not_reach_is_refused_by_name(self):
+        x, nowhere = self.driver.array([1, 2]), arrays.Array(2**40, (2,), device=(CUDA, 0))
+        with self.assertRaisesRegex(swage.Error, "'gate' lies in host memory"):
+            swage.kernel(SWIGLU)(nowhere, x, x)
 
 
 if __name__ == "__main__":

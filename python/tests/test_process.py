@@ -33,6 +33,10 @@ inherited = swage.kernel(SQUARE)
 
 class Process(unittest.TestCase):
     def test_importing_loads_neither_arrays_nor_the_library(self):
+        runs = [self.import_swage() for _ in range(3)]  # the first one compiles
+        print(min(runs, key=lambda line: float(line.split()[2])))
+
+    def import_swage(self):
         found = run("""
 import sys, time
 start = time.perf_counter()
@@ -41,7 +45,7 @@ print(f"import swage: {1e3 * (time.perf_counter() - start):.1f} ms")
 assert not {"numpy", "torch", "tqdm"} & set(sys.modules), sorted(sys.modules)
 assert swage._library._library is None
 """)
-        print(found.strip())
+        return found.strip()
 
     def test_versions_of_package_and_library_agree(self):
         from swage._library import library
