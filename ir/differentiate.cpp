@@ -149,10 +149,11 @@ DerivedParams make_params(const Kernel& forward, const GradRequest& request) {
     }
     signature.target[i] = static_cast<std::uint32_t>(signature.params.size());
     const Space space = param.space();
+    std::string name = param.is_written() ? what : "d_" + what;
+    while (!param.is_written() && find_param(signature.params, name))
+      name = "d_" + name; // that of softmax's gradient for y is called d_y as well
     add_param(signature,
-              {param.is_written() ? what : "d_" + what, ParamKind::out, param.dtype,
-               space.broadcast, space.group},
-              i);
+              {std::move(name), ParamKind::out, param.dtype, space.broadcast, space.group}, i);
   }
   if (!any_gradient)
     throw GradError{none, "no gradient is asked for; name an input of '" + forward.name() + "'"};

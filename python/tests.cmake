@@ -24,9 +24,10 @@ function(swage_python_test file behaviour)
   endif()
   add_test(NAME ${name} COMMAND ${interpreter} ${CMAKE_CURRENT_LIST_DIR}/tests/${file}.py)
   set(environment "PYTHONPATH=${CMAKE_CURRENT_LIST_DIR}" "SWAGE_LIBRARY=$<TARGET_FILE:swage>"
+    "SWAGE_TORCH_OPERATORS=$<TARGET_FILE:swage_torch_operators>"
     "PYTHONPYCACHEPREFIX=${CMAKE_CURRENT_BINARY_DIR}/bytecode" SWAGE_CACHE_DIR= SWAGE_TUNING_DIR=
     ${ARGN})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77
+  set_tests_properties(${name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77
     ENVIRONMENT "${environment}")
 endfunction()
 swage_python_test(test_calls "kernels are called on NumPy's arrays")
@@ -37,3 +38,6 @@ swage_python_test(test_docs "docs/python.md and the README print what they say")
 swage_python_test(test_cuda "arrays of two GPUs, on the double of the driver"
   SWAGE_LIBCUDA_PATH=$<TARGET_FILE:fake_cuda> SWAGE_FAKE_CUDA_DEVICES=2)
 swage_python_test(test_torch "kernels are called on PyTorch's tensors, where there is PyTorch")
+swage_python_test(torch_operators_test "operators of PyTorch, where there is PyTorch")
+swage_python_test(torch_compat_test "functions of other projects, where there is PyTorch")
+swage_python_test(torch_sharding_test "sharded tensors, where there is PyTorch")

@@ -18,6 +18,11 @@ _TYPES = {
     "i64": ((0, 64), "int64"),
     "u8": ((1, 8), "uint8"),
     "bool": ((6, 8), "bool"),
+    "f8e4m3": ((10, 8), "float8_e4m3fn"),
+    "f8e4m3fnuz": ((11, 8), "float8_e4m3fnuz"),
+    "f8e5m2": ((12, 8), "float8_e5m2"),
+    "f8e5m2fnuz": ((13, 8), "float8_e5m2fnuz"),
+    "e8m0": ((14, 8), "float8_e8m0fnu"),
 }
 _BY_DLPACK = {dlpack: name for name, (dlpack, _) in _TYPES.items()}
 _BY_ARRAY_NAME = {array_name: name for name, (_, array_name) in _TYPES.items()}

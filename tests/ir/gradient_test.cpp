@@ -318,3 +318,12 @@ TEST_CASE(
   }
   CHECK(seen > 40);
 }
+
+TEST_CASE("a gradient whose name an input has gets another d_ in front") {
+  const std::string text =
+      "kernel back(d_y: in f64, y: in f64, d_x: out f64) { d_x = d_y * y * y; }"
+      "kernel twice = grad back(d_y, y);";
+  const Kernel kernel = load(text, "twice");
+  CHECK(signature(kernel) == "d_d_x in, d_y in, y in, d_d_y out, d_d_d_y out");
+  CHECK(load_kernel({print(kernel)}, "", {}) == kernel);
+}

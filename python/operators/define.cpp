@@ -1,0 +1,89 @@
+// define.cpp -- operators that are made at run time, each with a function of its own for PyTorch.
+#include <array>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "operator.hpp"
+
+namespace swage::torch {
+
+namespace {
+
+/// A function for the dispatcher has no argument that says which operator it is: each takes a
+/// place.
+constexpr std::size_t kPlaces = 4096;
+std::array<Operator*, kPlaces> operators{};
+std::size_t taken = 0;
+std::mutex mutex;
+
+template <std::size_t kPlace>
+void run_at(StackValue* stack, std::uint64_t inputs, std::uint64_t outputs) {
+  operators[kPlace]->run(stack, inputs, outputs);
+}
+
+template <std::size_t... kPlace>
+constexpr std::array<Boxed, sizeof...(kPlace)> functions_of(std::index_sequence<kPlace...>) {
+  return {run_at<kPlace>...};
+}
+
+constexpr std::array<Boxed, kPlaces> functions = functions_of(std::make_index_sequence<kPlaces>());
+
+thread_local std::string last_error;
+
+void check(std::int32_t status, const std::string& what) {
+  if (status != 0)
+    throw std::runtime_error("PyTorch refused " + what + "; its own message is on standard error");
+}
+
+// In PyTorch's table the two headers' version says what a value on the stack is: 2.10.
+constexpr std::uint64_t kStackVersion = (std::uint64_t{2} << 56) | (std::uint64_t{10} << 48);
+
+void define(const std::string& space, const std::string& name, const char* schema,
+            const swage_torch_operator& described) {
+  const Shim& torch = shim();
+  const std::lock_guard lock(mutex);
+  if (taken == kPlaces)
+    throw std::runtime_error("a process can have " + std::to_string(kPlaces) + " operators");
+  auto made = std::make_unique<Operator>(described);
+  // The libraries are kept: what was registered through them ends with them.
+  Library fragment = nullptr;
+  check(torch.library_init_fragment(space.c_str(), "swage", 0, &fragment), "namespace " + space);
+  check(torch.library_def(fragment, schema), std::string("the schema ") + schema);
+  operators[taken] = made.release();
+  for (const char* key : {"CPU", "CUDA"}) {
+    Library implementation = nullptr;
+    check(torch.library_init_impl(space.c_str(), key, "swage", 0, &implementation), key);
+    check(torch.library_impl(implementation, name.c_str(), functions[taken], kStackVersion), name);
+  }
+  ++taken;
+}
+
+} // namespace
+
+} // namespace swage::torch
+
+extern "C" {
+
+int32_t swage_torch_define(const char* space, const char* name, const char* schema,
+                           const swage_torch_operator* described) {
+  try {
+    swage::torch::define(space, name, schema, *described);
+    return 0;
+  } catch (const std::exception& error) {
+    try {
+      swage::torch::last_error = error.what();
+    } catch (...) {
+      swage::torch::last_error.clear();
+    }
+    return 1;
+  }
+}
+
+const char* swage_torch_last_error(void) {
+  return swage::torch::last_error.c_str();
+}
+
+} // extern "C"

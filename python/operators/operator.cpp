@@ -1,0 +1,389 @@
+// operator.cpp -- from the dispatcher's stack to a launch and back.
+#include "operator.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+namespace swage::torch {
+
+namespace {
+
+constexpr int kMostDims = 64;
+
+[[noreturn]] void refuse(const std::string& message) {
+  throw std::runtime_error(message);
+}
+
+void check(std::int32_t status, const char* what) {
+  if (status != 0)
+    refuse(std::string("PyTorch refused ") + what);
+}
+
+void check(swage_status status) {
+  if (status != SWAGE_OK)
+    refuse(swage_last_error());
+}
+
+/// A tensor as PyTorch describes it.
+struct View {
+  std::int32_t dtype = 0, device_type = 0, device_index = 0;
+  std::int64_t rank = 0;
+  const std::int64_t* sizes = nullptr;
+  const std::int64_t* strides = nullptr;
+  void* data = nullptr;
+};
+
+View view_of(Tensor tensor) {
+  const Shim& torch = shim();
+  View view;
+  std::int64_t *sizes = nullptr, *strides = nullptr;
+  check(torch.get_dtype(tensor, &view.dtype), "a tensor's type");
+  check(torch.get_device_type(tensor, &view.device_type), "a tensor's device");
+  check(torch.get_device_index(tensor, &view.device_index), "a tensor's device");
+  check(torch.get_dim(tensor, &view.rank), "a tensor's rank");
+  check(torch.get_sizes(tensor, &sizes), "a tensor's sizes");
+  check(torch.get_strides(tensor, &strides), "a tensor's strides");
+  check(torch.get_data_ptr(tensor, &view.data), "a tensor's memory");
+  view.sizes = sizes;
+  view.strides = strides;
+  return view;
+}
+
+Tensor tensor_of(StackValue value) {
+  Tensor tensor = nullptr;
+  std::memcpy(&tensor, &value, sizeof tensor);
+  return tensor;
+}
+
+StackValue value_of(Tensor tensor) {
+  StackValue value = 0;
+  std::memcpy(&value, &tensor, sizeof tensor);
+  return value;
+}
+
+double real_of(StackValue value) {
+  double real = 0;
+  std::memcpy(&real, &value, sizeof real);
+  return real;
+}
+
+std::string binding(const std::string& name, int kind, StackValue value) {
+  if (kind == 0) {
+    std::array<char, 64> text{};
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), real_of(value)).ptr;
+    return name + "=" + std::string(text.data(), end);
+  }
+  if (kind == 2)
+    return name + ((value & 0xff) != 0 ? "=true" : "=false");
+  return name + "=" + std::to_string(static_cast<std::int64_t>(value));
+}
+
+} // namespace
+
+/// One call: what it took off the stack is given back when it ends.
+class Operator::Call {
+public:
+  Call(Operator& of, StackValue* stack, std::uint64_t inputs) : of_(of) {
+    std::vector<bool> is_tensor(inputs, false);
+    for (const Parameter& parameter : of.parameters_)
+      if (parameter.is_tensor() && (parameter.role != SWAGE_OUT || of.is_out_))
+        is_tensor.at(static_cast<std::size_t>(parameter.place)) = true;
+    arguments_.resize(inputs);
+    for (std::size_t i = 0; i < inputs; ++i) {
+      arguments_[i].value = stack[i];
+      arguments_[i].tensor = is_tensor[i] ? tensor_of(stack[i]) : nullptr;
+    }
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  ~Call() {
+    for (const Argument& argument : arguments_)
+      if (argument.tensor)
+        shim().delete_tensor_object(argument.tensor);
+    for (Tensor result : results_)
+      if (result)
+        shim().delete_tensor_object(result);
+  }
+
+  void run() {
+    look();
+    Key key = find_types();
+    if (!of_.is_out_)
+      make_results(key);
+    build(key);
+    void* stream = nullptr;
+    if (key.device_type == shim().device_type_cuda()) {
+      if (!shim().get_current_cuda_stream)
+        refuse("this PyTorch has no CUDA");
+      check(shim().get_current_cuda_stream(key.device_index, &stream), "its current stream");
+    }
+    check(swage_kernel_launch(of_.kernel(key), stream, launch_.data(), launch_.size()));
+  }
+
+  void leave(StackValue* stack, std::uint64_t outputs) {
+    std::uint64_t left = 0;
+    if (of_.is_out_) {
+      for (const Parameter& parameter : of_.parameters_)
+        if (parameter.role == SWAGE_OUT && parameter.half != 2 && left < outputs) {
+          Argument& argument = arguments_[static_cast<std::size_t>(parameter.place)];
+          stack[left++] = value_of(std::exchange(argument.tensor, nullptr));
+        }
+    } else {
+      for (Tensor& result : results_)
+        stack[left++] = value_of(std::exchange(result, nullptr));
+    }
+    if (left != outputs)
+      refuse("the operator's schema has other results than its kernel");
+  }
+
+private:
+  struct Argument {
+    StackValue value = 0;
+    Tensor tensor = nullptr;
+    View view;
+  };
+  struct Described {
+    DLTensor tensor{};
+    std::array<std::int64_t, kMostDims> sizes{};
+  };
+
+  bool is_given(const Parameter& parameter) const {
+    return parameter.is_tensor() && (parameter.role != SWAGE_OUT || of_.is_out_);
+  }
+
+  /// The tensors that were passed; all have to be on one device.
+  void look() {
+    for (Argument& argument : arguments_)
+      if (argument.tensor)
+        argument.view = view_of(argument.tensor);
+    const Parameter* first = nullptr;
+    for (const Parameter& parameter : of_.parameters_) {
+      if (!is_given(parameter))
+        continue;
+      const View& view = given(parameter);
+      if (view.rank > kMostDims)
+        refuse("'" + parameter.name + "' has " + std::to_string(view.rank) + " dimensions");
+      if (parameter.half != 0 && (view.rank == 0 || view.sizes[view.rank - 1] % 2 != 0))
+        refuse("'" + parameter.name +
+               "' is half of a tensor whose last dimension has to be even, and is not");
+      if (!first)
+        first = &parameter;
+      const View& other = given(*first);
+      if (view.device_type != other.device_type || view.device_index != other.device_index)
+        refuse("'" + parameter.name + "' and '" + first->name +
+               "' are on different devices: move one of them");
+    }
+    if (!first)
+      refuse("a call without tensors");
+    device_ = &given(*first);
+  }
+
+  const View& given(const Parameter& parameter) const {
+    return arguments_[static_cast<std::size_t>(parameter.place)].view;
+  }
+
+  /// Generics take the types of the tensors; what no input has is f32, or f64 beside one of f64.
+  Key find_types() {
+    Key key{device_->device_type, device_->device_index, {}, {}};
+    key.generics.assign(of_.generics_.size(), Type{-1, 0});
+    std::vector<const Parameter*> by(of_.generics_.size(), nullptr);
+    bool has_f64 = false;
+    for (const Parameter& parameter : of_.parameters_) {
+      if (!is_given(parameter))
+        continue;
+      const Type type = type_of(given(parameter).dtype);
+      if (type.code < 0)
+        refuse("'" + parameter.name + "' has a type that Swage does not know");
+      has_f64 = has_f64 || type == Type{kDLFloat, 64};
+      if (parameter.generic < 0) {
+        if (type != parameter.type)
+          refuse("'" + parameter.name + "' is " + name_of(type) + ", expected " +
+                 name_of(parameter.type));
+        continue;
+      }
+      const auto g = static_cast<std::size_t>(parameter.generic);
+      if (by[g] && key.generics[g] != type)
+        refuse("'" + parameter.name + "' is " + name_of(type) + ", expected " +
+               name_of(key.generics[g]) + " as '" + by[g]->name + "' is");
+      by[g] = &parameter;
+      key.generics[g] = type;
+    }
+    for (Type& type : key.generics)
+      if (type.code < 0)
+        type = {kDLFloat, has_f64 ? 64 : 32};
+    for (const Constant& constant : of_.constants_)
+      key.constants.push_back(arguments_[static_cast<std::size_t>(constant.place)].value);
+    return key;
+  }
+
+  Type type(const Parameter& parameter, const Key& key) const {
+    return parameter.generic < 0 ? parameter.type
+                                 : key.generics[static_cast<std::size_t>(parameter.generic)];
+  }
+
+  /// Contiguous, shaped as the first input with one value an element says.
+  void make_results(const Key& key) {
+    const Parameter* like = nullptr;
+    for (const Parameter& parameter : of_.parameters_)
+      if (!like && is_given(parameter) && parameter.space == SWAGE_ELEMENT)
+        like = &parameter;
+    for (const Parameter& parameter : of_.parameters_) {
+      if (parameter.role != SWAGE_OUT || parameter.half == 2)
+        continue;
+      if (!like)
+        refuse("no input has one value an element, so nothing says how large '" + parameter.name +
+               "' is: use the form with out");
+      const View& view = given(*like);
+      std::vector<std::int64_t> sizes(view.sizes, view.sizes + view.rank);
+      if (like->half != 0)
+        sizes.back() /= 2;
+      if (parameter.half != 0 && !sizes.empty())
+        sizes.back() *= 2;
+      const std::int64_t columns = sizes.empty() ? 1 : sizes.back();
+      if (parameter.space == SWAGE_ROW && !sizes.empty())
+        sizes.pop_back();
+      else if (parameter.space == SWAGE_COLUMN)
+        sizes = {columns};
+      else if (parameter.space == SWAGE_TENSOR)
+        sizes.clear();
+      else if (parameter.space == SWAGE_GROUP && !sizes.empty())
+        sizes.back() = columns / parameter.group;
+      std::vector<std::int64_t> strides(sizes.size());
+      std::int64_t stride = 1;
+      for (std::size_t i = sizes.size(); i-- > 0; stride *= std::max<std::int64_t>(sizes[i], 1))
+        strides[i] = stride;
+      Tensor made = nullptr;
+      check(shim().empty_strided(static_cast<std::int64_t>(sizes.size()), sizes.data(),
+                                 strides.data(), dtype_of(type(parameter, key)),
+                                 device_->device_type, device_->device_index, &made),
+            "memory for a result");
+      results_.push_back(made);
+    }
+  }
+
+  void build(const Key& key) {
+    described_.resize(of_.parameters_.size());
+    std::vector<View> made;
+    made.reserve(results_.size());
+    for (Tensor result : results_)
+      made.push_back(view_of(result));
+    for (std::size_t i = 0; i < of_.parameters_.size(); ++i) {
+      const Parameter& parameter = of_.parameters_[i];
+      if (parameter.is_tensor()) {
+        const View& view = is_given(parameter) ? given(parameter)
+                                               : made.at(static_cast<std::size_t>(parameter.place));
+        describe(described_[i], view, type(parameter, key), parameter.half);
+        launch_.push_back(swage_tensor(&described_[i].tensor));
+        continue;
+      }
+      swage_arg argument{};
+      const StackValue value = arguments_[static_cast<std::size_t>(parameter.place)].value;
+      const Type of = type(parameter, key);
+      if (of.code == kDLFloat || of.code == kDLBfloat) {
+        argument.kind = SWAGE_ARG_REAL;
+        argument.value.real = real_of(value);
+      } else {
+        argument.kind = SWAGE_ARG_INTEGER;
+        argument.value.integer = of.code == kDLBool ? static_cast<std::int64_t>(value & 0xff)
+                                                    : static_cast<std::int64_t>(value);
+      }
+      launch_.push_back(argument);
+    }
+  }
+
+  void describe(Described& into, const View& view, Type type, int half) const {
+    std::copy_n(view.sizes, view.rank, into.sizes.begin());
+    auto* data = static_cast<char*>(view.data);
+    if (half != 0) {
+      const auto last = static_cast<std::size_t>(view.rank - 1);
+      into.sizes[last] /= 2;
+      if (half == 2 && data)
+        data += into.sizes[last] * view.strides[last] * (type.bits / 8);
+    }
+    into.tensor.data = data;
+    into.tensor.device = {view.device_type == shim().device_type_cpu() ? kDLCPU : kDLCUDA,
+                          view.device_type == shim().device_type_cpu() ? 0 : view.device_index};
+    into.tensor.ndim = static_cast<std::int32_t>(view.rank);
+    into.tensor.dtype = {static_cast<std::uint8_t>(type.code), static_cast<std::uint8_t>(type.bits),
+                         1};
+    into.tensor.shape = into.sizes.data();
+    into.tensor.strides = const_cast<std::int64_t*>(view.strides);
+  }
+
+  Operator& of_;
+  std::vector<Argument> arguments_;
+  std::vector<Tensor> results_;
+  const View* device_ = nullptr;
+  std::vector<Described> described_;
+  std::vector<swage_arg> launch_;
+};
+
+Operator::Operator(const swage_torch_operator& described)
+    : source_(described.source ? described.source : ""), kernel_(described.kernel),
+      of_catalogue_(!described.source), is_out_(described.is_out != 0), math_(described.math) {
+  for (std::size_t i = 0; i < described.parameter_count; ++i) {
+    const swage_torch_parameter& p = described.parameters[i];
+    parameters_.push_back({p.name, p.role, p.space, p.group, p.code < 0 ? p.bits : -1,
+                           p.code < 0 ? Type{} : Type{p.code, p.bits}, p.place, p.half});
+  }
+  for (std::size_t i = 0; i < described.constant_count; ++i)
+    constants_.push_back(
+        {described.constants[i].name, described.constants[i].kind, described.constants[i].place});
+  generics_.assign(described.generics, described.generics + described.generic_count);
+}
+
+void Operator::run(StackValue* stack, std::uint64_t inputs, std::uint64_t outputs) {
+  Call call(*this, stack, inputs);
+  call.run();
+  call.leave(stack, outputs);
+}
+
+swage_kernel* Operator::kernel(const Key& key) {
+  const auto find = [&]() -> swage_kernel* {
+    for (const Made* made = made_.load(std::memory_order_acquire); made; made = made->next)
+      if (made->key == key)
+        return made->kernel;
+    return nullptr;
+  };
+  if (swage_kernel* found = find())
+    return found;
+  const std::lock_guard lock(mutex_);
+  if (swage_kernel* found = find())
+    return found;
+  auto* made = new Made{key, make(key), made_.load(std::memory_order_relaxed)};
+  made_.store(made, std::memory_order_release); // lives as long as the operator: for ever
+  return made->kernel;
+}
+
+swage_kernel* Operator::make(const Key& key) const {
+  swage_device* device = nullptr;
+  const std::string id = key.device_type == shim().device_type_cpu()
+                             ? "cpu"
+                             : "cuda:" + std::to_string(key.device_index);
+  check(swage_device_open(id.c_str(), &device));
+  std::vector<std::string> texts;
+  for (std::size_t g = 0; g < generics_.size(); ++g)
+    texts.push_back(generics_[g] + "=" + name_of(key.generics[g]));
+  for (std::size_t c = 0; c < constants_.size(); ++c)
+    texts.push_back(binding(constants_[c].name, constants_[c].kind, key.constants[c]));
+  std::vector<const char*> bindings;
+  for (const std::string& text : texts)
+    bindings.push_back(text.c_str());
+  swage_options options = swage_default_options();
+  options.math = math_;
+  swage_kernel* kernel = nullptr;
+  const swage_status status =
+      of_catalogue_ ? swage_kernel_from_catalogue(device, kernel_.c_str(), bindings.data(),
+                                                  bindings.size(), &options, &kernel)
+                    : swage_kernel_create(device, source_.c_str(), kernel_.c_str(), bindings.data(),
+                                          bindings.size(), &options, &kernel);
+  swage_device_close(device);
+  check(status);
+  return kernel;
+}
+
+} // namespace swage::torch

@@ -1,0 +1,63 @@
+// operator.hpp -- a kernel as an operator of PyTorch: what it takes, what it gives, how it is run.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "operators.h"
+#include "swage/swage.h"
+#include "torch_shim.hpp"
+
+namespace swage::torch {
+
+class Operator {
+public:
+  explicit Operator(const swage_torch_operator& described);
+
+  /// Takes the arguments off the stack, launches, and leaves the results. Throws
+  /// std::runtime_error, and leaves no tensor behind.
+  void run(StackValue* stack, std::uint64_t inputs, std::uint64_t outputs);
+
+private:
+  struct Parameter {
+    std::string name;
+    int role, space, group, generic; ///< generic: -1 where the type is fixed
+    Type type;
+    int place, half;
+    bool is_tensor() const { return role != SWAGE_SCALAR; }
+  };
+  struct Constant {
+    std::string name;
+    int kind, place;
+  };
+  /// What a handle of the library is made for.
+  struct Key {
+    std::int32_t device_type = 0, device_index = 0;
+    std::vector<Type> generics;
+    std::vector<StackValue> constants;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct Made {
+    Key key;
+    swage_kernel* kernel = nullptr;
+    const Made* next = nullptr;
+  };
+  class Call;
+
+  swage_kernel* kernel(const Key& key);
+  swage_kernel* make(const Key& key) const;
+
+  std::string source_, kernel_;
+  bool of_catalogue_, is_out_;
+  int math_;
+  std::vector<Parameter> parameters_;
+  std::vector<Constant> constants_;
+  std::vector<std::string> generics_;
+  std::atomic<const Made*> made_ = nullptr; ///< grows at its head; read without a lock
+  std::mutex mutex_;                        ///< of those that make
+};
+
+} // namespace swage::torch

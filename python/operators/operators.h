@@ -1,0 +1,62 @@
+/* operators.h -- makes PyTorch operators of Swage's kernels; what swage.torch calls through ctypes.
+ */
+#ifndef SWAGE_TORCH_OPERATORS_H
+#define SWAGE_TORCH_OPERATORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "swage/export.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A parameter of the kernel, in its order, `const` ones left out. */
+typedef struct swage_torch_parameter {
+  const char* name;
+  int32_t role;  /* a swage_role */
+  int32_t space; /* a swage_space */
+  int32_t group; /* SWAGE_GROUP: columns of a group */
+  int32_t code;  /* DLPack's code of the type; -1: that of the generic `bits` of the operator */
+  int32_t bits;
+  /* SWAGE_IN, SWAGE_INOUT and SWAGE_SCALAR: the operator's argument. SWAGE_OUT: its result, or in
+   * an operator that is given them the argument. */
+  int32_t place;
+  /* 0: the whole tensor; 1 or 2: its first or second half along the columns. */
+  int32_t half;
+} swage_torch_parameter;
+
+/* A `const` parameter, bound by an argument of the operator. */
+typedef struct swage_torch_constant {
+  const char* name;
+  int32_t kind;  /* 0: float, 1: int, 2: bool */
+  int32_t place; /* the operator's argument */
+} swage_torch_constant;
+
+typedef struct swage_torch_operator {
+  const char* source; /* the text; null: the catalogue */
+  const char* kernel; /* its name there */
+  int32_t math;       /* a swage_math, -1: the text's own */
+  int32_t is_out;     /* whether outputs are arguments, which are returned */
+  const swage_torch_parameter* parameters;
+  size_t parameter_count;
+  const swage_torch_constant* constants;
+  size_t constant_count;
+  const char* const* generics;
+  size_t generic_count;
+} swage_torch_operator;
+
+/* Defines `schema` in PyTorch's namespace `space` and runs `described` for it on the CPU and on
+ * CUDA. An operator lives as long as the process. 0, or 1 with swage_torch_last_error(). */
+SWAGE_EXPORT int32_t swage_torch_define(const char* space, const char* name, const char* schema,
+                                        const swage_torch_operator* described);
+
+/* Why the last call of this thread failed. */
+SWAGE_EXPORT const char* swage_torch_last_error(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,40 @@
+"""The catalogue's kernels, each made an operator once."""
+
+import functools
+
+from swage._catalogue import _files
+
+from ._operators import Operator
+from ._signature import declarations, signature
+
+
+@functools.cache
+def texts():
+    """The text of every kernel's file, by the kernel's name."""
+    return {name: text for _, text in _files() for name in declarations(text)}
+
+
+@functools.cache
+def _gated():
+    """Kernels of gate and up with one output, which also come with both in one tensor."""
+    found = {}
+    for name, text in texts().items():
+        if name.endswith(("_backward", "_inplace", "_grad", "_gradient")) or "gate" not in text:
+            continue
+        described = signature(text, name)
+        if described.names("in") == ["gate", "up"] and described.names("out", "inout") == ["h"]:
+            found[f"{name}_packed"] = described
+    return found
+
+
+@functools.cache
+def names():
+    """Of the catalogue's kernels, and of the gated ones with `_packed` behind."""
+    return (*texts(), *_gated())
+
+
+@functools.cache
+def catalogue_operator(name):
+    if name in _gated():
+        return Operator(_gated()[name], "swage", name, packed=(("gate", "up", "gate_up"),))
+    return Operator(signature(texts()[name], name))

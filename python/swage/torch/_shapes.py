@@ -1,0 +1,81 @@
+"""What an operator gives back, before it is run: for torch.compile, meta tensors and fake tensors."""
+
+import torch
+
+DTYPES = {"f64": torch.float64, "f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16,
+          "i8": torch.int8, "u8": torch.uint8, "i16": torch.int16, "i32": torch.int32,
+          "i64": torch.int64, "bool": torch.bool, "f8e4m3": torch.float8_e4m3fn,
+          "f8e4m3fnuz": torch.float8_e4m3fnuz, "f8e5m2": torch.float8_e5m2,
+          "f8e5m2fnuz": torch.float8_e5m2fnuz, "e8m0": torch.float8_e8m0fnu}
+
+
+def result_shape(parameter, half, shape):
+    """The shape of a result for elements of `shape`."""
+    shape = list(shape)
+    columns = shape[-1] if shape else 1
+    if half and shape:
+        shape[-1] = columns * 2
+    if parameter.space == "row":
+        return shape[:-1]
+    if parameter.space == "col":
+        return [columns]
+    if parameter.space == "tensor":
+        return []
+    if parameter.space == "group" and shape:
+        shape[-1] = columns // parameter.group
+    return shape
+
+
+def _generic_types(operator, given):
+    types = {}
+    for parameter in operator.signature.parameters:
+        tensor = given.get(operator.slot(parameter.name))
+        if parameter.generic is not None and tensor is not None:
+            types.setdefault(parameter.generic, tensor.dtype)
+    wide = any(t is not None and t.dtype == torch.float64 for t in given.values())
+    return types, torch.float64 if wide else torch.float32
+
+
+def results(operator, given):
+    """Empty results for arguments by name; tensors of any kind."""
+    like = next((p for p in operator.signature.parameters
+                 if p.space == "element" and p.role in ("in", "inout")), None)
+    if like is None:
+        raise RuntimeError(f"no input of {operator.name} has one value an element, so nothing says how "
+                           "large its results are: use out")
+    source = given[operator.slot(like.name)]
+    shape = list(source.shape)
+    if operator.half(like.name):
+        shape[-1] = shape[-1] // 2
+    types, otherwise = _generic_types(operator, given)
+    made = []
+    for name in operator.results:
+        parameter = operator.parameter(name)
+        dtype = (DTYPES[parameter.type] if parameter.generic is None else
+                 types.get(parameter.generic, otherwise))
+        made.append(source.new_empty(result_shape(parameter, operator.half(parameter.name), shape),
+                                     dtype=dtype))
+    return made
+
+
+def register(operator):
+    tensors = [name for name in operator.inputs if operator.parameter(name).is_tensor]
+
+    def fake(*args, **kwargs):
+        given = {name: value for name, value in zip(operator.inputs, args) if name in tensors}
+        made = results(operator, given) if operator.results else []
+        return made[0] if len(made) == 1 else tuple(made) if made else None
+
+    torch.library.register_fake(f"{operator.space}::{operator.name}", fake)
+    if operator.results:
+        names = [n + "_" if n + "_" in _out_arguments(operator) else n for n in operator.results]
+
+        def fake_out(*args, **kwargs):
+            made = tuple(kwargs[name] for name in names)
+            return made[0] if len(made) == 1 else made
+
+        torch.library.register_fake(f"{operator.space}::{operator.name}.out", fake_out)
+
+
+def _out_arguments(operator):
+    return [argument.name for argument in operator.op.out._schema.arguments]

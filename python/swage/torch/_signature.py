@@ -1,0 +1,151 @@
+"""What a kernel takes and gives, found out by binding it."""
+
+import ctypes
+import dataclasses
+import functools
+import re
+
+from swage._library import check, library
+from swage._structs import Constant as _Constant, Parameter as _Parameter
+
+ROLES = ("in", "out", "inout", "scalar")
+SPACES = ("element", "row", "col", "group", "tensor", "table")
+TYPES = {(2, 64): "f64", (2, 32): "f32", (2, 16): "f16", (4, 16): "bf16", (0, 8): "i8", (1, 8): "u8",
+         (0, 16): "i16", (0, 32): "i32", (0, 64): "i64", (6, 8): "bool", (10, 8): "f8e4m3",
+         (11, 8): "f8e4m3fnuz", (12, 8): "f8e5m2", (13, 8): "f8e5m2fnuz", (14, 8): "e8m0"}
+CODES = {name: code for code, name in TYPES.items()}
+FLOATS = ("f64", "f32", "f16", "bf16")  # that have gradients
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """`type` is that of the text, None where it is `generic`, an index into the kernel's generics."""
+    name: str
+    role: str
+    space: str
+    group: int
+    type: str | None
+    generic: int | None
+
+    @property
+    def is_tensor(self):
+        return self.role != "scalar"
+
+    @property
+    def may_be_float(self):
+        return self.generic is not None or self.type in FLOATS
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """A `const` parameter; `default` is None where every call has to give it."""
+    name: str
+    kind: str  # float, int or bool
+    default: object
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    source: str
+    kernel: str
+    generics: tuple
+    parameters: tuple
+    constants: tuple
+
+    def names(self, *roles):
+        return [p.name for p in self.parameters if p.role in roles]
+
+
+_DECLARATION = re.compile(
+    r"kernel\s+(?P<name>\w+)\s*(?:<(?P<generics>[^>]*)>)?\s*(?:\(|=\s*grad\s+(?P<of>\w+))")
+_CONSTANT = re.compile(r"const\s+(\w+)\s*:\s*\w+\s*(=)?")
+
+
+@functools.cache
+def declarations(source):
+    """The names of the kernels of a text, in its order, with their generics and the constants that
+    have no default."""
+    text = re.sub(r"//[^\n\r]*", "", source)
+    found = {}
+    for match in _DECLARATION.finditer(text):
+        if match["of"]:
+            found[match["name"]] = found.get(match["of"], ((), ()))
+            continue
+        generics = tuple(g.strip() for g in (match["generics"] or "").split(",") if g.strip())
+        head = text[match.end():text.find("{", match.end())]
+        bare = tuple(name for name, has in _CONSTANT.findall(head) if not has)
+        found[match["name"]] = (generics, bare)
+    return found
+
+
+@functools.cache
+def _cpu():
+    device = ctypes.c_void_p()
+    check(library().swage_device_open(b"cpu", ctypes.byref(device)))
+    return device
+
+
+class _Bound:
+    """A handle of the kernel with these bindings, as long as it is asked."""
+
+    def __init__(self, source, kernel, bindings):
+        self.library = library()
+        self.handle = ctypes.c_void_p()
+        texts = (ctypes.c_char_p * max(1, len(bindings)))(*(b.encode() for b in bindings))
+        check(self.library.swage_kernel_create(_cpu(), source.encode(), kernel.encode(), texts,
+                                               len(bindings), None, ctypes.byref(self.handle)))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.library.swage_kernel_destroy(self.handle)
+
+    def _each(self, count_of, describe, struct):
+        count = ctypes.c_size_t()
+        check(count_of(self.handle, ctypes.byref(count)))
+        for i in range(count.value):
+            item = struct()
+            check(describe(self.handle, i, ctypes.byref(item)))
+            yield item
+
+    def parameters(self):
+        return [(p.name.decode(), ROLES[p.role], SPACES[p.space], p.group,
+                 TYPES[p.type.code, p.type.bits])
+                for p in self._each(self.library.swage_kernel_parameter_count,
+                                    self.library.swage_kernel_parameter, _Parameter)]
+
+    def constants(self):
+        for c in self._each(self.library.swage_kernel_constant_count,
+                            self.library.swage_kernel_constant, _Constant):
+            type_name = TYPES[c.type.code, c.type.bits]
+            kind = "float" if type_name in FLOATS else "bool" if type_name == "bool" else "int"
+            default = None
+            if c.has_default:
+                default = (c.default_value if kind == "float" else
+                           bool(c.default_integer) if kind == "bool" else c.default_integer)
+            yield Constant(c.name.decode(), kind, default)
+
+
+@functools.cache
+def signature(source, kernel):
+    """Of `kernel` in `source`. Raises swage.Error where the text is wrong."""
+    generics, bare = declarations(source).get(kernel, ((), ()))
+    fixed = [f"{name}=1" for name in bare]
+
+    def bound(types):
+        return _Bound(source, kernel, fixed + [f"{g}={t}" for g, t in zip(generics, types)])
+
+    with bound(["f32"] * len(generics)) as handle:
+        base = handle.parameters()
+        constants = tuple(handle.constants())
+    generic_of = {}
+    for g in range(len(generics)):
+        with bound(["bf16" if i == g else "f32" for i in range(len(generics))]) as handle:
+            for parameter, other in zip(base, handle.parameters()):
+                if parameter[4] != other[4]:
+                    generic_of[parameter[0]] = g
+    parameters = tuple(
+        Parameter(name, role, space, group, None if name in generic_of else type_name,
+                  generic_of.get(name)) for name, role, space, group, type_name in base)
+    return Signature(source, kernel, generics, parameters, constants)

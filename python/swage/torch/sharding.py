@@ -1,0 +1,71 @@
+"""Rules of DTensor for the operators. Importing this module registers them for every operator that there is, and from
+then on for those that are made.
+
+Element tensors may be sharded along any dimension that the kernel does not reach along: rows always, columns
+where it has no sums, groups or `[col]` results. What is one value a row or a column is sharded with it,
+everything else is replicated; a `[col]` or `[tensor]` result of sharded rows is a partial sum. DTensor
+redistributes what comes in other ways, and says so where it cannot.
+"""
+
+from torch.distributed.tensor import Partial, Replicate, Shard
+from torch.distributed.tensor.experimental import register_sharding
+
+from . import _operators
+
+
+def _placement(parameter, half, dimension, rank, is_result):
+    """Where a tensor lies when the elements, of `rank` dimensions, are sharded along `dimension`; None
+    where it cannot."""
+    last = dimension == rank - 1
+    if parameter.space in ("element", "group"):
+        return None if last and (half or parameter.space == "group") else Shard(dimension)
+    if parameter.space == "row":
+        return None if last else Shard(dimension)
+    if parameter.space == "col":
+        if last:
+            return Shard(0)
+        return Partial("sum") if is_result else Replicate()
+    if is_result:  # [tensor]: a sum over all
+        return Partial("sum")
+    return Replicate()
+
+
+def _reaches_along_columns(operator):
+    return any(p.space in ("row", "group", "tensor", "col") and p.role != "in"
+               for p in operator.signature.parameters) or "row_" in operator.signature.source or \
+        "group_" in operator.signature.source or "col_index" in operator.signature.source
+
+
+def placements(operator, rank):
+    """Every way that the operator may be sharded: (results, arguments), an argument that is no tensor None."""
+    parameters = [operator.parameter(name) for name in operator.inputs]
+    results = [operator.parameter(name) for name in operator.results]
+    extra = [None] * len(operator.signature.constants)
+    found = [([Replicate()] * len(results),
+              [Replicate() if p.is_tensor else None for p in parameters] + extra)]
+    dimensions = range(rank - 1 if _reaches_along_columns(operator) else rank)
+    for dimension in dimensions:
+        given = [_placement(p, operator.half(p.name), dimension, rank, False) if p.is_tensor else "no"
+                 for p in parameters]
+        made = [_placement(p, operator.half(p.name), dimension, rank, True) for p in results]
+        if None not in given and None not in made:
+            found.append((made, [None if p == "no" else p for p in given] + extra))
+    return found
+
+
+def register(operator):
+    """Rules for one operator of swage.torch.op."""
+    if not operator.results:
+        return  # DTensor's registration asks for results
+    element = next((i for i, name in enumerate(operator.inputs)
+                    if operator.parameter(name).space == "element"
+                    and operator.parameter(name).is_tensor), None)
+    if element is None:
+        return
+
+    @register_sharding(operator.op.default)
+    def rules(*args, **kwargs):
+        return placements(operator, len(args[element].shape))
+
+
+_operators.on_definition(register)  # those that are there, and gradients when they are made

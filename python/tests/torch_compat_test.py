@@ -1,0 +1,147 @@
+"""torch_compat_test.py -- the functions of other projects, held to their formulas in PyTorch.
+
+Ends with 77, which CTest takes for skipped, where there is no PyTorch. Liger Kernel and Transformers are tried
+where they are.
+"""
+
+import sys
+import unittest
+
+try:
+    import torch
+    import torch.nn.functional as F
+except ImportError:
+    print("skipped: no PyTorch")
+    sys.exit(77)
+
+from swage.compat import unsloth, vllm  # noqa: E402
+
+GELU = {"exact": "none", "approx": "tanh"}
+
+
+def tensors(count, *shape, dtype=torch.bfloat16):
+    generator = torch.Generator().manual_seed(3)
+    return [torch.randn(shape, generator=generator).to(dtype) for _ in range(count)]
+
+
+def close(found, expected):
+    torch.testing.assert_close(found.float(), expected.float(), rtol=2e-2, atol=1e-3)
+
+
+class Unsloth(unittest.TestCase):
+    def check(self, forward, backward, activation):
+        d_h, gate, up = tensors(3, 2, 5, 64)
+        h = forward(gate, up)
+        self.assertEqual((h.shape, h.dtype), (gate.shape, gate.dtype))
+        close(h, activation(gate.float()).bfloat16() * up)
+        wide = [t.double().requires_grad_() for t in (gate, up)]
+        (activation(wide[0]) * wide[1]).backward(d_h.double())
+        buffers = [t.clone() for t in (d_h, gate, up)]
+        returned = backward(*buffers)
+        for buffer, same in zip(buffers, returned):
+            self.assertIs(buffer, same)
+        self.assertTrue(torch.equal(buffers[0], h))
+        close(buffers[1], wide[1].grad)  # the gradient of up, in the buffer of gate
+        close(buffers[2], wide[0].grad)
+
+    def test_swiglu(self):
+        self.check(unsloth.swiglu_fg_kernel, unsloth.swiglu_DWf_DW_dfg_kernel, F.silu)
+
+    def test_geglu(self):
+        self.check(unsloth.geglu_exact_forward_kernel, unsloth.geglu_exact_backward_kernel, F.gelu)
+        self.check(unsloth.geglu_approx_forward_kernel, unsloth.geglu_approx_backward_kernel,
+                   lambda x: F.gelu(x, approximate="tanh"))
+
+
+class VLLM(unittest.TestCase):
+    # The shapes of vLLM's tests of these operators: tokens 7, 83, 2048; d 512, 13824 (the largest of both
+    # together left out: it shows nothing more).
+    SHAPES = ((7, 512), (83, 512), (2048, 512), (7, 13824), (83, 13824))
+
+    def check(self, function, expected, **options):
+        for dtype in (torch.float16, torch.bfloat16, torch.float32):
+            for tokens, d in self.SHAPES:
+                x, = tensors(1, tokens, 2 * d, dtype=dtype)
+                out = torch.empty(tokens, d, dtype=dtype)
+                self.assertIsNone(function(out, x, **options))
+                eps = torch.finfo(dtype).eps
+                ulps = 8 if dtype == torch.float32 else 2  # PyTorch computes gelu of f32 on the CPU to 1e-6
+                torch.testing.assert_close(out, expected(x, d), rtol=ulps * eps, atol=8 * eps)
+
+    def test_activations_and_products(self):
+        self.check(vllm.silu_and_mul, lambda x, d: F.silu(x[:, :d]) * x[:, d:])
+        self.check(vllm.gelu_and_mul, lambda x, d: F.gelu(x[:, :d]) * x[:, d:])
+        self.check(vllm.gelu_tanh_and_mul,
+                   lambda x, d: F.gelu(x[:, :d], approximate="tanh") * x[:, d:])
+        self.check(vllm.fatrelu_and_mul, lambda x, d: F.threshold(x[:, :d], 0.25, 0) * x[:, d:],
+                   threshold=0.25)
+
+    def test_swigluoai(self):
+        def expected(x, d):
+            gate, up = x[:, ::2].float().clamp(max=7.0), x[:, 1::2].float().clamp(-7.0, 7.0)
+            return ((up + 1) * (gate * torch.sigmoid(gate * 1.702))).to(x.dtype)
+        self.check(vllm.swigluoai_and_mul, expected)
+
+    def test_an_out_of_another_size_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "expected half of the columns"):
+            vllm.silu_and_mul(torch.empty(3, 5), torch.empty(3, 8))
+
+
+class Liger(unittest.TestCase):
+    def test_functions_and_patch(self):
+        try:
+            import liger_kernel.ops.swiglu as ops
+            import liger_kernel.transformers.swiglu as modules
+        except ImportError as error:
+            self.skipTest(f"Liger Kernel is not there: {error}")
+        from swage.compat import liger
+        before = ops.LigerSiLUMulFunction
+        with liger.patch() as patched:
+            self.assertGreaterEqual(patched.count, 2)
+            self.assertIs(modules.LigerSiLUMulFunction, liger.LigerSiLUMulFunction)
+        self.assertIs(ops.LigerSiLUMulFunction, before)
+
+    def test_gradients(self):
+        from swage.compat import liger
+        for function, activation in (
+                (liger.LigerSiLUMulFunction, F.silu),
+                (liger.LigerGELUMulFunction, lambda x: F.gelu(x, approximate="tanh"))):
+            a, b = (t.requires_grad_() for t in tensors(2, 6, 16, dtype=torch.float64))
+            torch.testing.assert_close(function.apply(a, b), activation(a) * b)
+            self.assertTrue(torch.autograd.gradcheck(function.apply, (a, b)))
+        self.assertTrue(torch.autograd.gradcheck(
+            lambda a, b: liger.LigerSiLUMulFunction.apply(a, b, 0.5), (a, b)))
+
+
+class Transformers(unittest.TestCase):
+    def test_models_compute_the_same_and_come_back(self):
+        try:
+            import transformers
+        except ImportError:
+            self.skipTest("Transformers is not there")
+        from swage.compat.transformers import patch
+        sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+                 "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64,
+                 "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+        for config in (transformers.LlamaConfig(**sizes), transformers.MistralConfig(**sizes),
+                       transformers.Qwen2Config(**sizes), transformers.GemmaConfig(head_dim=8, **sizes),
+                       transformers.Phi3Config(**sizes)):
+            with self.subTest(type(config).__name__):
+                model = transformers.AutoModelForCausalLM.from_config(config)
+                ids = torch.arange(12).reshape(2, 6)
+                expected = model(ids, labels=ids)
+                expected.loss.backward()
+                slopes = [p.grad.clone() for p in model.parameters()]
+                model.zero_grad()
+                with patch(model) as patched:
+                    self.assertEqual(patched.count, 2)
+                    found = model(ids, labels=ids)
+                    found.loss.backward()
+                torch.testing.assert_close(found.logits, expected.logits)
+                for p, slope in zip(model.parameters(), slopes):
+                    torch.testing.assert_close(p.grad, slope, rtol=1e-4, atol=1e-6)
+                self.assertNotIn("forward", vars(model.model.layers[0].mlp))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,230 @@
+"""torch_operators_test.py -- every operator of the catalogue: schema, fake tensors, gradients, torch.compile.
+
+Ends with 77, which CTest takes for skipped, where there is no PyTorch.
+"""
+
+import sys
+import unittest
+
+try:
+    import torch
+except ImportError:
+    print("skipped: no PyTorch")
+    sys.exit(77)
+
+import swage.torch  # noqa: E402
+
+ROWS, COLUMNS = 3, 8
+INTEGERS = {"i8", "u8", "i16", "i32", "i64"}
+
+
+def make(operator, name, dtype, generator):
+    parameter = operator.parameter(name)
+    if not parameter.is_tensor:
+        return 0.8 if parameter.may_be_float else 1
+    columns = max([COLUMNS] + [p.group for p in operator.signature.parameters])
+    if columns > COLUMNS:
+        columns *= 2
+    shape = {"element": [ROWS, columns], "row": [ROWS], "col": [columns], "tensor": [], "table": [4],
+             "group": [ROWS, columns // max(parameter.group, 1)]}[parameter.space]
+    if operator.half(parameter.name):
+        shape[-1] *= 2
+    if parameter.type in INTEGERS:
+        return torch.randint(0, 4, shape, generator=generator).to(getattr(torch, {
+            "i8": "int8", "u8": "uint8", "i16": "int16", "i32": "int32", "i64": "int64"}[parameter.type]))
+    if parameter.type == "bool":
+        return torch.randint(0, 2, shape, generator=generator).bool()
+    value = torch.randn(shape, generator=generator, dtype=torch.float64)
+    fixed = swage.torch._shapes.DTYPES[parameter.type] if parameter.type else dtype
+    return (value.abs() if fixed == torch.float8_e8m0fnu else value).to(fixed)
+
+
+def call(operator, dtype=torch.float64, seed=1, requires_grad=False):
+    """Arguments by place and by name."""
+    generator = torch.Generator().manual_seed(seed)
+    arguments = [make(operator, name, dtype, generator) for name in operator.inputs]
+    if requires_grad:
+        for value in arguments:
+            if torch.is_tensor(value) and value.is_floating_point():
+                value.requires_grad_()
+    named = {c.name: 0.5 for c in operator.signature.constants if c.default is None}
+    return arguments, named
+
+
+def bits(tensor):
+    """What can be compared whatever the type: the numbers, or the bits of those of one byte."""
+    if tensor.element_size() == 1:
+        return tensor.view(torch.uint8)
+    return tensor.nan_to_num() if tensor.is_floating_point() else tensor
+
+
+def operators(differentiable=None):
+    for name in swage.torch._catalogue.names():
+        operator = getattr(swage.torch, name)
+        if differentiable is None or operator.is_differentiable == differentiable:
+            yield operator
+
+
+class EveryOperator(unittest.TestCase):
+    def test_schema_fake_tensors_and_tracing_agree_with_the_kernel(self):
+        for operator in operators():
+            with self.subTest(operator.name):
+                arguments, named = call(operator, torch.float32,
+                                        requires_grad=operator.is_differentiable)
+                torch.library.opcheck(operator.op.default, tuple(arguments), named)
+
+    def test_out_gives_the_bits_of_the_functional_form(self):
+        for operator in operators():
+            if not operator.results or operator.signature.names("inout"):
+                continue
+            with self.subTest(operator.name):
+                arguments, named = call(operator, torch.float32)
+                results = operator(*arguments, **named)
+                results = results if isinstance(results, tuple) else (results,)
+                out = tuple(torch.empty_like(r) for r in results)
+                operator(*arguments, **named, out=out)
+                for result, given in zip(results, out):
+                    self.assertTrue(torch.equal(bits(result), bits(given)))
+
+    def test_gradients_are_those_of_differences(self):
+        for operator in operators(differentiable=True):
+            if operator.name.endswith(("_backward", "_grad", "_gradient", "_saved")):
+                continue  # reached through those that they are gradients of
+            with self.subTest(operator.name):
+                arguments, named = call(operator, requires_grad=True)
+                self.assertTrue(torch.autograd.gradcheck(lambda *a: operator(*a, **named), arguments))
+
+    def test_gradients_of_gradients_are_those_of_differences(self):
+        for operator in operators(differentiable=True):
+            if operator.name.endswith(("_backward", "_grad", "_gradient", "_saved")):
+                continue
+            with self.subTest(operator.name):
+                arguments, named = call(operator, requires_grad=True)
+                self.assertTrue(
+                    torch.autograd.gradgradcheck(lambda *a: operator(*a, **named), arguments))
+
+    def test_compiled_equals_eager_to_the_bit(self):
+        for name in ("swiglu", "swiglu_packed", "geglu_tanh", "rms_norm", "rms_norm_residual", "softmax"):
+            with self.subTest(name):
+                torch._dynamo.reset()
+                operator = getattr(swage.torch, name)
+                compiled = torch.compile(lambda *a: operator(*a), fullgraph=True, dynamic=True,
+                                         backend="aot_eager")
+                for dtype in (torch.float32, torch.bfloat16):
+                    both = []
+                    for run in (operator, compiled):
+                        arguments, _ = call(operator, dtype, requires_grad=True)
+                        result = run(*arguments)
+                        for r in result if isinstance(result, tuple) else (result,):
+                            both.append(r.detach())
+                        first = result[-1] if isinstance(result, tuple) else result
+                        first.backward(torch.ones_like(first))
+                        both += [a.grad for a in arguments]
+                    half = len(both) // 2
+                    for a, b in zip(both[:half], both[half:]):
+                        self.assertTrue(torch.equal(a, b))
+
+
+class Tensors(unittest.TestCase):
+    def test_any_strides_give_the_bits_of_contiguous_tensors(self):
+        x = torch.randn(6, 20)
+        for gate, up in ((x.t(), x.t().flip(0).contiguous()), (x[:, ::2], x[:, 1::2]),
+                         (x[:, :10], x[:, 10:]), (x[:1, :10].expand(6, 10), x[:, 10:])):
+            self.assertTrue(torch.equal(swage.torch.swiglu(gate, up),
+                                        swage.torch.swiglu(gate.contiguous(), up.contiguous())))
+
+    def test_halves_of_one_tensor_and_their_gradient_are_those_of_two(self):
+        whole = torch.randn(5, 2, 24, dtype=torch.bfloat16, requires_grad=True)
+        gate, up = (half.detach().clone().requires_grad_() for half in whole.chunk(2, -1))
+        packed, split = swage.torch.swiglu_packed(whole), swage.torch.swiglu(gate, up)
+        d = torch.randn_like(split)
+        packed.backward(d)
+        split.backward(d)
+        self.assertTrue(torch.equal(packed, split))
+        self.assertTrue(torch.equal(whole.grad, torch.cat((gate.grad, up.grad), -1)))
+
+    def test_only_what_needs_a_gradient_gets_one(self):
+        gate, up = torch.randn(4, 8, requires_grad=True), torch.randn(4, 8)
+        swage.torch.swiglu(gate, up).sum().backward()
+        self.assertIsNotNone(gate.grad)
+        self.assertIsNone(up.grad)
+
+    def test_the_forward_keeps_its_inputs_and_nothing_else(self):
+        kept = []
+        gate, up = (torch.randn(4, 8, requires_grad=True) for _ in range(2))
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+            swage.torch.swiglu(gate, up)
+        self.assertEqual([t.data_ptr() for t in kept], [gate.data_ptr(), up.data_ptr()])
+
+    def test_a_wrong_call_names_the_parameter(self):
+        x = torch.ones(3, 4)
+        for arguments, words in (((x, x.bfloat16()), "'up' is bf16, expected f32 as 'gate' is"),
+                                 ((x, torch.ones(3, 5)), "tensor 'up' has shape"),
+                                 ((x,), "up"), ((x, x, x), "swiglu"),
+                                 ((x, x.to(torch.complex64)), "'up' has a type")):
+            with self.assertRaisesRegex((RuntimeError, TypeError), words):
+                swage.torch.swiglu(*arguments)
+
+    def test_no_elements(self):
+        self.assertEqual(swage.torch.swiglu(torch.ones(0, 4), torch.ones(0, 4)).shape, (0, 4))
+        self.assertEqual(swage.torch.rms_norm(torch.ones(0, 4), torch.ones(4)).shape, (0, 4))
+
+
+class Strings(unittest.TestCase):
+    def test_an_operator_of_a_string_differentiates_and_takes_scalars(self):
+        operator = swage.torch.op("""
+          kernel cube<T>(x: in T, k: f32, y: out T, s: out f32 [row], const shift: f32 = 1) {
+            y = x * x * x * k + shift;
+            s = row_sum(f32(x));
+          }""")
+        x = torch.randn(3, 5, requires_grad=True)
+        y, s = operator(x, 2.0, shift=3.0)
+        self.assertTrue(torch.allclose(y, x**3 * 2 + 3) and torch.allclose(s, x.sum(-1)))
+        (y.sum() + s.sum()).backward()
+        self.assertTrue(torch.allclose(x.grad, 6 * x.detach()**2 + 1))
+
+    def test_a_backward_that_is_named_gets_the_results_that_it_asks_for(self):
+        operator = swage.torch.op("""
+          kernel smooth<T>(x: in T, y: out T) { let e = exp(x - row_max(x)); y = e / row_sum(e); }
+          kernel smooth_back<T>(d_y: in T, y: in T, d_x: out T) { d_x = y * (d_y - row_sum(d_y * y)); }
+        """, "smooth", backward="smooth_back")
+        x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+            y = operator(x)
+        self.assertEqual([t.data_ptr() for t in kept], [y.data_ptr()])
+        self.assertTrue(torch.autograd.gradcheck(operator, (x,)))
+
+    def test_one_text_is_one_operator(self):
+        text = "kernel twice(x: in f32, y: out f32) { y = x + x; }"
+        self.assertIs(swage.torch.op(text), swage.torch.op(text))
+
+    def test_wrong_text_is_shown_with_its_place(self):
+        with self.assertRaisesRegex(swage.Error, ":1:39: error: unknown name 'z'"):
+            swage.torch.op("kernel k(x: in f32, y: out f32) { y = z; }")
+
+
+class Modules(unittest.TestCase):
+    def test_modules_compute_what_their_functions_do(self):
+        gate, up = torch.randn(4, 8), torch.randn(4, 8)
+        F = torch.nn.functional
+        packed = torch.cat((gate, up), -1)
+        self.assertTrue(torch.allclose(swage.torch.SwiGLU()(gate, up), F.silu(gate) * up, atol=1e-6))
+        self.assertTrue(torch.allclose(swage.torch.SwiGLU()(packed), F.silu(gate) * up, atol=1e-6))
+        for approximate in ("none", "tanh"):
+            self.assertTrue(torch.allclose(swage.torch.GeGLU(approximate)(gate, up),
+                                           F.gelu(gate, approximate=approximate) * up, atol=1e-6))
+        norm = swage.torch.RMSNorm(8)
+        self.assertTrue(torch.allclose(norm(gate), F.rms_norm(gate, (8,), eps=1e-6), atol=1e-6))
+
+    def test_autocast_leaves_types_to_the_products_before(self):
+        linear = torch.nn.Linear(8, 16)
+        with torch.autocast("cpu", torch.bfloat16):
+            y = swage.torch.SwiGLU()(linear(torch.randn(4, 8)))
+        self.assertEqual(y.dtype, torch.bfloat16)
+        y.sum().backward()
+        self.assertEqual(linear.weight.grad.dtype, torch.float32)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,126 @@
+"""torch_sharding_test.py -- sharded tensors give the bits of whole ones, with 2 and 4 processes on the CPU.
+
+Ends with 77, which CTest takes for skipped, where there is no PyTorch.
+"""
+
+import os
+import sys
+import tempfile
+import unittest
+
+try:
+    import torch
+    import torch.distributed as dist
+    import torch.multiprocessing as multiprocessing
+except ImportError:
+    print("skipped: no PyTorch")
+    sys.exit(77)
+if not dist.is_available() or not dist.is_gloo_available():
+    print("skipped: no gloo")
+    sys.exit(77)
+
+ROWS, COLUMNS = 8, 16
+
+
+def _work(rank, size, file):
+    dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=size)
+    try:
+        _check(size)
+    finally:
+        dist.destroy_process_group()
+
+
+def _check(size):
+    import swage.torch
+    import swage.torch.sharding  # noqa: F401
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    mesh = init_device_mesh("cpu", (size,))
+    torch.manual_seed(5)
+    gate, up, d = (torch.randn(ROWS, COLUMNS) for _ in range(3))
+    weight = torch.randn(COLUMNS)
+
+    def both(function, whole, placements, grad):
+        leaves = [t.clone().requires_grad_() for t in whole]
+        expected = function(*leaves)
+        expected.backward(grad)
+        parts = [distribute_tensor(t, mesh, [p]).requires_grad_() for t, p in zip(whole, placements)]
+        found = function(*parts)
+        found.backward(distribute_tensor(grad, mesh, found.placements))
+        assert torch.equal(found.full_tensor(), expected)
+        for part, leaf in zip(parts, leaves):
+            torch.testing.assert_close(part.grad.full_tensor(), leaf.grad)
+        return found
+
+    for dimension in (0, 1):  # elementwise: rows and columns
+        found = both(swage.torch.swiglu, (gate, up), (Shard(dimension),) * 2, d)
+        assert found.placements[0] == Shard(dimension)
+    found = both(swage.torch.rms_norm, (gate, weight), (Shard(0), Replicate()), d)
+    assert found.placements[0] == Shard(0)
+    # Along the columns a norm needs whole rows: they are brought together.
+    both(swage.torch.rms_norm, (gate, weight), (Shard(1), Shard(0)), d)
+    both(lambda x: swage.torch.swiglu_packed(x), (torch.cat((gate, up), -1),), (Shard(0),), d)
+    _check_parallel(mesh)
+
+
+def _check_parallel(mesh):
+    """A SwiGLU MLP as tensor parallel training shards it, and as FSDP does."""
+    import swage.torch
+    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.tensor.parallel import (ColwiseParallel, RowwiseParallel,
+                                                   parallelize_module)
+
+    class MLP(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = swage.torch.RMSNorm(16)
+            self.gate, self.up = (torch.nn.Linear(16, 32, bias=False) for _ in range(2))
+            self.down = torch.nn.Linear(32, 16, bias=False)
+
+        def forward(self, x):
+            x = self.norm(x)
+            return self.down(swage.torch.swiglu(self.gate(x), self.up(x)))
+
+    def gradients(model, x):
+        loss = (model(x)**2).sum()
+        loss.backward()
+        return loss, [p.grad.full_tensor() if hasattr(p.grad, "full_tensor") else p.grad
+                      for p in model.parameters()]
+
+    x = torch.randn(4, 16)
+    torch.manual_seed(7)
+    plain = MLP()
+    loss, slopes = gradients(plain, x)
+    for shard in ("tensor", "fsdp"):
+        torch.manual_seed(7)
+        model = MLP()
+        if shard == "tensor":
+            parallelize_module(model, mesh, {"gate": ColwiseParallel(), "up": ColwiseParallel(),
+                                             "down": RowwiseParallel()})
+        else:
+            fully_shard(model, mesh=mesh)
+        found, own = gradients(model, x)
+        torch.testing.assert_close(found, loss)
+        for a, b in zip(own, slopes):
+            if shard == "fsdp":  # every rank had the same batch: the mean of equals
+                torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+            elif a.shape == b.shape:
+                torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+class Sharding(unittest.TestCase):
+    def run_with(self, size):
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["OMP_NUM_THREADS"] = "1"
+            multiprocessing.spawn(_work, args=(size, os.path.join(folder, "store")), nprocs=size)
+
+    def test_two_processes(self):
+        self.run_with(2)
+
+    def test_four_processes(self):
+        self.run_with(4)
+
+
+if __name__ == "__main__":
+    unittest.main()
