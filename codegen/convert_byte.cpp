@@ -46,7 +46,7 @@ llvm::InlineAsm* instruction(Type* result, llvm::ArrayRef<Type*> operands, const
 }
 
 Value* element(llvm::IRBuilderBase& b, Value* value, int i) {
-  return lanes_of(value) == 1 ? value
+  return !value->getType()->isVectorTy() ? value
                               : b.CreateExtractElement(value, static_cast<std::uint64_t>(i));
 }
 
@@ -130,8 +130,9 @@ Value* Converter::narrow_byte_by_hardware(DType storage, Value* f32, Rounding ro
 /// To the nearest power of two, of two the larger: half a step is added to the exponent.
 Value* Converter::narrow_power(Value* f32) {
   Value* bits = b_.CreateBitCast(f32, like(b_.getInt32Ty(), f32));
-  Value* code = b_.CreateLShr(b_.CreateAdd(bits, word(f32, 0x400000)), word(f32, 23));
-  code = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, code, word(f32, 0xff)); // of signs, too
+  // Numbers with a sign, and NaN, have larger bits than infinity; all of them give NaN.
+  Value* capped = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, bits, word(f32, 0x7f800000u));
+  Value* code = b_.CreateLShr(b_.CreateAdd(capped, word(f32, 0x400000)), word(f32, 23));
   // Below 1.5 * 2^-127, which is subnormal; -0 as well.
   Value* least = b_.CreateOr(b_.CreateICmpULT(bits, word(f32, 0x600000)),
                              b_.CreateICmpEQ(bits, word(f32, 0x80000000u)));
