@@ -46,8 +46,9 @@ llvm::InlineAsm* instruction(Type* result, llvm::ArrayRef<Type*> operands, const
 }
 
 Value* element(llvm::IRBuilderBase& b, Value* value, int i) {
-  return !value->getType()->isVectorTy() ? value
-                              : b.CreateExtractElement(value, static_cast<std::uint64_t>(i));
+  return !value->getType()->isVectorTy()
+             ? value
+             : b.CreateExtractElement(value, static_cast<std::uint64_t>(i));
 }
 
 } // namespace
@@ -169,25 +170,32 @@ Value* Converter::widen_byte(DType storage, Value* bits) {
   return b_.CreateBitCast(b_.CreateSelect(is_nan, word(bits, 0x7fc00000u), number), f32);
 }
 
-/// By way of f16, which holds every number of both formats.
+/// By way of f16, which holds every number of both formats. The second step is an instruction by
+/// name as well, for LLVM makes it a part of arithmetic of mixed types on sm_100.
 Value* Converter::widen_byte_by_hardware(DType storage, Value* bits) {
-  const int lanes = lanes_of(bits), pairs = lanes / 2; // lanes are a power of two
-  auto* convert = instruction(b_.getInt32Ty(), {b_.getInt16Ty()},
-                              storage == DType::f8e4m3 ? "cvt.rn.f16x2.e4m3x2 $0, $1;"
-                                                       : "cvt.rn.f16x2.e5m2x2 $0, $1;",
-                              "=r,h");
-  if (lanes == 1) {
-    Value* half = b_.CreateCall(convert, {b_.CreateZExt(bits, b_.getInt16Ty())});
-    return widen_f16(b_.CreateTrunc(half, b_.getInt16Ty()));
+  const int lanes = lanes_of(bits), pairs = (lanes + 1) / 2; // lanes are a power of two
+  Type* i16 = b_.getInt16Ty();
+  auto* to_halves = instruction(b_.getInt32Ty(), {i16},
+                                storage == DType::f8e4m3 ? "cvt.rn.f16x2.e4m3x2 $0, $1;"
+                                                         : "cvt.rn.f16x2.e5m2x2 $0, $1;",
+                                "=r,h");
+  auto* to_f32 = instruction(b_.getFloatTy(), {i16}, "cvt.f32.f16 $0, $1;", "=f,h");
+  Value* words =
+      lanes == 1
+          ? b_.CreateZExt(bits, i16)
+          : b_.CreateBitCast(bits, llvm::FixedVectorType::get(i16, static_cast<unsigned>(pairs)));
+  Value* result = llvm::PoisonValue::get(like(b_.getFloatTy(), bits));
+  Value* halves = nullptr;
+  for (int i = 0; i < lanes; ++i) {
+    if (i % 2 == 0)
+      halves = b_.CreateCall(to_halves, {element(b_, words, i / 2)});
+    Value* half = b_.CreateTrunc(i % 2 == 0 ? halves : b_.CreateLShr(halves, 16), i16);
+    Value* number = b_.CreateCall(to_f32, {half});
+    if (lanes == 1)
+      return number;
+    result = b_.CreateInsertElement(result, number, static_cast<std::uint64_t>(i));
   }
-  Value* words = b_.CreateBitCast(
-      bits, llvm::FixedVectorType::get(b_.getInt16Ty(), static_cast<unsigned>(pairs)));
-  Value* halves = llvm::PoisonValue::get(
-      llvm::FixedVectorType::get(b_.getInt32Ty(), static_cast<unsigned>(pairs)));
-  for (int i = 0; i < pairs; ++i)
-    halves = b_.CreateInsertElement(halves, b_.CreateCall(convert, {element(b_, words, i)}),
-                                    static_cast<std::uint64_t>(i));
-  return widen_f16(b_.CreateBitCast(halves, like(b_.getInt16Ty(), bits)));
+  return result;
 }
 
 Value* Converter::widen_power(Value* bits) {
