@@ -25,8 +25,9 @@ using Json = nlohmann::json;
 constexpr std::size_t kMaxHeaderRank = 64;
 
 /// The format's names of the storage types, by DType.
-constexpr std::string_view kTypeNames[kDTypeCount] = {"F64", "F32", "F16", "BF16", "I8",
-                                                      "U8",  "I16", "I32", "I64",  "BOOL"};
+constexpr std::string_view kTypeNames[kDTypeCount] = {
+    "F64", "F32",  "F16",     "BF16",    "I8",          "U8",          "I16",    "I32",
+    "I64", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0"};
 
 std::optional<DType> dtype_of(std::string_view name) {
   for (int i = 0; i < kDTypeCount; ++i)

@@ -33,6 +33,10 @@ int digits_of(DType type) {
   case DType::f64: return 17;
   case DType::f32: return 9;
   case DType::f16: return 5;
+  case DType::f8e4m3:
+  case DType::f8e5m2:
+  case DType::f8e4m3fnuz:
+  case DType::f8e5m2fnuz: return 3;
   default: return 4;
   }
 }

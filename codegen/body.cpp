@@ -2,6 +2,7 @@
 #include "codegen/body.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <span>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 
 #include "codegen/cut.hpp"
 #include "codegen/ties.hpp"
+#include "ir/float_format.hpp"
 
 namespace swage::codegen {
 
@@ -150,6 +152,28 @@ bool is_function(const ir::Node& node, DType operand) {
   return node.op == Op::div ? !is_float(operand) : instructions(node) >= kFunctionInstructions;
 }
 
+/// The bound of node `id` where it is clamped to that in both directions by the text; else
+/// infinity.
+double clamped_within(const ir::Kernel& kernel, ir::NodeId id) {
+  const ir::Node& node = kernel.node(id);
+  const double infinity = std::numeric_limits<double>::infinity();
+  if (node.op != Op::clamp || node.type != DType::f32)
+    return infinity;
+  const ir::Node &low = kernel.node(node.args[1]), &high = kernel.node(node.args[2]);
+  const bool is_even = low.op == Op::constant && high.op == Op::constant &&
+                       low.real() == -high.real() && high.real() > 0;
+  return is_even ? high.real() : infinity;
+}
+
+/// The largest number of a float of one byte; of other types none.
+double largest_of(DType storage) {
+  if (!is_byte_float(storage) || storage == DType::e8m0)
+    return 0;
+  return ir::with_float(storage, []<DType format>() {
+    return ir::decode_float<format, double>(ir::FloatTraits<format>::kLargest);
+  });
+}
+
 /// The attributes of `caller` as a function, but for those of a kernel's launch.
 llvm::AttributeList attributes_of_functions(const llvm::Function& caller) {
   llvm::AttrBuilder attributes(caller.getContext(), caller.getAttributes().getFnAttrs());
@@ -202,15 +226,26 @@ Value* Body::stored_bits(const ir::Store& store) {
   const ir::Node& node = job_.kernel.node(store.node);
   if (Value* const rounded = bits_.lookup(store.node); rounded && node.storage == storage)
     return job_.split_bf16 ? convert_.join_split(rounded) : rounded; // rounded to this type already
-  Value* stored = value(store.node);
+  Value* stored = to_round(store.node, storage);
   if (node.type != compute_type(storage))
     stored = convert_.cast(node.type, storage, stored);
-  return job_.split_bf16 ? convert_.narrow_split(stored, rounding(store.node))
-                         : convert_.narrow(storage, stored, rounding(store.node));
+  return job_.split_bf16 ? convert_.narrow_split(stored, rounding(store.node, storage))
+                         : convert_.narrow(storage, stored, rounding(store.node, storage));
 }
 
-Rounding Body::rounding(ir::NodeId id) const {
-  return {.low_nan_bits = !facts_.upper_half_nans[id], .ties_to_even = !facts_.accidental_ties[id]};
+Rounding Body::rounding(ir::NodeId id, DType storage) const {
+  const double bound = clamped_within(job_.kernel, id);
+  const double largest = largest_of(storage);
+  return {.low_nan_bits = !facts_.upper_half_nans[id],
+          .ties_to_even = !facts_.accidental_ties[id],
+          .saturates = bound == largest,
+          .in_range = bound <= largest};
+}
+
+Value* Body::to_round(ir::NodeId id, DType storage) {
+  return rounding(id, storage).saturates && convert_.saturates(storage)
+             ? value(job_.kernel.node(id).args[0])
+             : value(id);
 }
 
 /// Whether node `id` is computed as a part of a wide product only.
@@ -255,7 +290,8 @@ Value* Body::emit(const ir::Node& node, ir::NodeId id) {
   case Op::cast: {
     Value* rounded = nullptr;
     Value* const result = convert_.cast(job_.kernel.node(node.args[0]).type, node.storage,
-                                        arg(node, 0), &rounded, rounding(node.args[0]));
+                                        to_round(node.args[0], node.storage), &rounded,
+                                        rounding(node.args[0], node.storage));
     if (rounded)
       bits_[id] = rounded;
     return result;

@@ -62,7 +62,11 @@ public:
 
 private:
   llvm::Value* arg(const ir::Node& node, std::size_t i) { return value(node.args[i]); }
-  Rounding rounding(ir::NodeId id) const;
+  /// How node `id` is rounded to `storage`.
+  Rounding rounding(ir::NodeId id, DType storage) const;
+  /// What is rounded to `storage` for node `id`: itself, but for a clamp that the rounding does
+  /// too.
+  llvm::Value* to_round(ir::NodeId id, DType storage);
   bool is_folded(ir::NodeId id) const;
   llvm::Value* emit(const ir::Node& node, ir::NodeId id);
   llvm::Value* emit(const WideProduct& product);

@@ -245,7 +245,7 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
   check_schedule(schedule, kernel, specialization, target);
   const Schedule code = code_schedule(schedule);
   Artifact artifact;
-  artifact.target = with_ptx_for(target, {&code, 1});
+  artifact.target = with_ptx_for(kernel, target, {&code, 1});
   artifact.entry = entry_name(kernel);
   CompileTimes spent;
   run_pipeline(artifact.target, [&](Pipeline& pipeline) {
@@ -275,7 +275,7 @@ std::string emit_text(const ir::Kernel& kernel, const Specialization& specializa
   check_size(kernel, target);
   check_schedule(schedule, kernel, specialization, target);
   const Schedule code = code_schedule(schedule);
-  const Target raised = with_ptx_for(target, {&code, 1});
+  const Target raised = with_ptx_for(kernel, target, {&code, 1});
   std::string text;
   run_pipeline(raised, [&](Pipeline& pipeline) {
     pipeline.lower(kernel, specialization, code, entry_name(kernel));

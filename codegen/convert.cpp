@@ -29,6 +29,10 @@ bool has_hardware_f16(const Target& target) {
   return target.features.find("+f16c") != std::string::npos;
 }
 
+bool has_hardware_f8(const Target& target) {
+  return target.kind == Target::Kind::cuda && target.sm >= 89;
+}
+
 } // namespace
 
 Type* value_type(llvm::LLVMContext& context, DType compute, int lanes) {
@@ -67,8 +71,8 @@ Value* interleave(llvm::IRBuilderBase& b, Value* even, Value* odd) {
 
 Converter::Converter(llvm::IRBuilderBase& builder, const Target& target, bool upper_bf16)
     : b_(builder), hardware_bf16_(has_hardware_bf16(target)),
-      hardware_f16_(has_hardware_f16(target)), upper_bf16_(upper_bf16),
-      by_words_(target.kind == Target::Kind::cuda) {}
+      hardware_f16_(has_hardware_f16(target)), hardware_f8_(has_hardware_f8(target)),
+      upper_bf16_(upper_bf16), by_words_(target.kind == Target::Kind::cuda) {}
 
 Type* Converter::like(Type* scalar, const Value* shape) const {
   return with_lanes(scalar, lanes_of(shape));
@@ -87,6 +91,11 @@ Value* Converter::widen(DType storage, Value* bits) {
   case DType::f32: return b_.CreateBitCast(bits, like(b_.getFloatTy(), bits));
   case DType::f16: return widen_f16(bits);
   case DType::bf16: return widen_bf16(bits);
+  case DType::f8e4m3:
+  case DType::f8e5m2:
+  case DType::f8e4m3fnuz:
+  case DType::f8e5m2fnuz:
+  case DType::e8m0: return widen_byte(storage, bits);
   case DType::u8: return b_.CreateZExt(bits, i32);
   case DType::i8:
   case DType::i16: return b_.CreateSExt(bits, i32);
@@ -143,6 +152,11 @@ Value* Converter::narrow(DType storage, Value* value, Rounding rounding) {
   case DType::f32: return b_.CreateBitCast(value, bits);
   case DType::f16: return narrow_f16(value);
   case DType::bf16: return narrow_bf16(value, rounding);
+  case DType::f8e4m3:
+  case DType::f8e5m2:
+  case DType::f8e4m3fnuz:
+  case DType::f8e5m2fnuz:
+  case DType::e8m0: return narrow_byte(storage, value, rounding);
   case DType::boolean: return b_.CreateZExt(value, bits);
   default: return b_.CreateTrunc(value, bits);
   }

@@ -25,6 +25,10 @@ struct Rounding {
   /// Ties are values of their own, to be rounded to even. Others are rounded away from zero, which
   /// is three operations cheaper.
   bool ties_to_even = true;
+  /// Floats of one byte: what is beyond the largest number gives that number. NaN stays NaN.
+  bool saturates = false;
+  /// Nothing is beyond the largest number, but NaN.
+  bool in_range = false;
 };
 
 /// Emits conversions with `builder`, element-wise on scalars and vectors alike. Every rounding is
@@ -45,6 +49,10 @@ public:
   /// A value of `compute_type(storage)` to storage bits, rounded once. A bf16 whose NaNs need no
   /// care is rounded two operations cheaper.
   llvm::Value* narrow(DType storage, llvm::Value* value, Rounding rounding);
+  /// Whether rounding to `storage` may be told to saturate, in place of a clamp.
+  bool saturates(DType storage) const noexcept {
+    return hardware_f8_ && (storage == DType::f8e4m3 || storage == DType::f8e5m2);
+  }
   llvm::Value* narrow(DType storage, llvm::Value* value) { return narrow(storage, value, {}); }
   /// f32 whose lanes are all even elements, then all odd ones, to bf16 in words of two elements;
   /// a single lane to a single bf16. Two elements are rounded together, two operations cheaper.
@@ -71,6 +79,13 @@ private:
   llvm::Value* bits_with_safe_nan(llvm::Value* f32, Rounding rounding);
   llvm::Value* pair_of_upper(llvm::Value* even, llvm::Value* odd);
   llvm::Value* pair_of_lower(llvm::Value* even, llvm::Value* odd);
+  llvm::Value* narrow_byte(DType storage, llvm::Value* f32, Rounding rounding);
+  llvm::Value* narrow_byte_in_integers(DType storage, llvm::Value* f32);
+  llvm::Value* narrow_byte_by_hardware(DType storage, llvm::Value* f32, Rounding rounding);
+  llvm::Value* narrow_power(llvm::Value* f32);
+  llvm::Value* widen_byte(DType storage, llvm::Value* bits);
+  llvm::Value* widen_byte_by_hardware(DType storage, llvm::Value* bits);
+  llvm::Value* widen_power(llvm::Value* bits);
   llvm::Value* narrow_f16(llvm::Value* f32);
   llvm::Value* widen_f16(llvm::Value* bits);
   llvm::Value* widen_bf16(llvm::Value* bits);
@@ -81,6 +96,7 @@ private:
   llvm::IRBuilderBase& b_;
   bool hardware_bf16_; ///< fptrunc to bfloat is one rounding instruction that keeps subnormals
   bool hardware_f16_;  ///< fptrunc and fpext of half are instructions, not library calls
+  bool hardware_f8_;   ///< there are instructions for two f8e4m3 or f8e5m2 at once
   bool upper_bf16_;
   bool by_words_; ///< registers have 32 bits: take two bf16 apart by shift and mask
 };

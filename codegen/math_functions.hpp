@@ -91,6 +91,10 @@ Real cos(Real x);
 // math_pow.cpp
 Real pow(Real x, Real y);
 
+// math_power.cpp
+/// The smallest power of two of e8m0 that is at least x; NaN where there is none.
+Real power_above(Real x);
+
 // math_hypot.cpp
 Real hypot(Real x, Real y);
 

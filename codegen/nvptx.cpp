@@ -7,9 +7,24 @@
 
 namespace swage::codegen {
 
+namespace {
+
+/// Whether values are rounded to floats of one byte, or widened from them.
+bool converts_bytes(const ir::Kernel& kernel) {
+  return std::ranges::any_of(kernel.params(),
+                             [](const ir::Param& param) { return is_byte_float(param.dtype); }) ||
+         std::ranges::any_of(kernel.nodes(),
+                             [](const ir::Node& node) { return is_byte_float(node.storage); });
+}
+
+} // namespace
+
 // Versions from the PTX ISA's notes to each instruction.
-Target with_ptx_for(const Target& target, std::span<const Schedule> schedules) {
+Target with_ptx_for(const ir::Kernel& kernel, const Target& target,
+                    std::span<const Schedule> schedules) {
   Target raised = target;
+  if (target.sm == 89 && converts_bytes(kernel)) // sm_90 has them from its first version on
+    raised.ptx = std::max(raised.ptx, 81);
   for (const Schedule& schedule : schedules) {
     const auto* cuda = std::get_if<CudaSchedule>(&schedule);
     if (!cuda)

@@ -11,7 +11,8 @@
 namespace swage::codegen {
 
 /// `target` with its PTX version raised to what the schedules' instructions need.
-Target with_ptx_for(const Target& target, std::span<const Schedule> schedules);
+Target with_ptx_for(const ir::Kernel& kernel, const Target& target,
+                    std::span<const Schedule> schedules);
 
 /// Whether `entry` in `ptx` waits for the grid before it at its start: in every block and before
 /// anything that touches memory. Read off the text, because a launch that promises a wait which is

@@ -1,4 +1,5 @@
 // convert.cpp -- cvt: every pair of scalar types, and pairs of floats to packed 16-bit floats.
+#include "emulator/convert_bytes.hpp"
 #include "emulator/decoder.hpp"
 
 #include <algorithm>
@@ -180,6 +181,10 @@ Handler for_scalar(Decoder& d, Type type, Choose choose) {
   }
 }
 
+bool is_bytes(Type type) {
+  return type == Type::e4m3x2 || type == Type::e5m2x2;
+}
+
 // PTX asks for a rounding exactly where one may happen.
 void check_rounding(Decoder& d, Type to, Type from, bool rounds, Integral integral) {
   const bool to_float = is_float(to);
@@ -209,6 +214,14 @@ void decode_cvt(Decoder& d) {
   const Type to = d.take_type();
   const Type from = d.take_type();
   d.finish();
+  if (is_bytes(to) || is_bytes(from)) {
+    if (rounding != 0)
+      d.fail("a conversion of two bytes rounds to nearest, .rn");
+    if (is_bytes(to) && (d.step.size & kSatFinite) == 0)
+      d.fail("a conversion to two bytes needs .satfinite");
+    decode_cvt_bytes(d, to, from);
+    return;
+  }
   if (to == Type::f16x2 || to == Type::bf16x2) {
     if (from != Type::f32 || rounding < 0)
       d.fail("a packed conversion takes a rounding modifier and two .f32");

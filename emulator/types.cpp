@@ -41,6 +41,8 @@ constexpr std::array kTypes = {
     Row{"f32x2", 8, Kind::floating, Type::f32},
     Row{"u16x2", 4, Kind::unsigned_integer, Type::u16},
     Row{"s16x2", 4, Kind::signed_integer, Type::s16},
+    Row{"e4m3x2", 2, Kind::bits, Type::b8},
+    Row{"e5m2x2", 2, Kind::bits, Type::b8},
 };
 
 const Row& row(Type type) {

@@ -31,6 +31,8 @@ enum class Type : std::uint8_t {
   f32x2,
   u16x2,
   s16x2,
+  e4m3x2,
+  e5m2x2,
 };
 
 /// The type spelled `name` (without the leading dot), if there is one.

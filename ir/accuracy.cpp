@@ -10,8 +10,9 @@ namespace {
 /// Long chains of approximations would add up to something that 16 bits show.
 constexpr int kMaxApproximate = 8;
 
+/// Powers of two are so far apart that an error would show where it moves a number to the next.
 bool is_half(DType type) noexcept {
-  return type == DType::f16 || type == DType::bf16;
+  return type == DType::f16 || type == DType::bf16 || (is_byte_float(type) && type != DType::e8m0);
 }
 
 /// By node: whether its value is never below zero, however its functions err.
@@ -72,8 +73,9 @@ std::vector<Accuracy> accuracies(const Kernel& kernel) {
       owed[id] = Accuracy::full;
     for (int i = 0; i < info(node.op).arity; ++i) {
       const NodeId operand = node.args[static_cast<std::size_t>(i)];
-      const bool to_integer = node.op == Op::cast && !is_float(node.type);
-      if (owed[id] == Accuracy::full || to_integer || jumps(node.op, i) ||
+      const bool to_steps =
+          node.op == Op::cast && (!is_float(node.type) || node.storage == DType::e8m0);
+      if (owed[id] == Accuracy::full || to_steps || jumps(node.op, i) ||
           (info(node.op).ends_domain && !positive[operand]))
         owed[operand] = Accuracy::full;
     }

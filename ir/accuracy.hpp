@@ -12,17 +12,17 @@ namespace swage::ir {
 enum class Accuracy : std::uint8_t {
   /// A relative error up to 2^-19 a function; on CUDA up to 2^-17 for exp and sigmoid past |x| =
   /// 17,
-  /// the end of f16's range. The rounding to a 16-bit float hides it.
+  /// the end of f16's range. The rounding to a float of 16 or 8 bits hides it.
   half,
   full, ///< the bounds of `full_error_ulps`
 };
 
 /// By node. Full is owed to whatever reaches
-/// - a store that is neither f16 nor bf16, or an f64 on the way;
+/// - a store that is no float of 16 or 8 bits, or is e8m0, or an f64 on the way;
 /// - a jump: the operand of floor, ceil, round, trunc, isnan, a comparison or a cast to an integer
-///   or bool, the sign operand of copysign, the exponent of pow;
+///   or bool or to e8m0, the sign operand of copysign, the exponent of pow;
 /// - the end of a domain: the operand of sqrt, rsqrt, log, log2 or log1p, unless its sign is known.
-/// Half is enough for what only reaches 16-bit stores without one of these. Errors add up, so a
+/// Half is enough for what only reaches such stores without one of these. Errors add up, so a
 /// kernel of more than eight such functions owes full accuracy to all of them. Linear in the size
 /// of the kernel.
 std::vector<Accuracy> accuracies(const Kernel& kernel);

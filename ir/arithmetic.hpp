@@ -43,6 +43,19 @@ Real sigmoid(Real x) noexcept {
   return s == 1 && std::isfinite(x) ? std::nextafter(s, Real(0)) : s;
 }
 
+/// The smallest power of two of e8m0 that is at least x; of 0 the smallest there is. NaN where x is
+/// negative or beyond the largest.
+template <class Real>
+Real power_above(Real x) noexcept {
+  if (!(x >= 0 && x <= Real(0x1p127)))
+    return std::numeric_limits<Real>::quiet_NaN();
+  if (x <= Real(0x1p-127L))
+    return Real(0x1p-127L);
+  int exponent = 0;
+  const Real fraction = std::frexp(x, &exponent); // in [1/2, 1)
+  return std::ldexp(Real(1), fraction == Real(0.5) ? exponent - 1 : exponent);
+}
+
 inline std::int64_t wrap_add(std::int64_t a, std::int64_t b) noexcept {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }

@@ -29,9 +29,10 @@ Word word_at(const Elements& elements, std::size_t i) noexcept {
 }
 
 template <DType type>
-using StorageWord =
-    std::conditional_t<type == DType::f64, std::uint64_t,
-                       std::conditional_t<type == DType::f32, std::uint32_t, std::uint16_t>>;
+using StorageWord = std::conditional_t<
+    type == DType::f64, std::uint64_t,
+    std::conditional_t<type == DType::f32, std::uint32_t,
+                       std::conditional_t<is_byte_float(type), std::uint8_t, std::uint16_t>>>;
 
 /// Calls `visit(Word{})` with the C++ type that an integer type or bool is stored in.
 template <class Visit>

@@ -16,6 +16,14 @@
 
 namespace swage::ir {
 
+/// What the largest codes of a format mean.
+enum class Encoding : std::uint8_t {
+  ieee,   ///< infinity, and NaNs above it
+  finite, ///< the largest code of either sign is NaN, and there is no infinity
+  fnuz,   ///< the code that would be -0 is the only NaN; the bias is one more
+  power,  ///< an exponent alone, whose largest code is NaN: no sign, no zero
+};
+
 template <DType>
 struct FloatFormat;
 template <>
@@ -34,18 +42,62 @@ template <>
 struct FloatFormat<DType::bf16> {
   static constexpr int kMantissa = 7, kExponent = 8;
 };
+template <>
+struct FloatFormat<DType::f8e4m3> {
+  static constexpr int kMantissa = 3, kExponent = 4;
+};
+template <>
+struct FloatFormat<DType::f8e5m2> {
+  static constexpr int kMantissa = 2, kExponent = 5;
+};
+template <>
+struct FloatFormat<DType::f8e4m3fnuz> {
+  static constexpr int kMantissa = 3, kExponent = 4;
+};
+template <>
+struct FloatFormat<DType::f8e5m2fnuz> {
+  static constexpr int kMantissa = 2, kExponent = 5;
+};
+template <>
+struct FloatFormat<DType::e8m0> {
+  static constexpr int kMantissa = 0, kExponent = 8;
+};
 
-/// What follows from the two widths of a format.
+constexpr Encoding encoding_of(DType type) noexcept {
+  switch (type) {
+  case DType::f8e4m3: return Encoding::finite;
+  case DType::f8e4m3fnuz:
+  case DType::f8e5m2fnuz: return Encoding::fnuz;
+  case DType::e8m0: return Encoding::power;
+  default: return Encoding::ieee;
+  }
+}
+
+/// What follows from the two widths of a format and the meaning of its largest codes.
 template <DType type>
 struct FloatTraits : FloatFormat<type> {
   using FloatFormat<type>::kMantissa;
   using FloatFormat<type>::kExponent;
-  static constexpr int kBias = (1 << (kExponent - 1)) - 1;
-  static constexpr int kMinExponent = 1 - kBias; ///< of the smallest normal
-  static constexpr int kMaxExponent = kBias;     ///< of the largest finite value
-  static constexpr std::uint64_t kInfinity = ((std::uint64_t{1} << kExponent) - 1) << kMantissa;
-  static constexpr std::uint64_t kQuietNan = kInfinity | std::uint64_t{1} << (kMantissa - 1);
+  static constexpr Encoding kEncoding = encoding_of(type);
+  static constexpr bool kIeee = kEncoding == Encoding::ieee;
+  static constexpr int kBias = (1 << (kExponent - 1)) - (kEncoding == Encoding::fnuz ? 0 : 1);
+  /// Of the smallest normal number.
+  static constexpr int kMinExponent = kEncoding == Encoding::power ? -kBias : 1 - kBias;
   static constexpr std::uint64_t kSign = std::uint64_t{1} << (kMantissa + kExponent);
+  static constexpr std::uint64_t kLargest = ///< the code of the largest finite number
+      kEncoding == Encoding::ieee   ? (((std::uint64_t{1} << kExponent) - 1) << kMantissa) - 1
+      : kEncoding == Encoding::fnuz ? kSign - 1
+                                    : kSign - 2;
+  /// Of the largest finite number.
+  static constexpr int kMaxExponent = static_cast<int>(kLargest >> kMantissa) - kBias;
+  /// The canonical NaN. Of 8 bits it has all of them, as in PyTorch and PTX.
+  static constexpr std::uint64_t kQuietNan = kEncoding == Encoding::fnuz ? kSign
+                                             : kEncoding == Encoding::ieee && kMantissa > 2
+                                                 ? kLargest + 1 +
+                                                       (std::uint64_t{1} << (kMantissa - 1))
+                                                 : kSign - 1;
+  /// What a number beyond the largest gives: infinity, or NaN where there is none.
+  static constexpr std::uint64_t kInfinity = kIeee ? kLargest + 1 : kQuietNan;
 };
 
 /// A real number taken apart. A finite one is (-1)^negative * mantissa * 2^(exponent - 63), top bit
@@ -137,32 +189,53 @@ inline RealParts parts_of(std::int64_t value) noexcept {
           .mantissa = size << shift};
 }
 
-/// The bits of `type` nearest to `parts`, ties to even; overflow gives infinity.
+/// The power of two nearest to `parts`, of two the larger; 0 gives the smallest, negative numbers
+/// and what is beyond the largest NaN.
+inline std::uint64_t round_to_power(const RealParts& parts) noexcept {
+  using Traits = FloatTraits<DType::e8m0>;
+  if (parts.kind == RealParts::Kind::zero)
+    return 0;
+  if (parts.kind != RealParts::Kind::finite || parts.negative)
+    return Traits::kQuietNan;
+  const int exponent = parts.exponent + static_cast<int>(parts.mantissa >> 62 & 1);
+  if (exponent > Traits::kMaxExponent)
+    return Traits::kQuietNan;
+  return exponent < Traits::kMinExponent ? 0 : static_cast<std::uint64_t>(exponent + Traits::kBias);
+}
+
+/// The bits of `type` nearest to `parts`, ties to even; overflow gives infinity, or NaN where there
+/// is none.
 template <DType type>
 std::uint64_t round_parts(const RealParts& parts) noexcept {
   using Traits = FloatTraits<type>;
+  if constexpr (Traits::kEncoding == Encoding::power)
+    return round_to_power(parts);
+  constexpr bool fnuz = Traits::kEncoding == Encoding::fnuz;
   const std::uint64_t sign = parts.negative ? Traits::kSign : 0;
   if (parts.kind == RealParts::Kind::nan)
     return Traits::kQuietNan;
+  const std::uint64_t zero = fnuz ? 0 : sign;
+  const std::uint64_t beyond = Traits::kIeee ? sign | Traits::kInfinity : Traits::kQuietNan;
   if (parts.kind == RealParts::Kind::zero)
-    return sign;
+    return zero;
   if (parts.kind == RealParts::Kind::infinite || parts.exponent > Traits::kMaxExponent)
-    return sign | Traits::kInfinity;
+    return beyond;
   int drop = 63 - Traits::kMantissa;
   if (parts.exponent < Traits::kMinExponent)
     drop += Traits::kMinExponent - parts.exponent;
   if (drop > 64)
-    return sign; // below half of the smallest subnormal
+    return zero; // below half of the smallest subnormal
   std::uint64_t kept = drop == 64 ? 0 : parts.mantissa >> drop;
   const std::uint64_t half = std::uint64_t{1} << (drop - 1);
   const std::uint64_t rest = parts.mantissa & (half | (half - 1));
   if (rest > half || (rest == half && (parts.sticky || (kept & 1) != 0)))
     ++kept;
   if (parts.exponent < Traits::kMinExponent)
-    return sign | kept;
+    return kept == 0 ? zero : sign | kept;
   // The hidden bit of `kept` adds one to the exponent field, and so does a carry out of rounding.
   const auto below = static_cast<std::uint64_t>(parts.exponent - Traits::kMinExponent);
-  return sign | ((below << Traits::kMantissa) + kept);
+  const std::uint64_t size = (below << Traits::kMantissa) + kept;
+  return size > Traits::kLargest ? beyond : sign | size;
 }
 
 template <DType type, class Value>
@@ -176,13 +249,20 @@ Real decode_float(std::uint64_t bits) noexcept {
   using Traits = FloatTraits<type>;
   if constexpr (type == DType::f64) {
     return static_cast<Real>(std::bit_cast<double>(bits));
+  } else if constexpr (Traits::kEncoding == Encoding::power) {
+    return static_cast<Real>(std::bit_cast<double>(bits == Traits::kQuietNan
+                                                       ? std::uint64_t{0x7ff8000000000000}
+                                                       : (bits + (1023 - Traits::kBias)) << 52));
   } else {
     // Through the bits of a double: converting an f32 would flush subnormals in some threads.
     const std::uint64_t sign = (bits & Traits::kSign)
                                << (63 - Traits::kMantissa - Traits::kExponent);
     const std::uint64_t size = bits & (Traits::kSign - 1);
-    if (size >= Traits::kInfinity) {
-      const std::uint64_t fraction = size == Traits::kInfinity ? 0 : std::uint64_t{1} << 51;
+    if (Traits::kIeee ? size > Traits::kLargest
+                      : (bits | (Traits::kEncoding == Encoding::fnuz ? 0 : Traits::kSign)) ==
+                            (Traits::kQuietNan | Traits::kSign)) {
+      const bool infinite = Traits::kIeee && size == Traits::kInfinity;
+      const std::uint64_t fraction = infinite ? 0 : std::uint64_t{1} << 51;
       return static_cast<Real>(std::bit_cast<double>(sign | 0x7ff0000000000000u | fraction));
     }
     if (size >> Traits::kMantissa == 0) {
@@ -210,6 +290,11 @@ decltype(auto) with_float(DType type, Visit&& visit) {
   case DType::f64: return visit.template operator()<DType::f64>();
   case DType::f16: return visit.template operator()<DType::f16>();
   case DType::bf16: return visit.template operator()<DType::bf16>();
+  case DType::f8e4m3: return visit.template operator()<DType::f8e4m3>();
+  case DType::f8e5m2: return visit.template operator()<DType::f8e5m2>();
+  case DType::f8e4m3fnuz: return visit.template operator()<DType::f8e4m3fnuz>();
+  case DType::f8e5m2fnuz: return visit.template operator()<DType::f8e5m2fnuz>();
+  case DType::e8m0: return visit.template operator()<DType::e8m0>();
   default: return visit.template operator()<DType::f32>();
   }
 }
@@ -233,6 +318,30 @@ Real power_of_two(int exponent) noexcept {
     return std::ldexp(Real(1), exponent);
 }
 
+/// The same as `ulp_distance` for formats without infinity, in which NaN stands for the first
+/// number of its spacing that is not there, and of negative powers for all.
+template <DType type, class Real>
+Real ulp_distance_without_infinity(Real got, Real exact) noexcept {
+  using Traits = FloatTraits<type>;
+  constexpr Real infinity = std::numeric_limits<Real>::infinity();
+  if (std::isnan(exact) || (Traits::kEncoding == Encoding::power && exact < 0))
+    return std::isnan(got) ? Real(0) : infinity;
+  if (Traits::kEncoding == Encoding::power && exact < power_of_two<Real>(Traits::kMinExponent))
+    exact = power_of_two<Real>(Traits::kMinExponent);
+  const Real spacing = power_of_two<Real>(Traits::kMaxExponent - Traits::kMantissa);
+  const Real bound = decode_float<type, Real>(Traits::kLargest) + spacing;
+  if (std::abs(exact) > bound)
+    exact = std::copysign(bound, exact);
+  const RealParts parts = parts_of(exact);
+  const Real scale = power_of_two<Real>(-spacing_exponent<type>(parts));
+  if (!std::isnan(got))
+    return std::abs(got - exact) * scale;
+  if (parts.kind != RealParts::Kind::finite || parts.exponent < Traits::kMaxExponent)
+    return infinity;
+  return round_parts<type>(parts) == Traits::kQuietNan ? Real(0)
+                                                       : (bound - std::abs(exact)) * scale;
+}
+
 /// |got - exact| in units of `type`'s spacing around `exact`; see ulp_error in number.hpp.
 template <DType type, class Real>
 Real ulp_distance(Real got, Real exact) noexcept {
@@ -240,6 +349,8 @@ Real ulp_distance(Real got, Real exact) noexcept {
   constexpr Real infinity = std::numeric_limits<Real>::infinity();
   if (got == exact)
     return 0;
+  if constexpr (!Traits::kIeee)
+    return ulp_distance_without_infinity<type>(got, exact);
   if (std::isnan(got) || std::isnan(exact))
     return std::isnan(got) && std::isnan(exact) ? Real(0) : infinity;
   if (std::isinf(exact))

@@ -33,7 +33,9 @@ Scalar decode(DType type, std::uint64_t bits) noexcept {
   case DType::i64: return {.integer = static_cast<std::int64_t>(bits)};
   default:
     return with_float(type, [&]<DType format>() {
-      constexpr std::uint64_t mask = FloatTraits<format>::kSign | (FloatTraits<format>::kSign - 1);
+      using Traits = FloatTraits<format>;
+      constexpr bool has_sign = Traits::kEncoding != Encoding::power;
+      constexpr std::uint64_t mask = (has_sign ? Traits::kSign : 0) | (Traits::kSign - 1);
       return Scalar{.real = decode_float<format, long double>(bits & mask)};
     });
   }

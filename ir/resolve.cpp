@@ -54,12 +54,31 @@ constexpr Rewording kRewordings[] = {
 };
 
 constexpr Rewording kTypeRewordings[] = {
-    {"float", "write f32"},     {"float32", "write f32"}, {"fp32", "write f32"},
-    {"double", "write f64"},    {"float64", "write f64"}, {"fp64", "write f64"},
-    {"half", "write f16"},      {"float16", "write f16"}, {"fp16", "write f16"},
-    {"bfloat16", "write bf16"}, {"bfloat", "write bf16"}, {"int", "write i32"},
-    {"int32", "write i32"},     {"int64", "write i64"},   {"long", "write i64"},
-    {"int8", "write i8"},       {"uint8", "write u8"},    {"boolean", "write bool"},
+    {"float", "write f32"},
+    {"float32", "write f32"},
+    {"fp32", "write f32"},
+    {"double", "write f64"},
+    {"float64", "write f64"},
+    {"fp64", "write f64"},
+    {"half", "write f16"},
+    {"float16", "write f16"},
+    {"fp16", "write f16"},
+    {"bfloat16", "write bf16"},
+    {"bfloat", "write bf16"},
+    {"int", "write i32"},
+    {"float8_e4m3fn", "write f8e4m3"},
+    {"fp8", "write f8e4m3"},
+    {"float8_e4m3fnuz", "write f8e4m3fnuz"},
+    {"float8_e5m2", "write f8e5m2"},
+    {"float8_e5m2fnuz", "write f8e5m2fnuz"},
+    {"float8_e8m0fnu", "write e8m0"},
+    {"ue8m0", "write e8m0"},
+    {"int32", "write i32"},
+    {"int64", "write i64"},
+    {"long", "write i64"},
+    {"int8", "write i8"},
+    {"uint8", "write u8"},
+    {"boolean", "write bool"},
 };
 
 template <typename Table>

@@ -28,6 +28,11 @@ TypeSet holders(DType type) noexcept {
   switch (type) {
   case DType::bf16:
   case DType::f16: add(DType::f32, DType::f64); break;
+  case DType::f8e4m3:
+  case DType::f8e5m2:
+  case DType::f8e4m3fnuz:
+  case DType::f8e5m2fnuz: add(DType::f16, DType::bf16, DType::f32, DType::f64); break;
+  case DType::e8m0: add(DType::bf16, DType::f32, DType::f64); break;
   case DType::f32: add(DType::f64); break;
   case DType::boolean: add(DType::i8, DType::u8, DType::i16, DType::i32, DType::i64); break;
   case DType::i8:
@@ -38,6 +43,10 @@ TypeSet holders(DType type) noexcept {
   }
   return set;
 }
+
+/// Types that do not hold what an operation makes of their values: -0, or any 0 or sign.
+constexpr TypeSet kWithoutSignedZero =
+    set_of(DType::f8e4m3fnuz) | set_of(DType::f8e5m2fnuz) | set_of(DType::e8m0);
 
 } // namespace
 
@@ -96,19 +105,22 @@ TypeSet Simplifier::fitting(const Node& node) const {
   for (int i = 0; i < row.arity; ++i)
     if ((row.fits >> i & 1) != 0)
       set &= fits_[node.args[static_cast<std::size_t>(i)]];
-  return set;
+  return set & static_cast<TypeSet>(~kWithoutSignedZero);
 }
 
 TypeSet Simplifier::fitting_constant(const Node& constant) const {
+  const auto is_same = [](long double rounded, double value) {
+    return rounded == value && std::signbit(rounded) == std::signbit(value);
+  };
   TypeSet set = 0;
   for (int i = 0; i < kDTypeCount; ++i) {
     const auto candidate = static_cast<DType>(i);
     if (is_float(candidate) != is_float(constant.type))
       continue;
-    const bool fits =
-        is_float(candidate)
-            ? std::isnan(constant.real()) || round_to(candidate, constant.real()) == constant.real()
-            : eval::wrap(candidate, constant.integer()) == constant.integer();
+    const bool fits = is_float(candidate)
+                          ? std::isnan(constant.real()) ||
+                                is_same(round_to(candidate, constant.real()), constant.real())
+                          : eval::wrap(candidate, constant.integer()) == constant.integer();
     if (fits)
       set |= set_of(candidate);
   }

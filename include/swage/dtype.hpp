@@ -20,9 +20,16 @@ enum class DType : std::uint8_t {
   i32 = 7,
   i64 = 8,
   boolean = 9, ///< one byte, 0 or 1; spelled `bool` in the language
+  /// 8-bit floats of the OCP specification and PyTorch: 4 exponent bits and 3 of fraction, or 5
+  /// and 2.
+  f8e4m3 = 10, ///< no infinity; PyTorch's float8_e4m3fn
+  f8e5m2 = 11,
+  f8e4m3fnuz = 12, ///< no infinity, no -0
+  f8e5m2fnuz = 13,
+  e8m0 = 14, ///< 2^-127 to 2^127 and NaN, nothing else: a scale
 };
 
-inline constexpr int kDTypeCount = 10;
+inline constexpr int kDTypeCount = 15;
 
 inline constexpr DType f64 = DType::f64;
 inline constexpr DType f32 = DType::f32;
@@ -34,17 +41,23 @@ inline constexpr DType i16 = DType::i16;
 inline constexpr DType i32 = DType::i32;
 inline constexpr DType i64 = DType::i64;
 inline constexpr DType boolean = DType::boolean;
+inline constexpr DType f8e4m3 = DType::f8e4m3;
+inline constexpr DType f8e5m2 = DType::f8e5m2;
+inline constexpr DType f8e4m3fnuz = DType::f8e4m3fnuz;
+inline constexpr DType f8e5m2fnuz = DType::f8e5m2fnuz;
+inline constexpr DType e8m0 = DType::e8m0;
 
 /// Size of one element in bytes: 1, 2, 4 or 8.
 constexpr int size_of(DType type) noexcept {
-  constexpr int bytes[kDTypeCount] = {8, 4, 2, 2, 1, 1, 2, 4, 8, 1};
+  constexpr int bytes[kDTypeCount] = {8, 4, 2, 2, 1, 1, 2, 4, 8, 1, 1, 1, 1, 1, 1};
   return bytes[static_cast<int>(type)];
 }
 
 /// Spelling in the kernel language: "bf16", "bool".
 constexpr std::string_view name_of(DType type) noexcept {
-  constexpr std::string_view names[kDTypeCount] = {"f64", "f32", "f16", "bf16", "i8",
-                                                   "u8",  "i16", "i32", "i64",  "bool"};
+  constexpr std::string_view names[kDTypeCount] = {
+      "f64", "f32",  "f16",    "bf16",   "i8",         "u8",         "i16", "i32",
+      "i64", "bool", "f8e4m3", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "e8m0"};
   return names[static_cast<int>(type)];
 }
 
@@ -56,20 +69,29 @@ constexpr std::optional<DType> dtype_from_name(std::string_view name) noexcept {
   return std::nullopt;
 }
 
+/// A float of one byte.
+constexpr bool is_byte_float(DType type) noexcept {
+  return type >= DType::f8e4m3 && type <= DType::e8m0;
+}
 constexpr bool is_float(DType type) noexcept {
-  return type <= DType::bf16;
+  return type <= DType::bf16 || is_byte_float(type);
 }
 constexpr bool is_integer(DType type) noexcept {
   return type >= DType::i8 && type <= DType::i64;
 }
 
-/// The type that arithmetic on `type` is done in: f32 for f32, f16 and bf16; i32 for integers of
-/// up to 32 bits; f64, i64 and bool for themselves.
+/// The type that arithmetic on `type` is done in: f32 for f32 and narrower floats; i32 for integers
+/// of up to 32 bits; f64, i64 and bool for themselves.
 constexpr DType compute_type(DType type) noexcept {
   switch (type) {
   case DType::f32:
   case DType::f16:
-  case DType::bf16: return DType::f32;
+  case DType::bf16:
+  case DType::f8e4m3:
+  case DType::f8e5m2:
+  case DType::f8e4m3fnuz:
+  case DType::f8e5m2fnuz:
+  case DType::e8m0: return DType::f32;
   case DType::i8:
   case DType::u8:
   case DType::i16:

@@ -15,9 +15,11 @@ struct TypeRow {
 };
 // Numbers rather than DLPack's names: headers before 1.0 lack some of these.
 constexpr TypeRow kTypes[] = {
-    {2, 64, DType::f64}, {2, 32, DType::f32},    {2, 16, DType::f16}, {4, 16, DType::bf16},
-    {0, 8, DType::i8},   {0, 16, DType::i16},    {0, 32, DType::i32}, {0, 64, DType::i64},
-    {1, 8, DType::u8},   {6, 8, DType::boolean},
+    {2, 64, DType::f64},        {2, 32, DType::f32},        {2, 16, DType::f16},
+    {4, 16, DType::bf16},       {0, 8, DType::i8},          {0, 16, DType::i16},
+    {0, 32, DType::i32},        {0, 64, DType::i64},        {1, 8, DType::u8},
+    {6, 8, DType::boolean},     {10, 8, DType::f8e4m3},     {12, 8, DType::f8e5m2},
+    {11, 8, DType::f8e4m3fnuz}, {13, 8, DType::f8e5m2fnuz}, {14, 8, DType::e8m0},
 };
 constexpr int kCpu = 1, kCuda = 2, kCudaHost = 3, kCudaManaged = 13;
 

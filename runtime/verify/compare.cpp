@@ -209,7 +209,7 @@ private:
     found.misrounded += misrounded;
     const bool beyond = error > found.limit;
     const DType type = kernel_.params()[kernel_.stores()[store].param].dtype;
-    const bool suspect = size_of(type) == 2 ? misrounded : error > kSuspectUlp;
+    const bool suspect = size_of(type) <= 2 ? misrounded : error > kSuspectUlp;
     const bool unsure =
         beyond || (suspect && !options_.max_ulp && scratch.suspects_left[store]-- > 0);
     const std::optional<Reason> reason =
@@ -281,7 +281,7 @@ private:
 double default_max_ulp(DType type) noexcept {
   if (!is_float(type))
     return 0;
-  return size_of(type) == 2 ? 1 : 16;
+  return size_of(type) <= 2 ? 1 : 16;
 }
 
 std::vector<OutputComparison> compare(const ir::Kernel& kernel, const Operands& operands,

@@ -1,6 +1,7 @@
 // fill.cpp -- reproducible random values for a kernel's inputs.
 #include "runtime/verify/fill.hpp"
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -57,12 +58,15 @@ void store_all(std::span<std::byte> bytes, const Value& value) {
                         });
 }
 
-/// 16-bit floats come from a table of every sum, rounded once.
-void fill_half(DType type, std::span<std::byte> bytes, const Bits& random) {
-  std::vector<std::uint16_t> table(kSums);
-  for (std::uint32_t sum = 0; sum < kSums; ++sum)
-    table[sum] = static_cast<std::uint16_t>(ir::encode(type, {.real = normal(sum), .integer = 0}));
-  store_all<std::uint16_t>(bytes, [&](std::int64_t i) { return table[sum_of_four(random(i))]; });
+/// Narrow floats come from a table of every sum, rounded once. Powers of two have no sign.
+template <class Word>
+void fill_narrow(DType type, std::span<std::byte> bytes, const Bits& random) {
+  std::vector<Word> table(kSums);
+  for (std::uint32_t sum = 0; sum < kSums; ++sum) {
+    const double value = type == DType::e8m0 ? std::abs(normal(sum)) : normal(sum);
+    table[sum] = static_cast<Word>(ir::encode(type, {.real = value, .integer = 0}));
+  }
+  store_all<Word>(bytes, [&](std::int64_t i) { return table[sum_of_four(random(i))]; });
 }
 
 /// Wider floats get low bits too: a uniform fraction is added to the sum.
@@ -87,7 +91,12 @@ void fill_ordinary(DType type, std::span<std::byte> bytes, const Bits& random) {
   case DType::f64: return fill_wide<double>(bytes, random);
   case DType::f32: return fill_wide<float>(bytes, random);
   case DType::f16:
-  case DType::bf16: return fill_half(type, bytes, random);
+  case DType::bf16: return fill_narrow<std::uint16_t>(type, bytes, random);
+  case DType::f8e4m3:
+  case DType::f8e5m2:
+  case DType::f8e4m3fnuz:
+  case DType::f8e5m2fnuz:
+  case DType::e8m0: return fill_narrow<std::uint8_t>(type, bytes, random);
   case DType::i8: return fill_integers<std::int8_t>(bytes, random);
   case DType::u8: return fill_integers<std::uint8_t>(bytes, random);
   case DType::i16: return fill_integers<std::int16_t>(bytes, random);
@@ -108,6 +117,8 @@ std::vector<std::uint64_t> special_bits(DType type) {
   const std::uint64_t sign = std::uint64_t{1} << (width - 1);
   if (!is_float(type))
     return {0, 1, ~std::uint64_t{0}, sign, sign - 1};
+  if (is_byte_float(type)) // the largest codes are infinity and NaN, or are next to them
+    return {0, 1, 4, 8, 0x38, 0x7b, 0x7c, 0x7e, 0x7f, 0x80, 0x81, 0xb8, 0xfb, 0xfc, 0xfe, 0xff};
   const int mantissa = type == DType::f64   ? 52
                        : type == DType::f32 ? 23
                        : type == DType::f16 ? 10

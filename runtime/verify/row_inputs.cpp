@@ -28,6 +28,8 @@ std::uint64_t special(DType type, std::uint64_t which) noexcept {
   return ir::with_float(type, [&]<DType format>() -> std::uint64_t {
     using Traits = ir::FloatTraits<format>;
     constexpr std::array<std::uint64_t, 4> values = {0, 1, Traits::kInfinity, Traits::kQuietNan};
+    if constexpr (Traits::kEncoding == ir::Encoding::power)
+      return values[which & 3];
     return values[which & 3] | (which & 4 ? Traits::kSign : 0);
   });
 }
@@ -42,7 +44,7 @@ struct Row {
   Row(std::uint64_t random, DType type, std::int64_t width) : key(mix(random + kGolden)) {
     const auto which = random & 7;
     kind = which < 4 ? Kind::ordinary : static_cast<Kind>(which - 3);
-    const int reach = type == DType::f16 ? 8 : 24;
+    const int reach = type == DType::f16 ? 8 : is_byte_float(type) ? 4 : 24;
     const auto more = mix(random);
     scale = kind == Kind::scaled
                 ? std::ldexp(1.0, static_cast<int>(more % (2u * reach + 1)) - reach)
@@ -59,6 +61,8 @@ struct Row {
       return ir::encode(type, {0, static_cast<std::int64_t>(bits % 16) - 8});
     if (kind == Kind::special && i == special_at)
       return special(type, bits);
+    if (type == DType::e8m0) // positive, about 1
+      return 119 + bits % 16;
     if (kind == Kind::equal)
       return ir::encode(type, {middle, 0});
     const double near = std::ldexp(unit(bits), static_cast<int>(bits & 3));

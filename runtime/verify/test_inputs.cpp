@@ -25,8 +25,9 @@ std::uint64_t special(std::uint64_t which) noexcept {
   using Traits = ir::FloatTraits<type>;
   constexpr std::uint64_t normal = std::uint64_t{1} << Traits::kMantissa;
   constexpr std::array<std::uint64_t, 8> values = {
-      0,         1, normal - 1, normal, Traits::kInfinity - 1, Traits::kInfinity, Traits::kQuietNan,
-      normal + 1};
+      0, 1, normal - 1, normal, Traits::kLargest, Traits::kInfinity, Traits::kQuietNan, normal + 1};
+  if constexpr (Traits::kEncoding == ir::Encoding::power)
+    return values[which & 7];
   return values[which & 7] | (which & 8 ? Traits::kSign : 0);
 }
 
@@ -40,6 +41,10 @@ std::uint64_t random_float(std::uint64_t random) noexcept {
   case 1:
   case 2:
   case 3: {
+    if constexpr (Traits::kEncoding == ir::Encoding::power)
+      return static_cast<std::uint64_t>(Traits::kBias) - 8 + (random >> 3 & 15);
+    if constexpr (is_byte_float(type)) // any of them
+      return bits & all;
     const std::uint64_t exponent = Traits::kBias - 8 + ((random >> 3) & 15);
     const std::uint64_t fraction = (std::uint64_t{1} << Traits::kMantissa) - 1;
     return (bits & (Traits::kSign | fraction)) | exponent << Traits::kMantissa;

@@ -330,7 +330,7 @@ bool is_exactly(const ValueSet& set, DType type) noexcept {
 bool holds_stored(const ValueSet& set, DType type, const Scalar& value) noexcept {
   // Rounding is monotone: what lies between may round to anything between the rounded ends. A value
   // with an error may be a tie by accident, and those may go either way (docs/numbers.md).
-  const bool is_half = is_float(type) && size_of(type) == 2;
+  const bool is_half = is_float(type) && size_of(type) <= 2;
   return std::any_of(set.pieces.begin(), set.pieces.end(), [&](const Piece& piece) {
     Scalar least = piece.low, most = piece.high;
     if (is_half && least.real < most.real) {

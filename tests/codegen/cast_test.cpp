@@ -16,7 +16,8 @@ using namespace swage::codegen::test;
 
 namespace {
 
-constexpr DType kAll[] = {f64, f32, f16, bf16, i8, u8, i16, i32, i64, boolean};
+constexpr DType kAll[] = {f64, f32,     f16,    bf16,   i8,         u8,         i16, i32,
+                          i64, boolean, f8e4m3, f8e5m2, f8e4m3fnuz, f8e5m2fnuz, e8m0};
 
 ir::Kernel cast_kernel(DType from, DType to) {
   ir::KernelBuilder builder(

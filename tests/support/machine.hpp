@@ -4,7 +4,9 @@
 // agree on. Functions that IEEE 754 does not define are rounded once from a wider type.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -89,6 +91,8 @@ inline std::vector<std::uint64_t> run_machine(const ir::Kernel& kernel,
     case ir::Op::load:
     case ir::Op::scalar:
       values.push_back(ir::decode(kernel.params()[node.param].dtype, arguments[node.param]));
+      if (std::isnan(values.back().real)) // its sign, which copysign shows, is not promised
+        values.back().real = std::numeric_limits<long double>::quiet_NaN();
       break;
     case ir::Op::constant:
       values.push_back(is_float(node.type) ? ir::Scalar{.real = node.real()}

@@ -378,6 +378,8 @@ inline std::uint64_t Random::element(DType type) {
     return any & 1;
   if (!is_float(type))
     return one_in(2) ? any : any % 9 - 4; // wraps to small negative and positive numbers
+  if (is_byte_float(type))
+    return any & 0xff; // every code is near something special
   struct Layout {
     int mantissa, exponent;
   };

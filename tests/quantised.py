@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+"""quantised.py -- floats of one byte and quantised kernels against ml_dtypes and NumPy.
+
+    python3 tests/quantised.py --library build/release/libswage.so
+
+Conversions are held to ml_dtypes for all 2^16 values of bf16 and f16 (with --all for all 2^32 of f32),
+and back. Kernels of the catalogue are held to functions written from what vLLM, SGLang and DeepGEMM
+document, in f32 as they compute: equal scales and codes, but where the exponential's last bits show. Ends
+with 77, which CTest takes for skipped, where there is no ml_dtypes.
+"""
+
+import argparse
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
+import swage_capi  # noqa: E402
+
+try:
+    import ml_dtypes
+    import numpy as np
+except ImportError:
+    print("skipped: no ml_dtypes")
+    sys.exit(77)
+
+BYTE_FLOATS = {"f8e4m3": ml_dtypes.float8_e4m3fn, "f8e5m2": ml_dtypes.float8_e5m2,
+               "f8e4m3fnuz": ml_dtypes.float8_e4m3fnuz, "f8e5m2fnuz": ml_dtypes.float8_e5m2fnuz,
+               "e8m0": ml_dtypes.float8_e8m0fnu}
+TYPES = dict(BYTE_FLOATS, bf16=ml_dtypes.bfloat16, f16=np.float16, f32=np.float32, i8=np.int8)
+NAMES = {np.dtype(dtype): name for name, dtype in TYPES.items()}
+LARGEST = {"f8e4m3": 448, "f8e5m2": 57344, "f8e4m3fnuz": 240, "f8e5m2fnuz": 57344}
+F32 = np.float32
+
+
+class Runner:
+    def __init__(self, library, device):
+        self.swage = swage_capi.Swage(library, device)
+
+    def __call__(self, name, arrays, bindings, source=None):
+        kernel = self.swage.kernel(name, {key: value for key, value in bindings.items()}, source)
+        tensors = [(a.ctypes.data, NAMES[a.dtype], a.shape,
+                    [stride // a.itemsize for stride in a.strides], swage_capi.DEVICE_CPU, 0)
+                   for a in arrays]
+        try:
+            self.swage.launch(kernel, self.swage.arguments(tensors))
+        finally:
+            self.swage.destroy(kernel)
+
+
+def codes(array):
+    return array.view(np.uint8)
+
+
+def same(a, b):
+    """Equal, NaN for NaN."""
+    a, b = np.asarray(a), np.asarray(b)
+    return (a == b) | (np.isnan(a.astype(F32)) & np.isnan(b.astype(F32)))
+
+
+def check(condition, what):
+    if not condition:
+        print("FAILED:", what)
+        check.failed += 1
+
+
+check.failed = 0
+
+
+def conversion(run, name, values):
+    """f8(x) and back, against ml_dtypes."""
+    dtype = BYTE_FLOATS[name]
+    y, back = np.empty(values.shape, dtype), np.empty(values.shape, F32)
+    source = f"kernel k<T>(x: in T, y: out {name}, z: out f32) {{ y = {name}(x); z = {name}(x); }}"
+    run("k", [values, y, back], {"T": NAMES[values.dtype]}, source)
+    with np.errstate(all="ignore"):
+        expected = values.astype(F32).astype(dtype)
+    if name == "e8m0":
+        # What is nearest to the smallest power, which ml_dtypes rounds to NaN where it is near 0,
+        # and from just above that power on to the next.
+        x = values.astype(F32)
+        codes(expected)[(x >= 0) & (x < 1.5 * 2.0 ** -127)] = 0
+    wrong = ~same(y, expected)
+    check(not wrong.any(), f"{NAMES[values.dtype]} to {name}: {int(wrong.sum())} wrong, first "
+          f"{values[wrong][:1]} gave {y[wrong][:1]}, ml_dtypes {expected[wrong][:1]}")
+    check(same(back, y.astype(F32)).all(), f"{name} of {NAMES[values.dtype]} as f32")
+
+
+def conversions(run, everything):
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    for name, dtype in BYTE_FLOATS.items():
+        conversion(run, name, bits.view(ml_dtypes.bfloat16))
+        conversion(run, name, bits.view(np.float16))
+        all_codes = np.arange(256, dtype=np.uint8).view(dtype)
+        wide = np.empty(256, F32)
+        run("k", [all_codes, wide], {}, f"kernel k(x: in {name}, y: out f32) {{ y = x; }}")
+        check(same(wide, all_codes.astype(F32)).all(), f"{name} to f32")
+        if everything:
+            for first in range(0, 1 << 32, 1 << 24):
+                chunk = np.arange(first, first + (1 << 24), dtype=np.uint32).view(F32)
+                conversion(run, name, chunk)
+
+
+# ---- the engines' definitions, in f32 ----
+
+def silu(x):
+    return (x / (F32(1) + np.exp(-x))).astype(F32)
+
+
+def hidden(gate, up, dtype, rounded):
+    """silu(gate) * up: in f32, or with vLLM's roundings to the type of the inputs."""
+    a = silu(gate.astype(F32))
+    if rounded:
+        a = a.astype(dtype).astype(F32)
+    h = a * up.astype(F32)
+    return h.astype(dtype).astype(F32) if rounded else h
+
+
+def largest_of(x, axis):
+    return np.max(np.abs(x), axis=axis, keepdims=True)  # NaN wins, as here
+
+
+def saturated(x, name):
+    bound = F32(LARGEST[name])
+    return np.clip(x, -bound, bound).astype(BYTE_FLOATS[name])
+
+
+def per_row(h, name):
+    """vLLM, dynamic_per_token_scaled_fp8_quant."""
+    bound = F32(LARGEST[name])
+    scale = np.maximum(largest_of(h, -1) / bound, F32(1) / F32(bound * F32(512)))
+    return saturated(h * (F32(1) / scale), name), scale[..., 0]
+
+
+def groups(h, size):
+    return h.reshape(h.shape[0], -1, size)
+
+
+def per_group(h, size, name):
+    """SGLang, per_token_group_quant_8bit."""
+    bound = F32(LARGEST[name])
+    m = np.maximum(largest_of(groups(h, size), -1), F32(1e-10))
+    q = saturated(groups(h, size) * (bound / m), name)
+    return q.reshape(h.shape), (m * (F32(1) / bound))[..., 0]
+
+
+def power_above(x):
+    """DeepGEMM: the exponent, and one more where there is a fraction. NaN for what is not finite."""
+    bits = x.view(np.uint32)
+    code = (bits >> 23) + ((bits & 0x7fffff) != 0)
+    return np.where(np.isfinite(x), code, 255).astype(np.uint8)
+
+
+def per_group_e8m0(h, size, name):
+    bound = F32(LARGEST[name])
+    m = np.maximum(largest_of(groups(h, size), -1), F32(1e-10))
+    code = power_above((m * (F32(1) / bound)).astype(F32))
+    scale = code.view(ml_dtypes.float8_e8m0fnu)
+    q = saturated(groups(h, size) * (F32(1) / scale.astype(F32)), name)
+    return q.reshape(h.shape), scale[..., 0]
+
+
+def int8_row(h):
+    scale = np.maximum(largest_of(h, -1) / F32(127), F32(1e-10))
+    return to_int8(h * (F32(1) / scale)), scale[..., 0]
+
+
+def int8_group(h, size):
+    m = np.maximum(largest_of(groups(h, size), -1), F32(1e-10))
+    return (to_int8(groups(h, size) * (F32(127) / m)).reshape(h.shape),
+            (m * (F32(1) / F32(127)))[..., 0])
+
+
+def to_int8(x):
+    clipped = np.clip(np.rint(x), -127, 127)
+    return np.where(np.isnan(clipped), 0, clipped).astype(np.int8)
+
+
+def inputs(rng, rows, columns, dtype):
+    """Ordinary rows, a row of zeros, one up to 2^19, one with infinity, one with NaN."""
+    gate, up = (rng.standard_normal((rows, columns)).astype(F32) for _ in range(2))
+    gate *= 3
+    for row in range(rows):
+        kind = row % 8
+        if kind == 3:
+            up[row] = 0
+        elif kind == 4:
+            up[row] *= F32(2 ** 17 if dtype != np.float16 else 2 ** 10)
+        elif kind == 5:
+            up[row, rng.integers(columns)] = np.inf
+        elif kind == 6:
+            up[row, rng.integers(columns)] = np.nan
+        elif kind == 7:
+            up[row] *= F32(1e-6)
+    return gate.astype(dtype), up.astype(dtype)
+
+
+def near(q, scale, h):
+    """Whether the exact quotient is within 2^-20 of halfway between two codes: there the last bits of
+    the exponential, which no two libraries share, decide."""
+    below, above = (saturated_any(h * F32(1 + d) / scale, q) for d in (-2.0 ** -20, 2.0 ** -20))
+    return (q == below) | (q == above)
+
+
+def saturated_any(x, q):
+    if q.dtype == np.int8:
+        return to_int8(x)
+    return saturated(x, NAMES[q.dtype])
+
+
+def compare(what, got, expected, h, spread):
+    """`spread`: repeats scales along the columns."""
+    (q, scale), (expected_q, expected_scale) = got, expected
+    with np.errstate(all="ignore"):
+        if scale.dtype == F32:
+            ok = same(scale, expected_scale) | (np.abs(scale - expected_scale)
+                                                <= np.abs(expected_scale) * F32(2.0 ** -21))
+        else:
+            ok = same(scale, expected_scale)
+        check(ok.all(), f"{what}: scales {scale[~ok][:2]}, expected {expected_scale[~ok][:2]}")
+        if q.dtype == np.int8:
+            equal = q == expected_q
+        else:
+            equal = same(q, expected_q)
+        unsure = ~equal & near(q, spread(scale.astype(F32)), h)
+        wrong = ~equal & ~unsure
+        check(not wrong.any(), f"{what}: {int(wrong.sum())} codes, first {q[wrong][:3]}, expected "
+              f"{expected_q[wrong][:3]}")
+        compare.unsure += int(unsure.sum())
+        compare.total += q.size
+    return
+
+
+compare.unsure = compare.total = 0
+SHAPES = [(1, 16), (4, 48), (7, 128), (17, 256), (83, 1562), (128, 1024), (33, 2048), (9, 5120),
+          (10, 7168), (8, 14336), (512, 128), (1234, 16)]
+
+
+def gated(run):
+    rng = np.random.default_rng(7)
+    for rows, columns in SHAPES:
+        for dtype in (ml_dtypes.bfloat16, np.float16):
+            gate, up = inputs(rng, rows, columns, dtype)
+            for rounded in (False, True):
+                with np.errstate(all="ignore"):
+                    h = hidden(gate, up, dtype, rounded)
+                gated_case(run, gate, up, h, rounded)
+
+
+def gated_case(run, gate, up, h, rounded):
+    rows, columns = h.shape
+    flag = "true" if rounded else "false"
+    bound = {"T": NAMES[gate.dtype], "round_activation": flag, "round_product": flag}
+    what = f"{bound['T']} {rows}x{columns} rounded={flag}"
+    with np.errstate(all="ignore"):
+        for name in ("f8e4m3", "f8e5m2"):
+            fp8 = dict(bound, Q=name, largest=LARGEST[name])
+            q, scale = np.empty(h.shape, TYPES[name]), np.empty(rows, F32)
+            floor = float(F32(1) / F32(F32(LARGEST[name]) * F32(512)))
+            run("swiglu_quantised_row", [gate, up, q, scale], dict(fp8, floor_of_scale=floor))
+            compare(f"row {name} {what}", (q, scale), per_row(h, name), h, lambda s: s[:, None])
+        given = np.array([0.037], F32)
+        q = np.empty(h.shape, TYPES["f8e4m3"])
+        run("swiglu_quantised_tensor", [gate, up, given, q], dict(bound, Q="f8e4m3", S="f32"))
+        compare(f"tensor {what}", (q, given), (saturated(h * (F32(1) / given), "f8e4m3"), given), h,
+                lambda s: s)
+        q, scale = np.empty(h.shape, np.int8), np.empty(rows, F32)
+        smooth = np.ones(columns, F32)
+        run("swiglu_int8_row", [gate, up, smooth, q, scale], bound)
+        compare(f"int8 row {what}", (q, scale), int8_row(h), h, lambda s: s[:, None])
+        for size in (16, 32, 64, 128):
+            if columns % size != 0:
+                continue
+            scale = np.empty((rows, columns // size), F32)
+            spread = lambda s: np.repeat(s, size, axis=1)  # noqa: E731, B023
+            q = np.empty(h.shape, TYPES["f8e4m3"])
+            run("swiglu_quantised_group", [gate, up, q, scale], dict(bound, Q="f8e4m3", size=size))
+            compare(f"group {size} {what}", (q, scale), per_group(h, size, "f8e4m3"), h, spread)
+            power = np.empty(scale.shape, TYPES["e8m0"])
+            run("swiglu_quantised_group_e8m0", [gate, up, q, power],
+                dict(bound, Q="f8e4m3", size=size))
+            compare(f"e8m0 group {size} {what}", (q, power), per_group_e8m0(h, size, "f8e4m3"), h,
+                    spread)
+            q = np.empty(h.shape, np.int8)
+            run("swiglu_int8_group", [gate, up, q, scale], dict(bound, size=size))
+            compare(f"int8 group {size} {what}", (q, scale), int8_group(h, size), h, spread)
+
+
+def norms(run):
+    """vLLM's rms_norm_dynamic_per_token_quant, with its roundings; sums in f64 and f32 differ."""
+    rng = np.random.default_rng(11)
+    for rows, columns in [(1, 128), (7, 256), (17, 1024), (5, 5120), (3, 14336)]:
+        x, residual = (rng.standard_normal((rows, columns)).astype(ml_dtypes.bfloat16)
+                       for _ in range(2))
+        weight = rng.uniform(0.5, 2, columns).astype(ml_dtypes.bfloat16)
+        for with_residual in (False, True):
+            a = x.astype(F32) + (residual.astype(F32) if with_residual else F32(0))
+            r = 1 / np.sqrt(np.mean(a.astype(np.float64) ** 2, -1, keepdims=True) + float(F32(1e-6)))
+            n = (a * r.astype(F32)).astype(ml_dtypes.bfloat16).astype(F32)
+            y = (n * weight.astype(F32)).astype(ml_dtypes.bfloat16).astype(F32)
+            total = np.empty_like(x)
+            q = np.empty(x.shape, TYPES["f8e4m3"])
+            given = [x, residual, weight, total] if with_residual else [x, weight]
+            middle = "residual_" if with_residual else ""
+            bound = {"T": "bf16", "Q": "f8e4m3", "rounded": "true"}
+            scale = np.empty(rows, F32)
+            run(f"rms_norm_{middle}quantised_row", [*given, q, scale], bound)
+            what = f"rms_norm_{middle}quantised {rows}x{columns}"
+            off_by_one = np.mean(~same(q, per_row(y, "f8e4m3")[0]))
+            check(off_by_one < 2e-3, f"{what}: {off_by_one} of the codes differ")
+            check(np.allclose(scale, per_row(y, "f8e4m3")[1], rtol=2.0 ** -7), f"{what}: scales")
+            scale = np.empty((rows, columns // 128), F32)
+            run(f"rms_norm_{middle}quantised_group", [*given, q, scale], bound)
+            off_by_one = np.mean(~same(q, per_group(y, 128, "f8e4m3")[0]))
+            check(off_by_one < 2e-3, f"{what} in groups: {off_by_one} of the codes differ")
+            if with_residual:
+                check(same(total, a.astype(ml_dtypes.bfloat16)).all(), f"{what}: sum")
+
+
+def dequantised(run):
+    rng = np.random.default_rng(13)
+    for name in LARGEST:
+        q = rng.integers(0, 256, (5, 256), dtype=np.uint8).view(TYPES[name])
+        y = np.empty(q.shape, ml_dtypes.bfloat16)
+        row = rng.uniform(0.01, 2, 5).astype(F32)
+        run("dequantise_row", [q, row, y], {"T": "bf16", "Q": name, "S": "f32"})
+        check(same(y, (q.astype(F32) * row[:, None]).astype(y.dtype)).all(), f"dequantise_row {name}")
+        power = rng.integers(100, 140, (5, 2), dtype=np.uint8).view(TYPES["e8m0"])
+        run("dequantise_group", [q, power, y], {"T": "bf16", "Q": name, "S": "e8m0"})
+        wide = np.repeat(power.astype(F32), 128, axis=1)
+        check(same(y, (q.astype(F32) * wide).astype(y.dtype)).all(), f"dequantise_group {name}")
+
+
+def family(run):
+    """The constants that choose an activation, in f32 against the catalogue's own kernels."""
+    rng = np.random.default_rng(19)
+    gate, up = (4 * rng.standard_normal((3, 100)).astype(F32) for _ in range(2))
+    one = np.ones(1, F32)
+    for name, constants in [("swiglu", {}), ("geglu", {"activation": 1}),
+                            ("geglu_tanh", {"activation": 2}),
+                            ("swiglu_gpt_oss", {"alpha": 1.702, "limit": 7, "shift": 1}),
+                            ("swiglu_clamp_before", {"limit": 10})]:
+        h, q = np.empty_like(gate), np.empty_like(gate)
+        run(name, [gate, up, h], {"T": "f32"})
+        run("swiglu_quantised_tensor", [gate, up, one, q],
+            dict(constants, T="f32", Q="f32", S="f32", largest=1e30))
+        check(np.allclose(q, h, rtol=2.0 ** -20, atol=2.0 ** -40), f"family: {name}")
+    weight = rng.uniform(0.1, 1, 3).astype(F32)
+    scale = np.empty(3, F32)
+    run("swiglu_quantised_row_weighted", [gate, up, weight, q, scale],
+        dict(T="f32", Q="f32", largest=1e30, floor_of_scale=1))
+    run("swiglu", [gate, up, h], {"T": "f32"})
+    check(np.allclose(q, h * weight[:, None], rtol=2.0 ** -20), "family: weighted")
+
+
+def layouts(run):
+    """Scales in columns, padded to four rows: the same numbers, and the padding untouched."""
+    gate, up = inputs(np.random.default_rng(17), 7, 512, ml_dtypes.bfloat16)
+    plain, q = np.empty((7, 4), F32), np.empty((7, 512), TYPES["f8e4m3"])
+    run("swiglu_quantised_group", [gate, up, q, plain], {"T": "bf16", "Q": "f8e4m3"})
+    memory = np.full((4, 8), -1, F32)
+    columns = np.lib.stride_tricks.as_strided(memory, (7, 4), (4, 32))
+    run("swiglu_quantised_group", [gate, up, q, columns], {"T": "bf16", "Q": "f8e4m3"})
+    check(same(columns, plain).all() and (memory[:, 7] == -1).all(), "scales in padded columns")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--library", required=True)
+    parser.add_argument("--all", action="store_true", help="all 2^32 f32 as well (many minutes)")
+    options = parser.parse_args()
+    run = Runner(options.library, "cpu")
+    conversions(run, options.all)
+    gated(run)
+    norms(run)
+    dequantised(run)
+    family(run)
+    layouts(run)
+    print(f"{compare.total} codes of gated kernels, {compare.unsure} decided by the last bits of the "
+          f"exponential, {check.failed} failed checks")
+    return 1 if check.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
