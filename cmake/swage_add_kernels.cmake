@@ -71,8 +71,7 @@ function(swage_add_kernels target)
   add_custom_command(OUTPUT ${directory}/${arg_NAME}.c ${directory}/${arg_NAME}.hpp
     COMMAND ${command} build ${inputs} ${options} --source -o ${directory}/${arg_NAME}
     DEPENDS ${depends} COMMENT "Compiling the kernels of ${target}" VERBATIM)
-  get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
-  if(NOT C IN_LIST languages)
+  if(NOT CMAKE_C_COMPILE_OBJECT) # this project has no C, though one within it may
     set_source_files_properties(${directory}/${arg_NAME}.c PROPERTIES LANGUAGE CXX)
   endif()
   target_sources(${target} PRIVATE ${directory}/${arg_NAME}.c ${directory}/${arg_NAME}.hpp)

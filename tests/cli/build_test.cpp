@@ -158,7 +158,7 @@ TEST_CASE("build: what it cannot do it says") {
   says({"-D", "T=f32", "--arch", "x86-64-v3"}, "on machines of that architecture alone");
 #endif
   says({"-D", "T=f32", "-D", "U=f32"}, "-D U=f32: none of the kernels");
-  says({"-D", "T=f32", "--kernel", "thrice"}, "there is no kernel 'thrice'");
+  says({"--kernel", "thrice"}, "there is no kernel 'thrice'");
   says({"-D", "T=f32", "--layouts", "usual; sideways"}, "'sideways' is not a word of --layout");
   says({"-D", "T=f32", "--assembler", "/nonexistent/ptxas"}, "neither auto, ptxas, driver, none");
 }

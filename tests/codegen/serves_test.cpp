@@ -31,8 +31,9 @@ bool serves(const char* made, const char* call) {
 
 TEST_CASE("a specialization is read back from its line, whatever the call") {
   swage::test::Random random(18);
+  const ir::Kernel kernel = swiglu();
   for (int round = 0; round < 200; ++round) {
-    const test::Call call(swiglu(), random, {});
+    const codegen::test::Call call(kernel, random, {});
     const std::string line = canonical(call.specialization(), call.kernel());
     INFO(line);
     CHECK(parse_specialization(line, call.kernel()) == call.specialization());
