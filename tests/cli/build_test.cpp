@@ -162,3 +162,16 @@ TEST_CASE("build: what it cannot do it says") {
   says({"-D", "T=f32", "--layouts", "usual; sideways"}, "'sideways' is not a word of --layout");
   says({"-D", "T=f32", "--assembler", "/nonexistent/ptxas"}, "neither auto, ptxas, driver, none");
 }
+
+TEST_CASE("build: the command of docs/shipping.md does what it says") {
+  CHECK_THAT(
+      test::read_text(SWAGE_SOURCE_DIR "/docs/shipping.md"),
+      Contains("\nswage build kernels.swg -D T=bf16,f32 --arch sm_80,sm_90,host -o kernels\n"));
+  const Build build({"-D", "T=bf16,f32", "--arch", "sm_80,sm_90,host"},
+                    "kernel scale<T>(x: in T, y: out T) { y = x * 2; }");
+  INFO(build.outcome.err);
+  REQUIRE(build.outcome.status == 0);
+  CHECK(build.json()["kernels"] == 2);
+  CHECK_FALSE(build.read(".o").empty());
+  CHECK_THAT(build.read(".hpp"), Contains("swage::DType T = swage::bf16"));
+}

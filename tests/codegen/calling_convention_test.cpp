@@ -1,6 +1,7 @@
 // calling_convention_test.cpp -- notices what changes how kept code is called. Where a test here
-// fails because an argument, a grid or a line changed: raise kCallingConvention and put the new
-// values here.
+// fails because an argument, a grid or a line changed, raise kCallingConvention and put the new
+// values here; a schedule key that is new, and by default means what there was before, needs the
+// values alone.
 #include <fmt/format.h>
 
 #include "codegen/arguments.hpp"
