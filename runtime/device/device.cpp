@@ -1,6 +1,8 @@
 // device.cpp -- the devices of this process.
 #include "runtime/device/device.hpp"
 
+#include <optional>
+
 #include <fmt/format.h>
 
 #include "codegen/compiler.hpp"
@@ -155,8 +157,10 @@ const Devices& all_devices() {
 std::shared_ptr<DeviceState> open_device(std::string_view id) {
   std::string_view source;
   std::string chosen(id);
+  // Asked whatever is opened: from here on the library is in use, and its settings stand.
+  const std::optional<std::string> setting = base::value(base::Setting::device);
   if (chosen.empty()) {
-    chosen = base::value(base::Setting::device).value_or("");
+    chosen = setting.value_or("");
     source = " (from SWAGE_DEVICE)";
   }
   // Needs no driver, and must not wait for one to be found: a process whose address space is too
