@@ -68,10 +68,10 @@ Target detect_host() {
 
 std::string known_names() {
   std::string names = "host";
-  for (const HostLevel& level : native_levels())
-    names += fmt::format(", {}", level.name);
   for (const int sm : cuda_architectures())
     names += fmt::format(", sm_{}", sm);
+  for (const HostLevel& level : native_levels())
+    names += fmt::format(", {}", level.name);
   return names;
 }
 
