@@ -13,6 +13,7 @@ constexpr Verb kVerbs[] = {
     {"show", "Show a kernel's source and what it is bound and simplified to", add_show},
     {"check", "Check every kernel of a text, and the types it can be bound to", add_check},
     {"compile", "Compile a kernel and print a form of it", add_compile},
+    {"build", "Compile kernels ahead, to link into a program", add_build},
     {"run", "Run a kernel, time it, and verify every element", add_run},
     {"verify", "Show a kernel's errors in ulp, over every input where that is possible",
      add_verify},

@@ -36,6 +36,7 @@ struct Verb {
 std::span<const Verb> verbs() noexcept;
 
 Action add_bench(CLI::App& app);
+Action add_build(CLI::App& app);
 Action add_cache(CLI::App& app);
 Action add_certify(CLI::App& app);
 Action add_check(CLI::App& app);

@@ -3,13 +3,17 @@ find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(TBB REQUIRED)
-find_package(LLVM 22.1 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/llvm)
 
 find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 add_library(swage_xxhash INTERFACE)
 target_include_directories(swage_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
 target_compile_definitions(swage_xxhash INTERFACE XXH_INLINE_ALL)
 
+# The compiler alone needs LLVM.
+if(NOT SWAGE_BUILD_COMPILER)
+  return()
+endif()
+find_package(LLVM 22.1 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/llvm)
 add_library(swage_llvm INTERFACE)
 target_include_directories(swage_llvm SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS})
 separate_arguments(llvm_definitions NATIVE_COMMAND ${LLVM_DEFINITIONS})

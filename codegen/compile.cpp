@@ -29,7 +29,6 @@
 #include "codegen/nvptx.hpp"
 #include "codegen/own_stack.hpp"
 #include "codegen/row_plan.hpp"
-#include "codegen/source_digest.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -287,10 +286,6 @@ std::string emit_text(const ir::Kernel& kernel, const Specialization& specializa
                : pipeline.emit(llvm::CodeGenFileType::AssemblyFile);
   });
   return text;
-}
-
-std::string_view toolchain_identity() noexcept {
-  return "Swage " SWAGE_VERSION " " SWAGE_SOURCE_DIGEST ", LLVM " LLVM_VERSION_STRING;
 }
 
 std::int64_t compile_count() noexcept {

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/specialization_text.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -14,10 +15,6 @@ namespace {
 constexpr std::string_view kLayoutNames[] = {
     "unit", "strided", "even", "odd", "row", "col", "colstrided", "group", "tensor", "table",
 };
-
-constexpr std::string_view name_of(Layout layout) {
-  return kLayoutNames[static_cast<std::size_t>(layout)];
-}
 
 constexpr ir::Broadcast broadcast_of(Layout layout) {
   switch (layout) {
@@ -96,6 +93,10 @@ void check_tensor(const Specialization& specialization, const ir::Kernel& kernel
 }
 
 } // namespace
+
+std::string_view name_of(Layout layout) noexcept {
+  return kLayoutNames[static_cast<std::size_t>(layout)];
+}
 
 namespace {
 

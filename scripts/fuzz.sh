@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-20}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(parse safetensors cache_entry tuning_record)
+[ ${#targets[@]} -gt 0 ] || targets=(parse safetensors cache_entry kernel_image tuning_record)
 
 probe=$(mktemp -d)
 trap 'rm -rf "$probe"' EXIT

@@ -12,6 +12,7 @@ scripts/check_style.sh
 scripts/build.sh release
 ctest --preset release --parallel "$(nproc)" --no-tests=error
 if [ "${1:-}" = --full ]; then
+  SWAGE_TEST_SOURCE_BUILD=1 ctest --preset release --tests-regex 'the runtime from source'
   scripts/fuzz.sh 20 # where there is a clang for it
   # A host program may round as it likes; CTest has run both under flushed subnormals already.
   for mode in upward downward towardzero; do

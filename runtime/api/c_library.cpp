@@ -6,6 +6,7 @@
 #include "runtime/api/c_failure.hpp"
 #include "runtime/api/c_structs.hpp"
 #include "swage/swage.hpp"
+#include "swage/version.h"
 
 using swage::Error;
 using swage::ErrorCode;
@@ -17,6 +18,10 @@ extern "C" {
 
 const char* swage_version(void) {
   return swage::version().data(); // of a literal
+}
+
+unsigned swage_abi_version(void) {
+  return SWAGE_ABI_VERSION;
 }
 
 swage_status swage_configure(const char* const* settings, size_t count,

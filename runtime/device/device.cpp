@@ -1,8 +1,12 @@
 // device.cpp -- the devices of this process.
 #include "runtime/device/device.hpp"
 
+#include <optional>
+
 #include <fmt/format.h>
 
+#include "codegen/compiler.hpp"
+#include "codegen/host_level.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/settings.hpp"
 #include "runtime/host/cpu_info.hpp"
@@ -86,7 +90,9 @@ std::shared_ptr<DeviceState> describe_gpu(int index) {
 std::shared_ptr<DeviceState> describe_cpu() {
   auto state = std::make_shared<DeviceState>();
   state->info = host::describe_cpu();
-  state->target = codegen::host_target();
+  const codegen::Compiler* const compiler = codegen::compiler();
+  state->target =
+      compiler ? compiler->host_target() : codegen::target_of(codegen::best_host_level());
   state->info.target = fmt::format(
       "{} {}", state->target.triple.substr(0, state->target.triple.find('-')), state->target.cpu);
   // Host code aligns its own loops and ends every row by itself.
@@ -151,18 +157,16 @@ const Devices& all_devices() {
 std::shared_ptr<DeviceState> open_device(std::string_view id) {
   std::string_view source;
   std::string chosen(id);
+  // Asked whatever is opened: from here on the library is in use, and its settings stand.
+  const std::optional<std::string> setting = base::value(base::Setting::device);
   if (chosen.empty()) {
-    chosen = base::value(base::Setting::device).value_or("");
+    chosen = setting.value_or("");
     source = " (from SWAGE_DEVICE)";
   }
-  try {
-    all_devices();
-  } catch (const Error& error) {
-    // A process whose address space is too small for the driver still has its CPU.
-    if (chosen == "cpu" && error.code() == ErrorCode::out_of_memory)
-      return cpu_device();
-    throw;
-  }
+  // Needs no driver, and must not wait for one to be found: a process whose address space is too
+  // small for the driver still has its CPU.
+  if (chosen == "cpu")
+    return cpu_device();
   const Devices& devices = all_devices();
   if (chosen.empty())
     return devices.front();

@@ -67,18 +67,17 @@ std::size_t idle_weight(const device::LoadedFunction& loaded) {
 
 } // namespace
 
-std::shared_ptr<const device::LoadedFunction> find_or_load(const CompileRequest& request,
-                                                           const cuda::ContextRef& context) {
+namespace {
+
+/// The function of `key`, or what `make` loads and calls its source.
+template <typename Make>
+std::shared_ptr<const device::LoadedFunction>
+share(const CompileRequest& request, const store::EntryKey& key, const cuda::ContextRef& context,
+      const Make& make) {
   const auto start = base::Clock::now();
-  store::EntryKey key = cache_key(request);
   const FunctionId id{store::digest_of(key), context};
   std::string_view outcome = "hit in memory";
-  const auto loaded = functions().find_or_make(id, [&] {
-    store::CacheSource source = store::CacheSource::compiled;
-    auto made = load(request, std::move(key), context, source);
-    outcome = name_of(source);
-    return made;
-  });
+  const auto loaded = functions().find_or_make(id, [&] { return make(outcome); });
   if (outcome == "hit in memory") {
     ++g_hits_memory;
   } else {
@@ -87,6 +86,38 @@ std::shared_ptr<const device::LoadedFunction> find_or_load(const CompileRequest&
   }
   tell(request, *loaded, outcome, start);
   return loaded;
+}
+
+} // namespace
+
+std::shared_ptr<const device::LoadedFunction> find_or_load(const CompileRequest& request,
+                                                           const cuda::ContextRef& context) {
+  const store::EntryKey key = cache_key(request);
+  return share(request, key, context, [&](std::string_view& outcome) {
+    store::CacheSource source = store::CacheSource::compiled;
+    auto made = load(request, key, context, source);
+    outcome = name_of(source);
+    return made;
+  });
+}
+
+std::shared_ptr<const device::LoadedFunction> find_or_load(const embedded::Found& found,
+                                                           const CompileRequest& request,
+                                                           const cuda::ContextRef& context) {
+  // Two images may hold one variant with different code: the code is part of the key.
+  const base::Digest code =
+      base::checksum(request.device.is_cuda() ? found.ptx + found.cubin : found.object);
+  const store::EntryKey key{"embedded " + base::to_hex(code),
+                            request.kernel_line,
+                            codegen::canonical(request.specialization, request.kernel),
+                            codegen::code_line(request.schedule),
+                            found.target,
+                            {}};
+  return share(request, key, context, [&](std::string_view& outcome) {
+    auto made = load_embedded(found, request.device, context);
+    outcome = "embedded";
+    return made;
+  });
 }
 
 namespace {

@@ -20,6 +20,11 @@ inline constexpr std::size_t kMaxIdleBytes = std::size_t{256} << 20;
 std::shared_ptr<const device::LoadedFunction> find_or_load(const CompileRequest& request,
                                                            const cuda::ContextRef& context);
 
+/// Code that the program carries, shared and loaded likewise.
+std::shared_ptr<const device::LoadedFunction> find_or_load(const embedded::Found& found,
+                                                           const CompileRequest& request,
+                                                           const cuda::ContextRef& context);
+
 /// What the caches of this process have done and hold.
 CacheStatistics cache_statistics() noexcept;
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "codegen/arguments.hpp"
+#include "codegen/compiler.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/functions/dump.hpp"
@@ -109,12 +110,76 @@ std::shared_ptr<device::LoadedFunction> load_cuda_through_disk(const CompileRequ
   return load_cuda(entry, entry.ptx, context);
 }
 
+[[noreturn]] void refuse_to_compile(const CompileRequest& request) {
+  throw Error(
+      ErrorCode::unsupported,
+      fmt::format("kernel '{}' would have to be compiled for this call ({}) on {} ({}), and this "
+                  "program has the runtime without the compiler; embedded in it is {}; build the "
+                  "kernel in with 'swage build' for such calls, or link swage::swage",
+                  request.kernel.name(), codegen::canonical(request.specialization, request.kernel),
+                  request.device.info.id, request.device.info.target,
+                  embedded::describe(request.kernel.name(), request.kernel_line)));
+}
+
+/// What a compiler has left on disk, here or elsewhere.
+std::shared_ptr<device::LoadedFunction> load_without_compiler(const CompileRequest& request,
+                                                              const store::EntryKey& key,
+                                                              const cuda::ContextRef& context,
+                                                              store::CacheSource& source) {
+  const bool is_cuda = request.device.is_cuda();
+  if (is_cuda)
+    if (const auto entry = disk_cache().find(native_key(key, request.device), &source))
+      return load_cuda(*entry, entry->cubin, context);
+  if (const auto entry = disk_cache().find(key, &source))
+    return is_cuda ? load_cuda(*entry, cuda::image_of(entry->ptx), context) : load_host(*entry);
+  refuse_to_compile(request);
+}
+
+/// Whether machine code of an architecture may run on a GPU: it does from its own one on, within
+/// the major version (CUDA programming guide, binary compatibility). The driver has the last word.
+bool may_run(std::string_view target, const DeviceState& device) {
+  const std::string own = fmt::format("sm_{}", device.target.sm);
+  return target.size() == own.size() &&
+         target.substr(0, own.size() - 1) == own.substr(0, own.size() - 1);
+}
+
 } // namespace
+
+std::shared_ptr<const device::LoadedFunction> load_embedded(const embedded::Found& found,
+                                                            const DeviceState& device,
+                                                            const cuda::ContextRef& context) {
+  store::CacheEntry entry;
+  entry.entry_symbol = found.entry_symbol;
+  entry.waits_for_dependencies = found.waits_for_dependencies;
+  entry.has_totals = found.has_totals;
+  if (!device.is_cuda()) {
+    entry.object = found.object;
+    return load_host(entry);
+  }
+  if (!found.cubin.empty() && may_run(found.target, device)) {
+    try {
+      return load_cuda(entry, found.cubin, context);
+    } catch (const Error& error) {
+      if (found.ptx.empty() || !is_about_code(error))
+        throw;
+      base::log(base::LogLevel::info, "embedded machine code for {} does not run on {}: {}",
+                found.target, device.info.id, error.what());
+    }
+  }
+  if (found.ptx.empty())
+    throw Error(ErrorCode::unsupported,
+                fmt::format("the embedded code is machine code for {}, and {} is {}; build it with "
+                            "its PTX, or for this architecture",
+                            found.target, device.info.id, device.info.target));
+  return load_cuda(entry, cuda::image_of(found.ptx), context);
+}
 
 std::shared_ptr<const device::LoadedFunction> load(const CompileRequest& request,
                                                    store::EntryKey key,
                                                    const cuda::ContextRef& context,
                                                    store::CacheSource& source) {
+  if (!codegen::compiler())
+    return load_without_compiler(request, key, context, source);
   if (request.device.is_cuda() && keeps_on_disk())
     return load_cuda_through_disk(request, std::move(key), context, source);
   const auto make = [&] { return compile_entry(request, key); };
@@ -134,9 +199,12 @@ std::shared_ptr<const device::LoadedFunction> load(const CompileRequest& request
 
 store::CacheEntry compile_entry(const CompileRequest& request, store::EntryKey key,
                                 codegen::CompileTimes* times) {
+  const codegen::Compiler* const compiler = codegen::compiler();
+  if (!compiler)
+    refuse_to_compile(request);
   const auto start = base::Clock::now();
-  codegen::Artifact artifact = codegen::compile(request.kernel, request.specialization,
-                                                request.schedule, request.device.target, times);
+  codegen::Artifact artifact = compiler->compile(request.kernel, request.specialization,
+                                                 request.schedule, request.device.target, times);
   store::CacheEntry entry;
   entry.key = std::move(key);
   entry.kernel_name = request.kernel.name();

@@ -7,6 +7,7 @@
 #include "codegen/compile.hpp"
 #include "runtime/device/device.hpp"
 #include "runtime/device/loaded_function.hpp"
+#include "runtime/embedded/registry.hpp"
 #include "runtime/store/disk_cache.hpp"
 #include "runtime/store/entry.hpp"
 
@@ -30,7 +31,8 @@ struct LoadTimes {
 /// The disk cache of this process, opened as the environment says on first use.
 store::DiskCache& disk_cache();
 
-/// From disk, or compiled and put there.
+/// From disk, or compiled and put there. Without a compiler from disk alone: throws
+/// Error(unsupported) that names the kernel and the kind of call where it is not there.
 std::shared_ptr<const device::LoadedFunction> load(const CompileRequest& request,
                                                    store::EntryKey key,
                                                    const cuda::ContextRef& context,
@@ -41,7 +43,14 @@ std::shared_ptr<const device::LoadedFunction> load_uncached(const CompileRequest
                                                             const cuda::ContextRef& context,
                                                             LoadTimes* times = nullptr);
 
-/// Compiles to an entry of `key`, past every cache. Throws as codegen::compile.
+/// Code that the program carries, loaded for `context` (empty for the CPU): machine code where the
+/// device takes it, else the PTX.
+std::shared_ptr<const device::LoadedFunction> load_embedded(const embedded::Found& found,
+                                                            const DeviceState& device,
+                                                            const cuda::ContextRef& context);
+
+/// Compiles to an entry of `key`, past every cache. Throws as codegen::compile, and
+/// Error(unsupported) where there is no compiler.
 store::CacheEntry compile_entry(const CompileRequest& request, store::EntryKey key,
                                 codegen::CompileTimes* times = nullptr);
 

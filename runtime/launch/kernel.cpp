@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/compiler.hpp"
 #include "codegen/row_plan.hpp"
 #include "ir/float_environment.hpp"
 #include "ir/passes.hpp"
@@ -62,22 +63,42 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
 }
 
 codegen::Schedule KernelState::schedule_of(const Call& call) const {
-  if (schedule_text.empty() && schedules)
-    if (auto known = schedules->known(*this, call))
+  if (schedule_text.empty()) {
+    auto known = schedules ? schedules->known(*this, call) : std::nullopt;
+    // What was measured here is best, if there is code for it or somebody to make some.
+    if (known && (codegen::compiler() || embedded_code(call, codegen::code_line(*known))))
       return *std::move(known);
+    if (auto found = embedded_code(call))
+      return std::move(found->schedule);
+  }
   return launch::choose_schedule(graph, specialization_of(call), call.key, *device, schedule_text);
+}
+
+std::optional<embedded::Found> KernelState::embedded_code(const Call& call,
+                                                          std::string_view code_line) const {
+  return embedded::find({graph, line, specialization_of(call), device->target,
+                         call.key.size_class(), call.key.streaming(), code_line});
 }
 
 LaunchPlan KernelState::plan_with(const codegen::Schedule& schedule, const Call& call,
                                   const cuda::ContextRef& context) const {
   const ir::DefaultFloatEnvironment environment;
-  const codegen::Specialization specialization = specialization_of(call);
+  auto embedded = embedded_code(call, codegen::code_line(schedule));
+  // What was measured is what runs: with a compiler, code for more kinds of call than this one is
+  // taken with its own schedule alone.
+  if (embedded && codegen::compiler() && embedded->schedule != schedule &&
+      embedded->specialization != specialization_of(call))
+    embedded.reset();
+  // Code for many kinds of call is launched as what it was made for.
+  const codegen::Specialization specialization =
+      embedded ? embedded->specialization : specialization_of(call);
   const functions::CompileRequest request{graph, line, specialization, schedule, *device};
   try {
     std::optional<device::ContextScope> scope;
     if (context)
       scope.emplace(context);
-    auto function = functions::find_or_load(request, context);
+    auto function = embedded ? functions::find_or_load(*embedded, request, context)
+                             : functions::find_or_load(request, context);
     if (context) {
       const std::lock_guard lock(kept_mutex);
       std::erase_if(kept, [](const auto& each) { return each->context->gone.load(); });

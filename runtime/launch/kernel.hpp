@@ -10,6 +10,7 @@
 
 #include "ir/kernel.hpp"
 #include "runtime/device/device.hpp"
+#include "runtime/embedded/registry.hpp"
 #include "runtime/launch/launch_plan.hpp"
 #include "runtime/launch/plan_table.hpp"
 #include "runtime/launch/schedule_choice.hpp"
@@ -46,11 +47,16 @@ struct KernelState {
     launch::classify(signature, arguments, device->limits, call, valid_rows);
   }
   /// The schedule that calls like this one are launched with: what the kernel was made with, else
-  /// a tuning record of its size class or the nearest one, else the default.
+  /// a tuning record of its size class or the nearest one, else that of code the program carries,
+  /// else the default.
   codegen::Schedule schedule_of(const launch::Call& call) const;
   codegen::Specialization specialization_of(const launch::Call& call) const {
     return call.key.specialization(static_cast<int>(signature.tensors.size()));
   }
+
+  /// Code that the program carries for calls like this one; `code_line`: of that schedule alone.
+  std::optional<embedded::Found> embedded_code(const launch::Call& call,
+                                               std::string_view code_line = {}) const;
 
   /// Whether the addresses of a call are those of its tensors, or stand for a call to come.
   enum class Memory { of_call, planned };

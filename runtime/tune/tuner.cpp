@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/compiler.hpp"
 #include "ir/float_environment.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
@@ -173,6 +174,13 @@ void Tuner::measure(std::span<const Arg> arguments, const TunerOptions& options,
 
 TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& options) {
   const ir::DefaultFloatEnvironment environment;
+  if (!codegen::compiler())
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("kernel '{}' cannot be tuned: candidates are compiled, and this program "
+                    "has the runtime without the compiler; link swage::swage, and build what "
+                    "it finds in with 'swage build --schedules'",
+                    kernel_.name));
   TuneReport report = plan(arguments);
   launch::Call call;
   kernel_.classify(arguments, call);

@@ -58,6 +58,16 @@ def of_cache_entry():
                + struct.pack("<QQ", 1700000000, 1234) + b"".join(map(string, sections)))
 
 
+def of_kernel_image():
+    kernel = string(b"k") + string(b"kernel k(x: in f32, y: out f32) { y = x; }")
+    variant = string(b"flat i32 x=unit@16 y=unit@16") + string(b"threads=256")
+    for target, flags, sections in ((b"sm_90", 3, [b".version 7.8", b"\x7fELF", b""]),
+                                    (b"x86-64-v3", 0, [b"", b"", b"\x7fELF"])):
+        code = string(target) + string(b"swage_k") + bytes([flags]) + b"".join(map(string, sections))
+        yield (struct.pack("<I", 1) + kernel + struct.pack("<I", 1) + code
+               + struct.pack("<III", 1, 0, 0) + bytes([0, 40]) + variant)
+
+
 def of_tuning_record():
     record = {"kernel": "0123456789abcdef" * 2, "name": "swiglu", "device": "NVIDIA H200",
               "target": "cuda sm_90 ptx78", "units": 132, "driver": 13000,
@@ -72,7 +82,8 @@ def of_tuning_record():
 
 def main():
     for name, make in (("parse", of_parse), ("safetensors", of_safetensors),
-                       ("cache_entry", of_cache_entry), ("tuning_record", of_tuning_record)):
+                       ("cache_entry", of_cache_entry), ("kernel_image", of_kernel_image),
+                       ("tuning_record", of_tuning_record)):
         folder = pathlib.Path(sys.argv[1]) / name
         folder.mkdir(parents=True, exist_ok=True)
         seeds = sorted(set(make()))

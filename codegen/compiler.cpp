@@ -1,0 +1,11 @@
+// compiler.cpp -- the compiler of the whole library.
+#include "codegen/compiler.hpp"
+
+namespace swage::codegen {
+
+const Compiler* compiler() noexcept {
+  static constexpr Compiler kCompiler{compile, host_target};
+  return &kCompiler;
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,177 @@
+// build_test.cpp -- `swage build`: what it writes, and what it refuses.
+#include <cstring>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "ir/passes.hpp"
+#include "ir/source.hpp"
+#include "runtime/base/digest.hpp"
+#include "runtime/embedded/image.hpp"
+#include "runtime/tune/tuning_records.hpp"
+#include "tests/cli/subprocess.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace swage;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr const char* kText = "kernel scale<T>(x: in T, a: f32, y: out T) { y = x * a; }\n"
+                              "kernel twice(x: in f32, y: out f32) { y = x + x; }\n";
+
+/// Runs `swage build` in a folder with kernels.swg; the files are PREFIX and its ends.
+struct Build {
+  explicit Build(std::vector<std::string> more, const std::string& text = kText) {
+    test::write_text(folder.file("kernels.swg"), text);
+    more.insert(more.begin(), {"build", folder.file("kernels.swg"), "-o", folder.file("kernels")});
+    more.push_back("--json");
+    outcome = test::run_swage(more);
+  }
+  std::string read(const char* end) const {
+    return test::read_text(folder.file(std::string("kernels") + end));
+  }
+  nlohmann::json json() const { return nlohmann::json::parse(outcome.out); }
+
+  test::TemporaryFolder folder;
+  test::Outcome outcome;
+};
+
+/// The image within an object file.
+std::string image_in(const std::string& object) {
+  const std::size_t at = object.find(std::string_view("\x89SWGI\r\n\x1a", 8));
+  REQUIRE(at != object.npos);
+  std::uint64_t size = 0;
+  std::memcpy(&size, object.data() + at + 12, sizeof size);
+  REQUIRE(at + size <= object.size());
+  return object.substr(at, size);
+}
+
+} // namespace
+
+TEST_CASE("build: one input gives the same bytes, as an object and as source") {
+  const std::vector<std::string> options = {"-D",         "T=f32,bf16",  "--arch",
+                                            "sm_80,host", "--assembler", "none"};
+  const Build first(options), second(options);
+  INFO(first.outcome.err);
+  REQUIRE(first.outcome.status == 0);
+  CHECK(first.json()["kernels"] == 3);
+  CHECK(first.json()["calling_convention"] == 1);
+  CHECK(first.read(".o").starts_with("\177ELF"));
+  CHECK(first.read(".o") == second.read(".o"));
+  CHECK(first.read(".hpp") == second.read(".hpp"));
+  auto source = options;
+  source.push_back("--source");
+  const Build third(source), fourth(source);
+  CHECK_THAT(third.read(".c"), Contains("swage_register_kernels(&node)"));
+  CHECK(third.read(".c") == fourth.read(".c"));
+}
+
+TEST_CASE("build: an image holds PTX for GPUs, objects for levels, and variants for every size") {
+  const Build build({"-D", "T=f32", "--arch", "sm_80,sm_90,x86-64-v3", "--assembler", "none"});
+#if defined(__x86_64__)
+  INFO(build.outcome.err);
+  REQUIRE(build.outcome.status == 0);
+  const std::string bytes = image_in(build.read(".o"));
+  const embedded::Decoded decoded = embedded::decode(bytes);
+  INFO(decoded.defect);
+  REQUIRE(decoded.image);
+  std::set<std::string_view> targets;
+  for (const embedded::ImageCode& code : decoded.image->codes) {
+    targets.insert(code.target);
+    CHECK((code.target.starts_with("sm_") ? code.ptx.find(".version") != code.ptx.npos
+                                          : code.object.starts_with("\177ELF")));
+    CHECK(code.cubin.empty());
+  }
+  CHECK(targets == std::set<std::string_view>{"sm_80", "sm_90", "x86-64-v3"});
+  int first = 0, last = 0;
+  for (const embedded::ImageVariant& variant : decoded.image->variants) {
+    first += variant.first_size == 0;
+    last += variant.last_size == 40;
+  }
+  CHECK(first == last);
+  CHECK(first > 20);
+#else
+  CHECK(build.outcome.status != 0);
+#endif
+}
+
+TEST_CASE("build: the header names kernels, parameters and the types they were built for") {
+  const Build build({"-D", "T=f32,bf16", "--arch", "host"});
+  REQUIRE(build.outcome.status == 0);
+  const std::string header = build.read(".hpp");
+  CHECK_THAT(header, Contains("namespace kernels {") && Contains("class scale {") &&
+                         Contains("swage::DType T = swage::f32") && Contains("T=f32, T=bf16") &&
+                         Contains("const swage::Tensor& x, double a, const swage::Tensor& y") &&
+                         Contains("class twice {"));
+}
+
+TEST_CASE("build: tuning records give the schedules of their kinds of call and sizes") {
+  const ir::Kernel kernel = ir::load_kernel({kText}, "twice", {});
+  tune::TuningRecord record;
+  record.key = {base::to_hex(base::checksum(ir::canonical(kernel))),
+                "some GPU",
+                "sm_90",
+                132,
+                13000,
+                "flat i32 exact x=unit@16 y=unit@16",
+                20};
+  record.name = "twice";
+  record.schedule = record.default_schedule = "threads=96 bytes=8 accesses=2";
+  record.rows = 1;
+  record.columns = 1 << 20;
+  record.seconds = record.default_seconds = 1e-5;
+  record.version = "0.1.0";
+  const test::TemporaryFolder records;
+  test::write_text(records.file("r.jsonl"), tune::to_line(record) + "\n");
+  const Build build({"--kernel", "twice", "--arch", "sm_90", "--assembler", "none", "--schedules",
+                     records.file("r.jsonl")});
+  INFO(build.outcome.err);
+  REQUIRE(build.outcome.status == 0);
+  CHECK(build.json()["records_used"] == 1);
+  const std::string bytes = image_in(build.read(".o"));
+  const auto image = embedded::decode(bytes).image;
+  REQUIRE(image);
+  int tuned = 0;
+  for (const embedded::ImageVariant& variant : image->variants)
+    if (variant.schedule.find("threads=96 bytes=8 accesses=2") != variant.schedule.npos) {
+      ++tuned;
+      CHECK(variant.specialization == record.key.specialization);
+      CHECK(variant.first_size == 16);
+      CHECK(variant.last_size == 24);
+    }
+  CHECK(tuned == 1);
+}
+
+TEST_CASE("build: what it cannot do it says") {
+  const auto says = [](std::vector<std::string> options, const char* part) {
+    const Build build(std::move(options));
+    INFO(build.outcome.out);
+    CHECK(build.outcome.status == 2);
+    CHECK_THAT(build.outcome.out, Contains(part));
+    CHECK(build.read(".o").empty());
+  };
+  says({"-D", "T=f32", "--arch", "sm_42"}, "unknown target 'sm_42'");
+#if defined(__x86_64__)
+  says({"-D", "T=f32", "--arch", "aarch64"}, "on machines of that architecture alone");
+#else
+  says({"-D", "T=f32", "--arch", "x86-64-v3"}, "on machines of that architecture alone");
+#endif
+  says({"-D", "T=f32", "-D", "U=f32"}, "-D U=f32: none of the kernels");
+  says({"--kernel", "thrice"}, "there is no kernel 'thrice'");
+  says({"-D", "T=f32", "--layouts", "usual; sideways"}, "'sideways' is not a word of --layout");
+  says({"-D", "T=f32", "--assembler", "/nonexistent/ptxas"}, "neither auto, ptxas, driver, none");
+}
+
+TEST_CASE("build: the command of docs/shipping.md does what it says") {
+  CHECK_THAT(
+      test::read_text(SWAGE_SOURCE_DIR "/docs/shipping.md"),
+      Contains("\nswage build kernels.swg -D T=bf16,f32 --arch sm_80,sm_90,host -o kernels\n"));
+  const Build build({"-D", "T=bf16,f32", "--arch", "sm_80,sm_90,host"},
+                    "kernel scale<T>(x: in T, y: out T) { y = x * 2; }");
+  INFO(build.outcome.err);
+  REQUIRE(build.outcome.status == 0);
+  CHECK(build.json()["kernels"] == 2);
+  CHECK_FALSE(build.read(".o").empty());
+  CHECK_THAT(build.read(".hpp"), Contains("swage::DType T = swage::bf16"));
+}
