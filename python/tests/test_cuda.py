@@ -107,6 +107,8 @@ class Cuda(unittest.TestCase):
         self.assertEqual(self.driver.read(s), [1000])
         with self.assertRaisesRegex(swage.Error, "workspace"):
             kernel(x, s, workspace=self.driver.array([0]))
+        with self.assertRaisesRegex(swage.Error, "parameter 'workspace': its array is on cpu"):
+            kernel(x, s, workspace=arrays.floats([0] * 1000))
 
     def test_devices_list_the_gpus_first(self):
         self.assertEqual([device.id for device in swage.devices()], ["cuda:0", "cuda:1", "cpu"])
