@@ -70,6 +70,11 @@ def _scalar_type(name: str, type_name: str) -> Any:
                 "ml_dtypes", "unsupported")
 
 
+def is_immutable(value: Any) -> bool:
+    """Whether `value` is an array that its library takes for one that never changes."""
+    return _package(value) in ("jax", "jaxlib")
+
+
 def stream_of(value: Any, index: int) -> int:
     """The current stream, for CUDA device `index`, of the library that `value` is of; 0, the default
     stream, of a library that does not say."""

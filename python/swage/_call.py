@@ -119,9 +119,10 @@ class Call:
     def _array(self, i: int, value: Any, device: Tuple[int, int]) -> None:
         name = self.signature.names[i]
         view = _dlpack.view(value, name, self._order(value, device))
-        if view.read_only and self.signature.roles[i] != IN and i not in self._made:
-            raise Error(f"parameter '{name}': its array is read-only, expected one that can be "
-                        "written")
+        if self.signature.roles[i] != IN and i not in self._made:
+            if view.read_only or _arrays.is_immutable(value):
+                raise Error(f"parameter '{name}': its array is read-only, expected one that can be "
+                            "written" + (", or no output" if self.signature.roles[i] == OUT else ""))
         self._keep.append(view)
         arg = self.args[i]
         arg.kind, arg.tensor = ARG_TENSOR, view.address

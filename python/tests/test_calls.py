@@ -4,6 +4,7 @@ import copy
 import pathlib
 import pickle
 import tempfile
+import time
 import unittest
 
 import numpy as np
@@ -145,14 +146,16 @@ class Calls(unittest.TestCase):
             def close(self):
                 self.closed = True
 
-        kernel, x = swage.kernel(SWIGLU, T="f32"), self.array(64, 512)
+        # A kernel that no record of another run is of.
+        source = SWIGLU.replace("gate *", f"{time.time_ns() % 10**6 + 1}.5 * gate *")
+        kernel, x = swage.kernel(source, T="f32"), self.array(64, 512)
         tuned = kernel.tune(x, x, budget=0.3, force=True, private=True, progress=Bar)
         self.assertIn("lanes", tuned.schedule)
         self.assertGreater(tuned.candidates, 0)
         self.assertEqual([(bar.total, bar.desc, bar.closed) for bar in bars],
                          [(0.3, "tuning swiglu", True)])
         self.assertTrue(0 < bars[0].shown <= 0.3, bars[0].shown)
-        fixed = swage.kernel(SWIGLU, T="f32", schedule=tuned.schedule)
+        fixed = swage.kernel(source, T="f32", schedule=tuned.schedule)
         np.testing.assert_array_equal(fixed(x, x), kernel(x, x))
 
     def test_what_a_kernel_says_of_itself(self):

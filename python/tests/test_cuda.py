@@ -1,8 +1,12 @@
 """test_cuda.py -- arrays of a GPU: on the double of the driver that SWAGE_LIBCUDA_PATH names."""
 
+import contextlib
 import ctypes
 import os
+import sys
+import types
 import unittest
+import unittest.mock
 
 import arrays
 
@@ -32,14 +36,14 @@ class Driver:
             self.contexts[device] = context
         self.call("cuCtxSetCurrent", self.contexts[device])
 
-    def array(self, values, device=0, **how):
+    def array(self, values, device=0, kind=arrays.Array, **how):
         self.use(device)
         address, size = ctypes.c_uint64(), 4 * len(values)
         self.call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size))
         memory = (ctypes.c_float * len(values))(*values)
         self.call("cuMemcpyHtoD_v2", address, memory, ctypes.c_size_t(size))
         self.call("cuCtxSetCurrent", None)
-        return arrays.Array(address.value, (len(values),), device=(CUDA, device), **how)
+        return kind(address.value, (len(values),), device=(CUDA, device), **how)
 
     def read(self, array):
         kind, device = array.device
@@ -88,6 +92,27 @@ class Cuda(unittest.TestCase):
         kernel(gate, gate, h, stream=stream)
         self.assertEqual(h.streams, [1, stream])
 
+    def test_the_current_stream_of_the_arrays_library_is_taken(self):
+        class Ours(arrays.Array):
+            __module__ = "cupy"
+
+        class Device(contextlib.nullcontext):
+            pass
+
+        kernel, stream = swage.kernel(SWIGLU), self.driver.stream(1)
+        gate, h = (self.driver.array([1, 2], 1, kind=Ours) for _ in range(2))
+        library = types.SimpleNamespace(cuda=types.SimpleNamespace(
+            Device=Device, get_current_stream=lambda: types.SimpleNamespace(ptr=stream)))
+        with unittest.mock.patch.dict(sys.modules, cupy=library):
+            kernel(gate, gate, h)
+            self.assertEqual(gate.streams, [-1, -1])  # its own: nothing to wait for
+            self.close(self.driver.read(h), [0.731059, 3.523188])
+            stream = 12345  # no stream: the launch was on the one that the library named
+            with self.assertRaisesRegex(swage.Error, "stream"):
+                kernel(gate, gate, h)
+            kernel(gate, gate, h, stream=0)
+            self.assertEqual(h.streams, [-1, -1, 1])
+
     def test_arrays_of_two_gpus_are_refused_by_name(self):
         kernel = swage.kernel(SWIGLU)
         here, there = self.driver.array([1, 2], 0), self.driver.array([1, 2], 1)
@@ -107,6 +132,8 @@ class Cuda(unittest.TestCase):
         self.assertEqual(self.driver.read(s), [1000])
         with self.assertRaisesRegex(swage.Error, "workspace"):
             kernel(x, s, workspace=self.driver.array([0]))
+        with self.assertRaisesRegex(swage.Error, "parameter 'workspace': its array is on cpu"):
+            kernel(x, s, workspace=arrays.floats([0] * 1000))
 
     def test_devices_list_the_gpus_first(self):
         self.assertEqual([device.id for device in swage.devices()], ["cuda:0", "cuda:1", "cpu"])

@@ -44,6 +44,13 @@ class Dlpack(unittest.TestCase):
         self.kernel(x, y)
         self.assertEqual(list(y.memory), [2, 4])
 
+    def test_arrays_of_a_library_without_writing_are_refused_as_outputs(self):
+        class Constant(arrays.Array):
+            __module__ = "jaxlib._jax"
+
+        with self.assertRaisesRegex(swage.Error, "parameter 'y': its array is read-only"):
+            self.kernel(arrays.floats([1]), arrays.floats([0], Constant))
+
     def test_strides_of_a_producer_are_followed(self):
         x = arrays.floats([1, 9, 2, 9], shape=(2,), strides=(2,))
         y = arrays.floats([0, 0])

@@ -69,45 +69,51 @@ def _wanted(operator, needs):
 
 
 def register(operator):
-    forward = operator.signature
-    constants = [c.name for c in forward.constants]
-    tensors = [name for name in operator.inputs if operator.parameter(name).is_tensor]
+    """Tells PyTorch how `operator` differentiates."""
+    constants = [c.name for c in operator.signature.constants]
+    is_tensor = [operator.parameter(name).is_tensor for name in operator.inputs]
+    tensors = [i for i, tensor in enumerate(is_tensor) if tensor]
+    scalars = [i for i, tensor in enumerate(is_tensor) if not tensor]
 
     def save(ctx, inputs, keyword_only_inputs, output):
-        given = dict(zip(operator.inputs, inputs))
-        outputs = output if isinstance(output, tuple) else (output,)
-        ctx.needed = _wanted(operator, dict(zip(operator.inputs, ctx.needs_input_grad)))
-        kept = list(tensors)
+        # Every call with a gradient comes here: no more than it takes.
         if operator.backward_kernel:
-            gradient = operator.gradient(ctx.needed)
-            given |= dict(zip(operator.results, outputs))
-            kept = [name for name in gradient.operator.inputs
-                    if name in given and gradient.operator.parameter(name).is_tensor]
-        ctx.kept = kept
-        ctx.save_for_backward(*(given[name] for name in kept))
-        ctx.scalars = {name: given[name] for name in operator.inputs if name not in tensors}
-        ctx.constants = {name: keyword_only_inputs[name] for name in constants
-                         if name in keyword_only_inputs}
-        ctx.mark_non_differentiable(*(t for t in outputs if not t.is_floating_point()))
+            ctx.kept = _kept(operator, inputs, output)
+            ctx.save_for_backward(*ctx.kept.values())
+            ctx.kept = list(ctx.kept)
+        else:
+            ctx.save_for_backward(*[inputs[i] for i in tensors])
+        if scalars:
+            ctx.scalars = {operator.inputs[i]: inputs[i] for i in scalars}
+        if constants:
+            ctx.constants = {name: keyword_only_inputs[name] for name in constants
+                             if name in keyword_only_inputs}
 
-    if constants:
-        setup = save
-    else:
-        def setup(ctx, inputs, output):
-            save(ctx, inputs, {}, output)
+    def save_without_constants(ctx, inputs, output):
+        save(ctx, inputs, {}, output)
 
     def backward(ctx, *incoming):
-        gradient = operator.gradient(ctx.needed)
+        gradient = operator.gradient(
+            _wanted(operator, dict(zip(operator.inputs, ctx.needs_input_grad))))
         run = gradient.operator
-        known = dict(zip(ctx.kept, ctx.saved_tensors)) | ctx.scalars
+        kept = ctx.kept if operator.backward_kernel else [operator.inputs[i] for i in tensors]
+        known = dict(zip(kept, ctx.saved_tensors)) | (ctx.scalars if scalars else {})
         arrived = dict(zip(operator.results, incoming))
         own = {c.name for c in run.signature.constants}
+        named = {n: v for n, v in ctx.constants.items() if n in own} if constants else {}
         found = run(*(arrived[gradient.incoming[name]] if name in gradient.incoming else known[name]
-                      for name in run.inputs),
-                    **{name: value for name, value in ctx.constants.items() if name in own})
+                      for name in run.inputs), **named)
         found = dict(zip(run.results, found if isinstance(found, tuple) else (found,)))
         return tuple(found.get(gradient.outgoing.get(name)) for name in operator.inputs)
 
     torch.library.register_autograd(f"{operator.space}::{operator.name}", backward,
-                                    setup_context=setup)
+                                    setup_context=save if constants else save_without_constants)
 
+
+def _kept(operator, inputs, output):
+    """What a backward that the caller named takes of the forward's inputs and results, by name."""
+    given = dict(zip(operator.inputs, inputs))
+    given |= dict(zip(operator.results, output if isinstance(output, tuple) else (output,)))
+    gradient = operator.gradient(tuple(operator.signature.names("in"))).operator
+    return {name: given[name] for name in gradient.inputs
+            if name in given and gradient.parameter(name).is_tensor}
