@@ -41,7 +41,11 @@ _MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 def _operators_library():
     """Of the wheel, beside libswage.so; SWAGE_TORCH_OPERATORS names that of a build."""
     beside = os.path.join(os.path.dirname(path()), "libswage_torch_operators.so")
-    library = ctypes.CDLL(os.environ.get("SWAGE_TORCH_OPERATORS") or beside)
+    file = os.environ.get("SWAGE_TORCH_OPERATORS") or beside
+    if not os.path.exists(file):
+        raise ImportError(f"there are no operators at {file}; install the package with pip, or set "
+                          "SWAGE_TORCH_OPERATORS to the libswage_torch_operators.so of a build")
+    library = ctypes.CDLL(file)
     library.swage_torch_define.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p,
                                            ctypes.POINTER(_Operator)]
     library.swage_torch_define.restype = ctypes.c_int32
