@@ -165,6 +165,24 @@ class Tensors(unittest.TestCase):
             with self.assertRaisesRegex((RuntimeError, TypeError), words):
                 swage.torch.swiglu(*arguments)
 
+    def test_what_is_written_counts_as_changed(self):
+        x, y = torch.randn(3, 4, requires_grad=True), torch.randn(3, 4)
+        product = x * y  # keeps y
+        swage.torch.silu(x.detach(), out=y)
+        with self.assertRaisesRegex(RuntimeError, "modified by an inplace operation"):
+            product.sum().backward()
+        d, gate, up = (torch.randn(3, 4) for _ in range(3))
+        before = [t._version for t in (d, gate, up)]
+        swage.torch.swiglu_backward_inplace(d, gate, up)
+        self.assertEqual([t._version for t in (d, gate, up)], [v + 1 for v in before])
+
+    def test_out_refuses_what_needs_a_gradient(self):
+        x = torch.randn(3, requires_grad=True)
+        with self.assertRaisesRegex(RuntimeError, "'x' requires one"):
+            swage.torch.silu(x, out=torch.empty(3))
+        with torch.no_grad():
+            swage.torch.silu(x, out=torch.empty(3))
+
     def test_no_elements(self):
         self.assertEqual(swage.torch.swiglu(torch.ones(0, 4), torch.ones(0, 4)).shape, (0, 4))
         self.assertEqual(swage.torch.rms_norm(torch.ones(0, 4), torch.ones(4)).shape, (0, 4))

@@ -11,7 +11,7 @@ import torch
 
 from swage._library import path
 
-from . import _autograd, _shapes
+from . import _autograd, _mutation, _shapes
 from ._signature import CODES, ROLES, SPACES, declarations, signature
 
 
@@ -105,6 +105,10 @@ class Operator:
         if self.results:
             self._define(is_out=True)
             self._out = self.op.out
+        if described.names("inout"):
+            _mutation.register(space, self.name, self._call)
+        if self._out is not None:
+            _mutation.register(space, f"{self.name}.out", self._out)
         outputs = [p for p in described.parameters if p.role == "out"]
         self.is_differentiable = (bool(outputs) and not described.names("inout") and
                                   all(p.may_be_float for p in outputs))
@@ -124,6 +128,11 @@ class Operator:
             out = (out,)
         if len(out) != len(self.results):
             raise TypeError(f"{self.name} has {len(self.results)} results, found {len(out)} in out")
+        if torch.is_grad_enabled():
+            for name, value in zip(self.inputs, args):
+                if torch.is_tensor(value) and value.requires_grad:
+                    raise RuntimeError(f"what is written to out has no gradient, and '{name}' requires one: "
+                                       "leave out away, or use torch.no_grad()")
         return self._out(*args, **kwargs, **dict(zip((_spelled(n) for n in self.results), out)))
 
     def __repr__(self):
