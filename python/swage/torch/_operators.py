@@ -11,7 +11,7 @@ import torch
 
 from swage._library import path
 
-from . import _autograd, _mutation, _shapes
+from . import _autograd, _mutation, _shapes, _vmap
 from ._signature import CODES, ROLES, SPACES, declarations, signature
 
 
@@ -113,6 +113,7 @@ class Operator:
         self.is_differentiable = (bool(outputs) and not described.names("inout") and
                                   all(p.may_be_float for p in outputs))
         _shapes.register(self)
+        _vmap.register(self)
         if self.is_differentiable:
             _autograd.register(self)
         self.__name__ = self.name
