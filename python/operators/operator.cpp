@@ -53,6 +53,14 @@ View view_of(Tensor tensor) {
   return view;
 }
 
+bool is_contiguous(const View& view) {
+  std::int64_t stride = 1;
+  for (std::int64_t i = view.rank; i-- > 0; stride *= view.sizes[i])
+    if (view.sizes[i] != 1 && view.strides[i] != stride)
+      return false;
+  return true;
+}
+
 Tensor tensor_of(StackValue value) {
   Tensor tensor = nullptr;
   std::memcpy(&tensor, &value, sizeof tensor);
@@ -107,6 +115,8 @@ public:
     for (Tensor result : results_)
       if (result)
         shim().delete_tensor_object(result);
+    for (const Copy& copy : copies_)
+      shim().delete_tensor_object(copy.tensor);
   }
 
   void run() {
@@ -114,14 +124,23 @@ public:
     Key key = find_types();
     if (!of_.is_out_)
       make_results(key);
-    build(key);
     void* stream = nullptr;
     if (key.device_type == shim().device_type_cuda()) {
       if (!shim().get_current_cuda_stream)
         refuse("this PyTorch has no CUDA");
       check(shim().get_current_cuda_stream(key.device_index, &stream), "its current stream");
     }
-    check(swage_kernel_launch(of_.kernel(key), stream, launch_.data(), launch_.size()));
+    swage_kernel* kernel = of_.kernel(key);
+    build(key);
+    swage_status status = swage_kernel_launch(kernel, stream, launch_.data(), launch_.size());
+    if (status == SWAGE_INVALID_ARGUMENT && copy_scattered()) {
+      build(key);
+      status = swage_kernel_launch(kernel, stream, launch_.data(), launch_.size());
+    }
+    check(status);
+    for (const Copy& copy : copies_)
+      if (copy.is_written)
+        check(shim().copy(copy.of->tensor, copy.tensor, 0), "a copy");
   }
 
   void leave(StackValue* stack, std::uint64_t outputs) {
@@ -145,6 +164,12 @@ private:
     StackValue value = 0;
     Tensor tensor = nullptr;
     View view;
+  };
+  /// Stands in for an argument whose strides a launch cannot take.
+  struct Copy {
+    Argument* of = nullptr;
+    Tensor tensor = nullptr;
+    bool is_written = false;
   };
   struct Described {
     DLTensor tensor{};
@@ -179,7 +204,8 @@ private:
     }
     if (!first)
       refuse("a call without tensors");
-    device_ = &given(*first);
+    device_type_ = given(*first).device_type;
+    device_index_ = given(*first).device_index;
   }
 
   const View& given(const Parameter& parameter) const {
@@ -188,7 +214,7 @@ private:
 
   /// Generics take the types of the tensors; what no input has is f32, or f64 beside one of f64.
   Key find_types() {
-    Key key{device_->device_type, device_->device_index, {}, {}};
+    Key key{device_type_, device_index_, {}, {}};
     key.generics.assign(of_.generics_.size(), Type{-1, 0});
     std::vector<const Parameter*> by(of_.generics_.size(), nullptr);
     bool has_f64 = false;
@@ -225,6 +251,43 @@ private:
                                  : key.generics[static_cast<std::size_t>(parameter.generic)];
   }
 
+  /// A launch has rows and columns. Tensors of more dimensions whose strides do not merge to these
+  /// are copied, and those that are written copied back; whether there were any.
+  bool copy_scattered() {
+    for (const Parameter& parameter : of_.parameters_) {
+      if (!is_given(parameter))
+        continue;
+      Argument& argument = arguments_[static_cast<std::size_t>(parameter.place)];
+      if (argument.view.rank < 3 || is_contiguous(argument.view) || is_copied(argument))
+        continue;
+      const View& view = argument.view;
+      const std::vector<std::int64_t> sizes(view.sizes, view.sizes + view.rank);
+      const Tensor made = empty(sizes, view.dtype);
+      copies_.push_back({&argument, made, parameter.role != SWAGE_IN});
+      check(shim().copy(made, argument.tensor, 0), "a copy");
+    }
+    for (const Copy& copy : copies_)
+      copy.of->view = view_of(copy.tensor);
+    return !copies_.empty();
+  }
+
+  bool is_copied(const Argument& argument) const {
+    return std::ranges::any_of(copies_, [&](const Copy& copy) { return copy.of == &argument; });
+  }
+
+  /// A new contiguous tensor on the call's device.
+  Tensor empty(const std::vector<std::int64_t>& sizes, std::int32_t dtype) const {
+    std::vector<std::int64_t> strides(sizes.size());
+    std::int64_t stride = 1;
+    for (std::size_t i = sizes.size(); i-- > 0; stride *= std::max<std::int64_t>(sizes[i], 1))
+      strides[i] = stride;
+    Tensor made = nullptr;
+    check(shim().empty_strided(static_cast<std::int64_t>(sizes.size()), sizes.data(),
+                               strides.data(), dtype, device_type_, device_index_, &made),
+          "memory");
+    return made;
+  }
+
   /// Contiguous, shaped as the first input with one value an element says.
   void make_results(const Key& key) {
     const Parameter* like = nullptr;
@@ -252,20 +315,12 @@ private:
         sizes.clear();
       else if (parameter.space == SWAGE_GROUP && !sizes.empty())
         sizes.back() = columns / parameter.group;
-      std::vector<std::int64_t> strides(sizes.size());
-      std::int64_t stride = 1;
-      for (std::size_t i = sizes.size(); i-- > 0; stride *= std::max<std::int64_t>(sizes[i], 1))
-        strides[i] = stride;
-      Tensor made = nullptr;
-      check(shim().empty_strided(static_cast<std::int64_t>(sizes.size()), sizes.data(),
-                                 strides.data(), dtype_of(type(parameter, key)),
-                                 device_->device_type, device_->device_index, &made),
-            "memory for a result");
-      results_.push_back(made);
+      results_.push_back(empty(sizes, dtype_of(type(parameter, key))));
     }
   }
 
   void build(const Key& key) {
+    launch_.clear();
     described_.resize(of_.parameters_.size());
     std::vector<View> made;
     made.reserve(results_.size());
@@ -317,7 +372,8 @@ private:
   Operator& of_;
   std::vector<Argument> arguments_;
   std::vector<Tensor> results_;
-  const View* device_ = nullptr;
+  std::vector<Copy> copies_;
+  std::int32_t device_type_ = 0, device_index_ = 0;
   std::vector<Described> described_;
   std::vector<swage_arg> launch_;
 };

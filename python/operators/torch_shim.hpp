@@ -37,6 +37,7 @@ struct Shim {
                                 const std::int64_t* strides, std::int32_t dtype,
                                 std::int32_t device_type, std::int32_t device_index,
                                 Tensor*) = nullptr;
+  std::int32_t (*copy)(Tensor into, Tensor from, std::int32_t non_blocking) = nullptr;
   std::int32_t (*device_type_cpu)() = nullptr;
   std::int32_t (*device_type_cuda)() = nullptr;
   /// Null in a PyTorch without CUDA.

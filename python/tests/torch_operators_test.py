@@ -133,6 +133,19 @@ class Tensors(unittest.TestCase):
             self.assertTrue(torch.equal(swage.torch.swiglu(gate, up),
                                         swage.torch.swiglu(gate.contiguous(), up.contiguous())))
 
+    def test_dimensions_that_do_not_merge_are_copied(self):
+        x = torch.randn(4, 5, 6, 7)
+        for gate, up in ((x.permute(3, 1, 0, 2), x.permute(3, 1, 0, 2) * 2),
+                         (x[:, ::2, ::2], x[:, ::2, ::2].clone())):
+            expected = swage.torch.swiglu(gate.contiguous(), up.contiguous())
+            self.assertTrue(torch.equal(swage.torch.swiglu(gate, up), expected))
+            out = torch.zeros(*gate.shape[:-1], 2 * gate.shape[-1])[..., ::2].transpose(0, 1)
+            swage.torch.swiglu(gate.transpose(0, 1), up.transpose(0, 1), out=out)
+            self.assertTrue(torch.equal(out, expected.transpose(0, 1)))
+            d, a, b = (t.clone(memory_format=torch.preserve_format) for t in (up, gate, up))
+            swage.torch.swiglu_backward_inplace(d, a, b)
+            self.assertTrue(torch.equal(d, expected))
+
     def test_halves_of_one_tensor_and_their_gradient_are_those_of_two(self):
         whole = torch.randn(5, 2, 24, dtype=torch.bfloat16, requires_grad=True)
         gate, up = (half.detach().clone().requires_grad_() for half in whole.chunk(2, -1))
@@ -165,9 +178,39 @@ class Tensors(unittest.TestCase):
             with self.assertRaisesRegex((RuntimeError, TypeError), words):
                 swage.torch.swiglu(*arguments)
 
+    def test_what_is_written_counts_as_changed(self):
+        x, y = torch.randn(3, 4, requires_grad=True), torch.randn(3, 4)
+        product = x * y  # keeps y
+        swage.torch.silu(x.detach(), out=y)
+        with self.assertRaisesRegex(RuntimeError, "modified by an inplace operation"):
+            product.sum().backward()
+        d, gate, up = (torch.randn(3, 4) for _ in range(3))
+        before = [t._version for t in (d, gate, up)]
+        swage.torch.swiglu_backward_inplace(d, gate, up)
+        self.assertEqual([t._version for t in (d, gate, up)], [v + 1 for v in before])
+
+    def test_out_refuses_what_needs_a_gradient(self):
+        x = torch.randn(3, requires_grad=True)
+        with self.assertRaisesRegex(RuntimeError, "'x' requires one"):
+            swage.torch.silu(x, out=torch.empty(3))
+        with torch.no_grad():
+            swage.torch.silu(x, out=torch.empty(3))
+
     def test_no_elements(self):
         self.assertEqual(swage.torch.swiglu(torch.ones(0, 4), torch.ones(0, 4)).shape, (0, 4))
         self.assertEqual(swage.torch.rms_norm(torch.ones(0, 4), torch.ones(4)).shape, (0, 4))
+
+
+class Transforms(unittest.TestCase):
+    def test_vmap_is_a_loop(self):
+        gate, up = torch.randn(5, 3, 8), torch.randn(3, 5, 8)
+        found = torch.vmap(swage.torch.swiglu, in_dims=(0, 1))(gate, up)
+        self.assertTrue(torch.equal(found, swage.torch.swiglu(gate, up.transpose(0, 1))))
+        weight = torch.randn(8)
+        found = torch.vmap(swage.torch.rms_norm, in_dims=(0, None))(gate, weight)
+        self.assertTrue(torch.equal(found, swage.torch.rms_norm(gate, weight)))
+        with self.assertRaisesRegex(NotImplementedError, "'weight' is one for all rows"):
+            torch.vmap(swage.torch.rms_norm)(gate, torch.randn(5, 8))
 
 
 class Strings(unittest.TestCase):

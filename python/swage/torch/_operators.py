@@ -11,7 +11,7 @@ import torch
 
 from swage._library import path
 
-from . import _autograd, _shapes
+from . import _autograd, _mutation, _shapes, _vmap
 from ._signature import CODES, ROLES, SPACES, declarations, signature
 
 
@@ -41,7 +41,11 @@ _MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 def _operators_library():
     """Of the wheel, beside libswage.so; SWAGE_TORCH_OPERATORS names that of a build."""
     beside = os.path.join(os.path.dirname(path()), "libswage_torch_operators.so")
-    library = ctypes.CDLL(os.environ.get("SWAGE_TORCH_OPERATORS") or beside)
+    file = os.environ.get("SWAGE_TORCH_OPERATORS") or beside
+    if not os.path.exists(file):
+        raise ImportError(f"there are no operators at {file}; install the package with pip, or set "
+                          "SWAGE_TORCH_OPERATORS to the libswage_torch_operators.so of a build")
+    library = ctypes.CDLL(file)
     library.swage_torch_define.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p,
                                            ctypes.POINTER(_Operator)]
     library.swage_torch_define.restype = ctypes.c_int32
@@ -101,10 +105,15 @@ class Operator:
         if self.results:
             self._define(is_out=True)
             self._out = self.op.out
+        if described.names("inout"):
+            _mutation.register(space, self.name, self._call)
+        if self._out is not None:
+            _mutation.register(space, f"{self.name}.out", self._out)
         outputs = [p for p in described.parameters if p.role == "out"]
         self.is_differentiable = (bool(outputs) and not described.names("inout") and
                                   all(p.may_be_float for p in outputs))
         _shapes.register(self)
+        _vmap.register(self)
         if self.is_differentiable:
             _autograd.register(self)
         self.__name__ = self.name
@@ -120,6 +129,11 @@ class Operator:
             out = (out,)
         if len(out) != len(self.results):
             raise TypeError(f"{self.name} has {len(self.results)} results, found {len(out)} in out")
+        if torch.is_grad_enabled():
+            for name, value in zip(self.inputs, args):
+                if torch.is_tensor(value) and value.requires_grad:
+                    raise RuntimeError(f"what is written to out has no gradient, and '{name}' requires one: "
+                                       "leave out away, or use torch.no_grad()")
         return self._out(*args, **kwargs, **dict(zip((_spelled(n) for n in self.results), out)))
 
     def __repr__(self):

@@ -1,0 +1,24 @@
+"""What an operator changes in place counts as changed: autograd refuses to use what was kept of it before."""
+
+import torch
+
+_libraries = {}
+
+
+def register(space, name, overload):
+    """`overload`: of the operator `name` ("swiglu.out"), which changes some of its arguments."""
+    changed = [i for i, a in enumerate(overload._schema.arguments)
+               if a.alias_info is not None and a.alias_info.is_write and not a.kwarg_only]
+    named = [a.name for a in overload._schema.arguments
+             if a.alias_info is not None and a.alias_info.is_write and a.kwarg_only]
+
+    def count_and_go_on(keys, *args, **kwargs):
+        for i in changed:
+            torch.autograd.graph.increment_version(args[i])
+        for each in named:
+            torch.autograd.graph.increment_version(kwargs[each])
+        return overload.redispatch(keys & torch._C._after_ADInplaceOrView_keyset, *args, **kwargs)
+
+    if space not in _libraries:
+        _libraries[space] = torch.library.Library(space, "FRAGMENT")
+    _libraries[space].impl(name, count_and_go_on, "ADInplaceOrView", with_keyset=True)
