@@ -13,6 +13,7 @@ namespace swage::torch {
 namespace {
 
 constexpr int kMostDims = 64;
+constexpr int kOptionalFloat = 3; // kinds of constants as operators.h has them
 
 [[noreturn]] void refuse(const std::string& message) {
   throw std::runtime_error(message);
@@ -80,7 +81,7 @@ double real_of(StackValue value) {
 }
 
 std::string binding(const std::string& name, int kind, StackValue value) {
-  if (kind == 0) {
+  if (kind == 0 || kind == kOptionalFloat) {
     std::array<char, 64> text{};
     const auto end = std::to_chars(text.data(), text.data() + text.size(), real_of(value)).ptr;
     return name + "=" + std::string(text.data(), end);
@@ -101,6 +102,16 @@ public:
       if (parameter.is_tensor() && (parameter.role != SWAGE_OUT || of.is_out_))
         is_tensor.at(static_cast<std::size_t>(parameter.place)) = true;
     arguments_.resize(inputs);
+    // What may be none is a value of its own on the heap.
+    for (const Constant& constant : of.constants_)
+      if (constant.kind == kOptionalFloat) {
+        StackValue& value = stack[constant.place];
+        StackValue* given = nullptr;
+        std::memcpy(&given, &value, sizeof given);
+        arguments_[static_cast<std::size_t>(constant.place)].is_none = !given;
+        value = given ? *given : 0;
+        delete given;
+      }
     for (std::size_t i = 0; i < inputs; ++i) {
       arguments_[i].value = stack[i];
       arguments_[i].tensor = is_tensor[i] ? tensor_of(stack[i]) : nullptr;
@@ -162,6 +173,7 @@ public:
 private:
   struct Argument {
     StackValue value = 0;
+    bool is_none = false;
     Tensor tensor = nullptr;
     View view;
   };
@@ -241,8 +253,10 @@ private:
     for (Type& type : key.generics)
       if (type.code < 0)
         type = {kDLFloat, has_f64 ? 64 : 32};
-    for (const Constant& constant : of_.constants_)
-      key.constants.push_back(arguments_[static_cast<std::size_t>(constant.place)].value);
+    for (const Constant& constant : of_.constants_) {
+      const Argument& given = arguments_[static_cast<std::size_t>(constant.place)];
+      key.constants.push_back(given.is_none ? std::nullopt : std::optional(given.value));
+    }
     return key;
   }
 
@@ -425,7 +439,8 @@ swage_kernel* Operator::make(const Key& key) const {
   for (std::size_t g = 0; g < generics_.size(); ++g)
     texts.push_back(generics_[g] + "=" + name_of(key.generics[g]));
   for (std::size_t c = 0; c < constants_.size(); ++c)
-    texts.push_back(binding(constants_[c].name, constants_[c].kind, key.constants[c]));
+    if (key.constants[c])
+      texts.push_back(binding(constants_[c].name, constants_[c].kind, *key.constants[c]));
   std::vector<const char*> bindings;
   for (const std::string& text : texts)
     bindings.push_back(text.c_str());

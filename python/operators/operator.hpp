@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,7 @@ private:
   struct Key {
     std::int32_t device_type = 0, device_index = 0;
     std::vector<Type> generics;
-    std::vector<StackValue> constants;
+    std::vector<std::optional<StackValue>> constants;
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct Made {

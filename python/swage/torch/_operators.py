@@ -33,7 +33,7 @@ class _Operator(ctypes.Structure):
                 ("generic_count", ctypes.c_size_t)]
 
 
-_KINDS = {"float": 0, "int": 1, "bool": 2}
+_KINDS = {"float": 0, "int": 1, "bool": 2, "float?": 3}
 _MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 
 
@@ -173,8 +173,8 @@ class Operator:
             arguments.append(f"{kind} {_spelled(name)}")
         named = []
         for constant in self.signature.constants:
-            default = "" if constant.default is None else f"={_literal(constant.default)}"
-            named.append(f"{constant.kind} {_spelled(constant.name)}{default}")
+            default = "" if constant.default is None else f"={_literal(constant)}"
+            named.append(f"{_schema_kind(constant)} {_spelled(constant.name)}{default}")
         results = ["Tensor"] * len(self.results)
         if is_out:
             results = [f"Tensor({next(letters)}!)" for _ in self.results]
@@ -202,7 +202,7 @@ class Operator:
         constants = (_Constant * max(1, constant_count))()
         for i, constant in enumerate(self.signature.constants):
             constants[i].name = constant.name.encode()
-            constants[i].kind = _KINDS[constant.kind]
+            constants[i].kind = _KINDS[_schema_kind(constant)]
             constants[i].place = len(self.inputs) + i
         generics = (ctypes.c_char_p * max(1, len(self.signature.generics)))(
             *(g.encode() for g in self.signature.generics))
@@ -216,12 +216,14 @@ class Operator:
             raise RuntimeError(library.swage_torch_last_error().decode())
 
 
-def _literal(value):
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"a constant of an operator cannot be {value} by default")
-    return repr(value)
+def _schema_kind(constant):
+    """Schemas write no infinities: such a default is that of the kernel, where none is given."""
+    is_written = constant.default is None or math.isfinite(constant.default)
+    return constant.kind if is_written else "float?"
+
+
+def _literal(constant):
+    return repr(constant.default) if math.isfinite(constant.default) else "None"
 
 
 @functools.cache
