@@ -232,6 +232,7 @@ void decode_shfl(Decoder& d) {
   d.step.a = d.source(1, type);
   d.step.b = d.source(2, Type::u32);
   d.step.c = d.source(3, Type::u32);
+  d.step.of_warp = true;
   d.step.run = shuffle;
 }
 
@@ -244,6 +245,7 @@ void decode_vote(Decoder& d) {
   d.destination(type);
   d.step.a = d.source(1, Type::pred);
   d.step.negated = d.operand(1).negated;
+  d.step.of_warp = true;
   d.step.run = vote;
 }
 

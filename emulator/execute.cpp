@@ -181,11 +181,17 @@ private:
   // Runs the lanes with the lowest program counter until they catch up with the next ones: lanes
   // that part at a branch meet again where their paths join.
   void run(Warp& warp) {
-    for (; warp.running != 0; warp.running = std::exchange(warp.parked, 0))
-      run_to_barrier(warp);
+    bool stuck = false;
+    while (warp.running != 0) {
+      const std::uint64_t before = grid_.executed;
+      run_to_barrier(warp, stuck);
+      stuck = grid_.executed == before;
+      warp.running = std::exchange(warp.parked, 0);
+    }
   }
 
-  void run_to_barrier(Warp& warp) {
+  // With `stuck` lanes of the warp do not wait for one another, who wait at different places.
+  void run_to_barrier(Warp& warp, bool stuck) {
     while (warp.running != 0) {
       std::uint32_t pc = UINT32_MAX;
       std::uint32_t next = UINT32_MAX;
@@ -201,13 +207,20 @@ private:
         }
         group |= warp.pc[lane] == pc ? 1U << lane : 0;
       }
-      run_group(warp, group, pc, next);
+      run_group(warp, group, pc, next, stuck);
     }
   }
 
-  void run_group(Warp& warp, std::uint32_t group, std::uint32_t pc, std::uint32_t limit) {
+  void run_group(Warp& warp, std::uint32_t group, std::uint32_t pc, std::uint32_t limit,
+                 bool stuck) {
     while (pc < limit) {
       const Step& step = program_.steps[pc];
+      if (step.of_warp && !stuck && group != (warp.running | warp.parked)) {
+        leave(warp, group, pc);
+        warp.parked |= group;
+        warp.running &= ~group;
+        return;
+      }
       warp.mask = step.guarded ? group & guard(warp, step) : group;
       const auto lanes = static_cast<unsigned>(std::popcount(warp.mask));
       grid_.counts[pc] += lanes;

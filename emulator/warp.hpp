@@ -43,6 +43,7 @@ struct Step {
   Flow flow = Flow::next;
   Combine combine = Combine::none;
   Space space = Space::generic;
+  bool of_warp = false;       ///< lanes of the warp that part before meet here
   bool read_only = false;     ///< ld...nc
   bool stores = false;        ///< writes memory
   bool has_base = false;      ///< `a` is added to `immediate` to form the address

@@ -150,8 +150,9 @@ TEST_CASE("check lists the types that every kernel of a file takes") {
                                      "{ y = bf16(x * k); }\n");
   const Json object = json_of(run_swage({"check", folder.file("two.swg"), "--json"}));
   REQUIRE(object["kernels"].size() == 3);
-  CHECK(object["kernels"][0]["types"] == Json({"f64", "f32", "f16", "bf16"}));
-  CHECK(object["kernels"][1]["types"].size() == 9);
+  CHECK(object["kernels"][0]["types"] == Json({"f64", "f32", "f16", "bf16", "f8e4m3", "f8e5m2",
+                                               "f8e4m3fnuz", "f8e5m2fnuz", "e8m0"}));
+  CHECK(object["kernels"][1]["types"].size() == 14);
   CHECK(object["kernels"][2]["types"].empty());
   CHECK(run_swage({"check", folder.file("two.swg"), "-D", "k=3"}).status == 0);
   CHECK(run_swage({"check", folder.file("two.swg"), "-D", "U=f32"}).status == 2);

@@ -240,7 +240,12 @@ TEST_CASE("catalogue kernels along the row are within their bounds on the device
           continue; // catalogue_test.cpp
         const Kernel kernel =
             device->catalogue_kernel(declared.name, catalogue_bindings(declared.name, type));
+        std::int64_t group = 1;
+        for (const ir::Param& param : graph.params())
+          group = std::max<std::int64_t>(group, param.group);
         for (const std::int64_t columns : {16, 1000, 4096}) {
+          if (columns % group != 0)
+            continue;
           INFO(declared.name << " " << name_of(type) << ", " << columns << " columns");
           RowCase call(*device, kernel, {4, columns}, {}, static_cast<std::uint64_t>(columns));
           // Functions differ from the evaluator's by their bounds, and cancellation shows it.

@@ -90,18 +90,20 @@ private:
   std::vector<double> numbers_; ///< that are not negative, by code
 };
 
-/// The value of 16 or 32 bits.
+/// The value of 16 or 32 bits. Whatever the thread has set: no subnormal is converted.
 inline double value_of_bits(DType type, std::uint32_t bits) {
-  if (type == f32)
-    return std::bit_cast<float>(bits);
+  const int fraction_bits = type == f16 ? 10 : 23, top = type == f16 ? 31 : 255;
   if (type == bf16)
-    return std::bit_cast<float>(bits << 16);
-  const int field = static_cast<int>(bits >> 10 & 31);
-  const double fraction = (bits & 1023) / 1024.0, sign = bits >> 15 != 0 ? -1 : 1;
-  if (field == 31)
+    bits <<= 16;
+  const int field = static_cast<int>(bits >> fraction_bits) & top;
+  const double fraction = std::ldexp(bits & ((1u << fraction_bits) - 1), -fraction_bits);
+  const double sign = bits >> (type == f16 ? 15 : 31) != 0 ? -1 : 1;
+  const int bias = top / 2;
+  if (field == top)
     return fraction == 0 ? sign * std::numeric_limits<double>::infinity()
                          : std::numeric_limits<double>::quiet_NaN();
-  return sign * (field == 0 ? std::ldexp(fraction, -14) : std::ldexp(1 + fraction, field - 15));
+  return sign *
+         (field == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, field - bias));
 }
 
 } // namespace swage::test
