@@ -13,7 +13,7 @@ namespace swage::torch {
 namespace {
 
 constexpr int kMostDims = 64;
-constexpr int kOptionalFloat = 3; // kinds of constants as operators.h has them
+constexpr int kOptionalFloat = 3, kType = 4; // kinds of constants as operators.h has them
 
 [[noreturn]] void refuse(const std::string& message) {
   throw std::runtime_error(message);
@@ -224,19 +224,17 @@ private:
     return arguments_[static_cast<std::size_t>(parameter.place)].view;
   }
 
-  /// Generics take the types of the tensors; what no input has is f32, or f64 beside one of f64.
+  /// Generics take the types of the tensors, and what no input has that of an argument.
   Key find_types() {
     Key key{device_type_, device_index_, {}, {}};
     key.generics.assign(of_.generics_.size(), Type{-1, 0});
     std::vector<const Parameter*> by(of_.generics_.size(), nullptr);
-    bool has_f64 = false;
     for (const Parameter& parameter : of_.parameters_) {
       if (!is_given(parameter))
         continue;
       const Type type = type_of(given(parameter).dtype);
       if (type.code < 0)
         refuse("'" + parameter.name + "' has a type that Swage does not know");
-      has_f64 = has_f64 || type == Type{kDLFloat, 64};
       if (parameter.generic < 0) {
         if (type != parameter.type)
           refuse("'" + parameter.name + "' is " + name_of(type) + ", expected " +
@@ -250,10 +248,24 @@ private:
       by[g] = &parameter;
       key.generics[g] = type;
     }
-    for (Type& type : key.generics)
-      if (type.code < 0)
-        type = {kDLFloat, has_f64 ? 64 : 32};
     for (const Constant& constant : of_.constants_) {
+      if (constant.kind != kType)
+        continue;
+      const Type type = type_of(static_cast<std::int32_t>(
+          arguments_[static_cast<std::size_t>(constant.place)].value));
+      if (type.code < 0)
+        refuse("'" + constant.name + "' is a type that Swage does not know");
+      for (std::size_t g = 0; g < of_.generics_.size(); ++g)
+        if (of_.generics_[g] == constant.name) {
+          if (by[g] && key.generics[g] != type)
+            refuse("'" + by[g]->name + "' is " + name_of(key.generics[g]) + ", expected " +
+                   name_of(type) + " as '" + constant.name + "' says");
+          key.generics[g] = type;
+        }
+    }
+    for (const Constant& constant : of_.constants_) {
+      if (constant.kind == kType)
+        continue;
       const Argument& given = arguments_[static_cast<std::size_t>(constant.place)];
       key.constants.push_back(given.is_none ? std::nullopt : std::optional(given.value));
     }
@@ -438,9 +450,11 @@ swage_kernel* Operator::make(const Key& key) const {
   std::vector<std::string> texts;
   for (std::size_t g = 0; g < generics_.size(); ++g)
     texts.push_back(generics_[g] + "=" + name_of(key.generics[g]));
-  for (std::size_t c = 0; c < constants_.size(); ++c)
-    if (key.constants[c])
-      texts.push_back(binding(constants_[c].name, constants_[c].kind, *key.constants[c]));
+  std::size_t next = 0;
+  for (const Constant& constant : constants_)
+    if (constant.kind != kType)
+      if (const auto& value = key.constants[next++])
+        texts.push_back(binding(constant.name, constant.kind, *value));
   std::vector<const char*> bindings;
   for (const std::string& text : texts)
     bindings.push_back(text.c_str());

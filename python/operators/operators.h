@@ -30,7 +30,8 @@ typedef struct swage_torch_parameter {
 /* A `const` parameter, bound by an argument of the operator. */
 typedef struct swage_torch_constant {
   const char* name;
-  int32_t kind;  /* 0: float, 1: int, 2: bool, 3: a float or none, which leaves the default */
+  int32_t kind;  /* 0: float, 1: int, 2: bool, 3: a float or none, which leaves the default,
+                  * 4: the type of the generic `name`, which no input has */
   int32_t place; /* the operator's argument */
 } swage_torch_constant;
 

@@ -70,7 +70,8 @@ def _wanted(operator, needs):
 
 def register(operator):
     """Tells PyTorch how `operator` differentiates."""
-    constants = [c.name for c in operator.signature.constants]
+    constants = operator.signature.asked + [c.name for c in operator.signature.constants]
+    may_be_narrow = bool(operator.signature.asked)
     is_tensor = [operator.parameter(name).is_tensor for name in operator.inputs]
     tensors = [i for i, tensor in enumerate(is_tensor) if tensor]
     scalars = [i for i, tensor in enumerate(is_tensor) if not tensor]
@@ -83,6 +84,8 @@ def register(operator):
             ctx.kept = list(ctx.kept)
         else:
             ctx.save_for_backward(*[inputs[i] for i in tensors])
+        if may_be_narrow:  # floats of one byte have no gradients
+            ctx.mark_non_differentiable(*[t for t in _all(output) if t.element_size() == 1])
         if scalars:
             ctx.scalars = {operator.inputs[i]: inputs[i] for i in scalars}
         if constants:
@@ -99,7 +102,7 @@ def register(operator):
         kept = ctx.kept if operator.backward_kernel else [operator.inputs[i] for i in tensors]
         known = dict(zip(kept, ctx.saved_tensors)) | (ctx.scalars if scalars else {})
         arrived = dict(zip(operator.results, incoming))
-        own = {c.name for c in run.signature.constants}
+        own = {c.name for c in run.signature.constants} | set(run.signature.asked)
         named = {n: v for n, v in ctx.constants.items() if n in own} if constants else {}
         found = run(*(arrived[gradient.incoming[name]] if name in gradient.incoming else known[name]
                       for name in run.inputs), **named)
@@ -110,10 +113,14 @@ def register(operator):
                                     setup_context=save if constants else save_without_constants)
 
 
+def _all(output):
+    return output if isinstance(output, tuple) else (output,)
+
+
 def _kept(operator, inputs, output):
     """What a backward that the caller named takes of the forward's inputs and results, by name."""
     given = dict(zip(operator.inputs, inputs))
-    given |= dict(zip(operator.results, output if isinstance(output, tuple) else (output,)))
+    given |= dict(zip(operator.results, _all(output)))
     gradient = operator.gradient(tuple(operator.signature.names("in"))).operator
     return {name: given[name] for name in gradient.inputs
             if name in given and gradient.parameter(name).is_tensor}

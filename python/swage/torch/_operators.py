@@ -33,7 +33,7 @@ class _Operator(ctypes.Structure):
                 ("generic_count", ctypes.c_size_t)]
 
 
-_KINDS = {"float": 0, "int": 1, "bool": 2, "float?": 3}
+_KINDS = {"float": 0, "int": 1, "bool": 2, "float?": 3, "ScalarType": 4}
 _MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 
 
@@ -76,8 +76,8 @@ def on_definition(listener):
 class Operator:
     """A kernel as an operator of PyTorch: call it like a function, or take `op` (what torch.ops has).
 
-    Arguments are the inputs and run-time scalars of the kernel in its order, then by name its `const`
-    parameters. Results are its outputs: new tensors, contiguous, on the inputs' device; `out` writes to
+    Arguments are the inputs and run-time scalars of the kernel in its order, then by name the types that no
+    input has, as torch.dtype, and its `const` parameters. Results are its outputs: new tensors, contiguous, on the inputs' device; `out` writes to
     tensors that are there. Parameters `inout` are changed in place. Tensors may have any strides.
 
     `packed`: names of two parameters that are the halves of one tensor along its last dimension, and the
@@ -171,7 +171,7 @@ class Operator:
             kind = (_scalar_kind(parameter) if not parameter.is_tensor else
                     f"Tensor({next(letters)}!)" if parameter.role == "inout" else "Tensor")
             arguments.append(f"{kind} {_spelled(name)}")
-        named = []
+        named = [f"ScalarType {name}" for name in self.signature.asked]
         for constant in self.signature.constants:
             default = "" if constant.default is None else f"={_literal(constant)}"
             named.append(f"{_schema_kind(constant)} {_spelled(constant.name)}{default}")
@@ -187,7 +187,9 @@ class Operator:
 
     def _define(self, is_out):
         places = {name: i for i, name in enumerate(self.inputs)}
-        constant_count = len(self.signature.constants)
+        named = [(name, "ScalarType") for name in self.signature.asked]
+        named += [(c.name, _schema_kind(c)) for c in self.signature.constants]
+        constant_count = len(named)
         first_out = len(self.inputs) + constant_count
         out_places = {name: i + (first_out if is_out else 0) for i, name in enumerate(self.results)}
         parameters = (_Parameter * len(self.signature.parameters))()
@@ -200,9 +202,8 @@ class Operator:
             into.place = out_places[slot] if p.role == "out" else places[slot]
             into.half = self.half(p.name)
         constants = (_Constant * max(1, constant_count))()
-        for i, constant in enumerate(self.signature.constants):
-            constants[i].name = constant.name.encode()
-            constants[i].kind = _KINDS[_schema_kind(constant)]
+        for i, (constant, kind) in enumerate(named):
+            constants[i].name, constants[i].kind = constant.encode(), _KINDS[kind]
             constants[i].place = len(self.inputs) + i
         generics = (ctypes.c_char_p * max(1, len(self.signature.generics)))(
             *(g.encode() for g in self.signature.generics))

@@ -26,17 +26,17 @@ def result_shape(parameter, half, shape):
     return shape
 
 
-def _generic_types(operator, given):
-    types = {}
+def _generic_types(operator, given, named):
+    generics = operator.signature.generics
+    types = {generics.index(name): named[name] for name in operator.signature.asked}
     for parameter in operator.signature.parameters:
         tensor = given.get(operator.slot(parameter.name))
         if parameter.generic is not None and tensor is not None:
             types.setdefault(parameter.generic, tensor.dtype)
-    wide = any(t is not None and t.dtype == torch.float64 for t in given.values())
-    return types, torch.float64 if wide else torch.float32
+    return types
 
 
-def results(operator, given):
+def results(operator, given, named):
     """Empty results for arguments by name; tensors of any kind."""
     like = next((p for p in operator.signature.parameters
                  if p.space == "element" and p.role in ("in", "inout")), None)
@@ -47,12 +47,12 @@ def results(operator, given):
     shape = list(source.shape)
     if operator.half(like.name):
         shape[-1] = shape[-1] // 2
-    types, otherwise = _generic_types(operator, given)
+    types = _generic_types(operator, given, named)
     made = []
     for name in operator.results:
         parameter = operator.parameter(name)
         dtype = (DTYPES[parameter.type] if parameter.generic is None else
-                 types.get(parameter.generic, otherwise))
+                 types[parameter.generic])
         made.append(source.new_empty(result_shape(parameter, operator.half(parameter.name), shape),
                                      dtype=dtype))
     return made
@@ -63,7 +63,7 @@ def register(operator):
 
     def fake(*args, **kwargs):
         given = {name: value for name, value in zip(operator.inputs, args) if name in tensors}
-        made = results(operator, given) if operator.results else []
+        made = results(operator, given, kwargs) if operator.results else []
         return made[0] if len(made) == 1 else tuple(made) if made else None
 
     torch.library.register_fake(f"{operator.space}::{operator.name}", fake)

@@ -52,6 +52,12 @@ class Signature:
     parameters: tuple
     constants: tuple
 
+    @property
+    def asked(self):
+        """Generics that no input has: a call says what they are."""
+        of_inputs = {p.generic for p in self.parameters if p.role != "out"}
+        return [g for i, g in enumerate(self.generics) if i not in of_inputs]
+
     def names(self, *roles):
         return [p.name for p in self.parameters if p.role in roles]
 
