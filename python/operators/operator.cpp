@@ -251,8 +251,8 @@ private:
     for (const Constant& constant : of_.constants_) {
       if (constant.kind != kType)
         continue;
-      const Type type = type_of(static_cast<std::int32_t>(
-          arguments_[static_cast<std::size_t>(constant.place)].value));
+      const Type type = type_of(
+          static_cast<std::int32_t>(arguments_[static_cast<std::size_t>(constant.place)].value));
       if (type.code < 0)
         refuse("'" + constant.name + "' is a type that Swage does not know");
       for (std::size_t g = 0; g < of_.generics_.size(); ++g)
