@@ -52,13 +52,14 @@ void define(const std::string& space, const std::string& name, const char* schem
   Library fragment = nullptr;
   check(torch.library_init_fragment(space.c_str(), "swage", 0, &fragment), "namespace " + space);
   check(torch.library_def(fragment, schema), std::string("the schema ") + schema);
-  operators[taken] = made.release();
+  const Boxed function = functions[taken];
+  operators[taken++] =
+      made.release(); // taken whatever comes: the dispatcher may know it from here on
   for (const char* key : {"CPU", "CUDA"}) {
     Library implementation = nullptr;
     check(torch.library_init_impl(space.c_str(), key, "swage", 0, &implementation), key);
-    check(torch.library_impl(implementation, name.c_str(), functions[taken], kStackVersion), name);
+    check(torch.library_impl(implementation, name.c_str(), function, kStackVersion), name);
   }
-  ++taken;
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -156,16 +157,8 @@ public:
 
   void leave(StackValue* stack, std::uint64_t outputs) {
     std::uint64_t left = 0;
-    if (of_.is_out_) {
-      for (const Parameter& parameter : of_.parameters_)
-        if (parameter.role == SWAGE_OUT && parameter.half != 2 && left < outputs) {
-          Argument& argument = arguments_[static_cast<std::size_t>(parameter.place)];
-          stack[left++] = value_of(std::exchange(argument.tensor, nullptr));
-        }
-    } else {
-      for (Tensor& result : results_)
-        stack[left++] = value_of(std::exchange(result, nullptr));
-    }
+    for (Tensor& result : results_)
+      stack[left++] = value_of(std::exchange(result, nullptr));
     if (left != outputs)
       refuse("the operator's schema has other results than its kernel");
   }
@@ -277,6 +270,16 @@ private:
                                  : key.generics[static_cast<std::size_t>(parameter.generic)];
   }
 
+  std::int64_t group_of(const Parameter& parameter) const {
+    std::int64_t group = parameter.group;
+    if (parameter.group_place >= 0)
+      group = static_cast<std::int64_t>(
+          arguments_[static_cast<std::size_t>(parameter.group_place)].value);
+    if (group <= 0)
+      refuse("a group of " + std::to_string(group) + " columns");
+    return group;
+  }
+
   /// A launch has rows and columns. Tensors of more dimensions whose strides do not merge to these
   /// are copied, and those that are written copied back; whether there were any.
   bool copy_scattered() {
@@ -284,7 +287,7 @@ private:
       if (!is_given(parameter))
         continue;
       Argument& argument = arguments_[static_cast<std::size_t>(parameter.place)];
-      if (argument.view.rank < 3 || is_contiguous(argument.view) || is_copied(argument))
+      if (argument.view.rank < 2 || is_contiguous(argument.view) || is_copied(argument))
         continue;
       const View& view = argument.view;
       const std::vector<std::int64_t> sizes(view.sizes, view.sizes + view.rank);
@@ -340,8 +343,11 @@ private:
       else if (parameter.space == SWAGE_TENSOR)
         sizes.clear();
       else if (parameter.space == SWAGE_GROUP && !sizes.empty())
-        sizes.back() = columns / parameter.group;
-      results_.push_back(empty(sizes, dtype_of(type(parameter, key))));
+        sizes.back() = columns / group_of(parameter);
+      results_.push_back(nullptr);
+      results_.back() = empty(sizes, dtype_of(type(parameter, key)));
+      if (of_.is_cleared_)
+        check(shim().zero(results_.back()), "a result that is 0");
     }
   }
 
@@ -364,16 +370,28 @@ private:
       swage_arg argument{};
       const StackValue value = arguments_[static_cast<std::size_t>(parameter.place)].value;
       const Type of = type(parameter, key);
-      if (of.code == kDLFloat || of.code == kDLBfloat) {
+      const bool is_real = of.code != kDLInt && of.code != kDLUInt && of.code != kDLBool;
+      if (is_real) {
         argument.kind = SWAGE_ARG_REAL;
         argument.value.real = real_of(value);
       } else {
         argument.kind = SWAGE_ARG_INTEGER;
-        argument.value.integer = of.code == kDLBool ? static_cast<std::int64_t>(value & 0xff)
-                                                    : static_cast<std::int64_t>(value);
+        argument.value.integer =
+            parameter.generic < 0 ? whole(value, of) : whole(real_of(value), parameter);
       }
       launch_.push_back(argument);
     }
+  }
+
+  static std::int64_t whole(StackValue value, Type of) {
+    return static_cast<std::int64_t>(of.code == kDLBool ? value & 0xff : value);
+  }
+
+  /// A scalar of a generic type is a float to the operator, whatever its type is in a call.
+  static std::int64_t whole(double value, const Parameter& parameter) {
+    if (!(value >= -0x1p63 && value < 0x1p63) || value != std::trunc(value))
+      refuse("'" + parameter.name + "' is " + std::to_string(value) + ", expected a whole number");
+    return static_cast<std::int64_t>(value);
   }
 
   void describe(Described& into, const View& view, Type type, int half) const {
@@ -406,11 +424,13 @@ private:
 
 Operator::Operator(const swage_torch_operator& described)
     : source_(described.source ? described.source : ""), kernel_(described.kernel),
-      of_catalogue_(!described.source), is_out_(described.is_out != 0), math_(described.math) {
+      of_catalogue_(!described.source), is_out_(described.is_out != 0),
+      is_cleared_(described.is_cleared != 0), math_(described.math) {
   for (std::size_t i = 0; i < described.parameter_count; ++i) {
     const swage_torch_parameter& p = described.parameters[i];
-    parameters_.push_back({p.name, p.role, p.space, p.group, p.code < 0 ? p.bits : -1,
-                           p.code < 0 ? Type{} : Type{p.code, p.bits}, p.place, p.half});
+    parameters_.push_back({p.name, p.role, p.space, p.group, p.group_place,
+                           p.code < 0 ? p.bits : -1, p.code < 0 ? Type{} : Type{p.code, p.bits},
+                           p.place, p.half});
   }
   for (std::size_t i = 0; i < described.constant_count; ++i)
     constants_.push_back(

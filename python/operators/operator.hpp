@@ -25,7 +25,8 @@ public:
 private:
   struct Parameter {
     std::string name;
-    int role, space, group, generic; ///< generic: -1 where the type is fixed
+    int role, space, group, group_place;
+    int generic; ///< -1 where the type is fixed
     Type type;
     int place, half;
     bool is_tensor() const { return role != SWAGE_SCALAR; }
@@ -52,7 +53,7 @@ private:
   swage_kernel* make(const Key& key) const;
 
   std::string source_, kernel_;
-  bool of_catalogue_, is_out_;
+  bool of_catalogue_, is_out_, is_cleared_;
   int math_;
   std::vector<Parameter> parameters_;
   std::vector<Constant> constants_;

@@ -15,10 +15,11 @@ extern "C" {
 /* A parameter of the kernel, in its order, `const` ones left out. */
 typedef struct swage_torch_parameter {
   const char* name;
-  int32_t role;  /* a swage_role */
-  int32_t space; /* a swage_space */
-  int32_t group; /* SWAGE_GROUP: columns of a group */
-  int32_t code;  /* DLPack's code of the type; -1: that of the generic `bits` of the operator */
+  int32_t role;        /* a swage_role */
+  int32_t space;       /* a swage_space */
+  int32_t group;       /* SWAGE_GROUP: columns of a group, or */
+  int32_t group_place; /* the operator's argument that says so; -1: none */
+  int32_t code; /* DLPack's code of the type; -1: that of the generic `bits` of the operator */
   int32_t bits;
   /* SWAGE_IN, SWAGE_INOUT and SWAGE_SCALAR: the operator's argument. SWAGE_OUT: its result, or in
    * an operator that is given them the argument. */
@@ -39,7 +40,9 @@ typedef struct swage_torch_operator {
   const char* source; /* the text; null: the catalogue */
   const char* kernel; /* its name there */
   int32_t math;       /* a swage_math, -1: the text's own */
-  int32_t is_out;     /* whether outputs are arguments, which are returned */
+  int32_t is_out;     /* whether outputs are arguments; then it has no results */
+  int32_t
+      is_cleared; /* whether results are 0 before: a kernel that skips rows does not write them */
   const swage_torch_parameter* parameters;
   size_t parameter_count;
   const swage_torch_constant* constants;

@@ -43,6 +43,7 @@ Shim find_all() {
   find(cpu, "aoti_torch_delete_tensor_object", shim.delete_tensor_object);
   find(cpu, "aoti_torch_empty_strided", shim.empty_strided);
   find(cpu, "aoti_torch_copy_", shim.copy);
+  find(cpu, "aoti_torch_zero_", shim.zero);
   find(cpu, "aoti_torch_device_type_cpu", shim.device_type_cpu);
   find(cpu, "aoti_torch_device_type_cuda", shim.device_type_cuda);
   if (void* cuda = loaded("libtorch_cuda.so"))

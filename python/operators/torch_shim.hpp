@@ -38,6 +38,7 @@ struct Shim {
                                 std::int32_t device_type, std::int32_t device_index,
                                 Tensor*) = nullptr;
   std::int32_t (*copy)(Tensor into, Tensor from, std::int32_t non_blocking) = nullptr;
+  std::int32_t (*zero)(Tensor) = nullptr;
   std::int32_t (*device_type_cpu)() = nullptr;
   std::int32_t (*device_type_cuda)() = nullptr;
   /// Null in a PyTorch without CUDA.

@@ -61,6 +61,14 @@ def empty(like: Any, name: str, shape: Sequence[int], type_name: str) -> Any:
     return space.empty(tuple(shape), dtype=getattr(space, wanted), device=like.device)
 
 
+def clear(value: Any) -> None:
+    """Makes every element of an array 0."""
+    if _package(value) == "torch":
+        value.zero_()
+    else:
+        value[...] = 0
+
+
 def _scalar_type(name: str, type_name: str) -> Any:
     if type_name != "bf16":
         return array_name(type_name)

@@ -16,8 +16,9 @@ from swage._types import name_of
 class Signature:
     """The parameters of a kernel, as calls need them."""
 
-    def __init__(self, kernel: str, parameters: Sequence[Any]) -> None:
+    def __init__(self, kernel: str, parameters: Sequence[Any], skips: bool = False) -> None:
         self.kernel = kernel
+        self.skips = skips  #: rows, whose outputs a launch leaves as they are
         self.names = [parameter.name.decode() for parameter in parameters]
         self.roles = [parameter.role for parameter in parameters]
         self.spaces = [parameter.space for parameter in parameters]
@@ -83,8 +84,9 @@ class Call:
     """Arguments of a launch, alive as long as this is, and where the launch belongs."""
 
     def __init__(self, signature: Signature, values: List[Any], device: Optional[str],
-                 stream: Optional[int]) -> None:
+                 stream: Optional[int], clear: bool = False) -> None:
         self.signature = signature
+        self._clear = clear or signature.skips  # what is made anew and may not be written
         self.values = values
         self.count = len(values)
         self.args = (Arg * max(1, self.count))()
@@ -170,6 +172,8 @@ class Call:
         for i in missing:
             sizes = output_shape(shape, signature.spaces[i], signature.groups[i])
             self.values[i] = _arrays.empty(like, signature.names[i], sizes, signature.types[i])
+            if self._clear:
+                _arrays.clear(self.values[i])
             self._made.add(i)
             devices[i] = self._place.see(self.values[i], signature.names[i])
 

@@ -18,8 +18,7 @@ def gradient(kernel: Any, inputs: Sequence[str], into: Dict[str, str], name: Opt
                         f"of; its parameters are {', '.join(names)}")
     wanted = [*inputs, *(asked for asked in into if asked not in inputs)] or [
         parameter.name for parameter in kernel.parameters
-        if parameter.role in ("in", "scalar") and parameter.type[0] in "fb"
-        and parameter.type != "bool" and parameter.space != "table"]
+        if parameter.role in ("in", "scalar") and parameter.type in ("f64", "f32", "f16", "bf16") and parameter.space != "table"]
     if not wanted:
         raise Error(f"kernel '{kernel.name}' has no parameter with a gradient: none is of a float "
                     "type and read")

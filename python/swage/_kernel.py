@@ -85,7 +85,8 @@ class Kernel:
         self._handle: Handle = recipe.make(device or "cpu")
         self._device = self._handle.device if device else None
         self._handles: Dict[str, Handle] = {self._handle.device: self._handle}
-        self._signature = Signature(self._handle.name(), self._handle.parameters())
+        self._signature = Signature(self._handle.name(), self._handle.parameters(),
+                                    skips=" skip where " in self._handle.text().replace("\n", " "))
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Runs the kernel and gives its outputs: an array, or a tuple of several.
@@ -220,7 +221,7 @@ class Kernel:
             named.pop(key, None) if key in named and key not in index else None
             for key in _OPTIONS)
         call = Call(self._signature, self._signature.bind(args, named, out), self._device,
-                    _stream_number(stream))
+                    _stream_number(stream), clear=valid_rows is not None)
         options = None
         if valid_rows is not None or workspace is not None:
             options = LaunchOptions()

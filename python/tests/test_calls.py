@@ -19,6 +19,19 @@ def swiglu(gate, up):
     return gate / (1 + np.exp(-gate)) * up
 
 
+class Skipped(unittest.TestCase):
+    def test_rows_that_are_left_out_are_0_in_fresh_outputs(self):
+        kernel = swage.kernel("kernel r(x: in f32, id: in i32 [row], y: out f32) {"
+                              " skip where id < 0; y = x + x; }")
+        x = np.full((3, 4), 2, np.float32)
+        for _ in range(3):
+            np.full((3, 4), np.nan, np.float32)  # what fresh memory may hold
+            found = kernel(x, np.int32([0, -1, 1]))
+            self.assertEqual(found[:, 0].tolist(), [4, 0, 4])
+        twice = swage.kernel("kernel t(x: in f32, y: out f32) { y = x + x; }")
+        self.assertEqual(twice(x, valid_rows=np.int32([1]))[:, 0].tolist(), [4, 0, 0])
+
+
 class Calls(unittest.TestCase):
     def setUp(self):
         self.random = np.random.default_rng(1)

@@ -47,6 +47,12 @@ class Unsloth(unittest.TestCase):
     def test_swiglu(self):
         self.check(unsloth.swiglu_fg_kernel, unsloth.swiglu_DWf_DW_dfg_kernel, F.silu)
 
+    def test_functions_compile_whole(self):
+        gate, up = tensors(2, 4, 8)
+        found = torch.compile(lambda a, b: unsloth.swiglu_fg_kernel(a, b) + 1, fullgraph=True,
+                              backend="aot_eager")(gate, up)
+        self.assertTrue(torch.equal(found, unsloth.swiglu_fg_kernel(gate, up) + 1))
+
     def test_geglu(self):
         self.check(unsloth.geglu_exact_forward_kernel, unsloth.geglu_exact_backward_kernel, F.gelu)
         self.check(unsloth.geglu_approx_forward_kernel, unsloth.geglu_approx_backward_kernel,
@@ -141,6 +147,20 @@ class Transformers(unittest.TestCase):
                 for p, slope in zip(model.parameters(), slopes):
                     torch.testing.assert_close(p.grad, slope, rtol=1e-4, atol=1e-6)
                 self.assertNotIn("forward", vars(model.model.layers[0].mlp))
+
+    def test_modules_that_compute_something_else_are_left_alone(self):
+        from swage.compat.transformers import patch
+
+        class Scaled(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gate_proj, self.up_proj = (torch.nn.Linear(8, 16) for _ in range(2))
+                self.down_proj, self.act_fn = torch.nn.Linear(16, 8), torch.nn.SiLU()
+
+            def forward(self, x):
+                return self.down_proj(self.act_fn(self.gate_proj(x) * 0.5) * self.up_proj(x))
+
+        self.assertEqual(patch(Scaled()).count, 0)
 
 
 if __name__ == "__main__":

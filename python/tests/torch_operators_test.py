@@ -4,6 +4,7 @@ Ends with 77, which CTest takes for skipped, where there is no PyTorch.
 """
 
 import sys
+import threading
 import unittest
 
 try:
@@ -202,10 +203,56 @@ class Tensors(unittest.TestCase):
 
     def test_out_refuses_what_needs_a_gradient(self):
         x = torch.randn(3, requires_grad=True)
-        with self.assertRaisesRegex(RuntimeError, "'x' requires one"):
+        with self.assertRaisesRegex(RuntimeError, "has no gradient"):
             swage.torch.silu(x, out=torch.empty(3))
         with torch.no_grad():
             swage.torch.silu(x, out=torch.empty(3))
+
+        for call in (lambda: swage.torch.silu(torch.ones(3), out=x),
+                     lambda: torch.ops.swage.silu.out(x, y=torch.empty(3)),
+                     lambda: swage.torch.silu_backward_inplace(torch.ones(3), x * 1)):
+            with self.assertRaisesRegex(RuntimeError, "has no gradient"):
+                call()
+
+    def test_what_is_written_compiles(self):
+        def both(a, b, out):
+            swage.torch.swiglu(a, b, out=out)
+            return out + 1
+        a, b, out = (torch.randn(3, 4) for _ in range(3))
+        found = torch.compile(both, fullgraph=True, backend="aot_eager")(a, b, out)
+        self.assertTrue(torch.equal(found, swage.torch.swiglu(a, b) + 1))
+
+    def test_values_of_rows_have_any_strides(self):
+        op = swage.torch.op("kernel rows(x: in f32, s: in f32 [row], y: out f32) { y = x * s; }")
+        x, s = torch.randn(4, 3, 8, requires_grad=True), torch.randn(3, 4, requires_grad=True)
+        found = op(x, s.t())
+        self.assertTrue(torch.equal(found, x * s.t()[..., None]))
+        found.sum().backward()
+        torch.testing.assert_close(s.grad, x.detach().sum(-1).t())
+
+    def test_groups_of_another_size(self):
+        x = torch.randn(2, 256)
+        for size in (32, 128):
+            q, scale = swage.torch.swiglu_quantised_group(x, x, Q=torch.float8_e4m3fn, size=size)
+            self.assertEqual((q.dtype, scale.shape), (torch.float8_e4m3fn, (2, 256 // size)))
+
+    def test_first_calls_come_from_many_threads(self):
+        texts = [f"kernel many{i}(x: in f32, y: out f32) {{ y = x * {i}; }}" for i in range(6)]
+        wrong = []
+
+        def work():
+            for i, text in enumerate(texts):
+                x = torch.ones(3, requires_grad=True)
+                swage.torch.op(text)(x).sum().backward()
+                if not torch.equal(x.grad, torch.full((3,), float(i))):
+                    wrong.append(i)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
 
     def test_no_elements(self):
         self.assertEqual(swage.torch.swiglu(torch.ones(0, 4), torch.ones(0, 4)).shape, (0, 4))
@@ -249,6 +296,51 @@ class Strings(unittest.TestCase):
         self.assertEqual([t.data_ptr() for t in kept], [y.data_ptr()])
         self.assertTrue(torch.autograd.gradcheck(operator, (x,)))
 
+    def test_rows_that_are_skipped_are_0_and_have_gradient_0(self):
+        op = swage.torch.op("""kernel routed<T>(x: in T, id: in i32 [row], y: out T) {
+            skip where id < 0; y = x + x; }""")
+        x = torch.randn(4, 8, requires_grad=True)
+        for _ in range(3):
+            torch.full((4, 8), float("nan"))  # what fresh memory may hold
+            y = op(x, torch.tensor([0, -1, 2, -1], dtype=torch.int32))
+            self.assertTrue(torch.equal(y, x * torch.tensor([2.0, 0, 2, 0])[:, None]))
+            x.grad = None
+            y.sum().backward()
+            self.assertTrue(torch.equal(x.grad[:, 0], torch.tensor([2.0, 0, 2, 0])))
+
+    def test_scalars_and_constants_of_every_kind(self):
+        op = swage.torch.op("kernel kinds<T>(x: in T, s: T, y: out T, const lambda: f32 = 1) {"
+                            "  y = x * s; }")
+        self.assertTrue(torch.equal(op(torch.arange(3), 2.0), torch.arange(3) * 2))
+        with self.assertRaisesRegex(RuntimeError, "'s' is 0.5"):
+            op(torch.arange(3), 0.5)
+        op = swage.torch.op("kernel key(x: in f32, y: out f32, const lambda: f32 = 1) { y = x * lambda; }")
+        x = torch.ones(3, requires_grad=True)
+        op(x, lambda_=3.0).sum().backward()
+        self.assertTrue(torch.equal(x.grad, torch.full((3,), 3.0)))
+        many = ", ".join(f"y{i}: out f32" for i in range(30))
+        op = swage.torch.op(f"kernel many(x: in f32, {many}) {{ "
+                            + " ".join(f"y{i} = x;" for i in range(30)) + " }")
+        self.assertEqual(len(op(torch.ones(2))), 30)
+
+    def test_a_wrong_backward_is_refused_when_it_is_named(self):
+        text = """kernel f(x: in f32, z: in f32, y: out f32) { y = x * z; }
+                  kernel f_backward(d_y: in f32, x: in f32, z: in f32, d_x: out f32, d_z: out f32) {
+                    d_x = 7; d_z = 7; }
+                  kernel half(d_y: in f32, z: in f32, d_x: out f32) { d_x = d_y * z; }
+                  kernel odd(d_y: in f32, q: in f32, d_x: out f32) { d_x = d_y * q; }"""
+        with self.assertRaisesRegex(ValueError, "no kernel 'none'"):
+            swage.torch.op(text, "f", backward="none")
+        with self.assertRaisesRegex(ValueError, "'q' of the backward 'odd'"):
+            swage.torch.op(text, "f", backward="odd")
+        x, z = (torch.full((2,), 3.0, requires_grad=True) for _ in range(2))
+        with self.assertRaisesRegex(RuntimeError, "no output d_z"):
+            swage.torch.op(text, "f", backward="half")(x, z).sum().backward()
+        swage.torch.op(text, "f")(x, z).sum().backward()  # derived, whatever others are called
+        self.assertTrue(torch.equal(x.grad, torch.full((2,), 3.0)))
+        with self.assertRaisesRegex(ValueError, "math is 'bogus'"):
+            swage.torch.op(text, "f", math="bogus")
+
     def test_one_text_is_one_operator(self):
         text = "kernel twice(x: in f32, y: out f32) { y = x + x; }"
         self.assertIs(swage.torch.op(text), swage.torch.op(text))
@@ -271,10 +363,18 @@ class Modules(unittest.TestCase):
         norm = swage.torch.RMSNorm(8)
         self.assertTrue(torch.allclose(norm(gate), F.rms_norm(gate, (8,), eps=1e-6), atol=1e-6))
 
+    def test_modules_compile_whole(self):
+        for module, arguments in ((swage.torch.SwiGLU(), 2), (swage.torch.SwiGLU(), 1),
+                                  (swage.torch.GeGLU("tanh"), 2), (swage.torch.RMSNorm(8), 1)):
+            torch._dynamo.reset()
+            inputs = [torch.randn(4, 8) for _ in range(arguments)]
+            found = torch.compile(module, fullgraph=True, backend="aot_eager")(*inputs)
+            self.assertTrue(torch.equal(found, module(*inputs)))
+
     def test_autocast_leaves_types_to_the_products_before(self):
         linear = torch.nn.Linear(8, 16)
         with torch.autocast("cpu", torch.bfloat16):
-            y = swage.torch.SwiGLU()(linear(torch.randn(4, 8)))
+            y = swage.torch.SwiGLU()(swage.torch.RMSNorm(16)(linear(torch.randn(4, 8))))
         self.assertEqual(y.dtype, torch.bfloat16)
         y.sum().backward()
         self.assertEqual(linear.weight.grad.dtype, torch.float32)

@@ -60,6 +60,14 @@ def _check(size):
     assert found.placements[0] == Shard(0)
     # Along the columns a norm needs whole rows: they are brought together.
     both(swage.torch.rms_norm, (gate, weight), (Shard(1), Shard(0)), d)
+    # What is no plain sum over rows takes whole rows.
+    root = swage.torch.op("kernel root(x: in f32, y: out f32 [tensor]) {"
+                          " y = sqrt(col_sum(row_sum(x * x))); }")
+    total = swage.torch.op("kernel total(x: in f32, y: out f32 [col]) { y = col_sum(x); }")
+    part = distribute_tensor(gate, mesh, [Shard(0)])
+    torch.testing.assert_close(root(part).full_tensor(), gate.norm())
+    torch.testing.assert_close(total(part).full_tensor(), gate.sum(0))
+    assert total(part).placements[0].is_partial()
     both(lambda x: swage.torch.swiglu_packed(x), (torch.cat((gate, up), -1),), (Shard(0),), d)
     _check_parallel(mesh)
 

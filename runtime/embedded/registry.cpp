@@ -146,6 +146,12 @@ void consider(const Image& image, const ImageVariant& variant, const Wanted& wan
 void add(swage_kernel_image& image) noexcept {
   Registry& all = g_lasting.registry;
   const std::lock_guard lock(all.mutex);
+  for (const swage_kernel_image* at = all.waiting; at; at = at->next)
+    if (at == &image)
+      return; // it would follow itself
+  for (const Opened& opened : all.opened)
+    if (opened.source == &image)
+      return;
   image.next = all.waiting;
   all.waiting = &image;
 }

@@ -45,6 +45,7 @@ public:
   ~Registered() { swage_unregister_kernels(&image_); }
 
   std::string& bytes() { return bytes_; }
+  void again() { swage_register_kernels(&image_); }
 
 private:
   std::string bytes_;
@@ -92,6 +93,17 @@ TEST_CASE("of two images the one for the higher level of the CPU is launched, in
   const Registered high(doubled("levels_b"), doubled("levels_b"), best);
   const Registered low(doubled("levels_b"), tripled("levels_b"), lowest());
   CHECK(result_of(doubled("levels_b")) == 7);
+}
+
+TEST_CASE("an image that is registered twice, before its first use and after, is there once") {
+  {
+    Registered image(doubled("again"), tripled("again"), lowest());
+    image.again();
+    CHECK(result_of(doubled("again")) == 11);
+    image.again();
+    CHECK(result_of("kernel not_carried(x: in f32, y: out f32) { y = x; }") == 3);
+  }
+  CHECK(result_of(doubled("again")) == 7);
 }
 
 TEST_CASE("an image that was unregistered, before or after its first use, is not looked in") {

@@ -8,7 +8,7 @@ from then on, with the rounding points that it had: the activation is rounded be
 import types
 
 import torch
-import swage.torch as _torch
+import swage.torch  # noqa: F401
 
 from ._patching import Patch
 
@@ -29,19 +29,38 @@ def _kernel_of(activation):
 
 def _split_forward(kernel):
     def forward(self, x):
-        return self.down_proj(getattr(_torch, kernel)(self.gate_proj(x), self.up_proj(x)))
+        return self.down_proj(getattr(torch.ops.swage, kernel)(self.gate_proj(x), self.up_proj(x)))
     return forward
 
 
 def _packed_forward(kernel):
     def forward(self, hidden_states):
-        return self.down_proj(getattr(_torch, f"{kernel}_packed")(self.gate_up_proj(hidden_states)))
+        return self.down_proj(getattr(torch.ops.swage, f"{kernel}_packed")(self.gate_up_proj(hidden_states)))
     return forward
+
+
+def _is_the_same(module, made):
+    """Whether the forward that a module has computes what `made` does: others share their names."""
+    weight = getattr(module, "gate_up_proj", None) or module.gate_proj
+    weight = getattr(weight, "weight", None)
+    if weight is None or weight.is_meta:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, weight.shape[-1], generator=generator).to(weight.device, weight.dtype)
+    tolerance = {torch.float64: 1e-9, torch.float32: 1e-4}.get(weight.dtype, 5e-2)
+    try:
+        with torch.no_grad():
+            before, after = module(x), made(module, x)
+    except Exception:  # takes something else, or its weights are no plain matrices
+        return False
+    return before.shape == after.shape and torch.allclose(
+        before, after, rtol=tolerance, atol=tolerance * before.abs().max().item())
 
 
 def patch(model):
     """Replaces the forward of every MLP of `model` whose shape and activation are known. Returns a Patch,
-    whose `count` says how many there were."""
+    whose `count` says how many there were. Each is run once on random numbers, before and after, and left as
+    it is where the results differ."""
     patched = Patch()
     for module in model.modules():
         activation = getattr(module, "act_fn", None) or getattr(module, "activation_fn", None)
@@ -54,5 +73,6 @@ def patch(model):
             made = _packed_forward(kernel)
         else:
             continue
-        patched.replace(module, "forward", types.MethodType(made, module))
+        if _is_the_same(module, made):
+            patched.replace(module, "forward", types.MethodType(made, module))
     return patched

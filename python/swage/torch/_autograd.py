@@ -2,7 +2,7 @@
 
 import torch
 
-from ._signature import declarations, signature
+from ._signature import declarations, signature, spelled
 
 
 class Gradient:
@@ -39,17 +39,24 @@ def _is_gradient(described, forward, wanted):
 
 
 def derive(operator, wanted):
-    """The gradient for the inputs `wanted`."""
+    """The gradient for the inputs `wanted`; a backward that was named gives what it gives."""
     forward = operator.signature
     if operator.backward_kernel:
+        if operator.backward_kernel not in declarations(forward.source):
+            raise ValueError(f"the text has no kernel '{operator.backward_kernel}' to be the backward")
         described = signature(forward.source, operator.backward_kernel)
+        known = forward.names("in", "out", "scalar") + [f"d_{n}" for n in forward.names("out")]
+        for name in described.names("in", "inout", "scalar"):
+            if name not in known:
+                raise ValueError(f"'{name}' of the backward '{operator.backward_kernel}' is no input or "
+                                 f"output of '{forward.kernel}', nor d_ and an output")
         incoming, outgoing = _by_name(forward, forward.names("in"))
         own = described.names("in", "out")
         return Gradient(operator, described, f"_{operator.name}_backward",
                         {f: g for f, g in incoming.items() if g in own},
                         {f: g for f, g in outgoing.items() if g in own})
     kernel = f"{forward.kernel}_backward"
-    if kernel in declarations(forward.source):
+    if operator.of_catalogue and kernel in declarations(forward.source):
         described = signature(forward.source, kernel)
         if _is_gradient(described, forward, wanted):
             return Gradient(operator, described, f"_{operator.name}_gradient",
@@ -70,7 +77,7 @@ def _wanted(operator, needs):
 
 def register(operator):
     """Tells PyTorch how `operator` differentiates."""
-    constants = operator.signature.asked + [c.name for c in operator.signature.constants]
+    constants = operator.signature.asked + [spelled(c.name) for c in operator.signature.constants]
     may_be_narrow = bool(operator.signature.asked)
     is_tensor = [operator.parameter(name).is_tensor for name in operator.inputs]
     tensors = [i for i, tensor in enumerate(is_tensor) if tensor]
@@ -96,13 +103,17 @@ def register(operator):
         save(ctx, inputs, {}, output)
 
     def backward(ctx, *incoming):
-        gradient = operator.gradient(
-            _wanted(operator, dict(zip(operator.inputs, ctx.needs_input_grad))))
+        wanted = _wanted(operator, dict(zip(operator.inputs, ctx.needs_input_grad)))
+        gradient = operator.gradient(None if operator.backward_kernel else wanted)
+        for name in wanted:
+            if operator.slot(name) not in gradient.outgoing:
+                raise RuntimeError(f"'{name}' requires a gradient, and the backward of {operator.name} has "
+                                   f"no output d_{name}")
         run = gradient.operator
         kept = ctx.kept if operator.backward_kernel else [operator.inputs[i] for i in tensors]
         known = dict(zip(kept, ctx.saved_tensors)) | (ctx.scalars if scalars else {})
         arrived = dict(zip(operator.results, incoming))
-        own = {c.name for c in run.signature.constants} | set(run.signature.asked)
+        own = {spelled(c.name) for c in run.signature.constants} | set(run.signature.asked)
         named = {n: v for n, v in ctx.constants.items() if n in own} if constants else {}
         found = run(*(arrived[gradient.incoming[name]] if name in gradient.incoming else known[name]
                       for name in run.inputs), **named)
@@ -121,6 +132,6 @@ def _kept(operator, inputs, output):
     """What a backward that the caller named takes of the forward's inputs and results, by name."""
     given = dict(zip(operator.inputs, inputs))
     given |= dict(zip(operator.results, _all(output)))
-    gradient = operator.gradient(tuple(operator.signature.names("in"))).operator
+    gradient = operator.gradient(None).operator
     return {name: given[name] for name in gradient.inputs
             if name in given and gradient.parameter(name).is_tensor}

@@ -4,6 +4,7 @@ import functools
 
 from swage._catalogue import _files
 
+from . import _operators
 from ._operators import Operator
 from ._signature import declarations, signature
 
@@ -33,8 +34,20 @@ def names():
     return (*texts(), *_gated())
 
 
-@functools.cache
+_made = {}
+
+
 def catalogue_operator(name):
+    found = _made.get(name)
+    if found is None:
+        with _operators._lock:
+            found = _made.get(name) or _make(name)
+            _made[name] = found
+    return found
+
+
+def _make(name):
     if name in _gated():
-        return Operator(_gated()[name], "swage", name, packed=(("gate", "up", "gate_up"),))
-    return Operator(signature(texts()[name], name))
+        return Operator(_gated()[name], "swage", name, packed=(("gate", "up", "gate_up"),),
+                        of_catalogue=True)
+    return Operator(signature(texts()[name], name), of_catalogue=True)

@@ -2,8 +2,6 @@
 
 import torch
 
-from . import _catalogue
-
 
 class SwiGLU(torch.nn.Module):
     """silu(gate) * up. forward(gate, up), or forward(gate_up) with both side by side in the last dimension;
@@ -13,8 +11,8 @@ class SwiGLU(torch.nn.Module):
 
     def forward(self, gate, up=None):
         if up is None:
-            return _catalogue.catalogue_operator(f"{self.kernel}_packed")(gate)
-        return _catalogue.catalogue_operator(self.kernel)(gate, up)
+            return getattr(torch.ops.swage, f"{self.kernel}_packed")(gate)
+        return getattr(torch.ops.swage, self.kernel)(gate, up)
 
 
 class GeGLU(SwiGLU):
@@ -39,7 +37,7 @@ class RMSNorm(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.ones(size, device=device, dtype=dtype))
 
     def forward(self, x):
-        return _catalogue.catalogue_operator("rms_norm")(x, self.weight, eps=self.eps)
+        return torch.ops.swage.rms_norm(x, self.weight.to(x.dtype), eps=self.eps)
 
     def extra_repr(self):
         return f"{self.weight.numel()}, eps={self.eps}"

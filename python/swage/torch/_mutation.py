@@ -19,6 +19,16 @@ def register(space, name, overload):
             torch.autograd.graph.increment_version(kwargs[each])
         return overload.redispatch(keys & torch._C._after_ADInplaceOrView_keyset, *args, **kwargs)
 
+    def refuse_gradients(keys, *args, **kwargs):
+        if torch.is_grad_enabled():
+            for value in (*args, *kwargs.values()):
+                if torch.is_tensor(value) and value.requires_grad:
+                    raise RuntimeError(f"{name} writes to its arguments and has no gradient, and one of them "
+                                       "requires one: use the form that gives new tensors, or "
+                                       "torch.no_grad()")
+        return overload.redispatch(keys & torch._C._after_autograd_keyset, *args, **kwargs)
+
     if space not in _libraries:
         _libraries[space] = torch.library.Library(space, "FRAGMENT")
     _libraries[space].impl(name, count_and_go_on, "ADInplaceOrView", with_keyset=True)
+    _libraries[space].impl(name, refuse_gradients, "Autograd", with_keyset=True)

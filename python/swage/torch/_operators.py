@@ -3,21 +3,22 @@
 import ctypes
 import functools
 import hashlib
-import keyword
+import itertools
 import math
 import os
+import threading
 
 import torch
 
 from swage._library import path
 
 from . import _autograd, _mutation, _shapes, _vmap
-from ._signature import CODES, ROLES, SPACES, declarations, signature
+from ._signature import CODES, ROLES, SPACES, declarations, signature, spelled
 
 
 class _Parameter(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("role", ctypes.c_int32), ("space", ctypes.c_int32),
-                ("group", ctypes.c_int32), ("code", ctypes.c_int32), ("bits", ctypes.c_int32),
+                ("group", ctypes.c_int32), ("group_place", ctypes.c_int32), ("code", ctypes.c_int32), ("bits", ctypes.c_int32),
                 ("place", ctypes.c_int32), ("half", ctypes.c_int32)]
 
 
@@ -27,13 +28,14 @@ class _Constant(ctypes.Structure):
 
 class _Operator(ctypes.Structure):
     _fields_ = [("source", ctypes.c_char_p), ("kernel", ctypes.c_char_p), ("math", ctypes.c_int32),
-                ("is_out", ctypes.c_int32), ("parameters", ctypes.POINTER(_Parameter)),
+                ("is_out", ctypes.c_int32), ("is_cleared", ctypes.c_int32), ("parameters", ctypes.POINTER(_Parameter)),
                 ("parameter_count", ctypes.c_size_t), ("constants", ctypes.POINTER(_Constant)),
                 ("constant_count", ctypes.c_size_t), ("generics", ctypes.POINTER(ctypes.c_char_p)),
                 ("generic_count", ctypes.c_size_t)]
 
 
 _KINDS = {"float": 0, "int": 1, "bool": 2, "float?": 3, "ScalarType": 4}
+_INTEGERS = ("i8", "u8", "i16", "i32", "i64")
 _MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 
 
@@ -53,17 +55,14 @@ def _operators_library():
     return library
 
 
-def _spelled(name):
-    return name + "_" if keyword.iskeyword(name) else name
-
-
 def _scalar_kind(parameter):
     if parameter.type == "bool":
         return "bool"
-    return "float" if parameter.may_be_float else "int"
+    return "int" if parameter.type in _INTEGERS else "float"
 
 
 _made, _listeners = [], []
+_lock = threading.RLock()  # of definitions: first calls may come from many threads
 
 
 def on_definition(listener):
@@ -84,7 +83,11 @@ class Operator:
     tensor's, as in ("gate", "up", "gate_up").
     """
 
-    def __init__(self, described, space="swage", name=None, *, math=None, packed=(), backward=None):
+    def __init__(self, described, space="swage", name=None, *, math=None, packed=(), backward=None,
+                 of_catalogue=False):
+        if math not in _MATH:
+            raise ValueError(f"math is {math!r}, expected one of {', '.join(filter(None, _MATH))}")
+        self.of_catalogue = of_catalogue
         self.signature = described
         self.space = space
         self.name = name or described.kernel
@@ -129,12 +132,8 @@ class Operator:
             out = (out,)
         if len(out) != len(self.results):
             raise TypeError(f"{self.name} has {len(self.results)} results, found {len(out)} in out")
-        if torch.is_grad_enabled():
-            for name, value in zip(self.inputs, args):
-                if torch.is_tensor(value) and value.requires_grad:
-                    raise RuntimeError(f"what is written to out has no gradient, and '{name}' requires one: "
-                                       "leave out away, or use torch.no_grad()")
-        return self._out(*args, **kwargs, **dict(zip((_spelled(n) for n in self.results), out)))
+        self._out(*args, **kwargs, **dict(zip((spelled(n) for n in self.results), out)))
+        return out[0] if len(out) == 1 else tuple(out)
 
     def __repr__(self):
         return f"<swage operator torch.ops.{self.space}.{self._schema(is_out=False)}>"
@@ -156,31 +155,33 @@ class Operator:
     def gradient(self, wanted):
         """The operator of the gradient for the inputs `wanted` (kernel parameters). Made when it is first
         needed, from the text, or the kernel that was named as its backward."""
-        if wanted not in self._gradients:
-            self._gradients[wanted] = _autograd.derive(self, wanted)
-        return self._gradients[wanted]
+        with _lock:
+            if wanted not in self._gradients:
+                self._gradients[wanted] = _autograd.derive(self, wanted)
+            return self._gradients[wanted]
 
     def _slots(self, *roles):
         return list(dict.fromkeys(self.slot(name) for name in self.signature.names(*roles)))
 
     def _schema(self, is_out):
-        letters = iter("abcdefghijklmnopqrstuvwxyz")
+        letters = (f"a{i}" for i in itertools.count())
         arguments = []
         for name in self.inputs:
             parameter = self.parameter(name)
             kind = (_scalar_kind(parameter) if not parameter.is_tensor else
                     f"Tensor({next(letters)}!)" if parameter.role == "inout" else "Tensor")
-            arguments.append(f"{kind} {_spelled(name)}")
+            arguments.append(f"{kind} {spelled(name)}")
         named = [f"ScalarType {name}" for name in self.signature.asked]
         for constant in self.signature.constants:
             default = "" if constant.default is None else f"={_literal(constant)}"
-            named.append(f"{_schema_kind(constant)} {_spelled(constant.name)}{default}")
+            named.append(f"{_schema_kind(constant)} {spelled(constant.name)}{default}")
         results = ["Tensor"] * len(self.results)
         if is_out:
             results = [f"Tensor({next(letters)}!)" for _ in self.results]
-            named += [f"{kind} {_spelled(name)}" for kind, name in zip(results, self.results)]
+            named += [f"{kind} {spelled(name)}" for kind, name in zip(results, self.results)]
         if named:
             arguments += ["*"] + named
+        results = [] if is_out else results  # torch.compile takes none that it was given
         result = results[0] if len(results) == 1 else f"({', '.join(results)})"
         name = self.name + (".out" if is_out else "")
         return f"{name}({', '.join(arguments)}) -> {result}"
@@ -198,6 +199,9 @@ class Operator:
             code, bits = (-1, p.generic) if p.generic is not None else CODES[p.type]
             into.name, into.role = p.name.encode(), ROLES.index(p.role)
             into.space, into.group = SPACES.index(p.space), p.group
+            into.group_place = -1
+            if p.group_constant is not None:
+                into.group_place = len(self.inputs) + [n for n, _ in named].index(p.group_constant)
             into.code, into.bits = code, bits
             into.place = out_places[slot] if p.role == "out" else places[slot]
             into.half = self.half(p.name)
@@ -208,7 +212,8 @@ class Operator:
         generics = (ctypes.c_char_p * max(1, len(self.signature.generics)))(
             *(g.encode() for g in self.signature.generics))
         described = _Operator(self.signature.source.encode(), self.signature.kernel.encode(),
-                              _MATH[self.math], int(is_out), parameters, len(parameters), constants,
+                              _MATH[self.math], int(is_out),
+                              int(self.signature.skips_rows), parameters, len(parameters), constants,
                               constant_count, generics, len(self.signature.generics))
         name = self.name + (".out" if is_out else "")
         library = _operators_library()
@@ -227,7 +232,6 @@ def _literal(constant):
     return repr(constant.default) if math.isfinite(constant.default) else "None"
 
 
-@functools.cache
 def op(source, name=None, *, math=None, backward=None):
     """An operator of a kernel string: `op("kernel scaled<T>(x: in T, s: in f32 [tensor], y: out T) { ... }")`.
 
@@ -239,10 +243,19 @@ def op(source, name=None, *, math=None, backward=None):
 
     The same text gives the same operator. Raises swage.Error where the text is wrong.
     """
+    with _lock:
+        return _op(source, name, math, backward)
+
+
+@functools.cache
+def _op(source, name, math, backward):
     names = list(declarations(source))
     if name is None and len(names) != 1:
         raise ValueError(f"the text has the kernels {', '.join(names) or '(none)'}: name the one that "
                          "is meant")
     described = signature(source, name or names[0])
     digest = hashlib.sha256(repr((source, name, math, backward)).encode()).hexdigest()[:12]
-    return Operator(described, "swage", f"{described.kernel}_{digest}", math=math, backward=backward)
+    made = Operator(described, "swage", f"{described.kernel}_{digest}", math=math, backward=backward)
+    if backward:
+        made.gradient(None)  # what is wrong with it is said here
+    return made

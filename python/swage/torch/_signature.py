@@ -3,6 +3,7 @@
 import ctypes
 import dataclasses
 import functools
+import keyword
 import re
 
 from swage._library import check, library
@@ -19,13 +20,15 @@ FLOATS = ("f64", "f32", "f16", "bf16")  # that have gradients
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """`type` is that of the text, None where it is `generic`, an index into the kernel's generics."""
+    """`type` is that of the text, None where it is `generic`, an index into the kernel's generics.
+    `group_constant`: the constant that says how many columns a group has, which is `group` by default."""
     name: str
     role: str
     space: str
     group: int
     type: str | None
     generic: int | None
+    group_constant: str | None = None
 
     @property
     def is_tensor(self):
@@ -51,6 +54,11 @@ class Signature:
     generics: tuple
     parameters: tuple
     constants: tuple
+    text: str  # bound, with f32 for all generics
+
+    @property
+    def skips_rows(self):
+        return "  skip where " in self.text
 
     @property
     def asked(self):
@@ -60,6 +68,11 @@ class Signature:
 
     def names(self, *roles):
         return [p.name for p in self.parameters if p.role in roles]
+
+
+def spelled(name):
+    """What an argument of an operator is called: no keyword of Python's."""
+    return name + "_" if keyword.iskeyword(name) else name
 
 
 _DECLARATION = re.compile(
@@ -139,19 +152,32 @@ def signature(source, kernel):
     generics, bare = declarations(source).get(kernel, ((), ()))
     fixed = [f"{name}=1" for name in bare]
 
-    def bound(types):
-        return _Bound(source, kernel, fixed + [f"{g}={t}" for g, t in zip(generics, types)])
+    def bound(types, *more):
+        return _Bound(source, kernel,
+                      [f for f in fixed if not any(m.startswith(f[:-1]) for m in more)] + list(more) +
+                      [f"{g}={t}" for g, t in zip(generics, types)])
 
     with bound(["f32"] * len(generics)) as handle:
         base = handle.parameters()
         constants = tuple(handle.constants())
+        text = library().swage_kernel_text(handle.handle).decode()
     generic_of = {}
     for g in range(len(generics)):
         with bound(["bf16" if i == g else "f32" for i in range(len(generics))]) as handle:
             for parameter, other in zip(base, handle.parameters()):
                 if parameter[4] != other[4]:
                     generic_of[parameter[0]] = g
+    constant_of = {}
+    if any(group for _, _, _, group, _ in base):
+        for constant in constants:
+            if constant.kind == "int":
+                other = f"{constant.name}={(constant.default or 1) + 1}"
+                with bound(["f32"] * len(generics), other) as handle:
+                    for parameter, changed in zip(base, handle.parameters()):
+                        if parameter[3] != changed[3]:
+                            constant_of[parameter[0]] = constant.name
     parameters = tuple(
         Parameter(name, role, space, group, None if name in generic_of else type_name,
-                  generic_of.get(name)) for name, role, space, group, type_name in base)
-    return Signature(source, kernel, generics, parameters, constants)
+                  generic_of.get(name), constant_of.get(name))
+        for name, role, space, group, type_name in base)
+    return Signature(source, kernel, generics, parameters, constants, text)

@@ -3,7 +3,8 @@ then on for those that are made.
 
 Element tensors may be sharded along any dimension that the kernel does not reach along: rows always, columns
 where it has no sums, groups or `[col]` results. What is one value a row or a column is sharded with it,
-everything else is replicated; a `[col]` or `[tensor]` result of sharded rows is a partial sum. DTensor
+everything else is replicated; a `col_sum` of sharded rows is a partial sum, and a kernel with other
+`[col]` or `[tensor]` results takes whole rows. DTensor
 redistributes what comes in other ways, and says so where it cannot.
 """
 
@@ -30,6 +31,20 @@ def _placement(parameter, half, dimension, rank, is_result):
     return Replicate()
 
 
+def _is_sum(operator, parameter):
+    """Whether a result is a sum over rows and nothing else, so that sums of parts make it up."""
+    statement = f"  {parameter.name} = col_sum("
+    at = operator.signature.text.find(statement)
+    if at < 0:
+        return False
+    depth = 1
+    for i in range(at + len(statement), len(operator.signature.text)):
+        depth += {"(": 1, ")": -1}.get(operator.signature.text[i], 0)
+        if depth == 0:
+            return operator.signature.text[i + 1] == ";"
+    return False
+
+
 def _reaches_along_columns(operator):
     return any(p.space in ("row", "group", "tensor", "col") and p.role != "in"
                for p in operator.signature.parameters) or "row_" in operator.signature.source or \
@@ -48,6 +63,8 @@ def placements(operator, rank):
         given = [_placement(p, operator.half(p.name), dimension, rank, False) if p.is_tensor else "no"
                  for p in parameters]
         made = [_placement(p, operator.half(p.name), dimension, rank, True) for p in results]
+        if any(isinstance(m, Partial) and not _is_sum(operator, p) for m, p in zip(made, results)):
+            continue
         if None not in given and None not in made:
             found.append((made, [None if p == "no" else p for p in given] + extra))
     return found
