@@ -2,7 +2,6 @@
 #include "cli/assembler.hpp"
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include <fcntl.h>
@@ -13,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "cli/files.hpp"
+#include "runtime/base/temporary_directory.hpp"
 #include "runtime/device/assemble.hpp"
 #include "swage/error.hpp"
 
@@ -21,8 +21,6 @@ extern char** environ;
 namespace swage::cli {
 
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxOutput = std::size_t{64} << 20;
 
@@ -44,27 +42,6 @@ std::string find_ptxas() {
   }
   return {};
 }
-
-/// A directory that goes with the scope.
-class Scratch {
-public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "swage-build-XXXXXX").string();
-    if (!::mkdtemp(name.data()))
-      throw Error(ErrorCode::io, fmt::format("{} could not be made", name));
-    path_ = name;
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  std::string file(const char* name) const { return (path_ / name).string(); }
-
-private:
-  fs::path path_;
-};
 
 /// Runs a program with its output in a file; gives its exit status.
 int run(const std::vector<std::string>& command, const std::string& output) {
@@ -127,9 +104,11 @@ std::string Assembler::assemble(const std::string& ptx, const codegen::Target& t
 }
 
 std::string Assembler::run_ptxas(const std::string& ptx, int sm) const {
-  const Scratch scratch;
-  const std::string input = scratch.file("kernel.ptx"), output = scratch.file("kernel.cubin"),
-                    log = scratch.file("log");
+  const base::TemporaryDirectory scratch;
+  if (scratch.path().empty())
+    throw Error(ErrorCode::io, "no temporary directory could be made for ptxas");
+  const std::string input = scratch.path() + "/kernel.ptx",
+                    output = scratch.path() + "/kernel.cubin", log = scratch.path() + "/log";
   write_file(input, [&](FileWriter& file) { file.write(ptx); });
   const int status = run({ptxas_, fmt::format("-arch=sm_{}", sm), input, "-o", output}, log);
   if (status != 0)

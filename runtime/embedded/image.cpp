@@ -1,13 +1,11 @@
 // image.cpp -- compiled kernels as a program carries them: the bytes of an image.
 #include "runtime/embedded/image.hpp"
 
-#include <cstring>
-
 #include <fmt/format.h>
 
 #include "codegen/calling_convention.hpp"
-#include "runtime/base/digest.hpp"
 #include "runtime/store/bytes.hpp"
+#include "runtime/store/envelope.hpp"
 
 namespace swage::embedded {
 
@@ -16,9 +14,10 @@ namespace {
 using store::ByteReader;
 using store::ByteWriter;
 
-constexpr std::string_view kMagic("\x89SWGI\r\n\x1a", 8);
-constexpr std::size_t kHeaderBytes = 8 + 4 + 8;
-constexpr std::size_t kChecksumBytes = sizeof(base::Digest);
+constexpr store::Envelope kEnvelope{{"\x89SWGI\r\n\x1a", 8},
+                                    codegen::kCallingConvention,
+                                    "an image of kernels",
+                                    "an image of kernels"};
 constexpr unsigned kWaits = 1, kTotals = 2; // flags
 
 void write(ByteWriter& out, const Image& image) {
@@ -91,36 +90,19 @@ std::string encode(const Image& image) {
   std::string body;
   ByteWriter fields(body);
   write(fields, image);
-  std::string bytes;
-  ByteWriter out(bytes);
-  out.bytes(kMagic);
-  out.u32(codegen::kCallingConvention);
-  out.u64(kHeaderBytes + body.size() + kChecksumBytes);
-  out.bytes(body);
-  const base::Digest sum = base::checksum(bytes);
-  out.bytes({reinterpret_cast<const char*>(sum.data()), sum.size()});
-  return bytes;
+  return store::seal(kEnvelope, body);
 }
 
 Decoded decode(std::string_view bytes) {
-  if (bytes.size() < kHeaderBytes + kChecksumBytes)
-    return defect(fmt::format("{} bytes are too few for an image of kernels", bytes.size()));
-  ByteReader header(bytes);
-  if (header.bytes(kMagic.size()) != kMagic)
-    return defect("this is not an image of kernels");
-  // Before the rest: what another convention means by it is not known.
-  if (const auto number = header.u32(); number != codegen::kCallingConvention)
+  const store::Unsealed opened = store::unseal(kEnvelope, bytes);
+  if (opened.other_number)
     return defect(fmt::format("its kernels have calling convention {}, and this library launches "
                               "convention {}; build them with the 'swage' command of this version",
-                              number, codegen::kCallingConvention));
-  if (const auto size = header.u64(); size != bytes.size())
-    return defect(fmt::format("{} bytes of {}", bytes.size(), size));
-  const auto covered = bytes.substr(0, bytes.size() - kChecksumBytes);
-  const base::Digest sum = base::checksum(covered);
-  if (std::memcmp(sum.data(), bytes.data() + covered.size(), sum.size()) != 0)
-    return defect("the checksum does not match");
+                              *opened.other_number, codegen::kCallingConvention));
+  if (!opened.defect.empty())
+    return defect(opened.defect);
   Image image;
-  ByteReader body(covered.substr(kHeaderBytes));
+  ByteReader body(opened.fields);
   if (!read(body, image))
     return defect("the fields do not fill the image");
   return {std::move(image), {}};

@@ -1,13 +1,10 @@
 // first_call.cpp -- what the stages of a first call take, cold and from a disk cache.
 #include "runtime/measure/first_call.hpp"
 
-#include <filesystem>
 #include <memory>
-#include <new>
-
-#include <stdlib.h>
 
 #include "runtime/base/clock.hpp"
+#include "runtime/base/temporary_directory.hpp"
 #include "runtime/device/context_scope.hpp"
 #include "runtime/functions/load.hpp"
 #include "runtime/launch/kernel.hpp"
@@ -67,32 +64,6 @@ private:
   std::optional<device::ContextScope> scope_;
 };
 
-/// A directory of its own, removed with all in it. Empty where none can be made.
-class TemporaryDirectory {
-public:
-  TemporaryDirectory() {
-    std::error_code error;
-    path_ = (std::filesystem::temp_directory_path(error) / "swage-XXXXXX").string();
-    if (error || ::mkdtemp(path_.data()) == nullptr)
-      path_.clear();
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory() {
-    try {
-      std::error_code ignored;
-      if (!path_.empty())
-        std::filesystem::remove_all(path_, ignored);
-    } catch (const std::bad_alloc&) {
-      // It stays, in the folder for what may stay.
-    }
-  }
-  const std::string& path() const { return path_; }
-
-private:
-  std::string path_;
-};
-
 } // namespace
 
 FirstCallTimes time_first_call(const Device& device, std::string_view source, std::string_view name,
@@ -115,7 +86,7 @@ std::optional<WarmCallTimes> time_warm_call(const Device& device, std::string_vi
                                             const std::vector<Binding>& bindings,
                                             const KernelOptions& options,
                                             std::span<const Arg> arguments) {
-  const TemporaryDirectory directory;
+  const base::TemporaryDirectory directory;
   if (directory.path().empty())
     return std::nullopt;
   store::CacheSettings settings;

@@ -1,19 +1,17 @@
 // entry.cpp -- the bytes of an entry, and the checks that make hostile ones harmless.
 #include "runtime/store/entry.hpp"
 
-#include <cstring>
-
 #include <fmt/format.h>
 
 #include "runtime/store/bytes.hpp"
+#include "runtime/store/envelope.hpp"
 
 namespace swage::store {
 namespace {
 
 // As in PNG: a byte above 127, both line ends and a control-Z, so that transfers as text show.
-constexpr std::string_view kMagic("\x89SWGK\r\n\x1a", 8);
-constexpr std::size_t kHeaderBytes = 8 + 4 + 8;
-constexpr std::size_t kChecksumBytes = sizeof(base::Digest);
+constexpr Envelope kEnvelope{
+    {"\x89SWGK\r\n\x1a", 8}, kCacheFormatVersion, "an entry", "a cache entry of Swage"};
 
 void write_key(ByteWriter& out, const EntryKey& key) {
   for (const std::string* field :
@@ -74,36 +72,18 @@ std::string encode(const CacheEntry& entry) {
   for (const std::string* section : {&entry.ptx, &entry.cubin, &entry.object})
     out.string(*section);
 
-  std::string bytes;
-  bytes.reserve(kHeaderBytes + body.size() + kChecksumBytes);
-  ByteWriter file(bytes);
-  file.bytes(kMagic);
-  file.u32(kCacheFormatVersion);
-  file.u64(kHeaderBytes + body.size() + kChecksumBytes);
-  file.bytes(body);
-  const base::Digest sum = base::checksum(bytes);
-  file.bytes({reinterpret_cast<const char*>(sum.data()), sum.size()});
-  return bytes;
+  return seal(kEnvelope, body);
 }
 
 Decoded decode(std::string_view bytes) {
-  if (bytes.size() < kHeaderBytes + kChecksumBytes)
-    return defect(fmt::format("{} bytes are too few for an entry", bytes.size()));
-  ByteReader header(bytes);
-  if (header.bytes(kMagic.size()) != kMagic)
-    return defect("this is not a cache entry of Swage");
-  if (const auto version = header.u32(); version != kCacheFormatVersion)
-    return defect(fmt::format("format version {} where {} is known", version, kCacheFormatVersion));
-  if (const auto size = header.u64(); size != bytes.size())
-    return defect(fmt::format("{} bytes of {}", bytes.size(), size));
-
-  const auto covered = bytes.substr(0, bytes.size() - kChecksumBytes);
-  const base::Digest sum = base::checksum(covered);
-  if (std::memcmp(sum.data(), bytes.data() + covered.size(), sum.size()) != 0)
-    return defect("the checksum does not match");
-
+  const Unsealed opened = unseal(kEnvelope, bytes);
+  if (opened.other_number)
+    return defect(fmt::format("format version {} where {} is known", *opened.other_number,
+                              kCacheFormatVersion));
+  if (!opened.defect.empty())
+    return defect(opened.defect);
   CacheEntry entry;
-  if (!read_body(covered.substr(kHeaderBytes), entry))
+  if (!read_body(opened.fields, entry))
     return defect("the fields do not fill the entry");
   return {std::move(entry), {}};
 }

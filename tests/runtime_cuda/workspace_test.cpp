@@ -43,22 +43,17 @@ TEST_CASE("a device that has no pools, in a process of its own", "[.no_pools]") 
   LaunchOptions options;
   options.workspace = memory.data();
   options.workspace_bytes = memory.size();
-  cuda::driver().cuStreamBeginCapture_v2(stream.get(), cuda::CaptureMode::global);
   std::string said;
-  try {
-    kernel.launch(Stream(stream.get()), arguments);
-  } catch (const Error& error) {
-    CHECK(error.code() == ErrorCode::not_prepared);
-    said = error.what();
-  }
+  const cuda::OwnedGraphExec graph = cuda::capture(stream.get(), [&] {
+    try {
+      kernel.launch(Stream(stream.get()), arguments);
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::not_prepared);
+      said = error.what();
+    }
+    kernel.launch(Stream(stream.get()), arguments, options);
+  });
   CHECK_THAT(said, Catch::Matchers::Contains("pass one of workspace_bytes to the launch"));
-  kernel.launch(Stream(stream.get()), arguments, options);
-  cuda::Graph graph = nullptr;
-  cuda::driver().cuStreamEndCapture(stream.get(), &graph);
-  const cuda::OwnedGraph owned(graph);
-  cuda::GraphExec executable = nullptr;
-  cuda::driver().cuGraphInstantiateWithFlags(&executable, graph, 0);
-  const cuda::OwnedGraphExec replay(executable);
   CHECK(calls("cuMemAlloc_v2") == taken + 2); // the buffer
 }
 
