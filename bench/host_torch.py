@@ -93,10 +93,10 @@ def compare(swage, name, dtype, rows, columns):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", default="build/release/libswage.so")
+    parser.add_argument("--library", dest="path", default="build/release/libswage.so")
     parser.add_argument("shapes", nargs="*", default=["64x4096", "4096x4096", "4096x14336"])
     options = parser.parse_args()
-    swage = Swage(options.library, "cpu")
+    swage = Swage(options.path, "cpu")
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads; GB/s\n"
           f"{'':36}{'swage':>10}{'eager':>10}{'compiled':>10}{'triad':>10}{'swage/triad':>12}")
     for shape in options.shapes:

@@ -69,14 +69,14 @@ def run(swage, name, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", default="build/release/libswage.so")
+    parser.add_argument("--library", dest="path", default="build/release/libswage.so")
     parser.add_argument("--kernels", nargs="+", default=list(KERNELS), choices=list(KERNELS))
     parser.add_argument("--experts", type=int, default=8)
     parser.add_argument("--capacity", type=int, default=1040)
     parser.add_argument("--columns", type=int, default=14336)
     parser.add_argument("--schedule", help="instead of the default")
     options = parser.parse_args()
-    swage = Swage(options.library, "cuda:0")
+    swage = Swage(options.path, "cuda:0")
     print(f"{torch.cuda.get_device_name()}, {options.experts} experts of {options.capacity} rows of "
           f"{options.columns} bf16, us{', ' + options.schedule if options.schedule else ''}")
     for i, name in enumerate(options.kernels):

@@ -365,10 +365,10 @@ def layouts(run):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", required=True)
+    parser.add_argument("--library", dest="path", required=True)
     parser.add_argument("--all", action="store_true", help="all 2^32 f32 as well (many minutes)")
     options = parser.parse_args()
-    run = Runner(options.library, "cpu")
+    run = Runner(options.path, "cpu")
     conversions(run, options.all)
     gated(run)
     norms(run)

@@ -50,15 +50,15 @@ void define(const std::string& space, const std::string& name, const char* schem
   auto made = std::make_unique<Operator>(described);
   // The libraries are kept: what was registered through them ends with them.
   Library fragment = nullptr;
-  check(torch.library_init_fragment(space.c_str(), "swage", 0, &fragment), "namespace " + space);
-  check(torch.library_def(fragment, schema), std::string("the schema ") + schema);
+  check(torch.init_fragment(space.c_str(), "swage", 0, &fragment), "namespace " + space);
+  check(torch.define(fragment, schema), std::string("the schema ") + schema);
   const Boxed function = functions[taken];
   operators[taken++] =
       made.release(); // taken whatever comes: the dispatcher may know it from here on
   for (const char* key : {"CPU", "CUDA"}) {
     Library implementation = nullptr;
-    check(torch.library_init_impl(space.c_str(), key, "swage", 0, &implementation), key);
-    check(torch.library_impl(implementation, name.c_str(), function, kStackVersion), name);
+    check(torch.init_implementation(space.c_str(), key, "swage", 0, &implementation), key);
+    check(torch.implement(implementation, name.c_str(), function, kStackVersion), name);
   }
 }
 

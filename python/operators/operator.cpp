@@ -1,85 +1,15 @@
-// operator.cpp -- from the dispatcher's stack to a launch and back.
+// operator.cpp -- what an operator is made of, and the kernels that its calls took so far.
 #include "operator.hpp"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
-#include <cstring>
-#include <stdexcept>
-#include <utility>
+
+#include "values.hpp"
 
 namespace swage::torch {
 
 namespace {
-
-constexpr int kMostDims = 64;
-constexpr int kOptionalFloat = 3, kType = 4; // kinds of constants as operators.h has them
-
-[[noreturn]] void refuse(const std::string& message) {
-  throw std::runtime_error(message);
-}
-
-void check(std::int32_t status, const char* what) {
-  if (status != 0)
-    refuse(std::string("PyTorch refused ") + what);
-}
-
-void check(swage_status status) {
-  if (status != SWAGE_OK)
-    refuse(swage_last_error());
-}
-
-/// A tensor as PyTorch describes it.
-struct View {
-  std::int32_t dtype = 0, device_type = 0, device_index = 0;
-  std::int64_t rank = 0;
-  const std::int64_t* sizes = nullptr;
-  const std::int64_t* strides = nullptr;
-  void* data = nullptr;
-};
-
-View view_of(Tensor tensor) {
-  const Shim& torch = shim();
-  View view;
-  std::int64_t *sizes = nullptr, *strides = nullptr;
-  check(torch.get_dtype(tensor, &view.dtype), "a tensor's type");
-  check(torch.get_device_type(tensor, &view.device_type), "a tensor's device");
-  check(torch.get_device_index(tensor, &view.device_index), "a tensor's device");
-  check(torch.get_dim(tensor, &view.rank), "a tensor's rank");
-  check(torch.get_sizes(tensor, &sizes), "a tensor's sizes");
-  check(torch.get_strides(tensor, &strides), "a tensor's strides");
-  check(torch.get_data_ptr(tensor, &view.data), "a tensor's memory");
-  view.sizes = sizes;
-  view.strides = strides;
-  return view;
-}
-
-bool is_contiguous(const View& view) {
-  std::int64_t stride = 1;
-  for (std::int64_t i = view.rank; i-- > 0; stride *= view.sizes[i])
-    if (view.sizes[i] != 1 && view.strides[i] != stride)
-      return false;
-  return true;
-}
-
-Tensor tensor_of(StackValue value) {
-  Tensor tensor = nullptr;
-  std::memcpy(&tensor, &value, sizeof tensor);
-  return tensor;
-}
-
-StackValue value_of(Tensor tensor) {
-  StackValue value = 0;
-  std::memcpy(&value, &tensor, sizeof tensor);
-  return value;
-}
-
-double real_of(StackValue value) {
-  double real = 0;
-  std::memcpy(&real, &value, sizeof real);
-  return real;
-}
 
 std::string binding(const std::string& name, int kind, StackValue value) {
   if (kind == 0 || kind == kOptionalFloat) {
@@ -94,337 +24,8 @@ std::string binding(const std::string& name, int kind, StackValue value) {
 
 } // namespace
 
-/// One call: what it took off the stack is given back when it ends.
-class Operator::Call {
-public:
-  Call(Operator& of, StackValue* stack, std::uint64_t inputs) : of_(of) {
-    std::vector<bool> is_tensor(inputs, false);
-    for (const Parameter& parameter : of.parameters_)
-      if (parameter.is_tensor() && (parameter.role != SWAGE_OUT || of.is_out_))
-        is_tensor.at(static_cast<std::size_t>(parameter.place)) = true;
-    arguments_.resize(inputs);
-    // What may be none is a value of its own on the heap.
-    for (const Constant& constant : of.constants_)
-      if (constant.kind == kOptionalFloat) {
-        StackValue& value = stack[constant.place];
-        StackValue* given = nullptr;
-        std::memcpy(&given, &value, sizeof given);
-        arguments_[static_cast<std::size_t>(constant.place)].is_none = !given;
-        value = given ? *given : 0;
-        delete given;
-      }
-    for (std::size_t i = 0; i < inputs; ++i) {
-      arguments_[i].value = stack[i];
-      arguments_[i].tensor = is_tensor[i] ? tensor_of(stack[i]) : nullptr;
-    }
-  }
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-  ~Call() {
-    for (const Argument& argument : arguments_)
-      if (argument.tensor)
-        shim().delete_tensor_object(argument.tensor);
-    for (Tensor result : results_)
-      if (result)
-        shim().delete_tensor_object(result);
-    for (const Copy& copy : copies_)
-      shim().delete_tensor_object(copy.tensor);
-  }
-
-  void run() {
-    look();
-    Key key = find_types();
-    if (!of_.is_out_)
-      make_results(key);
-    void* stream = nullptr;
-    if (key.device_type == shim().device_type_cuda()) {
-      if (!shim().get_current_cuda_stream)
-        refuse("this PyTorch has no CUDA");
-      check(shim().get_current_cuda_stream(key.device_index, &stream), "its current stream");
-    }
-    swage_kernel* kernel = of_.kernel(key);
-    build(key);
-    swage_status status = swage_kernel_launch(kernel, stream, launch_.data(), launch_.size());
-    if (status == SWAGE_INVALID_ARGUMENT && copy_scattered()) {
-      build(key);
-      status = swage_kernel_launch(kernel, stream, launch_.data(), launch_.size());
-    }
-    check(status);
-    for (const Copy& copy : copies_)
-      if (copy.is_written)
-        check(shim().copy(copy.of->tensor, copy.tensor, 0), "a copy");
-  }
-
-  void leave(StackValue* stack, std::uint64_t outputs) {
-    std::uint64_t left = 0;
-    for (Tensor& result : results_)
-      stack[left++] = value_of(std::exchange(result, nullptr));
-    if (left != outputs)
-      refuse("the operator's schema has other results than its kernel");
-  }
-
-private:
-  struct Argument {
-    StackValue value = 0;
-    bool is_none = false;
-    Tensor tensor = nullptr;
-    View view;
-  };
-  /// Stands in for an argument whose strides a launch cannot take.
-  struct Copy {
-    Argument* of = nullptr;
-    Tensor tensor = nullptr;
-    bool is_written = false;
-  };
-  struct Described {
-    DLTensor tensor{};
-    std::array<std::int64_t, kMostDims> sizes{};
-  };
-
-  bool is_given(const Parameter& parameter) const {
-    return parameter.is_tensor() && (parameter.role != SWAGE_OUT || of_.is_out_);
-  }
-
-  /// The tensors that were passed; all have to be on one device.
-  void look() {
-    for (Argument& argument : arguments_)
-      if (argument.tensor)
-        argument.view = view_of(argument.tensor);
-    const Parameter* first = nullptr;
-    for (const Parameter& parameter : of_.parameters_) {
-      if (!is_given(parameter))
-        continue;
-      const View& view = given(parameter);
-      if (view.rank > kMostDims)
-        refuse("'" + parameter.name + "' has " + std::to_string(view.rank) + " dimensions");
-      if (parameter.half != 0 && (view.rank == 0 || view.sizes[view.rank - 1] % 2 != 0))
-        refuse("'" + parameter.name +
-               "' is half of a tensor whose last dimension has to be even, and is not");
-      if (!first)
-        first = &parameter;
-      const View& other = given(*first);
-      if (view.device_type != other.device_type || view.device_index != other.device_index)
-        refuse("'" + parameter.name + "' and '" + first->name +
-               "' are on different devices: move one of them");
-    }
-    if (!first)
-      refuse("a call without tensors");
-    device_type_ = given(*first).device_type;
-    device_index_ = given(*first).device_index;
-  }
-
-  const View& given(const Parameter& parameter) const {
-    return arguments_[static_cast<std::size_t>(parameter.place)].view;
-  }
-
-  /// Generics take the types of the tensors, and what no input has that of an argument.
-  Key find_types() {
-    Key key{device_type_, device_index_, {}, {}};
-    key.generics.assign(of_.generics_.size(), Type{-1, 0});
-    std::vector<const Parameter*> by(of_.generics_.size(), nullptr);
-    for (const Parameter& parameter : of_.parameters_) {
-      if (!is_given(parameter))
-        continue;
-      const Type type = type_of(given(parameter).dtype);
-      if (type.code < 0)
-        refuse("'" + parameter.name + "' has a type that Swage does not know");
-      if (parameter.generic < 0) {
-        if (type != parameter.type)
-          refuse("'" + parameter.name + "' is " + name_of(type) + ", expected " +
-                 name_of(parameter.type));
-        continue;
-      }
-      const auto g = static_cast<std::size_t>(parameter.generic);
-      if (by[g] && key.generics[g] != type)
-        refuse("'" + parameter.name + "' is " + name_of(type) + ", expected " +
-               name_of(key.generics[g]) + " as '" + by[g]->name + "' is");
-      by[g] = &parameter;
-      key.generics[g] = type;
-    }
-    for (const Constant& constant : of_.constants_) {
-      if (constant.kind != kType)
-        continue;
-      const Type type = type_of(
-          static_cast<std::int32_t>(arguments_[static_cast<std::size_t>(constant.place)].value));
-      if (type.code < 0)
-        refuse("'" + constant.name + "' is a type that Swage does not know");
-      for (std::size_t g = 0; g < of_.generics_.size(); ++g)
-        if (of_.generics_[g] == constant.name) {
-          if (by[g] && key.generics[g] != type)
-            refuse("'" + by[g]->name + "' is " + name_of(key.generics[g]) + ", expected " +
-                   name_of(type) + " as '" + constant.name + "' says");
-          key.generics[g] = type;
-        }
-    }
-    for (const Constant& constant : of_.constants_) {
-      if (constant.kind == kType)
-        continue;
-      const Argument& given = arguments_[static_cast<std::size_t>(constant.place)];
-      key.constants.push_back(given.is_none ? std::nullopt : std::optional(given.value));
-    }
-    return key;
-  }
-
-  Type type(const Parameter& parameter, const Key& key) const {
-    return parameter.generic < 0 ? parameter.type
-                                 : key.generics[static_cast<std::size_t>(parameter.generic)];
-  }
-
-  std::int64_t group_of(const Parameter& parameter) const {
-    std::int64_t group = parameter.group;
-    if (parameter.group_place >= 0)
-      group = static_cast<std::int64_t>(
-          arguments_[static_cast<std::size_t>(parameter.group_place)].value);
-    if (group <= 0)
-      refuse("a group of " + std::to_string(group) + " columns");
-    return group;
-  }
-
-  /// A launch has rows and columns. Tensors of more dimensions whose strides do not merge to these
-  /// are copied, and those that are written copied back; whether there were any.
-  bool copy_scattered() {
-    for (const Parameter& parameter : of_.parameters_) {
-      if (!is_given(parameter))
-        continue;
-      Argument& argument = arguments_[static_cast<std::size_t>(parameter.place)];
-      if (argument.view.rank < 2 || is_contiguous(argument.view) || is_copied(argument))
-        continue;
-      const View& view = argument.view;
-      const std::vector<std::int64_t> sizes(view.sizes, view.sizes + view.rank);
-      const Tensor made = empty(sizes, view.dtype);
-      copies_.push_back({&argument, made, parameter.role != SWAGE_IN});
-      check(shim().copy(made, argument.tensor, 0), "a copy");
-    }
-    for (const Copy& copy : copies_)
-      copy.of->view = view_of(copy.tensor);
-    return !copies_.empty();
-  }
-
-  bool is_copied(const Argument& argument) const {
-    return std::ranges::any_of(copies_, [&](const Copy& copy) { return copy.of == &argument; });
-  }
-
-  /// A new contiguous tensor on the call's device.
-  Tensor empty(const std::vector<std::int64_t>& sizes, std::int32_t dtype) const {
-    std::vector<std::int64_t> strides(sizes.size());
-    std::int64_t stride = 1;
-    for (std::size_t i = sizes.size(); i-- > 0; stride *= std::max<std::int64_t>(sizes[i], 1))
-      strides[i] = stride;
-    Tensor made = nullptr;
-    check(shim().empty_strided(static_cast<std::int64_t>(sizes.size()), sizes.data(),
-                               strides.data(), dtype, device_type_, device_index_, &made),
-          "memory");
-    return made;
-  }
-
-  /// Contiguous, shaped as the first input with one value an element says.
-  void make_results(const Key& key) {
-    const Parameter* like = nullptr;
-    for (const Parameter& parameter : of_.parameters_)
-      if (!like && is_given(parameter) && parameter.space == SWAGE_ELEMENT)
-        like = &parameter;
-    for (const Parameter& parameter : of_.parameters_) {
-      if (parameter.role != SWAGE_OUT || parameter.half == 2)
-        continue;
-      if (!like)
-        refuse("no input has one value an element, so nothing says how large '" + parameter.name +
-               "' is: use the form with out");
-      const View& view = given(*like);
-      std::vector<std::int64_t> sizes(view.sizes, view.sizes + view.rank);
-      if (like->half != 0)
-        sizes.back() /= 2;
-      if (parameter.half != 0 && !sizes.empty())
-        sizes.back() *= 2;
-      const std::int64_t columns = sizes.empty() ? 1 : sizes.back();
-      if (parameter.space == SWAGE_ROW && !sizes.empty())
-        sizes.pop_back();
-      else if (parameter.space == SWAGE_COLUMN)
-        sizes = {columns};
-      else if (parameter.space == SWAGE_TENSOR)
-        sizes.clear();
-      else if (parameter.space == SWAGE_GROUP && !sizes.empty())
-        sizes.back() = columns / group_of(parameter);
-      results_.push_back(nullptr);
-      results_.back() = empty(sizes, dtype_of(type(parameter, key)));
-      if (of_.is_cleared_)
-        check(shim().zero(results_.back()), "a result that is 0");
-    }
-  }
-
-  void build(const Key& key) {
-    launch_.clear();
-    described_.resize(of_.parameters_.size());
-    std::vector<View> made;
-    made.reserve(results_.size());
-    for (Tensor result : results_)
-      made.push_back(view_of(result));
-    for (std::size_t i = 0; i < of_.parameters_.size(); ++i) {
-      const Parameter& parameter = of_.parameters_[i];
-      if (parameter.is_tensor()) {
-        const View& view = is_given(parameter) ? given(parameter)
-                                               : made.at(static_cast<std::size_t>(parameter.place));
-        describe(described_[i], view, type(parameter, key), parameter.half);
-        launch_.push_back(swage_tensor(&described_[i].tensor));
-        continue;
-      }
-      swage_arg argument{};
-      const StackValue value = arguments_[static_cast<std::size_t>(parameter.place)].value;
-      const Type of = type(parameter, key);
-      const bool is_real = of.code != kDLInt && of.code != kDLUInt && of.code != kDLBool;
-      if (is_real) {
-        argument.kind = SWAGE_ARG_REAL;
-        argument.value.real = real_of(value);
-      } else {
-        argument.kind = SWAGE_ARG_INTEGER;
-        argument.value.integer =
-            parameter.generic < 0 ? whole(value, of) : whole(real_of(value), parameter);
-      }
-      launch_.push_back(argument);
-    }
-  }
-
-  static std::int64_t whole(StackValue value, Type of) {
-    return static_cast<std::int64_t>(of.code == kDLBool ? value & 0xff : value);
-  }
-
-  /// A scalar of a generic type is a float to the operator, whatever its type is in a call.
-  static std::int64_t whole(double value, const Parameter& parameter) {
-    if (!(value >= -0x1p63 && value < 0x1p63) || value != std::trunc(value))
-      refuse("'" + parameter.name + "' is " + std::to_string(value) + ", expected a whole number");
-    return static_cast<std::int64_t>(value);
-  }
-
-  void describe(Described& into, const View& view, Type type, int half) const {
-    std::copy_n(view.sizes, view.rank, into.sizes.begin());
-    auto* data = static_cast<char*>(view.data);
-    if (half != 0) {
-      const auto last = static_cast<std::size_t>(view.rank - 1);
-      into.sizes[last] /= 2;
-      if (half == 2 && data)
-        data += into.sizes[last] * view.strides[last] * (type.bits / 8);
-    }
-    into.tensor.data = data;
-    into.tensor.device = {view.device_type == shim().device_type_cpu() ? kDLCPU : kDLCUDA,
-                          view.device_type == shim().device_type_cpu() ? 0 : view.device_index};
-    into.tensor.ndim = static_cast<std::int32_t>(view.rank);
-    into.tensor.dtype = {static_cast<std::uint8_t>(type.code), static_cast<std::uint8_t>(type.bits),
-                         1};
-    into.tensor.shape = into.sizes.data();
-    into.tensor.strides = const_cast<std::int64_t*>(view.strides);
-  }
-
-  Operator& of_;
-  std::vector<Argument> arguments_;
-  std::vector<Tensor> results_;
-  std::vector<Copy> copies_;
-  std::int32_t device_type_ = 0, device_index_ = 0;
-  std::vector<Described> described_;
-  std::vector<swage_arg> launch_;
-};
-
 Operator::Operator(const swage_torch_operator& described)
-    : source_(described.source ? described.source : ""), kernel_(described.kernel),
-      of_catalogue_(!described.source), is_out_(described.is_out != 0),
+    : source_(described.source), kernel_(described.kernel), is_out_(described.is_out != 0),
       is_cleared_(described.is_cleared != 0), math_(described.math) {
   for (std::size_t i = 0; i < described.parameter_count; ++i) {
     const swage_torch_parameter& p = described.parameters[i];
@@ -436,12 +37,15 @@ Operator::Operator(const swage_torch_operator& described)
     constants_.push_back(
         {described.constants[i].name, described.constants[i].kind, described.constants[i].place});
   generics_.assign(described.generics, described.generics + described.generic_count);
-}
-
-void Operator::run(StackValue* stack, std::uint64_t inputs, std::uint64_t outputs) {
-  Call call(*this, stack, inputs);
-  call.run();
-  call.leave(stack, outputs);
+  const auto argument = [&](int place, bool is_tensor) {
+    takes_tensor_.resize(std::max(takes_tensor_.size(), static_cast<std::size_t>(place) + 1));
+    takes_tensor_[static_cast<std::size_t>(place)] = is_tensor;
+  };
+  for (const Parameter& parameter : parameters_)
+    if (parameter.role != SWAGE_OUT || is_out_)
+      argument(parameter.place, parameter.is_tensor());
+  for (const Constant& constant : constants_)
+    argument(constant.place, false);
 }
 
 swage_kernel* Operator::kernel(const Key& key) {
@@ -482,10 +86,8 @@ swage_kernel* Operator::make(const Key& key) const {
   options.math = math_;
   swage_kernel* kernel = nullptr;
   const swage_status status =
-      of_catalogue_ ? swage_kernel_from_catalogue(device, kernel_.c_str(), bindings.data(),
-                                                  bindings.size(), &options, &kernel)
-                    : swage_kernel_create(device, source_.c_str(), kernel_.c_str(), bindings.data(),
-                                          bindings.size(), &options, &kernel);
+      swage_kernel_create(device, source_.c_str(), kernel_.c_str(), bindings.data(),
+                          bindings.size(), &options, &kernel);
   swage_device_close(device);
   check(status);
   return kernel;

@@ -14,6 +14,8 @@
 
 namespace swage::torch {
 
+constexpr int kOptionalFloat = 3, kType = 4; // kinds of constants as operators.h has them
+
 class Operator {
 public:
   explicit Operator(const swage_torch_operator& described);
@@ -53,11 +55,12 @@ private:
   swage_kernel* make(const Key& key) const;
 
   std::string source_, kernel_;
-  bool of_catalogue_, is_out_, is_cleared_;
+  bool is_out_, is_cleared_;
   int math_;
   std::vector<Parameter> parameters_;
   std::vector<Constant> constants_;
   std::vector<std::string> generics_;
+  std::vector<bool> takes_tensor_;          ///< by argument
   std::atomic<const Made*> made_ = nullptr; ///< grows at its head; read without a lock
   std::mutex mutex_;                        ///< of those that make
 };

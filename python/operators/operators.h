@@ -37,7 +37,7 @@ typedef struct swage_torch_constant {
 } swage_torch_constant;
 
 typedef struct swage_torch_operator {
-  const char* source; /* the text; null: the catalogue */
+  const char* source; /* the text */
   const char* kernel; /* its name there */
   int32_t math;       /* a swage_math, -1: the text's own */
   int32_t is_out;     /* whether outputs are arguments; then it has no results */

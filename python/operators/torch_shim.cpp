@@ -29,10 +29,10 @@ Shim find_all() {
   if (!cpu)
     throw std::runtime_error("PyTorch is not loaded: import torch first");
   Shim shim;
-  find(cpu, "aoti_torch_library_init_fragment", shim.library_init_fragment);
-  find(cpu, "aoti_torch_library_init_impl", shim.library_init_impl);
-  find(cpu, "aoti_torch_library_def", shim.library_def);
-  find(cpu, "torch_library_impl", shim.library_impl);
+  find(cpu, "aoti_torch_library_init_fragment", shim.init_fragment);
+  find(cpu, "aoti_torch_library_init_impl", shim.init_implementation);
+  find(cpu, "aoti_torch_library_def", shim.define);
+  find(cpu, "torch_library_impl", shim.implement);
   find(cpu, "aoti_torch_get_dtype", shim.get_dtype);
   find(cpu, "aoti_torch_get_device_type", shim.get_device_type);
   find(cpu, "aoti_torch_get_device_index", shim.get_device_index);

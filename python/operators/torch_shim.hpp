@@ -19,12 +19,12 @@ using Boxed = void (*)(StackValue* stack, std::uint64_t inputs, std::uint64_t ou
 
 /// Each returns 0, or another number where PyTorch threw.
 struct Shim {
-  std::int32_t (*library_init_fragment)(const char* space, const char* file, std::uint32_t line,
-                                        Library*) = nullptr;
-  std::int32_t (*library_init_impl)(const char* space, const char* key, const char* file,
-                                    std::uint32_t line, Library*) = nullptr;
-  std::int32_t (*library_def)(Library, const char* schema) = nullptr;
-  std::int32_t (*library_impl)(Library, const char* name, Boxed, std::uint64_t version) = nullptr;
+  std::int32_t (*init_fragment)(const char* space, const char* file, std::uint32_t line,
+                                Library*) = nullptr;
+  std::int32_t (*init_implementation)(const char* space, const char* key, const char* file,
+                                      std::uint32_t line, Library*) = nullptr;
+  std::int32_t (*define)(Library, const char* schema) = nullptr;
+  std::int32_t (*implement)(Library, const char* name, Boxed, std::uint64_t version) = nullptr;
   std::int32_t (*get_dtype)(Tensor, std::int32_t*) = nullptr;
   std::int32_t (*get_device_type)(Tensor, std::int32_t*) = nullptr;
   std::int32_t (*get_device_index)(Tensor, std::int32_t*) = nullptr;

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import re
 from typing import Dict, Iterator, NamedTuple, Tuple
 
+from swage._declarations import declarations
 from swage._error import Error
 from swage._library import check, library
 
@@ -35,13 +37,18 @@ def catalogue() -> Dict[str, Entry]:
     return found
 
 
+@functools.lru_cache(maxsize=None)
+def texts() -> Dict[str, str]:
+    """The text of every kernel's file, by the kernel's name."""
+    return {name: text for _, text in _files() for name in declarations(text)}
+
+
 def file_of(kernel: str) -> str:
     """The text of the file that declares `kernel` of the catalogue."""
-    for _, text in _files():
-        if any(each["name"] == kernel for each in DECLARATION.finditer(text)):
-            return text
-    raise Error(f"there is no kernel '{kernel}' in the catalogue; swage.catalogue() has its names",
-                "invalid_kernel")
+    if kernel not in texts():
+        raise Error(f"there is no kernel '{kernel}' in the catalogue; swage.catalogue() has its names",
+                    "invalid_kernel")
+    return texts()[kernel]
 
 
 def _files() -> Iterator[Tuple[str, str]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Dict, Optional, Sequence
 
 from swage._catalogue import file_of
+from swage._declarations import declarations
 from swage._error import Error
 from swage._handle import Recipe
+from swage._types import FLOATS
 
 
 def gradient(kernel: Any, inputs: Sequence[str], into: Dict[str, str], name: Optional[str]) -> Any:
@@ -18,7 +20,7 @@ def gradient(kernel: Any, inputs: Sequence[str], into: Dict[str, str], name: Opt
                         f"of; its parameters are {', '.join(names)}")
     wanted = [*inputs, *(asked for asked in into if asked not in inputs)] or [
         parameter.name for parameter in kernel.parameters
-        if parameter.role in ("in", "scalar") and parameter.type in ("f64", "f32", "f16", "bf16") and parameter.space != "table"]
+        if parameter.role in ("in", "scalar") and parameter.type in FLOATS and parameter.space != "table"]
     if not wanted:
         raise Error(f"kernel '{kernel.name}' has no parameter with a gradient: none is of a float "
                     "type and read")
@@ -27,15 +29,9 @@ def gradient(kernel: Any, inputs: Sequence[str], into: Dict[str, str], name: Opt
     if not derived.isidentifier():
         raise Error(f"name={derived!r}: expected a name that kernel text can declare")
     text = file_of(kernel.name) if recipe.source is None else recipe.source
-    declared = set(_declared(text))
+    declared = declarations(text)
     while name is None and derived in declared:
         derived += "_"
     source = f"{text}\nkernel {derived} = grad {kernel.name}({items});\n"
     return type(kernel)(Recipe(source, derived, recipe.bindings, recipe.math, recipe.schedule,
                                recipe.file), kernel.device)
-
-
-def _declared(text: str) -> Sequence[str]:
-    from swage._catalogue import DECLARATION
-
-    return [found["name"] for found in DECLARATION.finditer(text)]

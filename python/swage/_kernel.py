@@ -12,6 +12,7 @@ from swage._call import Call, Signature
 from swage._error import Error, with_names
 from swage._handle import Handle, Recipe, split
 from swage._library import last_error, library
+from swage._declarations import skips_rows
 from swage._structs import ROLES, SPACES, LaunchOptions
 from swage._types import binding_text, name_of
 
@@ -86,7 +87,7 @@ class Kernel:
         self._device = self._handle.device if device else None
         self._handles: Dict[str, Handle] = {self._handle.device: self._handle}
         self._signature = Signature(self._handle.name(), self._handle.parameters(),
-                                    skips=" skip where " in self._handle.text().replace("\n", " "))
+                                    skips=skips_rows(self._handle.text()))
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Runs the kernel and gives its outputs: an array, or a tuple of several.

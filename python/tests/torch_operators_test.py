@@ -9,6 +9,7 @@ import unittest
 
 try:
     import torch
+    from torch import library
 except ImportError:
     print("skipped: no PyTorch")
     sys.exit(77)
@@ -83,7 +84,7 @@ class EveryOperator(unittest.TestCase):
                 tests = ["test_schema", "test_faketensor"]
                 if has_differences(operator):
                     tests += ["test_autograd_registration", "test_aot_dispatch_dynamic"]
-                torch.library.opcheck(operator.op.default, tuple(arguments), named, test_utils=tests)
+                library.opcheck(operator.op.default, tuple(arguments), named, test_utils=tests)
 
     def test_out_gives_the_bits_of_the_functional_form(self):
         for operator in operators():

@@ -8,8 +8,8 @@ On CUDA the SwiGLU pair has the bits of Unsloth's Triton kernels; GEGLU, whose e
 CUDA's library, is exact in another way. The CPU computes the same formulas at full accuracy.
 """
 
+from swage._catalogue import texts
 from swage.torch import Operator
-from swage.torch._catalogue import texts
 from swage.torch._signature import signature
 
 

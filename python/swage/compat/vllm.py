@@ -7,8 +7,8 @@ PyTorch: the activation is rounded to the type before the product, and on CUDA t
 
 import torch
 
+from swage._catalogue import texts
 from swage.torch import Operator
-from swage.torch._catalogue import texts
 from swage.torch._signature import signature
 
 

@@ -1,6 +1,6 @@
 """Gradients of operators: derived from the text, or a kernel that the caller named."""
 
-import torch
+from torch import library
 
 from ._signature import declarations, signature, spelled
 
@@ -82,6 +82,7 @@ def register(operator):
     is_tensor = [operator.parameter(name).is_tensor for name in operator.inputs]
     tensors = [i for i, tensor in enumerate(is_tensor) if tensor]
     scalars = [i for i, tensor in enumerate(is_tensor) if not tensor]
+    plans = {}
 
     def save(ctx, inputs, keyword_only_inputs, output):
         # Every call with a gradient comes here: no more than it takes.
@@ -103,25 +104,40 @@ def register(operator):
         save(ctx, inputs, {}, output)
 
     def backward(ctx, *incoming):
-        wanted = _wanted(operator, dict(zip(operator.inputs, ctx.needs_input_grad)))
+        needs = ctx.needs_input_grad
+        if needs not in plans:
+            plans[needs] = _Plan(operator, needs)
+        kept = ctx.kept if operator.backward_kernel else [operator.inputs[i] for i in tensors]
+        known = dict(zip(kept, ctx.saved_tensors)) | (ctx.scalars if scalars else {})
+        return plans[needs].run(known, incoming, ctx.constants if constants else {})
+
+    library.register_autograd(f"{operator.space}::{operator.name}", backward,
+                              setup_context=save if constants else save_without_constants)
+
+
+class _Plan:
+    """What a backward calls for the inputs that need a gradient, and where its results go."""
+
+    def __init__(self, operator, needs):
+        wanted = _wanted(operator, dict(zip(operator.inputs, needs)))
         gradient = operator.gradient(None if operator.backward_kernel else wanted)
         for name in wanted:
             if operator.slot(name) not in gradient.outgoing:
                 raise RuntimeError(f"'{name}' requires a gradient, and the backward of {operator.name} has "
                                    f"no output d_{name}")
         run = gradient.operator
-        kept = ctx.kept if operator.backward_kernel else [operator.inputs[i] for i in tensors]
-        known = dict(zip(kept, ctx.saved_tensors)) | (ctx.scalars if scalars else {})
-        arrived = dict(zip(operator.results, incoming))
-        own = {spelled(c.name) for c in run.signature.constants} | set(run.signature.asked)
-        named = {n: v for n, v in ctx.constants.items() if n in own} if constants else {}
-        found = run(*(arrived[gradient.incoming[name]] if name in gradient.incoming else known[name]
-                      for name in run.inputs), **named)
-        found = dict(zip(run.results, found if isinstance(found, tuple) else (found,)))
-        return tuple(found.get(gradient.outgoing.get(name)) for name in operator.inputs)
+        self._call = run.op.default
+        self._arguments = [(operator.results.index(gradient.incoming[name]), None)
+                           if name in gradient.incoming else (None, name) for name in run.inputs]
+        self._named = {spelled(c.name) for c in run.signature.constants} | set(run.signature.asked)
+        self._places = [run.results.index(gradient.outgoing[name]) if name in gradient.outgoing else None
+                        for name in operator.inputs]
 
-    torch.library.register_autograd(f"{operator.space}::{operator.name}", backward,
-                                    setup_context=save if constants else save_without_constants)
+    def run(self, known, incoming, constants):
+        found = self._call(*[known[name] if i is None else incoming[i] for i, name in self._arguments],
+                           **{n: v for n, v in constants.items() if n in self._named})
+        found = _all(found)
+        return tuple(None if i is None else found[i] for i in self._places)
 
 
 def _all(output):

@@ -2,17 +2,11 @@
 
 import functools
 
-from swage._catalogue import _files
+from swage._catalogue import texts
 
 from . import _operators
 from ._operators import Operator
-from ._signature import declarations, signature
-
-
-@functools.cache
-def texts():
-    """The text of every kernel's file, by the kernel's name."""
-    return {name: text for _, text in _files() for name in declarations(text)}
+from ._signature import signature
 
 
 @functools.cache

@@ -11,9 +11,11 @@ import threading
 import torch
 
 from swage._library import path
+from swage._structs import MATH, ROLES, SPACES
+from swage._types import DLPACK
 
 from . import _autograd, _mutation, _shapes, _vmap
-from ._signature import CODES, ROLES, SPACES, declarations, signature, spelled
+from ._signature import declarations, signature, spelled
 
 
 class _Parameter(ctypes.Structure):
@@ -36,7 +38,6 @@ class _Operator(ctypes.Structure):
 
 _KINDS = {"float": 0, "int": 1, "bool": 2, "float?": 3, "ScalarType": 4}
 _INTEGERS = ("i8", "u8", "i16", "i32", "i64")
-_MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 
 
 @functools.cache
@@ -85,8 +86,8 @@ class Operator:
 
     def __init__(self, described, space="swage", name=None, *, math=None, packed=(), backward=None,
                  of_catalogue=False):
-        if math not in _MATH:
-            raise ValueError(f"math is {math!r}, expected one of {', '.join(filter(None, _MATH))}")
+        if math not in MATH:
+            raise ValueError(f"math is {math!r}, expected one of {', '.join(filter(None, MATH))}")
         self.of_catalogue = of_catalogue
         self.signature = described
         self.space = space
@@ -196,7 +197,7 @@ class Operator:
         parameters = (_Parameter * len(self.signature.parameters))()
         for into, p in zip(parameters, self.signature.parameters):
             slot = self.slot(p.name)
-            code, bits = (-1, p.generic) if p.generic is not None else CODES[p.type]
+            code, bits = (-1, p.generic) if p.generic is not None else DLPACK[p.type]
             into.name, into.role = p.name.encode(), ROLES.index(p.role)
             into.space, into.group = SPACES.index(p.space), p.group
             into.group_place = -1
@@ -212,7 +213,7 @@ class Operator:
         generics = (ctypes.c_char_p * max(1, len(self.signature.generics)))(
             *(g.encode() for g in self.signature.generics))
         described = _Operator(self.signature.source.encode(), self.signature.kernel.encode(),
-                              _MATH[self.math], int(is_out),
+                              MATH[self.math], int(is_out),
                               int(self.signature.skips_rows), parameters, len(parameters), constants,
                               constant_count, generics, len(self.signature.generics))
         name = self.name + (".out" if is_out else "")

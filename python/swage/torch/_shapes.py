@@ -1,12 +1,11 @@
 """What an operator gives back, before it is run: for torch.compile, meta tensors and fake tensors."""
 
 import torch
+from torch import library
 
-DTYPES = {"f64": torch.float64, "f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16,
-          "i8": torch.int8, "u8": torch.uint8, "i16": torch.int16, "i32": torch.int32,
-          "i64": torch.int64, "bool": torch.bool, "f8e4m3": torch.float8_e4m3fn,
-          "f8e4m3fnuz": torch.float8_e4m3fnuz, "f8e5m2": torch.float8_e5m2,
-          "f8e5m2fnuz": torch.float8_e5m2fnuz, "e8m0": torch.float8_e8m0fnu}
+from swage._types import DLPACK, array_name
+
+DTYPES = {name: getattr(torch, array_name(name)) for name in DLPACK}
 
 
 def result_shape(parameter, half, shape, named):
@@ -68,6 +67,6 @@ def register(operator):
         made = results(operator, given, kwargs) if operator.results else []
         return made[0] if len(made) == 1 else tuple(made) if made else None
 
-    torch.library.register_fake(f"{operator.space}::{operator.name}", fake)
+    library.register_fake(f"{operator.space}::{operator.name}", fake)
     if operator.results:
-        torch.library.register_fake(f"{operator.space}::{operator.name}.out", lambda *a, **k: None)
+        library.register_fake(f"{operator.space}::{operator.name}.out", lambda *a, **k: None)

@@ -4,18 +4,11 @@ import ctypes
 import dataclasses
 import functools
 import keyword
-import re
 
+from swage._declarations import declarations, skips_rows
 from swage._library import check, library
-from swage._structs import Constant as _Constant, Parameter as _Parameter
-
-ROLES = ("in", "out", "inout", "scalar")
-SPACES = ("element", "row", "col", "group", "tensor", "table")
-TYPES = {(2, 64): "f64", (2, 32): "f32", (2, 16): "f16", (4, 16): "bf16", (0, 8): "i8", (1, 8): "u8",
-         (0, 16): "i16", (0, 32): "i32", (0, 64): "i64", (6, 8): "bool", (10, 8): "f8e4m3",
-         (11, 8): "f8e4m3fnuz", (12, 8): "f8e5m2", (13, 8): "f8e5m2fnuz", (14, 8): "e8m0"}
-CODES = {name: code for code, name in TYPES.items()}
-FLOATS = ("f64", "f32", "f16", "bf16")  # that have gradients
+from swage._structs import ROLES, SPACES, Constant as _Constant, Parameter as _Parameter
+from swage._types import FLOATS, name_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +51,7 @@ class Signature:
 
     @property
     def skips_rows(self):
-        return "  skip where " in self.text
+        return skips_rows(self.text)
 
     @property
     def asked(self):
@@ -75,28 +68,6 @@ def spelled(name):
     return name + "_" if keyword.iskeyword(name) else name
 
 
-_DECLARATION = re.compile(
-    r"kernel\s+(?P<name>\w+)\s*(?:<(?P<generics>[^>]*)>)?\s*(?:\(|=\s*grad\s+(?P<of>\w+))")
-_CONSTANT = re.compile(r"const\s+(\w+)\s*:\s*\w+\s*(=)?")
-
-
-@functools.cache
-def declarations(source):
-    """The names of the kernels of a text, in its order, with their generics and the constants that
-    have no default."""
-    text = re.sub(r"//[^\n\r]*", "", source)
-    found = {}
-    for match in _DECLARATION.finditer(text):
-        if match["of"]:
-            found[match["name"]] = found.get(match["of"], ((), ()))
-            continue
-        generics = tuple(g.strip() for g in (match["generics"] or "").split(",") if g.strip())
-        head = text[match.end():text.find("{", match.end())]
-        bare = tuple(name for name, has in _CONSTANT.findall(head) if not has)
-        found[match["name"]] = (generics, bare)
-    return found
-
-
 @functools.cache
 def _cpu():
     device = ctypes.c_void_p()
@@ -108,17 +79,16 @@ class _Bound:
     """A handle of the kernel with these bindings, as long as it is asked."""
 
     def __init__(self, source, kernel, bindings):
-        self.library = library()
         self.handle = ctypes.c_void_p()
         texts = (ctypes.c_char_p * max(1, len(bindings)))(*(b.encode() for b in bindings))
-        check(self.library.swage_kernel_create(_cpu(), source.encode(), kernel.encode(), texts,
+        check(library().swage_kernel_create(_cpu(), source.encode(), kernel.encode(), texts,
                                                len(bindings), None, ctypes.byref(self.handle)))
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        self.library.swage_kernel_destroy(self.handle)
+        library().swage_kernel_destroy(self.handle)
 
     def _each(self, count_of, describe, struct):
         count = ctypes.c_size_t()
@@ -130,14 +100,14 @@ class _Bound:
 
     def parameters(self):
         return [(p.name.decode(), ROLES[p.role], SPACES[p.space], p.group,
-                 TYPES[p.type.code, p.type.bits])
-                for p in self._each(self.library.swage_kernel_parameter_count,
-                                    self.library.swage_kernel_parameter, _Parameter)]
+                 name_of(p.type))
+                for p in self._each(library().swage_kernel_parameter_count,
+                                    library().swage_kernel_parameter, _Parameter)]
 
     def constants(self):
-        for c in self._each(self.library.swage_kernel_constant_count,
-                            self.library.swage_kernel_constant, _Constant):
-            type_name = TYPES[c.type.code, c.type.bits]
+        for c in self._each(library().swage_kernel_constant_count,
+                            library().swage_kernel_constant, _Constant):
+            type_name = name_of(c.type)
             kind = "float" if type_name in FLOATS else "bool" if type_name == "bool" else "int"
             default = None
             if c.has_default:

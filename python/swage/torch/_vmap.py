@@ -1,6 +1,6 @@
 """torch.vmap: a batch is more rows."""
 
-import torch
+from torch import library
 
 _OF_ROWS = ("element", "row", "group")
 
@@ -31,4 +31,4 @@ def register(operator):
         return found, (0,) * len(found) if isinstance(found, tuple) else 0
 
     if operator.results and any(of_rows):
-        torch.library.register_vmap(f"{operator.space}::{operator.name}", rule)
+        library.register_vmap(f"{operator.space}::{operator.name}", rule)
