@@ -71,6 +71,7 @@ class CudaDriver:
 
     def write(self, address, data):
         self._call("cuMemcpyHtoD_v2", address, data, len(data))
+        self._call("cuStreamSynchronize", None)  # it may return before the bytes are there
 
     def read(self, address, size):
         data = ctypes.create_string_buffer(size)

@@ -198,4 +198,7 @@ class Swage:
 
 def torch_dtype_name(tensor):
     return {"torch.float64": "f64", "torch.float32": "f32", "torch.float16": "f16",
-            "torch.bfloat16": "bf16", "torch.int32": "i32", "torch.int64": "i64"}[str(tensor.dtype)]
+            "torch.bfloat16": "bf16", "torch.int32": "i32", "torch.int64": "i64", "torch.int8": "i8",
+            "torch.float8_e4m3fn": "f8e4m3", "torch.float8_e5m2": "f8e5m2",
+            "torch.float8_e4m3fnuz": "f8e4m3fnuz", "torch.float8_e5m2fnuz": "f8e5m2fnuz",
+            "torch.float8_e8m0fnu": "e8m0"}[str(tensor.dtype)]

@@ -125,7 +125,8 @@ std::optional<Real> emit_nvptx_fast(Op op, llvm::ArrayRef<Real> x, const Target&
   }
 }
 
-/// What Triton emits without a library function, where its bits can be had.
+/// What Triton emits, and of CUDA's library that it links what is the same in every version and
+/// is nothing but the expansion that nvcc makes of it.
 std::optional<Real> emit_triton(Op op, llvm::ArrayRef<Real> x) {
   if (x[0].is_double())
     return op == Op::div   ? std::optional(x[0] / x[1])
@@ -137,6 +138,8 @@ std::optional<Real> emit_triton(Op op, llvm::ArrayRef<Real> x) {
   case Op::exp: return math::nvptx::exp(x[0], false);
   case Op::exp2: return math::nvptx::exp2(x[0], false);
   case Op::sigmoid: return math::nvptx::sigmoid_triton(x[0]);
+  case Op::tanh: return math::torch::tanh(x[0]);
+  case Op::erf: return math::torch::erf(x[0]);
   default: return std::nullopt;
   }
 }
@@ -174,7 +177,8 @@ struct Peer {
   std::optional<Real> (*emit)(Op, llvm::ArrayRef<Real>);
 };
 constexpr Peer kPeers[] = {
-    {ir::MathMode::triton, "Triton's", "copysign rcp, and for f32 exp exp2 sigmoid", emit_triton},
+    {ir::MathMode::triton, "Triton's", "copysign rcp, and for f32 exp exp2 sigmoid tanh erf",
+     emit_triton},
     {ir::MathMode::torch, "PyTorch's",
      "rcp sqrt, and for f32 rsqrt exp exp2 expm1 log log2 log1p sigmoid tanh erf", emit_torch},
 };

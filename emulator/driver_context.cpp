@@ -90,5 +90,6 @@ FAKE_CUDA_EXPORT int cuCtxSynchronize() {
       }
     }
     require(!broken, Result::stream_capture_unsupported);
+    land();
   });
 }

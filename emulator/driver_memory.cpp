@@ -181,6 +181,7 @@ FAKE_CUDA_EXPORT int cuMemFree_v2(DevicePointer pointer) {
       return;
     const auto found = state().blocks.find(pointer);
     require(found != state().blocks.end() && !found->second.host);
+    land();
     release(found->second);
     state().blocks.erase(found);
   });
@@ -272,8 +273,13 @@ FAKE_CUDA_EXPORT int cuMemGetAddressRange_v2(DevicePointer* base, std::size_t* b
 }
 
 FAKE_CUDA_EXPORT int cuMemcpyHtoD_v2(DevicePointer to, const void* from, std::size_t bytes) {
-  return call("cuMemcpyHtoD_v2", kContext | kUnsafe,
-              [&] { copy_now(device_side(to, bytes), host_side(from, bytes), bytes); });
+  return call("cuMemcpyHtoD_v2", kContext | kUnsafe, [&] {
+    std::byte* const there = device_side(to, bytes);
+    const std::byte* const here = host_side(from, bytes);
+    submit(find_stream(nullptr), [there, staged = std::vector(here, here + bytes)] {
+      state().landing.push_back([there, staged] { std::ranges::copy(staged, there); });
+    });
+  });
 }
 
 FAKE_CUDA_EXPORT int cuMemcpyDtoH_v2(void* to, DevicePointer from, std::size_t bytes) {

@@ -176,6 +176,7 @@ void retire(std::unique_ptr<Module> module) {
 
 void destroy_context(Context& context) {
   State& s = state();
+  land();
   context.destroyed = true;
   for (auto place = s.modules.begin(); place != s.modules.end();) {
     if (place->second->context != &context) {
@@ -228,12 +229,19 @@ void submit(Stream& stream, Operation operation) {
   require(context.fault == Result::success, context.fault);
   if (stream.legacy)
     check_legacy(context);
+  if (stream.legacy || stream.blocking)
+    land();
   if (!stream.capture)
     return operation();
   require(!stream.capture->invalidated, Result::stream_capture_invalidated);
   stream.capture->operations.push_back(std::move(operation));
   if (&stream != stream.capture->origin)
     stream.capture->unjoined.insert(&stream);
+}
+
+void land() {
+  for (const Operation& operation : std::exchange(state().landing, {}))
+    operation();
 }
 
 void check_legacy(Context& context) {

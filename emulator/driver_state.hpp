@@ -156,6 +156,8 @@ struct State {
 
   DevicePointer next_address = 0x200000000000;
   unsigned long long next_id = 1;
+  /// Copies from host memory that have returned and not arrived: see `land`.
+  std::vector<Operation> landing;
   double clock_ns = 0; ///< of every device: a model, so that timings do not depend on the host
 
   std::map<std::string, unsigned long long, std::less<>> calls;
@@ -239,6 +241,10 @@ std::unique_ptr<T> reuse(std::vector<std::unique_ptr<T>>& spares) {
 Stream& find_stream(Stream* handle);
 /// Runs the operation now, or records it where the stream captures.
 void submit(Stream& stream, Operation operation);
+
+/// Ends the copies from pageable memory that a driver still has on their way when cuMemcpyHtoD
+/// returns: they are in the order of the legacy stream, and no other non-blocking stream waits.
+void land();
 /// Refuses a synchronous operation on the legacy stream while a blocking stream captures.
 void check_legacy(Context& context);
 /// Refuses, and breaks the captures, where this thread may not allocate, load or synchronise.

@@ -129,8 +129,10 @@ FAKE_CUDA_EXPORT int cuStreamSynchronize(Stream* handle) {
   return call("cuStreamSynchronize", kInitialized, [&] {
     Stream& stream = find_stream(handle);
     check_not_capturing(stream);
-    if (stream.legacy)
+    if (stream.legacy) {
       check_legacy(*stream.context);
+      land();
+    }
     require(stream.context->fault == Result::success, stream.context->fault);
   });
 }

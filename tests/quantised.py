@@ -3,18 +3,20 @@
 
     python3 tests/quantised.py --library build/release/libswage.so
 
-Conversions are held to ml_dtypes for all 2^16 values of bf16 and f16 (with --all for all 2^32 of f32),
-and back. Kernels of the catalogue are held to functions written from what vLLM, SGLang and DeepGEMM
+Conversions are held to ml_dtypes for all 2^16 values of bf16 and f16 (with --all TYPE for all 2^32 of
+f32), and back. Kernels of the catalogue are held to functions written from what vLLM, SGLang and DeepGEMM
 document, in f32 as they compute: equal scales and codes, but where the exponential's last bits show. Ends
 with 77, which CTest takes for skipped, where there is no ml_dtypes.
 """
 
 import argparse
+import ctypes
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 import swage_capi  # noqa: E402
+from cuda_driver import CudaDriver  # noqa: E402
 
 try:
     import ml_dtypes
@@ -33,18 +35,40 @@ F32 = np.float32
 
 
 class Runner:
+    """Kernels on arrays of NumPy, on the CPU, or on a GPU that they are copied to and from."""
+
     def __init__(self, library, device):
         self.swage = swage_capi.Swage(library, device)
+        self.driver = None if device == "cpu" else CudaDriver(int(device.removeprefix("cuda:")))
 
     def __call__(self, name, arrays, bindings, source=None):
         kernel = self.swage.kernel(name, {key: value for key, value in bindings.items()}, source)
-        tensors = [(a.ctypes.data, NAMES[a.dtype], a.shape,
-                    [stride // a.itemsize for stride in a.strides], swage_capi.DEVICE_CPU, 0)
-                   for a in arrays]
+        places = [a.ctypes.data if self.driver is None else self.driver.allocate(span(a))
+                  for a in arrays]
+        device = swage_capi.DEVICE_CPU if self.driver is None else swage_capi.DEVICE_CUDA
+        tensors = [(place, NAMES[a.dtype], a.shape, [stride // a.itemsize for stride in a.strides],
+                    device, 0) for place, a in zip(places, arrays)]
         try:
-            self.swage.launch(kernel, self.swage.arguments(tensors))
+            if self.driver is None:
+                self.swage.launch(kernel, self.swage.arguments(tensors))
+            else:
+                self.on_gpu(kernel, arrays, places, self.swage.arguments(tensors))
         finally:
             self.swage.destroy(kernel)
+
+    def on_gpu(self, kernel, arrays, places, arguments):
+        for place, a in zip(places, arrays):
+            self.driver.write(place, ctypes.string_at(a.ctypes.data, span(a)))
+        self.swage.launch(kernel, arguments, self.driver.stream)
+        self.driver.synchronize()
+        for place, a in zip(places, arrays):
+            ctypes.memmove(a.ctypes.data, self.driver.read(place, span(a)), span(a))
+            self.driver.free(place)
+
+
+def span(array):
+    """Bytes from the first element to the end of the last."""
+    return array.itemsize + sum((n - 1) * stride for n, stride in zip(array.shape, array.strides))
 
 
 def codes(array):
@@ -85,7 +109,7 @@ def conversion(run, name, values):
     check(same(back, y.astype(F32)).all(), f"{name} of {NAMES[values.dtype]} as f32")
 
 
-def conversions(run, everything):
+def conversions(run):
     bits = np.arange(1 << 16, dtype=np.uint16)
     for name, dtype in BYTE_FLOATS.items():
         conversion(run, name, bits.view(ml_dtypes.bfloat16))
@@ -94,10 +118,12 @@ def conversions(run, everything):
         wide = np.empty(256, F32)
         run("k", [all_codes, wide], {}, f"kernel k(x: in {name}, y: out f32) {{ y = x; }}")
         check(same(wide, all_codes.astype(F32)).all(), f"{name} to f32")
-        if everything:
-            for first in range(0, 1 << 32, 1 << 24):
-                chunk = np.arange(first, first + (1 << 24), dtype=np.uint32).view(F32)
-                conversion(run, name, chunk)
+
+
+def every_float(run, name):
+    for first in range(0, 1 << 32, 1 << 24):
+        conversion(run, name, np.arange(first, first + (1 << 24), dtype=np.uint32).view(F32))
+    print(f"f32 to {name}: 2^32 compared, {check.failed} of 256 parts with differences")
 
 
 # ---- the engines' definitions, in f32 ----
@@ -366,10 +392,15 @@ def layouts(run):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", dest="path", required=True)
-    parser.add_argument("--all", action="store_true", help="all 2^32 f32 as well (many minutes)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    parser.add_argument("--all", choices=list(BYTE_FLOATS), help="this type alone, from all 2^32 f32 "
+                        "(minutes)")
     options = parser.parse_args()
-    run = Runner(options.path, "cpu")
-    conversions(run, options.all)
+    run = Runner(options.path, options.device)
+    if options.all:
+        every_float(run, options.all)
+        return 1 if check.failed else 0
+    conversions(run)
     gated(run)
     norms(run)
     dequantised(run)

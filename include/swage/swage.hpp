@@ -198,7 +198,8 @@ public:
 
   void* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
-  /// Synchronous copies. Throw Error(invalid_argument) past the end, Error(driver) on failure.
+  /// Synchronous copies: on return the bytes are there for every stream. Throw
+  /// Error(invalid_argument) past the end, Error(driver) on failure.
   void write(const void* from, std::size_t bytes, std::size_t offset = 0);
   void read(void* to, std::size_t bytes, std::size_t offset = 0) const;
 

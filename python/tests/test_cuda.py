@@ -42,6 +42,7 @@ class Driver:
         self.call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(size))
         memory = (ctypes.c_float * len(values))(*values)
         self.call("cuMemcpyHtoD_v2", address, memory, ctypes.c_size_t(size))
+        self.call("cuCtxSynchronize")  # a copy may return before its bytes are there
         self.call("cuCtxSetCurrent", None)
         return kind(address.value, (len(values),), device=(CUDA, device), **how)
 

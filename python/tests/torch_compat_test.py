@@ -1,9 +1,10 @@
 """torch_compat_test.py -- the functions of other projects, held to their formulas in PyTorch.
 
 Ends with 77, which CTest takes for skipped, where there is no PyTorch. Liger Kernel and Transformers are tried
-where they are.
+where they are. On the CPU, or on the device that SWAGE_TEST_DEVICE names.
 """
 
+import os
 import sys
 import unittest
 
@@ -16,11 +17,13 @@ except ImportError:
 
 from swage.compat import unsloth, vllm  # noqa: E402
 
+DEVICE = os.environ.get("SWAGE_TEST_DEVICE", "cpu")
+torch.set_default_device(DEVICE)
 GELU = {"exact": "none", "approx": "tanh"}
 
 
 def tensors(count, *shape, dtype=torch.bfloat16):
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator(DEVICE).manual_seed(3)
     return [torch.randn(shape, generator=generator).to(dtype) for _ in range(count)]
 
 

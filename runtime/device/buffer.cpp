@@ -102,6 +102,9 @@ void Buffer::write(const void* from, std::size_t bytes, std::size_t offset) {
   }
   const device::ContextScope scope(allocation.context);
   cuda::driver().cuMemcpyHtoD_v2(reinterpret_cast<cuda::DevicePointer>(to), from, bytes);
+  // It returns once pageable memory has been staged, and streams that do not block would not wait
+  // for the rest.
+  cuda::driver().cuStreamSynchronize(nullptr);
 }
 
 void Buffer::read(void* to, std::size_t bytes, std::size_t offset) const {

@@ -127,8 +127,14 @@ TEST_CASE("triton mode emits Triton's instructions for exp, sigmoid and division
   CHECK(holds(ptx_of(Op::div, MathMode::triton, Accuracy::full), "div.full.f32"));
 }
 
+TEST_CASE("triton mode takes tanh and erf from CUDA's library, as torch mode does") {
+  for (const Op op : {Op::tanh, Op::erf})
+    CHECK(float_instructions(ptx_of(op, MathMode::triton, Accuracy::half)) ==
+          float_instructions(ptx_of(op, MathMode::torch, Accuracy::half)));
+}
+
 TEST_CASE("triton mode refuses by name what cannot be bit-equal, and the host") {
-  for (const Op op : {Op::log, Op::tanh, Op::erf, Op::sin, Op::pow, Op::sqrt, Op::expm1}) {
+  for (const Op op : {Op::log, Op::erfc, Op::sin, Op::pow, Op::sqrt, Op::rsqrt, Op::expm1}) {
     const std::string message = refusal(MathMode::triton, op, false);
     CHECK(message.starts_with(std::string(ir::info(op).spelling) + " of f32"));
     CHECK(holds(message, "triton mode offers"));

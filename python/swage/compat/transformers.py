@@ -45,8 +45,9 @@ def _is_the_same(module, made):
     weight = getattr(weight, "weight", None)
     if weight is None or weight.is_meta:
         return False
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, weight.shape[-1], generator=generator).to(weight.device, weight.dtype)
+    generator = torch.Generator("cpu").manual_seed(0)  # whatever the default device is
+    x = torch.randn(2, 3, weight.shape[-1], generator=generator, device="cpu")
+    x = x.to(weight.device, weight.dtype)
     tolerance = {torch.float64: 1e-9, torch.float32: 1e-4}.get(weight.dtype, 5e-2)
     try:
         with torch.no_grad():
