@@ -74,6 +74,10 @@ private:
 
   // lower_host_rows.cpp: one row
   void emit_row(Value* row);
+  /// Whether the next row's elements of this input are asked for beside work on a row.
+  bool is_fetched(std::uint32_t param) const;
+  /// The last pass reads nothing new, and no prefetcher looks past the row.
+  void fetch_next(Value* column, int lanes);
   /// What has one value a row and needs no stage after `stage`.
   void emit_row_values(int stage);
   Value* emit_one(NodeId id);
@@ -174,6 +178,7 @@ private:
 
   RowPlan plan_;
   std::vector<Value*> bases_;              ///< of the row at hand
+  std::vector<Value*> next_;               ///< of the row after it, as far as it is fetched
   std::vector<Value*> row_values_;         ///< by node: known for the row, one lane
   std::vector<Value*> group_values_;       ///< by node: known for the group at hand
   std::map<NodeId, Value*> column_values_; ///< sums over rows, of the columns at hand

@@ -7,6 +7,14 @@
 
 namespace swage::codegen {
 
+namespace {
+
+/// Rows of more bytes would push each other out of the cache before their turn.
+constexpr std::int64_t kMostFetched = 1 << 17;
+constexpr int kCacheLine = 64; ///< bytes
+
+} // namespace
+
 Value* RowLowering::memory_field(Type* type, unsigned index) {
   return b_.CreateLoad(type, b_.CreateConstGEP1_64(b_.getInt64Ty(), function_->getArg(3), index));
 }
@@ -49,6 +57,13 @@ void RowLowering::emit_body() {
 
 void RowLowering::emit_row(Value* row) {
   bases_ = row_bases(row);
+  next_ = row_bases(b_.CreateAdd(row, constant(1)));
+  for (std::uint32_t p = 0; p < next_.size(); ++p)
+    if (is_fetched(p)) {
+      const std::int64_t most = kMostFetched / size_of(job_.kernel.params()[p].dtype);
+      Value* is_short = b_.CreateICmpSLE(arguments_.columns, constant(most));
+      next_[p] = b_.CreateSelect(is_short, next_[p], bases_[p]);
+    }
   std::ranges::fill(row_values_, nullptr);
   std::ranges::fill(group_values_, nullptr);
   for (int stage = 0; stage <= static_cast<int>(plan_.reductions.size()); ++stage) {
@@ -138,6 +153,7 @@ void RowLowering::emit_outputs() {
       groups.push_back(store);
   }
   const auto store_elements = [&](Value* column, int lanes) {
+    fetch_next(column, lanes);
     accumulate_columns(column, lanes); // before anything is overwritten
     store(elements, place(bases_, column), lanes);
   };
@@ -160,6 +176,29 @@ void RowLowering::emit_outputs() {
   for (const ir::Store& each : job_.kernel.stores())
     if (job_.kernel.params()[each.param].broadcast == Broadcast::per_row)
       store({each}, place(bases_, nullptr), 1);
+}
+
+bool RowLowering::is_fetched(std::uint32_t param) const {
+  const ir::Param& input = job_.kernel.params()[param];
+  return input.is_tensor() && input.is_read() && input.broadcast == Broadcast::none &&
+         tensors_.spec(param).layout == Layout::unit;
+}
+
+void RowLowering::fetch_next(Value* column, int lanes) {
+  constexpr std::uint32_t kToRead = 0, kNearest = 3, kData = 1;
+  if (lanes < schedule_.lanes)
+    return; // what is left of a row is no line
+  for (std::uint32_t p = 0; p < next_.size(); ++p) {
+    if (!is_fetched(p))
+      continue;
+    const DType type = job_.kernel.params()[p].dtype;
+    Value* at = b_.CreateGEP(bits_type(context_, type, 1), next_[p], column);
+    for (int byte = 0; byte < lanes * size_of(type); byte += kCacheLine)
+      b_.CreateIntrinsic(
+          llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+          {b_.CreateConstGEP1_64(b_.getInt8Ty(), at, static_cast<std::uint64_t>(byte)),
+           b_.getInt32(kToRead), b_.getInt32(kNearest), b_.getInt32(kData)});
+  }
 }
 
 void RowLowering::emit_elements(const Columns& body) {

@@ -132,3 +132,22 @@ TEST_CASE("a kernel that reaches along its rows cannot be one flat run") {
   CHECK_THROWS_WITH(check_specialization(specialization, kernel),
                     "kernel 'k' uses row_sum, which needs rows and columns, not one flat run");
 }
+
+TEST_CASE(
+    "the last pass over a row asks for the next row's elements, a line of the cache at a time") {
+  const auto fetches = [](const char* text) {
+    const ir::Kernel kernel = kernel_of(text);
+    const std::string code = emit_text(kernel, contiguous(kernel), HostSchedule{.lanes = 32},
+                                       host_target(), Emit::llvm_optimised);
+    std::size_t count = 0;
+    for (auto at = code.find("@llvm.prefetch"); at != std::string::npos;
+         at = code.find("@llvm.prefetch", at + 1))
+      ++count;
+    return count > 0 ? count - 1 : 0; // the declaration
+  };
+  const char* sum = "kernel k(x: in f32, w: in f32 [col], s: in f32 [row], y: out f32) "
+                    "{ y = x * w * s / row_sum(x); }";
+  CHECK(fetches(sum) >= 2); // 32 elements of x, and of nothing else
+  CHECK(fetches(sum) % 2 == 0);
+  CHECK(fetches("kernel k(x: in f32, y: out f32 [row]) { y = row_sum(x); }") == 0);
+}
