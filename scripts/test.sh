@@ -2,8 +2,8 @@
 # test.sh [--full] -- sets up, builds and runs every test that needs no GPU (and the GPU tests where
 # there is one), the tests of ir and runtime under the address and undefined behaviour sanitizers, and
 # the style check; with --full all tests under the sanitizers, those of ir and runtime under every
-# rounding mode, all of it once more with Clang, the fuzz targets, and ThreadSanitizer. Exit status 0
-# means all of it passed.
+# rounding mode, all of it once more with Clang, the fuzz targets, ThreadSanitizer, and the API
+# reference. Exit status 0 means all of it passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +25,7 @@ if [ "${1:-}" = --full ]; then
   ctest --preset sanitize --parallel "$(nproc)"
   scripts/threads.sh
   scripts/clang.sh
+  scripts/reference.sh
 else
   scripts/build.sh sanitize swage_test_ir swage_test_runtime
   ctest --preset sanitize --parallel "$(nproc)" --tests-regex '^(ir|runtime):' --no-tests=error
