@@ -156,7 +156,12 @@ void CudaRows::begin_row(Value* row, Value* inside) {
 
 Value* CudaRows::first_column(Value* passes_a_run) {
   const auto vector = static_cast<std::uint64_t>(geometry_.vector);
-  if (geometry_.runs == 1)
+  if (!geometry_.ordered && part_)
+    return b_.CreateMul(
+        b_.CreateAdd(b_.CreateMul(part_, constant(static_cast<std::uint64_t>(geometry_.threads))),
+                     thread_),
+        constant(vector));
+  if (!geometry_.ordered || geometry_.runs == 1)
     return b_.CreateMul(thread_, constant(vector));
   const std::uint64_t of_run = ir::kSumLanes / vector;
   Value* run =
