@@ -94,9 +94,17 @@ std::vector<KeptValue> passed_on(const ir::Kernel& kernel,
   return values;
 }
 
+std::vector<NodeId> roots_after(const std::vector<std::vector<NodeId>>& passes, int pass) {
+  std::vector<NodeId> later;
+  for (auto next = static_cast<std::size_t>(pass) + 1; next < passes.size(); ++next)
+    later.insert(later.end(), passes[next].begin(), passes[next].end());
+  return later;
+}
+
 /// What a thread has of each element between two passes.
 struct Held {
-  int bytes = 0;
+  int bytes = 0;        ///< of what is read its bits
+  int bytes_values = 0; ///< of what is read its values
   std::size_t anew = 0; ///< instructions that the later passes take to make of it what they need
 };
 
@@ -118,6 +126,7 @@ Held held_with(const ir::Kernel& kernel, const std::vector<NodeId>& roots,
     const ir::Node& node = kernel.node(id);
     const int bytes = node.op == ir::Op::load ? size_of(kernel.params()[node.param].dtype) : 0;
     held.bytes += bytes;
+    held.bytes_values += bytes > 0 ? std::max(bytes, 4) : 0;
     held.anew += bytes == 0 ? instructions(node) : bytes < 4;
     for (int i = 0; i < ir::info(node.op).arity; ++i)
       is_used[node.args[static_cast<std::size_t>(i)]] = true;
@@ -125,6 +134,7 @@ Held held_with(const ir::Kernel& kernel, const std::vector<NodeId>& roots,
   for (const KeptValue& value : kept)
     if (is_used[value.node]) {
       held.bytes += kept_bytes(kernel.node(value.node));
+      held.bytes_values += std::max(kept_bytes(kernel.node(value.node)), 4);
       held.anew += kept_bytes(kernel.node(value.node)) < 4;
     }
   return held;
@@ -164,9 +174,7 @@ std::vector<KeptValue> kept_in_registers(const ir::Kernel& kernel, const RowPlan
   for (const KeptValue& value : candidates) {
     if (kept.size() == kMostKept)
       break;
-    std::vector<NodeId> later;
-    for (auto pass = static_cast<std::size_t>(value.pass) + 1; pass < passes.size(); ++pass)
-      later.insert(later.end(), passes[pass].begin(), passes[pass].end());
+    const std::vector<NodeId> later = roots_after(passes, value.pass);
     const Held without = held_with(kernel, later, kept);
     kept.push_back(value);
     const Held with = held_with(kernel, later, kept);
@@ -174,6 +182,23 @@ std::vector<KeptValue> kept_in_registers(const ir::Kernel& kernel, const RowPlan
       kept.pop_back();
   }
   return kept;
+}
+
+int held_bytes(const ir::Kernel& kernel, const RowPlan& plan, const std::vector<KeptValue>& kept,
+               bool as_values) {
+  int most = 0; // all that is read, on its way
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && param.is_read() && param.broadcast == Broadcast::none)
+      most += size_of(param.dtype);
+  const std::vector<std::vector<NodeId>> passes = roots_of_passes(kernel, plan);
+  std::vector<KeptValue> sofar;
+  for (int pass = 0; pass + 1 < static_cast<int>(passes.size()); ++pass) {
+    std::ranges::copy_if(kept, std::back_inserter(sofar),
+                         [&](const KeptValue& value) { return value.pass == pass; });
+    const Held held = held_with(kernel, roots_after(passes, pass), sofar);
+    most = std::max(most, as_values ? held.bytes_values : held.bytes);
+  }
+  return most;
 }
 
 } // namespace swage::codegen

@@ -16,6 +16,11 @@ std::vector<KeptValue> kept_values(const ir::Kernel& kernel, const RowPlan& plan
 /// At most four, by pass.
 std::vector<KeptValue> kept_in_registers(const ir::Kernel& kernel, const RowPlan& plan);
 
+/// Bytes of registers that a thread has of each element while its row is loaded, or between passes
+/// with `kept`: of what is read its bits, or its values, of four bytes at least.
+int held_bytes(const ir::Kernel& kernel, const RowPlan& plan, const std::vector<KeptValue>& kept,
+               bool as_values);
+
 /// Bytes of a register or a part of one that `node`, of elements, is kept in: two of what is
 /// rounded to 16 bits.
 int kept_bytes(const ir::Node& node) noexcept;

