@@ -245,7 +245,7 @@ Rounding Body::rounding(ir::NodeId id, DType storage) const {
 
 Value* Body::to_round(ir::NodeId id, DType storage) {
   const ir::Node& node = job_.kernel.node(id);
-  if (node.op == Op::round && !is_float(storage) && convert_.rounds_to_integers())
+  if (node.op == Op::round && convert_.rounds_to_integer(node.type, storage))
     return value(node.args[0]);
   return rounding(id, storage).saturates && convert_.saturates(storage)
              ? value(job_.kernel.node(id).args[0])

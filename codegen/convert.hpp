@@ -30,7 +30,7 @@ struct Rounding {
   /// Nothing is beyond the largest number, but NaN.
   bool in_range = false;
   /// Integers: to the nearest one, of two the even one, in place of towards zero. Only where
-  /// `rounds_to_integers`.
+  /// `rounds_to_integer`.
   bool to_nearest = false;
 };
 
@@ -56,8 +56,11 @@ public:
   bool saturates(DType storage) const noexcept {
     return hardware_f8_ && (storage == DType::f8e4m3 || storage == DType::f8e5m2);
   }
-  /// Whether a cast of f32 to an integer may be told to round to nearest, in place of `round`.
-  bool rounds_to_integers() const noexcept { return is_cuda_; }
+  /// Whether a cast may be told to round to the nearest integer, in place of `round`.
+  bool rounds_to_integer(DType from, DType storage) const noexcept {
+    return is_cuda_ && from == DType::f32 && !is_float(storage) && storage != DType::i64 &&
+           storage != DType::boolean;
+  }
   llvm::Value* narrow(DType storage, llvm::Value* value) { return narrow(storage, value, {}); }
   /// f32 whose lanes are all even elements, then all odd ones, to bf16 in words of two elements;
   /// a single lane to a single bf16. Two elements are rounded together, two operations cheaper.
