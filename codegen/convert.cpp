@@ -77,8 +77,8 @@ Value* interleave(llvm::IRBuilderBase& b, Value* even, Value* odd) {
 Converter::Converter(llvm::IRBuilderBase& builder, const Target& target, bool upper_bf16)
     : b_(builder), hardware_bf16_(has_hardware_bf16(target)),
       hardware_f16_(has_hardware_f16(target)), hardware_f8_(has_hardware_f8(target)),
-      packs_bytes_(packs_bytes(target)),
-      upper_bf16_(upper_bf16), is_cuda_(target.kind == Target::Kind::cuda) {}
+      packs_bytes_(packs_bytes(target)), upper_bf16_(upper_bf16),
+      is_cuda_(target.kind == Target::Kind::cuda) {}
 
 Type* Converter::like(Type* scalar, const Value* shape) const {
   return with_lanes(scalar, lanes_of(shape));

@@ -163,7 +163,8 @@ std::vector<KeptValue> kept_in_registers(const ir::Kernel& kernel, const RowPlan
   const std::vector<std::vector<NodeId>> passes = roots_of_passes(kernel, plan);
   std::vector<KeptValue> candidates = passed_on(kernel, passes);
   std::erase_if(candidates, [&](const KeptValue& value) {
-    return kernel.node(value.node).op == ir::Op::load || kernel.node(value.node).op == ir::Op::col_index;
+    return kernel.node(value.node).op == ir::Op::load ||
+           kernel.node(value.node).op == ir::Op::col_index;
   });
   // By pass, and what is made of others before them.
   std::ranges::reverse(candidates);
