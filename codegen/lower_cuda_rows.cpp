@@ -114,7 +114,8 @@ void CudaRows::prepare() {
   }
   thread_ = thread;
   held_.anew = geometry_.held && holds_bits(job_.kernel, geometry_);
-  if (held_.anew) // else LLVM keeps what it sees used again
+  // Else LLVM keeps what it sees used again; and groups that no warp holds are read anew.
+  if (held_.anew && (plan_.group == 0 || small_groups_))
     kept_ = kept_in_registers(job_.kernel, plan_);
   make_shared();
 }

@@ -107,23 +107,25 @@ def silu(x):
     return (x / (F32(1) + np.exp(-x))).astype(F32)
 
 
-HIDDEN = """kernel hidden<T>(gate: in T, up: in T, h: out f32, const rounded: bool = false) {
+HIDDEN = """kernel hidden<T>(gate: in T, up: in T, weight: in f32 [row], h: out f32,
+                             const rounded: bool = false) {
   let a = f32(gate) * sigmoid(f32(gate));
-  let p = (rounded ? f32(T(a)) : a) * f32(up);
+  let p = (rounded ? f32(T(a)) : a) * f32(up) * weight;
   h = rounded ? f32(T(p)) : p;
 }"""
 
 
-def hidden(run, gate, up, rounded):
-    """silu(gate) * up: in f32, or with vLLM's roundings to the type of the inputs."""
+def hidden(run, gate, up, rounded, weight=None):
+    """silu(gate) * up * weight: in f32, or with vLLM's roundings to the type of the inputs."""
     dtype = gate.dtype
     h = np.empty(gate.shape, F32)
-    run("hidden", [gate, up, h], {"T": NAMES[dtype], "rounded": "true" if rounded else "false"}, HIDDEN)
+    weight = np.ones(len(gate), F32) if weight is None else weight
+    run("hidden", [gate, up, weight, h], {"T": NAMES[dtype], "rounded": "true" if rounded else "false"}, HIDDEN)
     with np.errstate(all="ignore"):
         a = silu(gate.astype(F32))
         if rounded:
             a = a.astype(dtype).astype(F32)
-        expected = a * up.astype(F32)
+        expected = a * up.astype(F32) * weight[:, None]
         step = 2.0 ** -21
         if rounded:
             expected = expected.astype(dtype).astype(F32)
@@ -379,16 +381,29 @@ def family(run):
         check(np.allclose(q, h, rtol=2.0 ** -20, atol=2.0 ** -40), f"family: {name}")
 
 
-def weighted(run):
-    """A router's weight, one a row, multiplied before the product is rounded."""
+def factors(run):
+    """A router's weight, one a row, multiplied before the product is rounded; a smoothing factor, one a
+    column, after."""
     rng = np.random.default_rng(23)
-    gate, up = inputs(rng, 83, 1562, ml_dtypes.bfloat16)
-    weight = rng.uniform(0.1, 1, 83).astype(F32)
-    q, scale = np.empty(gate.shape, TYPES["f8e4m3"]), np.empty(83, F32)
-    run("swiglu_quantised_row_weighted", [gate, up, weight, q, scale], {"T": "bf16", "Q": "f8e4m3"})
-    with np.errstate(all="ignore"):
-        h = hidden(run, gate, up, False) * weight[:, None]
-        compare("weighted", (q, scale), per_row(h, "f8e4m3"))
+    gate, up = inputs(rng, 83, 1536, ml_dtypes.bfloat16)
+    by_row, by_column = (rng.uniform(0.1, 1, count).astype(F32) for count in gate.shape)
+    for rounded in (False, True):
+        h = hidden(run, gate, up, rounded)
+        bound = {"T": "bf16", "Q": "f8e4m3"}
+        if rounded:
+            bound.update(round_activation="true", round_product="true")
+        with np.errstate(all="ignore"):
+            weighted = hidden(run, gate, up, rounded, by_row)
+            smoothed = h * by_column
+            for name, factor, product in (("weighted", by_row, weighted),
+                                          ("smoothed", by_column, smoothed)):
+                q, scale = np.empty(gate.shape, TYPES["f8e4m3"]), np.empty(83, F32)
+                run(f"swiglu_quantised_row_{name}", [gate, up, factor, q, scale], bound)
+                compare(f"row {name} rounded={rounded}", (q, scale), per_row(product, "f8e4m3"))
+                scale = np.empty((83, 12), F32)
+                run(f"swiglu_quantised_group_{name}", [gate, up, factor, q, scale], bound)
+                compare(f"group {name} rounded={rounded}", (q, scale),
+                        per_group(product, 128, "f8e4m3"))
 
 
 def layouts(run):
@@ -413,7 +428,7 @@ def main():
     norms(run)
     dequantised(run)
     family(run)
-    weighted(run)
+    factors(run)
     layouts(run)
     print(f"{compare.total} codes and their scales equal to the bit; of {static.total} with a given scale "
           f"{static.unequal} decided by the last bits of the exponential; {check.failed} failed checks")
