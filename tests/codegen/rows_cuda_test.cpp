@@ -158,6 +158,17 @@ TEST_CASE("a quantised activation is computed once, and kept in place of what it
   CHECK(count(int8, "cvt.pack.sat.s8.s32.b32") == 14);
 }
 
+TEST_CASE("a multiprocessor has two rows of a quantised activation at once by default") {
+  const kernels::CatalogueFile* file = kernels::find("swiglu_quantised_row");
+  const ir::Kernel kernel = ir::load_kernel({file->text, file->name}, "swiglu_quantised_row",
+                                            {{"T", bf16}, {"Q", DType::f8e4m3}});
+  const auto schedule = std::get<CudaSchedule>(default_schedule(
+      kernel, of_columns(kernel, 14336), cuda_target(90), std::int64_t{8192} * 14336));
+  INFO(canonical(schedule));
+  CHECK(schedule.resident >= 2 * schedule.threads);
+  CHECK(schedule.threads == schedule.row_threads);
+}
+
 TEST_CASE("what is kept in registers takes no more of them than what it is made of") {
   const auto kept = [](const std::string& text) {
     const ir::Kernel kernel = ir::load_kernel({text, "test"}, "k", {});
