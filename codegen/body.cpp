@@ -239,10 +239,14 @@ Rounding Body::rounding(ir::NodeId id, DType storage) const {
   return {.low_nan_bits = !facts_.upper_half_nans[id],
           .ties_to_even = !facts_.accidental_ties[id],
           .saturates = bound == largest,
-          .in_range = bound <= largest};
+          .in_range = bound <= largest,
+          .to_nearest = job_.kernel.node(id).op == Op::round};
 }
 
 Value* Body::to_round(ir::NodeId id, DType storage) {
+  const ir::Node& node = job_.kernel.node(id);
+  if (node.op == Op::round && convert_.rounds_to_integer(node.type, storage))
+    return value(node.args[0]);
   return rounding(id, storage).saturates && convert_.saturates(storage)
              ? value(job_.kernel.node(id).args[0])
              : value(id);
@@ -347,6 +351,8 @@ Value* Body::emit_float(const ir::Node& node, Accuracy accuracy) {
     operands.push_back(arg(node, static_cast<std::size_t>(i)));
   if (divides_by_shared(node, accuracy))
     return half_.emit_quotient_of_shared(operands[0], operands[1]);
+  if (is_shared_quotient(node))
+    return full_.emit(node.op, operands);
   if (!is_function(node, job_.kernel.node(node.args[0]).type))
     return (accuracy == Accuracy::half ? half_ : full_).emit(node.op, operands);
   const std::string name = fmt::format("{}_{}", ir::info(node.op).spelling,
@@ -365,6 +371,17 @@ bool Body::divides_by_shared(const ir::Node& node, Accuracy accuracy) const {
   const ir::Node& divisor = job_.kernel.node(node.args[1]);
   return divisor.op != Op::constant && divisor.space != node.space &&
          divisor.space.broadcast != ir::Broadcast::per_column;
+}
+
+/// A quotient that is computed once for a row or a group costs nothing to be rounded correctly, and
+/// what is scaled by it then has the same bits everywhere.
+bool Body::is_shared_quotient(const ir::Node& node) const {
+  const ir::Broadcast broadcast = node.space.broadcast;
+  const bool is_shared = broadcast == ir::Broadcast::per_row ||
+                         broadcast == ir::Broadcast::per_group ||
+                         broadcast == ir::Broadcast::per_tensor;
+  return is_shared && (node.op == Op::div || node.op == Op::rcp) &&
+         job_.kernel.math() == ir::MathMode::accurate && !ir::is_elementwise(job_.kernel);
 }
 
 Value* Body::emit_integer(const ir::Node& node) {

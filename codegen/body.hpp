@@ -64,8 +64,8 @@ private:
   llvm::Value* arg(const ir::Node& node, std::size_t i) { return value(node.args[i]); }
   /// How node `id` is rounded to `storage`.
   Rounding rounding(ir::NodeId id, DType storage) const;
-  /// What is rounded to `storage` for node `id`: itself, but for a clamp that the rounding does
-  /// too.
+  /// What is rounded to `storage` for node `id`: itself, but for a clamp or a `round` that the
+  /// rounding does too.
   llvm::Value* to_round(ir::NodeId id, DType storage);
   bool is_folded(ir::NodeId id) const;
   llvm::Value* emit(const ir::Node& node, ir::NodeId id);
@@ -73,6 +73,7 @@ private:
   llvm::Value* emit_float(const ir::Node& node, Accuracy accuracy);
   llvm::Value* emit_integer(const ir::Node& node);
   bool divides_by_shared(const ir::Node& node, Accuracy accuracy) const;
+  bool is_shared_quotient(const ir::Node& node) const;
   llvm::Value* constant(const ir::Node& node) const;
   llvm::Value* divide(llvm::IRBuilderBase& builder, llvm::Value* a, llvm::Value* b) const;
 

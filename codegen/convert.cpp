@@ -29,6 +29,11 @@ bool has_hardware_f16(const Target& target) {
   return target.features.find("+f16c") != std::string::npos;
 }
 
+/// PTX has it from sm_72 on, but sm_75 is compiled to an earlier version of it.
+bool packs_bytes(const Target& target) {
+  return target.kind == Target::Kind::cuda && target.sm >= 80;
+}
+
 bool has_hardware_f8(const Target& target) {
   return target.kind == Target::Kind::cuda && target.sm >= 89;
 }
@@ -72,7 +77,8 @@ Value* interleave(llvm::IRBuilderBase& b, Value* even, Value* odd) {
 Converter::Converter(llvm::IRBuilderBase& builder, const Target& target, bool upper_bf16)
     : b_(builder), hardware_bf16_(has_hardware_bf16(target)),
       hardware_f16_(has_hardware_f16(target)), hardware_f8_(has_hardware_f8(target)),
-      upper_bf16_(upper_bf16), by_words_(target.kind == Target::Kind::cuda) {}
+      packs_bytes_(packs_bytes(target)), upper_bf16_(upper_bf16),
+      is_cuda_(target.kind == Target::Kind::cuda) {}
 
 Type* Converter::like(Type* scalar, const Value* shape) const {
   return with_lanes(scalar, lanes_of(shape));
@@ -108,7 +114,7 @@ Value* Converter::widen(DType storage, Value* bits) {
 
 Value* Converter::widen_bf16(Value* bits) {
   const int lanes = lanes_of(bits);
-  if (!by_words_ || lanes % 2 != 0)
+  if (!is_cuda_ || lanes % 2 != 0)
     return widen_low_bf16(b_.CreateZExt(bits, like(b_.getInt32Ty(), bits)));
   Value* words = b_.CreateBitCast(bits, with_lanes(b_.getInt32Ty(), lanes / 2));
   return interleave(b_, widen_low_bf16(words), widen_high_bf16(words));
@@ -210,7 +216,7 @@ Value* Converter::cast(DType from, DType storage, Value* value, Value** bits, Ro
     if (storage == DType::boolean)
       return b_.CreateFCmpUNE(value, Constant::getNullValue(value->getType()));
     return is_float(storage) ? float_to_float(from, storage, value, bits, rounding)
-                             : float_to_integer(from, storage, value);
+                             : float_to_integer(from, storage, value, bits, rounding);
   }
   return is_float(storage) ? integer_to_float(from, storage, value, bits)
                            : integer_to_integer(from, storage, value);
@@ -279,25 +285,6 @@ Value* Converter::integer_to_float(DType from, DType storage, Value* value, Valu
   // By way of f32 rounded to nearest there would be two roundings.
   Value* wide = from == DType::i64 ? odd_f64(value) : b_.CreateSIToFP(value, f64);
   return round_to_half(storage, odd_f32(wide), bits, Rounding());
-}
-
-Value* Converter::float_to_integer(DType from, DType storage, Value* value) {
-  static_cast<void>(from);
-  Type* result = like(storage == DType::i64 ? b_.getInt64Ty() : b_.getInt32Ty(), value);
-  Value* saturated =
-      b_.CreateIntrinsic(llvm::Intrinsic::fptosi_sat, {result, value->getType()}, {value});
-  const auto clamp = [&](std::int32_t low, std::int32_t high) {
-    Value* above = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, saturated,
-                                            word(value, static_cast<std::uint32_t>(low)));
-    return b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, above,
-                                    word(value, static_cast<std::uint32_t>(high)));
-  };
-  switch (storage) {
-  case DType::i8: return clamp(-128, 127);
-  case DType::u8: return clamp(0, 255);
-  case DType::i16: return clamp(-32768, 32767);
-  default: return saturated;
-  }
 }
 
 Value* Converter::integer_to_integer(DType from, DType storage, Value* value) {

@@ -29,6 +29,9 @@ struct Rounding {
   bool saturates = false;
   /// Nothing is beyond the largest number, but NaN.
   bool in_range = false;
+  /// Integers: to the nearest one, of two the even one, in place of towards zero. Only where
+  /// `rounds_to_integer`.
+  bool to_nearest = false;
 };
 
 /// Emits conversions with `builder`, element-wise on scalars and vectors alike. Every rounding is
@@ -53,6 +56,11 @@ public:
   bool saturates(DType storage) const noexcept {
     return hardware_f8_ && (storage == DType::f8e4m3 || storage == DType::f8e5m2);
   }
+  /// Whether a cast may be told to round to the nearest integer, in place of `round`.
+  bool rounds_to_integer(DType from, DType storage) const noexcept {
+    return is_cuda_ && from == DType::f32 && !is_float(storage) && storage != DType::i64 &&
+           storage != DType::boolean;
+  }
   llvm::Value* narrow(DType storage, llvm::Value* value) { return narrow(storage, value, {}); }
   /// f32 whose lanes are all even elements, then all odd ones, to bf16 in words of two elements;
   /// a single lane to a single bf16. Two elements are rounded together, two operations cheaper.
@@ -61,7 +69,8 @@ public:
   llvm::Value* join_split(llvm::Value* words);
 
   /// `ir::Op::cast` of a value of compute type `from`: see ir::Node::storage. When the cast rounds
-  /// to 16 bits, `*bits` receives what `narrow` of the result would give.
+  /// to 16 bits, or has the bits of integers sooner than their values, `*bits` receives what
+  /// `narrow` of the result would give.
   llvm::Value* cast(DType from, DType storage, llvm::Value* value, llvm::Value** bits = nullptr,
                     Rounding rounding = Rounding());
 
@@ -69,7 +78,10 @@ private:
   llvm::Value* float_to_float(DType from, DType storage, llvm::Value* value, llvm::Value** bits,
                               Rounding rounding);
   llvm::Value* integer_to_float(DType from, DType storage, llvm::Value* value, llvm::Value** bits);
-  llvm::Value* float_to_integer(DType from, DType storage, llvm::Value* value);
+  llvm::Value* float_to_integer(DType from, DType storage, llvm::Value* value, llvm::Value** bits,
+                                Rounding rounding);
+  llvm::Value* nearby_integer(DType from, DType storage, llvm::Value* value, Rounding rounding);
+  llvm::Value* pack_bytes(DType storage, llvm::Value* i32);
   llvm::Value* integer_to_integer(DType from, DType storage, llvm::Value* value);
   llvm::Value* round_to_half(DType storage, llvm::Value* f32, llvm::Value** bits,
                              Rounding rounding);
@@ -97,8 +109,9 @@ private:
   bool hardware_bf16_; ///< fptrunc to bfloat is one rounding instruction that keeps subnormals
   bool hardware_f16_;  ///< fptrunc and fpext of half are instructions, not library calls
   bool hardware_f8_;   ///< there are instructions for two f8e4m3 or f8e5m2 at once
+  bool packs_bytes_;   ///< there is one that makes bytes of two integers
   bool upper_bf16_;
-  bool by_words_; ///< registers have 32 bits: take two bf16 apart by shift and mask
+  bool is_cuda_; ///< registers have 32 bits: take two bf16 apart by shift and mask
 };
 
 } // namespace swage::codegen

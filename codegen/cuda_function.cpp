@@ -55,6 +55,7 @@ void CudaFunction::make_function(const std::string& entry) {
                                      llvm::GlobalValue::ExternalLinkage, entry, module_);
   function_->setCallingConv(llvm::CallingConv::PTX_Kernel);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
+  function_->addFnAttr("target-cpu", "sm_" + std::to_string(job_.target.sm));
   function_->addFnAttr("nvvm.maxntid", std::to_string(schedule_.threads));
   if (schedule_.row_threads > 0 && schedule_.waves > 1)
     function_->addFnAttr("nvvm.cluster_dim", std::to_string(schedule_.waves));

@@ -45,6 +45,8 @@ private:
     std::vector<Value*> loaded; ///< by parameter, in compute types
     /// By node: values by group, of `group_lanes_` lanes.
     std::map<NodeId, Value*> groups;
+    /// By node: what earlier passes kept, and its values in the pass at hand.
+    std::map<NodeId, Value*> kept, kept_values;
   };
 
   const ir::Node& node(NodeId id) const { return job_.kernel.node(id); }
@@ -73,6 +75,9 @@ private:
   void load(Chunk& chunk, const std::vector<bool>& needed);
   std::vector<Value*> load_fixed(const std::vector<bool>& needed);
   KnownValue known(const Chunk& chunk, int lanes);
+  /// Whether a pass before the one at hand kept it.
+  bool is_kept(NodeId id) const;
+  void keep(Chunk& chunk, NodeId id, Value* value);
   /// The values of `roots` in a chunk that holds what they need.
   std::vector<Value*> values(Chunk& chunk, std::span<const NodeId> roots);
   void emit_row_values(int stage);
@@ -176,6 +181,8 @@ private:
   std::vector<Value*> row_values_; ///< by node: known for the row, one lane
   std::vector<Value*> row_bases_;  ///< by parameter
   std::vector<Chunk> chunks_;      ///< held ones
+  std::vector<KeptValue> kept_;    ///< in registers, in place of the bits of what is held
+  int pass_ = 0;                   ///< see KeptValue
   bool multiple_ = false;          ///< an access lies in the row, or outside, in whole
   bool small_groups_ = false;      ///< a warp has whole groups
   Value* columns_ = nullptr;       ///< index type

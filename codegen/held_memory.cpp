@@ -38,7 +38,6 @@ void HeldMemory::replace(const std::vector<Value*>& bits) {
       piece = {bits[next++], stage_};
 }
 
-/// The same bits, of which LLVM knows nothing.
 Value* HeldMemory::opaque(Value* bits) {
   llvm::Type* type = bits->getType();
   const unsigned size = static_cast<unsigned>(type->getPrimitiveSizeInBits().getFixedValue());

@@ -31,6 +31,8 @@ public:
   std::vector<llvm::Value*> bits() const;
   void replace(const std::vector<llvm::Value*>& bits);
   void drop() { held_.clear(); }
+  /// The same bits, of which LLVM knows nothing.
+  llvm::Value* opaque(llvm::Value* bits);
 
   llvm::Value* load(llvm::Value* address, int unit, int count, std::uint32_t param) override;
   void store(llvm::Value* address, int unit, llvm::Value* bits, std::uint32_t param) override {
@@ -42,8 +44,6 @@ private:
     llvm::Value* value;
     int stage;
   };
-  llvm::Value* opaque(llvm::Value* bits);
-
   llvm::IRBuilderBase& b_;
   GlobalMemory& memory_;
   const ir::Kernel& kernel_;

@@ -69,7 +69,13 @@ std::vector<Value*> CudaRows::terms(Chunk& chunk, const std::vector<NodeId>& red
   for (const NodeId id : reductions)
     operands.push_back(node(id).args[0]);
   emit_groups(chunk, needed_by(operands));
+  for (const KeptValue& kept : kept_)
+    if (kept.pass == pass_)
+      operands.push_back(kept.node);
   std::vector<Value*> found = values(chunk, operands);
+  for (std::size_t i = reductions.size(); i < operands.size(); ++i)
+    keep(chunk, operands[i], found[i]);
+  found.resize(reductions.size());
   if (chunk.inside)
     for (std::size_t i = 0; i < found.size(); ++i)
       found[i] =

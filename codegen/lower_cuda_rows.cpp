@@ -6,6 +6,7 @@
 
 #include "codegen/cuda_rows.hpp"
 #include "codegen/index_arithmetic.hpp"
+#include "codegen/kept_values.hpp"
 #include "codegen/needed_nodes.hpp"
 #include "swage/error.hpp"
 
@@ -85,11 +86,13 @@ Value* CudaRows::any_meets(Value* inside) {
 void CudaRows::emit_row() {
   for (int stage = 0; stage <= static_cast<int>(plan_.reductions.size()); ++stage) {
     held_.next_stage();
+    pass_ = stage - 1;
     if (stage > 0)
       emit_stage(plan_.reductions[static_cast<std::size_t>(stage) - 1]);
     emit_row_values(stage);
   }
   held_.next_stage();
+  ++pass_;
   emit_outputs();
 }
 
@@ -111,6 +114,9 @@ void CudaRows::prepare() {
   }
   thread_ = thread;
   held_.anew = geometry_.held && holds_bits(job_.kernel, geometry_);
+  // Else LLVM keeps what it sees used again; and groups that no warp holds are read anew.
+  if (held_.anew && (plan_.group == 0 || small_groups_))
+    kept_ = kept_in_registers(job_.kernel, plan_);
   make_shared();
 }
 
@@ -151,7 +157,12 @@ void CudaRows::begin_row(Value* row, Value* inside) {
 
 Value* CudaRows::first_column(Value* passes_a_run) {
   const auto vector = static_cast<std::uint64_t>(geometry_.vector);
-  if (geometry_.runs == 1)
+  if (!geometry_.ordered && part_)
+    return b_.CreateMul(
+        b_.CreateAdd(b_.CreateMul(part_, constant(static_cast<std::uint64_t>(geometry_.threads))),
+                     thread_),
+        constant(vector));
+  if (!geometry_.ordered || geometry_.runs == 1)
     return b_.CreateMul(thread_, constant(vector));
   const std::uint64_t of_run = ir::kSumLanes / vector;
   Value* run =
@@ -202,7 +213,19 @@ CudaRows::Chunk CudaRows::make_chunk(const std::vector<Value*>& bases, Value* fi
 }
 
 std::vector<bool> CudaRows::needed_by(std::span<const NodeId> roots) const {
-  return needed_nodes(job_.kernel, roots, [&](NodeId id) { return !row_values_[id]; });
+  return needed_nodes(job_.kernel, roots,
+                      [&](NodeId id) { return !row_values_[id] && !is_kept(id); });
+}
+
+bool CudaRows::is_kept(NodeId id) const {
+  return std::ranges::any_of(
+      kept_, [&](const KeptValue& value) { return value.node == id && value.pass < pass_; });
+}
+
+/// In 16 bits where it is rounded to so many.
+void CudaRows::keep(Chunk& chunk, NodeId id, Value* value) {
+  const bool narrow = kept_bytes(node(id)) < 4;
+  chunk.kept[id] = narrow ? Converter(b_, job_.target).narrow(node(id).storage, value) : value;
 }
 
 std::vector<Value*> CudaRows::load_fixed(const std::vector<bool>& needed) {
@@ -231,12 +254,19 @@ void CudaRows::load(Chunk& chunk, const std::vector<bool>& needed) {
   const Place place{chunk.bases, std::vector<Value*>(chunk.bases.size()), chunk.offset};
   chunk.loaded = tensors_.load(place, geometry_.vector, load_fixed(needed));
   memory_->set_guard({});
+  for (const auto& [id, kept] : chunk.kept)
+    chunk.kept_values[id] =
+        kept_bytes(node(id)) < 4
+            ? Converter(b_, job_.target).widen(node(id).storage, held_.opaque(kept))
+            : kept;
 }
 
 KnownValue CudaRows::known(const Chunk& chunk, int lanes) {
   return [this, &chunk, lanes](NodeId id) -> Value* {
     if (Value* value = row_values_[id])
       return lanes == 1 ? value : b_.CreateVectorSplat(static_cast<unsigned>(lanes), value);
+    if (const auto kept = chunk.kept_values.find(id); kept != chunk.kept_values.end())
+      return kept->second;
     if (const auto group = chunk.groups.find(id); group != chunk.groups.end())
       return lanes == group_lanes() ? group->second : spread(group->second, lanes);
     if (node(id).op == Op::col_index && chunk.column)

@@ -3,6 +3,7 @@
 
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/DerivedTypes.h>
+#include <llvm/IR/Function.h>
 
 namespace swage::codegen::emit {
 namespace {
@@ -13,6 +14,16 @@ To make(const Value& like, llvm::Value* v) {
   result.b = like.b;
   result.v = v;
   return result;
+}
+
+/// Whether the smaller and the larger of two f32, NaN if one is, are an instruction: on GPUs from
+/// sm_80 on, as the function says which it is for.
+bool has_f32_extremes(Real x) {
+  const llvm::StringRef cpu =
+      x.b->GetInsertBlock()->getParent()->getFnAttribute("target-cpu").getValueAsString();
+  int sm = 0;
+  return !x.is_double() && cpu.starts_with("sm_") && !cpu.drop_front(3).getAsInteger(10, sm) &&
+         sm >= 80;
 }
 
 } // namespace
@@ -155,9 +166,13 @@ Real copysign(Real magnitude, Real sign) {
 }
 
 Real at_most(Real x, double bound) {
+  if (has_f32_extremes(x))
+    return binary(llvm::Intrinsic::minimum, x, x.constant(bound));
   return select(x > bound, bound, x);
 }
 Real at_least(Real x, double bound) {
+  if (has_f32_extremes(x))
+    return binary(llvm::Intrinsic::maximum, x, x.constant(bound));
   return select(x < bound, bound, x);
 }
 

@@ -21,15 +21,26 @@ std::int64_t bit_ceil(std::int64_t value) {
   return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
 }
 
+/// Whether there is a reduction along the rows of `kernel` whose order shows.
+bool reduces_in_order(const ir::Kernel& kernel) {
+  return std::ranges::any_of(kernel.nodes(), [](const ir::Node& node) {
+    return ir::info(node.op).form == ir::OpForm::over_row && has_order(node);
+  });
+}
+
 } // namespace
 
 std::int64_t RowGeometry::offset(int k) const {
+  if (!ordered)
+    return std::int64_t{k} * step;
   return std::int64_t{k / slabs} * kLanes + std::int64_t{k % slabs} * step;
 }
 
 bool RowGeometry::is_always_whole(int k) const {
   if (!held)
     return false;
+  if (!ordered)
+    return offset(k) + step <= above + 1;
   const std::int64_t first = std::int64_t{runs - 1} * chunks * kLanes * (runs > 1);
   return first + offset(k) + std::min(step, kLanes) <= above + 1;
 }
@@ -45,6 +56,13 @@ RowGeometry make_row_geometry(const ir::Kernel& kernel, const Specialization& sp
   geometry.runs = std::max(geometry.step / kLanes, 1);
   const std::int64_t bound = specialization.columns_at_most;
   geometry.above = bound > 0 ? columns_above(bound) : -1;
+  if (bound > 0 && ceil_div(bound, geometry.step) <= schedule.accesses &&
+      !reduces_in_order(kernel)) {
+    geometry.held = true;
+    geometry.ordered = false;
+    geometry.chunks = static_cast<int>(ceil_div(bound, geometry.step));
+    return geometry;
+  }
   const int most = std::max(kLanes / geometry.step, 1); // slabs of a whole pass
   const std::int64_t needed = geometry.runs == 1
                                   ? ceil_div(bound, geometry.step)
@@ -97,7 +115,7 @@ bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexce
 }
 
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept {
-  if (geometry.runs_each() <= 1)
+  if (!geometry.ordered || geometry.runs_each() <= 1)
     return 0;
   return std::int64_t{geometry.rows} * geometry.step / geometry.blocks * bytes;
 }

@@ -4,7 +4,8 @@
 // them together `step`. Up to 1024 columns a step the threads own disjoint lanes of the sum's order
 // (ir/sum_order.hpp): chunk k of a thread is slab k mod `slabs` of pass k / `slabs`. Wider steps
 // are `runs` of threads that each own all lanes of a contiguous run of passes, a power of two long,
-// so a subtree; runs are combined lane by lane.
+// so a subtree; runs are combined lane by lane. A row that is held, and of which no sum shows an
+// order, is divided without regard to it: chunk k is step k.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@ struct RowGeometry {
   int runs = 1;
   int chunks = 1;         ///< accesses of a thread: all that it has, or those of one iteration
   bool held = false;      ///< the chunks of all threads are the row
+  bool ordered = true;    ///< threads have their columns as the order of sums wants it
   std::int64_t above = 0; ///< there are more columns than this
 
   int warps() const { return threads <= 32 ? 1 : threads / 32; }

@@ -5,7 +5,8 @@
 // need those of the stages before it, and a last pass stores. What has one value a row is computed
 // once, between the passes; what has one value a group, once before the elements of the group.
 // Elements are read, and computed anew, in each pass that needs them, for they are in the cache;
-// the host keeps the costly ones.
+// the host keeps the costly ones, and CUDA threads those that take no more registers than what they
+// are made of (kept_values.hpp).
 #pragma once
 
 #include <cstdint>

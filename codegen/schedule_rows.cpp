@@ -169,6 +169,8 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
     else if (param.is_tensor() && param.broadcast == ir::Broadcast::per_column)
       shared += size;
   }
+  if (!plan_.after_rows)
+    bytes = values ? held_values_ : held_bits_;
   bool functions = false; // polynomials
   for (const ir::Node& node : kernel_.nodes()) {
     most = std::max(most, size_of(node.type));
@@ -183,7 +185,8 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
   for (std::size_t i = 0; i < plan_.column_sums.size(); ++i)
     if (!plan_.column_sum_for_all[i] && geometry.held)
       strand += geometry.chunks * geometry.vector * plan_.column_sum_bytes[i] / 4 / geometry.rows;
-  return strand + 12 * element_inputs(kernel_) + held + sums +
+  const int addresses = geometry.ordered || plan_.after_rows ? 12 : 6; // and columns past the end
+  return strand + addresses * element_inputs(kernel_) + held + sums +
          geometry.vector * shared / 4 * (all_columns ? geometry.chunks : 1) +
          2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "codegen/kept_values.hpp"
 #include "codegen/row_plan.hpp"
 #include "codegen/schedule.hpp"
 
@@ -15,7 +16,9 @@ class RowSchedules {
 public:
   RowSchedules(const ir::Kernel& kernel, const Specialization& specialization, const Target& target)
       : kernel_(kernel), specialization_(specialization), target_(target),
-        plan_(make_row_plan(kernel)) {}
+        plan_(make_row_plan(kernel)), kept_(kept_in_registers(kernel, plan_)),
+        held_bits_(held_bytes(kernel, plan_, kept_, false)),
+        held_values_(held_bytes(kernel, plan_, kept_, true)) {}
 
   /// What a geometry takes. Throws Error(invalid_argument), see check_schedule.
   void check(const CudaSchedule& schedule) const;
@@ -51,6 +54,8 @@ private:
   const Specialization& specialization_;
   const Target& target_;
   const RowPlan plan_;
+  const std::vector<KeptValue> kept_;
+  const int held_bits_, held_values_; ///< see held_bytes
 };
 
 } // namespace swage::codegen

@@ -160,6 +160,38 @@ void pack(Warp& warp, const Step& step) {
   });
 }
 
+/// Two integers of 32 bits, saturated to bytes; the first goes above the second, and the third
+/// source above both.
+template <class To>
+void pack_bytes(Warp& warp, const Step& step) {
+  const Options saturating{.sat = true};
+  std::uint64_t* const d = warp.row(step.d);
+  const std::uint64_t* const a = warp.row(step.a);
+  const std::uint64_t* const b = warp.row(step.b);
+  const std::uint64_t* const c = warp.row(step.c);
+  const auto byte = [&](std::uint64_t bits) {
+    return convert<std::int32_t, To>(bits, saturating) & 0xff;
+  };
+  for_lanes(warp, [=](unsigned lane) {
+    d[lane] = (c[lane] << 16 | byte(a[lane]) << 8 | byte(b[lane])) & 0xffffffff;
+  });
+}
+
+void decode_pack(Decoder& d) {
+  if (!d.take("sat"))
+    d.fail("cvt.pack needs .sat");
+  const Type to = d.take_type(), from = d.take_type(), above = d.take_type();
+  d.finish();
+  if ((to != Type::s8 && to != Type::u8) || from != Type::s32 || above != Type::b32)
+    d.fail("cvt.pack is of .s8.s32.b32 or .u8.s32.b32");
+  d.expect_operands(4);
+  d.destination(above);
+  d.step.a = d.source(1, from);
+  d.step.b = d.source(2, from);
+  d.step.c = d.source(3, above);
+  d.step.run = to == Type::s8 ? pack_bytes<std::int8_t> : pack_bytes<std::uint8_t>;
+}
+
 /// `choose.operator()<T>()` with an integer type or a float format.
 template <class Choose>
 Handler for_scalar(Decoder& d, Type type, Choose choose) {
@@ -204,6 +236,8 @@ void check_rounding(Decoder& d, Type to, Type from, bool rounds, Integral integr
 } // namespace
 
 void decode_cvt(Decoder& d) {
+  if (d.take("pack"))
+    return decode_pack(d);
   const auto integral = static_cast<Integral>(d.take_one_of({"rni", "rzi", "rmi", "rpi"}, 4));
   const int rounding = d.take_one_of({"rn", "rz", "rm", "rp", "rna"}, -1);
   d.step.function = static_cast<std::uint8_t>(integral);

@@ -19,11 +19,15 @@ namespace {
 constexpr DType kAll[] = {f64, f32,     f16,    bf16,   i8,         u8,         i16, i32,
                           i64, boolean, f8e4m3, f8e5m2, f8e4m3fnuz, f8e5m2fnuz, e8m0};
 
-ir::Kernel cast_kernel(DType from, DType to) {
+/// y = to(x), or to(round(x)).
+ir::Kernel cast_kernel(DType from, DType to, bool rounds = false) {
   ir::KernelBuilder builder(
       "cast", ir::MathMode::accurate,
       {{"x", ir::ParamKind::in, from, {}}, {"y", ir::ParamKind::out, to, {}}});
-  builder.store(1, builder.cast(to, builder.load(0)));
+  ir::NodeId value = builder.load(0);
+  if (rounds)
+    value = builder.make(ir::Op::round, {value});
+  builder.store(1, builder.cast(to, value));
   return std::move(builder).build();
 }
 
@@ -87,6 +91,26 @@ std::string first_difference(const ir::Kernel& kernel, const Arrays& a) {
   return {};
 }
 
+void check_in_ptx(const ir::Kernel& kernel, int sm, int access_bytes) {
+  const DType from = kernel.params()[0].dtype, to = kernel.params()[1].dtype;
+  Arrays a = arrays(from, to);
+  Specialization known = contiguous(kernel);
+  for (TensorSpec& spec : known.tensors)
+    spec.align_log2 = 3; // what the allocator gives
+  const CudaSchedule schedule{.threads = 64, .access_bytes = access_bytes};
+  const auto count = static_cast<std::int64_t>(a.in.size());
+  const LaunchShape shape = launch_shape(schedule, vector_elements(schedule, kernel), 1, count, 1);
+  std::vector<std::byte> parameters(20);
+  const std::byte* pointers[] = {a.x.data(), a.y.data()};
+  const auto columns = static_cast<std::uint32_t>(count);
+  std::memcpy(parameters.data(), pointers, 16);
+  std::memcpy(parameters.data() + 16, &columns, 4);
+  emulate(compile(kernel, known, schedule, cuda_target(sm)), schedule, shape, parameters,
+          {{a.x.data(), a.x.size()}, {a.y.data(), a.y.size()}});
+  INFO("sm_" << sm << ", accesses of " << access_bytes << " bytes");
+  CHECK(first_difference(kernel, a) == "");
+}
+
 } // namespace
 
 TEST_CASE("casts between all types round once on the host") {
@@ -106,24 +130,34 @@ TEST_CASE("casts between all types round once on the host") {
 TEST_CASE("casts between all types round once in PTX") {
   for (const int sm : {75, 90})
     for (const DType from : kAll)
-      for (const DType to : kAll) {
-        const ir::Kernel kernel = cast_kernel(from, to);
-        Arrays a = arrays(from, to);
-        Specialization known = contiguous(kernel);
-        for (TensorSpec& spec : known.tensors)
-          spec.align_log2 = 3; // what the allocator gives
-        const CudaSchedule schedule{.threads = 64, .access_bytes = 8};
-        const auto count = static_cast<std::int64_t>(a.in.size());
-        const LaunchShape shape =
-            launch_shape(schedule, vector_elements(schedule, kernel), 1, count, 1);
-        std::vector<std::byte> parameters(20);
-        const std::byte* pointers[] = {a.x.data(), a.y.data()};
-        const auto columns = static_cast<std::uint32_t>(count);
-        std::memcpy(parameters.data(), pointers, 16);
-        std::memcpy(parameters.data() + 16, &columns, 4);
-        emulate(compile(kernel, known, schedule, cuda_target(sm)), schedule, shape, parameters,
-                {{a.x.data(), a.x.size()}, {a.y.data(), a.y.size()}});
-        INFO("sm_" << sm);
-        CHECK(first_difference(kernel, a) == "");
-      }
+      for (const DType to : kAll)
+        check_in_ptx(cast_kernel(from, to), sm, 8);
+}
+
+TEST_CASE("casts of the nearest integer and casts of many lanes are right in PTX") {
+  for (const int sm : {75, 90})
+    for (const DType from : {f64, f32, bf16})
+      for (const DType to : {boolean, u8, i8, i16, i32, i64})
+        for (const int bytes : {8, 16})
+          for (const bool rounds : {false, true})
+            check_in_ptx(cast_kernel(from, to, rounds), sm, bytes);
+}
+
+TEST_CASE("the nearest integer of f32 is one conversion, and four bytes are packed by two") {
+  const ir::Kernel kernel = cast_kernel(f32, i8, true);
+  const CudaSchedule schedule{.threads = 256, .access_bytes = 16};
+  Specialization known = contiguous(kernel);
+  known.exact = true;
+  const std::string code = compile(kernel, known, schedule, cuda_target(90)).payload;
+  INFO(code);
+  const auto count = [&](const std::string& what) {
+    std::size_t found = 0;
+    for (std::size_t at = code.find(what); at != code.npos; at = code.find(what, at + 1))
+      ++found;
+    return found;
+  };
+  CHECK(count("cvt.rni.s32.f32") == 4);
+  CHECK(count("cvt.pack.sat.s8.s32.b32") == 2);
+  CHECK(count("selp") == 0);
+  CHECK(count("min.s32") + count("max.s32") + count("prmt") == 0);
 }

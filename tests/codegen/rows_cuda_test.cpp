@@ -4,6 +4,7 @@
 #include <string>
 
 #include "codegen/compile.hpp"
+#include "codegen/kept_values.hpp"
 #include "codegen/row_geometry.hpp"
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
@@ -122,6 +123,84 @@ TEST_CASE("a row that is not held is read anew for each stage") {
   const std::string code =
       ptx(catalogue("softmax", bf16), 14336, "threads=256 row=256 bytes=16 accesses=2");
   CHECK(count(code, "ld.global.v4.b32") == 3 * 2);
+}
+
+TEST_CASE("a quantised activation is computed once, and kept in place of what it is made of") {
+  const kernels::CatalogueFile* file = kernels::find("swiglu_quantised_row");
+  const auto code_of = [&](const std::string& name, std::vector<Binding> bindings,
+                           const std::string& schedule) {
+    bindings.push_back({"T", bf16});
+    return ptx(ir::load_kernel({file->text, file->name}, name, bindings), 14336, schedule);
+  };
+  const Binding fp8{"Q", DType::f8e4m3};
+  for (const char* schedule : {"threads=512 row=512 bytes=8 accesses=8",
+                               "threads=512 row=512 bytes=8 accesses=4 grid=2"}) {
+    const std::string code = code_of("swiglu_quantised_row", {fp8}, schedule);
+    INFO(schedule << "\n" << code);
+    const std::size_t chunks = std::string_view(schedule).ends_with("grid=2") ? 4 : 7;
+    CHECK(count(code, "rcp.approx") == 4 * chunks); // in the sigmoid
+    CHECK(count(code, "cvt.rn.satfinite.e4m3x2.f32") == 2 * chunks);
+    CHECK(count(code, "ld.global.v2.b32") == 2 * chunks);
+    CHECK(count(code, "rcp.rn.f32") == 1); // of the scale
+    CHECK(count(code, "bar.sync") == 1);
+    CHECK(count(code, ".local") == 0);
+  }
+  // Rows of 12289 columns have the same code, so the last access of each tensor is guarded.
+  const std::string code =
+      code_of("swiglu_quantised_row", {fp8}, "threads=512 row=512 bytes=8 accesses=8");
+  CHECK(count(code, "@%p1 ld.global") == 2);
+  // About 37 instructions an element.
+  CHECK(count(code, ";\n") < 28 * 40);
+  const std::string int8 = code_of("swiglu_int8_row", {}, "threads=512 row=512 bytes=8 accesses=8");
+  INFO(int8);
+  CHECK(count(int8, "rcp.approx") == 28);
+  CHECK(count(int8, "cvt.rni.s32.f32") == 28);
+  CHECK(count(int8, "cvt.pack.sat.s8.s32.b32") == 14);
+}
+
+TEST_CASE("a multiprocessor has two rows of a quantised activation at once by default") {
+  const kernels::CatalogueFile* file = kernels::find("swiglu_quantised_row");
+  const ir::Kernel kernel = ir::load_kernel({file->text, file->name}, "swiglu_quantised_row",
+                                            {{"T", bf16}, {"Q", DType::f8e4m3}});
+  const auto schedule = std::get<CudaSchedule>(default_schedule(
+      kernel, of_columns(kernel, 14336), cuda_target(90), std::int64_t{8192} * 14336));
+  INFO(canonical(schedule));
+  CHECK(schedule.resident >= 2 * schedule.threads);
+  CHECK(schedule.threads == schedule.row_threads);
+}
+
+TEST_CASE("what is kept in registers takes no more of them than what it is made of") {
+  const auto kept = [](const std::string& text) {
+    const ir::Kernel kernel = ir::load_kernel({text, "test"}, "k", {});
+    return kept_in_registers(kernel, make_row_plan(kernel));
+  };
+  // exp(x - max) would take twice the registers of x; a sum of two of 16 bits takes as many.
+  CHECK(
+      kept("kernel k(x: in bf16, y: out f32) { let e = exp(x - row_max(x)); y = e / row_sum(e); }")
+          .empty());
+  CHECK(kept("kernel k(a: in bf16, b: in bf16, y: out bf16) { let s = a + b; y = s * "
+             "rsqrt(row_mean(s * s) + 1); }")
+            .size() == 1);
+  // What is stored besides needs the inputs anyway.
+  CHECK(kept("kernel k(a: in bf16, b: in bf16, y: out bf16, z: out bf16) { let s = a + b; y = s * "
+             "rsqrt(row_mean(s * s) + 1); z = a * b; }")
+            .empty());
+  // Rounded to 16 bits, a value takes half a register.
+  CHECK(kept("kernel k(x: in bf16, y: out f8e4m3) { let h = bf16(exp(f32(x))); y = f8e4m3(h / "
+             "row_max(abs(h))); }")
+            .size() == 1);
+}
+
+TEST_CASE("rows without a sum in order are divided step by step") {
+  const ir::Kernel kernel = ir::load_kernel(
+      {"kernel k(x: in bf16, y: out bf16) { y = x / row_max(abs(x)); }", "test"}, "k", {});
+  const RowGeometry geometry = make_row_geometry(
+      kernel, of_columns(kernel, 14336), schedule_of("threads=512 row=512 bytes=8 accesses=8"));
+  CHECK(geometry.held);
+  CHECK(!geometry.ordered);
+  CHECK(geometry.chunks == 7); // runs of passes would be eight long
+  CHECK(geometry.offset(6) == 6 * 2048);
+  CHECK(exchange_bytes(geometry, 4) == 0);
 }
 
 TEST_CASE("schedules of rows are written, read and checked") {

@@ -132,3 +132,20 @@ TEST_CASE("a conversion that rounds without saying how is refused") {
   CHECK_THROWS_AS(evaluate("cvt.s32.f32 %r0, %r1;", {}, "%r0"), ParseError);
   CHECK_THROWS_AS(evaluate("cvt.rn.f32.f16 %r0, %rs1;", {}, "%r0"), ParseError);
 }
+
+TEST_CASE("two integers are packed into bytes, saturated, below what is there") {
+  CHECK_CASES({
+      {"cvt.pack.sat.s8.s32.b32 %r0, %r1, %r2, %r3;",
+       {{"%r1", 127}, {"%r2", 0xffffffff}, {"%r3", 0x1234abcd}},
+       "%r0",
+       0xabcd7fff},
+      {"cvt.pack.sat.s8.s32.b32 %r0, %r1, %r2, 0;",
+       {{"%r1", 128}, {"%r2", 0x80000000}},
+       "%r0",
+       0x7f80},
+      {"cvt.pack.sat.u8.s32.b32 %r0, %r1, %r2, 0;",
+       {{"%r1", 256}, {"%r2", 0xffffffff}},
+       "%r0",
+       0xff00},
+  });
+}
