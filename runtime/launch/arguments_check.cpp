@@ -141,8 +141,9 @@ bool fits_rows(const Tensor& tensor, const Tensor& full) {
   const int leading = std::max(full.rank - 1, 0);
   if (tensor.rank == leading && same_dims(tensor, full, leading))
     return true;
-  if (tensor.rank == full.rank && full.rank > 0 && same_dims(tensor, full, leading))
-    return tensor.shape[leading] == 1;
+  if (tensor.rank == full.rank && full.rank > 0 && same_dims(tensor, full, leading) &&
+      tensor.shape[leading] == 1)
+    return true;
   const std::int64_t rows = product(full, leading);
   return (tensor.rank == 1 && tensor.shape[0] == rows) || holds_rows(tensor, rows);
 }

@@ -6,6 +6,7 @@
 #include "runtime/launch/inspect.hpp"
 #include "tests/runtime/call_support.hpp"
 #include "tests/support/refusal.hpp"
+#include "tests/support/row_case.hpp"
 
 using namespace swage;
 using namespace swage::test;
@@ -87,6 +88,19 @@ TEST_CASE("a row tensor may be a view of several dimensions") {
       wrong += y[row * 8 + column] != 2 * s[place];
     }
   CHECK(wrong == 0);
+}
+
+TEST_CASE("tensors in tiles have the evaluator's bits in every schedule") {
+  const Device device = Device::open("cpu");
+  for (const char* schedule : {"lanes=1 grain=64 threads=1", "lanes=16", "lanes=8 store=streaming"})
+    for (const std::int64_t size : {1, 3, 16, 100})
+      for (const std::int64_t rows : {1, 3, 4, 9, 70}) {
+        INFO(schedule << ", groups of " << size << ", " << rows << " rows");
+        KernelOptions options;
+        options.schedule = schedule;
+        const Kernel kernel = device.kernel(kEverySpace, "", {{"T", f32}, {"n", size}}, options);
+        CHECK(RowCase(device, kernel, {rows, 5 * size}, {.gap = 1, .tile = 4}).run() == "");
+      }
 }
 
 TEST_CASE("views that do not hold the scales of a call, or hold two in one place, are refused") {

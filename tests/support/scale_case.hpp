@@ -22,6 +22,14 @@ struct ScalePlace {
   std::int64_t row, group;
 };
 
+/// A kernel of every space that may be a view of many dimensions, read and written.
+inline constexpr const char* kEverySpace =
+    "kernel k<T>(x: in T, g: in f32 [group n], y: out T, s: out f32 [group n], r: out f32 [row], "
+    "t: in f32 [row], u: inout f32 [row], const n: i32) {"
+    "  let v = f32(x) * t; let top = group_max(abs(v), n) + 1;"
+    "  s = group_sum(v / top, n) * g + u; r = row_sum(v * g) + row_max(top);"
+    "  u = u + row_max(v); y = T(v / top * g + row_mean(v)); }";
+
 /// Which row and group each element of the memory is of, padding included.
 inline std::vector<ScalePlace> places(ScaleLayout layout, std::int64_t rows, std::int64_t groups) {
   std::vector<ScalePlace> all;
