@@ -153,13 +153,19 @@ int own_row_dims(const ParamInfo& info, const Tensor& view, const Tensor& full,
 void set_own_strides(const Signature& signature, std::size_t t, const Tensor& view,
                      const Tensor& full, const Extent& extent, Call& call) {
   const ParamInfo& info = signature.params[signature.tensors[t]];
-  const std::int64_t groups =
-      info.broadcast == ir::Broadcast::per_group ? extent.columns / info.group : 1;
+  const bool by_group = info.broadcast == ir::Broadcast::per_group;
+  const std::int64_t groups = by_group ? extent.columns / info.group : 1;
   TensorCall& tensor = call.tensors[t];
+  // The usual shapes: [rows] and [rows, groups] where the call has [rows, columns].
+  if (full.rank == 2 && view.rank == 1 + int{by_group} && view.shape[0] == full.shape[0])
+      [[likely]] {
+    tensor.row_stride = extent.rows > 1 ? view.strides[0] : 0;
+    tensor.column_stride = groups > 1 ? view.strides[1] : 0;
+    return;
+  }
   ViewDims dims;
   if (!gather_dims(view, own_row_dims(info, view, full, extent), dims)) [[unlikely]]
-    refuse_dims(signature.names[signature.tensors[t]], dims,
-                info.broadcast == ir::Broadcast::per_group);
+    refuse_dims(signature.names[signature.tensors[t]], dims, by_group);
   const std::int64_t group_stride = dims.dims[dims.rows].stride;
   // What there is one of has no dimensions.
   if (groups <= 1)
