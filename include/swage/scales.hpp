@@ -21,8 +21,8 @@ enum class ScaleLayout : std::uint8_t {
   /// (group / 4 * rows4 + row) * 4 + group % 4: four e8m0 in an int32, the int32 column-major.
   packed_words,
   /// Tiles of 128 rows and 4 groups, 512 elements each, row-major; the last ones are padded. Within
-  /// a tile row % 32 * 16 + row / 32 * 4 + group: what block-scaled matrix products of cuBLAS and
-  /// of sm_100's tensor cores take.
+  /// a tile row % 32 * 16 + row % 128 / 32 * 4 + group % 4: what block-scaled matrix products of
+  /// cuBLAS and of sm_100's tensor cores take.
   swizzled_128x4,
 };
 
