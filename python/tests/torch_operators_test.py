@@ -70,8 +70,8 @@ def operators(differentiable=None):
 
 
 def has_differences(operator):
-    """Gradients are reached through what they are gradients of, what is quantised has steps, and codes
-    of 4 bits are numbers of f32, which do not mix with the f64 that differences want."""
+    """Gradients are reached through what they are gradients of, what is quantised has steps, and kernels
+    of 4 bits compute in f32, too coarse for differences."""
     return not operator.name.endswith(("_backward", "_grad", "_gradient", "_saved")) and \
         "quantised" not in operator.name and "fp4" not in operator.name
 
