@@ -50,6 +50,34 @@ codegen::ValidRows parse_valid_rows(std::string_view word, bool& counts64) {
                           word));
 }
 
+std::uint8_t parse_dims(std::string_view digits, std::string_view word) {
+  unsigned dims = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), dims);
+  if (error == std::errc{} && end == digits.data() + digits.size() && dims >= 1 &&
+      dims <= unsigned{codegen::kMaxViewDims})
+    return static_cast<std::uint8_t>(dims);
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format("'{}' in --layout names no dimensions; it takes row=R and group=RxG, R of "
+                  "the rows and G of the groups, {} together",
+                  word, codegen::kMaxViewDims));
+}
+
+/// "row=3" of all [row] tensors, "group=3x2" of all [group n] ones.
+void set_dims(std::string_view word, codegen::Specialization& result) {
+  const bool groups = word.starts_with("group=");
+  const std::string_view dims = word.substr(word.find('=') + 1);
+  const std::size_t by = groups ? std::min(dims.find('x'), dims.size()) : dims.size();
+  const std::uint8_t of_rows = parse_dims(dims.substr(0, by), word);
+  const std::uint8_t of_groups =
+      groups ? parse_dims(dims.substr(std::min(by + 1, dims.size())), word) : std::uint8_t{1};
+  for (codegen::TensorSpec& tensor : result.tensors)
+    if (tensor.layout == (groups ? Layout::per_group : Layout::per_row)) {
+      tensor.row_dims = of_rows;
+      tensor.group_dims = of_groups;
+    }
+}
+
 void set_layouts(codegen::Specialization& result, const ir::Kernel& kernel, bool strided) {
   result.flat = false;
   std::size_t tensor = 0;
@@ -85,13 +113,15 @@ void apply(std::string_view word, codegen::Specialization& result, const ir::Ker
       tensor.align_log2 = parse_alignment(word);
   else if (word.starts_with("columns="))
     result.columns_at_most = codegen::column_bound(parse_columns(word));
+  else if (word.starts_with("row=") || word.starts_with("group="))
+    set_dims(word, result);
   else if (word.starts_with("valid_rows="))
     result.valid_rows = parse_valid_rows(word, result.counts64);
   else if (word != "flat")
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("'{}' is not a word of --layout; there are flat, rows, strided, align=N, "
-                    "index64, exact, aliased, columns=N and valid_rows=COUNTS",
+                    "index64, exact, aliased, columns=N, row=R, group=RxG and valid_rows=COUNTS",
                     word));
 }
 

@@ -31,11 +31,13 @@ std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization&
                                  Target::Kind kind) {
   std::vector<Slot> slots;
   const auto params = kernel.params();
+  const std::uint8_t index_bytes = specialization.index64 ? 8 : 4;
   std::size_t tensor = 0;
   for (std::size_t p = 0; p < params.size(); ++p) {
     if (!params[p].is_tensor())
       continue;
-    const Layout layout = specialization.tensors.at(tensor++).layout;
+    const TensorSpec& spec = specialization.tensors.at(tensor++);
+    const Layout layout = spec.layout;
     const auto index = static_cast<std::uint8_t>(p);
     slots.push_back({SlotKind::pointer, index, 8});
     if (!specialization.flat && has_rows(layout))
@@ -44,12 +46,21 @@ std::vector<Slot> argument_slots(const ir::Kernel& kernel, const Specialization&
       slots.push_back({SlotKind::column_stride, index, 8});
     if (layout == Layout::table)
       slots.push_back({SlotKind::length, index, 8});
+    for (std::uint8_t dim = 1; dim < spec.row_dims; ++dim) {
+      slots.push_back(
+          {SlotKind::row_extent, index, index_bytes, static_cast<std::uint8_t>(dim - 1)});
+      slots.push_back({SlotKind::row_stride, index, 8, dim});
+    }
+    for (std::uint8_t dim = 1; dim < spec.group_dims; ++dim) {
+      slots.push_back(
+          {SlotKind::column_extent, index, index_bytes, static_cast<std::uint8_t>(dim - 1)});
+      slots.push_back({SlotKind::column_stride, index, 8, dim});
+    }
   }
   for (std::size_t p = 0; p < params.size(); ++p)
     if (!params[p].is_tensor())
       slots.push_back({SlotKind::scalar, static_cast<std::uint8_t>(p),
                        static_cast<std::uint8_t>(size_of(params[p].dtype))});
-  const std::uint8_t index_bytes = specialization.index64 ? 8 : 4;
   if (specialization.valid_rows != ValidRows::all)
     slots.push_back({SlotKind::valid_rows, 0, 8});
   if (specialization.valid_rows == ValidRows::per_batch) {

@@ -29,12 +29,16 @@ enum class SlotKind : std::uint8_t {
   // CUDA, per_batch: row -> batch by multiplication, see `divider`
   batch_factor,
   batch_shift,
+  // TensorSpec::row_dims and group_dims: sizes of the inner dimensions, by parameter
+  row_extent,
+  column_extent,
 };
 
 struct Slot {
   SlotKind kind;
-  std::uint8_t param = 0; ///< parameter index, for the first five kinds
+  std::uint8_t param = 0; ///< parameter index, for the first five kinds and extents
   std::uint8_t bytes = 8; ///< size and alignment of the CUDA kernel parameter
+  std::uint8_t dim = 0;   ///< of strides and extents: which dimension, the innermost first
 };
 
 /// What host code that works row by row computes, and in which memory. Without anything to store
@@ -47,9 +51,11 @@ struct HostRowMemory {
   std::int64_t phase = 0;
 };
 
-/// In order: for each tensor parameter pointer, row_stride, column_stride, length as they apply;
-/// then the scalars in parameter order; then the counts of valid rows; then sizes. Sizes,
-/// items_per_row and factors take 4 bytes with 32-bit indices and 8 with 64-bit ones; shifts take
+/// In order: for each tensor parameter pointer, row_stride, column_stride, length as they apply,
+/// then for each further dimension of its rows, and of its groups, the extent before it and its
+/// stride; then the scalars in parameter order; then the counts of valid rows; then sizes. Sizes,
+/// extents, items_per_row and factors take 4 bytes with 32-bit indices and 8 with 64-bit ones;
+/// shifts take
 /// 4. Both back ends and the launcher walk this list. A host artifact takes the same slots (those
 /// for CUDA alone left out) as an array of 64-bit words, scalars in the low bytes: `void
 /// entry(const std::uint64_t* words, std::int64_t begin, std::int64_t end)` computes elements

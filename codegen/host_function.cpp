@@ -152,11 +152,9 @@ Value* HostFunction::smaller(Value* a, Value* b) {
 }
 
 std::vector<Value*> HostFunction::row_bases(Value* row) {
-  std::vector<Value*> bases = arguments_.base;
-  for (std::size_t p = 0; p < bases.size(); ++p)
-    if (Value* stride = arguments_.row_stride[p])
-      bases[p] = b_.CreateGEP(bits_type(context_, job_.kernel.params()[p].dtype, 1), bases[p],
-                              b_.CreateMul(row, stride));
+  std::vector<Value*> bases(arguments_.base.size());
+  for (std::uint32_t p = 0; p < bases.size(); ++p)
+    bases[p] = arguments_.row_base(b_, job_.kernel, p, row);
   return bases;
 }
 

@@ -63,11 +63,18 @@ std::vector<llvm::Value*> lower_nodes(llvm::IRBuilderBase& builder, const Job& j
 std::vector<llvm::Value*> lower_stores(llvm::IRBuilderBase& builder, const Job& job, int lanes,
                                        std::span<const ir::Store> stores, const KnownValue& known);
 
+/// The dimensions of an index beyond the innermost: extents of those within, strides of these.
+struct OuterDims {
+  std::vector<llvm::Value*> extents; ///< of the index type
+  std::vector<llvm::Value*> strides; ///< i64
+};
+
 /// The argument list as LLVM values. By parameter index where a slot belongs to a parameter; absent
 /// ones are null. Strides are i64 elements, sizes of the index type.
 struct Arguments {
   std::vector<llvm::Value*> base, row_stride, column_stride, length;
   std::vector<llvm::Value*> scalar; ///< in storage bits
+  std::vector<OuterDims> row_dims, group_dims;
   llvm::Value* rows = nullptr;
   llvm::Value* columns = nullptr;
   llvm::Value* items_per_row = nullptr;
@@ -81,6 +88,14 @@ struct Arguments {
 
   explicit Arguments(std::size_t params);
   void bind(const Slot& slot, llvm::Value* value);
+
+  /// Elements of tensor `param` before its row `row`, in the type of `row`; null where the same
+  /// values serve every row.
+  llvm::Value* row_offset(llvm::IRBuilderBase& builder, std::uint32_t param,
+                          llvm::Value* row) const;
+  /// The base of tensor `param` for row `row`, of 64 bits.
+  llvm::Value* row_base(llvm::IRBuilderBase& builder, const ir::Kernel& kernel, std::uint32_t param,
+                        llvm::Value* row) const;
 };
 
 /// How a back end reads and writes consecutive elements.

@@ -74,10 +74,8 @@ private:
     place.base = arguments_.base;
     place.offset.resize(arguments_.base.size());
     if (split.row)
-      for (std::size_t p = 0; p < place.offset.size(); ++p)
-        if (Value* stride = arguments_.row_stride[p])
-          place.offset[p] =
-              b_.CreateMul(split.row, wide_ ? stride : b_.CreateTrunc(stride, index_));
+      for (std::uint32_t p = 0; p < place.offset.size(); ++p)
+        place.offset[p] = arguments_.row_offset(b_, p, split.row);
     return place;
   }
   Place vector_place(const Split& split) {

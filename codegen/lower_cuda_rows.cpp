@@ -140,10 +140,8 @@ void CudaRows::make_shared() {
 void CudaRows::begin_row(Value* row, Value* inside) {
   row_inside_ = inside;
   row_bases_ = arguments_.base;
-  for (std::size_t p = 0; p < row_bases_.size(); ++p)
-    if (Value* stride = arguments_.row_stride[p])
-      row_bases_[p] = b_.CreateGEP(bits_type(context_, job_.kernel.params()[p].dtype, 1),
-                                   row_bases_[p], b_.CreateMul(row, stride));
+  for (std::uint32_t p = 0; p < row_bases_.size(); ++p)
+    row_bases_[p] = arguments_.row_base(b_, job_.kernel, p, row);
   std::ranges::fill(row_values_, nullptr);
   chunks_.clear();
   if (!geometry_.held)

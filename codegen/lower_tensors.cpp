@@ -50,13 +50,26 @@ bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specializati
 }
 
 Arguments::Arguments(std::size_t params)
-    : base(params), row_stride(params), column_stride(params), length(params), scalar(params) {}
+    : base(params), row_stride(params), column_stride(params), length(params), scalar(params),
+      row_dims(params), group_dims(params) {}
 
 void Arguments::bind(const Slot& slot, Value* value) {
   switch (slot.kind) {
   case SlotKind::pointer: base[slot.param] = value; break;
-  case SlotKind::row_stride: row_stride[slot.param] = value; break;
-  case SlotKind::column_stride: column_stride[slot.param] = value; break;
+  case SlotKind::row_stride:
+    if (slot.dim > 0)
+      row_dims[slot.param].strides.push_back(value);
+    else
+      row_stride[slot.param] = value;
+    break;
+  case SlotKind::column_stride:
+    if (slot.dim > 0)
+      group_dims[slot.param].strides.push_back(value);
+    else
+      column_stride[slot.param] = value;
+    break;
+  case SlotKind::row_extent: row_dims[slot.param].extents.push_back(value); break;
+  case SlotKind::column_extent: group_dims[slot.param].extents.push_back(value); break;
   case SlotKind::length: length[slot.param] = value; break;
   case SlotKind::scalar: scalar[slot.param] = value; break;
   case SlotKind::rows: rows = value; break;
@@ -70,6 +83,43 @@ void Arguments::bind(const Slot& slot, Value* value) {
   case SlotKind::batch_factor: batch_factor = value; break;
   case SlotKind::batch_shift: batch_shift = value; break;
   }
+}
+
+namespace {
+
+/// Elements before the value of `index`, in its type: `stride` is that of the innermost dimension.
+Value* spread(llvm::IRBuilderBase& b, Value* index, Value* stride, const OuterDims& outer) {
+  llvm::Type* type = index->getType();
+  const auto times = [&](Value* steps, Value* by) {
+    return b.CreateMul(b.CreateZExtOrTrunc(steps, type), b.CreateZExtOrTrunc(by, type));
+  };
+  if (outer.extents.empty())
+    return times(index, stride);
+  // Divided in the type of sizes: 64 bits take a GPU long.
+  Value* rest = b.CreateZExtOrTrunc(index, outer.extents[0]->getType());
+  Value* offset = nullptr;
+  for (std::size_t i = 0; i < outer.extents.size(); ++i) {
+    Value* whole = b.CreateUDiv(rest, outer.extents[i]);
+    Value* within = b.CreateSub(rest, b.CreateMul(whole, outer.extents[i]));
+    Value* part = times(within, i == 0 ? stride : outer.strides[i - 1]);
+    offset = offset ? b.CreateAdd(offset, part) : part;
+    rest = whole;
+  }
+  return b.CreateAdd(offset, times(rest, outer.strides.back()));
+}
+
+} // namespace
+
+Value* Arguments::row_offset(llvm::IRBuilderBase& b, std::uint32_t param, Value* row) const {
+  return row_stride[param] ? spread(b, row, row_stride[param], row_dims[param]) : nullptr;
+}
+
+Value* Arguments::row_base(llvm::IRBuilderBase& b, const ir::Kernel& kernel, std::uint32_t param,
+                           Value* row) const {
+  Value* offset = row_offset(b, param, row);
+  return offset ? b.CreateGEP(bits_type(b.getContext(), kernel.params()[param].dtype, 1),
+                              base[param], offset)
+                : base[param];
 }
 
 Tensors::Tensors(llvm::IRBuilderBase& builder, const Job& job, Memory& memory,
@@ -99,7 +149,7 @@ Value* Tensors::address(const Place& place, std::uint32_t param) {
   const bool has_column = layout != Layout::per_row && layout != Layout::per_tensor;
   Value* index = has_column ? place.column : nullptr;
   if (Value* stride = lane_stride(param); stride && index)
-    index = b_.CreateMul(index, wide_index_ ? stride : b_.CreateTrunc(stride, b_.getInt32Ty()));
+    index = spread(b_, index, stride, arguments_.group_dims[param]);
   Value* offset = place.offset[param];
   const bool is_signed = offset || arguments_.column_stride[param];
   index = !index ? offset : offset ? b_.CreateAdd(index, offset) : index;

@@ -76,10 +76,7 @@ Value* RowSelection::leaf(const ir::Node& node, Value* row, Value* inside) {
   if (node.op != ir::Op::load)
     return nullptr;
   Place place{arguments_.base, std::vector<Value*>(job_.kernel.params().size()), nullptr};
-  if (Value* stride = arguments_.row_stride[node.param])
-    place.base[node.param] =
-        b_.CreateGEP(bits_type(b_.getContext(), job_.kernel.params()[node.param].dtype, 1),
-                     place.base[node.param], b_.CreateMul(row, stride));
+  place.base[node.param] = arguments_.row_base(b_, job_.kernel, node.param, row);
   return read_row_(node.param, place, inside);
 }
 

@@ -9,6 +9,8 @@ bool serves(const TensorSpec& made, const TensorSpec& call) {
   // What may be written meanwhile is not read ahead of the writes; the other way round is harmless.
   if (made.align_log2 > call.align_log2 || (call.aliased && !made.aliased))
     return false;
+  if (made.row_dims != call.row_dims || made.group_dims != call.group_dims)
+    return false;
   if (made.layout == call.layout)
     return !is_interleaved(made.layout) || made.partner == call.partner;
   // Strides are passed to code that has them for whatever they are.

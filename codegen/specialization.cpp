@@ -74,6 +74,20 @@ void check_partner(const Specialization& specialization, const ir::Kernel& kerne
                               swage::name_of(kernel.params()[partner].dtype)));
 }
 
+void check_dims(const ir::Param& param, const TensorSpec& spec) {
+  const bool has_rows = spec.layout == Layout::per_row || spec.layout == Layout::per_group;
+  if (spec.row_dims == 1 && spec.group_dims == 1)
+    return;
+  if (!has_rows || (spec.layout == Layout::per_row && spec.group_dims != 1))
+    refuse(param, fmt::format("layout '{}' has no dimensions of rows, or of groups, of its own",
+                              name_of(spec.layout)));
+  const int groups = spec.layout == Layout::per_group ? spec.group_dims : 0;
+  if (spec.row_dims < 1 || spec.group_dims < 1 || spec.row_dims + groups > kMaxViewDims)
+    refuse(param, fmt::format("{} dimensions of rows and {} of groups, expected at least one of "
+                              "each and {} together",
+                              spec.row_dims, groups, kMaxViewDims));
+}
+
 void check_tensor(const Specialization& specialization, const ir::Kernel& kernel, std::size_t index,
                   const TensorSpec& spec) {
   const ir::Param& param = kernel.params()[index];
@@ -90,6 +104,7 @@ void check_tensor(const Specialization& specialization, const ir::Kernel& kernel
                               name_of(spec.layout)));
   if (is_interleaved(spec.layout))
     check_partner(specialization, kernel, index, spec);
+  check_dims(param, spec);
 }
 
 } // namespace
@@ -136,6 +151,10 @@ std::string canonical(const Specialization& specialization, const ir::Kernel& ke
     line += fmt::format(" {}={}", param.name, name_of(spec.layout));
     if (is_interleaved(spec.layout))
       line += fmt::format("({})", kernel.params()[spec.partner].name);
+    else if (spec.layout == Layout::per_row && spec.row_dims > 1)
+      line += fmt::format("({})", spec.row_dims);
+    else if (spec.row_dims > 1 || spec.group_dims > 1)
+      line += fmt::format("({}x{})", spec.row_dims, spec.group_dims);
     line += fmt::format("@{}{}", 1 << spec.align_log2, spec.aliased ? " aliased" : "");
   }
   return line;

@@ -29,6 +29,9 @@ constexpr bool is_interleaved(Layout layout) noexcept {
   return layout == Layout::interleaved_even || layout == Layout::interleaved_odd;
 }
 
+/// Dimensions of one view of a [row] or [group n] tensor, at most.
+inline constexpr int kMaxViewDims = 5;
+
 struct TensorSpec {
   Layout layout = Layout::unit;
   /// log2 of the alignment in bytes that the first element of every row has: 0 to 6 (64 bytes).
@@ -37,6 +40,10 @@ struct TensorSpec {
   /// Read, and also written through another parameter of this call (an output equal to an input):
   /// no read-only loads.
   bool aliased = false;
+  /// Of `per_row` and `per_group`: dimensions that the index of the row, and of the group, is
+  /// spread over, each with a stride and an extent known at run time; kMaxViewDims together. The
+  /// inner ones run faster: index = i0 + extent0 * (i1 + extent1 * i2).
+  std::uint8_t row_dims = 1, group_dims = 1;
   friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 };
 
@@ -70,6 +77,7 @@ std::int64_t column_bound(std::int64_t columns) noexcept;
 std::int64_t columns_above(std::int64_t bound) noexcept;
 
 /// "flat i32 exact gate=unit@16 up=unit@16 h=unit@16".
+/// (A view of more than two dimensions: "scale=group(3x2)@1", "scale=row(3)@4".)
 std::string canonical(const Specialization& specialization, const ir::Kernel& kernel);
 
 /// The usual one: flat, 32-bit, contiguous tensors, 16-byte aligned for CUDA and the host alike.

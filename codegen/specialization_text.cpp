@@ -1,6 +1,7 @@
 // specialization_text.cpp -- a specialization from its canonical line.
 #include "codegen/specialization_text.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "swage/error.hpp"
@@ -48,17 +49,32 @@ std::optional<Layout> layout_named(std::string_view name) {
   return std::nullopt;
 }
 
-/// "even(up)@16" of one tensor. What is wrong comes out when the line is printed again.
+/// "3" or "3x2" of one tensor.
+void parse_dims(std::string_view text, TensorSpec& spec) {
+  const std::size_t by = std::min(text.find('x'), text.size());
+  const auto dims = [](std::string_view digits) {
+    return static_cast<std::uint8_t>(std::clamp<std::int64_t>(number(digits), 0, 255));
+  };
+  spec.row_dims = dims(text.substr(0, by));
+  if (by < text.size())
+    spec.group_dims = dims(text.substr(by + 1));
+}
+
+/// "even(up)@16" or "group(3x2)@1" of one tensor. What is wrong comes out when the line is printed
+/// again.
 TensorSpec parse_tensor(std::string_view text, const ir::Kernel& kernel) {
   TensorSpec spec;
   const std::size_t at = std::min(text.find('@'), text.size());
   std::string_view layout = text.substr(0, at);
   if (const std::size_t open = layout.find('('); open != layout.npos && layout.ends_with(')')) {
-    const std::string_view partner = layout.substr(open + 1, layout.size() - open - 2);
-    for (std::size_t p = 0; p < kernel.params().size(); ++p)
-      if (kernel.params()[p].name == partner)
-        spec.partner = static_cast<std::uint8_t>(p);
+    const std::string_view inside = layout.substr(open + 1, layout.size() - open - 2);
     layout = layout.substr(0, open);
+    spec.layout = layout_named(layout).value_or(Layout::unit);
+    for (std::size_t p = 0; p < kernel.params().size() && is_interleaved(spec.layout); ++p)
+      if (kernel.params()[p].name == inside)
+        spec.partner = static_cast<std::uint8_t>(p);
+    if (!is_interleaved(spec.layout))
+      parse_dims(inside, spec);
   }
   spec.layout = layout_named(layout).value_or(Layout::unit);
   const std::int64_t bytes = at < text.size() ? number(text.substr(at + 1)) : 0;

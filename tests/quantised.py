@@ -29,7 +29,8 @@ except ImportError:
 BYTE_FLOATS = {"f8e4m3": ml_dtypes.float8_e4m3fn, "f8e5m2": ml_dtypes.float8_e5m2,
                "f8e4m3fnuz": ml_dtypes.float8_e4m3fnuz, "f8e5m2fnuz": ml_dtypes.float8_e5m2fnuz,
                "e8m0": ml_dtypes.float8_e8m0fnu}
-TYPES = dict(BYTE_FLOATS, bf16=ml_dtypes.bfloat16, f16=np.float16, f32=np.float32, i8=np.int8)
+TYPES = dict(BYTE_FLOATS, bf16=ml_dtypes.bfloat16, f16=np.float16, f32=np.float32, i8=np.int8,
+             u8=np.uint8)
 NAMES = {np.dtype(dtype): name for name, dtype in TYPES.items()}
 LARGEST = {"f8e4m3": 448, "f8e5m2": 57344, "f8e4m3fnuz": 240, "f8e5m2fnuz": 57344}
 F32 = np.float32
@@ -432,6 +433,102 @@ def factors(run):
                         per_group(product, 128, "f8e4m3"))
 
 
+# e2m1: the OCP's table of the sixteen codes.
+E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], F32)
+
+
+def e2m1_codes(x):
+    """The nearest number of the table, of two the one whose code is even; NaN gives 6."""
+    size = np.minimum(np.abs(x), F32(6))
+    middle = (E2M1[:7] + E2M1[1:8]) / 2
+    above, at_least = (np.searchsorted(middle, size, side) for side in ("left", "right"))
+    code = np.where(above % 2 == 0, above, at_least) + np.where(np.signbit(x), 8, 0)
+    return np.where(np.isnan(x), 7, code).astype(np.uint8)
+
+
+def unpacked(q):
+    return np.stack([q & 15, q >> 4], -1).reshape(len(q), -1)
+
+
+def mxfp4(h, round_up):
+    """The OCP's conversion: floor(log2(m)) less the exponent of the largest power of e2m1, which is
+    2; or m / 6 rounded up to a power."""
+    m = largest_of(groups(h, 32), -1)
+    if round_up:
+        code = power_above((m / F32(6)).astype(F32))
+    else:
+        exponent = np.frexp(np.where(m > 0, m, 1))[1] - 1 - 2
+        code = np.where(m > 0, np.clip(exponent + 127, 0, 254), 0)
+        code = np.where(np.isfinite(m), code, 255).astype(np.uint8)
+    scale = code.view(ml_dtypes.float8_e8m0fnu)
+    return e2m1_codes((groups(h, 32) / scale.astype(F32)).reshape(h.shape)), scale[..., 0]
+
+
+def nvfp4(h, overall):
+    """NVIDIA's: the scale of 16 is m / 6 in f8e4m3, all of it times one number for the tensor."""
+    m = largest_of(groups(h, 16), -1)
+    scale = saturated(m / F32(6) * overall, "f8e4m3")
+    wide = scale.astype(F32)
+    factor = np.where(wide == 0, F32(0), overall / wide)
+    return e2m1_codes((groups(h, 16) * factor).reshape(h.shape)), scale[..., 0]
+
+
+def four_bits(run):
+    """All of bf16 and f16 through the codes, then SwiGLU, and back."""
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    one = np.ones(1, F32)
+    for dtype in (ml_dtypes.bfloat16, np.float16):
+        x = bits.view(dtype).astype(F32)
+        found = np.empty(x.shape, np.uint8)
+        run("codes", [x, found], {}, E2M1_TEXT)
+        check((found == e2m1_codes(x)).all(), f"e2m1 of {NAMES[np.dtype(dtype)]}")
+    rng = np.random.default_rng(23)
+    for rows, columns in [(1, 32), (4, 64), (9, 1024), (33, 2048), (130, 96), (8, 14336)]:
+        for dtype in (ml_dtypes.bfloat16, np.float16):
+            gate, up = inputs(rng, rows, columns, dtype)
+            halves = [gate[:, 0::2], gate[:, 1::2], up[:, 0::2], up[:, 1::2]]
+            for rounded in (False, True):
+                flag = "true" if rounded else "false"
+                bound = {"T": NAMES[gate.dtype], "round_activation": flag, "round_product": flag}
+                what = f"{bound['T']} {rows}x{columns} rounded={flag}"
+                with np.errstate(all="ignore"):
+                    four_bits_case(run, halves, hidden(run, gate, up, rounded), bound, what)
+    q = np.arange(256, dtype=np.uint8).reshape(1, 256)
+    even, odd = (np.empty(q.shape, ml_dtypes.bfloat16) for _ in range(2))
+    power = np.arange(120, 136, dtype=np.uint8).reshape(1, 16).view(TYPES["e8m0"])
+    run("dequantise_mxfp4", [q, power, even, odd], {"T": "bf16", "S": "e8m0"})
+    wide = np.repeat(power.astype(F32), 16, axis=1)
+    check(same(even, (E2M1[q & 15] * wide).astype(even.dtype)).all(), "dequantise_mxfp4, even")
+    check(same(odd, (E2M1[q >> 4] * wide).astype(even.dtype)).all(), "dequantise_mxfp4, odd")
+    scale = rng.integers(0, 127, (1, 32), dtype=np.uint8).view(TYPES["f8e4m3"])
+    inverse = one / F32(37)
+    run("dequantise_nvfp4", [q, scale, inverse, even, odd], {"T": "bf16", "S": "f8e4m3"})
+    wide = np.repeat(scale.astype(F32), 8, axis=1) * inverse
+    check(same(even, (E2M1[q & 15] * wide).astype(even.dtype)).all(), "dequantise_nvfp4, even")
+    check(same(odd, (E2M1[q >> 4] * wide).astype(even.dtype)).all(), "dequantise_nvfp4, odd")
+
+
+def four_bits_case(run, halves, h, bound, what):
+    rows, columns = h.shape
+    q = np.empty((rows, columns // 2), np.uint8)
+    for round_up in (False, True):
+        scale = np.empty((rows, columns // 32), TYPES["e8m0"])
+        run("swiglu_mxfp4", [*halves, q, scale],
+            dict(bound, round_up="true" if round_up else "false"))
+        compare(f"mxfp4 up={round_up} {what}", (unpacked(q), scale), mxfp4(h, round_up))
+    for overall in np.array([[1], [0.01], [2688]], F32):
+        scale = np.empty((rows, columns // 16), TYPES["f8e4m3"])
+        run("swiglu_nvfp4", [*halves, overall, q, scale], bound)
+        compare(f"nvfp4 {overall} {what}", (unpacked(q), scale), nvfp4(h, overall))
+
+
+# The conversion of kernels/quantised_packed.swg, cut out of the file.
+PACKED = pathlib.Path(__file__).resolve().parents[1] / "kernels" / "quantised_packed.swg"
+E2M1_TEXT = "\n".join(line for line in PACKED.read_text().splitlines()
+                      if line.startswith(("fn size_code", "fn e2m1_code"))) + \
+    "\nkernel codes(x: in f32, q: out u8) { q = u8(e2m1_code(x)); }"
+
+
 def layouts(run):
     """Scales in columns, padded to four rows: the same numbers, and the padding untouched."""
     gate, up = inputs(np.random.default_rng(17), 7, 512, ml_dtypes.bfloat16)
@@ -441,6 +538,21 @@ def layouts(run):
     columns = np.lib.stride_tricks.as_strided(memory, (7, 4), (4, 32))
     run("swiglu_quantised_group", [gate, up, q, columns], {"T": "bf16", "Q": "f8e4m3"})
     check(same(columns, plain).all() and (memory[:, 7] == -1).all(), "scales in padded columns")
+    # Tiles of 128 rows and 4 groups, as block-scaled matrix products take them.
+    gate, up = inputs(np.random.default_rng(29), 130, 96, ml_dtypes.bfloat16)
+    halves = [gate[:, 0::2], gate[:, 1::2], up[:, 0::2], up[:, 1::2]]
+    one, q = np.ones(1, F32), np.empty((130, 48), np.uint8)
+    plain = np.empty((130, 6), TYPES["f8e4m3"])
+    run("swiglu_nvfp4", [*halves, one, q, plain], {"T": "bf16"})
+    memory = np.zeros(2 * 2 * 512, np.uint8)
+    tiles = np.lib.stride_tricks.as_strided(memory, (2, 4, 32, 2, 4), (1024, 4, 16, 512, 1))
+    run("swiglu_nvfp4", [*halves, one, q, tiles.view(TYPES["f8e4m3"])], {"T": "bf16"})
+    expected = np.zeros_like(memory)
+    for row in range(130):
+        for group in range(6):
+            place = row // 128 * 1024 + group // 4 * 512 + row % 32 * 16 + row % 128 // 32 * 4
+            expected[place + group % 4] = codes(plain)[row, group]
+    check((memory == expected).all(), "scales in tiles of 128x4")
 
 
 def main():
@@ -461,6 +573,7 @@ def main():
     family(run)
     factors(run)
     layouts(run)
+    four_bits(run)
     print(f"{compare.total} codes and their scales equal to the bit; of {static.total} with a given scale "
           f"{static.unequal} decided by the last bits of the exponential; {check.failed} failed checks")
     return 1 if check.failed else 0

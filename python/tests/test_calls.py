@@ -32,6 +32,40 @@ class Skipped(unittest.TestCase):
         self.assertEqual(twice(x, valid_rows=np.int32([1]))[:, 0].tolist(), [4, 0, 0])
 
 
+class Scales(unittest.TestCase):
+    OFFSETS = {  # of row, group, where there are `rows` and `groups`
+        "row_major": lambda row, group, rows, groups: row * groups + group,
+        "column_major": lambda row, group, rows, groups: group * rows + row,
+        "column_major_padded": lambda row, group, rows, groups: group * ((rows + 3) & ~3) + row,
+        "packed_words": lambda row, group, rows, groups:
+            (group // 4 * ((rows + 3) & ~3) + row) * 4 + group % 4,
+        "swizzled_128x4": lambda row, group, rows, groups:
+            (row // 128 * ((groups + 3) // 4) + group // 4) * 512
+            + row % 32 * 16 + row // 32 % 4 * 4 + group % 4,
+    }
+
+    def test_scales_are_written_in_every_layout(self):
+        kernel = swage.kernel("kernel k(x: in f32, s: out f32 [group 4]) { s = group_max(x, 4); }")
+        for layout, offset in self.OFFSETS.items():
+            for rows, groups in (1, 1), (5, 6), (130, 9):
+                with self.subTest(layout=layout, rows=rows, groups=groups):
+                    view = swage.scale_view(layout, rows, groups)
+                    memory = np.zeros(view.count, np.float32)
+                    scales = np.lib.stride_tricks.as_strided(
+                        memory, view.shape, [4 * stride for stride in view.strides])
+                    x = np.arange(1, 1 + rows * groups * 4, dtype=np.float32).reshape(rows, -1)
+                    kernel(x, s=scales)
+                    expected = np.zeros(view.count, np.float32)
+                    for row in range(rows):
+                        for group in range(groups):
+                            expected[offset(row, group, rows, groups)] = x[row, group * 4 + 3]
+                    self.assertEqual(memory.tolist(), expected.tolist())
+
+    def test_another_layout_is_refused_by_name(self):
+        with self.assertRaisesRegex(swage.Error, "'diagonal', expected one of row_major, column_major"):
+            swage.scale_view("diagonal", 1, 1)
+
+
 class Calls(unittest.TestCase):
     def setUp(self):
         self.random = np.random.default_rng(1)

@@ -73,11 +73,12 @@ def operators(differentiable=None):
 
 
 def has_differences(operator):
-    """Gradients are reached through what they are gradients of, and what is quantised has steps."""
+    """Gradients are reached through what they are gradients of, what is quantised has steps, and kernels
+    of 4 bits compute in f32, too coarse for differences."""
     if DEVICE != "cpu" and "torch" in operator.name:  # of f64 that mode offers nothing on CUDA
         return False
     return not operator.name.endswith(("_backward", "_grad", "_gradient", "_saved")) and \
-        "quantised" not in operator.name
+        "quantised" not in operator.name and "fp4" not in operator.name
 
 
 class EveryOperator(unittest.TestCase):

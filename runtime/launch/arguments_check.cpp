@@ -13,6 +13,7 @@
 #include "ir/float_format.hpp"
 #include "ir/number.hpp"
 #include "runtime/launch/shapes.hpp"
+#include "runtime/launch/view_dims.hpp"
 #include "swage/error.hpp"
 
 namespace swage::launch {
@@ -68,14 +69,16 @@ namespace {
   switch (signature.params[param].broadcast) {
   case ir::Broadcast::none: expected = "the same shape"; break;
   case ir::Broadcast::per_row:
-    expected = "one value a row: its leading dimensions, with or without a last 1, or [rows]";
+    expected = "one value a row: its leading dimensions, with or without a last 1, [rows], or "
+               "dimensions that make up the rows";
     break;
   case ir::Broadcast::per_column:
     expected = "one value a column: [columns], with or without leading 1s";
     break;
   case ir::Broadcast::per_group:
     expected = fmt::format("one value for {} columns: its leading dimensions and a last one {} "
-                           "times smaller, or [rows, groups]",
+                           "times smaller, [rows, groups], or dimensions that make up the rows, "
+                           "then the groups",
                            signature.params[param].group, signature.params[param].group);
     break;
   case ir::Broadcast::per_tensor: expected = "one value: no dimensions, or 1s"; break;
@@ -138,12 +141,11 @@ bool fits_rows(const Tensor& tensor, const Tensor& full) {
   const int leading = std::max(full.rank - 1, 0);
   if (tensor.rank == leading && same_dims(tensor, full, leading))
     return true;
-  if (tensor.rank == full.rank && full.rank > 0 && same_dims(tensor, full, leading))
-    return tensor.shape[leading] == 1;
-  std::int64_t rows = 1;
-  for (int i = 0; i < leading; ++i)
-    rows *= full.shape[i];
-  return tensor.rank == 1 && tensor.shape[0] == rows;
+  if (tensor.rank == full.rank && full.rank > 0 && same_dims(tensor, full, leading) &&
+      tensor.shape[leading] == 1)
+    return true;
+  const std::int64_t rows = product(full, leading);
+  return (tensor.rank == 1 && tensor.shape[0] == rows) || holds_rows(tensor, rows);
 }
 
 bool fits_columns(const Tensor& tensor, const Tensor& full) {
@@ -165,11 +167,13 @@ std::int64_t rows_of(const Tensor& full) {
 }
 
 bool fits_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
-  if (tensor.rank == 0 || tensor.shape[tensor.rank - 1] * group != columns_of(full))
+  if (tensor.rank == 0)
     return false;
   const int leading = full.rank - 1;
-  return (tensor.rank == full.rank && same_dims(tensor, full, leading)) ||
-         (tensor.rank == 2 && tensor.shape[0] == rows_of(full));
+  const bool usual = tensor.shape[tensor.rank - 1] * group == columns_of(full) &&
+                     ((tensor.rank == full.rank && same_dims(tensor, full, leading)) ||
+                      (tensor.rank == 2 && tensor.shape[0] == rows_of(full)));
+  return usual || leading_row_dims(tensor, rows_of(full), columns_of(full) / group) > 0;
 }
 
 bool fits_shape(ir::Space space, const Tensor& tensor, const Tensor& full) {

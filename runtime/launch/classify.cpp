@@ -76,10 +76,19 @@ Extent extent_of(const Signature& signature, const Tensor* const* views, std::in
 std::int64_t set_bounds(const Signature& signature, std::uint8_t param, const TensorCall& call,
                         Region& region) {
   const std::int64_t bytes = region.element_bytes;
-  const Wide row = Wide{call.row_stride} * (region.rows - 1);
-  const Wide column = Wide{call.column_stride} * std::max<std::int64_t>(region.columns - 1, 0);
-  const Wide lowest = std::min<Wide>(row, 0) + std::min<Wide>(column, 0);
-  const Wide highest = std::max<Wide>(row, 0) + std::max<Wide>(column, 0);
+  Wide lowest = 0, highest = 0; // elements
+  const auto reach = [&](std::int64_t stride, std::int64_t extent) {
+    const Wide last = Wide{stride} * std::max<std::int64_t>(extent - 1, 0);
+    lowest += std::min<Wide>(last, 0);
+    highest += std::max<Wide>(last, 0);
+  };
+  if (region.spread) [[unlikely]] {
+    for (int i = 0; i < region.spread->count(); ++i)
+      reach(region.spread->dims[i].stride, region.spread->dims[i].extent);
+  } else {
+    reach(call.row_stride, region.rows);
+    reach(call.column_stride, region.columns);
+  }
   const Wide low = Wide{region.base} + lowest * bytes;
   const Wide high = Wide{region.base} + (highest + 1) * bytes;
   if (low < 0 || high > Wide{INT64_MAX} || highest - lowest > Wide{INT64_MAX} / 16) [[unlikely]]
@@ -129,7 +138,7 @@ Extent own_extent(const ParamInfo& info, const TensorCall& call, const Extent& e
 /// The bytes a tensor covers. Refuses null, misaligned addresses and offsets past 63 bits. Returns
 /// the largest magnitude of an element offset.
 std::int64_t set_region(const Signature& signature, std::size_t t, const Extent& extent,
-                        const TensorCall& call, Region& region) {
+                        const TensorCall& call, const ViewDims* spread, Region& region) {
   const std::uint8_t param = signature.tensors[t];
   const ParamInfo& info = signature.params[param];
   region.base = reinterpret_cast<std::uintptr_t>(call.data);
@@ -144,7 +153,9 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
     refuse_address(signature, param, region.base);
   region.rows = own.rows;
   region.columns = own.columns;
-  const bool dense = region.rows == 1 && (call.column_stride == 1 || region.columns == 1);
+  region.spread = spread;
+  const bool dense =
+      !spread && region.rows == 1 && (call.column_stride == 1 || region.columns == 1);
   const std::int64_t reach = dense ? set_dense_bounds(signature, param, call, region)
                                    : set_bounds(signature, param, call, region);
   // Offsets within a table have 64 bits whatever the others have.
@@ -213,7 +224,7 @@ bool check_overlaps(const Signature& signature, Working& work) {
     if (!signature.params[signature.tensors[w]].is_written)
       continue;
     const Region& written = work.regions[w];
-    if (written.rows != 1 || written.column_stride != written.element_bytes)
+    if (written.spread || written.rows != 1 || written.column_stride != written.element_bytes)
       if (overlaps_itself(written)) [[unlikely]]
         refuse_self_overlap(signature, signature.tensors[w], *work.views[w]);
     for (std::size_t t = 0; t < tensors; ++t) {
@@ -279,8 +290,11 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
     return;
 
   const std::size_t tensors = signature.tensors.size();
-  for (std::size_t t = 0; t < tensors; ++t)
+  call.spreads = 0;
+  for (std::size_t t = 0; t < tensors; ++t) {
     call.tensors[t].data = work.views[t]->data;
+    call.tensors[t].spread = -1;
+  }
   const Extent extent =
       extent_of(signature, work.views, elements, signature.broadcasts || valid_rows, call);
   call.rows = extent.rows;
@@ -289,7 +303,10 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   std::int64_t furthest = elements;
   bool all_unit = true;
   for (std::size_t t = 0; t < tensors; ++t) {
-    const std::int64_t offset = set_region(signature, t, extent, call.tensors[t], work.regions[t]);
+    const ViewDims* spread =
+        call.tensors[t].spread < 0 ? nullptr : &call.spread[call.tensors[t].spread];
+    const std::int64_t offset =
+        set_region(signature, t, extent, call.tensors[t], spread, work.regions[t]);
     furthest = std::max(furthest, offset);
     const ParamInfo& info = signature.params[signature.tensors[t]];
     work.specs[t] = {layout_of(info, call.tensors[t].column_stride, extent.columns), false, 0};
@@ -318,11 +335,16 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
     call.key.set_columns(codegen::column_bound(extent.columns));
   for (std::size_t t = 0; t < tensors; ++t) {
     const Working::Spec& spec = work.specs[t];
-    call.key.set_tensor(static_cast<int>(t),
-                        {.layout = spec.layout,
-                         .align_log2 = alignment(work.regions[t], spec.layout, limits.align_log2),
-                         .partner = spec.partner,
-                         .aliased = spec.aliased});
+    codegen::TensorSpec known{.layout = spec.layout,
+                              .align_log2 =
+                                  alignment(work.regions[t], spec.layout, limits.align_log2),
+                              .partner = spec.partner,
+                              .aliased = spec.aliased};
+    if (const int spread = call.tensors[t].spread; spread >= 0) [[unlikely]] {
+      known.row_dims = call.spread[spread].rows;
+      known.group_dims = call.spread[spread].groups;
+    }
+    call.key.set_tensor(static_cast<int>(t), known);
   }
 }
 

@@ -20,48 +20,10 @@ struct Dimensions {
   std::int64_t strides[ir::kMaxParams][kMaxRank];
 };
 
-[[noreturn]] void refuse_offsets(const std::string& name) {
-  throw Error(ErrorCode::invalid_argument,
-              fmt::format("tensor '{}': element offsets pass 63 bits; check its strides", name));
-}
-
-/// Strides of a [row] tensor over the full dimensions: as they are, or of a vector of all rows.
-void spread_rows(const Tensor& tensor, const Tensor& full, const std::string& name,
-                 std::int64_t* strides) {
-  const int leading = std::max(full.rank - 1, 0);
-  bool vector = tensor.rank == 1 && leading != 1;
-  std::int64_t stride = vector ? tensor.strides[0] : 0;
-  for (int i = leading - 1; i >= 0; --i) {
-    strides[i] = vector ? stride : tensor.strides[i];
-    if (vector && __builtin_mul_overflow(stride, full.shape[i], &stride))
-      refuse_offsets(name);
-  }
-  if (full.rank > 0)
-    strides[leading] = 0;
-}
-
 void spread_columns(const Tensor& tensor, const Tensor& full, std::int64_t* strides) {
   std::fill(strides, strides + kMaxRank, 0);
   if (full.rank > 0)
     strides[full.rank - 1] = tensor.rank > 0 ? tensor.strides[tensor.rank - 1] : 1;
-}
-
-/// Strides of a [group n] tensor: those of its rows, and in place of the columns' that of groups.
-void spread_groups(const Tensor& tensor, const Tensor& full, const std::string& name,
-                   std::int64_t* strides) {
-  const int leading = std::max(full.rank - 1, 0);
-  if (tensor.rank == full.rank) {
-    std::copy(tensor.strides, tensor.strides + full.rank, strides);
-    return;
-  }
-  std::int64_t stride = tensor.strides[0];
-  for (int i = leading - 1; i >= 0; --i) {
-    strides[i] = stride;
-    if (__builtin_mul_overflow(stride, full.shape[i], &stride))
-      refuse_offsets(name);
-  }
-  if (full.rank > 0)
-    strides[leading] = tensor.strides[tensor.rank - 1];
 }
 
 Dimensions gather(const Signature& signature, const Tensor* const* views) {
@@ -75,15 +37,11 @@ Dimensions gather(const Signature& signature, const Tensor* const* views) {
     case ir::Broadcast::none:
       std::copy(views[t]->strides, views[t]->strides + full.rank, dims.strides[t]);
       break;
-    case ir::Broadcast::per_row:
-      spread_rows(*views[t], full, signature.names[param], dims.strides[t]);
-      break;
     case ir::Broadcast::per_column: spread_columns(*views[t], full, dims.strides[t]); break;
-    case ir::Broadcast::per_group:
-      spread_groups(*views[t], full, signature.names[param], dims.strides[t]);
-      break;
+    case ir::Broadcast::per_row:
+    case ir::Broadcast::per_group: // have dimensions of their own, see below
     case ir::Broadcast::per_tensor:
-    case ir::Broadcast::table: // has no rows and columns, see below
+    case ir::Broadcast::table: // has no rows and columns
       std::fill(dims.strides[t], dims.strides[t] + kMaxRank, 0);
       break;
     }
@@ -165,6 +123,67 @@ int merge(Dimensions& dims, std::size_t tensors, int count) {
           fmt::join(view.strides, view.strides + view.rank, ", "), dims.count));
 }
 
+[[noreturn]] void refuse_dims(const std::string& name, const ViewDims& dims, bool groups) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("tensor '{}' is a view of {} dimensions of rows{} that cannot be merged, "
+                          "at most {} are possible; make it contiguous",
+                          name, dims.rows,
+                          groups ? fmt::format(" and {} of groups", dims.groups) : "",
+                          codegen::kMaxViewDims));
+}
+
+[[noreturn]] void refuse_spreads(const Signature& signature) {
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("kernel '{}' was given more than {} tensors whose rows or groups are "
+                          "spread over several dimensions; make some contiguous",
+                          signature.kernel_name, kMaxSpread));
+}
+
+/// How many leading dimensions of a [row] or [group n] tensor are rows.
+int own_row_dims(const ParamInfo& info, const Tensor& view, const Tensor& full,
+                 const Extent& extent) {
+  if (info.broadcast == ir::Broadcast::per_row)
+    return view.rank;
+  if (view.rank == full.rank && std::equal(full.shape, full.shape + full.rank - 1, view.shape))
+    return full.rank - 1;
+  return leading_row_dims(view, extent.rows, extent.columns / info.group);
+}
+
+/// The strides of a [row] or [group n] tensor.
+void set_own_strides(const Signature& signature, std::size_t t, const Tensor& view,
+                     const Tensor& full, const Extent& extent, Call& call) {
+  const ParamInfo& info = signature.params[signature.tensors[t]];
+  const bool by_group = info.broadcast == ir::Broadcast::per_group;
+  const std::int64_t groups = by_group ? extent.columns / info.group : 1;
+  TensorCall& tensor = call.tensors[t];
+  // The usual shapes: [rows] and [rows, groups] where the call has [rows, columns].
+  if (full.rank == 2 && view.rank == 1 + int{by_group} && view.shape[0] == full.shape[0])
+      [[likely]] {
+    tensor.row_stride = extent.rows > 1 ? view.strides[0] : 0;
+    tensor.column_stride = groups > 1 ? view.strides[1] : 0;
+    return;
+  }
+  ViewDims dims;
+  if (!gather_dims(view, own_row_dims(info, view, full, extent), dims)) [[unlikely]]
+    refuse_dims(signature.names[signature.tensors[t]], dims, by_group);
+  const std::int64_t group_stride = dims.dims[dims.rows].stride;
+  // What there is one of has no dimensions.
+  if (groups <= 1)
+    dims.groups = 1;
+  if (extent.rows <= 1 && dims.rows > 1) {
+    std::copy(dims.dims + dims.rows, dims.dims + dims.count(), dims.dims + 1);
+    dims.rows = 1;
+  }
+  tensor.row_stride = extent.rows > 1 ? dims.dims[0].stride : 0;
+  tensor.column_stride = groups > 1 ? group_stride : 0;
+  if (dims.count() == 2)
+    return;
+  if (call.spreads == kMaxSpread) [[unlikely]]
+    refuse_spreads(signature);
+  tensor.spread = call.spreads;
+  call.spread[call.spreads++] = dims;
+}
+
 } // namespace
 
 Extent collapse(const Signature& signature, const Tensor* const* views, bool by_rows, Call& call) {
@@ -193,7 +212,10 @@ Extent collapse(const Signature& signature, const Tensor* const* views, bool by_
     const std::int64_t* strides = dims.strides[t];
     call.tensors[t].column_stride = extent.columns > 1 ? strides[dims.count - 1] : 0;
     call.tensors[t].row_stride = extent.rows > 1 ? strides[0] : 0;
-    if (signature.params[signature.tensors[t]].broadcast == ir::Broadcast::table) {
+    const ir::Broadcast broadcast = signature.params[signature.tensors[t]].broadcast;
+    if (broadcast == ir::Broadcast::per_row || broadcast == ir::Broadcast::per_group)
+      set_own_strides(signature, t, *views[t], *views[signature.shape_of], extent, call);
+    if (broadcast == ir::Broadcast::table) {
       call.tensors[t].length = views[t]->shape[0];
       call.tensors[t].column_stride = views[t]->shape[0] > 1 ? views[t]->strides[0] : 1;
     }

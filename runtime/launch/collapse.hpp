@@ -17,8 +17,8 @@ struct Extent {
 
 /// Collapses the shape of `views` (by tensor; shapes are checked and hold at least one element) and
 /// sets the strides of every tensor of `call`. Throws Error(invalid_argument) naming a tensor when
-/// more than two dimensions are left. `by_rows`: the last dimension stays what it is, and so does
-/// the order of those before it.
+/// more dimensions are left than it may have. `by_rows`: the last dimension stays what it is, and
+/// so does the order of those before it.
 Extent collapse(const Signature& signature, const Tensor* const* views, bool by_rows, Call& call);
 
 } // namespace swage::launch

@@ -14,8 +14,9 @@ namespace {
 
 using codegen::SlotKind;
 
-/// At most three slots a tensor, and the sizes.
-constexpr std::size_t kMaxSlots = 3 * ir::kMaxParams + 12;
+/// At most three slots a tensor, two for each further dimension of a view, and the sizes.
+constexpr std::size_t kMaxSlots =
+    3 * ir::kMaxParams + 2 * kMaxSpread * (codegen::kMaxViewDims - 1) + 12;
 
 /// Values of a launch's slots, each in the low bytes of a word.
 struct Words {
@@ -33,10 +34,20 @@ std::uint64_t word(const codegen::Slot& slot, const Signature& signature, const 
   const auto tensor = [&]() -> const TensorCall& {
     return call.tensors[signature.params[slot.param].tensor];
   };
+  // Of a view with more dimensions: the groups' follow the rows'.
+  const auto row_dim = [&] { return call.spread[tensor().spread].dims[slot.dim]; };
+  const auto group_dim = [&] {
+    const ViewDims& view = call.spread[tensor().spread];
+    return view.dims[view.rows + slot.dim];
+  };
   switch (slot.kind) {
   case SlotKind::pointer: return reinterpret_cast<std::uintptr_t>(tensor().data);
-  case SlotKind::row_stride: return static_cast<std::uint64_t>(tensor().row_stride);
-  case SlotKind::column_stride: return static_cast<std::uint64_t>(tensor().column_stride);
+  case SlotKind::row_stride:
+    return static_cast<std::uint64_t>(slot.dim > 0 ? row_dim().stride : tensor().row_stride);
+  case SlotKind::column_stride:
+    return static_cast<std::uint64_t>(slot.dim > 0 ? group_dim().stride : tensor().column_stride);
+  case SlotKind::row_extent: return static_cast<std::uint64_t>(row_dim().extent);
+  case SlotKind::column_extent: return static_cast<std::uint64_t>(group_dim().extent);
   case SlotKind::length: return static_cast<std::uint64_t>(tensor().length);
   case SlotKind::scalar: return call.scalars[slot.param];
   case SlotKind::rows: return static_cast<std::uint64_t>(call.rows);

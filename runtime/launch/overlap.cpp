@@ -9,6 +9,8 @@ namespace swage::launch {
 
 namespace {
 
+__extension__ using Wide = __int128;
+
 std::int64_t magnitude(std::int64_t value) noexcept {
   return value < 0 ? -value : value;
 }
@@ -71,11 +73,38 @@ Region transposed(Region region) noexcept {
   return region;
 }
 
+/// Of views of which at least one has more dimensions.
+bool are_same(const Region& a, const Region& b) noexcept {
+  if (!a.spread || !b.spread || a.base != b.base || a.element_bytes != b.element_bytes ||
+      a.rows != b.rows || a.columns != b.columns || a.spread->rows != b.spread->rows ||
+      a.spread->groups != b.spread->groups)
+    return false;
+  return std::equal(a.spread->dims, a.spread->dims + a.spread->count(), b.spread->dims);
+}
+
+/// Whether a step does not pass what all smaller ones reach together.
+bool spread_overlaps_itself(const ViewDims& view) noexcept {
+  for (int i = 0; i < view.count(); ++i) {
+    const std::int64_t step = magnitude(view.dims[i].stride);
+    Wide reach = 0;
+    for (int j = 0; j < view.count(); ++j) {
+      const std::int64_t other = magnitude(view.dims[j].stride);
+      if (other < step || (other == step && j < i))
+        reach += Wide{other} * (view.dims[j].extent - 1);
+    }
+    if (view.dims[i].extent > 1 && step <= reach)
+      return true;
+  }
+  return false;
+}
+
 } // namespace
 
 Relation relation(const Region& a, const Region& b) noexcept {
   if (are_apart(a, b))
     return Relation::disjoint;
+  if (a.spread || b.spread) [[unlikely]]
+    return are_same(a, b) ? Relation::identical : Relation::overlapping;
   if (a.base == b.base && a.row_stride == b.row_stride && a.column_stride == b.column_stride &&
       a.rows == b.rows && a.columns == b.columns && a.element_bytes == b.element_bytes)
     return Relation::identical;
@@ -88,6 +117,8 @@ Relation relation(const Region& a, const Region& b) noexcept {
 // Elements (r, c) and (r', c') coincide when (r - r') * R = (c' - c) * C. The smallest solution
 // besides 0 is C / g rows and R / g columns, with g = gcd(R, C).
 bool overlaps_itself(const Region& region) noexcept {
+  if (region.spread) [[unlikely]]
+    return spread_overlaps_itself(*region.spread);
   const std::int64_t row = magnitude(region.row_stride);
   const std::int64_t column = magnitude(region.column_stride);
   if ((region.rows > 1 && row == 0) || (region.columns > 1 && column == 0))

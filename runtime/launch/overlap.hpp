@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "runtime/launch/view_dims.hpp"
+
 namespace swage::launch {
 
 /// The bytes of elements (r, c) at `base + r * row_stride + c * column_stride`, strides in bytes.
@@ -13,6 +15,9 @@ struct Region {
   std::int64_t rows, columns;
   std::int64_t element_bytes;
   std::uint64_t low, high;
+  /// Of a view with more dimensions, in elements: where they are, in place of the strides. Null:
+  /// none.
+  const ViewDims* spread;
 };
 
 enum class Relation {
@@ -26,12 +31,13 @@ inline bool are_apart(const Region& a, const Region& b) noexcept {
   return a.high <= b.low || b.high <= a.low;
 }
 
-/// Exact for identical views; proves disjoint what does not share a range, column slices of one
+/// Exact for identical views; of those with more dimensions all else that shares a range counts as
+/// overlapping. Proves disjoint what does not share a range, column slices of one
 /// buffer (packed halves) and views that interleave with a common period, over all or in each row.
 Relation relation(const Region& a, const Region& b) noexcept;
 
 /// Whether two elements of one view share memory. Exact for strides that are multiples of the
-/// element's size.
+/// element's size; of a view with more dimensions, each has to step over all smaller steps.
 bool overlaps_itself(const Region& region) noexcept;
 
 } // namespace swage::launch

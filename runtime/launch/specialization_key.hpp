@@ -28,9 +28,13 @@ public:
   }
   /// Once for each tensor after `reset`.
   void set_tensor(int index, const codegen::TensorSpec& spec) noexcept {
-    const auto bits =
-        static_cast<std::uint64_t>(spec.layout) | static_cast<std::uint64_t>(spec.align_log2) << 4 |
-        std::uint64_t{spec.aliased} << 7 | static_cast<std::uint64_t>(spec.partner) << 8;
+    // Halves have a partner, all else may have dimensions of rows and of groups.
+    const auto more = static_cast<std::uint64_t>(
+        codegen::is_interleaved(spec.layout) ? spec.partner
+                                             : (spec.row_dims - 1) | (spec.group_dims - 1) << 3);
+    const auto bits = static_cast<std::uint64_t>(spec.layout) |
+                      static_cast<std::uint64_t>(spec.align_log2) << 4 |
+                      std::uint64_t{spec.aliased} << 7 | more << 8;
     words_[1 + index / 4] |= bits << (16 * (index % 4));
   }
 
@@ -61,7 +65,12 @@ public:
       spec.layout = static_cast<codegen::Layout>(bits & 15);
       spec.align_log2 = static_cast<std::uint8_t>(bits >> 4 & 7);
       spec.aliased = (bits >> 7 & 1) != 0;
-      spec.partner = static_cast<std::uint8_t>(bits >> 8 & 63);
+      if (codegen::is_interleaved(spec.layout)) {
+        spec.partner = static_cast<std::uint8_t>(bits >> 8 & 63);
+      } else {
+        spec.row_dims = static_cast<std::uint8_t>(1 + (bits >> 8 & 7));
+        spec.group_dims = static_cast<std::uint8_t>(1 + (bits >> 11 & 7));
+      }
       result.tensors.push_back(spec);
     }
     return result;

@@ -55,6 +55,21 @@ TEST_CASE("element counts that pass 2^59 or are negative are refused") {
   CHECK(element_count({}) == 1);
 }
 
+TEST_CASE("dimensions of rows and groups are words of --layout") {
+  const ir::Kernel kernel = ir::load_kernel(
+      {"kernel k(x: in f32, r: in f32 [row], s: out f32 [group 4]) { s = group_max(x * r, 4); }"},
+      "k", {});
+  const codegen::Specialization views = parse_layout("rows row=2 group=3x2", kernel);
+  CHECK(views.tensors[1].row_dims == 2);
+  CHECK(views.tensors[1].group_dims == 1);
+  CHECK(views.tensors[2].row_dims == 3);
+  CHECK(views.tensors[2].group_dims == 2);
+  CHECK(views.tensors[0] == codegen::contiguous(kernel).tensors[0]);
+  for (const char* wrong :
+       {"row=6", "row=0", "row=2x1", "group=3", "group=3x3", "group=x2", "group="})
+    CHECK_THROWS_AS(parse_layout(wrong, kernel), Error);
+}
+
 TEST_CASE("the words of --layout make a specialization") {
   const ir::Kernel kernel = ir::load_kernel(
       {"kernel k(a: in f32, b: in f32 [col], s: f32, h: out f32) { h = (a + b) * s; }"}, "", {});

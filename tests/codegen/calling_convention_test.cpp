@@ -57,6 +57,16 @@ TEST_CASE("the calling convention: slots of kernels that work by rows, and with 
         "0:0:8 1:0:8 0:1:8 0:2:8 1:2:8 11:0:8 12:0:4 13:0:4 14:0:4 5:0:4 6:0:4");
 }
 
+TEST_CASE("the calling convention: slots of views of several dimensions") {
+  const ir::Kernel kernel = ir::load_kernel(
+      {"kernel k(x: in f32, s: out f32 [group 4]) { s = group_max(x, 4); }"}, "k", {});
+  // Each tensor's pointer and innermost strides, then extent and stride outwards.
+  CHECK(slots(kernel, "2d i32 x=unit@16 s=group(3x2)@4", Target::Kind::cuda) ==
+        "0:0:8 1:0:8 0:1:8 1:1:8 2:1:8 15:1:4 1:1:8 15:1:4 1:1:8 16:1:4 2:1:8 5:0:4 6:0:4");
+  CHECK(slots(kernel, "2d i64 x=unit@16 s=group(1x2)@4", Target::Kind::host) ==
+        "0:0:8 1:0:8 0:1:8 1:1:8 2:1:8 16:1:8 2:1:8 5:0:8 6:0:8");
+}
+
 TEST_CASE("the calling convention: lines that kernels and schedules are known by") {
   CHECK(ir::canonical(scaled()) == "kernel k(x: in bf16, a: f32, y: out bf16) { y = a * x; }");
   CHECK(canonical(Schedule(HostSchedule{})) ==

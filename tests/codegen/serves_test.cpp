@@ -94,3 +94,16 @@ TEST_CASE("code for all rows does not serve a call with counts of rows, nor the 
   CHECK_FALSE(codegen::serves(counted, all));
   CHECK(codegen::serves(counted, counted));
 }
+
+TEST_CASE("code of two strides serves no view of more dimensions, nor the other way round") {
+  const ir::Kernel kernel = ir::load_kernel(
+      {"kernel k(x: in f32, s: out f32 [group 4]) { s = group_max(x, 4); }"}, "k", {});
+  const auto of = [&](const std::string& scale) {
+    return parse_specialization("2d i32 x=unit@4 s=" + scale, kernel).value();
+  };
+  for (const char* made : {"group@4", "group(3x2)@4", "group(2x1)@4", "group(1x2)@4"})
+    for (const char* call : {"group@4", "group(3x2)@4", "group(2x1)@4", "group(1x2)@4"}) {
+      INFO(made << ", " << call);
+      CHECK(codegen::serves(of(made), of(call)) == (std::string(made) == call));
+    }
+}

@@ -2,6 +2,8 @@
 #include "tests/support/catch.hpp"
 
 #include "codegen/specialization.hpp"
+#include "codegen/specialization_text.hpp"
+#include "ir/source.hpp"
 #include "swage/error.hpp"
 
 using namespace swage;
@@ -28,7 +30,31 @@ Specialization interleaved(const ir::Kernel& kernel) {
   return known;
 }
 
+ir::Kernel scaled() {
+  return ir::load_kernel({"kernel k(x: in f32, r: in f32 [row], s: out f32 [group 4]) { s = "
+                          "group_max(x * r, 4); }"},
+                         "k", {});
+}
+
 } // namespace
+
+TEST_CASE("dimensions of rows and groups are part of the line, five at most") {
+  const ir::Kernel kernel = scaled();
+  Specialization known = contiguous(kernel);
+  known.tensors[1].row_dims = 3;
+  known.tensors[2].row_dims = 3;
+  known.tensors[2].group_dims = 2;
+  const std::string line = canonical(known, kernel);
+  CHECK(line == "2d i32 x=unit@16 r=row(3)@16 s=group(3x2)@16");
+  CHECK(parse_specialization(line, kernel) == known);
+  for (const char* wrong :
+       {"s=group(3x3)@16", "s=group(0x2)@16", "s=group(3)@16", "s=group(1x1)@16", "s=group(x2)@16",
+        "s=group(03x2)@16", "s=group(300x2)@16"})
+    CHECK(!parse_specialization("2d i32 x=unit@16 r=row(3)@16 " + std::string(wrong), kernel));
+  for (const char* wrong :
+       {"x=unit(2)@16 r=row@16", "x=unit@16 r=row(6)@16", "x=unit@16 r=row(3x2)@16"})
+    CHECK(!parse_specialization("2d i32 " + std::string(wrong) + " s=group@16", kernel));
+}
 
 TEST_CASE("a specialization prints to one line") {
   const ir::Kernel kernel = gated();

@@ -69,7 +69,7 @@ private:
 
 /// Rows of `pitch` bytes; of each every other of 16 elements of 4 bytes, from `first` on.
 Region every_other(std::uint64_t first, std::int64_t pitch) {
-  return {4096 + first, pitch, 8, 10, 8, 4, 4096 + first, 4096 + first + 9 * 200 + 60};
+  return {4096 + first, pitch, 8, 10, 8, 4, 4096 + first, 4096 + first + 9 * 200 + 60, nullptr};
 }
 
 /// Rows taken as columns.

@@ -370,9 +370,11 @@ TEST_CASE("tensors of a wrong size for their space are refused with what was exp
   CHECK(launch({1, 2, 8}, {2, 2}, {1}) == "");
   CHECK(launch({2, 6}, {2, 2}, {}) ==
         "kernel 'k' has groups of 4 columns, which do not divide the 6 columns of shape [2, 6]");
-  CHECK(launch({2, 8}, {2, 8}, {}) ==
-        "tensor 'g' has shape [2, 8], but 'x' has [2, 8]; expected one value for 4 columns: its "
-        "leading dimensions and a last one 4 times smaller, or [rows, groups]");
+  CHECK(
+      launch({2, 8}, {2, 8}, {}) ==
+      "tensor 'g' has shape [2, 8], but 'x' has [2, 8]; expected one value for 4 columns: its "
+      "leading dimensions and a last one 4 times smaller, [rows, groups], or dimensions that make "
+      "up the rows, then the groups");
   CHECK(launch({2, 8}, {2, 2}, {2}) == "tensor 't' has shape [2], but 'x' has [2, 8]; expected one "
                                        "value: no dimensions, or 1s");
 }

@@ -24,6 +24,9 @@ struct RowView {
   std::int64_t column_stride = 1;
   std::int64_t gap = 0;  ///< elements between rows
   std::int64_t skew = 0; ///< elements that the first one lies off an aligned address
+  /// Rows of a tile, where [row] and [group n] tensors lie in tiles, and groups in pairs that lie
+  /// apart; 0: as the others do.
+  std::int64_t tile = 0;
 };
 
 /// One call of `kernel` on rows x columns, with memory around each tensor that must stay as it is.
@@ -100,7 +103,12 @@ public:
       }
       std::vector<std::int64_t> shape{from.rows, from.width},
           strides{from.row_stride, from.column_stride};
-      if (batches_ > 1) {
+      if (from.tile > 0) {
+        shape = {(from.rows + from.tile - 1) / from.tile, from.tile, (from.width + 1) / 2, 2};
+        strides = {from.row_stride, 2, 2 * from.tile, 1};
+        if (param.broadcast == ir::Broadcast::per_row)
+          shape.pop_back(), strides.pop_back(); // the last one goes below
+      } else if (batches_ > 1) {
         const std::int64_t batch_rows = size_.rows / batches_;
         shape = {batches_, batch_rows, from.width};
         strides.insert(strides.begin(), batch_rows * from.row_stride);
@@ -180,7 +188,8 @@ private:
     std::vector<std::byte> initial, after;
     std::vector<std::byte> results; ///< of the last launch; `after` is worked on
     swage::Buffer buffer;
-    bool by_row = false; ///< it has values for each row
+    bool by_row = false;   ///< it has values for each row
+    std::int64_t tile = 0; ///< rows of a tile, whose distance is the row stride; 0: none
     std::int64_t rows = 1, width = 1, row_stride = 0, column_stride = 1, first = 0;
   };
 
@@ -196,9 +205,16 @@ private:
     tensor.rows = for_all ? 1 : size_.rows;
     tensor.column_stride = view.column_stride;
     tensor.row_stride = tensor.width * view.column_stride + view.gap;
+    std::int64_t steps = tensor.rows;
+    if (view.tile > 0 && (space.broadcast == ir::Broadcast::per_row ||
+                          space.broadcast == ir::Broadcast::per_group)) {
+      tensor.tile = view.tile;
+      tensor.row_stride = (tensor.width + 1) / 2 * 2 * view.tile + 1; // tiles do not merge
+      steps = (tensor.rows + view.tile - 1) / view.tile;
+    }
     constexpr std::int64_t kAround = 32;
     tensor.first = kAround + view.skew;
-    const std::int64_t count = tensor.first + tensor.rows * tensor.row_stride + kAround;
+    const std::int64_t count = tensor.first + steps * tensor.row_stride + kAround;
     const auto size = static_cast<std::size_t>(size_of(param.dtype));
     tensor.initial.resize(static_cast<std::size_t>(count) * size);
     tensor.after.resize(tensor.initial.size());
@@ -244,6 +260,10 @@ private:
 
   std::int64_t offset(std::size_t p, std::int64_t row, std::int64_t i) const {
     const HeldTensor& tensor = tensors_[p];
+    if (tensor.tile > 0)
+      return (tensor.first + row / tensor.tile * tensor.row_stride + row % tensor.tile * 2 +
+              i / 2 * 2 * tensor.tile + i % 2) *
+             size_of(graph_.params()[p].dtype);
     return (tensor.first + row * tensor.row_stride + i * tensor.column_stride) *
            size_of(graph_.params()[p].dtype);
   }
