@@ -40,5 +40,6 @@ swage_python_test(test_cuda "arrays of two GPUs, on the double of the driver"
 swage_python_test(test_torch "kernels are called on PyTorch's tensors, where there is PyTorch")
 swage_python_test(torch_operators_test "operators of PyTorch, where there is PyTorch")
 swage_python_test(torch_compat_test "functions of other projects, where there is PyTorch")
+swage_python_test(torch_registries_test "registries of other projects, where there is PyTorch")
 swage_python_test(torch_sharding_test "sharded tensors, where there is PyTorch")
 swage_python_test(torch_docs_test "docs/pytorch.md prints what it says, where there is PyTorch")

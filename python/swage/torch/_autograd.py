@@ -1,8 +1,6 @@
 """Gradients of operators: derived from the text, or a kernel that the caller named."""
 
-from torch import library
-
-from ._signature import declarations, signature, spelled
+from ._signature import declarations, signature
 
 
 class Gradient:
@@ -62,92 +60,10 @@ def derive(operator, wanted):
             return Gradient(operator, described, f"_{operator.name}_gradient",
                             *_by_name(forward, wanted))
     kernel = f"swage_gradient_{'_'.join(wanted)}"
+    while kernel in declarations(forward.source):  # the forward is such a gradient itself
+        kernel += "_"
     text = f"{forward.source}\nkernel {kernel} = grad {forward.kernel}({', '.join(wanted)});\n"
     described = signature(text, kernel)
     return Gradient(operator, described, f"_{operator.name}_gradient_{'_'.join(wanted)}",
                     dict(zip(forward.names("out"), described.names("in"))),
                     dict(zip(wanted, described.names("out"))))
-
-
-def _wanted(operator, needs):
-    """Kernel parameters whose gradient is needed, from what autograd says of the arguments."""
-    return tuple(p.name for p in operator.signature.parameters
-                 if p.role == "in" and needs.get(operator.slot(p.name), False))
-
-
-def register(operator):
-    """Tells PyTorch how `operator` differentiates."""
-    constants = operator.signature.asked + [spelled(c.name) for c in operator.signature.constants]
-    may_be_narrow = bool(operator.signature.asked)
-    is_tensor = [operator.parameter(name).is_tensor for name in operator.inputs]
-    tensors = [i for i, tensor in enumerate(is_tensor) if tensor]
-    scalars = [i for i, tensor in enumerate(is_tensor) if not tensor]
-    plans = {}
-
-    def save(ctx, inputs, keyword_only_inputs, output):
-        # Every call with a gradient comes here: no more than it takes.
-        if operator.backward_kernel:
-            ctx.kept = _kept(operator, inputs, output)
-            ctx.save_for_backward(*ctx.kept.values())
-            ctx.kept = list(ctx.kept)
-        else:
-            ctx.save_for_backward(*[inputs[i] for i in tensors])
-        if may_be_narrow:  # floats of one byte have no gradients
-            ctx.mark_non_differentiable(*[t for t in _all(output) if t.element_size() == 1])
-        if scalars:
-            ctx.scalars = {operator.inputs[i]: inputs[i] for i in scalars}
-        if constants:
-            ctx.constants = {name: keyword_only_inputs[name] for name in constants
-                             if name in keyword_only_inputs}
-
-    def save_without_constants(ctx, inputs, output):
-        save(ctx, inputs, {}, output)
-
-    def backward(ctx, *incoming):
-        needs = ctx.needs_input_grad
-        if needs not in plans:
-            plans[needs] = _Plan(operator, needs)
-        kept = ctx.kept if operator.backward_kernel else [operator.inputs[i] for i in tensors]
-        known = dict(zip(kept, ctx.saved_tensors)) | (ctx.scalars if scalars else {})
-        return plans[needs].run(known, incoming, ctx.constants if constants else {})
-
-    library.register_autograd(f"{operator.space}::{operator.name}", backward,
-                              setup_context=save if constants else save_without_constants)
-
-
-class _Plan:
-    """What a backward calls for the inputs that need a gradient, and where its results go."""
-
-    def __init__(self, operator, needs):
-        wanted = _wanted(operator, dict(zip(operator.inputs, needs)))
-        gradient = operator.gradient(None if operator.backward_kernel else wanted)
-        for name in wanted:
-            if operator.slot(name) not in gradient.outgoing:
-                raise RuntimeError(f"'{name}' requires a gradient, and the backward of {operator.name} has "
-                                   f"no output d_{name}")
-        run = gradient.operator
-        self._call = run.op.default
-        self._arguments = [(operator.results.index(gradient.incoming[name]), None)
-                           if name in gradient.incoming else (None, name) for name in run.inputs]
-        self._named = {spelled(c.name) for c in run.signature.constants} | set(run.signature.asked)
-        self._places = [run.results.index(gradient.outgoing[name]) if name in gradient.outgoing else None
-                        for name in operator.inputs]
-
-    def run(self, known, incoming, constants):
-        found = self._call(*[known[name] if i is None else incoming[i] for i, name in self._arguments],
-                           **{n: v for n, v in constants.items() if n in self._named})
-        found = _all(found)
-        return tuple(None if i is None else found[i] for i in self._places)
-
-
-def _all(output):
-    return output if isinstance(output, tuple) else (output,)
-
-
-def _kept(operator, inputs, output):
-    """What a backward that the caller named takes of the forward's inputs and results, by name."""
-    given = dict(zip(operator.inputs, inputs))
-    given |= dict(zip(operator.results, _all(output)))
-    gradient = operator.gradient(None).operator
-    return {name: given[name] for name in gradient.inputs
-            if name in given and gradient.parameter(name).is_tensor}

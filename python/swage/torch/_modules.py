@@ -2,6 +2,8 @@
 
 import torch
 
+from ._catalogue import catalogue_operator
+
 
 class SwiGLU(torch.nn.Module):
     """silu(gate) * up. forward(gate, up), or forward(gate_up) with both side by side in the last dimension;
@@ -11,8 +13,8 @@ class SwiGLU(torch.nn.Module):
 
     def forward(self, gate, up=None):
         if up is None:
-            return getattr(torch.ops.swage, f"{self.kernel}_packed")(gate)
-        return getattr(torch.ops.swage, self.kernel)(gate, up)
+            return catalogue_operator(f"{self.kernel}_packed")(gate)
+        return catalogue_operator(self.kernel)(gate, up)
 
 
 class GeGLU(SwiGLU):
@@ -37,7 +39,7 @@ class RMSNorm(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.ones(size, device=device, dtype=dtype))
 
     def forward(self, x):
-        return torch.ops.swage.rms_norm(x, self.weight.to(x.dtype), eps=self.eps)
+        return catalogue_operator("rms_norm")(x, self.weight.to(x.dtype), eps=self.eps)
 
     def extra_repr(self):
         return f"{self.weight.numel()}, eps={self.eps}"

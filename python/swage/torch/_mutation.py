@@ -1,9 +1,8 @@
 """What an operator changes in place counts as changed: autograd refuses to use what was kept of it before."""
 
 import torch
-from torch import library
 
-_libraries = {}
+from ._function import library_of
 
 
 def register(space, name, overload):
@@ -29,7 +28,5 @@ def register(space, name, overload):
                                        "torch.no_grad()")
         return overload.redispatch(keys & torch._C._after_autograd_keyset, *args, **kwargs)
 
-    if space not in _libraries:
-        _libraries[space] = library.Library(space, "FRAGMENT")
-    _libraries[space].impl(name, count_and_go_on, "ADInplaceOrView", with_keyset=True)
-    _libraries[space].impl(name, refuse_gradients, "Autograd", with_keyset=True)
+    library_of(space).impl(name, count_and_go_on, "ADInplaceOrView", with_keyset=True)
+    library_of(space).impl(name, refuse_gradients, "Autograd", with_keyset=True)

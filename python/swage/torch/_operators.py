@@ -14,7 +14,7 @@ from swage._library import path
 from swage._structs import MATH, ROLES, SPACES
 from swage._types import DLPACK
 
-from . import _autograd, _mutation, _shapes, _vmap
+from . import _autograd, _function, _mutation, _shapes, _vmap
 from ._signature import declarations, signature, spelled
 
 
@@ -104,13 +104,13 @@ class Operator:
         self.results = self._slots("out")
         self._define(is_out=False)
         self.op = getattr(getattr(torch.ops, space), self.name)
-        self._call = self.op.default
+        self.call = self.op.default  # or a shorter way to it, with the same arguments
         self._out = None
         if self.results:
             self._define(is_out=True)
             self._out = self.op.out
         if described.names("inout"):
-            _mutation.register(space, self.name, self._call)
+            _mutation.register(space, self.name, self.op.default)
         if self._out is not None:
             _mutation.register(space, f"{self.name}.out", self._out)
         outputs = [p for p in described.parameters if p.role == "out"]
@@ -119,7 +119,7 @@ class Operator:
         _shapes.register(self)
         _vmap.register(self)
         if self.is_differentiable:
-            _autograd.register(self)
+            self.call = _function.register(self)
         self.__name__ = self.name
         self.__doc__ = f"torch.ops.{space}.{self._schema(is_out=False)}"
         _made.append(self)
@@ -128,7 +128,7 @@ class Operator:
 
     def __call__(self, *args, out=None, **kwargs):
         if out is None:
-            return self._call(*args, **kwargs)
+            return self.call(*args, **kwargs)
         if not isinstance(out, (tuple, list)):
             out = (out,)
         if len(out) != len(self.results):

@@ -1,33 +1,39 @@
-"""torch.vmap: a batch is more rows."""
+"""torch.vmap: a batch is more rows, where a kernel treats each row by itself, and a loop elsewhere."""
 
+import torch
 from torch import library
 
 _OF_ROWS = ("element", "row", "group")
 
 
 def register(operator):
-    of_rows = [operator.parameter(name).is_tensor and operator.parameter(name).space in _OF_ROWS
-               for name in operator.inputs]
-    shared = [name for name, rows in zip(operator.inputs, of_rows)
-              if not rows and operator.parameter(name).is_tensor]
-    sums = [name for name in operator.results if operator.parameter(name).space not in _OF_ROWS]
+    op = operator.op.default
+    parameters = [operator.parameter(name) for name in operator.inputs]
+    of_rows = [p.is_tensor and p.space in _OF_ROWS for p in parameters]
+    sums = any(operator.parameter(name).space not in _OF_ROWS for name in operator.results)
+
+    def is_loop(in_dims, args):
+        """A sum over rows is one for each of the batch, what is one for all rows may differ within it, and a
+        batch of numbers has no columns."""
+        return sums or any(
+            dim is not None and (not rows or value.dim() == 1 and parameter.space != "row")
+            for rows, parameter, dim, value in zip(of_rows, parameters, in_dims, args))
+
+    def loop(size, in_dims, args, kwargs):
+        each = [op(*[value if dim is None else value.select(dim, i) for dim, value in zip(in_dims, args)],
+                   **kwargs) for i in range(size)]
+        if isinstance(each[0], tuple):
+            return tuple(torch.stack(results) for results in zip(*each))
+        return torch.stack(each)
+
+    def rows_of(size, in_dims, args, kwargs):
+        moved = [value if not rows else value.movedim(dim, 0) if dim is not None else
+                 value.unsqueeze(0).expand(size, *value.shape)
+                 for rows, dim, value in zip(of_rows, in_dims, args)]
+        return op(*moved, **kwargs)
 
     def rule(info, in_dims, *args, **kwargs):
-        if sums:
-            raise NotImplementedError(f"{operator.name} sums '{sums[0]}' over rows, and a batch of vmap is "
-                                      "more rows: call it for each")
-        moved = []
-        for name, rows, dim, value in zip(operator.inputs, of_rows, in_dims, args):
-            if rows:
-                value = (value.movedim(dim, 0) if dim is not None else
-                         value.unsqueeze(0).expand(info.batch_size, *value.shape))
-                if value.dim() == 1 and operator.parameter(name).space != "row":
-                    raise NotImplementedError(f"'{name}' has no dimension beside that of vmap")
-            elif dim is not None and name in shared:
-                raise NotImplementedError(f"'{name}' is one for all rows and cannot differ within a batch "
-                                          "of vmap")
-            moved.append(value)
-        found = operator.op.default(*moved, **kwargs)
+        found = (loop if is_loop(in_dims, args) else rows_of)(info.batch_size, in_dims, args, kwargs)
         return found, (0,) * len(found) if isinstance(found, tuple) else 0
 
     if operator.results and any(of_rows):
