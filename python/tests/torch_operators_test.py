@@ -284,7 +284,7 @@ def swiglu(gate, up):
 
 class Transforms(unittest.TestCase):
     def setUp(self):
-        generator = torch.Generator().manual_seed(2)
+        generator = torch.Generator(DEVICE).manual_seed(2)
         self.gate, self.up = (torch.randn(3, 8, dtype=torch.float64, generator=generator) for _ in range(2))
 
     def check(self, transform):
