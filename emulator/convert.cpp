@@ -164,7 +164,8 @@ void pack(Warp& warp, const Step& step) {
 /// source above both.
 template <class To>
 void pack_bytes(Warp& warp, const Step& step) {
-  const Options saturating{.sat = true};
+  Options saturating{};
+  saturating.sat = true;
   std::uint64_t* const d = warp.row(step.d);
   const std::uint64_t* const a = warp.row(step.a);
   const std::uint64_t* const b = warp.row(step.b);
