@@ -125,6 +125,19 @@ TEST_CASE("the default moves 16 bytes an access, one pass, and overlaps launches
   CHECK(schedule(large(5000), 90, 1 << 27).access_bytes == 2);
 }
 
+TEST_CASE("where rows are left out the default has few large blocks, which cost little to start") {
+  const ir::Kernel kernel = gated(bf16);
+  Specialization counted = contiguous(kernel);
+  counted.flat = false;
+  counted.valid_rows = ValidRows::per_batch;
+  const auto threads = [&](std::int64_t elements) {
+    return std::get<CudaSchedule>(default_schedule(kernel, counted, cuda_target(90), elements))
+        .threads;
+  };
+  CHECK(threads(std::int64_t{1} << 27) == 1024);
+  CHECK(threads(14336) == 128);
+}
+
 TEST_CASE("the default splits no access into more than four, and counts on what registers allow") {
   const auto schedule = [](const ir::Kernel& kernel, int sm, std::uint8_t align_log2,
                            std::int64_t elements) {

