@@ -27,6 +27,7 @@
 #include "codegen/machine.hpp"
 #include "codegen/memory_reserve.hpp"
 #include "codegen/nvptx.hpp"
+#include "codegen/opaque_negation.hpp"
 #include "codegen/own_stack.hpp"
 #include "codegen/row_plan.hpp"
 #include "swage/error.hpp"
@@ -114,6 +115,8 @@ public:
     for (llvm::Function& function : module_)
       if (!function.isDeclaration())
         passes.run(function, functions);
+    if (target_.kind == Target::Kind::cuda)
+      make_negations_opaque(module_);
     optimiser_.reset();
     check();
   }

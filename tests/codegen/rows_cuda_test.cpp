@@ -3,6 +3,8 @@
 #include <bit>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "codegen/compile.hpp"
 #include "codegen/kept_values.hpp"
 #include "codegen/row_geometry.hpp"
@@ -336,4 +338,19 @@ TEST_CASE("code of rows waits for the grid before it touches memory, in every ge
     CHECK(compile(kernel, of_columns(kernel, 4000), schedule_of(text + std::string(" dependent=1")),
                   cuda_target(90))
               .waits_for_dependencies);
+}
+
+// ptxas 13.0 loses the minus of max(max(a, -b), c) on sm_90 and sm_100.
+TEST_CASE("no negation of an integer is left to the assembler, which may lose it in a maximum") {
+  for (const char* negation : {"-i32(x)", "0 - i32(x)", "i32(x) * -1"})
+    for (const char* type : {"f32", "f64", "i32", "i16"}) {
+      const std::string text = fmt::format(
+          "kernel k(x: in {}, y: out i32 [row]) {{ y = row_max({}); }}", type, negation);
+      const std::string code =
+          ptx(ir::load_kernel({text}, "", {}), 1000, "threads=32 row=32 accesses=4");
+      INFO(code);
+      CHECK(count(code, "neg.s32") == 0);
+      CHECK(count(code, "mul.lo.s32") == 0);
+      CHECK(count(code, "not.b32") > 0);
+    }
 }

@@ -1,0 +1,58 @@
+// opaque_negation.cpp -- finds negations of 32-bit integers and replaces them.
+#include "codegen/opaque_negation.hpp"
+
+#include <vector>
+
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/InlineAsm.h>
+#include <llvm/IR/InstIterator.h>
+#include <llvm/IR/Module.h>
+#include <llvm/IR/PatternMatch.h>
+
+namespace swage::codegen {
+
+namespace {
+
+using llvm::Value;
+
+/// x where `instruction` is -x of 32 bits, in whatever form ptxas takes for it; else null.
+Value* negated(llvm::Instruction& instruction) {
+  using namespace llvm::PatternMatch;
+  Value* x = nullptr;
+  if (instruction.getType()->isIntOrIntVectorTy(32) &&
+      (match(&instruction, m_Neg(m_Value(x))) ||
+       match(&instruction, m_c_Mul(m_Value(x), m_AllOnes()))))
+    return x;
+  return nullptr;
+}
+
+Value* opaque_negation(llvm::IRBuilderBase& b, Value* x) {
+  llvm::Type* word = b.getInt32Ty();
+  if (const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x->getType())) {
+    Value* all = llvm::PoisonValue::get(x->getType());
+    for (std::uint64_t i = 0; i < vector->getNumElements(); ++i)
+      all = b.CreateInsertElement(all, opaque_negation(b, b.CreateExtractElement(x, i)), i);
+    return all;
+  }
+  auto* negation = llvm::InlineAsm::get(llvm::FunctionType::get(word, {word}, false),
+                                        "not.b32 $0, $1;\n\tadd.s32 $0, $0, 1;", "=r,r", false);
+  return b.CreateCall(negation, {x});
+}
+
+} // namespace
+
+void make_negations_opaque(llvm::Module& module) {
+  for (llvm::Function& function : module) {
+    std::vector<llvm::Instruction*> found;
+    for (llvm::Instruction& instruction : llvm::instructions(function))
+      if (negated(instruction))
+        found.push_back(&instruction);
+    for (llvm::Instruction* instruction : found) {
+      llvm::IRBuilder<> b(instruction);
+      instruction->replaceAllUsesWith(opaque_negation(b, negated(*instruction)));
+      instruction->eraseFromParent();
+    }
+  }
+}
+
+} // namespace swage::codegen
