@@ -245,11 +245,12 @@ Rounding Body::rounding(ir::NodeId id, DType storage) const {
 
 Value* Body::to_round(ir::NodeId id, DType storage) {
   const ir::Node& node = job_.kernel.node(id);
-  if (node.op == Op::round && convert_.rounds_to_integer(node.type, storage))
-    return value(node.args[0]);
-  return rounding(id, storage).saturates && convert_.saturates(storage)
-             ? value(job_.kernel.node(id).args[0])
-             : value(id);
+  const bool is_implied =
+      (node.op == Op::round && convert_.rounds_to_integer(node.type, storage)) ||
+      (rounding(id, storage).saturates && convert_.saturates(storage));
+  // Where a thread keeps the value of the node itself there is nothing that it was made of.
+  Value* const before = is_implied ? value(node.args[0]) : nullptr;
+  return before ? before : value(id);
 }
 
 /// Whether node `id` is computed as a part of a wide product only.

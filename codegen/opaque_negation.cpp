@@ -15,11 +15,12 @@ namespace {
 
 using llvm::Value;
 
-/// x where `instruction` is -x of 32 bits, in whatever form ptxas takes for it; else null.
+/// x where `instruction` is -x of 16 or 32 bits, in whatever form ptxas takes for it; else null.
 Value* negated(llvm::Instruction& instruction) {
   using namespace llvm::PatternMatch;
   Value* x = nullptr;
-  if (instruction.getType()->isIntOrIntVectorTy(32) &&
+  const llvm::Type* type = instruction.getType();
+  if ((type->isIntOrIntVectorTy(32) || type->isIntOrIntVectorTy(16)) &&
       (match(&instruction, m_Neg(m_Value(x))) ||
        match(&instruction, m_c_Mul(m_Value(x), m_AllOnes()))))
     return x;
@@ -27,15 +28,18 @@ Value* negated(llvm::Instruction& instruction) {
 }
 
 Value* opaque_negation(llvm::IRBuilderBase& b, Value* x) {
-  llvm::Type* word = b.getInt32Ty();
   if (const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x->getType())) {
     Value* all = llvm::PoisonValue::get(x->getType());
     for (std::uint64_t i = 0; i < vector->getNumElements(); ++i)
       all = b.CreateInsertElement(all, opaque_negation(b, b.CreateExtractElement(x, i)), i);
     return all;
   }
-  auto* negation = llvm::InlineAsm::get(llvm::FunctionType::get(word, {word}, false),
-                                        "not.b32 $0, $1;\n\tadd.s32 $0, $0, 1;", "=r,r", false);
+  llvm::Type* type = x->getType();
+  const bool is_short = type->isIntegerTy(16);
+  auto* negation = llvm::InlineAsm::get(llvm::FunctionType::get(type, {type}, false),
+                                        is_short ? "not.b16 $0, $1;\n\tadd.s16 $0, $0, 1;"
+                                                 : "not.b32 $0, $1;\n\tadd.s32 $0, $0, 1;",
+                                        is_short ? "=h,h" : "=r,r", false);
   return b.CreateCall(negation, {x});
 }
 

@@ -225,6 +225,7 @@ FAKE_CUDA_EXPORT int cuMemFreeAsync(DevicePointer pointer, Stream* stream_handle
       });
       return;
     }
+    land();
     release(block);
     state().blocks.erase(found);
     state().spare_addresses.emplace_back(pointer, pages_of(block.allocation.size));

@@ -141,6 +141,8 @@ FAKE_CUDA_EXPORT int cuStreamQuery(Stream* handle) {
   return call("cuStreamQuery", kInitialized, [&] {
     Stream& stream = find_stream(handle);
     check_not_capturing(stream);
+    if (stream.legacy)
+      land(); // what is asked about is done, as is all other work
     require(stream.context->fault == Result::success, stream.context->fault);
   });
 }

@@ -4,16 +4,17 @@
 # the style check; with --full all tests under the sanitizers, those of ir and runtime under every
 # rounding mode, all of it once more with Clang, the fuzz targets, ThreadSanitizer, and the API
 # reference. The tests with PyTorch run where python3 has it; with --torch, or where CI is set, an
-# environment with PyTorch is made for them (see torch-environment.sh). Exit status 0 means all of it
+# environment with PyTorch is made for them (see torch-environment.sh); with --torch it has to be. Exit
+# status 0 means all of it
 # passed; the last line says whether PyTorch was there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-full= with_torch=${CI:-}
+full= with_torch=${CI:-} needs_torch=
 for option in "$@"; do
   case $option in
     --full) full=1 ;;
-    --torch) with_torch=1 ;;
+    --torch) with_torch=1 needs_torch=1 ;;
     *) echo "usage: scripts/test.sh [--full] [--torch]" >&2 && exit 2 ;;
   esac
 done
@@ -21,13 +22,13 @@ done
 scripts/setup.sh
 if [ -n "$with_torch" ]; then # waits for the network, while the build does not
   torch_answer=$(mktemp)
-  trap 'rm -f "$torch_answer"' EXIT
   scripts/torch-environment.sh >"$torch_answer" &
   torch_job=$!
+  trap 'kill "$torch_job" 2>/dev/null || true; rm -f "$torch_answer"' EXIT
 fi
 scripts/check_style.sh
 scripts/build.sh release
-if [ -n "$with_torch" ] && wait "$torch_job"; then
+if [ -n "$with_torch" ] && { wait "$torch_job" || { [ -n "$needs_torch" ] && exit 1; }; }; then
   cmake build/release -Wno-dev "-DSWAGE_TORCH_PYTHON=$(cat "$torch_answer")" >/dev/null
 else
   cmake build/release -Wno-dev -USWAGE_TORCH_PYTHON >/dev/null # of a run before: it may be gone

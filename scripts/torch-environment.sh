@@ -35,7 +35,7 @@ if ! works; then
   if ! install 600 --timeout 15 --index-url https://download.pytorch.org/whl/cpu \
       "torch==$version" numpy 2>/dev/null; then
     free=$(df --output=avail --block-size=1G "$folder" | tail -1)
-    [ "$free" -ge 8 ] || refuse "PyTorch from PyPI takes 6 GB, and $folder has $free"
+    [ "$free" -ge 8 ] || refuse "PyTorch from PyPI takes 6 GB, and $folder has $free GB"
     install 900 "torch==$version" numpy || {
       rm -rf "$folder"
       refuse "PyTorch $version could not be installed, neither from download.pytorch.org nor from PyPI"

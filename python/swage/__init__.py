@@ -10,7 +10,8 @@
     h = swiglu(gate, up)
 
 `kernel` makes a kernel of a text or of the catalogue, `catalogue` lists what comes ready, `devices`
-what it can run on, `scale_view` makes the usual layouts of scales, `configure` sets what else the environment would, and `Error` is what fails.
+what it can run on, `scale_view` makes the usual layouts of scales, `configure` sets what else the
+environment would, and `Error` is what fails.
 """
 
 from swage._catalogue import Entry, catalogue

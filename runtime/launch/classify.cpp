@@ -308,6 +308,9 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
     const std::int64_t offset =
         set_region(signature, t, extent, call.tensors[t], spread, work.regions[t]);
     furthest = std::max(furthest, offset);
+    if (spread) [[unlikely]] // strides of 0 hide what an extent is
+      for (int i = 0; i < spread->count(); ++i)
+        furthest = std::max(furthest, spread->dims[i].extent);
     const ParamInfo& info = signature.params[signature.tensors[t]];
     work.specs[t] = {layout_of(info, call.tensors[t].column_stride, extent.columns), false, 0};
     all_unit &= work.specs[t].layout == Layout::unit;

@@ -10,7 +10,7 @@
 namespace swage::launch {
 
 struct ViewDim {
-  std::int64_t extent, stride; ///< elements; of overlap.hpp's regions bytes
+  std::int64_t extent, stride; ///< elements
   friend bool operator==(const ViewDim&, const ViewDim&) = default;
 };
 
@@ -26,7 +26,8 @@ struct ViewDims {
 /// How many leading dimensions of `tensor` make up the rows of a call of `rows` rows, so that the
 /// others make up `groups` values a row: the fewest that do. An extent before the others may be
 /// rounded up, as that of tiles is: dimensions hold n values where one less of their first would
-/// hold fewer. 0: none do.
+/// hold fewer. A single tile of rows has two dimensions within it, or there are two of groups; one
+/// of groups has two, or at most four groups. 0: none do.
 int leading_row_dims(const Tensor& tensor, std::int64_t rows, std::int64_t groups) noexcept;
 
 /// Whether all dimensions of `tensor` hold `rows` values in that sense.

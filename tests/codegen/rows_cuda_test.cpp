@@ -340,7 +340,29 @@ TEST_CASE("code of rows waits for the grid before it touches memory, in every ge
               .waits_for_dependencies);
 }
 
-// ptxas 13.0 loses the minus of max(max(a, -b), c) on sm_90 and sm_100.
+TEST_CASE("what is rounded or clamped by its store may be what a thread keeps of a row") {
+  const auto compiles = [](const std::string& type, const std::string& h, const std::string& s) {
+    const ir::Kernel kernel = ir::load_kernel(
+        {fmt::format(
+            "kernel k(a: in bf16, b: in bf16, y: out {0}, s: out f32 [row]) {{ let h = {1}; "
+            "y = {0}(h); s = {2}(h); }}",
+            type, h, s)},
+        "", {});
+    for (const std::int64_t columns : {1000, 8192, 14336}) {
+      const Specialization specialization = of_columns(kernel, columns);
+      const Schedule schedule =
+          default_schedule(kernel, specialization, cuda_target(90), 1000 * columns);
+      CHECK(count(compile(kernel, specialization, schedule, cuda_target(90)).payload, ".entry") ==
+            1);
+    }
+  };
+  compiles("i8", "round(f32(a) * f32(b))", "row_max");
+  compiles("u8", "round(f32(a) + f32(b))", "row_sum");
+  compiles("f8e4m3", "clamp(f32(a) * f32(b), -448, 448)", "row_max");
+  compiles("f8e5m2", "clamp(f32(a) * f32(b), -57344, 57344)", "row_max");
+}
+
+// ptxas 12.9 and 13.0 lose the minus of max(max(a, -b), c) on sm_90 and sm_100.
 TEST_CASE("no negation of an integer is left to the assembler, which may lose it in a maximum") {
   for (const char* negation : {"-i32(x)", "0 - i32(x)", "i32(x) * -1"})
     for (const char* type : {"f32", "f64", "i32", "i16"}) {

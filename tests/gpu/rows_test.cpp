@@ -1,5 +1,9 @@
 // rows_test.cpp -- kernels that reach along their rows on a CUDA device: the evaluator's bits in
 // every schedule, layout and batch.
+#include <string_view>
+
+#include <fmt/format.h>
+
 #include "ir/arithmetic.hpp"
 #include "ir/passes.hpp"
 #include "tests/support/catch.hpp"
@@ -154,6 +158,25 @@ TEST_CASE(
     ++ran;
   }
   CHECK(ran > (emulated() ? 10 : 100));
+}
+
+// An assembler lost the minus of the second operand; see codegen/opaque_negation.hpp.
+TEST_CASE("maxima and minima of negated integers have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  for (const char* type : {"i8", "i16", "i32"})
+    for (const char* value :
+         {"max(max(a, -b), c)", "min(min(a, 0 - b), c)", "max(max(a, b * -1), c)",
+          "max(max(a, -abs(b)), c)", "row_max(-a)", "row_min(-a)"}) {
+      const bool is_row = std::string_view(value).starts_with("row");
+      const std::string text =
+          fmt::format("kernel k(a: in {0}, b: in {0}, c: in {0}, y: out {0}{1}, z: out {0} [row]) "
+                      "{{ y = {2}; z = row_max(max(max(a, -b), c)); }}",
+                      type, is_row ? " [row]" : "", value);
+      INFO(text);
+      check_rows(*device, device->kernel(text, ""), {3, 216}, {}, schedules_of_call(1, 2), 139);
+    }
 }
 
 TEST_CASE("one element of a row is picked by its column on the device") {

@@ -125,6 +125,40 @@ TEST_CASE("views that do not hold the scales of a call, or hold two in one place
         "most 5 are possible; make it contiguous");
 }
 
+TEST_CASE("what may be meant for columns is not taken for a tile that is padded") {
+  float memory[4096] = {};
+  const Device device = Device::open("cpu");
+  const Tensor x(memory, f32, {5, 8});
+  const auto rows = [&](std::initializer_list<std::int64_t> shape) {
+    return refusal([&] {
+      device.kernel("kernel k(x: in f32, s: out f32 [row]) { s = row_sum(x); }", "k")
+          .launch(nullptr, {x, Tensor(memory + 1024, f32, shape)});
+    });
+  };
+  for (const auto& shape : {std::initializer_list<std::int64_t>{1, 8}, {1, 100}})
+    CHECK_THAT(rows(shape), Catch::Matchers::Contains("expected one value a row"));
+  CHECK(rows({1, 4, 32}) == "");
+  const auto groups = [&](std::initializer_list<std::int64_t> shape) {
+    return refusal([&] {
+      device.kernel("kernel k(x: in f32, s: out f32 [group 2]) { s = group_max(x, 2); }", "k")
+          .launch(nullptr, {x, Tensor(memory + 1024, f32, shape)});
+    });
+  };
+  for (const auto& shape : {std::initializer_list<std::int64_t>{5, 1, 8}, {1, 8, 4}, {1, 8, 1, 8}})
+    CHECK_THAT(groups(shape), Catch::Matchers::Contains("expected one value for 2 columns"));
+}
+
+TEST_CASE("an extent beyond 32 bits is not cut off, whatever its stride") {
+  float memory[64];
+  std::fill_n(memory, 64, 1.0f);
+  const std::int64_t huge = std::int64_t{1} << 32;
+  const Tensor view(memory + 40, f32, {1, 2, huge}, {0, 1, 0});
+  CHECK(ClassifiedCall("kernel k(x: in f32, s: in f32 [row], y: out f32) { y = x * s; }",
+                       {Tensor(memory, f32, {5, 8}), view, Tensor(memory, f32, {5, 8})})
+            .line()
+            .find("i64") != std::string::npos);
+}
+
 TEST_CASE("an input and an output may be the same view of many dimensions, and no other") {
   const char* source = "kernel k(x: in f32, old: in f32 [group 4], s: out f32 [group 4]) { s = "
                        "old + group_max(x, 4); }";

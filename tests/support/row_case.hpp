@@ -108,6 +108,8 @@ public:
         strides = {from.row_stride, 2, 2 * from.tile, 1};
         if (param.broadcast == ir::Broadcast::per_row)
           shape.pop_back(), strides.pop_back(); // the last one goes below
+        if (param.broadcast == ir::Broadcast::per_row && from.rows < from.tile)
+          shape = {from.rows, 1}, strides = {2, 1}; // a padded tile of one dimension is refused
       } else if (batches_ > 1) {
         const std::int64_t batch_rows = size_.rows / batches_;
         shape = {batches_, batch_rows, from.width};

@@ -47,7 +47,7 @@ def register(operator):
         # C++ to Python and back.
         if (len(inputs) != count or torch.compiler.is_compiling() or _are_functorch_transforms_active() or
                 _is_torch_function_mode_enabled() or _len_torch_dispatch_stack() or
-                forward_ad._current_level >= 0):
+                forward_ad._current_level >= 0 or torch._C._get_tracing_state() is not None):
             return op(*inputs, **named)
         for i in places:
             if type(inputs[i]) not in _PLAIN:
