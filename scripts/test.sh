@@ -5,8 +5,7 @@
 # rounding mode, all of it once more with Clang, the fuzz targets, ThreadSanitizer, and the API
 # reference. The tests with PyTorch run where python3 has it; with --torch, or where CI is set, an
 # environment with PyTorch is made for them (see torch-environment.sh); with --torch it has to be. Exit
-# status 0 means all of it
-# passed; the last line says whether PyTorch was there.
+# status 0 means all of it passed; the last line says whether PyTorch was there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
