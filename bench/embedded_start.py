@@ -65,7 +65,7 @@ def measure(rows, library, carried=None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runtime", required=True, help="libswage_runtime.so")
-    parser.add_argument("--library", required=True, help="libswage.so")
+    parser.add_argument("--library", dest="libswage", required=True, help="libswage.so")
     parser.add_argument("--machine-code", required=True)
     parser.add_argument("--ptx", required=True)
     parser.add_argument("--rows", type=int, default=8192)
@@ -74,7 +74,7 @@ def main():
     if options.one:
         return print(json.dumps(measure(options.rows, *options.one)))
     contestants = {"machine code": [options.runtime, options.machine_code],
-                   "PTX": [options.runtime, options.ptx], "compiled": [options.library]}
+                   "PTX": [options.runtime, options.ptx], "compiled": [options.libswage]}
     results = {}
     for name in list(contestants) * 3:  # the driver's own start differs from process to process
         done = subprocess.run([sys.executable, *sys.argv, "--one", *contestants[name]], check=True,

@@ -11,6 +11,7 @@ import unittest
 
 try:
     import torch
+    from torch import library
     import torch.nn.functional as F
 except ImportError:
     print("skipped: no PyTorch")
@@ -49,14 +50,14 @@ class Names(unittest.TestCase):
             for name, more in (("silu_and_mul", ()), ("mul_and_silu", ()), ("gelu_and_mul", ()),
                                ("gelu_tanh_and_mul", ()), ("fatrelu_and_mul", (0.5,)),
                                ("swigluoai_and_mul", (1.702, 7.0))):
-                torch.library.opcheck(getattr(space, name).default, (torch.empty(3, 8), x, *more))
+                library.opcheck(getattr(space, name).default, (torch.empty(3, 8), x, *more))
             for name in ("gelu_new", "gelu_fast", "gelu_quick"):
-                torch.library.opcheck(getattr(space, name).default, (torch.empty(3, 16), x))
+                library.opcheck(getattr(space, name).default, (torch.empty(3, 16), x))
 
     def test_kernels_that_were_there_come_back(self):
-        library = torch.library.Library("swage_defined", "FRAGMENT")
-        library.define("silu_and_mul(Tensor! out, Tensor input) -> ()")
-        library.impl("silu_and_mul", lambda out, x: None if out.fill_(7) is out else None, "CPU")
+        fragment = library.Library("swage_defined", "FRAGMENT")
+        fragment.define("silu_and_mul(Tensor! out, Tensor input) -> ()")
+        fragment.impl("silu_and_mul", lambda out, x: None if out.fill_(7) is out else None, "CPU")
         x, out = torch.ones(1, 4), torch.empty(1, 2)
         with vllm.register_ops("swage_defined"):
             torch.ops.swage_defined.silu_and_mul(out, x)

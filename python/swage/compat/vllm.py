@@ -12,6 +12,7 @@ without its library.
 """
 
 import torch
+from torch import library
 
 from swage._catalogue import texts
 from swage.torch import Operator
@@ -106,16 +107,16 @@ def register_ops(space="_C"):
     """Makes the functions of this module torch.ops.SPACE.NAME, on CPU and CUDA: those that vLLM's library has
     defined get another kernel, the others are defined. vLLM's library has to be loaded before (import
     vllm._custom_ops), as it defines them all. Returns a Patch; `undo()` gives vLLM's kernels back."""
-    library = torch.library.Library(space, "FRAGMENT")
+    fragment = library.Library(space, "FRAGMENT")
     patched = Patch()
-    patched.finally_(library._destroy)
+    patched.finally_(fragment._destroy)
     for name, schema in _SCHEMAS.items():
         is_ours = not hasattr(getattr(torch.ops, space), name)
         if is_ours:
-            library.define(name + schema)
-            torch.library.register_fake(f"{space}::{name}", lambda *args, **named: None, lib=library)
+            fragment.define(name + schema)
+            library.register_fake(f"{space}::{name}", lambda *args, **named: None, lib=fragment)
         for key in ("CPU", "CUDA"):
-            library.impl(name, globals()[name], key, allow_override=True)
+            fragment.impl(name, globals()[name], key, allow_override=True)
         patched.count += 1
     return patched
 
