@@ -3,8 +3,8 @@
 
 namespace swage::codegen {
 
-/// 1 / d rounded to nearest even, from any `approximate` within 1 ulp of 1 / d, where d and 1 / d are
-/// normal. `Arithmetic` has fma(a, b, c), rounded to nearest, series_up(e), e * e + e rounded
+/// 1 / d rounded to nearest even, from any `approximate` within 1 ulp of 1 / d, where d and 1 / d
+/// are normal. `Arithmetic` has fma(a, b, c), rounded to nearest, series_up(e), e * e + e rounded
 /// towards infinity, and one(like).
 ///
 /// One step of Newton's is wrong for a few d, whose 1 / d lies close to the middle between two
