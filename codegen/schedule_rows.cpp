@@ -290,10 +290,10 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   return std::nullopt;
 }
 
-// Few elements as for elementwise kernels, see default_cuda. Of many, groups are reduced with two wide
-// accesses in flight (SwiGLU with f8e4m3 groups of 128 on an H200, 2048x14336: 43.3 us, 46.1 with
-// one, 47.8 where a block has a row), and one is enough elsewhere. Where rows are selected, blocks
-// that find none cost their start, so they have whole rows.
+// Few elements as for elementwise kernels, see default_cuda. Of many, groups are reduced with two
+// wide accesses in flight (SwiGLU with f8e4m3 groups of 128 on an H200, 2048x14336: 43.3 us, 46.1
+// with one, 47.8 where a block has a row), and one is enough elsewhere. Where rows are selected,
+// blocks that find none cost their start, so they have whole rows.
 std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
                                                          std::int64_t rows) const {
   constexpr std::int64_t kFewElements = kMultiprocessors * 8192;
@@ -308,8 +308,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
   schedule.access_bytes = row_access(kernel_, specialization_, few ? kOfOneBlock : 16);
   schedule.dependent_launch = target_.sm >= 90;
   const int vector = vector_elements(schedule, kernel_);
-  const bool small = few ? elements / vector < kItemsOfSmallGrids
-                         : plan_.group > 0 && elements > kManyElements;
+  const bool small =
+      few ? elements / vector < kItemsOfSmallGrids : plan_.group > 0 && elements > kManyElements;
   schedule.threads = schedule.row_threads = small ? 128 : 256;
   for (schedule.accesses = !few && plan_.group > 0 ? 2 : 1; schedule.accesses <= 4;
        schedule.accesses *= 2)

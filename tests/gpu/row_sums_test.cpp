@@ -123,7 +123,7 @@ TEST_CASE("streams at once, and graphs launched again, each have sums of their o
       device->kernel("kernel k(x: in f32, s: out f32 [col], t: out f32 [tensor]) {"
                      " s = col_sum(x * x); t = col_sum(row_sum(x)); }",
                      "");
-  constexpr std::int64_t kRows = 500, kColumns = 96;
+  constexpr std::int64_t kManyRows = 500, kColumns = 96;
   constexpr int kStreams = 4;
   struct Work {
     Buffer x, s, t;
