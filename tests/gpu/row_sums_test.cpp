@@ -131,7 +131,7 @@ TEST_CASE("streams at once, and graphs launched again, each have sums of their o
   };
   std::vector<Work> all;
   const auto arguments = [&](const Work& work) {
-    return std::vector<Arg>{Tensor(work.x.data(), f32, {kRows, kColumns}),
+    return std::vector<Arg>{Tensor(work.x.data(), f32, {kManyRows, kColumns}),
                             Tensor(work.s.data(), f32, {kColumns}), Tensor(work.t.data(), f32, {})};
   };
   const auto result = [](const Work& work) {
@@ -147,7 +147,7 @@ TEST_CASE("streams at once, and graphs launched again, each have sums of their o
   };
   Random random(7);
   for (int i = 0; i < kStreams; ++i) {
-    std::vector<float> x(kRows * kColumns);
+    std::vector<float> x(kManyRows * kColumns);
     for (float& value : x)
       value = static_cast<float>(random.below(1000)) / 999;
     Work work{device->allocate(x.size() * sizeof(float)),
