@@ -64,9 +64,9 @@ typedef struct swage_torch_python {
   struct _object *tensor, *parameter; /* types that are taken, and no classes of them */
   struct _object* exchange;           /* torch.Tensor.__dlpack_c_exchange_api__ */
   struct _object *not_implemented, *none, *yes, *no;
-  struct _object *real, *integer;  /* the types float and int */
-  struct _object* is_neg;          /* torch.Tensor.is_neg */
-  struct _object* is_grad_enabled; /* torch.is_grad_enabled */
+  struct _object *real, *integer;      /* the types float and int */
+  struct _object *is_neg, *one_is_neg; /* torch.Tensor.is_neg, and that of some tensor */
+  struct _object* is_grad_enabled;     /* torch.is_grad_enabled */
   /* A tuple of what has to hold: (function of nothing, what it gives) or (dict, key, what is there)
    */
   struct _object* guards;

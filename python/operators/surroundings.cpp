@@ -14,7 +14,7 @@ PyObject* kept(PyObject* object) {
   return object;
 }
 
-/// torch::THPVariable_Wrap(const at::TensorBase&), which PyTorch exports to extensions.
+/// THPVariable_Wrap(const at::TensorBase&), which PyTorch exports to extensions.
 constexpr const char* kWrap = "_Z16THPVariable_WrapRKN2at10TensorBaseE";
 
 const Exchange* exchange_of(PyObject* capsule) {
@@ -22,6 +22,8 @@ const Exchange* exchange_of(PyObject* capsule) {
       static_cast<const Exchange*>(python().capsule_pointer(capsule, "dlpack_exchange_api"));
   while (table && table->major > 1)
     table = table->older;
+  if (python().error())
+    python().clear_error();
   if (!table || table->major != 1 || !table->view)
     throw std::runtime_error("this PyTorch has no DLPack exchange of version 1");
   return table;
@@ -36,6 +38,9 @@ Surroundings::Surroundings(const swage_torch_python& told)
       requires_grad_(python().interned("requires_grad")),
       grad_enabled_(question(told.is_grad_enabled)), exchange_(exchange_of(told.exchange)) {
   const Python& py = python();
+  const Question of_one = question(told.one_is_neg); // a method's function takes any tensor
+  if (of_one.flags == kNoArguments)
+    is_neg_of_ = of_one.pointer;
   void* library = dlopen("libtorch_python.so", RTLD_LAZY | RTLD_NOLOAD);
   wrap_ = library ? reinterpret_cast<decltype(wrap_)>(dlsym(library, kWrap)) : nullptr;
   if (!wrap_)
@@ -112,7 +117,8 @@ bool Surroundings::is_plain(PyObject* tensor) const {
   const Reference type(python().type(tensor));
   if (type.get() != tensor_ && type.get() != parameter_)
     return false;
-  const Reference negative(python().call_with(is_neg_, tensor, nullptr));
+  const Reference negative(is_neg_of_ ? is_neg_of_(tensor, nullptr)
+                                      : python().call_with(is_neg_, tensor, nullptr));
   return negative.get() == no;
 }
 

@@ -66,6 +66,7 @@ private:
   PyObject* no;
   PyObject *tensor_, *parameter_, *float_, *int_, *is_neg_, *requires_grad_;
   Question grad_enabled_;
+  Function is_neg_of_ = nullptr; ///< what is_neg_ comes to; null where it cannot be called so
   std::vector<Guard> guards_;
   std::vector<Dtype> dtypes_;
   const Exchange* exchange_ = nullptr;

@@ -283,11 +283,14 @@ class Declined(unittest.TestCase):
             self.assertIs(getattr(swage.torch, name)._direct(self.gate, self.gate, self.up), NotImplemented)
         self.declines(self.gate, self.up, out=self.gate)
 
-    def test_the_setting_turns_it_off(self):
+    def test_the_setting_turns_it_off_and_so_does_an_older_pytorch(self):
         program = ("import torch, swage.torch as s; x = torch.ones(2); s.relu(x); "
                    "print(s.relu._direct(x) is NotImplemented, s.relu(x).sum().item())")
-        for value, wanted in (("0", "True 2.0"), ("1", "False 2.0")):
-            run = subprocess.run([sys.executable, "-c", program], env={**os.environ, "SWAGE_TORCH_FAST": value},
+        older = "import torch; {} torch.Tensor.__dlpack_c_exchange_api__ {};"
+        for before, value, wanted in (("", "1", "False 2.0"), ("", "0", "True 2.0"),
+                                      (older.format("del", ""), "1", "True 2.0"),
+                                      (older.format("", "= 12345"), "1", "True 2.0")):
+            run = subprocess.run([sys.executable, "-c", before + program], env={**os.environ, "SWAGE_TORCH_FAST": value},
                                  capture_output=True, text=True)
             self.assertEqual(run.stdout.strip(), wanted, run.stderr)
 

@@ -36,17 +36,22 @@ class LigerFusedGateUpSiLUMulFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx, y, in_place=False):
         ctx.save_for_backward(y)
-        ctx.in_place = in_place
+        ctx.in_place, ctx.is_overwritten = in_place, False
         return _torch.swiglu_unsloth_packed(y)
 
     @staticmethod
     def backward(ctx, dc):
-        y, = ctx.saved_tensors  # of a second backward in place autograd says that it was modified
+        if ctx.is_overwritten:
+            raise RuntimeError("LigerFusedGateUpSiLUMulFunction with in_place=True ran its backward before, which "
+                               "wrote the gradient over its input: a second one needs in_place=False")
+        y, = ctx.saved_tensors
         gradient = _torch.swiglu_unsloth_packed.gradient(("gate", "up")).operator
         if not ctx.in_place:
             return gradient(dc, y), None
         with torch.no_grad():
-            return gradient(dc, y, out=y), None
+            d_y = gradient(dc, y, out=y)
+        ctx.is_overwritten = True
+        return d_y, None
 
 
 class LigerGELUMulFunction(torch.autograd.Function):

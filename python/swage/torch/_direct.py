@@ -24,7 +24,7 @@ from ._signature import spelled
 class _Python(ctypes.Structure):
     _fields_ = [(name, ctypes.py_object) for name in (
         "tensor", "parameter", "exchange", "not_implemented", "none", "yes", "no", "real", "integer", "is_neg",
-        "is_grad_enabled", "guards", "types")]
+        "one_is_neg", "is_grad_enabled", "guards", "types")]
 
 
 class _Told(ctypes.Structure):
@@ -52,7 +52,7 @@ def _library(file):
     library.swage_torch_direct.restype = ctypes.c_void_p
     types = tuple((dtype, *DLPACK[name]) for name, dtype in DTYPES.items())
     told = _Python(torch.Tensor, torch.nn.Parameter, exchange, NotImplemented, None, True, False, float, int,
-                   torch.Tensor.is_neg, torch.is_grad_enabled, _guards(), types)
+                   torch.Tensor.is_neg, torch.empty(0, device="cpu").is_neg, torch.is_grad_enabled, _guards(), types)
     return library if library.swage_torch_prepare_direct(ctypes.byref(told)) == 0 else None
 
 

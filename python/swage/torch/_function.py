@@ -79,6 +79,7 @@ def _functions_of(operator):
     has_scalars = not all(is_tensor)
     may_be_narrow = bool(operator.signature.asked)
     kept = _Kept(operator, is_tensor) if operator.backward_kernel or has_scalars else None
+    keeps_inputs = kept is None and not may_be_narrow
     op, plans = operator.op.default, {}
 
     def keep(ctx, inputs, output):
@@ -113,12 +114,17 @@ def _functions_of(operator):
         return gradients(ctx, incoming, 0, None)
 
     def forward_made(ctx, made, *inputs):
-        output, ctx.named = made
-        keep(ctx, inputs, output)
+        output, named = made
+        if named is not None:  # an attribute costs the context a dict
+            ctx.named = named
+        if keeps_inputs:
+            ctx.save_for_backward(*inputs)
+        else:
+            keep(ctx, inputs, output)
         return output
 
     def backward_made(ctx, *incoming):
-        return gradients(ctx, incoming, 1, ctx.named)
+        return gradients(ctx, incoming, 1, getattr(ctx, "named", None))
 
     def gradients(ctx, incoming, others, named):
         needs = ctx.needs_input_grad  # of `others` that are no inputs of the operator, then of these

@@ -134,7 +134,7 @@ class Operator:
 
     def __call__(self, *args, **kwargs):
         if not _is_compiling():
-            found = self._direct(*args, **kwargs)
+            found = self._direct(*args, **kwargs) if kwargs else self._direct(*args)
             if found is not NotImplemented:
                 return found
         return self._call_with(*args, **kwargs)
