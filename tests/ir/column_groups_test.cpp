@@ -79,7 +79,7 @@ TEST_CASE("groups of rows are sized by numbers and by constants, and print as th
   CHECK(kernel.params()[1].space() == column_group(32));
   CHECK(kernel.params()[2].space() == column_group(4));
   CHECK(parse_text(canonical(kernel)) == kernel);
-  CHECK_THAT(canonical(kernel), ContainsSubstring("s: out e8m0 [col group 32]"));
+  CHECK_THAT(canonical(kernel), ContainsSubstring("s: out e8m0[col group 32]"));
   CHECK_THAT(canonical(kernel), ContainsSubstring("col_group_min("));
   const Kernel eight = load_kernel({text}, "", {{"n", std::int64_t{8}}});
   CHECK(eight.params()[1].space() == column_group(8));
