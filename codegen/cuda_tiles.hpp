@@ -2,9 +2,9 @@
 //
 // Who has which rows and columns says tile_geometry.hpp. A thread goes down the rows of its columns
 // once for each pass of tile_plan.hpp. Where the geometry is held, what later passes need stays in
-// registers, in its storage type where it has one, and all rows are written out; else a loop over the
-// rows reads them again. Threads of a warp meet for groups of columns alone: those beyond the last
-// column work on the first ones then, and store nothing.
+// registers, in its storage type where it has one, and all rows are written out; else a loop over
+// the rows reads them again. Threads of a warp meet for groups of columns alone: those beyond the
+// last column work on the first ones then, and store nothing.
 #pragma once
 
 #include <map>
@@ -63,8 +63,9 @@ private:
   Value* column_value(NodeId id);
 
   // lower_cuda_tile_rows.cpp: a row
-  std::vector<Value*> bases_at(Value* row);
-  std::vector<Value*> next_bases(const std::vector<Value*>& bases, Value* row);
+  std::vector<Value*> bases_at(Value* row, const std::vector<bool>& used);
+  std::vector<Value*> next_bases(const std::vector<Value*>& bases, Value* row,
+                                 const std::vector<bool>& used);
   std::unique_ptr<Row> begin_row(int pass, std::vector<Value*> bases, int number);
   /// Threads beyond the last column read what others read, and nothing of a call that writes it.
   void guard_reads() { memory_->set_guard({late_ ? inside_ : nullptr, {}}); }
@@ -92,9 +93,17 @@ private:
   }
 
   // lower_cuda_transposed.cpp: outputs that lie column by column
-  /// Stores rows from `first` on, of which `bits` are by row and lane; `bases` are those of the first.
-  void store_transposed(std::uint32_t param, const std::vector<Value*>& bases, int first,
-                        const std::vector<Value*>& bits);
+  /// Rows that are stored together, from `first` on.
+  struct Gathered {
+    int first = 0;
+    Value* base = nullptr;    ///< of the first
+    std::vector<Value*> bits; ///< by row
+  };
+  /// Of an access to `param`, at most: a power of two that divides the rows of a group.
+  int rows_at_once(std::uint32_t param) const;
+  void gather(std::uint32_t param, const Row& row, int number, Value* bits);
+  void store_gathered();
+  void store_transposed(std::uint32_t param, const Gathered& rows);
   Value* down(const std::vector<Value*>& rows, int lane);
   std::vector<Value*> bytes_down(const std::vector<Value*>& rows);
   Value* permute(Value* a, Value* b, std::uint32_t selector);
@@ -109,14 +118,16 @@ private:
   std::vector<Value*> scalars_;
   std::vector<NodeId> held_;              ///< see passed_on; none where nothing is held
   std::vector<std::vector<bool>> needed_; ///< by pass and node, of rows and elements
-  Value* lane_ = nullptr;                 ///< of the warp, index type
-  Value* group_ = nullptr;                ///< of rows, 64 bits
-  Value* column_ = nullptr;               ///< the thread's first, 64 bits
-  Value* inside_ = nullptr;               ///< whether it is one of the call's; null: it is
+  std::vector<std::vector<bool>> used_; ///< by pass and parameter: tensors of rows that it accesses
+  Value* lane_ = nullptr;               ///< of the warp, index type
+  Value* group_ = nullptr;              ///< of rows, 64 bits
+  Value* column_ = nullptr;             ///< the thread's first, 64 bits
+  Value* inside_ = nullptr;             ///< whether it is one of the call's; null: it is
   int lanes_ = 1;
   std::vector<Value*> column_bases_, column_loaded_; ///< by parameter
   std::map<NodeId, Value*> reduced_;                 ///< down the columns
   std::map<NodeId, std::vector<Value*>> kept_;       ///< by held node and row
+  std::map<std::uint32_t, Gathered> gathered_;       ///< by parameter
   std::unique_ptr<Body> shared_, columns_;
 };
 

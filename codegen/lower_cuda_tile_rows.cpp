@@ -17,13 +17,15 @@ bool is_of_columns(Broadcast broadcast) {
 
 } // namespace
 
-/// Where what the thread has of each tensor begins in `row`, 64 bits; null: of what has no rows.
-std::vector<Value*> CudaTiles::bases_at(Value* row) {
+/// Where what the thread has of each tensor that is `used` begins in `row`, 64 bits; null: of what
+/// has no rows.
+std::vector<Value*> CudaTiles::bases_at(Value* row, const std::vector<bool>& used) {
   std::vector<Value*> bases = arguments_.base;
   const std::vector<Value*> none(bases.size());
   for (std::uint32_t p = 0; p < bases.size(); ++p) {
     const ir::Param& param = job_.kernel.params()[p];
-    if (!param.is_tensor() || param.is_table() || (!row && !is_of_columns(param.broadcast)))
+    if (!used[p] || !param.is_tensor() || param.is_table() ||
+        (!row && !is_of_columns(param.broadcast)))
       continue;
     if (param.broadcast == Broadcast::per_column_group)
       bases[p] = arguments_.row_base(b_, job_.kernel, p, group_);
@@ -38,21 +40,22 @@ std::vector<Value*> CudaTiles::bases_at(Value* row) {
 }
 
 /// One row further, which is `row`.
-std::vector<Value*> CudaTiles::next_bases(const std::vector<Value*>& bases, Value* row) {
+std::vector<Value*> CudaTiles::next_bases(const std::vector<Value*>& bases, Value* row,
+                                          const std::vector<bool>& used) {
   std::vector<Value*> next = bases;
   std::vector<Value*> anew; // of tensors whose rows are spread over several dimensions
   for (std::uint32_t p = 0; p < bases.size(); ++p) {
     const ir::Param& param = job_.kernel.params()[p];
-    if (!param.is_tensor() || is_of_columns(param.broadcast) || !arguments_.row_stride[p])
+    if (!used[p] || !param.is_tensor() || is_of_columns(param.broadcast) ||
+        !arguments_.row_stride[p])
       continue;
     if (tensors_.spec(p).row_dims > 1) {
       if (anew.empty())
-        anew = bases_at(row);
+        anew = bases_at(row, used);
       next[p] = anew[p];
       continue;
     }
-    next[p] =
-        b_.CreateGEP(bits_type(context_, param.dtype, 1), bases[p], arguments_.row_stride[p]);
+    next[p] = b_.CreateGEP(bits_type(context_, param.dtype, 1), bases[p], arguments_.row_stride[p]);
   }
   return next;
 }
@@ -68,8 +71,9 @@ std::vector<Value*> CudaTiles::load(const std::vector<Value*>& bases,
       const ir::Param& param = job_.kernel.params()[p];
       if (!param.is_tensor())
         continue;
-      is_one[p] = wanted[p] && param.is_read() && is_spread_over_columns(p) == is_spread &&
-                  (of_columns ? is_of_columns(param.broadcast) : param.broadcast == Broadcast::none);
+      is_one[p] =
+          wanted[p] && param.is_read() && is_spread_over_columns(p) == is_spread &&
+          (of_columns ? is_of_columns(param.broadcast) : param.broadcast == Broadcast::none);
       if (!is_one[p])
         fixed[p] = llvm::PoisonValue::get(value_type(context_, compute_type(param.dtype), 1));
     }
@@ -113,16 +117,16 @@ std::unique_ptr<CudaTiles::Row> CudaTiles::begin_row(int pass, std::vector<Value
       continue;
     Value* kept = found->second[static_cast<std::size_t>(number)];
     const bool is_narrow = kept_bytes(node(id)) < 4;
-    row->held[id] = is_narrow ? Converter(b_, job_.target)
-                                    .widen(node(id).storage, memory_of_rows_.opaque(kept))
-                              : kept;
+    row->held[id] =
+        is_narrow ? Converter(b_, job_.target).widen(node(id).storage, memory_of_rows_.opaque(kept))
+                  : kept;
   }
   Row* const here = row.get();
   row->narrow = std::make_unique<Body>(b_, job_, facts_, calls_, 1,
                                        [this, here](NodeId id) { return narrow_value(*here, id); });
-  row->elements = std::make_unique<Body>(
-      b_, job_, facts_, calls_, lanes_,
-      [this, here](NodeId id) { return element_value(*here, id); });
+  row->elements = std::make_unique<Body>(b_, job_, facts_, calls_, lanes_, [this, here](NodeId id) {
+    return element_value(*here, id);
+  });
   return row;
 }
 
@@ -185,8 +189,8 @@ Value* CudaTiles::reduce_group(NodeId id, Value* terms) {
   };
   std::vector<Value*> values;
   for (int i = 0; i < lanes_; ++i)
-    values.push_back(
-        lanes_ == 1 ? terms : b_.CreateExtractElement(terms, static_cast<std::uint64_t>(i)));
+    values.push_back(lanes_ == 1 ? terms
+                                 : b_.CreateExtractElement(terms, static_cast<std::uint64_t>(i)));
   for (; values.size() > 1; values.resize(values.size() / 2))
     for (std::size_t i = 0; 2 * i < values.size(); ++i)
       values[i] = combine(values[2 * i], values[2 * i + 1]);
@@ -203,8 +207,7 @@ void CudaTiles::keep(Row& row, int number) {
   for (const NodeId id : held_) {
     if (node(id).op == Op::load)
       continue; // its bits are held where they were loaded
-    Value* value =
-        space(id) == Broadcast::none ? row.elements->value(id) : row.narrow->value(id);
+    Value* value = space(id) == Broadcast::none ? row.elements->value(id) : row.narrow->value(id);
     if (kept_bytes(node(id)) < 4)
       value = Converter(b_, job_.target).narrow(node(id).storage, value);
     std::vector<Value*>& kept = kept_[id];
@@ -242,8 +245,7 @@ void CudaTiles::store_row(int pass, Row& row) {
     tensors_.store(place, lanes_, elements);
   }
   const std::vector<Value*> groups = bits_of(
-      pass,
-      [](const ir::Store&, Broadcast broadcast) { return broadcast == Broadcast::per_group; },
+      pass, [](const ir::Store&, Broadcast broadcast) { return broadcast == Broadcast::per_group; },
       [&](const ir::Store& store) { return row.narrow->stored_bits(store); });
   if (!groups.empty()) {
     if (late_) // all threads of a group read what one writes

@@ -16,7 +16,8 @@ CudaTiles::CudaTiles(llvm::Module& module, const Job& job, const CudaSchedule& s
     : CudaFunction(module, job, schedule, entry), plan_(make_tile_plan(job.kernel)),
       geometry_(make_tile_geometry(job.kernel, plan_, job.specialization, schedule)),
       late_(stores_late(job.kernel, job.specialization)), facts_(job),
-      memory_of_rows_(b_, *memory_, job.kernel), tensors_(b_, job, memory_of_rows_, arguments_, true) {
+      memory_of_rows_(b_, *memory_, job.kernel),
+      tensors_(b_, job, memory_of_rows_, arguments_, true) {
   memory_of_rows_.anew = true;
 }
 
@@ -45,10 +46,21 @@ void CudaTiles::find_needed() {
     needed_.push_back(needed_nodes(job_.kernel, roots, [&](NodeId id) {
       const bool by_row = space(id) == Broadcast::none || space(id) == Broadcast::per_row ||
                           space(id) == Broadcast::per_group;
-      const bool is_held = pass > 0 && node(id).op != Op::load &&
-                           std::ranges::find(held_, id) != held_.end();
+      const bool is_held =
+          pass > 0 && node(id).op != Op::load && std::ranges::find(held_, id) != held_.end();
       return by_row && !is_held;
     }));
+    // Addresses of others would be found in the first pass, and held to the last.
+    std::vector<bool>& used = used_.emplace_back(job_.kernel.params().size(), false);
+    for (NodeId id = 0; id < nodes(); ++id)
+      if (needed_.back()[id] && node(id).op == Op::load) {
+        used[node(id).param] = true;
+        if (const TensorSpec& spec = tensors_.spec(node(id).param); is_interleaved(spec.layout))
+          used[spec.partner] = true;
+      }
+    for (const ir::Store& store : job_.kernel.stores())
+      if (pass_of(plan_, store, late_) == pass)
+        used[store.param] = true;
   }
 }
 
@@ -82,7 +94,8 @@ void CudaTiles::emit_body() {
     emit_if(
         b_.CreateICmpULE(end, arguments_.columns), [&] { emit_tile(column, geometry_.vector); },
         [&] {
-          emit_loop(column, arguments_.columns, constant(1), [&](Value* one) { emit_tile(one, 1); });
+          emit_loop(column, arguments_.columns, constant(1),
+                    [&](Value* one) { emit_tile(one, 1); });
         });
   });
 }
@@ -93,8 +106,8 @@ void CudaTiles::emit_tile(Value* column, int lanes) {
   reduced_.clear();
   kept_.clear();
   memory_of_rows_.drop();
-  column_bases_ = bases_at(nullptr);
-  std::vector<bool> wanted(job_.kernel.params().size(), true);
+  const std::vector<bool> wanted(job_.kernel.params().size(), true);
+  column_bases_ = bases_at(nullptr, wanted);
   memory_of_rows_.begin(-1);
   column_loaded_ = load(column_bases_, wanted, true);
   emit_shared();
@@ -114,8 +127,8 @@ void CudaTiles::emit_shared() {
       return scalars_[node(id).param];
     if (node(id).op != Op::load || space(id) != Broadcast::per_tensor)
       return nullptr;
-    return tensors_.load_row_value({column_bases_, std::vector<Value*>(column_bases_.size()), nullptr},
-                                   node(id).param);
+    return tensors_.load_row_value(
+        {column_bases_, std::vector<Value*>(column_bases_.size()), nullptr}, node(id).param);
   });
   for (NodeId id = 0; id < nodes(); ++id)
     if (space(id) == Broadcast::per_tensor && node(id).op != Op::constant) {
@@ -159,16 +172,16 @@ void CudaTiles::emit_pass(int pass) {
                 accumulators);
   } else {
     const int looped = rows / together * together;
-    accumulators =
-        carry(wide(std::int64_t{0}), wide(looped), wide(together), accumulators,
-              [&](Value* row, const std::vector<Value*>& now) {
-                std::vector<Value*> next = now;
-                emit_rows(pass, b_.CreateAdd(first, row), together, together, next);
-                return next;
-              });
+    accumulators = carry(wide(std::int64_t{0}), wide(looped), wide(together), accumulators,
+                         [&](Value* row, const std::vector<Value*>& now) {
+                           std::vector<Value*> next = now;
+                           emit_rows(pass, b_.CreateAdd(first, row), together, together, next);
+                           return next;
+                         });
     if (looped < rows)
       emit_rows(pass, b_.CreateAdd(first, wide(looped)), looped, rows - looped, accumulators);
   }
+  store_gathered();
   for (std::size_t i = 0; i < reductions.size(); ++i)
     reduced_[reductions[i]] = accumulators[i];
 }
@@ -176,15 +189,20 @@ void CudaTiles::emit_pass(int pass) {
 void CudaTiles::emit_rows(int pass, Value* row, int first, int count,
                           std::vector<Value*>& accumulators) {
   std::vector<std::unique_ptr<Row>> rows;
-  std::vector<Value*> bases = bases_at(row);
-  for (int i = 0; i < count; ++i) {
+  const std::vector<bool>& used = used_[static_cast<std::size_t>(pass)];
+  std::vector<Value*> bases = bases_at(row, used);
+  const auto begin = [&](int i) {
     if (i > 0)
-      bases = next_bases(bases, b_.CreateAdd(row, wide(i)));
+      bases = next_bases(bases, b_.CreateAdd(row, wide(i)), used);
     rows.push_back(begin_row(pass, bases, first + i));
-  }
+  };
+  const bool loads = pass == 0 || !geometry_.held; // which are all under way before they are used
+  for (int i = 0; i < count && loads; ++i)
+    begin(i);
   const std::vector<NodeId>& reductions = plan_.reductions[static_cast<std::size_t>(pass)];
-  std::map<std::uint32_t, std::vector<Value*>> transposed; // bits by row, of outputs that lie so
   for (int i = 0; i < count; ++i) {
+    if (!loads)
+      begin(i);
     Row& one = *rows[static_cast<std::size_t>(i)];
     emit_row(pass, one);
     for (std::size_t k = 0; k < reductions.size(); ++k) {
@@ -197,10 +215,10 @@ void CudaTiles::emit_rows(int pass, Value* row, int first, int count,
     store_row(pass, one);
     for (const ir::Store& store : job_.kernel.stores())
       if (is_transposed(store.param) && pass_of(plan_, store, late_) == pass)
-        transposed[store.param].push_back(one.elements->stored_bits(store));
+        gather(store.param, one, first + i, one.elements->stored_bits(store));
   }
-  for (const auto& [param, bits] : transposed)
-    store_transposed(param, rows[0]->bases, first, bits);
+  if (!geometry_.whole)
+    store_gathered();
 }
 
 void CudaTiles::store_columns() {
@@ -221,9 +239,9 @@ void CudaTiles::store_columns() {
     for (std::size_t s = 0; s < stores.size(); ++s)
       if (is_spread_over_columns(stores[s].param) != is_spread)
         some[s] = nullptr;
-    tensors_.store({column_bases_, std::vector<Value*>(column_bases_.size()),
-                    is_spread ? column_ : nullptr},
-                   lanes_, some);
+    tensors_.store(
+        {column_bases_, std::vector<Value*>(column_bases_.size()), is_spread ? column_ : nullptr},
+        lanes_, some);
   }
   memory_->set_guard({});
 }

@@ -1,5 +1,5 @@
-// lower_cuda_transposed.cpp -- outputs of tiles that lie column by column: a thread has the rows of a
-// group one after the other in memory, and writes as many at once as fill an access.
+// lower_cuda_transposed.cpp -- outputs of tiles that lie column by column: a thread has the rows of
+// a group one after the other in memory, and writes as many at once as fill an access.
 #include <algorithm>
 #include <bit>
 
@@ -34,12 +34,14 @@ Value* CudaTiles::down(const std::vector<Value*>& rows, int lane) {
 /// The same of bytes, for every lane: those of two columns and four rows change places in four
 /// instructions. A multiple of four rows, an even number of lanes.
 std::vector<Value*> CudaTiles::bytes_down(const std::vector<Value*>& rows) {
-  const auto words = static_cast<unsigned>(rows.size() / 4), pairs = static_cast<unsigned>(lanes_ / 2);
+  const auto words = static_cast<unsigned>(rows.size() / 4),
+             pairs = static_cast<unsigned>(lanes_ / 2);
   auto* type = llvm::FixedVectorType::get(b_.getInt32Ty(), words);
   std::vector<Value*> columns(static_cast<std::size_t>(lanes_), llvm::PoisonValue::get(type));
   llvm::Type* two = b_.getInt16Ty();
   const auto pair = [&](std::size_t row, unsigned k) {
-    Value* all = b_.CreateBitCast(rows[row], pairs == 1 ? two : llvm::FixedVectorType::get(two, pairs));
+    Value* all =
+        b_.CreateBitCast(rows[row], pairs == 1 ? two : llvm::FixedVectorType::get(two, pairs));
     Value* one = pairs == 1 ? all : b_.CreateExtractElement(all, std::uint64_t{k});
     return b_.CreateZExt(one, b_.getInt32Ty());
   };
@@ -59,26 +61,48 @@ std::vector<Value*> CudaTiles::bytes_down(const std::vector<Value*>& rows) {
   return columns;
 }
 
-void CudaTiles::store_transposed(std::uint32_t param, const std::vector<Value*>& bases, int first,
-                                 const std::vector<Value*>& bits) {
+int CudaTiles::rows_at_once(std::uint32_t param) const {
   constexpr int kBytes = 16;
+  return std::min(kBytes / size_of(job_.kernel.params()[param].dtype),
+                  1 << std::countr_zero(plan_.rows));
+}
+
+void CudaTiles::gather(std::uint32_t param, const Row& row, int number, Value* bits) {
+  Gathered& rows = gathered_[param];
+  if (rows.bits.empty()) {
+    rows.first = number;
+    rows.base = row.bases[param];
+  }
+  rows.bits.push_back(bits);
+  if (static_cast<int>(rows.bits.size()) == rows_at_once(param)) {
+    store_transposed(param, rows);
+    gathered_.erase(param);
+  }
+}
+
+void CudaTiles::store_gathered() {
+  for (const auto& [param, rows] : gathered_)
+    store_transposed(param, rows);
+  gathered_.clear();
+}
+
+void CudaTiles::store_transposed(std::uint32_t param, const Gathered& gathered) {
   const DType dtype = job_.kernel.params()[param].dtype;
-  const int unit = size_of(dtype), count = static_cast<int>(bits.size());
+  const int unit = size_of(dtype), count = static_cast<int>(gathered.bits.size());
   llvm::Type* element = bits_type(context_, dtype, 1);
-  // An access begins at a multiple of its rows, and so does the group.
-  const int most = std::min(kBytes / unit, 1 << std::countr_zero(plan_.rows));
   memory_->set_guard({inside_, {}});
   for (int row = 0, rows; row < count; row += rows) {
-    rows = most;
-    while ((first + row) % rows != 0 || row + rows > count)
+    // An access begins at a multiple of its rows, and so does the group.
+    rows = rows_at_once(param);
+    while ((gathered.first + row) % rows != 0 || row + rows > count)
       rows /= 2;
-    const std::vector<Value*> part(bits.begin() + row, bits.begin() + row + rows);
+    const std::vector<Value*> part(gathered.bits.begin() + row, gathered.bits.begin() + row + rows);
     std::vector<Value*> columns;
     if (unit == 1 && rows % 4 == 0 && lanes_ % 2 == 0)
       columns = bytes_down(part);
     for (int lane = 0; lane < lanes_; ++lane) {
       Value* at = b_.CreateGEP(
-          element, bases[param],
+          element, gathered.base,
           b_.CreateAdd(b_.CreateMul(arguments_.column_stride[param], wide(lane)), wide(row)));
       memory_->store(at, unit,
                      columns.empty() ? down(part, lane) : columns[static_cast<std::size_t>(lane)],

@@ -54,17 +54,15 @@ bool TileSchedules::is_legal(const CudaSchedule& schedule) const {
   }
 }
 
-int TileSchedules::bytes_read() const {
-  int bytes = 0;
-  for (const ir::Param& param : kernel_.params())
-    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
-      bytes += size_of(param.dtype);
-  return bytes;
+int TileSchedules::inputs() const {
+  return static_cast<int>(std::ranges::count_if(kernel_.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
+  }));
 }
 
 int TileSchedules::registers(const CudaSchedule& schedule) const {
   const TileGeometry geometry = this->geometry(schedule);
-  int tensors = 0, gathered = 0, columns = 0, most = 4;
+  int tensors = 0, gathered = 0, columns = 0, most = 4, loaded = 0;
   std::size_t tensor = 0;
   bool functions = false; // polynomials
   for (const ir::Param& param : kernel_.params()) {
@@ -75,8 +73,11 @@ int TileSchedules::registers(const CudaSchedule& schedule) const {
     if (param.broadcast == ir::Broadcast::per_column ||
         (param.broadcast == ir::Broadcast::per_column_group && param.is_read()))
       columns += std::max(size_of(param.dtype), 4);
-    if (transposed && param.is_written())
-      gathered += std::max(size_of(param.dtype) * geometry.vector * 16 / 4, 0);
+    if (transposed && param.is_written()) // as many rows as an access has, a row in each word
+      gathered += std::min(16 / size_of(param.dtype), static_cast<int>(plan_.rows)) *
+                  ((size_of(param.dtype) * geometry.vector + 3) / 4 + (geometry.vector > 2));
+    if (param.is_read() && param.broadcast == ir::Broadcast::none)
+      loaded += geometry.rows * geometry.vector * std::max(size_of(param.dtype), 4) / 4;
   }
   for (const ir::Node& node : kernel_.nodes()) {
     most = std::max(most, size_of(node.type));
@@ -84,9 +85,12 @@ int TileSchedules::registers(const CudaSchedule& schedule) const {
   }
   for (const ir::NodeId id : plan_.values)
     columns += std::max(size_of(kernel_.node(id).type), 4);
-  const int loaded = geometry.rows * ((geometry.vector * bytes_read() + 3) / 4);
-  return geometry.held_words + loaded + gathered + geometry.vector * columns / 4 + 4 * tensors +
-         4 * geometry.vector * most / 4 + (functions ? 8 : 0) + 24;
+  // Where there are no instructions for it bf16 and floats of 8 bits are rounded in integers.
+  const int by_hand = target_.sm < 80   ? 8 + 24 * geometry.vector
+                      : target_.sm < 89 ? 24 * geometry.vector
+                                        : 0;
+  return geometry.held_words + loaded + gathered + geometry.vector * columns / 4 + 2 * tensors +
+         2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0) + 10;
 }
 
 int TileSchedules::resident(const CudaSchedule& schedule) const {
@@ -109,7 +113,7 @@ int TileSchedules::rows_together() const {
 }
 
 CudaSchedule TileSchedules::usual(std::int64_t) const {
-  constexpr int kThreads = 128, kColumns = 4, kHeld = 64;
+  constexpr int kThreads = 128, kColumns = 4, kMostHeld = 168;
   const int element = widest_element(kernel_);
   const int aligned = narrowest_alignment(kernel_, specialization_);
   CudaSchedule schedule;
@@ -123,15 +127,18 @@ CudaSchedule TileSchedules::usual(std::int64_t) const {
     return is_legal(schedule);
   };
   const int widest = std::min({16 / element, kColumns, affordable_elements(kernel_)});
-  // What is held is read once; of wide values fewer columns are.
+  // What is held is read once; of wide values fewer columns are. So few rows on their way at once
+  // leave registers for twice the threads.
+  const int together = inputs() > 1 ? 4 : 8;
   if (plan_.passes() > 1)
     for (int columns = std::max(widest, 1); columns >= 1; columns /= 2)
-      if (4 * aligned >= columns * element && with(columns, std::min(rows_together(), 8)) &&
-          geometry(schedule).held && geometry(schedule).held_words <= kHeld)
+      if (4 * aligned >= columns * element && with(columns, std::min(rows_together(), together)) &&
+          geometry(schedule).held && registers(schedule) <= kMostHeld)
         return schedule;
   for (int columns = std::max(widest, 1); columns >= 1; columns /= 2)
-    if (4 * aligned >= columns * element && with(columns, rows_together()))
-      return schedule;
+    for (int rows = rows_together(); rows >= 1 && 4 * aligned >= columns * element; rows /= 2)
+      if (with(columns, rows) && registers(schedule) <= kMostHeld)
+        return schedule;
   // Wide groups of columns take more of them at a time, long kernels fewer rows.
   for (int columns = 1; columns * element <= 16; columns *= 2)
     for (int rows = rows_together(); rows >= 1; rows /= 2)
@@ -155,6 +162,10 @@ std::vector<Schedule> TileSchedules::all() const {
           continue;
         schedule.resident = resident(schedule);
         add_policies(schedule, kernel_, specialization_, target_, schedules);
+        schedule.dependent_launch = target_.sm >= 90;
+        schedule.resident += 256; // the estimate is high by so much at times
+        if (schedule.resident <= resident_threads(target_))
+          schedules.emplace_back(schedule);
       }
     }
   return schedules;

@@ -29,8 +29,8 @@ private:
   TileGeometry geometry(const CudaSchedule& schedule) const {
     return make_tile_geometry(kernel_, plan_, specialization_, schedule);
   }
-  /// Bytes that are read of tensors of elements, for each.
-  int bytes_read() const;
+  /// Tensors of elements that are read.
+  int inputs() const;
   /// Rows that are loaded together, where nothing else is wanted.
   int rows_together() const;
   /// Registers of a thread, roughly: what it holds, what is on its way from memory, what it has of
