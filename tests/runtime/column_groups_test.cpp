@@ -102,6 +102,27 @@ TEST_CASE("codes and scales of eight bits are those of the evaluator, along both
     }
 }
 
+TEST_CASE("scales of the transposed matrix are written in tiles of 128x4") {
+  constexpr std::int64_t kHeight = 256, kColumns = 384, kGroups = kHeight / 32;
+  const Kernel kernel = cpu().kernel("kernel k(x: in f32, s: out f32 [col group 32]) { s = "
+                                     "col_group_max(x, 32); }",
+                                     "");
+  std::vector<float> x(kHeight * kColumns), plain(kGroups * kColumns), tiles(plain.size(), -1);
+  for (std::size_t i = 0; i < x.size(); ++i)
+    x[i] = static_cast<float>(i * 2654435761u % 100'003);
+  const Tensor in(x.data(), f32, {kHeight, kColumns});
+  kernel.launch(nullptr, {in, Tensor(plain.data(), f32, {kGroups, kColumns})});
+  kernel.launch(nullptr, {in, Tensor(tiles.data(), f32, {kHeight / 128, 4, kColumns / 128, 4, 32},
+                                     {512, 1, 512 * (kHeight / 128), 4, 16})});
+  int wrong = 0;
+  for (std::int64_t g = 0; g < kGroups; ++g)
+    for (std::int64_t c = 0; c < kColumns; ++c)
+      wrong += tiles[static_cast<std::size_t>(512 * (c / 128 * (kGroups / 4) + g / 4) +
+                                              c % 32 * 16 + c % 128 / 32 * 4 + g % 4)] !=
+               plain[static_cast<std::size_t>(g * kColumns + c)];
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("an input may be overwritten in place by a kernel with groups of rows") {
   const Kernel kernel = cpu().kernel(
       "kernel k(x: inout f32, v: inout f32 [col group 4], g: inout f32 [group 4]) {"
