@@ -90,6 +90,8 @@ void set_layouts(codegen::Specialization& result, const ir::Kernel& kernel, bool
       layout = strided ? Layout::strided : Layout::unit;
     else if (param.broadcast == ir::Broadcast::per_column && strided)
       layout = Layout::per_column_strided;
+    else if (param.broadcast == ir::Broadcast::per_column_group && strided)
+      layout = Layout::per_column_group_strided;
   }
 }
 
