@@ -154,6 +154,7 @@ private:
   llvm::Value* load_one(const Place& place, int lanes, std::uint32_t param);
   void store_one(const Place& place, int lanes, std::uint32_t param, llvm::Value* bits);
   llvm::Value* lane_stride(std::uint32_t param) const;
+  llvm::Value* lane_address(const Place& place, llvm::Value* first, int lane, std::uint32_t param);
   llvm::Value* splat(llvm::Value* value, int lanes);
 
   llvm::IRBuilderBase& b_;

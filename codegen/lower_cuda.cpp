@@ -3,6 +3,7 @@
 
 #include "codegen/cuda_function.hpp"
 #include "codegen/cuda_rows.hpp"
+#include "codegen/cuda_tiles.hpp"
 #include "codegen/index_arithmetic.hpp"
 
 namespace swage::codegen {
@@ -186,7 +187,9 @@ private:
 
 void lower_cuda(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
                 const std::string& entry) {
-  if (ir::is_elementwise(job.kernel))
+  if (rows_of_groups(job.kernel) > 0)
+    CudaTiles(module, job, schedule, entry).run();
+  else if (ir::is_elementwise(job.kernel))
     CudaLowering(module, job, schedule, entry).run();
   else
     CudaRows(module, job, schedule, entry).run();

@@ -25,6 +25,8 @@ void RowLowering::emit_body() {
       b_.CreateMul(constant(static_cast<std::int64_t>(plan_.kept.size()) * 8), arguments_.columns);
   scratch_ = b_.CreateGEP(b_.getInt8Ty(), kept_,
                           b_.CreateAnd(b_.CreateAdd(kept_bytes, constant(63)), constant(-64)));
+  if (tiles_.rows > 0)
+    return emit_tiles();
   // One count for all rows may leave fewer rows, or strands, than the call was cut into.
   const auto stop = [&](Value* count) {
     return selection_.may_end_early() ? smaller(end(), count) : end();
@@ -115,6 +117,11 @@ KnownValue RowLowering::known_values(int lanes, const std::vector<Value*>& loade
       if (plan_.kept[i].node == id && plan_.kept[i].pass < pass_)
         return b_.CreateAlignedLoad(value_type(context_, node(id).type, lanes), kept(i, column),
                                     kept_align(i));
+    if (column && node(id).space.broadcast == Broadcast::per_column_group &&
+        node(id).op != Op::load)
+      if (const std::size_t at = tile_index(id);
+          at < tiles_.values.size() && tiles_.stage[id] <= tile_stage_)
+        return load_tile_value(at, column, lanes);
     if (node(id).op == Op::col_index && column)
       return consecutive(b_, column, lanes);
     return node(id).op == Op::load && !loaded.empty() ? loaded[node(id).param] : nullptr;
@@ -218,7 +225,8 @@ void RowLowering::store(const std::vector<ir::Store>& stores, const Place& at, i
   if (stores.empty())
     return;
   const Broadcast broadcast = job_.kernel.params()[stores[0].param].broadcast;
-  const bool by_element = broadcast == Broadcast::none || broadcast == Broadcast::per_column;
+  const bool by_element = broadcast != Broadcast::per_row && broadcast != Broadcast::per_group &&
+                          broadcast != Broadcast::per_tensor;
   const std::vector<Value*> loaded = by_element ? load(at, lanes) : std::vector<Value*>{};
   const std::vector<Value*> bits = lower_stores(
       b_, job_, lanes, stores, known_values(lanes, loaded, by_element ? at.column : nullptr));
@@ -252,8 +260,9 @@ std::vector<Value*> RowLowering::load(const Place& at, int lanes) {
   std::vector<Value*> fixed = scalars_;
   for (std::size_t p = 0; p < fixed.size(); ++p) {
     const ir::Param& param = job_.kernel.params()[p];
-    const bool by_column =
-        param.broadcast == Broadcast::none || param.broadcast == Broadcast::per_column;
+    const bool by_column = param.broadcast == Broadcast::none ||
+                           param.broadcast == Broadcast::per_column ||
+                           param.broadcast == Broadcast::per_column_group;
     if (param.is_tensor() && !by_column) // known to whoever needs it
       fixed[p] = llvm::PoisonValue::get(value_type(context_, compute_type(param.dtype), 1));
   }

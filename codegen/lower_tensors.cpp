@@ -162,6 +162,19 @@ Value* Tensors::address(const Place& place, std::uint32_t param) {
   return b_.CreateGEP(element, place.base[param], index);
 }
 
+/// The address of lane `lane` of a tensor whose lanes lie apart, `first` being that of the first.
+Value* Tensors::lane_address(const Place& place, Value* first, int lane, std::uint32_t param) {
+  if (lane == 0)
+    return first;
+  if (arguments_.group_dims[param].extents.empty())
+    return b_.CreateGEP(bits_type(b_.getContext(), job_.kernel.params()[param].dtype, 1), first,
+                        b_.CreateMul(lane_stride(param), b_.getInt64(lane)));
+  Place at = place;
+  at.column = b_.CreateAdd(
+      place.column, llvm::ConstantInt::get(place.column->getType(), static_cast<unsigned>(lane)));
+  return address(at, param);
+}
+
 /// Whether an interleaved tensor moves together with its partner.
 bool Tensors::paired(std::uint32_t param, bool for_store) const {
   const TensorSpec& spec = specs_[param];
@@ -225,10 +238,9 @@ Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {
   }
   if (!stride || lanes == 1)
     return convert_.widen(dtype, memory_.load(from, size_of(dtype), lanes, param));
-  llvm::Type* element = bits_type(b_.getContext(), dtype, 1);
   Value* bits = llvm::PoisonValue::get(bits_type(b_.getContext(), dtype, lanes));
   for (int lane = 0; lane < lanes; ++lane) {
-    Value* at = b_.CreateGEP(element, from, b_.CreateMul(stride, b_.getInt64(lane)));
+    Value* at = lane_address(place, from, lane, param);
     bits = b_.CreateInsertElement(bits, memory_.load(at, size_of(dtype), 1, param),
                                   static_cast<std::uint64_t>(lane));
   }
@@ -260,9 +272,8 @@ void Tensors::store_one(const Place& place, int lanes, std::uint32_t param, Valu
   Value* stride = lane_stride(param);
   if (!stride || lanes == 1)
     return memory_.store(to, size_of(dtype), bits, param);
-  llvm::Type* element = bits_type(b_.getContext(), dtype, 1);
   for (int lane = 0; lane < lanes; ++lane) {
-    Value* at = b_.CreateGEP(element, to, b_.CreateMul(stride, b_.getInt64(lane)));
+    Value* at = lane_address(place, to, lane, param);
     memory_.store(at, size_of(dtype),
                   b_.CreateExtractElement(bits, static_cast<std::uint64_t>(lane)), param);
   }

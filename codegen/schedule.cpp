@@ -11,6 +11,7 @@
 
 #include "codegen/schedule_parts.hpp"
 #include "codegen/schedule_rows.hpp"
+#include "codegen/schedule_tiles.hpp"
 
 namespace swage::codegen {
 
@@ -120,7 +121,9 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
   if (!is_one_of(schedule.accesses, {1, 2, 4, 8}) && !(by_rows && schedule.accesses == 16))
     refuse_schedule(fmt::format("accesses={} is not one of 1, 2, 4, 8{}", schedule.accesses,
                                 by_rows ? ", 16" : ""));
-  if (by_rows)
+  if (rows_of_groups(kernel) > 0)
+    TileSchedules(kernel, specialization, target).check(schedule);
+  else if (by_rows)
     RowSchedules(kernel, specialization, target).check(schedule);
   else if (schedule.row_threads != 0)
     refuse_schedule(fmt::format("row={} is for kernels that reach along their rows; '{}' takes 0",
@@ -361,6 +364,8 @@ Schedule parse_schedule(std::string_view text, const Schedule& base) {
 
 Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specialization,
                           const Target& target, std::int64_t elements) {
+  if (target.kind == Target::Kind::cuda && rows_of_groups(kernel) > 0)
+    return TileSchedules(kernel, specialization, target).usual(elements);
   if (target.kind == Target::Kind::cuda && !ir::is_elementwise(kernel))
     return RowSchedules(kernel, specialization, target).usual(elements);
   if (target.kind == Target::Kind::cuda)
@@ -383,6 +388,8 @@ void check_schedule(const Schedule& schedule, const ir::Kernel& kernel,
 
 std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specialization& specialization,
                                     const Target& target) {
+  if (target.kind == Target::Kind::cuda && rows_of_groups(kernel) > 0)
+    return TileSchedules(kernel, specialization, target).all();
   if (target.kind == Target::Kind::cuda && !ir::is_elementwise(kernel))
     return RowSchedules(kernel, specialization, target).all();
   return target.kind == Target::Kind::cuda ? all_cuda(kernel, specialization, target)

@@ -20,6 +20,12 @@ std::string reducing(Space to, Space from) {
                            ? "to repeat it in every group reduce it there"
                            : "reduce it in each group",
                        to.group);
+  case Broadcast::per_column_group:
+    return fmt::format("{}, as in col_group_max(..., {})",
+                       from == Space{Broadcast::per_column}
+                           ? "to repeat it in every group of rows reduce it there"
+                           : "reduce it over groups of rows",
+                       to.group);
   default: return "reduce it over all, as in col_sum(row_sum(...))";
   }
 }
@@ -106,22 +112,22 @@ void Binder::bind_params() {
   }
 }
 
-// `[group n]` of a constant.
+// `[group n]` or `[col group n]` of a constant.
 void Binder::bind_group(std::size_t index) {
   const ParamDecl& param = kernel_.params[index];
   const Value& size = params_[*param.group_const];
   if (size.kind == Value::Kind::poison)
     return;
-  const auto columns = integer_of(size);
-  if (columns && *columns >= 1 && *columns <= kMaxGroup)
-    return builder_->set_group(indices_[index], static_cast<std::uint32_t>(*columns));
+  const auto each = integer_of(size);
+  if (each && *each >= 1 && *each <= kMaxGroup)
+    return builder_->set_group(indices_[index], static_cast<std::uint32_t>(*each));
+  const std::string_view what = what_groups_hold(param.broadcast);
   const Name& name = kernel_.params[*param.group_const].name;
   diagnostics_
       .error(param.group.span,
-             columns
-                 ? fmt::format("a group of {} columns, expected 1 to {}", *columns, kMaxGroup)
-                 : fmt::format("'{}' is no integer, expected the columns of a group", name.text))
-      .help(columns ? "" : fmt::format("declare const {}: i32", name.text))
+             each ? fmt::format("a group of {} {}, expected 1 to {}", *each, what, kMaxGroup)
+                  : fmt::format("'{}' is no integer, expected the {} of a group", name.text, what))
+      .help(each ? "" : fmt::format("declare const {}: i32", name.text))
       .note(name.span, "declared here");
 }
 
@@ -228,7 +234,7 @@ void Binder::bind_store(const Statement& statement, Value value) {
   const std::uint32_t index = indices_[*statement.target];
   const Space takes = builder_->params()[index].space();
   const Space found = builder_->node(*node).space;
-  if (takes.broadcast == Broadcast::per_group && takes.group == 0)
+  if (has_groups(takes.broadcast) && takes.group == 0)
     return; // its size has been reported
   if (may_store(builder_->params()[index], found))
     return builder_->store(index, *node);

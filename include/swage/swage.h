@@ -204,7 +204,8 @@ typedef enum swage_space {
   SWAGE_COLUMN = 2,
   SWAGE_GROUP = 3,
   SWAGE_TENSOR = 4,
-  SWAGE_TABLE = 5
+  SWAGE_TABLE = 5,
+  SWAGE_COLUMN_GROUP = 6
 } swage_space;
 
 typedef struct swage_parameter {
@@ -213,7 +214,7 @@ typedef struct swage_parameter {
   int32_t role;     /* a swage_role */
   int32_t space;    /* a swage_space */
   DLDataType type;
-  int32_t group; /* SWAGE_GROUP: columns of a group; 0 otherwise */
+  int32_t group; /* SWAGE_GROUP: columns of a group, SWAGE_COLUMN_GROUP: rows; 0 otherwise */
 } swage_parameter;
 
 /* The parameters that a launch takes arguments for, in their order; `const` ones are bound and not

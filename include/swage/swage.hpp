@@ -153,8 +153,9 @@ struct Stream {
 enum class Role : std::uint8_t { in, out, inout, scalar };
 
 /// How many values a tensor parameter holds: one for each element, for each row, for each column,
-/// for each group of neighbouring columns of a row, or one in all. A table has as many as it has.
-enum class Space : std::uint8_t { element, row, column, group, tensor, table };
+/// for each group of neighbouring columns of a row, or of neighbouring rows of a column, or one in
+/// all. A table has as many as it has.
+enum class Space : std::uint8_t { element, row, column, group, tensor, table, column_group };
 
 /// One parameter of a kernel, in the order of its text. Strings live as long as the kernel.
 struct Parameter {
@@ -162,7 +163,7 @@ struct Parameter {
   Role role = Role::in;
   DType dtype = DType::f32;
   Space space = Space::element; ///< of tensors; element otherwise
-  std::int64_t group = 0;       ///< Space::group: columns of a group
+  std::int64_t group = 0;       ///< Space::group: columns of a group; Space::column_group: rows
 };
 
 struct KernelOptions {

@@ -196,7 +196,8 @@ private:
       group = static_cast<std::int64_t>(
           arguments_[static_cast<std::size_t>(parameter.group_place)].value);
     if (group <= 0)
-      refuse("a group of " + std::to_string(group) + " columns");
+      refuse("a group of " + std::to_string(group) +
+             (parameter.space == SWAGE_COLUMN_GROUP ? " rows" : " columns"));
     return group;
   }
 
@@ -264,6 +265,8 @@ private:
         sizes.clear();
       else if (parameter.space == SWAGE_GROUP && !sizes.empty())
         sizes.back() = columns / group_of(parameter);
+      else if (parameter.space == SWAGE_COLUMN_GROUP && sizes.size() > 1)
+        sizes[sizes.size() - 2] /= group_of(parameter);
       results_.push_back(nullptr);
       results_.back() = empty(sizes, dtype_of(type(parameter, key)));
       if (of_.is_cleared_)

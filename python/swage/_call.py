@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from swage import _arrays, _dlpack
 from swage._error import Error
-from swage._structs import (ARG_INTEGER, ARG_REAL, ARG_TENSOR, COLUMN, CPU, CUDA, ELEMENT, GROUP,
+from swage._structs import (ARG_INTEGER, ARG_REAL, ARG_TENSOR, COLUMN, COLUMN_GROUP, CPU, CUDA, ELEMENT, GROUP,
                             IN, INOUT, OUT, ROW, SCALAR, Arg)
 from swage._types import name_of
 
@@ -223,6 +223,8 @@ def output_shape(shape: Tuple[int, ...], space: int, group: int) -> Tuple[int, .
         return shape[-1:]
     if space == GROUP:
         return shape[:-1] + (-(-shape[-1] // group),) if shape else (1,)
+    if space == COLUMN_GROUP:
+        return shape[:-2] + (-(-shape[-2] // group), shape[-1]) if len(shape) > 1 else shape
     return ()
 
 

@@ -31,8 +31,10 @@ def make(operator, name, dtype, generator):
     columns = max([COLUMNS] + [p.group for p in operator.signature.parameters])
     if columns > COLUMNS:
         columns *= 2
-    shape = {"element": [ROWS, columns], "row": [ROWS], "col": [columns], "tensor": [], "table": [4],
-             "group": [ROWS, columns // max(parameter.group, 1)]}[parameter.space]
+    rows = max([ROWS] + [2 * p.group for p in operator.signature.parameters if p.space == "col group"])
+    shape = {"element": [rows, columns], "row": [rows], "col": [columns], "tensor": [], "table": [4],
+             "group": [rows, columns // max(parameter.group, 1)],
+             "col group": [rows // max(parameter.group, 1), columns]}[parameter.space]
     if operator.half(parameter.name):
         shape[-1] *= 2
     if parameter.type in INTEGERS:

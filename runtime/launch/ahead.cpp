@@ -34,6 +34,7 @@ std::vector<std::int64_t> shape_of(const ParamInfo& param, std::int64_t rows,
   case ir::Broadcast::per_row: return {rows};
   case ir::Broadcast::per_column: return {columns};
   case ir::Broadcast::per_group: return {rows, columns / param.group};
+  case ir::Broadcast::per_column_group: return {rows / param.group, columns};
   case ir::Broadcast::per_tensor:
   case ir::Broadcast::table: return {1};
   case ir::Broadcast::none: break;
@@ -61,7 +62,12 @@ std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
   const std::string line = ir::canonical(kernel);
   std::map<base::Digest, store::CacheEntry> entries;
   const auto compile_for = [&](std::int64_t rows, std::int64_t columns, std::int64_t alignment) {
-    const Call call = contiguous_call(signature, *device, rows, columns, alignment);
+    // Whole groups of both kinds.
+    const auto whole = [](std::int64_t count, std::int64_t group) {
+      return group > 0 ? (count + group - 1) / group * group : count;
+    };
+    const Call call = contiguous_call(signature, *device, whole(rows, signature.group_rows),
+                                      whole(columns, signature.group), alignment);
     const auto specialization = call.key.specialization(static_cast<int>(signature.tensors.size()));
     const auto schedule = choose_schedule(kernel, specialization, call.key, *device, {});
     const functions::CompileRequest request{kernel, line, specialization, schedule, *device};

@@ -81,6 +81,11 @@ namespace {
                            "then the groups",
                            signature.params[param].group, signature.params[param].group);
     break;
+  case ir::Broadcast::per_column_group:
+    expected = fmt::format("one value for {} rows of a column: the same shape with {} times fewer "
+                           "rows, or dimensions that make up the groups of rows, then the columns",
+                           signature.params[param].group, signature.params[param].group);
+    break;
   case ir::Broadcast::per_tensor: expected = "one value: no dimensions, or 1s"; break;
   case ir::Broadcast::table: expected = "one dimension: it is a [table]"; break;
   }
@@ -176,9 +181,15 @@ bool fits_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
   return usual || leading_row_dims(tensor, rows_of(full), columns_of(full) / group) > 0;
 }
 
+bool fits_column_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
+  return has_usual_rows(tensor, full, group) ||
+         leading_row_dims(tensor, rows_of(full) / group, columns_of(full)) > 0;
+}
+
 bool fits_shape(ir::Space space, const Tensor& tensor, const Tensor& full) {
   switch (space.broadcast) {
   case ir::Broadcast::per_group: return fits_groups(tensor, full, space.group);
+  case ir::Broadcast::per_column_group: return fits_column_groups(tensor, full, space.group);
   case ir::Broadcast::per_tensor: return has_one_value(tensor);
   case ir::Broadcast::table: return tensor.rank == 1;
   case ir::Broadcast::per_row: return fits_rows(tensor, full);
@@ -195,6 +206,12 @@ void check_columns(const Signature& signature, const Tensor& full) {
         fmt::format("kernel '{}' has groups of {} columns, which do not divide the {} columns of "
                     "shape {}",
                     signature.kernel_name, signature.group, columns, shape_text(full)));
+  if (const std::int64_t rows = full.rank > 1 ? full.shape[full.rank - 2] : 1;
+      signature.group_rows > 0 && rows % signature.group_rows != 0)
+    refuse(
+        fmt::format("kernel '{}' has groups of {} rows, which do not divide the {} rows of shape "
+                    "{}",
+                    signature.kernel_name, signature.group_rows, rows, shape_text(full)));
   if (signature.extremes && columns == 0 && rows_of(full) > 0)
     refuse(fmt::format("kernel '{}' takes a maximum or minimum along rows of 0 columns, which have "
                        "none",

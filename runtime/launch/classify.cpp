@@ -129,6 +129,7 @@ Extent own_extent(const ParamInfo& info, const TensorCall& call, const Extent& e
   case ir::Broadcast::per_row: return {extent.rows, 1, false};
   case ir::Broadcast::per_column: return {1, extent.columns, false};
   case ir::Broadcast::per_group: return {extent.rows, extent.columns / info.group, false};
+  case ir::Broadcast::per_column_group: return {extent.rows / info.group, extent.columns, false};
   case ir::Broadcast::per_tensor: return {1, 1, false};
   case ir::Broadcast::table: return {1, call.length, false};
   }
@@ -162,16 +163,21 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
   return info.broadcast == ir::Broadcast::table ? 0 : reach;
 }
 
-Layout layout_of(const ParamInfo& info, std::int64_t column_stride, std::int64_t columns) {
-  const bool unit = column_stride == 1 || columns == 1;
+Layout layout_of(const Signature& signature, const ParamInfo& info, const TensorCall& call,
+                 std::int64_t columns) {
+  const bool unit = call.column_stride == 1 || columns == 1;
   switch (info.broadcast) {
   case ir::Broadcast::per_row: return Layout::per_row;
   case ir::Broadcast::per_column: return unit ? Layout::per_column : Layout::per_column_strided;
   case ir::Broadcast::per_group: return Layout::per_group;
   case ir::Broadcast::per_tensor: return Layout::per_tensor;
   case ir::Broadcast::table: return Layout::table;
+  case ir::Broadcast::per_column_group:
+    return unit && call.spread < 0 ? Layout::per_column_group : Layout::per_column_group_strided;
   case ir::Broadcast::none: break;
   }
+  if (!unit && signature.group_rows > 0 && call.row_stride == 1)
+    return Layout::column_major;
   return unit ? Layout::unit : Layout::strided;
 }
 
@@ -203,15 +209,18 @@ void pair_interleaved(const Signature& signature, Working& work) {
       }
 }
 
-/// log2 of the alignment of every row's first element, or of one element where nothing wider is
-/// accessed.
+/// log2 of the alignment of the first element of every row, or column, or of one element where
+/// nothing wider is accessed.
 std::uint8_t alignment(const Region& region, Layout layout, int limit) {
   const int element = std::countr_zero(static_cast<std::uint64_t>(region.element_bytes));
   if (layout == Layout::strided || layout == Layout::per_row ||
       layout == Layout::per_column_strided || layout == Layout::interleaved_odd ||
-      layout == Layout::per_group || layout == Layout::per_tensor || layout == Layout::table)
+      layout == Layout::per_group || layout == Layout::per_tensor || layout == Layout::table ||
+      layout == Layout::per_column_group_strided)
     return static_cast<std::uint8_t>(element);
-  const std::uint64_t bits = region.base | static_cast<std::uint64_t>(region.row_stride);
+  const std::int64_t step =
+      layout == Layout::column_major ? region.column_stride : region.row_stride;
+  const std::uint64_t bits = region.base | static_cast<std::uint64_t>(step);
   return static_cast<std::uint8_t>(std::max(element, std::min(std::countr_zero(bits), limit)));
 }
 
@@ -312,7 +321,7 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
       for (int i = 0; i < spread->count(); ++i)
         furthest = std::max(furthest, spread->dims[i].extent);
     const ParamInfo& info = signature.params[signature.tensors[t]];
-    work.specs[t] = {layout_of(info, call.tensors[t].column_stride, extent.columns), false, 0};
+    work.specs[t] = {layout_of(signature, info, call.tensors[t], extent.columns), false, 0};
     all_unit &= work.specs[t].layout == Layout::unit;
   }
   const bool aliased = check_overlaps(signature, work);
@@ -334,7 +343,7 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
                     streaming, size_class(std::max<std::int64_t>(elements, 1)));
   if (valid_rows) [[unlikely]]
     call.key.set_valid_rows(counts.kind, valid_rows->dtype == DType::i64);
-  if (signature.by_rows && limits.columns)
+  if (signature.by_rows && signature.group_rows == 0 && limits.columns)
     call.key.set_columns(codegen::column_bound(extent.columns));
   for (std::size_t t = 0; t < tensors; ++t) {
     const Working::Spec& spec = work.specs[t];

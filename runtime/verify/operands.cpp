@@ -43,6 +43,7 @@ ir::Elements elements_at(const Operand& operand, std::int64_t index, std::int64_
   case ir::Broadcast::per_column: return {operand.entry.data() + index % columns * size, size};
   case ir::Broadcast::per_tensor: return {operand.entry.data(), 0};
   case ir::Broadcast::per_group: // of kernels that are compared by rows
+  case ir::Broadcast::per_column_group:
   case ir::Broadcast::table: break;
   case ir::Broadcast::none: break;
   }
@@ -67,6 +68,12 @@ Shape parameter_shape(const ir::Param& param, const Shape& full) {
     Shape groups = full;
     if (!groups.empty())
       groups.back() /= param.group;
+    return groups;
+  }
+  case ir::Broadcast::per_column_group: {
+    Shape groups = full;
+    if (groups.size() > 1)
+      groups[groups.size() - 2] /= param.group;
     return groups;
   }
   case ir::Broadcast::per_tensor: return {};

@@ -27,6 +27,8 @@ struct RowView {
   /// Rows of a tile, where [row] and [group n] tensors lie in tiles, and groups in pairs that lie
   /// apart; 0: as the others do.
   std::int64_t tile = 0;
+  /// What is written by element lies column by column.
+  bool by_columns = false;
 };
 
 /// One call of `kernel` on rows x columns, with memory around each tensor that must stay as it is.
@@ -198,25 +200,33 @@ private:
   HeldTensor make(const ir::Param& param, RowView view, Random& random) const {
     HeldTensor tensor;
     const ir::Space space = param.space();
-    tensor.width = ir::values_of(space, {.rows = 1, .columns = size_.columns});
+    const bool of_rows = space.broadcast == ir::Broadcast::per_column_group;
+    tensor.width =
+        of_rows ? size_.columns : ir::values_of(space, {.rows = 1, .columns = size_.columns});
     if (param.is_table())
       tensor.width = kTable;
     const bool for_all = space.broadcast == ir::Broadcast::per_column ||
                          space.broadcast == ir::Broadcast::per_tensor || param.is_table();
     tensor.by_row = param.is_tensor() && !for_all;
-    tensor.rows = for_all ? 1 : size_.rows;
+    tensor.rows = for_all ? 1 : of_rows ? size_.rows / space.group : size_.rows;
     tensor.column_stride = view.column_stride;
     tensor.row_stride = tensor.width * view.column_stride + view.gap;
     std::int64_t steps = tensor.rows;
-    if (view.tile > 0 && (space.broadcast == ir::Broadcast::per_row ||
-                          space.broadcast == ir::Broadcast::per_group)) {
+    if (view.tile > 0 &&
+        (space.broadcast == ir::Broadcast::per_row || ir::has_groups(space.broadcast))) {
       tensor.tile = view.tile;
       tensor.row_stride = (tensor.width + 1) / 2 * 2 * view.tile + 1; // tiles do not merge
       steps = (tensor.rows + view.tile - 1) / view.tile;
     }
     constexpr std::int64_t kAround = 32;
     tensor.first = kAround + view.skew;
-    const std::int64_t count = tensor.first + steps * tensor.row_stride + kAround;
+    std::int64_t count = tensor.first + steps * tensor.row_stride + kAround;
+    if (view.by_columns && param.kind == ir::ParamKind::out &&
+        space.broadcast == ir::Broadcast::none) {
+      tensor.row_stride = 1;
+      tensor.column_stride = tensor.rows + view.gap;
+      count = tensor.first + tensor.width * tensor.column_stride + kAround;
+    }
     const auto size = static_cast<std::size_t>(size_of(param.dtype));
     tensor.initial.resize(static_cast<std::size_t>(count) * size);
     tensor.after.resize(tensor.initial.size());

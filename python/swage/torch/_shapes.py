@@ -22,6 +22,8 @@ def result_shape(parameter, half, shape, named):
         return []
     if parameter.space == "group" and shape:
         shape[-1] = columns // named.get(parameter.group_constant, parameter.group)
+    if parameter.space == "col group" and len(shape) > 1:
+        shape[-2] //= named.get(parameter.group_constant, parameter.group)
     return shape
 
 
