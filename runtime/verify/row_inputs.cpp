@@ -84,7 +84,8 @@ std::int64_t group_of(const ir::Kernel& kernel) {
 
 RowInputs::RowInputs(const ir::Kernel& kernel, const RowInputOptions& options)
     : params_(kernel.params().begin(), kernel.params().end()), seed_(options.seed) {
-  const std::int64_t group = group_of(kernel);
+  const std::int64_t group =
+      std::max<std::int64_t>(group_of(kernel), ir::has_packed_tensors(kernel) ? 2 : 1);
   for (const std::int64_t length : options.columns) {
     if (length < 1)
       throw Error(
