@@ -6,6 +6,7 @@
 #include <llvm/IR/InlineAsm.h>
 
 #include "codegen/llvm_compat.hpp"
+#include "codegen/row_geometry.hpp"
 
 namespace swage::codegen {
 
@@ -57,7 +58,7 @@ void CudaFunction::make_function(const std::string& entry) {
   function_->addFnAttr(llvm::Attribute::NoUnwind);
   function_->addFnAttr("target-cpu", "sm_" + std::to_string(job_.target.sm));
   function_->addFnAttr("nvvm.maxntid", std::to_string(schedule_.threads));
-  if (schedule_.row_threads > 0 && schedule_.waves > 1)
+  if (in_clusters(job_.kernel, schedule_))
     function_->addFnAttr("nvvm.cluster_dim", std::to_string(schedule_.waves));
   const int blocks = std::max(schedule_.resident / schedule_.threads, 1);
   function_->addFnAttr("nvvm.minctasm", std::to_string(blocks));

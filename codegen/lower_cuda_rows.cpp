@@ -53,7 +53,8 @@ void CudaRows::emit_body() {
     inside = b_.CreateICmpULT(row, wide(arguments_.rows));
   inside = both(inside, selection_.selects(row, inside));
   emit_selected(inside, [&] {
-    if (geometry_.blocks > 1)
+    const bool meet = in_clusters(job_.kernel, schedule_);
+    if (meet)
       enter_cluster();
     begin_row(row, geometry_.rows > 1 ? inside : nullptr);
     if (schedule_.ahead) {
@@ -62,7 +63,7 @@ void CudaRows::emit_body() {
       load_held(needed_loads(Broadcast::per_column));
     }
     emit_row();
-    if (geometry_.blocks > 1)
+    if (meet)
       await_cluster();
   });
 }

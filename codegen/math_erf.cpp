@@ -83,7 +83,7 @@ Pair erfcx_pair(Real a) {
   const double scale = is_double ? kErfcxScaleF64 : kErfcxScaleF32;
   const std::span<const double> c = is_double ? std::span<const double>(kErfcxF64) : kErfcxF32;
   const Real d = fma(a, scale, 1.0);
-  const Real t = divide_in_range(a.constant(1), d);
+  const Real t = power_over(1, d);
   // 1 + scale a is d + rest: the true t is t (1 + e).
   const Real rest = fma(a, scale, 1.0 - d);
   const Real e = fma(-rest, t, fma(-d, t, 1.0));

@@ -159,12 +159,6 @@ Real scaled_negative_exp_by(Real x, std::span<const double> exp2, double scale =
   return p * power_of_two(n.biased, p);
 }
 
-/// sigmoid from 2^64 e, e = e^-|x|. Nothing cancels, and the numerator e, which may be subnormal,
-/// keeps the relative accuracy of results down to the subnormal ones.
-Real sigmoid_of(Real x, Real scaled) {
-  return divide_in_range(select(x < 0.0, scaled * 0x1p-64, 1.0), fma(scaled, 0x1p-64, 1.0));
-}
-
 // At half accuracy sigmoid is e / (1 + e), e = e^x = 2^n a / b: 2^n a / (2^n a + b). Both are made
 // 2^64 times as large, so that 2^n a is normal wherever the result is more than 0 and the quotient
 // alone is rounded to a subnormal number.
@@ -193,13 +187,6 @@ Real exp2_half_scaled(Real f, Bits biased) {
 }
 
 } // namespace
-
-Real scaled_negative_exp(Real x) {
-  const Real a = at_least(-abs(x), exp_range(x).low);
-  const Reduced reduced = reduce(a, exponent_bias(x) + 64);
-  const Real p = polynomial_of(reduced.r, kExpF32, kExpF64);
-  return p * power_of_two(reduced.n.biased, p);
-}
 
 NegativeExp scaled_negative_exp(Real x, Real low) {
   const double magic = rounder(x, exponent_bias(x) + 64);
@@ -269,7 +256,13 @@ Real expm1(Real x) {
 }
 
 Real sigmoid(Real x) {
-  return sigmoid_of(x, scaled_negative_exp(x));
+  // 1 / (1 + e^-x) with both terms of the sum 2^-64 times as large, so that it is normal for every
+  // result, and a reciprocal of it too: the last step alone rounds to a subnormal number.
+  constexpr double kScale = 0x1p-64;
+  const Real a = clamped(x, {exp_range(x).low, 40});
+  const Reduced reduced = reduce(-a, exponent_bias(x) - 64);
+  const Real p = polynomial_of(reduced.r, kExpF32, kExpF64);
+  return power_over(kScale, fma(p, power_of_two(reduced.n.biased, p), kScale));
 }
 
 Real sigmoid_half(Real x) {

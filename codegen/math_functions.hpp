@@ -49,6 +49,9 @@ Real exp2_sum(Real x, Real low);
 /// n / d rounded to nearest, for d and n as `quotient` in quotient.hpp has them: without the call
 /// to a slow path, and the registers for it, that every div.rn.f32 costs a kernel.
 Real divide_in_range(Real n, Real d);
+/// power / d for a power of two, where d and 1 / d are normal and not among the largest or smallest
+/// 2^4 times. In f32 1 / d is rounded first: it matters to subnormal results alone.
+Real power_over(double power, Real d);
 
 // math_log.cpp
 /// x = 2^exponent * mantissa with mantissa in [sqrt(1/2), sqrt(2)), for positive and finite x,
@@ -62,7 +65,6 @@ Real log2(Real x);
 Real log1p(Real x);
 
 /// 2^64 e^-|x|, which is normal for every x; in f32 to 2^-19.5.
-Real scaled_negative_exp(Real x);
 Real scaled_negative_exp_half(Real x);
 /// 2^64 e^-(x + low) as scale (1 + expm1), for x from 0 to 745.5 (102.1 in f32) and |low| <= ulp(x)
 /// / 2: the 1 is left out for what it is multiplied by to be added last.

@@ -185,4 +185,13 @@ Real divide_in_range(Real n, Real d) {
   return quotient(nvptx::LaneArithmetic{}, n, d, nvptx::rcp(d));
 }
 
+Real power_over(double power, Real d) {
+  if (d.is_double())
+    return d.constant(power) / d;
+  const bool is_nvptx = compat::is_nvptx(*d.b->GetInsertBlock()->getModule());
+  const Real inverse =
+      is_nvptx ? reciprocal(nvptx::LaneArithmetic{}, d, nvptx::rcp(d)) : d.constant(1) / d;
+  return power == 1 ? inverse : inverse * power;
+}
+
 } // namespace swage::codegen::math

@@ -48,7 +48,7 @@ Pair quotient(Real m) {
   const Real f = m - 1.0;
   const Real t = m + 1.0;
   const Real t_low = m - (t - 1.0);
-  const Real inverse = divide_in_range(t.constant(1), t);
+  const Real inverse = power_over(1, t);
   const Real s = f * inverse;
   return {s, fma(-s, t_low, fma(-s, t, f)) * inverse};
 }

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "codegen/row_geometry.hpp"
+
 namespace swage::codegen {
 
 namespace {
@@ -33,7 +35,7 @@ Target with_ptx_for(const ir::Kernel& kernel, const Target& target,
       continue;
     if (cuda->load == LoadPolicy::no_l1_allocate)
       raised.ptx = std::max(raised.ptx, 74);
-    if (cuda->dependent_launch || (cuda->row_threads > 0 && cuda->waves > 1)) // or a cluster
+    if (cuda->dependent_launch || in_clusters(kernel, *cuda))
       raised.ptx = std::max(raised.ptx, 78);
     if (cuda->access_bytes > 16)
       raised.ptx = std::max(raised.ptx, 88);

@@ -15,15 +15,20 @@
 
 namespace swage::codegen {
 
-/// Blocks that a row is split over, a cluster: `grid` of a schedule of rows.
+/// Blocks that a row is split over: `grid` of a schedule of rows.
 inline int row_blocks(const CudaSchedule& schedule) noexcept {
   return schedule.waves == 0 ? 1 : schedule.waves;
+}
+
+/// Whether these blocks are a cluster, and meet.
+inline bool in_clusters(const ir::Kernel& kernel, const CudaSchedule& schedule) noexcept {
+  return schedule.row_threads > 0 && row_blocks(schedule) > 1 && !computes_columns_apart(kernel);
 }
 
 struct RowGeometry {
   int threads = 0; ///< a row, of each of its blocks
   int rows = 0;    ///< a block
-  int blocks = 1;  ///< a row, a cluster of them
+  int blocks = 1;  ///< a row
   int vector = 0;  ///< columns an access
   int step = 0;    ///< columns that all threads of a row access together
   int slabs = 1;   ///< steps a pass

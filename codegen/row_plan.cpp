@@ -144,6 +144,17 @@ bool stores_after_rows(const ir::Kernel& kernel) noexcept {
   });
 }
 
+bool computes_columns_apart(const ir::Kernel& kernel) noexcept {
+  const bool reduces = std::ranges::any_of(kernel.nodes(), [](const ir::Node& node) {
+    const OpForm form = ir::info(node.op).form;
+    return form == OpForm::over_row || form == OpForm::over_col;
+  });
+  return !reduces && std::ranges::all_of(kernel.stores(), [&](const ir::Store& store) {
+    const Broadcast broadcast = kernel.params()[store.param].broadcast;
+    return broadcast == Broadcast::none || broadcast == Broadcast::per_group;
+  });
+}
+
 RowPlan make_row_plan(const ir::Kernel& kernel) {
   RowPlan plan;
   plan.stage = stages_of(kernel);
@@ -163,6 +174,7 @@ RowPlan make_row_plan(const ir::Kernel& kernel) {
   if (const auto sizes = groups_of(kernel); !sizes.empty())
     plan.group = sizes[0];
   plan.after_rows = stores_after_rows(kernel);
+  plan.apart = computes_columns_apart(kernel);
   plan.kept = kept_values(kernel, plan);
   return plan;
 }

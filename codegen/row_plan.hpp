@@ -43,10 +43,15 @@ struct RowPlan {
   std::vector<int> column_sum_bytes;
   std::vector<bool> column_sum_for_all; ///< by entry: one value for all columns
   bool after_rows = false;              ///< there is something to store when all rows are done
+  bool apart = false;                   ///< see computes_columns_apart
   std::vector<KeptValue> kept;          ///< on the host
 };
 
 RowPlan make_row_plan(const ir::Kernel& kernel);
+
+/// Whether no more of a row is needed for an element than its group: nothing is reduced along rows
+/// or over them, or stored that is one value a row. Parts of a row are then blocks that never meet.
+bool computes_columns_apart(const ir::Kernel& kernel) noexcept;
 
 /// RowPlan::after_rows, without the rest.
 bool stores_after_rows(const ir::Kernel& kernel) noexcept;

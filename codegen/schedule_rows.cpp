@@ -18,6 +18,7 @@ namespace {
 constexpr int kSpilled = 12;
 constexpr int kRegisters = 65536; ///< of a multiprocessor
 constexpr std::int64_t kMultiprocessors = 132;
+constexpr int kMostParts = 64; ///< of a row whose columns are computed apart
 
 CudaSchedule split_over(CudaSchedule schedule, int blocks) {
   schedule.waves = blocks;
@@ -80,18 +81,24 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
         fmt::format("row={} is not a power of two from 2 to 1024 that divides threads={}", row,
                     schedule.threads));
   const int blocks = schedule.waves;
-  if (blocks != 0 && blocks != 2 && blocks != 4 && blocks != 8)
-    refuse_schedule(
-        fmt::format("grid={} is neither 'once' nor 2, 4 or 8 blocks a row, which kernels "
-                    "that reach along their rows take",
-                    blocks));
-  if (blocks > 1 && target_.sm < 90)
+  const int most_blocks = plan_.apart ? kMostParts : 8;
+  if (blocks != 0 &&
+      (blocks < 2 || blocks > most_blocks || !std::has_single_bit(static_cast<unsigned>(blocks))))
+    refuse_schedule(fmt::format("grid={} is neither 'once' nor {} blocks a row, which '{}' takes",
+                                blocks, plan_.apart ? "2, 4, 8, 16, 32 or 64" : "2, 4 or 8",
+                                kernel_.name()));
+  if (blocks > 1 && !plan_.apart && target_.sm < 90)
     refuse_schedule(fmt::format("grid={} makes clusters of blocks, which need sm_90 or later; the "
                                 "target is sm_{}",
                                 blocks, target_.sm));
   const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
-  if (blocks > 1 && (!geometry.held || geometry.rows > 1 || geometry.runs_each() < 1 ||
-                     plan_.after_rows || plan_.reductions.empty()))
+  if (blocks > 1 && plan_.apart && (!geometry.held || geometry.rows > 1))
+    refuse_schedule(fmt::format("grid={} splits rows over blocks of one row, which hold their "
+                                "parts; take row={} and more accesses, or grid=once",
+                                blocks, schedule.threads));
+  if (blocks > 1 && !plan_.apart &&
+      (!geometry.held || geometry.rows > 1 || geometry.runs_each() < 1 || plan_.after_rows ||
+       plan_.reductions.empty()))
     refuse_schedule(
         fmt::format("grid={} splits rows that are reduced over blocks of one row, which hold their "
                     "parts in accesses of 1024 columns and more, and nothing is summed over rows; "
@@ -206,7 +213,7 @@ int RowSchedules::resident(const CudaSchedule& schedule) const {
   const int blocks = std::max(fit / schedule.threads, 1);
   // Clusters find room sooner where a multiprocessor has it for two blocks: with one, an H200 holds
   // 15 clusters of eight blocks, and 16 rows take twice the time.
-  if (schedule.waves > 1)
+  if (in_clusters(kernel_, schedule))
     return 1024;
   return std::clamp(blocks * schedule.threads / 256 * 256, 256,
                     std::min(resident_threads(target_), 1536));
@@ -283,6 +290,30 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   return std::nullopt;
 }
 
+// As for elementwise kernels, see default_cuda.
+std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
+                                                         std::int64_t rows) const {
+  constexpr std::int64_t kFewElements = kMultiprocessors * 8192;
+  constexpr std::int64_t kItemsOfSmallGrids = kMultiprocessors * 512;
+  if (!plan_.apart || rows * columns > kFewElements)
+    return std::nullopt;
+  CudaSchedule schedule;
+  schedule.access_bytes = row_access(kernel_, specialization_, kOfOneBlock);
+  schedule.dependent_launch = target_.sm >= 90;
+  const int vector = vector_elements(schedule, kernel_);
+  schedule.threads = schedule.row_threads =
+      rows * columns / vector < kItemsOfSmallGrids ? 128 : 256;
+  for (schedule.accesses = 1; schedule.accesses <= 2; schedule.accesses *= 2)
+    for (int blocks = 2; blocks <= kMostParts; blocks *= 2) {
+      schedule.waves = blocks;
+      if (!is_worth_splitting(schedule, blocks) || !is_legal(schedule) || !fits(schedule, 0))
+        continue;
+      schedule.resident = resident(schedule);
+      return schedule;
+    }
+  return std::nullopt;
+}
+
 CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   CudaSchedule schedule;
   schedule.access_bytes = row_access(kernel_, specialization_, kOfOneBlock);
@@ -292,6 +323,8 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
       specialization_.columns_at_most > 0 ? specialization_.columns_at_most : 8192;
   const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
   const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
+  if (const auto found = usual_of_parts(bound, rows))
+    return *found;
   if (const auto found =
           plan_.after_rows ? usual_of_strands(bound, rows) : usual_of_blocks(bound, rows))
     return *found;
@@ -335,10 +368,14 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   return schedule;
 }
 
-/// A row that one block has in a few accesses is short.
+/// A row that one block has in a few accesses is short. Where columns are computed apart, blocks
+/// are as few as hold it in so many accesses.
 bool RowSchedules::is_worth_splitting(const CudaSchedule& schedule, int blocks) const {
   constexpr std::int64_t kShort = 8192;
   CudaSchedule split = split_over(schedule, blocks);
+  if (plan_.apart)
+    return schedule.threads == schedule.row_threads && schedule.threads >= 128 && is_held(split) &&
+           !is_held(split_over(schedule, blocks / 2));
   if (schedule.row_threads < 256 || schedule.threads != schedule.row_threads ||
       specialization_.columns_at_most <= kShort || !is_held(split))
     return false;
@@ -371,7 +408,7 @@ std::vector<Schedule> RowSchedules::all() const {
         for (const int accesses : {1, 2, 4, 8, 16}) {
           CudaSchedule schedule = least;
           schedule.accesses = accesses;
-          for (const int blocks : {2, 4, 8})
+          for (int blocks = 2; blocks <= (plan_.apart ? kMostParts : 8); blocks *= 2)
             if (is_worth_splitting(schedule, blocks))
               add(split_over(schedule, blocks));
           if (is_held(schedule)) {

@@ -35,6 +35,8 @@ private:
   /// Of long rows: over as many blocks as hold them, and more where rows are few. None where the
   /// row is short, or they do not hold it.
   std::optional<CudaSchedule> usual_of_blocks(std::int64_t columns, std::int64_t rows) const;
+  /// Of few elements whose columns are computed apart: parts of a row as blocks of their own.
+  std::optional<CudaSchedule> usual_of_parts(std::int64_t columns, std::int64_t rows) const;
   bool is_legal(const CudaSchedule& schedule) const;
   bool is_held(const CudaSchedule& schedule) const;
   /// Whether there is something that can be loaded before a row is reduced, see

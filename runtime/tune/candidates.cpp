@@ -101,6 +101,10 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
       return -1;
     return schedule.ahead == by_default.ahead ? 0 : 1;
   }
+  if (schedule.waves > 0 && codegen::computes_columns_apart(input.kernel))
+    return schedule.access_bytes < by_default.access_bytes || schedule.accesses > 4 ? -1
+           : schedule.accesses <= 2                                                 ? 0
+                                                                                    : 1;
   if (schedule.waves > 0)
     return schedule.access_bytes == by_default.access_bytes ? (by_default.waves > 0 ? 0 : 1) : -1;
   const bool block = rows == 1 || schedule.threads == 128;

@@ -1,5 +1,5 @@
-// row_split_test.cpp -- rows that several blocks have, a cluster: the evaluator's bits on a CUDA
-// device, as in any other schedule.
+// row_split_test.cpp -- rows that several blocks have, a cluster or blocks that never meet: the
+// evaluator's bits on a CUDA device, as in any other schedule.
 #include <algorithm>
 
 #include "ir/passes.hpp"
@@ -74,6 +74,64 @@ TEST_CASE("rows split over blocks have the evaluator's bits on the device") {
                      "row_max(top); }",
                      "");
   check_split(*device, groups, {3, 64 * 150}, {}, each, seed++);
+}
+
+TEST_CASE("parts of a row whose columns are computed apart have the evaluator's bits") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel groups = device->kernel(
+      "kernel k(x: in bf16, t: in f32 [tensor], r: in f32 [row], c: in f16 [col], g: in f32 [group "
+      "32], y: out f32, q: out f32 [group 32]) { let top = group_max(abs(x) * r, 32) + t; q = top; "
+      "y = x * top * g - c + group_sum(x * 2, 32); }",
+      "");
+  const Kernel plain = device->kernel(
+      "kernel k(x: inout f32, t: in f32 [tensor], r: in i32 [row]) { skip where r < 0; x = x * t + "
+      "f32(r); }",
+      "");
+  const int each = emulated() ? 2 : 12;
+  std::uint64_t seed = 1;
+  const auto check = [&](const Kernel& kernel, ir::CallSize size, RowView view) {
+    INFO(size.rows << " x " << size.columns << ", skew " << view.skew);
+    RowCase call(*device, kernel, size, view, seed++);
+    REQUIRE(call.run() == "");
+    std::vector<codegen::Schedule> schedules = call.schedules();
+    std::erase_if(schedules, [](const codegen::Schedule& one) { return blocks_of(one) < 2; });
+    REQUIRE((!schedules.empty() || size.columns < 256));
+    Random random(seed);
+    for (int i = 0; i < each && !schedules.empty(); ++i) {
+      const codegen::Schedule& schedule = random.pick(schedules);
+      INFO(codegen::canonical(schedule));
+      REQUIRE(call.run(&schedule) == "");
+    }
+  };
+  for (const std::int64_t columns : {32, 1024, 4128, 14336, 32 * 1000})
+    check(groups, {3, columns}, {});
+  check(groups, {5, 4096}, {1, 64, 1});
+  for (const std::int64_t columns : {1, 1000, 4097, 14336})
+    check(plain, {7, columns}, {});
+  check(plain, {3, 9001}, {2, 3, 1});
+  check(plain, {3, 9001}, {1, 1, 1});
+}
+
+TEST_CASE("a row whose columns are computed apart is many blocks where there are few elements") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel = device->kernel(
+      "kernel k(x: in bf16, y: out f32, s: out f32 [group 128]) { s = group_max(x, 128); y = x; }",
+      "");
+  const auto blocks = [&](std::int64_t rows, std::int64_t columns) {
+    const auto at = [](int power) { return reinterpret_cast<void*>(std::uintptr_t{1} << power); };
+    const std::vector<Arg> arguments{Tensor(at(40), bf16, {rows, columns}),
+                                     Tensor(at(41), f32, {rows, columns}),
+                                     Tensor(at(42), f32, {rows, columns / 128})};
+    return blocks_of(launch::describe(kernel, arguments).schedule);
+  };
+  CHECK(blocks(1, 14336) == 32);
+  CHECK(blocks(16, 14336) == 32);
+  CHECK(blocks(1, 128) == 0);
+  CHECK(blocks(8192, 14336) == 0);
 }
 
 TEST_CASE("blocks of a row meet where nothing is reduced but counted") {
