@@ -12,23 +12,36 @@ using llvm::Value;
 /// Codes as i32. A magnitude is added to a number whose spacing is that of e2m1 where the magnitude
 /// lies, which rounds it and leaves the code in the lower bits of the sum.
 Value* Converter::narrow_e2m1(Value* f32) {
-  Value* bits = b_.CreateBitCast(f32, like(b_.getInt32Ty(), f32));
-  Value* magnitude = b_.CreateAnd(bits, word(f32, 0x7fffffffu));
-  // NaN is above 6 as well.
-  magnitude = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, magnitude, word(f32, 0x40c00000u));
-  Value* power = b_.CreateBinaryIntrinsic(
-      llvm::Intrinsic::umax, b_.CreateAnd(magnitude, word(f32, 0x7f800000u)),
-      word(f32, 0x3f800000u)); // below 1 the spacing is that of 1
+  llvm::Type* i32 = like(b_.getInt32Ty(), f32);
+  Value* within = within_e2m1(f32);
+  Value* bits = b_.CreateBitCast(within, i32);
+  Value* power =
+      b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, b_.CreateAnd(bits, word(f32, 0x7f800000u)),
+                               word(f32, 0x3f800000u)); // below 1 the spacing is that of 1
   Value* anchor = b_.CreateAdd(power, word(f32, 22u << 23));
-  Value* sum = b_.CreateBitCast(b_.CreateFAdd(b_.CreateBitCast(magnitude, f32->getType()),
-                                              b_.CreateBitCast(anchor, f32->getType())),
-                                bits->getType());
+  Value* sum = b_.CreateFAdd(b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, within),
+                             b_.CreateBitCast(anchor, f32->getType()));
   Value* before = b_.CreateSub(b_.CreateLShr(power, word(f32, 22)), word(f32, 0x3f800000u >> 22));
-  Value* size = b_.CreateAdd(b_.CreateSub(sum, anchor), before);
-  // NaN has no sign.
-  Value* signed_bits = b_.CreateSelect(b_.CreateFCmpUNO(f32, f32), word(f32, 0), bits);
-  Value* sign = b_.CreateAnd(b_.CreateLShr(signed_bits, word(f32, 28)), word(f32, 8));
+  Value* size = b_.CreateAdd(b_.CreateSub(b_.CreateBitCast(sum, i32), anchor), before);
+  Value* sign = b_.CreateAnd(b_.CreateLShr(bits, word(f32, 28)), word(f32, 8));
   return b_.CreateOr(size, sign);
+}
+
+/// The nearest number from -6 to 6; of NaN, whatever its sign, 6.
+Value* Converter::within_e2m1(Value* f32) {
+  if (is_cuda_) { // whose minimum and maximum are the operand that is a number
+    Value* below = b_.CreateBinaryIntrinsic(llvm::Intrinsic::minnum, f32,
+                                            llvm::ConstantFP::get(f32->getType(), 6));
+    return b_.CreateBinaryIntrinsic(llvm::Intrinsic::maxnum, below,
+                                    llvm::ConstantFP::get(f32->getType(), -6));
+  }
+  llvm::Type* i32 = like(b_.getInt32Ty(), f32);
+  Value* bits = b_.CreateSelect(b_.CreateFCmpUNO(f32, f32), word(f32, 0x40c00000u),
+                                b_.CreateBitCast(f32, i32));
+  Value* size = b_.CreateBinaryIntrinsic(
+      llvm::Intrinsic::umin, b_.CreateAnd(bits, word(f32, 0x7fffffffu)), word(f32, 0x40c00000u));
+  Value* sign = b_.CreateAnd(bits, word(f32, 0x80000000u));
+  return b_.CreateBitCast(b_.CreateOr(size, sign), f32->getType());
 }
 
 /// Of the lower four bits, whatever is above them.

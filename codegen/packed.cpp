@@ -72,7 +72,7 @@ Value* pack_codes(llvm::IRBuilderBase& b, Value* codes, bool by_word) {
   for (int w = 0; w < count; ++w) {
     Value* word = element(b, codes, w * each);
     for (int i = 1; i < each; ++i)
-      word = b.CreateOr(
+      word = b.CreateAdd(
           word, b.CreateShl(element(b, codes, w * each + i), static_cast<std::uint64_t>(i) * 4));
     word = b.CreateTrunc(word, word_type(b, lanes));
     words = count == 1 ? word : b.CreateInsertElement(words, word, static_cast<std::uint64_t>(w));

@@ -211,12 +211,11 @@ TEST_CASE("run takes tensors of four bits from files and writes them, two elemen
     numbers[2 * i] = static_cast<float>(i);
     numbers[2 * i + 1] = -0.5F * static_cast<float>(i);
   }
-  cli::write_safetensors(in, {{"q", f4e2m1, {2, 16}, codes},
-                              {"x", f32, {2, 16}, std::as_bytes(std::span(numbers))}});
-  const Outcome outcome =
-      run_swage({"run", kernel, "--input", in, "--output", out, "--device", "cpu", "--verify",
-                 "--repeat", "0"},
-                {"SWAGE_CACHE_DIR="});
+  cli::write_safetensors(
+      in, {{"q", f4e2m1, {2, 16}, codes}, {"x", f32, {2, 16}, std::as_bytes(std::span(numbers))}});
+  const Outcome outcome = run_swage({"run", kernel, "--input", in, "--output", out, "--device",
+                                     "cpu", "--verify", "--repeat", "0"},
+                                    {"SWAGE_CACHE_DIR="});
   INFO(outcome.out << outcome.err);
   REQUIRE(outcome.status == 0);
   cli::Shape shape;

@@ -1,4 +1,5 @@
-// packed_test.cpp -- tensors of which two elements share a byte, on the CPU: bits, bounds, refusals.
+// packed_test.cpp -- tensors of which two elements share a byte, on the CPU: bits, bounds,
+// refusals.
 #include <cstring>
 
 #include "ir/packed.hpp"
@@ -27,8 +28,8 @@ void check_bits(const std::string& source, const std::vector<Binding>& bindings,
                 RowView view, std::size_t turn) {
   for (std::size_t i = 0; i < 3; ++i) {
     const std::string& schedule = kSchedules[(turn + i) % kSchedules.size()];
-    INFO(size.rows << " x " << size.columns << ", " << schedule << ", stride "
-                   << view.column_stride << ", gap " << view.gap << ", skew " << view.skew);
+    INFO(size.rows << " x " << size.columns << ", " << schedule << ", stride " << view.column_stride
+                   << ", gap " << view.gap << ", skew " << view.skew);
     KernelOptions options;
     options.schedule = schedule;
     const Kernel kernel = cpu().kernel(source, "", bindings, options);
@@ -80,8 +81,8 @@ TEST_CASE("a tensor of four bits that no rows of whole bytes make up is refused 
 }
 
 TEST_CASE("columns stay the last dimension where others have larger strides") {
-  const Kernel kernel = cpu().kernel("kernel k(x: in f32, q: in f4e2m1, y: out f32) { y = x + q; }",
-                                     "");
+  const Kernel kernel =
+      cpu().kernel("kernel k(x: in f32, q: in f4e2m1, y: out f32) { y = x + q; }", "");
   std::vector<float> x(24), y(24, -1);
   std::vector<std::byte> q(12);
   for (unsigned i = 0; i < 24; ++i) {
@@ -89,8 +90,9 @@ TEST_CASE("columns stay the last dimension where others have larger strides") {
     store_element(f4e2m1, q.data(), i, i % 16);
   }
   // y is transposed: its rows are neighbours.
-  kernel.launch(nullptr, {view(x.data(), f32, {4, 6}, {6, 1}), view(q.data(), f4e2m1, {4, 6}, {6, 1}),
-                          view(y.data(), f32, {4, 6}, {1, 4})});
+  kernel.launch(nullptr,
+                {view(x.data(), f32, {4, 6}, {6, 1}), view(q.data(), f4e2m1, {4, 6}, {6, 1}),
+                 view(y.data(), f32, {4, 6}, {1, 4})});
   for (unsigned r = 0; r < 4; ++r)
     for (unsigned c = 0; c < 6; ++c) {
       const unsigned i = 6 * r + c, code = i % 16;
@@ -100,10 +102,10 @@ TEST_CASE("columns stay the last dimension where others have larger strides") {
 }
 
 TEST_CASE("overlaps of tensors of four bits are found in bytes") {
-  const Kernel kernel =
-      cpu().kernel("kernel k(p: in f4e2m1, q: out f4e2m1) { q = 2 * p; }", "");
+  const Kernel kernel = cpu().kernel("kernel k(p: in f4e2m1, q: out f4e2m1) { q = 2 * p; }", "");
   std::vector<std::byte> data(64, std::byte{0x21});
-  const auto launched = [&](std::int64_t in, std::int64_t out, std::int64_t rows, std::int64_t row) {
+  const auto launched = [&](std::int64_t in, std::int64_t out, std::int64_t rows,
+                            std::int64_t row) {
     return refusal([&] {
       kernel.launch(nullptr, {view(data.data() + in, f4e2m1, {rows, 8}, {row, 1}),
                               view(data.data() + out, f4e2m1, {rows, 8}, {row, 1})});
@@ -112,8 +114,8 @@ TEST_CASE("overlaps of tensors of four bits are found in bytes") {
   CHECK(launched(0, 0, 4, 8) == ""); // in place
   CHECK(data[0] == std::byte{0x42});
   CHECK(data[16] == std::byte{0x21});
-  CHECK(launched(0, 4, 1, 8) == "");   // 8 elements are 4 bytes
-  CHECK(launched(0, 4, 4, 16) == "");  // halves of rows
+  CHECK(launched(0, 4, 1, 8) == "");  // 8 elements are 4 bytes
+  CHECK(launched(0, 4, 4, 16) == ""); // halves of rows
   CHECK(launched(0, 3, 1, 8) != "");
   CHECK(launched(0, 2, 4, 16) != "");
   CHECK(launched(0, 16, 4, 8) == "");

@@ -1,4 +1,5 @@
-// packed_kernels.hpp -- kernels with tensors of which two elements share a byte, whose bits are known.
+// packed_kernels.hpp -- kernels with tensors of which two elements share a byte, whose bits are
+// known.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +10,12 @@
 namespace swage::test {
 
 /// Element by element, with a tensor that is updated.
-inline const std::string kPackedElements =
-    "kernel k<T>(x: in T, p: in f4e2m1, t: inout f4e2m1, r: in f32 [row], q: out f4e2m1, y: out T) {"
-    "  q = f32(x) * 4 + p;"
-    "  t = t * 1.5 - r;"
-    "  y = T(f4e2m1(f32(x)) + t);"
-    "}";
+inline const std::string kPackedElements = "kernel k<T>(x: in T, p: in f4e2m1, t: inout f4e2m1, r: "
+                                           "in f32 [row], q: out f4e2m1, y: out T) {"
+                                           "  q = f32(x) * 4 + p;"
+                                           "  t = t * 1.5 - r;"
+                                           "  y = T(f4e2m1(f32(x)) + t);"
+                                           "}";
 
 /// Along rows and over them.
 inline const std::string kPackedRows =
@@ -45,11 +46,11 @@ inline const std::string kPackedGroups =
     "}";
 
 /// How the other tensors lie while rows of these begin at whole bytes.
-inline constexpr RowView kPackedViews[] = {{1, 0, 0}, {1, 0, 2}, {1, 3, 1}, {1, 2, 6},
-                                           {2, 1, 0}, {3, 5, 3}};
+inline constexpr RowView kPackedViews[] = {{1, 0, 0}, {1, 0, 2}, {1, 3, 1},
+                                           {1, 2, 6}, {2, 1, 0}, {3, 5, 3}};
 
-inline constexpr std::int64_t kEvenColumns[] = {2,  4,   6,   10,  14,   16,   30,   32,   34,  62,
-                                                64, 66,  100, 254, 256,  258,  510,  1000, 1022,
-                                                1024, 1026, 2050, 3074, 4096, 4098};
+inline constexpr std::int64_t kEvenColumns[] = {2,    4,    6,    10,   14,   16,   30,  32,  34,
+                                                62,   64,   66,   100,  254,  256,  258, 510, 1000,
+                                                1022, 1024, 1026, 2050, 3074, 4096, 4098};
 
 } // namespace swage::test
