@@ -35,7 +35,8 @@ private:
   /// Of long rows: over as many blocks as hold them, and more where rows are few. None where the
   /// row is short, or they do not hold it.
   std::optional<CudaSchedule> usual_of_blocks(std::int64_t columns, std::int64_t rows) const;
-  /// Of few elements whose columns are computed apart: parts of a row as blocks of their own.
+  /// Where columns are computed apart: parts of a row as blocks of their own. None where the row is
+  /// short.
   std::optional<CudaSchedule> usual_of_parts(std::int64_t columns, std::int64_t rows) const;
   bool is_legal(const CudaSchedule& schedule) const;
   bool is_held(const CudaSchedule& schedule) const;

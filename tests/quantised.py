@@ -30,7 +30,7 @@ BYTE_FLOATS = {"f8e4m3": ml_dtypes.float8_e4m3fn, "f8e5m2": ml_dtypes.float8_e5m
                "f8e4m3fnuz": ml_dtypes.float8_e4m3fnuz, "f8e5m2fnuz": ml_dtypes.float8_e5m2fnuz,
                "e8m0": ml_dtypes.float8_e8m0fnu}
 E2M1 = ml_dtypes.float4_e2m1fn
-TYPES = dict(BYTE_FLOATS, bf16=ml_dtypes.bfloat16, f16=np.float16, f32=np.float32, i8=np.int8,
+TYPES = dict(BYTE_FLOATS, bf16=ml_dtypes.bfloat16, f16=np.float16, f32=np.float32, i32=np.int32, i8=np.int8,
              u8=np.uint8)
 NAMES = {np.dtype(dtype): name for name, dtype in TYPES.items()}
 LARGEST = {"f8e4m3": 448, "f8e5m2": 57344, "f8e4m3fnuz": 240, "f8e5m2fnuz": 57344}

@@ -145,10 +145,10 @@ void check_kernel(const Kernel& kernel, std::uint64_t step, const Target* target
   check(call, before, columns);
 }
 
-/// The whole catalogue, or those of `names`.
-void check_catalogue(DType type, std::uint64_t step, const Target* target,
-                     const std::vector<std::string>& names = {}) {
-  std::size_t checked = 0;
+/// Calls `body(kernel)` for the elementwise kernels of the catalogue, or those of `names`.
+template <class Body>
+void for_catalogue(DType type, const std::vector<std::string>& names, Body body) {
+  std::size_t found = 0;
   for (const swage::test::CatalogueKernel& each : swage::test::catalogue_kernels())
     if (names.empty() || std::ranges::find(names, each.name) != names.end()) {
       const Kernel kernel = ir::load_kernel({each.text}, each.name, each.bindings(type));
@@ -156,10 +156,15 @@ void check_catalogue(DType type, std::uint64_t step, const Target* target,
         continue; // rows are the runtime tests' subject
       if (kernel.math() == ir::MathMode::torch)
         continue; // PyTorch's numbers, its NaN included, and on CUDA alone
-      check_kernel(kernel, step, target);
-      ++checked;
+      body(kernel);
+      ++found;
     }
-  CHECK(checked >= std::max<std::size_t>(1, names.size()));
+  CHECK(found >= std::max<std::size_t>(1, names.size()));
+}
+
+void check_catalogue(DType type, std::uint64_t step, const Target* target,
+                     const std::vector<std::string>& names = {}) {
+  for_catalogue(type, names, [&](const Kernel& kernel) { check_kernel(kernel, step, target); });
 }
 
 /// Gradients of random kernels, compiled, at points where every step that takes part is of ordinary
@@ -267,15 +272,23 @@ TEST_CASE("gradients are finite and right on the worst GPU that PTX allows") {
 }
 
 TEST_CASE("catalogue kernels are finite and right at every value of 16 bits", "[.exhaustive]") {
-  // One section a type and target: `-c "bf16 on the host"` runs that alone.
+  // One section a type and target, and within it one a kernel: `-c "bf16 on the host"` runs all of
+  // one target, `-c "bf16 on sm_90" -c swiglu` one kernel alone.
   for (const DType type : {bf16, f16}) {
+    const auto check_each = [&](const Target* target) {
+      for_catalogue(type, {}, [&](const Kernel& kernel) {
+        SECTION(kernel.name()) {
+          check_kernel(kernel, 1, target);
+        }
+      });
+    };
     SECTION(std::string(name_of(type)) + " on the host") {
-      check_catalogue(type, 1, nullptr);
+      check_each(nullptr);
     }
     for (const int arch : {75, 90})
       SECTION(std::string(name_of(type)) + " on sm_" + std::to_string(arch)) {
         const Target target = cuda_target(arch);
-        check_catalogue(type, 1, &target);
+        check_each(&target);
       }
   }
 }
