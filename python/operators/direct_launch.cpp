@@ -55,7 +55,12 @@ bool Operator::Direct::types_of(const Kind& kind, Key& key) const {
       if (of_.generics_[g] == of_.constants_[i].name && !put(g, type))
         return false;
   }
-  return std::ranges::none_of(key.generics, [](Type type) { return type.code < 0; });
+  // Two elements a byte are the dispatcher's.
+  const auto is_other = [](Type type) { return type.code < 0 || type.bits == 4; };
+  return std::ranges::none_of(key.generics, is_other) &&
+         std::ranges::none_of(of_.parameters_, [&](const Parameter& parameter) {
+           return parameter.is_tensor() && parameter.generic < 0 && is_other(parameter.type);
+         });
 }
 
 const Operator::Direct::Plan* Operator::Direct::plan(const Kind& kind) {
