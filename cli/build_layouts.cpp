@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/layout.hpp"
+#include "codegen/tile_plan.hpp"
 
 namespace swage::cli {
 
@@ -34,7 +35,9 @@ std::uint8_t element_align(const ir::Param& param) {
 Specialization with_alignment(Specialization made, const ir::Kernel& kernel, bool aligned) {
   for_each_tensor(made, kernel, [&](const ir::Param& param, std::size_t, TensorSpec& spec) {
     const bool by_vectors = spec.layout == Layout::unit || spec.layout == Layout::per_column ||
-                            spec.layout == Layout::interleaved_even;
+                            spec.layout == Layout::interleaved_even ||
+                            spec.layout == Layout::per_column_group ||
+                            spec.layout == Layout::column_major;
     spec.align_log2 = aligned && by_vectors ? std::uint8_t{4} : element_align(param);
   });
   return made;
@@ -69,8 +72,24 @@ Specialization strided(Specialization made, const ir::Kernel& kernel) {
       spec.layout = Layout::strided;
     else if (spec.layout == Layout::per_column)
       spec.layout = Layout::per_column_strided;
+    else if (spec.layout == Layout::per_column_group)
+      spec.layout = Layout::per_column_group_strided;
   });
   return made;
+}
+
+/// Of kernels with groups of rows, for each output of elements: that one lies column by column.
+std::vector<Specialization> transposed(const Specialization& base, const ir::Kernel& kernel) {
+  std::vector<Specialization> list;
+  for (std::size_t p = 0; p < kernel.params().size() && codegen::rows_of_groups(kernel) > 0; ++p)
+    if (kernel.params()[p].is_written() && kernel.params()[p].broadcast == ir::Broadcast::none) {
+      Specialization& made = list.emplace_back(base);
+      for_each_tensor(made, kernel, [&](const ir::Param&, std::size_t at, TensorSpec& spec) {
+        if (at == p)
+          spec.layout = Layout::column_major;
+      });
+    }
+  return list;
 }
 
 /// The first two inputs of elements that could alternate, if there are two.
@@ -123,6 +142,8 @@ std::vector<Specialization> usual_layouts(const ir::Kernel& kernel, const Target
     if (const auto pair = interleaved(made, kernel))
       add(list, aligned(*pair));
   }
+  for (const Specialization& made : transposed(base, kernel))
+    add(list, aligned(made));
   add(list, any(wide(strided(base, kernel))));
   return list;
 }

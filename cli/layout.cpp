@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/tile_plan.hpp"
 #include "swage/error.hpp"
 
 namespace swage::cli {
@@ -89,6 +90,8 @@ void set_layouts(codegen::Specialization& result, const ir::Kernel& kernel, bool
       layout = strided ? Layout::strided : Layout::unit;
     else if (param.broadcast == ir::Broadcast::per_column && strided)
       layout = Layout::per_column_strided;
+    else if (param.broadcast == ir::Broadcast::per_column_group && strided)
+      layout = Layout::per_column_group_strided;
   }
 }
 
@@ -97,6 +100,28 @@ void set_aliased(codegen::Specialization& result, const ir::Kernel& kernel) {
   for (const ir::Param& param : kernel.params())
     if (param.is_tensor())
       result.tensors[tensor++].aliased = param.kind == ir::ParamKind::in;
+}
+
+/// The output `name` of a kernel with groups of rows lies column by column.
+void set_transposed(std::string_view name, codegen::Specialization& result,
+                    const ir::Kernel& kernel) {
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    Layout& layout = result.tensors[tensor++].layout;
+    if (param.name != name)
+      continue;
+    if (!param.is_written() || param.broadcast != ir::Broadcast::none ||
+        codegen::rows_of_groups(kernel) == 0)
+      break;
+    layout = Layout::column_major;
+    return;
+  }
+  throw Error(
+      ErrorCode::invalid_argument,
+      fmt::format("'{}' in --layout is no output of elements of a kernel with groups of rows",
+                  name));
 }
 
 void apply(std::string_view word, codegen::Specialization& result, const ir::Kernel& kernel) {
@@ -115,13 +140,16 @@ void apply(std::string_view word, codegen::Specialization& result, const ir::Ker
     result.columns_at_most = codegen::column_bound(parse_columns(word));
   else if (word.starts_with("row=") || word.starts_with("group="))
     set_dims(word, result);
+  else if (word.starts_with("transposed="))
+    set_transposed(word.substr(word.find('=') + 1), result, kernel);
   else if (word.starts_with("valid_rows="))
     result.valid_rows = parse_valid_rows(word, result.counts64);
   else if (word != "flat")
     throw Error(
         ErrorCode::invalid_argument,
         fmt::format("'{}' is not a word of --layout; there are flat, rows, strided, align=N, "
-                    "index64, exact, aliased, columns=N, row=R, group=RxG and valid_rows=COUNTS",
+                    "index64, exact, aliased, columns=N, row=R, group=RxG, transposed=NAME and "
+                    "valid_rows=COUNTS",
                     word));
 }
 

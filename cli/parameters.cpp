@@ -44,6 +44,7 @@ std::string_view name_of(ir::Broadcast broadcast) noexcept {
   case ir::Broadcast::per_row: return "row";
   case ir::Broadcast::per_column: return "col";
   case ir::Broadcast::per_group: return "group";
+  case ir::Broadcast::per_column_group: return "col group";
   case ir::Broadcast::table: return "table";
   case ir::Broadcast::per_tensor: break;
   }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "codegen/row_geometry.hpp"
+#include "codegen/tile_geometry.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -17,7 +18,8 @@ __extension__ using Wide = unsigned __int128;
 
 bool has_column_stride(Layout layout) {
   return layout == Layout::strided || layout == Layout::per_column_strided ||
-         layout == Layout::per_group || layout == Layout::table;
+         layout == Layout::per_group || layout == Layout::table ||
+         layout == Layout::per_column_group_strided || layout == Layout::column_major;
 }
 
 bool has_rows(Layout layout) {
@@ -115,9 +117,14 @@ std::int64_t totals_blocks(std::int64_t columns) noexcept {
   return std::max<std::int64_t>((columns + kTotalsColumns - 1) / kTotalsColumns, 1);
 }
 
-LaunchShape row_launch_shape(const CudaSchedule& schedule, const RowPlan& plan, std::int64_t rows,
-                             std::int64_t columns) {
+LaunchShape row_launch_shape(const CudaSchedule& schedule, const RowPlan& plan, int vector_elements,
+                             std::int64_t rows, std::int64_t columns) {
   LaunchShape shape;
+  if (plan.group_rows > 0) {
+    shape.blocks = tile_blocks(schedule, vector_elements, rows / plan.group_rows, columns);
+    check_blocks(shape, rows, columns);
+    return shape;
+  }
   const int rows_a_block = schedule.threads / schedule.row_threads;
   shape.blocks = plan.after_rows ? strands_of(rows) : (rows + rows_a_block - 1) / rows_a_block;
   shape.blocks *= row_blocks(schedule);

@@ -13,7 +13,7 @@ namespace swage::codegen {
 enum class SlotKind : std::uint8_t {
   pointer,       ///< tensor base, 8 bytes
   row_stride,    ///< elements, 8 bytes; 2-D only, not for per_column, per_tensor and table
-  column_stride, ///< elements, 8 bytes; strided layouts, per_group and table only
+  column_stride, ///< elements, 8 bytes; strided layouts, column_major, per_group and table only
   length,        ///< values of a table, 8 bytes
   scalar,        ///< run-time scalar in its storage type
   rows,          ///< 2-D only
@@ -42,9 +42,10 @@ struct Slot {
 };
 
 /// What host code that works row by row computes, and in which memory. Without anything to store
-/// after the rows (RowPlan::after_rows) rows [begin, end), in phase 0. Else in phase 0 strands
-/// [begin, end), that is, rows begin, begin + kSumStrands, ..., begin + 1, ...; and when all are
-/// done in phase 1 columns [begin, end) of what is stored then.
+/// after the rows (RowPlan::after_rows) rows [begin, end), in phase 0; with groups of rows tiles
+/// [begin, end) (host_tiles in tile_plan.hpp), those of the same rows one after the other. Else in
+/// phase 0 strands [begin, end), that is, rows begin, begin + kSumStrands, ..., begin + 1, ...; and
+/// when all are done in phase 1 columns [begin, end) of what is stored then.
 struct HostRowMemory {
   void* scratch = nullptr;   ///< scratch_bytes, of the calling thread alone, aligned to 64 bytes
   void* workspace = nullptr; ///< workspace_bytes, of the call, aligned to 64 bytes
@@ -85,9 +86,9 @@ struct LaunchShape {
 /// pass 2^31 - 1 blocks.
 LaunchShape launch_shape(const CudaSchedule& schedule, int vector_elements, std::int64_t rows,
                          std::int64_t columns, int sm_count);
-/// The same for kernels that work row by row.
-LaunchShape row_launch_shape(const CudaSchedule& schedule, const RowPlan& plan, std::int64_t rows,
-                             std::int64_t columns);
+/// The same for kernels that work row by row, or by groups of rows.
+LaunchShape row_launch_shape(const CudaSchedule& schedule, const RowPlan& plan, int vector_elements,
+                             std::int64_t rows, std::int64_t columns);
 /// Blocks of the second launch, see lower_cuda_totals.cpp.
 std::int64_t totals_blocks(std::int64_t columns) noexcept;
 

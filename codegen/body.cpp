@@ -363,7 +363,8 @@ Value* Body::emit_float(const ir::Node& node, Accuracy accuracy) {
   });
 }
 
-/// Whether a quotient at half accuracy has the divisor of its whole row or group.
+/// Whether a quotient at half accuracy has the divisor of its whole row or group, of columns or of
+/// rows.
 bool Body::divides_by_shared(const ir::Node& node, Accuracy accuracy) const {
   if (node.op != Op::div || accuracy != Accuracy::half || node.type != DType::f32 ||
       job_.target.kind != Target::Kind::cuda || job_.kernel.math() != ir::MathMode::accurate ||
@@ -378,9 +379,9 @@ bool Body::divides_by_shared(const ir::Node& node, Accuracy accuracy) const {
 /// what is scaled by it then has the same bits everywhere.
 bool Body::is_shared_quotient(const ir::Node& node) const {
   const ir::Broadcast broadcast = node.space.broadcast;
-  const bool is_shared = broadcast == ir::Broadcast::per_row ||
-                         broadcast == ir::Broadcast::per_group ||
-                         broadcast == ir::Broadcast::per_tensor;
+  const bool is_shared =
+      broadcast == ir::Broadcast::per_row || broadcast == ir::Broadcast::per_group ||
+      broadcast == ir::Broadcast::per_column_group || broadcast == ir::Broadcast::per_tensor;
   return is_shared && (node.op == Op::div || node.op == Op::rcp) &&
          job_.kernel.math() == ir::MathMode::accurate && !ir::is_elementwise(job_.kernel);
 }

@@ -216,7 +216,7 @@ void check_size(const ir::Kernel& kernel, const Target& target) {
   if (target.kind != Target::Kind::cuda)
     return;
   const std::size_t passes =
-      ir::is_elementwise(kernel) ? 1 : make_row_plan(kernel).reductions.size() + 1;
+      ir::is_elementwise(kernel) ? 1 : static_cast<std::size_t>(make_row_plan(kernel).passes());
   const std::size_t size = cuda_instructions(kernel) * passes;
   if (size > kMaxCudaInstructions)
     throw Error(

@@ -163,6 +163,42 @@ void CudaFunction::emit_loop(Value* first, Value* end, Value* step,
   b_.SetInsertPoint(done);
 }
 
+std::vector<Value*> CudaFunction::carry(
+    Value* first, Value* end, Value* step, std::vector<Value*> carried,
+    const std::function<std::vector<Value*>(Value*, const std::vector<Value*>&)>& body) {
+  BasicBlock* before = b_.GetInsertBlock();
+  auto* loop = BasicBlock::Create(context_, "carry", function_);
+  auto* done = BasicBlock::Create(context_, "carried", function_);
+  Value* enters = b_.CreateICmpULT(first, end);
+  b_.CreateCondBr(enters, loop, done);
+  b_.SetInsertPoint(loop);
+  llvm::PHINode* item = b_.CreatePHI(first->getType(), 2);
+  std::vector<llvm::PHINode*> phis;
+  std::vector<Value*> now;
+  for (Value* value : carried) {
+    phis.push_back(b_.CreatePHI(value->getType(), 2));
+    phis.back()->addIncoming(value, before);
+    now.push_back(phis.back());
+  }
+  const std::vector<Value*> next = body(item, now);
+  Value* step_to = b_.CreateAdd(item, step);
+  item->addIncoming(first, before);
+  item->addIncoming(step_to, b_.GetInsertBlock());
+  for (std::size_t i = 0; i < phis.size(); ++i)
+    phis[i]->addIncoming(next[i], b_.GetInsertBlock());
+  BasicBlock* last = b_.GetInsertBlock();
+  b_.CreateCondBr(b_.CreateICmpULT(step_to, end), loop, done);
+  b_.SetInsertPoint(done);
+  std::vector<Value*> results;
+  for (std::size_t i = 0; i < carried.size(); ++i) {
+    llvm::PHINode* result = b_.CreatePHI(carried[i]->getType(), 2);
+    result->addIncoming(carried[i], before);
+    result->addIncoming(next[i], last);
+    results.push_back(result);
+  }
+  return results;
+}
+
 void CudaFunction::emit_if(Value* condition, const std::function<void()>& yes,
                            const std::function<void()>& no) {
   auto* then = BasicBlock::Create(context_, "then", function_);

@@ -43,6 +43,11 @@ protected:
   /// for (item = first; item < end; item += step) body(item), leaving the builder after it.
   void emit_loop(llvm::Value* first, llvm::Value* end, llvm::Value* step,
                  const std::function<void(llvm::Value*)>& body);
+  /// item from `first` while below `end`; `carried` are values that the body changes.
+  std::vector<llvm::Value*>
+  carry(llvm::Value* first, llvm::Value* end, llvm::Value* step, std::vector<llvm::Value*> carried,
+        const std::function<std::vector<llvm::Value*>(llvm::Value*,
+                                                      const std::vector<llvm::Value*>&)>& body);
   /// if (condition) yes() else no(), leaving the builder after both.
   void emit_if(llvm::Value* condition, const std::function<void()>& yes,
                const std::function<void()>& no = {});

@@ -88,10 +88,6 @@ private:
   /// Of the threads of a row.
   void sync();
   bool writes_what_all_read() const;
-  /// item from `first` while below `end`; `carried` are values that the body changes.
-  std::vector<Value*>
-  carry(Value* first, Value* end, Value* step, std::vector<Value*> carried,
-        const std::function<std::vector<Value*>(Value*, const std::vector<Value*>&)>& body);
 
   // lower_cuda_strands.cpp: sums over rows
   void emit_strand();

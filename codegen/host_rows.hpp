@@ -14,6 +14,7 @@
 #include "codegen/host_function.hpp"
 #include "codegen/reduction.hpp"
 #include "codegen/row_plan.hpp"
+#include "codegen/tile_plan.hpp"
 #include "ir/sum_order.hpp"
 
 namespace swage::codegen {
@@ -29,8 +30,8 @@ class RowLowering final : public HostFunction {
 public:
   RowLowering(llvm::Module& module, const Job& job, const HostSchedule& schedule)
       : HostFunction(module, job, schedule), plan_(make_row_plan(job.kernel)),
-        row_values_(job.kernel.nodes().size()), group_values_(job.kernel.nodes().size()),
-        after_(needs_column_sums(job.kernel)) {}
+        tiles_(make_tile_plan(job.kernel)), row_values_(job.kernel.nodes().size()),
+        group_values_(job.kernel.nodes().size()), after_(needs_column_sums(job.kernel)) {}
 
 private:
   using Columns = std::function<void(Value* column, int lanes)>;
@@ -71,6 +72,26 @@ private:
   /// Neighbours first, then 0; of no rows 0.
   Value* add_strands(Type* type, llvm::Align align, const std::function<Value*(Value*)>& from,
                      const std::function<Value*(Value*)>& to);
+
+  // lower_host_tiles.cpp: groups of rows
+  void emit_tiles();
+  /// The pointers of [col group n] tensors are those of the group of rows at hand.
+  void set_group_bases();
+  /// What follows is of the columns of the tile, not of a row.
+  void begin_tile_columns();
+  /// A pass over the rows of a tile: what it reduces, or, the last one, what it stores.
+  void emit_tile_pass(int pass, Value* first_row);
+  void emit_tile_row(int pass, Value* row);
+  /// Computes the values of groups of rows that need so many passes, and no reduction of their own.
+  void emit_tile_values(int stage);
+  void store_tile_values();
+  /// body(column, lanes) over the columns of the tile.
+  void emit_tile_columns(const Columns& body) { emit_columns(tile_first_, tile_last_, body); }
+  /// Where value `index` of TilePlan::values is for `column`, one after the other.
+  Value* tile_value(std::size_t index, Value* column);
+  std::size_t tile_index(NodeId id) const;
+  Value* load_tile_value(std::size_t index, Value* column, int lanes);
+  void store_tile_value(std::size_t index, Value* column, Value* value);
 
   // lower_host_rows.cpp: one row
   void emit_row(Value* row);
@@ -177,6 +198,12 @@ private:
   Value* half_of(Value* value, int first);
 
   RowPlan plan_;
+  TilePlan tiles_;
+  int tile_stage_ = 0;                     ///< passes over the tile at hand that are done
+  Value* tile_first_ = nullptr;            ///< column of the tile at hand
+  Value* tile_last_ = nullptr;             ///< the one after it
+  Value* tile_group_ = nullptr;            ///< of rows
+  Value* tile_memory_ = nullptr;           ///< TilePlan::values, by value and column
   std::vector<Value*> bases_;              ///< of the row at hand
   std::vector<Value*> next_;               ///< of the row after it, as far as it is fetched
   std::vector<Value*> row_values_;         ///< by node: known for the row, one lane

@@ -149,7 +149,7 @@ int kept_bytes(const ir::Node& node) noexcept {
 }
 
 std::vector<KeptValue> kept_values(const ir::Kernel& kernel, const RowPlan& plan) {
-  if (plan.group > 0)
+  if (plan.group > 0 || plan.group_rows > 0)
     return {};
   std::vector<KeptValue> kept;
   for (const KeptValue& value : passed_on(kernel, roots_of_passes(kernel, plan)))

@@ -101,8 +101,9 @@ void CudaRows::prepare() {
   const auto threads = static_cast<std::uint64_t>(geometry_.threads);
   const auto vector = static_cast<std::uint32_t>(geometry_.vector);
   small_groups_ = plan_.group > 0 && is_within_warp(geometry_, plan_.group);
-  multiple_ =
-      job_.specialization.exact || vector == 1 || (plan_.group > 0 && plan_.group % vector == 0);
+  const std::uint32_t least = ir::has_packed_tensors(job_.kernel) ? 2 : 1; // divides the columns
+  multiple_ = job_.specialization.exact || vector == least ||
+              (plan_.group > 0 && plan_.group % vector == 0);
   columns_ = arguments_.columns;
   Value* thread = special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x);
   warp_lane_ = b_.CreateAnd(b_.CreateTrunc(thread, b_.getInt32Ty()), b_.getInt32(31));
@@ -416,42 +417,6 @@ void CudaRows::store_rows() {
   emit_if(both(row_inside_, b_.CreateICmpEQ(number, constant(0))), [&] {
     tensors_.store({row_bases_, std::vector<Value*>(row_bases_.size()), nullptr}, 1, all);
   });
-}
-
-std::vector<Value*> CudaRows::carry(
-    Value* first, Value* end, Value* step, std::vector<Value*> carried,
-    const std::function<std::vector<Value*>(Value*, const std::vector<Value*>&)>& body) {
-  BasicBlock* before = b_.GetInsertBlock();
-  auto* loop = BasicBlock::Create(context_, "carry", function_);
-  auto* done = BasicBlock::Create(context_, "carried", function_);
-  Value* enters = b_.CreateICmpULT(first, end);
-  b_.CreateCondBr(enters, loop, done);
-  b_.SetInsertPoint(loop);
-  llvm::PHINode* item = b_.CreatePHI(first->getType(), 2);
-  std::vector<llvm::PHINode*> phis;
-  std::vector<Value*> now;
-  for (Value* value : carried) {
-    phis.push_back(b_.CreatePHI(value->getType(), 2));
-    phis.back()->addIncoming(value, before);
-    now.push_back(phis.back());
-  }
-  const std::vector<Value*> next = body(item, now);
-  Value* step_to = b_.CreateAdd(item, step);
-  item->addIncoming(first, before);
-  item->addIncoming(step_to, b_.GetInsertBlock());
-  for (std::size_t i = 0; i < phis.size(); ++i)
-    phis[i]->addIncoming(next[i], b_.GetInsertBlock());
-  BasicBlock* last = b_.GetInsertBlock();
-  b_.CreateCondBr(b_.CreateICmpULT(step_to, end), loop, done);
-  b_.SetInsertPoint(done);
-  std::vector<Value*> results;
-  for (std::size_t i = 0; i < carried.size(); ++i) {
-    llvm::PHINode* result = b_.CreatePHI(carried[i]->getType(), 2);
-    result->addIncoming(carried[i], before);
-    result->addIncoming(next[i], last);
-    results.push_back(result);
-  }
-  return results;
 }
 
 } // namespace swage::codegen

@@ -25,6 +25,8 @@ void RowLowering::emit_body() {
       b_.CreateMul(constant(static_cast<std::int64_t>(plan_.kept.size()) * 8), arguments_.columns);
   scratch_ = b_.CreateGEP(b_.getInt8Ty(), kept_,
                           b_.CreateAnd(b_.CreateAdd(kept_bytes, constant(63)), constant(-64)));
+  if (tiles_.rows > 0)
+    return emit_tiles();
   // One count for all rows may leave fewer rows, or strands, than the call was cut into.
   const auto stop = [&](Value* count) {
     return selection_.may_end_early() ? smaller(end(), count) : end();
@@ -60,7 +62,7 @@ void RowLowering::emit_row(Value* row) {
   next_ = row_bases(b_.CreateAdd(row, constant(1)));
   for (std::uint32_t p = 0; p < next_.size(); ++p)
     if (is_fetched(p)) {
-      const std::int64_t most = kMostFetched / size_of(job_.kernel.params()[p].dtype);
+      const std::int64_t most = elements_in(job_.kernel.params()[p].dtype, kMostFetched);
       Value* is_short = b_.CreateICmpSLE(arguments_.columns, constant(most));
       next_[p] = b_.CreateSelect(is_short, next_[p], bases_[p]);
     }
@@ -115,6 +117,11 @@ KnownValue RowLowering::known_values(int lanes, const std::vector<Value*>& loade
       if (plan_.kept[i].node == id && plan_.kept[i].pass < pass_)
         return b_.CreateAlignedLoad(value_type(context_, node(id).type, lanes), kept(i, column),
                                     kept_align(i));
+    if (column && node(id).space.broadcast == Broadcast::per_column_group &&
+        node(id).op != Op::load)
+      if (const std::size_t at = tile_index(id);
+          at < tiles_.values.size() && tiles_.stage[id] <= tile_stage_)
+        return load_tile_value(at, column, lanes);
     if (node(id).op == Op::col_index && column)
       return consecutive(b_, column, lanes);
     return node(id).op == Op::load && !loaded.empty() ? loaded[node(id).param] : nullptr;
@@ -192,8 +199,8 @@ void RowLowering::fetch_next(Value* column, int lanes) {
     if (!is_fetched(p))
       continue;
     const DType type = job_.kernel.params()[p].dtype;
-    Value* at = b_.CreateGEP(bits_type(context_, type, 1), next_[p], column);
-    for (int byte = 0; byte < lanes * size_of(type); byte += kCacheLine)
+    Value* at = tensors_.address(place(next_, column), p);
+    for (int byte = 0; byte < bytes_of(type, lanes); byte += kCacheLine)
       b_.CreateIntrinsic(
           llvm::Intrinsic::prefetch, {b_.getPtrTy()},
           {b_.CreateConstGEP1_64(b_.getInt8Ty(), at, static_cast<std::uint64_t>(byte)),
@@ -210,7 +217,7 @@ void RowLowering::emit_elements(const Columns& body) {
     };
   };
   if (schedule_.streaming && schedule_.lanes > 1 && leading_output())
-    at = emit_streaming(bases_, at, arguments_.columns, loop(1), loop(schedule_.lanes));
+    at = emit_streaming(bases_, at, arguments_.columns, loop(narrowest()), loop(schedule_.lanes));
   emit_columns(at, arguments_.columns, body);
 }
 
@@ -218,7 +225,8 @@ void RowLowering::store(const std::vector<ir::Store>& stores, const Place& at, i
   if (stores.empty())
     return;
   const Broadcast broadcast = job_.kernel.params()[stores[0].param].broadcast;
-  const bool by_element = broadcast == Broadcast::none || broadcast == Broadcast::per_column;
+  const bool by_element = broadcast != Broadcast::per_row && broadcast != Broadcast::per_group &&
+                          broadcast != Broadcast::per_tensor;
   const std::vector<Value*> loaded = by_element ? load(at, lanes) : std::vector<Value*>{};
   const std::vector<Value*> bits = lower_stores(
       b_, job_, lanes, stores, known_values(lanes, loaded, by_element ? at.column : nullptr));
@@ -252,8 +260,9 @@ std::vector<Value*> RowLowering::load(const Place& at, int lanes) {
   std::vector<Value*> fixed = scalars_;
   for (std::size_t p = 0; p < fixed.size(); ++p) {
     const ir::Param& param = job_.kernel.params()[p];
-    const bool by_column =
-        param.broadcast == Broadcast::none || param.broadcast == Broadcast::per_column;
+    const bool by_column = param.broadcast == Broadcast::none ||
+                           param.broadcast == Broadcast::per_column ||
+                           param.broadcast == Broadcast::per_column_group;
     if (param.is_tensor() && !by_column) // known to whoever needs it
       fixed[p] = llvm::PoisonValue::get(value_type(context_, compute_type(param.dtype), 1));
   }
@@ -271,8 +280,8 @@ void RowLowering::emit_columns(Value* first, Value* last, const Columns& body) {
   if (nodes() <= kRemainderNodes)
     for (int lanes = schedule_.lanes / 4; lanes * 32 >= kSmallestRemainder; lanes /= 4)
       loop(lanes);
-  if (schedule_.lanes > 1)
-    loop(1);
+  if (schedule_.lanes > narrowest())
+    loop(narrowest());
 }
 
 bool RowLowering::needs_groups(std::span<const NodeId> roots) const {

@@ -3,6 +3,9 @@
 
 #include <bit>
 
+#include "codegen/packed.hpp"
+#include "swage/error.hpp"
+
 namespace swage::codegen {
 
 using llvm::Value;
@@ -117,6 +120,8 @@ Value* Arguments::row_offset(llvm::IRBuilderBase& b, std::uint32_t param, Value*
 Value* Arguments::row_base(llvm::IRBuilderBase& b, const ir::Kernel& kernel, std::uint32_t param,
                            Value* row) const {
   Value* offset = row_offset(b, param, row);
+  if (offset && is_packed(kernel.params()[param].dtype))
+    return b.CreateGEP(b.getInt8Ty(), base[param], b.CreateAShr(offset, 1));
   return offset ? b.CreateGEP(bits_type(b.getContext(), kernel.params()[param].dtype, 1),
                               base[param], offset)
                 : base[param];
@@ -158,8 +163,23 @@ Value* Tensors::address(const Place& place, std::uint32_t param) {
   if (!wide_index_)
     index =
         is_signed ? b_.CreateSExt(index, b_.getInt64Ty()) : b_.CreateZExt(index, b_.getInt64Ty());
-  llvm::Type* element = bits_type(b_.getContext(), job_.kernel.params()[param].dtype, 1);
-  return b_.CreateGEP(element, place.base[param], index);
+  const DType dtype = job_.kernel.params()[param].dtype;
+  if (is_packed(dtype))
+    index = b_.CreateAShr(index, 1);
+  return b_.CreateGEP(bits_type(b_.getContext(), dtype, 1), place.base[param], index);
+}
+
+/// The address of lane `lane` of a tensor whose lanes lie apart, `first` being that of the first.
+Value* Tensors::lane_address(const Place& place, Value* first, int lane, std::uint32_t param) {
+  if (lane == 0)
+    return first;
+  if (arguments_.group_dims[param].extents.empty())
+    return b_.CreateGEP(bits_type(b_.getContext(), job_.kernel.params()[param].dtype, 1), first,
+                        b_.CreateMul(lane_stride(param), b_.getInt64(lane)));
+  Place at = place;
+  at.column = b_.CreateAdd(
+      place.column, llvm::ConstantInt::get(place.column->getType(), static_cast<unsigned>(lane)));
+  return address(at, param);
 }
 
 /// Whether an interleaved tensor moves together with its partner.
@@ -213,8 +233,18 @@ Value* Tensors::load_entry(const TableEntry& entry, std::uint32_t param) {
   return b_.CreateSelect(entry.inside, value, none);
 }
 
+Value* Tensors::load_packed(const Place& place, int lanes, std::uint32_t param) {
+  const DType dtype = job_.kernel.params()[param].dtype;
+  Value* bytes = memory_.load(address(place, param), 1, std::max(lanes / 2, 1), param);
+  return convert_.widen(dtype, lanes == 1
+                                   ? unpack_code(b_, bytes, place.column) // rows begin with bytes
+                                   : unpack_codes(b_, bytes, lanes, is_cuda()));
+}
+
 Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {
   const DType dtype = job_.kernel.params()[param].dtype;
+  if (is_packed(dtype))
+    return load_packed(place, lanes, param);
   if (specs_[param].layout == Layout::per_row)
     return splat(load_row_value(place, param), lanes);
   Value* from = address(place, param);
@@ -225,10 +255,9 @@ Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {
   }
   if (!stride || lanes == 1)
     return convert_.widen(dtype, memory_.load(from, size_of(dtype), lanes, param));
-  llvm::Type* element = bits_type(b_.getContext(), dtype, 1);
   Value* bits = llvm::PoisonValue::get(bits_type(b_.getContext(), dtype, lanes));
   for (int lane = 0; lane < lanes; ++lane) {
-    Value* at = b_.CreateGEP(element, from, b_.CreateMul(stride, b_.getInt64(lane)));
+    Value* at = lane_address(place, from, lane, param);
     bits = b_.CreateInsertElement(bits, memory_.load(at, size_of(dtype), 1, param),
                                   static_cast<std::uint64_t>(lane));
   }
@@ -255,14 +284,17 @@ std::vector<Value*> Tensors::load(const Place& place, int lanes, const std::vect
 void Tensors::store_one(const Place& place, int lanes, std::uint32_t param, Value* bits) {
   const DType dtype = job_.kernel.params()[param].dtype;
   Value* to = address(place, param);
+  if (is_packed(dtype) && lanes == 1)
+    throw Error(ErrorCode::internal, "half a byte is stored; please report this");
+  if (is_packed(dtype))
+    return memory_.store(to, 1, pack_codes(b_, bits, is_cuda()), param);
   if (job_.split_bf16 && lanes > 1)
     return memory_.store(to, 4, bits, param); // words, of an even and an odd element each
   Value* stride = lane_stride(param);
   if (!stride || lanes == 1)
     return memory_.store(to, size_of(dtype), bits, param);
-  llvm::Type* element = bits_type(b_.getContext(), dtype, 1);
   for (int lane = 0; lane < lanes; ++lane) {
-    Value* at = b_.CreateGEP(element, to, b_.CreateMul(stride, b_.getInt64(lane)));
+    Value* at = lane_address(place, to, lane, param);
     memory_.store(at, size_of(dtype),
                   b_.CreateExtractElement(bits, static_cast<std::uint64_t>(lane)), param);
   }

@@ -9,7 +9,7 @@ using llvm::ConstantInt;
 namespace {
 
 bool is_maximum(Op op) {
-  return op == Op::row_max || op == Op::group_max;
+  return op == Op::row_max || op == Op::group_max || op == Op::col_group_max;
 }
 
 } // namespace

@@ -9,6 +9,7 @@
 
 #include "codegen/kept_values.hpp"
 #include "codegen/needed_nodes.hpp"
+#include "codegen/tile_plan.hpp"
 #include "ir/sum_order.hpp"
 #include "swage/error.hpp"
 
@@ -112,6 +113,8 @@ std::vector<int> stages_of(const ir::Kernel& kernel) {
 void check_row_size(const ir::Kernel& kernel) {
   const std::vector<int> stage = stages_of(kernel);
   std::size_t reductions = 0, passes = 1;
+  if (rows_of_groups(kernel) > 0)
+    passes = static_cast<std::size_t>(make_tile_plan(kernel).passes());
   for (ir::NodeId id = 0; id < stage.size(); ++id) {
     reductions += ir::is_reduction(kernel.node(id).op);
     passes = std::max(passes, static_cast<std::size_t>(stage[id]) + 1);
@@ -174,6 +177,11 @@ RowPlan make_row_plan(const ir::Kernel& kernel) {
   if (const auto sizes = groups_of(kernel); !sizes.empty())
     plan.group = sizes[0];
   plan.after_rows = stores_after_rows(kernel);
+  if ((plan.group_rows = rows_of_groups(kernel)) > 0) {
+    const TilePlan tiles = make_tile_plan(kernel);
+    plan.tile_passes = tiles.passes();
+    plan.tile_values = static_cast<int>(tiles.values.size());
+  }
   plan.apart = computes_columns_apart(kernel);
   plan.kept = kept_values(kernel, plan);
   return plan;
@@ -192,6 +200,8 @@ void check_lowered(const ir::Kernel& kernel, const Target& target) {
                     "many columns there are; give it one",
                     kernel.name()));
   check_row_size(kernel);
+  if (rows_of_groups(kernel) > 0)
+    check_tiles(kernel, target);
   if (target.kind == Target::Kind::cuda)
     check_cuda(kernel);
   check_both(kernel, target.kind == Target::Kind::cuda ? "CUDA" : "CPU");
@@ -241,7 +251,7 @@ std::int64_t scratch_bytes(const RowPlan& plan, std::int64_t columns) noexcept {
     most = std::max(most, stage.size());
   const std::int64_t of_groups = plan.group > 0 ? sum_arrays(plan.group) * kArray : 0;
   constexpr std::int64_t kStrands = ir::kSumStrands * 8;
-  return kept_bytes(plan, columns) +
+  return kept_bytes(plan, columns) + host_tile_bytes(plan.tile_values, plan.group) +
          std::max(kStrands,
                   of_groups + static_cast<std::int64_t>(most) * sum_arrays(columns) * kArray);
 }

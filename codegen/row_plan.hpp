@@ -45,6 +45,14 @@ struct RowPlan {
   bool after_rows = false;              ///< there is something to store when all rows are done
   bool apart = false;                   ///< see computes_columns_apart
   std::vector<KeptValue> kept;          ///< on the host
+  std::uint32_t group_rows = 0;         ///< rows of groups of rows, see tile_plan.hpp; 0 without
+  int tile_passes = 1;                  ///< with groups of rows: over a tile
+  int tile_values = 0;                  ///< likewise: TilePlan::values
+
+  /// Over a row, or over a tile.
+  int passes() const noexcept {
+    return group_rows > 0 ? tile_passes : static_cast<int>(reductions.size()) + 1;
+  }
 };
 
 RowPlan make_row_plan(const ir::Kernel& kernel);

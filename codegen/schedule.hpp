@@ -28,6 +28,10 @@ enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
 /// fewer rows than threads, and a thread holds `accesses` accesses of each tensor of elements in
 /// registers. Where that is all of a row, it is read once; else anew for each stage (row_plan.hpp),
 /// so many accesses at a time.
+///
+/// Kernels with groups of rows (tile_geometry.hpp): a warp has the rows of a group and as many
+/// columns as its threads access at once, so `row_threads` is 32; `accesses` rows are loaded
+/// together.
 struct CudaSchedule {
   int threads = 256; ///< threads a block: 32 to 1024, a multiple of 32
   /// Bytes an access of the widest tensor type: a power of two from the size of one element to 16

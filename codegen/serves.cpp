@@ -15,8 +15,11 @@ bool serves(const TensorSpec& made, const TensorSpec& call) {
     return !is_interleaved(made.layout) || made.partner == call.partner;
   // Strides are passed to code that has them for whatever they are.
   switch (made.layout) {
-  case Layout::strided: return call.layout == Layout::unit || is_interleaved(call.layout);
+  case Layout::strided:
+    return call.layout == Layout::unit || is_interleaved(call.layout) ||
+           call.layout == Layout::column_major;
   case Layout::per_column_strided: return call.layout == Layout::per_column;
+  case Layout::per_column_group_strided: return call.layout == Layout::per_column_group;
   default: return false;
   }
 }
@@ -41,8 +44,9 @@ int knowledge(const Specialization& made) {
   // How elements are accessed comes first, then how their addresses are found, then what is spared.
   int tensors = 0;
   for (const TensorSpec& tensor : made.tensors) {
-    const bool any_stride =
-        tensor.layout == Layout::strided || tensor.layout == Layout::per_column_strided;
+    const bool any_stride = tensor.layout == Layout::strided ||
+                            tensor.layout == Layout::per_column_strided ||
+                            tensor.layout == Layout::per_column_group_strided;
     tensors += (any_stride ? 0 : 16) + 2 * tensor.align_log2 + (tensor.aliased ? 0 : 1);
   }
   return 16 * tensors + (made.columns_at_most != 0 ? 8 : 0) + (made.flat ? 4 : 0) +

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "codegen/specialization_text.hpp"
+#include "codegen/tile_plan.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -13,7 +14,9 @@ namespace swage::codegen {
 namespace {
 
 constexpr std::string_view kLayoutNames[] = {
-    "unit", "strided", "even", "odd", "row", "col", "colstrided", "group", "tensor", "table",
+    "unit",     "strided",         "even",     "odd",    "row",
+    "col",      "colstrided",      "group",    "tensor", "table",
+    "colgroup", "colgroupstrided", "colmajor",
 };
 
 constexpr ir::Broadcast broadcast_of(Layout layout) {
@@ -24,6 +27,8 @@ constexpr ir::Broadcast broadcast_of(Layout layout) {
   case Layout::per_group: return ir::Broadcast::per_group;
   case Layout::per_tensor: return ir::Broadcast::per_tensor;
   case Layout::table: return ir::Broadcast::table;
+  case Layout::per_column_group:
+  case Layout::per_column_group_strided: return ir::Broadcast::per_column_group;
   default: return ir::Broadcast::none;
   }
 }
@@ -35,6 +40,7 @@ constexpr Layout usual_layout(ir::Broadcast broadcast) {
   case ir::Broadcast::per_group: return Layout::per_group;
   case ir::Broadcast::per_tensor: return Layout::per_tensor;
   case ir::Broadcast::table: return Layout::table;
+  case ir::Broadcast::per_column_group: return Layout::per_column_group;
   case ir::Broadcast::none: break;
   }
   return Layout::unit;
@@ -75,13 +81,15 @@ void check_partner(const Specialization& specialization, const ir::Kernel& kerne
 }
 
 void check_dims(const ir::Param& param, const TensorSpec& spec) {
-  const bool has_rows = spec.layout == Layout::per_row || spec.layout == Layout::per_group;
+  const bool has_groups =
+      spec.layout == Layout::per_group || spec.layout == Layout::per_column_group_strided;
+  const bool has_rows = spec.layout == Layout::per_row || has_groups;
   if (spec.row_dims == 1 && spec.group_dims == 1)
     return;
   if (!has_rows || (spec.layout == Layout::per_row && spec.group_dims != 1))
     refuse(param, fmt::format("layout '{}' has no dimensions of rows, or of groups, of its own",
                               name_of(spec.layout)));
-  const int groups = spec.layout == Layout::per_group ? spec.group_dims : 0;
+  const int groups = has_groups ? spec.group_dims : 0;
   if (spec.row_dims < 1 || spec.group_dims < 1 || spec.row_dims + groups > kMaxViewDims)
     refuse(param, fmt::format("{} dimensions of rows and {} of groups, expected at least one of "
                               "each and {} together",
@@ -194,6 +202,11 @@ void check_specialization(const Specialization& specialization, const ir::Kernel
     throw Error(ErrorCode::invalid_argument,
                 "valid_rows needs rows and columns, not one flat run; say so, as in 'rows "
                 "valid_rows=one:i32'");
+  if (specialization.valid_rows != ValidRows::all && rows_of_groups(kernel) > 0)
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("kernel '{}' has groups of rows, beside which valid_rows cannot be used",
+                    kernel.name()));
   if (specialization.counts64 && specialization.valid_rows == ValidRows::all)
     throw Error(ErrorCode::invalid_argument, "counts of 64 bits are given, but no valid_rows");
   const std::int64_t bound = specialization.columns_at_most;

@@ -20,27 +20,34 @@ enum class Layout : std::uint8_t {
   per_row,          ///< one value a row (stride between rows at run time)
   per_column,       ///< one value a column, contiguous; the same for every row
   per_column_strided,
-  per_group,  ///< one value a group of columns, at strides between rows and groups
-  per_tensor, ///< one value for all
-  table,      ///< a vector that is read by an index, its length and stride known at run time
+  per_group,        ///< one value a group of columns, at strides between rows and groups
+  per_tensor,       ///< one value for all
+  table,            ///< a vector that is read by an index, its length and stride known at run time
+  per_column_group, ///< one value a group of rows of a column, column stride 1
+  per_column_group_strided,
+  /// Of kernels with groups of rows: row stride 1 and any column stride, known at run time, as a
+  /// transposed output has them.
+  column_major,
 };
 
 constexpr bool is_interleaved(Layout layout) noexcept {
   return layout == Layout::interleaved_even || layout == Layout::interleaved_odd;
 }
 
-/// Dimensions of one view of a [row] or [group n] tensor, at most.
+/// Dimensions of one view of a [row], [group n] or [col group n] tensor, at most.
 inline constexpr int kMaxViewDims = 5;
 
 struct TensorSpec {
   Layout layout = Layout::unit;
-  /// log2 of the alignment in bytes that the first element of every row has: 0 to 6 (64 bytes).
+  /// log2 of the alignment in bytes that the first element of every row has, of `column_major` that
+  /// of every column: 0 to 6 (64 bytes).
   std::uint8_t align_log2 = 4;
   std::uint8_t partner = 0; ///< parameter index, for the interleaved layouts
   /// Read, and also written through another parameter of this call (an output equal to an input):
   /// no read-only loads.
   bool aliased = false;
-  /// Of `per_row` and `per_group`: dimensions that the index of the row, and of the group, is
+  /// Of `per_row`, `per_group` and `per_column_group_strided`: dimensions that the index of the row
+  /// (of the group of rows), and of the group (of the column), is
   /// spread over, each with a stride and an extent known at run time; kMaxViewDims together. The
   /// inner ones run faster: index = i0 + extent0 * (i1 + extent1 * i2).
   std::uint8_t row_dims = 1, group_dims = 1;

@@ -43,7 +43,7 @@ std::int64_t number(std::string_view text) {
 }
 
 std::optional<Layout> layout_named(std::string_view name) {
-  for (int i = 0; i <= static_cast<int>(Layout::table); ++i)
+  for (int i = 0; i <= static_cast<int>(Layout::column_major); ++i)
     if (name_of(static_cast<Layout>(i)) == name)
       return static_cast<Layout>(i);
   return std::nullopt;

@@ -82,7 +82,7 @@ struct ParamDecl {
   bool is_const = false;
   TypeName type;
   Broadcast broadcast = Broadcast::none;
-  Name group = {};                               ///< `[group n]`: n as written
+  Name group = {};                               ///< `[group n]`, `[col group n]`: n as written
   std::int64_t group_size = 0;                   ///< n where it is a number
   std::optional<std::uint32_t> group_const = {}; ///< else the const parameter that n is
   std::optional<Body> default_value;

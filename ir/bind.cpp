@@ -20,6 +20,12 @@ std::string reducing(Space to, Space from) {
                            ? "to repeat it in every group reduce it there"
                            : "reduce it in each group",
                        to.group);
+  case Broadcast::per_column_group:
+    return fmt::format("{}, as in col_group_max(..., {})",
+                       from == Space{Broadcast::per_column}
+                           ? "to repeat it in every group of rows reduce it there"
+                           : "reduce it over groups of rows",
+                       to.group);
   default: return "reduce it over all, as in col_sum(row_sum(...))";
   }
 }
@@ -59,6 +65,8 @@ std::optional<Kernel> Binder::run() {
     else if (statement.target)
       bind_store(statement, value);
   }
+  for (std::size_t i = 0; i < kernel_.params.size(); ++i)
+    check_packed(i);
   if (!diagnostics_.empty())
     return std::nullopt;
   return std::move(*builder_).build();
@@ -106,23 +114,53 @@ void Binder::bind_params() {
   }
 }
 
-// `[group n]` of a constant.
+// `[group n]` or `[col group n]` of a constant.
 void Binder::bind_group(std::size_t index) {
   const ParamDecl& param = kernel_.params[index];
   const Value& size = params_[*param.group_const];
   if (size.kind == Value::Kind::poison)
     return;
-  const auto columns = integer_of(size);
-  if (columns && *columns >= 1 && *columns <= kMaxGroup)
-    return builder_->set_group(indices_[index], static_cast<std::uint32_t>(*columns));
+  const auto each = integer_of(size);
+  if (each && *each >= 1 && *each <= kMaxGroup)
+    return builder_->set_group(indices_[index], static_cast<std::uint32_t>(*each));
+  const std::string_view what = what_groups_hold(param.broadcast);
   const Name& name = kernel_.params[*param.group_const].name;
   diagnostics_
       .error(param.group.span,
-             columns
-                 ? fmt::format("a group of {} columns, expected 1 to {}", *columns, kMaxGroup)
-                 : fmt::format("'{}' is no integer, expected the columns of a group", name.text))
-      .help(columns ? "" : fmt::format("declare const {}: i32", name.text))
+             each ? fmt::format("a group of {} {}, expected 1 to {}", *each, what, kMaxGroup)
+                  : fmt::format("'{}' is no integer, expected the {} of a group", name.text, what))
+      .help(each ? "" : fmt::format("declare const {}: i32", name.text))
       .note(name.span, "declared here");
+}
+
+// Two elements share a byte, so no row, group or thread may end between them.
+void Binder::check_packed(std::size_t index) {
+  const ParamDecl& param = kernel_.params[index];
+  const auto dtype = dtype_of(param.type);
+  if (param.is_const || param.kind == ParamKind::scalar || !dtype || !is_packed(*dtype))
+    return;
+  if (param.broadcast != Broadcast::none) {
+    diagnostics_
+        .error(param.name.span,
+               fmt::format("'{}' has one value {} and is {}, two of which share a byte",
+                           param.name.text, per_what(builder_->params()[indices_[index]].space()),
+                           name_of(*dtype)))
+        .help(fmt::format("store it as f8e4m3, which holds every {}", name_of(*dtype)));
+    return;
+  }
+  std::uint32_t odd = 0;
+  for (const Param& other : builder_->params())
+    odd = other.group % 2 == 1 ? other.group : odd;
+  for (NodeId id = 0; id < builder_->size(); ++id)
+    if (const Space& space = builder_->node(id).space; space.group % 2 == 1)
+      odd = space.group;
+  if (odd != 0)
+    diagnostics_
+        .error(param.name.span,
+               fmt::format("'{}' is {}, two of which share a byte, and the kernel has groups of {} "
+                           "columns",
+                           param.name.text, name_of(*dtype), odd))
+        .help("take groups of an even number of columns");
 }
 
 // A constant has a value that its storage type holds. A float adapts like a literal, so that one
@@ -228,7 +266,7 @@ void Binder::bind_store(const Statement& statement, Value value) {
   const std::uint32_t index = indices_[*statement.target];
   const Space takes = builder_->params()[index].space();
   const Space found = builder_->node(*node).space;
-  if (takes.broadcast == Broadcast::per_group && takes.group == 0)
+  if (has_groups(takes.broadcast) && takes.group == 0)
     return; // its size has been reported
   if (may_store(builder_->params()[index], found))
     return builder_->store(index, *node);

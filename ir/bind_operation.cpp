@@ -141,7 +141,7 @@ Value Binder::reduce(const Expr& expr, std::span<const Operand> operands) {
     return {};
   }
   std::uint32_t group = 0;
-  if (info(expr.op).form == OpForm::over_group) {
+  if (takes_size(info(expr.op).form)) {
     const auto size = group_size(expr, operands[1]);
     if (!size)
       return {};
@@ -167,13 +167,16 @@ std::optional<std::uint32_t> Binder::group_size(const Expr& expr, const Operand&
   const auto size = integer_of(operand.value);
   if (size && *size >= 1 && *size <= kMaxGroup)
     return static_cast<std::uint32_t>(*size);
+  const bool of_rows = info(expr.op).form == OpForm::over_col_group;
+  const std::string_view what = of_rows ? "rows" : "columns";
   if (size)
-    error(*operand.expr, fmt::format("{} over a group of {} columns, expected 1 to {}",
-                                     shown(expr.op), *size, kMaxGroup));
+    error(*operand.expr, fmt::format("{} over a group of {} {}, expected 1 to {}", shown(expr.op),
+                                     *size, what, kMaxGroup));
   else
-    error(*operand.expr, fmt::format("{} takes the columns of a group second, found {}",
-                                     shown(expr.op), kind_of(operand.value)))
-        .help("it is a number or an integer const, as in group_max(x, 128)");
+    error(*operand.expr, fmt::format("{} takes the {} of a group second, found {}", shown(expr.op),
+                                     what, kind_of(operand.value)))
+        .help(fmt::format("it is a number or an integer const, as in {}",
+                          of_rows ? "col_group_max(x, 32)" : "group_max(x, 128)"));
   return std::nullopt;
 }
 

@@ -342,14 +342,16 @@ private:
     const bool has_columns = from != Space{Broadcast::per_row};
     if (to.broadcast == Broadcast::per_group)
       sum(Op::group_sum, to.group);
+    else if (to.broadcast == Broadcast::per_column_group)
+      sum(Op::col_group_sum, to.group);
     else if (to.broadcast != Broadcast::per_column && has_columns)
       sum(Op::row_sum);
-    if (to.broadcast != Broadcast::per_row && to.broadcast != Broadcast::per_group && has_rows)
+    if (to.broadcast != Broadcast::per_row && !has_groups(to.broadcast) && has_rows)
       sum(Op::col_sum);
-    if (from.broadcast != Broadcast::per_group)
+    if (!has_groups(from.broadcast))
       return value;
     // A reduction takes its operand by element, so each value of a group came in as often as the
-    // group has columns.
+    // group has columns, or rows.
     const DType type = builder_.node(value).type;
     return builder_.make(Op::div, {value, builder_.real(type, from.group)});
   }
@@ -413,7 +415,7 @@ private:
       const Node& part = rule.node(r);
       if (part.op != Op::load && !is_known(part, renamed))
         renamed[r] = kUnknown;
-      else if (info(part.op).form == OpForm::over_group)
+      else if (takes_size(info(part.op).form))
         renamed[r] = builder_.make(part.op, std::array{renamed[part.args[0]]}, group_of(node));
       else if (part.op != Op::load)
         renamed[r] = copy(part, renamed, {});

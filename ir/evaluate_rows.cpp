@@ -38,6 +38,8 @@ public:
     case Broadcast::per_row: return static_cast<std::size_t>(row);
     case Broadcast::per_column: return static_cast<std::size_t>(column);
     case Broadcast::per_group: return static_cast<std::size_t>(row * per_row_ + column / group_);
+    case Broadcast::per_column_group:
+      return static_cast<std::size_t>(row / group_ * per_row_ + column);
     case Broadcast::per_tensor:
     case Broadcast::table: break;
     }
@@ -54,6 +56,7 @@ private:
 struct Steps {
   std::int64_t rows, columns;    ///< how many there are
   std::int64_t columns_each = 1; ///< columns from one to the next
+  std::int64_t rows_each = 1;    ///< rows from one to the next
 };
 
 Steps steps_of(Space space, CallSize size) {
@@ -62,6 +65,7 @@ Steps steps_of(Space space, CallSize size) {
   case Broadcast::per_row: return {size.rows, 1};
   case Broadcast::per_column: return {1, size.columns};
   case Broadcast::per_group: return {size.rows, size.columns / space.group, space.group};
+  case Broadcast::per_column_group: return {size.rows / space.group, size.columns, 1, space.group};
   case Broadcast::per_tensor:
   case Broadcast::table: break;
   }
@@ -124,7 +128,7 @@ private:
     const Steps steps = steps_of(space, size_);
     for (std::int64_t row = 0; row < steps.rows; ++row)
       for (std::int64_t i = 0; i < steps.columns; ++i)
-        visit(row, i * steps.columns_each);
+        visit(row * steps.rows_each, i * steps.columns_each);
   }
 
   Value at(NodeId id, std::int64_t row, std::int64_t column) const {
@@ -251,11 +255,14 @@ private:
 
   Value reduced(const Node& node, std::int64_t row, std::int64_t column) const {
     const NodeId operand = node.args[0];
-    const bool over_rows = info(node.op).form == OpForm::over_col;
-    const std::int64_t count = over_rows                                  ? size_.rows
-                               : info(node.op).form == OpForm::over_group ? node.space.group
-                                                                          : size_.columns;
+    const OpForm form = info(node.op).form;
+    const bool over_rows = form == OpForm::over_col;
+    const std::int64_t count = over_rows          ? size_.rows
+                               : takes_size(form) ? node.space.group
+                                                  : size_.columns;
     const auto term = [&](std::int64_t i) {
+      if (form == OpForm::over_col_group)
+        return at(operand, row + i, column);
       if (over_rows)
         return !left_out_.empty() && left_out_[static_cast<std::size_t>(i)]
                    ? Value{}
@@ -276,6 +283,8 @@ private:
       const Node division{.op = Op::div, .type = node.type, .args = {operand, operand, 0}};
       return apply(division, {sum, Value{rounded(node.type, count), 0}, Value{}});
     }
+    if (form == OpForm::over_col_group)
+      return sum_in_order(count, Value{}, term, combine);
     return over_rows ? sum_rows(count, Value{}, term, combine)
                      : sum_columns(count, Value{}, term, combine);
   }
@@ -323,6 +332,8 @@ std::int64_t values_of(Space space, CallSize size) {
   if (space.broadcast == Broadcast::per_group && size.columns % space.group != 0)
     refuse(fmt::format("groups of {} columns do not divide rows of {} columns", space.group,
                        size.columns));
+  if (space.broadcast == Broadcast::per_column_group && size.rows % space.group != 0)
+    refuse(fmt::format("groups of {} rows do not divide {} rows", space.group, size.rows));
   const Steps steps = steps_of(space, size);
   return steps.rows * steps.columns;
 }

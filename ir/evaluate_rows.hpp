@@ -31,7 +31,8 @@ struct CallSize {
 };
 
 /// Values that a parameter of this space has in a call: rows * columns of element, one of tensor.
-/// Throws Error(invalid_argument) with both numbers where groups do not divide the columns.
+/// Throws Error(invalid_argument) with both numbers where groups do not divide the columns, or the
+/// rows.
 std::int64_t values_of(Space space, CallSize size);
 
 /// The values of a call. `arguments[p]` holds those of parameter p on entry, `values_of` its space

@@ -36,6 +36,12 @@ bool may_store(const Param& param, Space value) noexcept {
   return param.broadcast == Broadcast::none || value == param.space() || value == kTensor;
 }
 
+bool has_packed_tensors(const Kernel& kernel) noexcept {
+  return std::ranges::any_of(kernel.params(), [](const Param& param) {
+    return param.is_tensor() && is_packed(param.dtype);
+  });
+}
+
 bool has_reductions(const Kernel& kernel) noexcept {
   return std::ranges::any_of(kernel.nodes(),
                              [](const Node& node) { return is_reduction(node.op); });
@@ -210,7 +216,7 @@ NodeId KernelBuilder::make(Op op, std::span<const NodeId> args, std::uint32_t gr
   if (!type)
     throw Error(ErrorCode::internal,
                 "operation '" + std::string(info(op).id) + "' made on operands its rule forbids");
-  if (info(op).form == OpForm::over_group ? group == 0 || group > kMaxGroup : group != 0)
+  if (takes_size(info(op).form) ? group == 0 || group > kMaxGroup : group != 0)
     throw Error(ErrorCode::internal, "operation '" + std::string(info(op).id) +
                                          "' made with a group of " + std::to_string(group));
   if (is_reduction(op))
@@ -219,8 +225,8 @@ NodeId KernelBuilder::make(Op op, std::span<const NodeId> args, std::uint32_t gr
   return intern(node);
 }
 
-void KernelBuilder::set_group(std::uint32_t param, std::uint32_t columns) {
-  params_.at(param).group = columns;
+void KernelBuilder::set_group(std::uint32_t param, std::uint32_t size) {
+  params_.at(param).group = size;
 }
 
 void KernelBuilder::store(std::uint32_t param, NodeId value) {

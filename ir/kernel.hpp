@@ -38,7 +38,7 @@ struct Param {
   ParamKind kind = ParamKind::in;
   DType dtype = DType::f32;
   Broadcast broadcast = Broadcast::none; ///< of tensors only
-  std::uint32_t group = 0;               ///< `per_group`: columns a group
+  std::uint32_t group = 0; ///< `per_group`, `per_column_group`: columns, or rows, a group
 
   /// That of its value; a scalar is one for the whole tensor.
   Space space() const noexcept {
@@ -63,7 +63,8 @@ struct Node {
   /// `!= 0`. A cast to the compute type that the value already has is the identity, in the machine
   /// and in the evaluator. Other ops: equal to `type`.
   DType storage = DType::f32;
-  /// Follows from the operands. Of a group reduction it also says how many columns it goes over.
+  /// Follows from the operands. Of a group reduction it also says how many columns, or rows, it
+  /// goes over.
   Space space = {};
   std::array<NodeId, 3> args{}; ///< info(op).arity of them
   /// `load`, `scalar`, and `lookup`, whose operand is the index: into the kernel's parameters.
@@ -139,8 +140,9 @@ public:
   NodeId make(Op op, std::initializer_list<NodeId> args) {
     return make(op, std::span<const NodeId>(args.begin(), args.size()));
   }
-  /// Says how many columns a group of a `[group n]` parameter has, before it is loaded.
-  void set_group(std::uint32_t param, std::uint32_t columns);
+  /// Says how many columns, or rows, a group of a `[group n]` or `[col group n]` parameter has,
+  /// before it is loaded.
+  void set_group(std::uint32_t param, std::uint32_t size);
   /// Each written parameter must be stored exactly once before `build`.
   void store(std::uint32_t param, NodeId value);
   /// Rows for which `condition` holds are skipped; at most once. False skips none, and is dropped.
@@ -168,6 +170,9 @@ private:
   std::optional<NodeId> skip_;
 };
 
+/// Whether two elements of some tensor of `kernel` share a byte: whoever stores one stores both,
+/// and columns come in pairs.
+bool has_packed_tensors(const Kernel& kernel) noexcept;
 /// Whether `kernel` holds a reduction.
 bool has_reductions(const Kernel& kernel) noexcept;
 /// Whether `kernel` says what happens to each element by itself: no reduction, no index of a

@@ -33,6 +33,10 @@ bool is_reduction(Op op) noexcept {
   return info(op).form >= OpForm::over_row;
 }
 
+bool takes_size(OpForm form) noexcept {
+  return form == OpForm::over_group || form == OpForm::over_col_group;
+}
+
 bool is_extreme(Op op) noexcept {
   return is_reduction(op) && info(op).fits != 0;
 }

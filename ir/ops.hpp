@@ -23,7 +23,8 @@ enum class OpForm : std::uint8_t {
   place,
   over_row,
   over_group,
-  over_col
+  over_col,
+  over_col_group
 };
 
 /// Which operand types an operation admits and what it gives. Types here are compute types.
@@ -114,6 +115,8 @@ inline constexpr int kOpCount = 0
 
 /// Whether `op` takes many elements to one value: row_sum and its like.
 bool is_reduction(Op op) noexcept;
+/// Whether operations of this form reduce groups, whose size is written as a second argument.
+bool takes_size(OpForm form) noexcept;
 /// Whether it is a reduction that gives one of the elements: row_max and its like.
 bool is_extreme(Op op) noexcept;
 /// Whether `op` needs more than its element: a reduction, a table, or where the element is.

@@ -306,9 +306,15 @@ void Parser::broadcast(ParamDecl& param) {
   else
     fail("'row', 'col', 'group', 'tensor' or 'table'",
          "[row] is one value per row, [col] is one value per column, [group 128] is one value per "
-         "128 columns of a row, [tensor] is one value for all, [table] is read by an index");
+         "128 columns of a row, [col group 32] is one value per 32 rows of a column, [tensor] is "
+         "one "
+         "value for all, [table] is read by an index");
   advance();
-  if (param.broadcast == Broadcast::per_group)
+  if (param.broadcast == Broadcast::per_column && program_.text_of(token_.span) == "group") {
+    param.broadcast = Broadcast::per_column_group;
+    advance();
+  }
+  if (has_groups(param.broadcast))
     group(param);
   expect(Symbol::right_bracket, fmt::format("'{}'", text));
   if (param.kind != ParamKind::scalar) {
@@ -324,20 +330,21 @@ void Parser::broadcast(ParamDecl& param) {
   diagnostics_
       .error({begin, last_end_},
              fmt::format("'{}' is a scalar, which cannot be broadcast", param.name.text))
-      .help("only tensors can be [row], [col], [group n], [tensor] or [table]");
+      .help("only tensors can be [row], [col], [group n], [col group n], [tensor] or [table]");
   param.broadcast = Broadcast::none;
 }
 
 // The size of a group, by number or by name.
 void Parser::group(ParamDecl& param) {
   if (token_.kind != TokenKind::integer && token_.kind != TokenKind::name)
-    fail("the columns of a group after 'group'",
-         "it is a number or an integer const, as in [group 128]");
+    fail(fmt::format("the {} of a group after 'group'", what_groups_hold(param.broadcast)),
+         "it is a number or an integer const, as in [group 128] and [col group 32]");
   param.group = {program_.text_of(token_.span), token_.span};
   if (token_.kind == TokenKind::integer) {
     if (token_.integer == 0 || token_.integer > kMaxGroup) {
-      diagnostics_.error(token_.span, fmt::format("a group of {} columns, expected 1 to {}",
-                                                  token_.integer, kMaxGroup));
+      diagnostics_.error(token_.span,
+                         fmt::format("a group of {} {}, expected 1 to {}", token_.integer,
+                                     what_groups_hold(param.broadcast), kMaxGroup));
       throw Recover{};
     }
     param.group_size = static_cast<std::int64_t>(token_.integer);

@@ -215,7 +215,7 @@ Text Printer::compose(const Node& node) const {
     call.text.append(i ? ", " : "").append(argument.text);
     call.depth = std::max(call.depth, argument.depth + 1);
   }
-  if (row.form == OpForm::over_group)
+  if (takes_size(row.form))
     call.text += fmt::format(", {}", node.space.group);
   call.text += ")";
   return call;

@@ -31,9 +31,9 @@ inline std::array<NodeId, 3> renamed_args(const Node& node, std::span<const Node
   return args;
 }
 
-/// The columns that a group reduction goes over, else 0.
+/// The columns, or rows, that a group reduction goes over, else 0.
 inline std::uint32_t group_of(const Node& node) {
-  return info(node.op).form == OpForm::over_group ? node.space.group : 0;
+  return takes_size(info(node.op).form) ? node.space.group : 0;
 }
 
 /// Makes `node` in `builder` with its operands renamed.

@@ -50,6 +50,9 @@ constexpr Rewording kRewordings[] = {
     {"amax", "write row_max(x)"},
     {"amin", "write row_min(x)"},
     {"group_mean", "write group_sum(x, n) / n"},
+    {"col_group_mean", "write col_group_sum(x, n) / n"},
+    {"col_max", "write col_group_max(x, n), of n neighbouring rows"},
+    {"col_min", "write col_group_min(x, n), of n neighbouring rows"},
     {"fmod", "write a - b * trunc(a / b)"},
 };
 
@@ -73,6 +76,10 @@ constexpr Rewording kTypeRewordings[] = {
     {"float8_e5m2fnuz", "write f8e5m2fnuz"},
     {"float8_e8m0fnu", "write e8m0"},
     {"ue8m0", "write e8m0"},
+    {"float4_e2m1fn", "write f4e2m1"},
+    {"float4_e2m1fn_x2", "write f4e2m1"},
+    {"e2m1", "write f4e2m1"},
+    {"fp4", "write f4e2m1"},
     {"int32", "write i32"},
     {"int64", "write i64"},
     {"long", "write i64"},
@@ -237,7 +244,7 @@ void Resolver::params(KernelDecl& kernel) {
   }
   // Constants may be declared behind what they size.
   for (ParamDecl& param : kernel.params)
-    if (param.broadcast == Broadcast::per_group && param.group_size == 0)
+    if (has_groups(param.broadcast) && param.group_size == 0)
       group(kernel, param);
 }
 
@@ -464,7 +471,7 @@ void Resolver::call(Expr& expr) {
     expr.ref = Ref::builtin;
     expr.op = *op;
     // The size of a group is written as an argument.
-    const int arity = info(*op).arity + (info(*op).form == OpForm::over_group ? 1 : 0);
+    const int arity = info(*op).arity + (takes_size(info(*op).form) ? 1 : 0);
     return check_count(expr, static_cast<std::size_t>(arity), fmt::format("'{}'", text));
   }
   const auto local = scope_.find(text);

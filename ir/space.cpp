@@ -19,13 +19,16 @@ Space join(Space a, Space b) noexcept {
     return a;
   if (a == kTensor)
     return b;
-  const bool a_groups = a.broadcast == Broadcast::per_group;
-  const bool b_groups = b.broadcast == Broadcast::per_group;
-  if (a_groups && b == kRow)
+  // What groups of columns are parts of is one a row, what groups of rows are, one a column.
+  const auto is_part_of = [](Space group, Space whole) {
+    return (group.broadcast == Broadcast::per_group && whole == kRow) ||
+           (group.broadcast == Broadcast::per_column_group && whole == kColumn);
+  };
+  if (is_part_of(a, b))
     return a;
-  if (b_groups && a == kRow)
+  if (is_part_of(b, a))
     return b;
-  if (a_groups && b_groups) {
+  if (a.broadcast == b.broadcast && has_groups(a.broadcast)) {
     if (b.group % a.group == 0)
       return a;
     if (a.group % b.group == 0)
@@ -53,6 +56,7 @@ Space reduced(Op reduction, Space operand, std::uint32_t group) noexcept {
   switch (info(reduction).form) {
   case OpForm::over_row: return all ? kRow : kTensor;
   case OpForm::over_col: return all ? kColumn : kTensor;
+  case OpForm::over_col_group: return {Broadcast::per_column_group, group};
   default: return {Broadcast::per_group, group};
   }
 }
@@ -65,6 +69,7 @@ std::string name_of(Space space) {
   case Broadcast::per_group: return fmt::format("group {}", space.group);
   case Broadcast::per_tensor: return "tensor";
   case Broadcast::table: return "table";
+  case Broadcast::per_column_group: return fmt::format("col group {}", space.group);
   }
   return {};
 }
@@ -77,6 +82,8 @@ std::string per_what(Space space) {
   case Broadcast::per_group: return fmt::format("a group of {} columns", space.group);
   case Broadcast::per_tensor: return "a tensor";
   case Broadcast::table: return "an index";
+  case Broadcast::per_column_group:
+    return fmt::format("a group of {} rows of a column", space.group);
   }
   return {};
 }

@@ -99,4 +99,14 @@ Value sum_rows(std::int64_t count, Value zero, Term term, Add add) {
   return add(add_lanes(strands.data(), used, add), zero);
 }
 
+/// The same over the rows of a group, one after the other from the first on: a thread, or a vector,
+/// goes down the rows of its columns and keeps one value for each.
+template <class Value, class Term, class Add>
+Value sum_in_order(std::int64_t count, Value zero, Term term, Add add) {
+  Value sum = zero;
+  for (std::int64_t i = 0; i < count; ++i)
+    sum = add(sum, term(i));
+  return sum;
+}
+
 } // namespace swage::ir

@@ -41,9 +41,13 @@ void check_params(std::span<const Param> params) {
             "parameter '{}' is a table that is written, expected `in`", param.name);
     require(param.broadcast == Broadcast::none || param.is_tensor(),
             "parameter '{}' is a broadcast, expected of tensors only", param.name);
-    const bool grouped = param.broadcast == Broadcast::per_group;
+    require(!param.is_tensor() || !is_packed(param.dtype) || param.broadcast == Broadcast::none,
+            "parameter '{}' is {} and a broadcast, expected one value an element", param.name,
+            name_of(param.dtype));
+    const bool grouped = has_groups(param.broadcast);
     require(grouped ? param.group >= 1 && param.group <= kMaxGroup : param.group == 0,
-            "parameter '{}' has groups of {} columns, expected {}", param.name, param.group,
+            "parameter '{}' has groups of {} {}, expected {}", param.name, param.group,
+            what_groups_hold(param.broadcast),
             grouped ? fmt::format("1 to {}", kMaxGroup) : "none");
   }
 }
@@ -157,10 +161,10 @@ struct Checker {
       given.append(i ? ", " : "").append(name_of(types[i]));
     require(type.has_value(), "{} has operands of type {}, expected what its rule admits",
             label(id), given);
-    const bool grouped = info(node.op).form == OpForm::over_group;
+    const bool grouped = takes_size(info(node.op).form);
     require(!grouped || (node.space.group >= 1 && node.space.group <= kMaxGroup),
-            "{} goes over groups of {} columns, expected 1 to {}", label(id), node.space.group,
-            kMaxGroup);
+            "{} goes over groups of {} {}, expected 1 to {}", label(id), node.space.group,
+            info(node.op).form == OpForm::over_group ? "columns" : "rows", kMaxGroup);
     require(*type == node.type, "{} of {} has type {}, expected {}", label(id), given,
             name_of(node.type), name_of(*type));
   }

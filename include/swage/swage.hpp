@@ -31,7 +31,8 @@ namespace swage {
 inline constexpr int kMaxRank = 8;
 
 /// A view of memory that the caller owns: device memory for a CUDA kernel, host memory for the CPU.
-/// Strides count elements and may be zero (inputs) or negative. Trivially copyable.
+/// Strides count elements and may be zero (inputs) or negative. Of f4e2m1, two of which share a
+/// byte, the last dimension is even and dense and the other strides are even. Trivially copyable.
 struct Tensor {
   void* data = nullptr;
   DType dtype = DType::f32;
@@ -153,8 +154,9 @@ struct Stream {
 enum class Role : std::uint8_t { in, out, inout, scalar };
 
 /// How many values a tensor parameter holds: one for each element, for each row, for each column,
-/// for each group of neighbouring columns of a row, or one in all. A table has as many as it has.
-enum class Space : std::uint8_t { element, row, column, group, tensor, table };
+/// for each group of neighbouring columns of a row, or of neighbouring rows of a column, or one in
+/// all. A table has as many as it has.
+enum class Space : std::uint8_t { element, row, column, group, tensor, table, column_group };
 
 /// One parameter of a kernel, in the order of its text. Strings live as long as the kernel.
 struct Parameter {
@@ -162,7 +164,7 @@ struct Parameter {
   Role role = Role::in;
   DType dtype = DType::f32;
   Space space = Space::element; ///< of tensors; element otherwise
-  std::int64_t group = 0;       ///< Space::group: columns of a group
+  std::int64_t group = 0;       ///< Space::group: columns of a group; Space::column_group: rows
 };
 
 struct KernelOptions {

@@ -196,7 +196,8 @@ private:
       group = static_cast<std::int64_t>(
           arguments_[static_cast<std::size_t>(parameter.group_place)].value);
     if (group <= 0)
-      refuse("a group of " + std::to_string(group) + " columns");
+      refuse("a group of " + std::to_string(group) +
+             (parameter.space == SWAGE_COLUMN_GROUP ? " rows" : " columns"));
     return group;
   }
 
@@ -251,11 +252,19 @@ private:
       std::vector<std::int64_t> sizes(view.sizes, view.sizes + view.rank);
       if (like->half != 0)
         sizes.back() /= 2;
+      if (is_pairs(type(*like, key)) && !sizes.empty())
+        sizes.back() *= 2;
       sizes.resize(std::max<std::size_t>(sizes.size(), 1)); // room for what has columns alone
-      const std::int64_t group = parameter.space == SWAGE_GROUP ? group_of(parameter) : 1;
+      const std::int64_t group = has_groups(parameter.space) ? group_of(parameter) : 1;
       const std::int64_t rank =
           shape_result(parameter.space, parameter.half != 0, group, view.rank, sizes.data());
       sizes.resize(static_cast<std::size_t>(rank));
+      if (is_pairs(type(parameter, key))) {
+        if (sizes.empty() || sizes.back() % 2 != 0)
+          refuse("'" + parameter.name +
+                 "' has two elements a byte: the last dimension has to be even");
+        sizes.back() /= 2;
+      }
       results_.push_back(nullptr);
       results_.back() = empty(sizes, dtype_of(type(parameter, key)));
       if (of_.is_cleared_)
@@ -295,6 +304,9 @@ private:
     }
   }
 
+  /// Whether an element is two, as those of PyTorch's float4_e2m1fn_x2 are.
+  static bool is_pairs(Type of) { return of.bits == 4; }
+
   static std::int64_t whole(StackValue value, Type of) {
     return static_cast<std::int64_t>(of.code == kDLBool ? value & 0xff : value);
   }
@@ -313,14 +325,14 @@ private:
       const auto last = static_cast<std::size_t>(view.rank - 1);
       into.sizes[last] /= 2;
       if (half == 2 && data)
-        data += into.sizes[last] * view.strides[last] * (type.bits / 8);
+        data += into.sizes[last] * view.strides[last] * std::max(type.bits / 8, 1);
     }
     into.tensor.data = data;
     into.tensor.device = {view.device_type == shim().device_type_cpu() ? kDLCPU : kDLCUDA,
                           view.device_type == shim().device_type_cpu() ? 0 : view.device_index};
     into.tensor.ndim = static_cast<std::int32_t>(view.rank);
     into.tensor.dtype = {static_cast<std::uint8_t>(type.code), static_cast<std::uint8_t>(type.bits),
-                         1};
+                         static_cast<std::uint16_t>(is_pairs(type) ? 2 : 1)};
     into.tensor.shape = into.sizes.data();
     into.tensor.strides = const_cast<std::int64_t*>(view.strides);
   }

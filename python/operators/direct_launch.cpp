@@ -55,7 +55,12 @@ bool Operator::Direct::types_of(const Kind& kind, Key& key) const {
       if (of_.generics_[g] == of_.constants_[i].name && !put(g, type))
         return false;
   }
-  return std::ranges::none_of(key.generics, [](Type type) { return type.code < 0; });
+  // Two elements a byte are the dispatcher's.
+  const auto is_other = [](Type type) { return type.code < 0 || type.bits == 4; };
+  return std::ranges::none_of(key.generics, is_other) &&
+         std::ranges::none_of(of_.parameters_, [&](const Parameter& parameter) {
+           return parameter.is_tensor() && parameter.generic < 0 && is_other(parameter.type);
+         });
 }
 
 const Operator::Direct::Plan* Operator::Direct::plan(const Kind& kind) {
@@ -105,7 +110,7 @@ bool Operator::Direct::make_results(const Plan& plan, const Taken& taken,
     std::copy_n(like.shape, like.ndim, result.sizes.begin());
     if (like_->half != 0)
       result.sizes.at(static_cast<std::size_t>(like.ndim - 1)) /= 2;
-    const std::int64_t group = parameter.space == SWAGE_GROUP ? group_of(parameter, taken) : 1;
+    const std::int64_t group = has_groups(parameter.space) ? group_of(parameter, taken) : 1;
     if (group <= 0)
       return false;
     const std::int64_t rank =

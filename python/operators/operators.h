@@ -17,7 +17,7 @@ typedef struct swage_torch_parameter {
   const char* name;
   int32_t role;        /* a swage_role */
   int32_t space;       /* a swage_space */
-  int32_t group;       /* SWAGE_GROUP: columns of a group, or */
+  int32_t group;       /* SWAGE_GROUP: columns of a group, SWAGE_COLUMN_GROUP: rows, or */
   int32_t group_place; /* the operator's argument that says so; -1: none */
   int32_t code; /* DLPack's code of the type; -1: that of the generic `bits` of the operator */
   int32_t bits;

@@ -7,6 +7,10 @@
 
 namespace swage::torch {
 
+bool has_groups(int space) {
+  return space == SWAGE_GROUP || space == SWAGE_COLUMN_GROUP;
+}
+
 std::int64_t shape_result(int space, bool is_packed, std::int64_t group, std::int64_t rank,
                           std::int64_t* sizes) {
   if (is_packed && rank > 0)
@@ -24,6 +28,8 @@ std::int64_t shape_result(int space, bool is_packed, std::int64_t group, std::in
     return rank - 1;
   if (space == SWAGE_GROUP)
     sizes[rank - 1] = columns / group;
+  if (space == SWAGE_COLUMN_GROUP && rank > 1)
+    sizes[rank - 2] /= group;
   return rank;
 }
 

@@ -25,8 +25,8 @@ class Parameter(NamedTuple):
     name: str
     role: str  #: "in", "out", "inout" or "scalar"
     type: str  #: "bf16"
-    space: str  #: how many values: "element", "row", "col", "group", "tensor" or "table"
-    group: int  #: of space "group": columns of a group; 0 otherwise
+    space: str  #: how many values: "element", "row", "col", "group", "col group", "tensor" or "table"
+    group: int  #: of space "group": columns of a group, of "col group": rows; 0 otherwise
 
 
 class Constant(NamedTuple):
@@ -99,8 +99,8 @@ class Kernel:
 
         Shapes: arrays of `element` parameters have one shape [..., columns], and rows are the
         product of its leading dimensions; `row` ones have a value a row ([...], [..., 1] or [rows]),
-        `col` ones [columns], `group` ones [..., columns / group], `tensor` ones one value, `table`
-        ones a vector of any length.
+        `col` ones [columns], `group` ones [..., columns / group], `col group` ones [..., rows /
+        group, columns], `tensor` ones one value, `table` ones a vector of any length.
 
         out=: the output, or a sequence of all of them; outputs that are not given are made by the
             library of the inputs.

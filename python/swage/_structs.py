@@ -10,8 +10,8 @@ CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13  # DLDeviceType
 
 IN, OUT, INOUT, SCALAR = range(4)  # swage_role
 ROLES = ("in", "out", "inout", "scalar")
-ELEMENT, ROW, COLUMN, GROUP, TENSOR, TABLE = range(6)  # swage_space
-SPACES = ("element", "row", "col", "group", "tensor", "table")
+ELEMENT, ROW, COLUMN, GROUP, TENSOR, TABLE, COLUMN_GROUP = range(7)  # swage_space
+SPACES = ("element", "row", "col", "group", "tensor", "table", "col group")
 MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 
 ARG_TENSOR, ARG_REAL, ARG_INTEGER = range(3)

@@ -178,6 +178,8 @@ static_assert(static_cast<int>(Role::scalar) == static_cast<int>(ir::ParamKind::
 static_assert(static_cast<int>(Space::column) == static_cast<int>(ir::Broadcast::per_column));
 static_assert(static_cast<int>(Space::tensor) == static_cast<int>(ir::Broadcast::per_tensor));
 static_assert(static_cast<int>(Space::table) == static_cast<int>(ir::Broadcast::table));
+static_assert(static_cast<int>(Space::column_group) ==
+              static_cast<int>(ir::Broadcast::per_column_group));
 
 std::string Kernel::text() const {
   const KernelState& state = KernelAccess::state(*this);

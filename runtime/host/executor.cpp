@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <tbb/task_arena.h>
 
+#include "codegen/tile_plan.hpp"
 #include "runtime/base/parallel.hpp"
 
 namespace swage::host {
@@ -100,6 +101,9 @@ void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
         },
         count, std::max<std::int64_t>(grain, 1));
   };
+  if (plan.group_rows > 0)
+    return run(0, codegen::host_tiles(plan.group_rows, plan.group, rows, columns),
+               schedule.grain / (plan.group_rows * codegen::host_tile_columns(plan.group)));
   const std::int64_t grain = schedule.grain / std::max<std::int64_t>(columns, 1); // rows
   if (!plan.after_rows)
     return run(0, rows, grain);

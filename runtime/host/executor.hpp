@@ -23,9 +23,9 @@ using HostRowEntry = void (*)(const std::uint64_t* words, std::int64_t begin, st
 void run_host(const codegen::HostSchedule& schedule, HostEntry entry, const std::uint64_t* words,
               std::int64_t count);
 
-/// The same for code that works row by row: whole rows of about `grain` elements a task. Each
-/// thread keeps scratch memory of its own; the workspace of sums over rows lives as long as the
-/// call.
+/// The same for code that works row by row: whole rows, or tiles of groups of rows, of about
+/// `grain` elements a task. Each thread keeps scratch memory of its own; the workspace of sums over
+/// rows lives as long as the call.
 void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
                    const codegen::RowPlan& plan, const std::uint64_t* words, std::int64_t rows,
                    std::int64_t columns);

@@ -1,6 +1,7 @@
 // ahead.cpp -- compiling for calls, and machines, that are still to come.
 #include "runtime/launch/ahead.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "ir/passes.hpp"
@@ -34,6 +35,7 @@ std::vector<std::int64_t> shape_of(const ParamInfo& param, std::int64_t rows,
   case ir::Broadcast::per_row: return {rows};
   case ir::Broadcast::per_column: return {columns};
   case ir::Broadcast::per_group: return {rows, columns / param.group};
+  case ir::Broadcast::per_column_group: return {rows / param.group, columns};
   case ir::Broadcast::per_tensor:
   case ir::Broadcast::table: return {1};
   case ir::Broadcast::none: break;
@@ -61,7 +63,12 @@ std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
   const std::string line = ir::canonical(kernel);
   std::map<base::Digest, store::CacheEntry> entries;
   const auto compile_for = [&](std::int64_t rows, std::int64_t columns, std::int64_t alignment) {
-    const Call call = contiguous_call(signature, *device, rows, columns, alignment);
+    // Whole groups of both kinds.
+    const auto whole = [](std::int64_t count, std::int64_t group) {
+      return group > 0 ? (count + group - 1) / group * group : count;
+    };
+    const Call call = contiguous_call(signature, *device, whole(rows, signature.group_rows),
+                                      whole(columns, signature.group), alignment);
     const auto specialization = call.key.specialization(static_cast<int>(signature.tensors.size()));
     const auto schedule = choose_schedule(kernel, specialization, call.key, *device, {});
     const functions::CompileRequest request{kernel, line, specialization, schedule, *device};
@@ -72,11 +79,14 @@ std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
   };
   for (int size_class = 0; size_class <= kLastSizeClass; ++size_class) {
     const std::int64_t rows = std::int64_t{1} << size_class / 2;
-    const std::int64_t columns = std::int64_t{1} << (size_class - size_class / 2);
+    std::int64_t columns = std::int64_t{1} << (size_class - size_class / 2);
+    if (signature.packed) // of which there are two at least
+      columns = std::max<std::int64_t>(columns, 2);
+    const std::int64_t uneven = signature.packed ? columns + 2 : columns | 1;
     // What the driver's allocator gives, and what malloc does.
     for (const std::int64_t alignment : {kMaxAlignment, std::int64_t{16}}) {
       compile_for(rows, columns, alignment);
-      compile_for(rows | 1, columns | 1, alignment);
+      compile_for(rows | 1, uneven, alignment);
     }
   }
   std::vector<store::CacheEntry> result;

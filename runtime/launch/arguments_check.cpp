@@ -81,6 +81,11 @@ namespace {
                            "then the groups",
                            signature.params[param].group, signature.params[param].group);
     break;
+  case ir::Broadcast::per_column_group:
+    expected = fmt::format("one value for {} rows of a column: the same shape with {} times fewer "
+                           "rows, or dimensions that make up the groups of rows, then the columns",
+                           signature.params[param].group, signature.params[param].group);
+    break;
   case ir::Broadcast::per_tensor: expected = "one value: no dimensions, or 1s"; break;
   case ir::Broadcast::table: expected = "one dimension: it is a [table]"; break;
   }
@@ -92,6 +97,31 @@ namespace {
 [[noreturn]] void refuse_value(const Signature& signature, std::size_t param, double value) {
   refuse(fmt::format("argument '{}' is {}, which {} does not hold exactly", signature.names[param],
                      value, name_of(signature.params[param].dtype)));
+}
+
+[[noreturn]] void refuse_packed(const Signature& signature, std::size_t param, const Tensor& tensor,
+                                std::string_view what) {
+  refuse(
+      fmt::format("tensor '{}' is {}, two of which share a byte: its last dimension must be even "
+                  "and dense, and its other strides even; found {}, with shape {} and strides "
+                  "[{}]",
+                  signature.names[param], name_of(tensor.dtype), what, shape_text(tensor),
+                  fmt::join(tensor.strides, tensor.strides + tensor.rank, ", ")));
+}
+
+/// That no row of a tensor of which two elements share a byte begins or ends within one.
+void check_packed(const Signature& signature, std::size_t param, const Tensor& tensor) {
+  const int last = tensor.rank - 1;
+  if (last < 0)
+    refuse_packed(signature, param, tensor, "no dimension");
+  if (tensor.shape[last] % 2 != 0)
+    refuse_packed(signature, param, tensor, fmt::format("{} columns", tensor.shape[last]));
+  if (tensor.shape[last] > 0 && tensor.strides[last] != 1)
+    refuse_packed(signature, param, tensor, fmt::format("columns {} apart", tensor.strides[last]));
+  for (int i = 0; i < last; ++i)
+    if (tensor.shape[i] > 1 && tensor.strides[i] % 2 != 0)
+      refuse_packed(signature, param, tensor,
+                    fmt::format("a stride of {} elements", tensor.strides[i]));
 }
 
 /// Whether an integer is a value of an integer type or bool.
@@ -176,9 +206,15 @@ bool fits_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
   return usual || leading_row_dims(tensor, rows_of(full), columns_of(full) / group) > 0;
 }
 
+bool fits_column_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
+  return has_usual_rows(tensor, full, group) ||
+         leading_row_dims(tensor, rows_of(full) / group, columns_of(full)) > 0;
+}
+
 bool fits_shape(ir::Space space, const Tensor& tensor, const Tensor& full) {
   switch (space.broadcast) {
   case ir::Broadcast::per_group: return fits_groups(tensor, full, space.group);
+  case ir::Broadcast::per_column_group: return fits_column_groups(tensor, full, space.group);
   case ir::Broadcast::per_tensor: return has_one_value(tensor);
   case ir::Broadcast::table: return tensor.rank == 1;
   case ir::Broadcast::per_row: return fits_rows(tensor, full);
@@ -195,6 +231,12 @@ void check_columns(const Signature& signature, const Tensor& full) {
         fmt::format("kernel '{}' has groups of {} columns, which do not divide the {} columns of "
                     "shape {}",
                     signature.kernel_name, signature.group, columns, shape_text(full)));
+  if (const std::int64_t rows = full.rank > 1 ? full.shape[full.rank - 2] : 1;
+      signature.group_rows > 0 && rows % signature.group_rows != 0)
+    refuse(
+        fmt::format("kernel '{}' has groups of {} rows, which do not divide the {} rows of shape "
+                    "{}",
+                    signature.kernel_name, signature.group_rows, rows, shape_text(full)));
   if (signature.extremes && columns == 0 && rows_of(full) > 0)
     refuse(fmt::format("kernel '{}' takes a maximum or minimum along rows of 0 columns, which have "
                        "none",
@@ -248,6 +290,8 @@ std::int64_t check_arguments(const Signature& signature, std::span<const Arg> ar
     if (views[t] != &full && !fits_shape(signature.params[param].space(), *views[t], full))
         [[unlikely]]
       refuse_shape(signature, param, *views[t], full);
+    if (signature.packed && is_packed(signature.params[param].dtype)) [[unlikely]]
+      check_packed(signature, param, *views[t]);
     if (signature.params[param].broadcast == ir::Broadcast::table) [[unlikely]]
       element_count(signature, param, *views[t]); // the only length that is not of the others
   }

@@ -55,14 +55,16 @@ struct Call {
 /// is the leading dimensions, those and a last 1, or [rows]. A [group n] tensor holds one value for
 /// n columns: its shape is the leading dimensions and [groups], or [rows, groups]. Either may be a
 /// view of more dimensions, of which the leading ones make up the rows and the others the groups
-/// (see view_dims.hpp), and with strides of its own. A [col] tensor holds one value a
-/// column: its shape is [columns], or 1s and then columns. A [table] has one dimension of its own.
-/// The dimensions are then collapsed to rows x columns: those of size 1 drop out, and neighbours
-/// merge where every tensor but [row] and [group n] ones allows it (stride[i] == stride[i+1] *
-/// shape[i+1]); of those each merges its own dimensions, and five may be left. Without broadcasts
-/// the order of dimensions means nothing, so they are first ordered by the strides of an output,
-/// and everything may merge into one flat run. More than two dimensions left of the others is an
-/// error.
+/// (see view_dims.hpp), and with strides of its own. A [col group n] tensor holds one value for n
+/// rows of a column: its shape is that of the elements with n times fewer rows, or [groups,
+/// columns], or a view of more dimensions likewise. A [col] tensor holds one value a column: its
+/// shape is [columns], or 1s and then columns. A [table] has one dimension of its own. The
+/// dimensions are then collapsed to rows x columns: those of size 1 drop out, and neighbours merge
+/// where every tensor but [row], [group n] and [col group n] ones allows it (stride[i] ==
+/// stride[i+1] * shape[i+1]); of those each merges its own dimensions, and five may be left.
+/// Without broadcasts the order of dimensions means nothing, so they are first ordered by the
+/// strides of an output, and everything may merge into one flat run. More than two dimensions left
+/// of the others is an error.
 ///
 /// Refused, with Error(invalid_argument) that names the parameter: a wrong count, kind, dtype or
 /// shape; an address that is null or no multiple of the element's size; sizes or offsets past 63

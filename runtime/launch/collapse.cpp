@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "runtime/launch/shapes.hpp"
 #include "swage/error.hpp"
 
 namespace swage::launch {
@@ -40,6 +41,7 @@ Dimensions gather(const Signature& signature, const Tensor* const* views) {
     case ir::Broadcast::per_column: spread_columns(*views[t], full, dims.strides[t]); break;
     case ir::Broadcast::per_row:
     case ir::Broadcast::per_group: // have dimensions of their own, see below
+    case ir::Broadcast::per_column_group:
     case ir::Broadcast::per_tensor:
     case ir::Broadcast::table: // has no rows and columns
       std::fill(dims.strides[t], dims.strides[t] + kMaxRank, 0);
@@ -139,42 +141,49 @@ int merge(Dimensions& dims, std::size_t tensors, int count) {
                           signature.kernel_name, kMaxSpread));
 }
 
-/// How many leading dimensions of a [row] or [group n] tensor are rows.
-int own_row_dims(const ParamInfo& info, const Tensor& view, const Tensor& full,
-                 const Extent& extent) {
+/// How many leading dimensions of a [row], [group n] or [col group n] tensor, of so many rows and
+/// groups, are rows.
+int own_row_dims(const ParamInfo& info, const Tensor& view, const Tensor& full, std::int64_t rows,
+                 std::int64_t groups) {
   if (info.broadcast == ir::Broadcast::per_row)
     return view.rank;
-  if (view.rank == full.rank && std::equal(full.shape, full.shape + full.rank - 1, view.shape))
+  if (info.broadcast == ir::Broadcast::per_group && view.rank == full.rank &&
+      std::equal(full.shape, full.shape + full.rank - 1, view.shape))
     return full.rank - 1;
-  return leading_row_dims(view, extent.rows, extent.columns / info.group);
+  if (info.broadcast == ir::Broadcast::per_column_group && has_usual_rows(view, full, info.group))
+    return view.rank - 1;
+  return leading_row_dims(view, rows, groups);
 }
 
-/// The strides of a [row] or [group n] tensor.
+/// The strides of a [row], [group n] or [col group n] tensor.
 void set_own_strides(const Signature& signature, std::size_t t, const Tensor& view,
                      const Tensor& full, const Extent& extent, Call& call) {
   const ParamInfo& info = signature.params[signature.tensors[t]];
-  const bool by_group = info.broadcast == ir::Broadcast::per_group;
-  const std::int64_t groups = by_group ? extent.columns / info.group : 1;
+  const bool by_group = ir::has_groups(info.broadcast);
+  const bool of_rows = info.broadcast == ir::Broadcast::per_column_group;
+  // Of groups of rows what is said here of rows and groups is said of their groups and of columns.
+  const std::int64_t rows = of_rows ? extent.rows / info.group : extent.rows;
+  const std::int64_t groups = of_rows ? extent.columns : by_group ? extent.columns / info.group : 1;
   TensorCall& tensor = call.tensors[t];
   // The usual shapes: [rows] and [rows, groups] where the call has [rows, columns].
-  if (full.rank == 2 && view.rank == 1 + int{by_group} && view.shape[0] == full.shape[0])
-      [[likely]] {
-    tensor.row_stride = extent.rows > 1 ? view.strides[0] : 0;
+  if (full.rank == 2 && view.rank == 1 + int{by_group} && !of_rows &&
+      view.shape[0] == full.shape[0]) [[likely]] {
+    tensor.row_stride = rows > 1 ? view.strides[0] : 0;
     tensor.column_stride = groups > 1 ? view.strides[1] : 0;
     return;
   }
   ViewDims dims;
-  if (!gather_dims(view, own_row_dims(info, view, full, extent), dims)) [[unlikely]]
+  if (!gather_dims(view, own_row_dims(info, view, full, rows, groups), dims)) [[unlikely]]
     refuse_dims(signature.names[signature.tensors[t]], dims, by_group);
   const std::int64_t group_stride = dims.dims[dims.rows].stride;
   // What there is one of has no dimensions.
   if (groups <= 1)
     dims.groups = 1;
-  if (extent.rows <= 1 && dims.rows > 1) {
+  if (rows <= 1 && dims.rows > 1) {
     std::copy(dims.dims + dims.rows, dims.dims + dims.count(), dims.dims + 1);
     dims.rows = 1;
   }
-  tensor.row_stride = extent.rows > 1 ? dims.dims[0].stride : 0;
+  tensor.row_stride = rows > 1 ? dims.dims[0].stride : 0;
   tensor.column_stride = groups > 1 ? group_stride : 0;
   if (dims.count() == 2)
     return;
@@ -213,7 +222,7 @@ Extent collapse(const Signature& signature, const Tensor* const* views, bool by_
     call.tensors[t].column_stride = extent.columns > 1 ? strides[dims.count - 1] : 0;
     call.tensors[t].row_stride = extent.rows > 1 ? strides[0] : 0;
     const ir::Broadcast broadcast = signature.params[signature.tensors[t]].broadcast;
-    if (broadcast == ir::Broadcast::per_row || broadcast == ir::Broadcast::per_group)
+    if (broadcast == ir::Broadcast::per_row || ir::has_groups(broadcast))
       set_own_strides(signature, t, *views[t], *views[signature.shape_of], extent, call);
     if (broadcast == ir::Broadcast::table) {
       call.tensors[t].length = views[t]->shape[0];

@@ -82,10 +82,10 @@ struct Prepared {
     const auto& schedule = *std::get_if<codegen::CudaSchedule>(&plan.schedule);
     Sizes sizes;
     sizes.workspace = workspace;
-    sizes.shape = plan.rows
-                      ? codegen::row_launch_shape(schedule, *plan.rows, call.rows, call.columns)
-                      : codegen::launch_shape(schedule, plan.vector_elements, call.rows,
-                                              call.columns, plan.compute_units);
+    sizes.shape = plan.rows ? codegen::row_launch_shape(schedule, *plan.rows, plan.vector_elements,
+                                                        call.rows, call.columns)
+                            : codegen::launch_shape(schedule, plan.vector_elements, call.rows,
+                                                    call.columns, plan.compute_units);
     if (plan.slots.back().kind == SlotKind::divider_shift)
       sizes.divider =
           codegen::divider(static_cast<std::uint64_t>(sizes.shape.items_per_row), plan.index_bits);

@@ -21,6 +21,19 @@ std::int64_t product(const Tensor& tensor, int dimensions) {
   return count;
 }
 
+bool has_usual_rows(const Tensor& tensor, const Tensor& full, std::int64_t size) {
+  const int last = tensor.rank - 1;
+  if (last < 0 || full.rank < 1 || tensor.shape[last] != full.shape[full.rank - 1])
+    return false;
+  if (tensor.rank == 2 && tensor.shape[0] * size == product(full, full.rank - 1))
+    return true;
+  for (int i = 0; i < last - 1 && tensor.rank == full.rank; ++i)
+    if (tensor.shape[i] != full.shape[i])
+      return false;
+  return tensor.rank == full.rank &&
+         (last > 0 ? tensor.shape[last - 1] * size == full.shape[last - 1] : size == 1);
+}
+
 bool has_one_value(const Tensor& tensor) {
   for (int i = 0; i < tensor.rank; ++i)
     if (tensor.shape[i] != 1)

@@ -10,6 +10,8 @@ Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
     extremes |= ir::is_extreme(node.op) && ir::info(node.op).form == ir::OpForm::over_row;
     if (node.space.broadcast == ir::Broadcast::per_group)
       group = node.space.group;
+    if (node.space.broadcast == ir::Broadcast::per_column_group)
+      group_rows = node.space.group;
   }
   bool shaped = false;
   bool stored = false;
@@ -25,10 +27,13 @@ Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
     broadcasts |= param.broadcast != ir::Broadcast::none;
     if (param.broadcast == ir::Broadcast::per_group)
       group = param.group;
+    if (param.broadcast == ir::Broadcast::per_column_group)
+      group_rows = param.group;
     writes_columns |= param.is_written() && (param.broadcast == ir::Broadcast::per_column ||
                                              param.broadcast == ir::Broadcast::per_tensor);
     writes_rows |= param.is_written() && param.broadcast == ir::Broadcast::per_row;
     updates |= param.kind == ir::ParamKind::inout;
+    packed |= is_packed(param.dtype);
     if (!shaped && param.broadcast == ir::Broadcast::none) {
       shape_of = tensor;
       shaped = true;

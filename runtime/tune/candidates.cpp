@@ -5,6 +5,7 @@
 #include <set>
 
 #include "codegen/row_geometry.hpp"
+#include "codegen/tile_plan.hpp"
 
 namespace swage::tune {
 
@@ -119,6 +120,26 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
              : -1;
 }
 
+/// The same for kernels with groups of rows: accesses of the default's width, twice and half of it,
+/// of any number of rows at a time, in blocks of up to 256 threads, with the registers that they
+/// are thought to take and with fewer; cache policies for the default's.
+int place_tiles(const CudaSchedule& schedule, const CudaSchedule& by_default) {
+  const bool full = schedule.access_bytes == by_default.access_bytes;
+  const bool same = full && schedule.threads == by_default.threads &&
+                    schedule.accesses == by_default.accesses &&
+                    schedule.resident == by_default.resident;
+  if (schedule.dependent_launch != by_default.dependent_launch)
+    return same && plain_policy(schedule) ? 4 : -1;
+  if (!plain_policy(schedule))
+    return same ? 2 : -1;
+  const bool near = full || schedule.access_bytes == 2 * by_default.access_bytes ||
+                    2 * schedule.access_bytes == by_default.access_bytes;
+  if (!near || schedule.threads > 256)
+    return -1;
+  return full ? (schedule.threads == by_default.threads ? 0 : 1)
+              : (schedule.threads == by_default.threads ? 1 : 3);
+}
+
 /// The same with registers for more, so for two thirds of the threads at once: the assembler orders
 /// instructions otherwise then, which is worth up to a tenth of the time of a row kernel.
 CudaSchedule with_more_registers(CudaSchedule schedule) {
@@ -153,7 +174,10 @@ std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& by
   for (const Schedule& schedule :
        codegen::all_schedules(input.kernel, input.specialization, input.target)) {
     int rank = -1;
-    if (const auto* cuda = std::get_if<CudaSchedule>(&schedule); cuda && cuda->row_threads > 0)
+    const bool tiles = codegen::rows_of_groups(input.kernel) > 0;
+    if (const auto* cuda = std::get_if<CudaSchedule>(&schedule); cuda && tiles)
+      rank = place_tiles(*cuda, std::get<CudaSchedule>(by_default));
+    else if (cuda && cuda->row_threads > 0)
       rank = place_rows(*cuda, std::get<CudaSchedule>(by_default), input);
     else if (cuda)
       rank = is_idle(*cuda, input) ? -1 : place(*cuda, std::get<CudaSchedule>(by_default));
@@ -162,7 +186,7 @@ std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& by
     if (rank >= 0)
       ranked.emplace_back(rank, schedule);
     if (const auto* cuda = std::get_if<CudaSchedule>(&schedule);
-        cuda && cuda->row_threads > 0 && cuda->waves == 0 && (rank == 0 || rank == 1) &&
+        cuda && cuda->row_threads > 0 && !tiles && cuda->waves == 0 && (rank == 0 || rank == 1) &&
         !codegen::stores_after_rows(input.kernel))
       ranked.emplace_back(rank + 1, with_more_registers(*cuda));
   }

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/tile_plan.hpp"
 #include "ir/evaluate_rows.hpp"
 #include "runtime/base/parallel.hpp"
 #include "swage/error.hpp"
@@ -47,22 +48,30 @@ public:
     const std::int64_t wanted = std::min(options_.sample, kMostRowElements);
     const std::int64_t count =
         std::clamp<std::int64_t>(wanted / std::max<std::int64_t>(columns_, 1), 1, rows_ + 1);
-    const std::int64_t sampled = std::min(count, rows_);
+    // Rows of one group are known together.
+    const std::int64_t each = std::max<std::int64_t>(codegen::rows_of_groups(kernel_), 1);
+    const std::int64_t units = rows_ / each, sampled = std::min((count + each - 1) / each, units);
     base::parallel_ranges(sampled, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i)
-        compare_rows_from(sampled == 1 ? 0 : (rows_ - 1) * i / (sampled - 1), 1);
+        compare_rows_from(sampled == 1 ? 0 : (units - 1) * i / (sampled - 1) * each, each);
     });
     return std::move(totals_);
   }
 
 private:
+  /// Rows that have one value, or one a column, of a parameter together.
+  static std::int64_t rows_each(ir::Space space) {
+    return space.broadcast == ir::Broadcast::per_column_group ? space.group : 1;
+  }
+
+  /// Values that so many rows have.
   std::int64_t width(ir::Space space) const {
-    return ir::values_of(space, {.rows = 1, .columns = columns_});
+    return ir::values_of(space, {.rows = rows_each(space), .columns = columns_});
   }
 
   /// The first value that row `row` has of a parameter.
   std::int64_t first(ir::Space space, std::int64_t row) const {
-    return is_shared(space) ? 0 : row * width(space);
+    return is_shared(space) ? 0 : row / rows_each(space) * width(space);
   }
 
   bool sums_over_rows() const {
@@ -124,9 +133,9 @@ private:
     const std::int64_t begin = first(operand.param.space(), row);
     std::vector<ir::Scalar> result;
     const ir::Space space = operand.param.space();
-    const std::int64_t size = operand.param.is_table()
-                                  ? static_cast<std::int64_t>(operand.entry.size()) / size_of(type)
-                                  : width(space) * (is_shared(space) ? 1 : count);
+    const std::int64_t size =
+        operand.param.is_table() ? static_cast<std::int64_t>(operand.entry.size()) / size_of(type)
+                                 : width(space) * (is_shared(space) ? 1 : count / rows_each(space));
     for (std::int64_t i = 0; i < size; ++i)
       result.push_back(ir::decode(
           type, ir::load_bits(type, operand.entry.data() + (begin + i) * size_of(type))));
@@ -216,7 +225,8 @@ private:
 
   /// By parameter, what value `i` of a store is made of at its own row and column.
   std::vector<std::uint64_t> inputs(std::size_t store, std::int64_t row, std::int64_t i) const {
-    const std::int64_t of = width(kernel_.params()[totals_[store].param].space());
+    const ir::Space space = kernel_.params()[totals_[store].param].space();
+    const std::int64_t of = width(space);
     std::vector<std::uint64_t> bits;
     for (const Operand& operand : operands_) {
       const DType type = operand.param.dtype;
@@ -226,7 +236,7 @@ private:
         continue;
       }
       const std::int64_t at =
-          first(operand.param.space(), row + i / of) + std::min(i % of, own - 1);
+          first(operand.param.space(), row + i / of * rows_each(space)) + std::min(i % of, own - 1);
       bits.push_back(ir::load_bits(type, operand.entry.data() + at * size_of(type)));
     }
     return bits;

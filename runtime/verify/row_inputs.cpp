@@ -2,11 +2,13 @@
 #include "runtime/verify/row_inputs.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <array>
 #include <cmath>
 
 #include <fmt/format.h>
 
+#include "codegen/tile_plan.hpp"
 #include "ir/evaluate_rows.hpp"
 #include "ir/float_format.hpp"
 #include "ir/number.hpp"
@@ -70,21 +72,18 @@ struct Row {
   }
 };
 
-std::int64_t group_of(const ir::Kernel& kernel) {
-  for (const ir::Param& param : kernel.params())
-    if (param.space().broadcast == ir::Broadcast::per_group)
-      return param.space().group;
-  for (const ir::Node& node : kernel.nodes())
-    if (node.space.broadcast == ir::Broadcast::per_group)
-      return node.space.group;
-  return 1;
+std::int64_t rows_each(ir::Space space) {
+  return space.broadcast == ir::Broadcast::per_column_group ? space.group : 1;
 }
 
 } // namespace
 
 RowInputs::RowInputs(const ir::Kernel& kernel, const RowInputOptions& options)
     : params_(kernel.params().begin(), kernel.params().end()), seed_(options.seed) {
-  const std::int64_t group = group_of(kernel);
+  const std::int64_t group =
+      std::lcm(std::max<std::int64_t>(codegen::columns_of_groups(kernel), 1),
+               std::int64_t{ir::has_packed_tensors(kernel) ? 2 : 1});
+  const std::int64_t each = std::max<std::int64_t>(codegen::rows_of_groups(kernel), 1);
   for (const std::int64_t length : options.columns) {
     if (length < 1)
       throw Error(
@@ -92,8 +91,8 @@ RowInputs::RowInputs(const ir::Kernel& kernel, const RowInputOptions& options)
           fmt::format("rows of {} columns hold nothing to compare; take 1 or more", length));
     const std::int64_t columns = (length + group - 1) / group * group;
     const std::int64_t share = options.samples / static_cast<std::int64_t>(options.columns.size());
-    const std::int64_t rows = std::max<std::int64_t>(share / columns, 1);
-    const std::int64_t most = std::max<std::int64_t>(kMostRowElements / columns, 1);
+    const std::int64_t rows = std::max<std::int64_t>(share / columns / each, 1) * each;
+    const std::int64_t most = std::max<std::int64_t>(kMostRowElements / columns / each, 1) * each;
     for (std::int64_t first = 0; first < rows; first += most)
       steps_.push_back({columns, std::min(most, rows - first), first});
     count_ += rows * columns;
@@ -103,14 +102,16 @@ RowInputs::RowInputs(const ir::Kernel& kernel, const RowInputOptions& options)
 void RowInputs::fill(std::size_t param, const Step& step, std::span<std::byte> bytes) const {
   const DType type = params_[param].dtype;
   const std::int64_t size = size_of(type);
+  const ir::Space space = params_[param].space();
   const std::int64_t width =
-      std::max<std::int64_t>(ir::values_of(params_[param].space(), {1, step.columns}), 1);
+      std::max<std::int64_t>(ir::values_of(space, {rows_each(space), step.columns}), 1);
   const std::int64_t rows = static_cast<std::int64_t>(bytes.size()) / size / width;
   const std::uint64_t key =
       mix(seed_ + kGolden * (param + 1)) + static_cast<std::uint64_t>(step.columns) * kGolden;
   base::parallel_ranges(rows, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
-      const Row row(mix(key + static_cast<std::uint64_t>(step.first + r)), type, width);
+      const Row row(mix(key + static_cast<std::uint64_t>(step.first / rows_each(space) + r)), type,
+                    width);
       for (std::int64_t i = 0; i < width; ++i)
         ir::store_bits(type, bytes.data() + (r * width + i) * size, row.element(type, i));
     }

@@ -96,6 +96,23 @@ TEST_CASE("build: an image holds PTX for GPUs, objects for levels, and variants 
 #endif
 }
 
+TEST_CASE("build: kernels with groups of rows have code for every output that may be transposed") {
+  const Build build({"--arch", "sm_90,host", "--assembler", "none"},
+                    "kernel k(x: in bf16, y: out bf16, z: out f32, s: out f32 [col group 4]) { s = "
+                    "col_group_max(x, 4); y = x; z = x; }\n");
+  INFO(build.outcome.err);
+  REQUIRE(build.outcome.status == 0);
+  const std::string bytes = image_in(build.read(".o"));
+  const embedded::Decoded decoded = embedded::decode(bytes);
+  REQUIRE(decoded.image);
+  std::set<std::string> lines;
+  for (const embedded::ImageVariant& variant : decoded.image->variants)
+    lines.insert(std::string(variant.specialization));
+  CHECK(lines.contains("2d i32 x=unit@16 y=colmajor@16 z=unit@16 s=colgroup@16"));
+  CHECK(lines.contains("2d i32 x=unit@16 y=unit@16 z=colmajor@16 s=colgroup@16"));
+  CHECK(lines.contains("2d i64 x=strided@2 aliased y=strided@2 z=strided@4 s=colgroupstrided@4"));
+}
+
 TEST_CASE("build: the header names kernels, parameters and the types they were built for") {
   const Build build({"-D", "T=f32,bf16", "--arch", "host"});
   REQUIRE(build.outcome.status == 0);

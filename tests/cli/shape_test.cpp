@@ -70,6 +70,20 @@ TEST_CASE("dimensions of rows and groups are words of --layout") {
     CHECK_THROWS_AS(parse_layout(wrong, kernel), Error);
 }
 
+TEST_CASE("an output of a kernel with groups of rows is transposed by a word of --layout") {
+  const ir::Kernel kernel = ir::load_kernel(
+      {"kernel k(x: in f32, y: out f32, z: out f32, s: out f32 [col group 4]) { s = "
+       "col_group_max(x, 4); y = x; z = x; }"},
+      "k", {});
+  const codegen::Specialization one = parse_layout("rows transposed=z", kernel);
+  CHECK(one.tensors[1].layout == codegen::Layout::unit);
+  CHECK(one.tensors[2].layout == codegen::Layout::column_major);
+  for (const char* wrong : {"transposed=x", "transposed=s", "transposed=w", "transposed="})
+    CHECK_THROWS_AS(parse_layout(wrong, kernel), Error);
+  const ir::Kernel plain = ir::load_kernel({"kernel k(x: in f32, y: out f32) { y = x; }"}, "k", {});
+  CHECK_THROWS_AS(parse_layout("rows transposed=y", plain), Error);
+}
+
 TEST_CASE("the words of --layout make a specialization") {
   const ir::Kernel kernel = ir::load_kernel(
       {"kernel k(a: in f32, b: in f32 [col], s: f32, h: out f32) { h = (a + b) * s; }"}, "", {});

@@ -82,7 +82,7 @@ TEST_CASE("the calling convention: grids of elementwise and row kernels") {
   CHECK(flat.blocks == 2);
   CudaSchedule schedule;
   schedule.row_threads = 32;
-  CHECK(row_launch_shape(schedule, make_row_plan(normed()), 100, 1000).blocks == 13);
+  CHECK(row_launch_shape(schedule, make_row_plan(normed()), 4, 100, 1000).blocks == 13);
   CHECK(totals_blocks(1000) == 32);
 }
 

@@ -176,12 +176,13 @@ TEST_CASE("syntax errors say what was found and what was expected") {
        "found 'rows', expected 'row', 'col', 'group', 'tensor' or 'table'",
        "[row] is one value per row, [col] is one value per column, [group 128] is one value per "
        "128 "
-       "columns of a row, [tensor] is one value for all, [table] is read by an index"},
+       "columns of a row, [col group 32] is one value per 32 rows of a column, [tensor] is one "
+       "value for all, [table] is read by an index"},
       {"kernel k(x: in f32 [row, y: out f32) { y = x; }", "found ',', expected ']' after 'row'",
        ""},
       {"kernel k(x: f32 [col], y: out f32) { y = x; }",
        "'x' is a scalar, which cannot be broadcast",
-       "only tensors can be [row], [col], [group n], [tensor] or [table]"},
+       "only tensors can be [row], [col], [group n], [col group n], [tensor] or [table]"},
       {"kernel k(x: in f32 y: out f32) { y = x; }",
        "found 'y', expected ',' or ')' after parameter 'x'", ""},
       {"kernel k(y: out f32);", "found ';', expected '{' after the parameters", ""},

@@ -92,7 +92,7 @@ TEST_CASE("a table is read by an index alone, and nothing else is") {
         "'y' is a [table] and cannot be written; a table is read by an index: declare it `in`");
   CHECK(first_of("kernel k(x: in f32, a: f32 [table], y: out f32) { y = x; }") ==
         "'a' is a scalar, which cannot be broadcast; only tensors can be [row], [col], [group n], "
-        "[tensor] or [table]");
+        "[col group n], [tensor] or [table]");
   CHECK(first_of("kernel k(x: in f32, y: out f32, const c: f32 = a[0]) { y = x; }") ==
         "'a' in the default of a const, expected numbers and built-in functions only");
   CHECK(first_of("kernel k(x: in f32, y: out f32) { y = col_index(x); }") ==

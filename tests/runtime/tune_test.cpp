@@ -219,6 +219,33 @@ TEST_CASE("SWAGE_AUTOTUNE tunes at the first launch of a size class and never wi
   CHECK(many.c == std::vector<float>(5000, 4));
 }
 
+TEST_CASE("some dozens of schedules of groups of rows are tried, all legal, of several widths") {
+  const ir::Kernel graph = ir::load_kernel(
+      {"kernel k<T>(x: in T, y: out T, s: out f32 [col group 32], r: out f32 [group 32]) { s = "
+       "col_group_max(x, 32); r = group_max(x, 32); y = T(x * col_group_max(x, 32)); }"},
+      "", {{"T", bf16}});
+  const codegen::Target target = codegen::cuda_target(90);
+  const codegen::Specialization usual = codegen::contiguous(graph);
+  const std::int64_t elements = std::int64_t{1} << 25;
+  const auto base = codegen::default_schedule(graph, usual, target, elements);
+  const auto found = tune::candidates({graph, usual, target, elements, 132}, base);
+  CHECK(found.size() >= 20);
+  CHECK(found.size() <= 100);
+  CHECK(found.front() == base);
+  std::set<int> widths, rows, resident;
+  for (const codegen::Schedule& schedule : found) {
+    INFO(codegen::canonical(schedule));
+    codegen::check_schedule(schedule, graph, usual, target);
+    const auto& cuda = std::get<codegen::CudaSchedule>(schedule);
+    widths.insert(cuda.access_bytes);
+    rows.insert(cuda.accesses);
+    resident.insert(cuda.resident);
+  }
+  CHECK(widths == std::set<int>{4, 8, 16});
+  CHECK(rows.size() == 4);
+  CHECK(resident.size() > 2);
+}
+
 TEST_CASE("some dozens of schedules of rows are tried, all legal, that hold a row where one can") {
   const ir::Kernel graph = ir::load_kernel(
       {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }"}, "", {{"T", bf16}});

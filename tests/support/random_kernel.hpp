@@ -45,10 +45,12 @@ private:
   std::mt19937_64 engine_;
 };
 
+/// Those whose elements have bytes of their own: with others rows are even.
 inline std::vector<DType> all_dtypes() {
   std::vector<DType> types;
   for (int i = 0; i < kDTypeCount; ++i)
-    types.push_back(static_cast<DType>(i));
+    if (const auto type = static_cast<DType>(i); !is_packed(type))
+      types.push_back(type);
   return types;
 }
 
@@ -63,6 +65,8 @@ struct RandomKernelOptions {
   bool over_rows = true;   ///< of these, also sums over rows, and outputs they are for
   bool places = false;     ///< also tables, an index of them, and the numbers of columns
   std::vector<std::uint32_t> groups = {1, 2, 3, 4, 8, 12}; ///< sizes; all divide 24
+  /// Rows of groups of rows; 0: none. With them nothing is reduced along rows or over all of them.
+  std::uint32_t group_rows = 0;
   bool special_constants = true; ///< infinities, NaN, -0 and extremes among the constants
   ir::MathMode math = ir::MathMode::accurate;
   std::vector<DType> dtypes = all_dtypes();
@@ -127,9 +131,11 @@ private:
     const auto several = [&](std::size_t count, std::string_view name, ir::ParamKind kind) {
       for (std::size_t i = 0; i < count; ++i) {
         ir::Param param{std::string(name) + std::to_string(i), kind, random_.pick(options_.dtypes)};
-        if (kind == ir::ParamKind::in && options_.broadcasts && random_.one_in(4))
+        if (kind == ir::ParamKind::in && options_.broadcasts && random_.one_in(4) &&
+            !is_packed(param.dtype))
           param.broadcast = random_.one_in(2) ? ir::Broadcast::per_row : ir::Broadcast::per_column;
-        if (options_.reductions && kind != ir::ParamKind::scalar && random_.one_in(3))
+        if (options_.reductions && kind != ir::ParamKind::scalar && random_.one_in(3) &&
+            !is_packed(param.dtype))
           spread(param);
         params.push_back(std::move(param));
       }
@@ -153,11 +159,16 @@ private:
                                                 ir::Broadcast::per_group,
                                                 ir::Broadcast::per_tensor};
     param.broadcast = random_.pick(kSpaces);
+    if (options_.group_rows > 0 && (param.is_written() || random_.one_in(2)))
+      param.broadcast =
+          random_.one_in(3) ? ir::Broadcast::per_group : ir::Broadcast::per_column_group;
     if (!options_.over_rows && param.is_written() &&
         (param.broadcast == ir::Broadcast::per_column ||
          param.broadcast == ir::Broadcast::per_tensor))
       param.broadcast = ir::Broadcast::per_row;
-    param.group = param.broadcast == ir::Broadcast::per_group ? group() : 0;
+    param.group = param.broadcast == ir::Broadcast::per_group          ? group()
+                  : param.broadcast == ir::Broadcast::per_column_group ? options_.group_rows
+                                                                       : 0;
   }
 
   std::uint32_t group() { return random_.pick(options_.groups); }
@@ -173,6 +184,8 @@ private:
       reduce(ir::Op::row_max);
     else if (param.broadcast == ir::Broadcast::per_group)
       id = builder_.make(ir::Op::group_max, std::array{id}, param.group);
+    else if (param.broadcast == ir::Broadcast::per_column_group)
+      id = builder_.make(ir::Op::col_group_max, std::array{id}, param.group);
     else
       reduce(ir::Op::col_sum);
     if (param.broadcast == ir::Broadcast::per_tensor && type(id) != boolean)
@@ -282,7 +295,10 @@ private:
     static constexpr ir::Op kReductions[] = {
         ir::Op::row_sum,   ir::Op::row_mean,  ir::Op::row_max,   ir::Op::row_min,
         ir::Op::group_sum, ir::Op::group_max, ir::Op::group_min, ir::Op::col_sum};
-    const ir::Op op = random_.pick(kReductions);
+    static constexpr ir::Op kOfGroups[] = {ir::Op::group_sum,     ir::Op::group_max,
+                                           ir::Op::col_group_sum, ir::Op::col_group_max,
+                                           ir::Op::col_group_sum, ir::Op::col_group_min};
+    const ir::Op op = options_.group_rows > 0 ? random_.pick(kOfGroups) : random_.pick(kReductions);
     const bool mean = op == ir::Op::row_mean;
     if (!options_.over_rows && op == ir::Op::col_sum)
       return;
@@ -290,7 +306,9 @@ private:
       return;
     const ir::NodeId of = operand(mean ? float_type() : number_type());
     add(builder_.make(op, std::array{of},
-                      ir::info(op).form == ir::OpForm::over_group ? group() : 0));
+                      ir::info(op).form == ir::OpForm::over_group       ? group()
+                      : ir::info(op).form == ir::OpForm::over_col_group ? options_.group_rows
+                                                                        : 0));
   }
 
   /// A value of a table; any integer of one value a row, or one for all, is an index.
@@ -441,6 +459,32 @@ inline std::optional<ir::Kernel> random_row_kernel(std::uint64_t seed, bool over
     return param.is_tensor() && param.broadcast == ir::Broadcast::none;
   });
   return shaped ? std::optional(std::move(kernel)) : std::nullopt;
+}
+
+/// A kernel with groups of `rows` rows and of `columns` columns, of operations whose bits are
+/// defined. None for seeds that give no tensor of elements, or no groups of rows.
+inline std::optional<ir::Kernel> random_tile_kernel(std::uint64_t seed, std::uint32_t rows,
+                                                    std::uint32_t columns) {
+  RandomKernelOptions options;
+  options.reductions = true;
+  options.over_rows = false;
+  options.group_rows = rows;
+  options.groups = {columns};
+  options.nodes = 20;
+  options.outputs = 3;
+  options.inouts = seed % 3 == 0;
+  options.ops = all_ops();
+  std::erase_if(options.ops, [](ir::Op op) {
+    return !ir::eval::is_exactly_rounded(op) || op == ir::Op::copysign;
+  });
+  ir::Kernel kernel = random_kernel(seed, options);
+  const bool shaped = std::ranges::any_of(kernel.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.broadcast == ir::Broadcast::none;
+  });
+  const bool grouped = std::ranges::any_of(kernel.nodes(), [](const ir::Node& node) {
+    return node.space.broadcast == ir::Broadcast::per_column_group;
+  });
+  return shaped && grouped ? std::optional(std::move(kernel)) : std::nullopt;
 }
 
 /// Whether a GPU computes a division or a root of `kernel` by its approximate instructions: what

@@ -10,7 +10,8 @@ def register(operator):
     op = operator.op.default
     parameters = [operator.parameter(name) for name in operator.inputs]
     of_rows = [p.is_tensor and p.space in _OF_ROWS for p in parameters]
-    sums = any(operator.parameter(name).space not in _OF_ROWS for name in operator.results)
+    sums = any(operator.parameter(name).space not in _OF_ROWS for name in operator.results) or any(
+        p.is_tensor and p.space == "col group" for p in parameters)
 
     def is_loop(in_dims, args):
         """A sum over rows is one for each of the batch, what is one for all rows may differ within it, and a

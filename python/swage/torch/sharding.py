@@ -2,7 +2,7 @@
 then on for those that are made.
 
 Element tensors may be sharded along any dimension that the kernel does not reach along: rows always, columns
-where it has no sums, groups or `[col]` results. What is one value a row or a column is sharded with it,
+where it has no sums, groups or `[col]` results; of a kernel with groups of rows not the rows of a matrix. What is one value a row or a column is sharded with it,
 everything else is replicated; a `col_sum` of sharded rows is a partial sum, and a kernel with other
 `[col]` or `[tensor]` results takes whole rows. DTensor
 redistributes what comes in other ways, and says so where it cannot.
@@ -20,6 +20,8 @@ def _placement(parameter, half, dimension, rank, is_result):
     last = dimension == rank - 1
     if parameter.space in ("element", "group"):
         return None if last and (half or parameter.space == "group") else Shard(dimension)
+    if parameter.space == "col group":
+        return None if last and half else Shard(dimension)
     if parameter.space == "row":
         return None if last else Shard(dimension)
     if parameter.space == "col":
@@ -51,6 +53,11 @@ def _reaches_along_columns(operator):
         "group_" in operator.signature.source or "col_index" in operator.signature.source
 
 
+def _has_groups_of_rows(operator):
+    return any(p.space == "col group" for p in operator.signature.parameters) or \
+        "col_group_" in operator.signature.source
+
+
 def placements(operator, rank):
     """Every way that the operator may be sharded: (results, arguments), an argument that is no tensor None."""
     parameters = [operator.parameter(name) for name in operator.inputs]
@@ -60,6 +67,8 @@ def placements(operator, rank):
               [Replicate() if p.is_tensor else None for p in parameters] + extra)]
     dimensions = range(rank - 1 if _reaches_along_columns(operator) else rank)
     for dimension in dimensions:
+        if dimension == rank - 2 and _has_groups_of_rows(operator):
+            continue  # a part may end within a group
         given = [_placement(p, operator.half(p.name), dimension, rank, False) if p.is_tensor else "no"
                  for p in parameters]
         made = [_placement(p, operator.half(p.name), dimension, rank, True) for p in results]

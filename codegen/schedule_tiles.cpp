@@ -1,0 +1,174 @@
+// schedule_tiles.cpp -- CUDA schedules of kernels with groups of rows: legal range, default, space.
+#include "codegen/schedule_tiles.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "codegen/schedule_parts.hpp"
+#include "swage/error.hpp"
+
+namespace swage::codegen {
+
+namespace {
+
+constexpr int kRegisters = 65536; ///< of a multiprocessor
+constexpr int kWarp = 32;
+
+} // namespace
+
+void TileSchedules::check(const CudaSchedule& schedule) const {
+  if (schedule.row_threads != kWarp)
+    refuse_schedule(
+        fmt::format("row={} is not 32, the threads that have the columns of a tile of a "
+                    "kernel with groups of rows",
+                    schedule.row_threads));
+  if (schedule.waves != 0)
+    refuse_schedule(fmt::format("grid={} is not 'once', which kernels with groups of rows take",
+                                schedule.waves));
+  if (schedule.ahead)
+    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows, or reduce them; "
+                                "'{}' takes 0",
+                                kernel_.name()));
+  const TileGeometry geometry = this->geometry(schedule);
+  const auto group = static_cast<int>(plan_.group);
+  if (group > 0 && (geometry.vector > group || kWarp * geometry.vector < group))
+    refuse_schedule(fmt::format("bytes={} make accesses of {} columns; groups of {} columns take "
+                                "those of {} to {}",
+                                schedule.access_bytes, geometry.vector, group,
+                                std::max((group + kWarp - 1) / kWarp, 1), group));
+  const auto elements = static_cast<std::size_t>(geometry.vector * geometry.rows);
+  const auto passes = static_cast<std::size_t>(plan_.passes());
+  if (elements > 1 && elements * passes * cuda_instructions(kernel_) > kMaxCudaInstructions)
+    refuse_schedule(fmt::format("bytes={} accesses={} make too much code of a kernel this long; "
+                                "take less of either",
+                                schedule.access_bytes, schedule.accesses));
+}
+
+bool TileSchedules::is_legal(const CudaSchedule& schedule) const {
+  try {
+    check(schedule);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+int TileSchedules::inputs() const {
+  return static_cast<int>(std::ranges::count_if(kernel_.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
+  }));
+}
+
+int TileSchedules::registers(const CudaSchedule& schedule) const {
+  const TileGeometry geometry = this->geometry(schedule);
+  int tensors = 0, gathered = 0, columns = 0, most = 4, loaded = 0;
+  std::size_t tensor = 0;
+  bool functions = false; // polynomials
+  for (const ir::Param& param : kernel_.params()) {
+    if (!param.is_tensor())
+      continue;
+    const bool transposed = specialization_.tensors.at(tensor++).layout == Layout::column_major;
+    ++tensors;
+    if (param.broadcast == ir::Broadcast::per_column ||
+        (param.broadcast == ir::Broadcast::per_column_group && param.is_read()))
+      columns += std::max(size_of(param.dtype), 4);
+    if (transposed && param.is_written()) // as many rows as an access has, a row in each word
+      gathered += std::min(16 / size_of(param.dtype), static_cast<int>(plan_.rows)) *
+                  ((size_of(param.dtype) * geometry.vector + 3) / 4 + (geometry.vector > 2));
+    if (param.is_read() && param.broadcast == ir::Broadcast::none)
+      loaded += geometry.rows * geometry.vector * std::max(size_of(param.dtype), 4) / 4;
+  }
+  for (const ir::Node& node : kernel_.nodes()) {
+    most = std::max(most, size_of(node.type));
+    functions |= instructions(node) >= 16;
+  }
+  for (const ir::NodeId id : plan_.values)
+    columns += std::max(size_of(kernel_.node(id).type), 4);
+  // Where there are no instructions for it bf16 and floats of 8 bits are rounded in integers.
+  const int by_hand = target_.sm < 80   ? 8 + 24 * geometry.vector
+                      : target_.sm < 89 ? 24 * geometry.vector
+                                        : 0;
+  return geometry.held_words + loaded + gathered + geometry.vector * columns / 4 + 2 * tensors +
+         2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0) + 10;
+}
+
+int TileSchedules::resident(const CudaSchedule& schedule) const {
+  const int blocks = std::max(kRegisters / registers(schedule) / schedule.threads, 1);
+  return std::clamp(blocks * schedule.threads / 256 * 256, 256,
+                    std::min(resident_threads(target_), 1536));
+}
+
+int TileSchedules::rows_together() const {
+  constexpr int kBytes = 16; // of a store down a column
+  int rows = 8;
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel_.params())
+    if (param.is_tensor() && specialization_.tensors.at(tensor++).layout == Layout::column_major &&
+        param.is_written())
+      rows = std::max(rows, kBytes / size_of(param.dtype));
+  while (rows > 1 && static_cast<std::uint32_t>(rows) > plan_.rows)
+    rows /= 2;
+  return rows;
+}
+
+CudaSchedule TileSchedules::usual(std::int64_t) const {
+  constexpr int kThreads = 128, kColumns = 4, kMostHeld = 168;
+  const int element = widest_element(kernel_);
+  const int aligned = narrowest_alignment(kernel_, specialization_);
+  CudaSchedule schedule;
+  schedule.threads = kThreads;
+  schedule.row_threads = kWarp;
+  schedule.dependent_launch = target_.sm >= 90;
+  const auto with = [&](int columns, int rows) {
+    schedule.access_bytes = columns * element;
+    schedule.accesses = rows;
+    schedule.resident = resident(schedule);
+    return is_legal(schedule);
+  };
+  const int widest = std::min({16 / element, kColumns, affordable_elements(kernel_)});
+  // What is held is read once; of wide values fewer columns are. So few rows on their way at once
+  // leave registers for twice the threads.
+  const int together = inputs() > 1 ? 4 : 8;
+  if (plan_.passes() > 1)
+    for (int columns = std::max(widest, 1); columns >= 1; columns /= 2)
+      if (4 * aligned >= columns * element && with(columns, std::min(rows_together(), together)) &&
+          geometry(schedule).held && registers(schedule) <= kMostHeld)
+        return schedule;
+  for (int columns = std::max(widest, 1); columns >= 1; columns /= 2)
+    for (int rows = rows_together(); rows >= 1 && 4 * aligned >= columns * element; rows /= 2)
+      if (with(columns, rows) && registers(schedule) <= kMostHeld)
+        return schedule;
+  // Wide groups of columns take more of them at a time, long kernels fewer rows.
+  for (int columns = 1; columns * element <= 16; columns *= 2)
+    for (int rows = rows_together(); rows >= 1; rows /= 2)
+      if (with(columns, rows))
+        return schedule;
+  with(1, 1);
+  return schedule;
+}
+
+std::vector<Schedule> TileSchedules::all() const {
+  std::vector<Schedule> schedules;
+  const int element = widest_element(kernel_);
+  for (int bytes = 16; bytes >= element; bytes /= 2)
+    for (const int rows : {1, 4, 8, 16}) {
+      if (rows > 1 && static_cast<std::uint32_t>(rows / 2) >= plan_.rows)
+        continue; // the same code
+      for (const int threads : {64, 128, 256, 512, 1024}) {
+        CudaSchedule schedule{
+            .threads = threads, .access_bytes = bytes, .accesses = rows, .row_threads = kWarp};
+        if (!is_legal(schedule))
+          continue;
+        schedule.resident = resident(schedule);
+        add_policies(schedule, kernel_, specialization_, target_, schedules);
+        schedule.dependent_launch = target_.sm >= 90;
+        schedule.resident += 256; // the estimate is high by so much at times
+        if (schedule.resident <= resident_threads(target_))
+          schedules.emplace_back(schedule);
+      }
+    }
+  return schedules;
+}
+
+} // namespace swage::codegen

@@ -1,0 +1,37 @@
+// tile_geometry.hpp -- which rows and columns each thread of a CUDA block has, of kernels with
+// groups of rows.
+//
+// A warp has a tile: the n rows of a group and 32 times `vector` neighbouring columns. Each of its
+// threads has `vector` of them and goes down the rows, so what is reduced down a column is found
+// without an exchange, and what is reduced over groups of columns by shuffles. A block has as many
+// tiles as warps, which follow one another along the rows.
+#pragma once
+
+#include <cstdint>
+
+#include "codegen/schedule.hpp"
+#include "codegen/tile_plan.hpp"
+
+namespace swage::codegen {
+
+struct TileGeometry {
+  int vector = 1;     ///< neighbouring columns of a thread
+  int rows = 1;       ///< that are loaded together
+  bool held = false;  ///< later passes take what they need from registers; else all is read anew
+  bool whole = false; ///< no loop over the rows: they are few, or held
+  int held_words = 0; ///< registers that hold something from one pass to the next
+
+  int columns() const noexcept { return 32 * vector; } ///< of a tile
+};
+
+TileGeometry make_tile_geometry(const ir::Kernel& kernel, const TilePlan& plan,
+                                const Specialization& specialization, const CudaSchedule& schedule);
+
+/// Blocks of a grid over `groups` groups of rows.
+std::int64_t tile_blocks(const CudaSchedule& schedule, int vector, std::int64_t groups,
+                         std::int64_t columns) noexcept;
+
+/// Whether stores wait for the last pass: something that is written is also read in this call.
+bool stores_late(const ir::Kernel& kernel, const Specialization& specialization) noexcept;
+
+} // namespace swage::codegen

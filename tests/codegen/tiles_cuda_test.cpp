@@ -1,0 +1,144 @@
+// tiles_cuda_test.cpp -- CUDA code of groups of rows: who has what, what is legal, and what the
+// code is made of. That its bits are right show the tests of tests/gpu.
+#include <string>
+
+#include "codegen/arguments.hpp"
+#include "codegen/compile.hpp"
+#include "codegen/specialization_text.hpp"
+#include "codegen/tile_geometry.hpp"
+#include "ir/source.hpp"
+#include "kernels/catalogue.hpp"
+#include "swage/error.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace swage;
+using namespace swage::codegen;
+
+namespace {
+
+ir::Kernel catalogue(const std::string& name) {
+  const kernels::CatalogueFile* file = kernels::find(name);
+  return ir::load_kernel({file->text, file->name}, name, {{"T", bf16}, {"Q", f8e4m3}});
+}
+
+/// Rows aligned to 16 bytes, `transposed` lying column by column.
+Specialization with_transposed(const ir::Kernel& kernel, const std::string& transposed) {
+  Specialization specialization = contiguous(kernel);
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor())
+      if (TensorSpec& spec = specialization.tensors[tensor++]; param.name == transposed)
+        spec.layout = Layout::column_major;
+  return specialization;
+}
+
+CudaSchedule usual(const ir::Kernel& kernel, const Specialization& specialization, int sm = 90) {
+  return std::get<CudaSchedule>(
+      default_schedule(kernel, specialization, cuda_target(sm), std::int64_t{1} << 24));
+}
+
+std::size_t count(const std::string& text, const std::string& what) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1))
+    ++found;
+  return found;
+}
+
+} // namespace
+
+TEST_CASE("codes in both directions are written in wide accesses of one read of the inputs") {
+  const ir::Kernel kernel = catalogue("mxfp8_both");
+  const Specialization specialization = with_transposed(kernel, "q_columns");
+  const CudaSchedule schedule = usual(kernel, specialization);
+  const TileGeometry geometry =
+      make_tile_geometry(kernel, make_tile_plan(kernel), specialization, schedule);
+  REQUIRE(geometry.held);
+  REQUIRE(geometry.vector == 4);
+  const std::string ptx = compile(kernel, specialization, schedule, cuda_target(90)).payload;
+  // 32 rows of four columns: eight bytes a row are read, once; four codes a row are one word.
+  CHECK(count(ptx, "ld.global.v2.b32") == 32);
+  CHECK(count(ptx, "ld.global") == 32);
+  CHECK(count(ptx, "st.global.b32") == 32 + 1); // and the scales of four columns
+  // The codes of a column are 32 bytes, two accesses; a group of columns has one scale a row.
+  CHECK(count(ptx, "st.global.v4.b32") == 4 * 2);
+  CHECK(count(ptx, "st.global.b8") == 32);
+  // Eight threads have a group of columns: three exchanges a row.
+  CHECK(count(ptx, "shfl.sync") == 3 * 32);
+  // Bytes change places two columns and four rows at a time.
+  CHECK(count(ptx, "prmt") >= 2 * 8 * 4);
+  CHECK(count(ptx, ".local") == 0);
+}
+
+TEST_CASE("what is held from one pass to the next is as narrow as its type") {
+  const ir::Kernel plain = catalogue("swiglu_mxfp8_both");
+  const kernels::CatalogueFile* file = kernels::find("swiglu_mxfp8_both");
+  const ir::Kernel rounded = ir::load_kernel({file->text, file->name}, "swiglu_mxfp8_both",
+                                             {{"T", bf16}, {"Q", f8e4m3}, {"round_product", true}});
+  for (const auto& [kernel, columns] : {std::pair{&plain, 2}, std::pair{&rounded, 4}}) {
+    const Specialization specialization = contiguous(*kernel);
+    const TileGeometry geometry = make_tile_geometry(
+        *kernel, make_tile_plan(*kernel), specialization, usual(*kernel, specialization));
+    CHECK(geometry.held);
+    CHECK(geometry.held_words == 64);
+    CHECK(geometry.vector == columns);
+  }
+}
+
+TEST_CASE("a tile of many rows is read anew for each pass, in a loop") {
+  const ir::Kernel kernel =
+      ir::load_kernel({"kernel k(x: in bf16, y: out bf16, s: out f32 [col group 1000]) { let c = "
+                       "col_group_max(abs(x), 1000); s = c; y = bf16(x * c); }"},
+                      "", {});
+  const Specialization specialization = contiguous(kernel);
+  const CudaSchedule schedule = usual(kernel, specialization);
+  const TileGeometry geometry =
+      make_tile_geometry(kernel, make_tile_plan(kernel), specialization, schedule);
+  CHECK_FALSE(geometry.held);
+  const std::string ptx = compile(kernel, specialization, schedule, cuda_target(90)).payload;
+  CHECK(count(ptx, "ld.global.v2.b32") == 2 * static_cast<std::size_t>(geometry.rows));
+}
+
+TEST_CASE("a grid has a warp for every group of rows and every 32 accesses of columns") {
+  const ir::Kernel kernel = catalogue("mxfp8_both");
+  const CudaSchedule schedule{.threads = 128, .access_bytes = 8, .row_threads = 32};
+  const RowPlan plan = make_row_plan(kernel);
+  CHECK(row_launch_shape(schedule, plan, 4, 64, 256).blocks == 1); // 2 x 2 tiles in four warps
+  CHECK(row_launch_shape(schedule, plan, 4, 96, 256).blocks == 2);
+  CHECK(row_launch_shape(schedule, plan, 4, 96, 257).blocks == 3);
+  CHECK(row_launch_shape(schedule, plan, 4, 0, 256).blocks == 0);
+}
+
+TEST_CASE("default schedules of groups of rows are legal, and so is every other that is tried") {
+  for (const char* name : {"mxfp8_both", "mxfp8_columns", "swiglu_mxfp8_both",
+                           "swiglu_mxfp8_columns", "swiglu_mxfp8_both_gradient"})
+    for (const int sm : {75, 90, 100}) {
+      const ir::Kernel kernel = catalogue(name);
+      Specialization narrow = contiguous(kernel);
+      for (TensorSpec& spec : narrow.tensors)
+        spec.align_log2 = 2;
+      for (const Specialization& specialization : {contiguous(kernel), narrow}) {
+        const Target target = cuda_target(sm);
+        CHECK_NOTHROW(
+            check_schedule(usual(kernel, specialization, sm), kernel, specialization, target));
+        const std::vector<Schedule> all = all_schedules(kernel, specialization, target);
+        CHECK(all.size() > 50);
+        for (const Schedule& schedule : all)
+          CHECK_NOTHROW(check_schedule(schedule, kernel, specialization, target));
+      }
+    }
+}
+
+TEST_CASE("layouts of groups of rows and of columns print and are read again") {
+  const ir::Kernel kernel = catalogue("mxfp8_both");
+  Specialization specialization = with_transposed(kernel, "q_columns");
+  specialization.tensors.back().layout = Layout::per_column_group_strided;
+  specialization.tensors.back().row_dims = 2;
+  specialization.tensors.back().group_dims = 3;
+  const std::string line = canonical(specialization, kernel);
+  CHECK(line == "2d i32 x=unit@16 q=unit@16 scale=group@16 q_columns=colmajor@16 "
+                "scale_columns=colgroupstrided(2x3)@16");
+  CHECK(parse_specialization(line, kernel) == specialization);
+  specialization.valid_rows = ValidRows::one;
+  CHECK_THROWS_WITH(check_specialization(specialization, kernel),
+                    Catch::Matchers::ContainsSubstring("valid_rows cannot be used"));
+}

@@ -1,0 +1,202 @@
+// column_groups_test.cpp -- groups of rows on a CUDA device: the evaluator's bits in every schedule
+// and layout.
+#include <set>
+
+#include <fmt/format.h>
+
+#include "codegen/tile_plan.hpp"
+#include "ir/passes.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/gpu_rows.hpp"
+
+using namespace swage;
+using namespace swage::test;
+
+namespace {
+
+/// Both kinds of groups, and inputs of every space.
+const std::string kTiles =
+    "kernel k<T>(x: in T, v: in f32 [col group n], w: in T [col], r: in f32 [row], g: in f32 "
+    "[group "
+    "m], t: in f32 [tensor], y: out T, z: out f32, top: out f32 [col group n], sum: out f32 [col "
+    "group n], low: out T [group m], const n: i32, const m: i32) {"
+    "  let a = f32(x) * r + t;"
+    "  let c = col_group_max(abs(a), n) + 1;"
+    "  top = c * v; sum = col_group_sum(a * rcp(c) * w, n) + col_group_min(a, n) * 2;"
+    "  low = T(group_min(a * c, m) * g);"
+    "  z = a + col_group_sum(group_max(a, m) - a, n); y = T(a * c * w); }";
+
+/// Reductions down the columns alone, so any number of columns goes.
+const std::string kColumns = "kernel k<T, Q>(x: in T, w: in T [col], id: in i32 [row], a: in f32 "
+                             "[table], y: out T, q: out Q, "
+                             "s: out e8m0 [col group n], u: out i32 [col group n], const n: i32) {"
+                             "  let h = f32(x) * w + a[id];"
+                             "  let e = e8m0_up(col_group_max(abs(h), n) * (1.0 / 448)); s = e;"
+                             "  q = Q(clamp(h * rcp(e), -448, 448)); y = T(h);"
+                             "  u = col_group_sum(i32(col_index()) * id, n); }";
+
+std::int64_t rounded(std::int64_t columns, std::int64_t group) {
+  return (columns + group - 1) / group * group;
+}
+
+RowView layout(std::size_t turn) {
+  return std::array{RowView{},
+                    RowView{.by_columns = true},
+                    RowView{1, 3},
+                    RowView{2, 1},
+                    RowView{.gap = 5, .skew = 1, .by_columns = true},
+                    RowView{1, 2, 1},
+                    RowView{.tile = 4},
+                    RowView{1, 8, 0}}[turn % 8];
+}
+
+/// Each code once: cache policies and launches differ otherwise.
+std::vector<codegen::Schedule> plain(const std::vector<codegen::Schedule>& all) {
+  std::vector<codegen::Schedule> some;
+  for (const codegen::Schedule& schedule : all) {
+    const auto& cuda = std::get<codegen::CudaSchedule>(schedule);
+    if (cuda.load == codegen::LoadPolicy::automatic && !cuda.dependent_launch &&
+        cuda.store == codegen::StorePolicy::automatic && cuda.threads == 64)
+      some.push_back(schedule);
+  }
+  return some;
+}
+
+} // namespace
+
+TEST_CASE("groups of rows have the evaluator's bits on the device, whatever sizes and columns") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::size_t turn = 0;
+  for (const std::int64_t n : {1, 2, 3, 4, 8, 16, 32, 64, 100})
+    for (const std::int64_t columns : {1, 2, 3, 31, 32, 33, 100, 1000, 1025, 4097}) {
+      if (emulated() && n * columns > 40'000 && turn % 4 != 0) {
+        ++turn;
+        continue;
+      }
+      const std::int64_t m = std::array{1, 4, 32, 8, 64}[turn % 5];
+      const DType type = std::array{bf16, f32, f16}[turn % 3];
+      INFO(n << " rows, groups of " << m << " columns, layout " << turn % 8);
+      const Kernel kernel = device->kernel(kTiles, "", {{"T", type}, {"n", n}, {"m", m}});
+      check_some(*device, kernel, {n * (columns > 1000 ? 1 : 3), rounded(columns, m)}, layout(turn),
+                 schedules_of_call(1, 6), turn + 1);
+      ++turn;
+    }
+}
+
+TEST_CASE("columns that fill no access have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::size_t turn = 0;
+  for (const std::int64_t n : {1, 3, 4, 16, 32, 64})
+    for (const std::int64_t columns : {1, 2, 3, 31, 32, 33, 129, 1000, 1025}) {
+      if (emulated() && n * columns > 20'000 && turn % 4 != 0) {
+        ++turn;
+        continue;
+      }
+      const DType type = std::array{bf16, f32, f16}[turn % 3];
+      INFO(n << " rows, layout " << turn % 8);
+      const Kernel kernel = device->kernel(
+          kColumns, "", {{"T", type}, {"Q", turn % 2 == 0 ? f8e4m3 : f8e5m2}, {"n", n}});
+      check_some(*device, kernel, {n * (columns > 500 ? 1 : 3), columns}, layout(turn),
+                 schedules_of_call(1, 6), turn + 1);
+      ++turn;
+    }
+}
+
+TEST_CASE("every schedule of groups of rows gives the evaluator's bits") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const std::string text =
+      "kernel k<T, Q>(x: in T, q: out Q, s: out e8m0 [group 32], p: out Q, u: out e8m0 [col group "
+      "32]) { let h = f32(T(f32(x) * 3)); let a = e8m0_up(group_max(abs(h), 32) * (1.0 / 448)); s "
+      "= "
+      "a; q = Q(clamp(h * rcp(a), -448, 448)); let c = e8m0_up(col_group_max(abs(h), 32) * (1.0 / "
+      "448)); u = c; p = Q(clamp(h * rcp(c), -448, 448)); }";
+  std::set<std::string> seen;
+  for (const bool by_columns : {true, false}) {
+    const DType type = by_columns ? bf16 : f32;
+    const Kernel kernel = device->kernel(text, "", {{"T", type}, {"Q", f8e4m3}});
+    RowCase call(*device, kernel, {32, 160}, {.by_columns = by_columns});
+    REQUIRE(call.run() == "");
+    for (const codegen::Schedule& schedule :
+         emulated() ? plain(call.schedules()) : call.schedules()) {
+      INFO(codegen::canonical(schedule));
+      seen.insert(codegen::canonical(schedule));
+      REQUIRE(call.run(&schedule) == "");
+    }
+  }
+  CHECK(seen.size() > 15);
+}
+
+TEST_CASE("random kernels with groups of rows have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  int compared = 0;
+  const std::uint64_t last = emulated() ? 80 : 400;
+  for (std::uint64_t seed = 1; seed <= last; ++seed) {
+    const auto n = std::array{1u, 2u, 4u, 8u, 16u, 32u, 64u}[seed % 7];
+    const auto m = std::array{1u, 4u, 8u, 32u}[seed % 4];
+    const std::optional<ir::Kernel> graph = random_tile_kernel(seed, n, m);
+    const std::optional<Kernel> kernel = graph ? kernel_with_bits(*device, *graph) : std::nullopt;
+    if (!kernel)
+      continue;
+    ++compared;
+    INFO("seed " << seed << ": " << ir::print(*graph));
+    const std::int64_t columns = std::array{1, 3, 32, 33, 100}[seed % 5];
+    check_some(*device, *kernel, {n * 2, rounded(columns, m)},
+               {.gap = static_cast<std::int64_t>(seed % 3), .by_columns = seed % 2 == 0},
+               schedules_of_call(1, 4), seed);
+  }
+  CHECK(compared > (emulated() ? 40 : 200));
+}
+
+TEST_CASE("an input may be overwritten in place on the device by a kernel with groups of rows") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel = device->kernel(
+      "kernel k(x: inout f32, v: inout f32 [col group 4], g: in f32 [group 4], y: inout bf16) {"
+      " let c = col_group_max(abs(x), 4) + col_group_sum(y, 4); x = x * c * v * g;"
+      " v = col_group_sum(x, 4) * v; y = bf16(c + y * g); }",
+      "");
+  for (const std::int64_t columns : {4, 100, 1032})
+    check_some(*device, kernel, {12, columns}, {}, schedules_of_call(4, 12), 7);
+}
+
+TEST_CASE("what has no CUDA code beside groups of rows is refused when the kernel is made") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const auto made = [&](const std::string& group, const std::string& type) {
+    return device->kernel("kernel k(x: in " + type + ", y: out " + type + ") { y = " + type +
+                              "(col_group_max(x, 4) - group_max(x, " + group + ")); }",
+                          "");
+  };
+  using Catch::Matchers::ContainsSubstring;
+  REQUIRE_THROWS_WITH(made("24", "f32"),
+                      ContainsSubstring("uses groups of 24 columns beside groups of rows, which "
+                                        "CUDA code takes as powers of two up to 128"));
+  REQUIRE_THROWS_WITH(made("256", "f32"), ContainsSubstring("powers of two up to 128"));
+  REQUIRE_THROWS_WITH(
+      device->kernel("kernel k(x: in f32, g: inout f32 [group 4], y: out f32) { y = "
+                     "col_group_max(x, 4); g = g + 1; }",
+                     ""),
+      ContainsSubstring("an inout [group 4]"));
+  const Kernel wide = made("256", "bf16");
+  check_some(*device, wide, {8, 768}, {}, 3, 3);
+  KernelOptions options;
+  options.schedule = "row=64";
+  REQUIRE_THROWS_WITH(
+      device->kernel(kColumns, "", {{"T", f32}, {"Q", f8e4m3}, {"n", std::int64_t{4}}}, options),
+      ContainsSubstring("row=64 is not 32"));
+  options.schedule = "bytes=16";
+  REQUIRE_THROWS_WITH(device->kernel(kTiles, "",
+                                     {{"T", bf16}, {"n", std::int64_t{4}}, {"m", std::int64_t{2}}},
+                                     options),
+                      ContainsSubstring("bytes=16 make accesses of 4 columns"));
+}
