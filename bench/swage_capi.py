@@ -4,7 +4,8 @@ import ctypes
 
 DLPACK_CODE = {"f64": (2, 64), "f32": (2, 32), "f16": (2, 16), "bf16": (4, 16), "i64": (0, 64),
                "i32": (0, 32), "i8": (0, 8), "u8": (1, 8), "f8e4m3": (10, 8), "f8e5m2": (12, 8),
-               "f8e4m3fnuz": (11, 8), "f8e5m2fnuz": (13, 8), "e8m0": (14, 8)}
+               "f8e4m3fnuz": (11, 8), "f8e5m2fnuz": (13, 8), "e8m0": (14, 8),
+               "f4e2m1": (17, 4)}
 DEVICE_CPU, DEVICE_CUDA = 1, 2
 MATH = {None: -1, "accurate": 0, "triton": 1, "fast": 2, "torch": 3}
 

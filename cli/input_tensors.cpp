@@ -43,6 +43,10 @@ SafetensorsEntry rows_of(const SafetensorsEntry& entry, const RowRange& range) {
                        "end is the row after the last",
                        printable(entry.name), rows, range.begin,
                        range.end ? fmt::format(":{}", *range.end) : ""));
+  if (entry.dtype && is_packed(*entry.dtype) &&
+      (entry.shape.size() < 2 || entry.shape.back() % 2 != 0))
+    refuse(fmt::format("tensor '{}' of {} has rows that end within a byte", printable(entry.name),
+                       format_shape(entry.shape)));
   SafetensorsEntry part = entry;
   const std::size_t row = entry.data.size() / static_cast<std::size_t>(rows);
   part.data = entry.data.subspan(row * static_cast<std::size_t>(range.begin),

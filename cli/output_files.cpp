@@ -60,10 +60,15 @@ void OutputFiles::add(const std::string& path, Tensor tensor) {
 void OutputFiles::write(const verify::Operands& operands) const {
   for (const File& file : files_) {
     std::vector<SafetensorsTensor> tensors;
+    std::vector<std::vector<std::byte>> stored; // of what has another form where it is compared
     for (const Tensor& tensor : file.tensors) {
       const verify::Operand& operand = operands.all()[tensor.param];
-      tensors.push_back(
-          {tensor.name, operand.param.dtype, operand.shape, operands.result(tensor.param)});
+      std::span<const std::byte> bytes;
+      if (is_packed(operand.param.dtype))
+        bytes = stored.emplace_back(operands.stored_result(tensor.param));
+      else
+        bytes = operands.result(tensor.param);
+      tensors.push_back({tensor.name, operand.param.dtype, operand.shape, bytes});
     }
     write_safetensors(file.path, std::move(tensors));
   }

@@ -26,14 +26,20 @@ constexpr std::size_t kMaxHeaderRank = 64;
 
 /// The format's names of the storage types, by DType.
 constexpr std::string_view kTypeNames[kDTypeCount] = {
-    "F64", "F32",  "F16",     "BF16",    "I8",          "U8",          "I16",    "I32",
-    "I64", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0"};
+    "F64", "F32",  "F16",     "BF16",    "I8",          "U8",          "I16",     "I32",
+    "I64", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0", "F4"};
 
 std::optional<DType> dtype_of(std::string_view name) {
   for (int i = 0; i < kDTypeCount; ++i)
     if (kTypeNames[i] == name)
       return static_cast<DType>(i);
   return std::nullopt;
+}
+
+/// Whether so many elements have so many bytes, and none but their own.
+bool fills(DType type, std::int64_t elements, std::uint64_t bytes) {
+  return static_cast<std::uint64_t>(bytes_of(type, elements)) == bytes &&
+         (!is_packed(type) || elements % 2 == 0);
 }
 
 /// An entry as the header states it, nothing about it checked but its form.
@@ -219,7 +225,7 @@ public:
         fail(fmt::format("tensor '{}' with more elements than a file can hold", shown));
       entry.shape.push_back(static_cast<std::int64_t>(size));
     }
-    if (entry.dtype && elements * static_cast<std::uint64_t>(size_of(*entry.dtype)) != end - begin)
+    if (entry.dtype && !fills(*entry.dtype, static_cast<std::int64_t>(elements), end - begin))
       fail(fmt::format("tensor '{}' of {} elements of {} in {} bytes", shown, elements,
                        entry.dtype_name, end - begin));
     return entry;

@@ -37,6 +37,7 @@ int digits_of(DType type) {
   case DType::f8e5m2:
   case DType::f8e4m3fnuz:
   case DType::f8e5m2fnuz: return 3;
+  case DType::f4e2m1: return 2;
   default: return 4;
   }
 }

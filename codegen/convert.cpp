@@ -102,6 +102,7 @@ Value* Converter::widen(DType storage, Value* bits) {
   case DType::f8e4m3fnuz:
   case DType::f8e5m2fnuz:
   case DType::e8m0: return widen_byte(storage, bits);
+  case DType::f4e2m1: return widen_e2m1(bits);
   case DType::u8: return b_.CreateZExt(bits, i32);
   case DType::i8:
   case DType::i16: return b_.CreateSExt(bits, i32);
@@ -163,6 +164,7 @@ Value* Converter::narrow(DType storage, Value* value, Rounding rounding) {
   case DType::f8e4m3fnuz:
   case DType::f8e5m2fnuz:
   case DType::e8m0: return narrow_byte(storage, value, rounding);
+  case DType::f4e2m1: return narrow_e2m1(value);
   case DType::boolean: return b_.CreateZExt(value, bits);
   default: return b_.CreateTrunc(value, bits);
   }

@@ -43,14 +43,15 @@ public:
   /// bits and whose lower halves hold anything.
   Converter(llvm::IRBuilderBase& builder, const Target& target, bool upper_bf16 = false);
 
-  /// Storage bits (of `bits_type`) to the compute type. Exact.
+  /// Storage bits (of `bits_type`; codes of f4e2m1 may be i32, with anything above them) to the
+  /// compute type. Exact.
   llvm::Value* widen(DType storage, llvm::Value* bits);
   /// The same for 32-bit words that hold two bf16 each: first the lower, then the upper half of
   /// every word. No shuffles where the caller wants the halves apart.
   llvm::Value* widen_low_bf16(llvm::Value* words);
   llvm::Value* widen_high_bf16(llvm::Value* words);
-  /// A value of `compute_type(storage)` to storage bits, rounded once. A bf16 whose NaNs need no
-  /// care is rounded two operations cheaper.
+  /// A value of `compute_type(storage)` to storage bits, of f4e2m1 as i32, rounded once. A bf16
+  /// whose NaNs need no care is rounded two operations cheaper.
   llvm::Value* narrow(DType storage, llvm::Value* value, Rounding rounding);
   /// Whether rounding to `storage` may be told to saturate, in place of a clamp.
   bool saturates(DType storage) const noexcept {
@@ -95,9 +96,12 @@ private:
   llvm::Value* narrow_byte_in_integers(DType storage, llvm::Value* f32);
   llvm::Value* narrow_byte_by_hardware(DType storage, llvm::Value* f32, Rounding rounding);
   llvm::Value* narrow_power(llvm::Value* f32);
+  llvm::Value* narrow_e2m1(llvm::Value* f32);
+  llvm::Value* within_e2m1(llvm::Value* f32);
   llvm::Value* widen_byte(DType storage, llvm::Value* bits);
   llvm::Value* widen_byte_by_hardware(DType storage, llvm::Value* bits);
   llvm::Value* widen_power(llvm::Value* bits);
+  llvm::Value* widen_e2m1(llvm::Value* bits);
   llvm::Value* narrow_f16(llvm::Value* f32);
   llvm::Value* widen_f16(llvm::Value* bits);
   llvm::Value* widen_bf16(llvm::Value* bits);

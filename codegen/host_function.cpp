@@ -181,23 +181,27 @@ std::optional<std::uint32_t> HostFunction::leading_output() const {
 /// Bytes that the address of column `column` of output `param` is past a whole vector.
 Value* HostFunction::misalignment(const std::vector<Value*>& bases, std::uint32_t param,
                                   Value* column) {
-  const int vector = schedule_.lanes * size_of(job_.kernel.params()[param].dtype);
+  const std::int64_t vector = bytes_of(job_.kernel.params()[param].dtype, schedule_.lanes);
   Value* address =
       b_.CreatePtrToInt(tensors_.address(place(bases, column), param), b_.getInt64Ty());
   return b_.CreateAnd(address, b_.getInt64(static_cast<std::uint64_t>(vector - 1)));
 }
 
-/// Single elements until the first output is aligned to a vector, then the vector loop with
-/// non-temporal stores if that aligned them all; else none: the plain loop takes over.
+/// Single elements, or the two of a byte, until the first output is aligned to a vector, then the
+/// vector loop with non-temporal stores if that aligned them all; else none: the plain loop takes
+/// over.
 Value* HostFunction::emit_streaming(const std::vector<Value*>& bases, Value* first, Value* last,
                                     const Run& scalars, const Run& vectors) {
   const std::uint32_t leader = *leading_output();
-  const int size = size_of(job_.kernel.params()[leader].dtype);
-  const int vector = schedule_.lanes * size;
+  const DType type = job_.kernel.params()[leader].dtype;
+  const std::int64_t vector = bytes_of(type, schedule_.lanes);
   Value* past = misalignment(bases, leader, first);
   Value* missing =
       b_.CreateAnd(b_.CreateNeg(past), b_.getInt64(static_cast<std::uint64_t>(vector - 1)));
-  Value* count = b_.CreateUDiv(missing, b_.getInt64(static_cast<std::uint64_t>(size)));
+  Value* count =
+      is_packed(type)
+          ? b_.CreateShl(missing, 1)
+          : b_.CreateUDiv(missing, b_.getInt64(static_cast<std::uint64_t>(size_of(type))));
   Value* aligned = scalars(first, smaller(last, b_.CreateAdd(first, count)));
   Value* off = b_.getInt64(0);
   for (std::uint32_t p = 0; p < bases.size(); ++p)

@@ -80,10 +80,13 @@ protected:
 
   /// Columns [first, last) of the row at hand in some way; returns the first one left over.
   using Run = std::function<llvm::Value*(llvm::Value* first, llvm::Value* last)>;
+  /// Lanes of the narrowest vector that is stored: two where elements share bytes.
+  int narrowest() const { return ir::has_packed_tensors(job_.kernel) ? 2 : 1; }
   /// The output whose alignment streaming starts by, if any can stream.
   std::optional<std::uint32_t> leading_output() const;
-  /// `scalars` until the first output is aligned to a vector, then `vectors` with non-temporal
-  /// stores if that aligned them all; else none. Returns the column that was reached.
+  /// `scalars` until the first output is aligned to a vector, or the narrowest vectors next to
+  /// that, then `vectors` with non-temporal stores if that aligned them all; else none. Returns the
+  /// column that was reached.
   llvm::Value* emit_streaming(const std::vector<llvm::Value*>& bases, llvm::Value* first,
                               llvm::Value* last, const Run& scalars, const Run& vectors);
 

@@ -127,14 +127,15 @@ public:
           bool wide_index);
 
   const TensorSpec& spec(std::uint32_t param) const { return specs_[param]; }
-  /// The address of the element at `place`.
+  /// The address of the element at `place`, or of the byte that it shares.
   llvm::Value* address(const Place& place, std::uint32_t param);
 
   /// Every parameter's value for `lanes` elements from `place` on, in compute types; entries of
-  /// `fixed` that are not null are taken as they are.
+  /// `fixed` that are not null are taken as they are. Of tensors of shared bytes several lanes
+  /// begin at an even column.
   std::vector<llvm::Value*> load(const Place& place, int lanes,
                                  const std::vector<llvm::Value*>& fixed);
-  /// `bits` as lower_body returns them.
+  /// `bits` as lower_body returns them. Of shared bytes several lanes, from an even column on.
   void store(const Place& place, int lanes, const std::vector<llvm::Value*>& bits);
 
   /// The scalar parameters, widened, by parameter index; null for tensors.
@@ -148,10 +149,12 @@ public:
   llvm::Value* load_entry(const TableEntry& entry, std::uint32_t param);
 
 private:
+  bool is_cuda() const noexcept { return job_.target.kind == Target::Kind::cuda; }
   bool paired(std::uint32_t param, bool for_store) const;
   void load_pair(const Place& place, int lanes, std::uint32_t even,
                  std::vector<llvm::Value*>& values);
   llvm::Value* load_one(const Place& place, int lanes, std::uint32_t param);
+  llvm::Value* load_packed(const Place& place, int lanes, std::uint32_t param);
   void store_one(const Place& place, int lanes, std::uint32_t param, llvm::Value* bits);
   llvm::Value* lane_stride(std::uint32_t param) const;
   llvm::Value* lane_address(const Place& place, llvm::Value* first, int lane, std::uint32_t param);

@@ -13,13 +13,14 @@ using llvm::Value;
 namespace {
 
 /// Builds one kernel function. An item is a vector of elements of one row, or one element of the
-/// row's tail; a thread handles `accesses` items a block's width apart.
+/// row's tail, or the two of a byte; a thread handles `accesses` items a block's width apart.
 class CudaLowering final : public CudaFunction {
 public:
   CudaLowering(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
                const std::string& entry)
       : CudaFunction(module, job, schedule, entry), lanes_(vector_elements(schedule, job.kernel)),
-        tail_(!job.specialization.exact && lanes_ > 1) {}
+        least_(ir::has_packed_tensors(job.kernel) ? 2 : 1),
+        tail_(!job.specialization.exact && lanes_ > least_) {}
 
 private:
   void emit_body() override {
@@ -52,8 +53,11 @@ private:
     if (!job_.specialization.flat)
       items_ = b_.CreateMul(arguments_.items_per_row, arguments_.rows);
     else
-      items_ = tail_ ? b_.CreateAdd(full_, b_.CreateAnd(arguments_.columns, constant(lanes - 1)))
-                     : full_;
+      items_ =
+          tail_ ? b_.CreateAdd(full_,
+                               b_.CreateLShr(b_.CreateAnd(arguments_.columns, constant(lanes - 1)),
+                                             constant(least_ == 2 ? 1 : 0)))
+                : full_;
   }
 
   /// Row and item within the row. Beyond the last item both are meaningless.
@@ -84,10 +88,21 @@ private:
     return place(split, b_.CreateMul(split.item, constant(static_cast<std::uint64_t>(lanes_)), "",
                                      true, !wide_));
   }
-  /// The tail's items count single elements from the end of the full vectors.
-  Place tail_place(const Split& split) {
-    const auto extra = static_cast<std::uint64_t>(lanes_) - 1;
-    return place(split, b_.CreateAdd(split.item, b_.CreateMul(full_, constant(extra))));
+  /// The tail's items count single elements, or those of one byte, from the end of the full
+  /// vectors.
+  Value* tail_column(Value* item) {
+    const auto extra = static_cast<std::uint64_t>(lanes_ - least_);
+    Value* first = least_ == 1 ? item : b_.CreateShl(item, constant(1));
+    return b_.CreateAdd(first, b_.CreateMul(full_, constant(extra)));
+  }
+  /// One item of the tail of a row. An argument counts its elements: of two to a byte, the later
+  /// half of the items have none.
+  void emit_tail(const Split& split) {
+    Value* column = tail_column(split.item);
+    if (least_ == 1 || !split.row)
+      return compute(place(split, column), least_);
+    emit_if(b_.CreateICmpULT(column, arguments_.columns),
+            [&] { compute(place(split, column), least_); });
   }
 
   void compute(const Place& at, int lanes) {
@@ -103,11 +118,9 @@ private:
           [&] {
             compute(vector_place({nullptr, item}), lanes_);
           },
-          [&] {
-            emit_if(b_.CreateICmpULT(item, items_), [&] {
-              compute(tail_place({nullptr, item}), 1);
-            });
-          });
+          [&] { emit_if(b_.CreateICmpULT(item, items_), [&] {
+                  emit_tail({nullptr, item});
+                }); });
     emit_if(b_.CreateICmpULT(item, items_), [&] {
       const Split at = split(item);
       if (Value* selected = selects(at, nullptr))
@@ -122,7 +135,7 @@ private:
       return compute(vector_place(at), lanes_);
     emit_if(
         b_.CreateICmpULT(at.item, full_), [&] { compute(vector_place(at), lanes_); },
-        [&] { compute(tail_place(at), 1); });
+        [&] { emit_tail(at); });
   }
 
   /// RowSelection::selects of the row of an item.
@@ -175,6 +188,7 @@ private:
   }
 
   int lanes_;
+  int least_; ///< lanes of an item of the tail
   bool tail_; ///< rows may end in elements that fill no vector
   Tensors* tensors_ = nullptr;
   std::vector<Value*> scalars_;

@@ -101,8 +101,9 @@ void CudaRows::prepare() {
   const auto threads = static_cast<std::uint64_t>(geometry_.threads);
   const auto vector = static_cast<std::uint32_t>(geometry_.vector);
   small_groups_ = plan_.group > 0 && is_within_warp(geometry_, plan_.group);
-  multiple_ =
-      job_.specialization.exact || vector == 1 || (plan_.group > 0 && plan_.group % vector == 0);
+  const std::uint32_t least = ir::has_packed_tensors(job_.kernel) ? 2 : 1; // divides the columns
+  multiple_ = job_.specialization.exact || vector == least ||
+              (plan_.group > 0 && plan_.group % vector == 0);
   columns_ = arguments_.columns;
   Value* thread = special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x);
   warp_lane_ = b_.CreateAnd(b_.CreateTrunc(thread, b_.getInt32Ty()), b_.getInt32(31));

@@ -69,12 +69,15 @@ private:
           bases, at, last, [&](Value* from, Value* to) { return emit_scalars(bases, from, to); },
           [&](Value* from, Value* to) { return emit_vectors(bases, from, to); });
     at = emit_vectors(bases, at, last);
-    if (schedule_.lanes > 1)
+    if (schedule_.lanes > narrowest())
       emit_scalars(bases, at, last);
   }
 
+  /// Single elements, or the two of a byte; of an odd number the last one is left.
   Value* emit_scalars(const std::vector<Value*>& bases, Value* first, Value* last) {
-    return emit_loop(first, last, 1, [&](Value* i) { compute(bases, i, 1, 1); });
+    const int lanes = narrowest();
+    Value* stop = lanes == 1 ? last : b_.CreateSub(last, b_.getInt64(1));
+    return emit_loop(first, stop, lanes, [&](Value* i) { compute(bases, i, lanes, 1); });
   }
 
   /// The vector loop, and what it leaves over in ever smaller vectors down to one register: rows

@@ -62,7 +62,7 @@ void RowLowering::emit_row(Value* row) {
   next_ = row_bases(b_.CreateAdd(row, constant(1)));
   for (std::uint32_t p = 0; p < next_.size(); ++p)
     if (is_fetched(p)) {
-      const std::int64_t most = kMostFetched / size_of(job_.kernel.params()[p].dtype);
+      const std::int64_t most = elements_in(job_.kernel.params()[p].dtype, kMostFetched);
       Value* is_short = b_.CreateICmpSLE(arguments_.columns, constant(most));
       next_[p] = b_.CreateSelect(is_short, next_[p], bases_[p]);
     }
@@ -199,8 +199,8 @@ void RowLowering::fetch_next(Value* column, int lanes) {
     if (!is_fetched(p))
       continue;
     const DType type = job_.kernel.params()[p].dtype;
-    Value* at = b_.CreateGEP(bits_type(context_, type, 1), next_[p], column);
-    for (int byte = 0; byte < lanes * size_of(type); byte += kCacheLine)
+    Value* at = tensors_.address(place(next_, column), p);
+    for (int byte = 0; byte < bytes_of(type, lanes); byte += kCacheLine)
       b_.CreateIntrinsic(
           llvm::Intrinsic::prefetch, {b_.getPtrTy()},
           {b_.CreateConstGEP1_64(b_.getInt8Ty(), at, static_cast<std::uint64_t>(byte)),
@@ -217,7 +217,7 @@ void RowLowering::emit_elements(const Columns& body) {
     };
   };
   if (schedule_.streaming && schedule_.lanes > 1 && leading_output())
-    at = emit_streaming(bases_, at, arguments_.columns, loop(1), loop(schedule_.lanes));
+    at = emit_streaming(bases_, at, arguments_.columns, loop(narrowest()), loop(schedule_.lanes));
   emit_columns(at, arguments_.columns, body);
 }
 
@@ -280,8 +280,8 @@ void RowLowering::emit_columns(Value* first, Value* last, const Columns& body) {
   if (nodes() <= kRemainderNodes)
     for (int lanes = schedule_.lanes / 4; lanes * 32 >= kSmallestRemainder; lanes /= 4)
       loop(lanes);
-  if (schedule_.lanes > 1)
-    loop(1);
+  if (schedule_.lanes > narrowest())
+    loop(narrowest());
 }
 
 bool RowLowering::needs_groups(std::span<const NodeId> roots) const {

@@ -3,6 +3,9 @@
 
 #include <bit>
 
+#include "codegen/packed.hpp"
+#include "swage/error.hpp"
+
 namespace swage::codegen {
 
 using llvm::Value;
@@ -117,6 +120,8 @@ Value* Arguments::row_offset(llvm::IRBuilderBase& b, std::uint32_t param, Value*
 Value* Arguments::row_base(llvm::IRBuilderBase& b, const ir::Kernel& kernel, std::uint32_t param,
                            Value* row) const {
   Value* offset = row_offset(b, param, row);
+  if (offset && is_packed(kernel.params()[param].dtype))
+    return b.CreateGEP(b.getInt8Ty(), base[param], b.CreateAShr(offset, 1));
   return offset ? b.CreateGEP(bits_type(b.getContext(), kernel.params()[param].dtype, 1),
                               base[param], offset)
                 : base[param];
@@ -158,8 +163,10 @@ Value* Tensors::address(const Place& place, std::uint32_t param) {
   if (!wide_index_)
     index =
         is_signed ? b_.CreateSExt(index, b_.getInt64Ty()) : b_.CreateZExt(index, b_.getInt64Ty());
-  llvm::Type* element = bits_type(b_.getContext(), job_.kernel.params()[param].dtype, 1);
-  return b_.CreateGEP(element, place.base[param], index);
+  const DType dtype = job_.kernel.params()[param].dtype;
+  if (is_packed(dtype))
+    index = b_.CreateAShr(index, 1);
+  return b_.CreateGEP(bits_type(b_.getContext(), dtype, 1), place.base[param], index);
 }
 
 /// The address of lane `lane` of a tensor whose lanes lie apart, `first` being that of the first.
@@ -226,8 +233,18 @@ Value* Tensors::load_entry(const TableEntry& entry, std::uint32_t param) {
   return b_.CreateSelect(entry.inside, value, none);
 }
 
+Value* Tensors::load_packed(const Place& place, int lanes, std::uint32_t param) {
+  const DType dtype = job_.kernel.params()[param].dtype;
+  Value* bytes = memory_.load(address(place, param), 1, std::max(lanes / 2, 1), param);
+  return convert_.widen(dtype, lanes == 1
+                                   ? unpack_code(b_, bytes, place.column) // rows begin with bytes
+                                   : unpack_codes(b_, bytes, lanes, is_cuda()));
+}
+
 Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {
   const DType dtype = job_.kernel.params()[param].dtype;
+  if (is_packed(dtype))
+    return load_packed(place, lanes, param);
   if (specs_[param].layout == Layout::per_row)
     return splat(load_row_value(place, param), lanes);
   Value* from = address(place, param);
@@ -267,6 +284,10 @@ std::vector<Value*> Tensors::load(const Place& place, int lanes, const std::vect
 void Tensors::store_one(const Place& place, int lanes, std::uint32_t param, Value* bits) {
   const DType dtype = job_.kernel.params()[param].dtype;
   Value* to = address(place, param);
+  if (is_packed(dtype) && lanes == 1)
+    throw Error(ErrorCode::internal, "half a byte is stored; please report this");
+  if (is_packed(dtype))
+    return memory_.store(to, 1, pack_codes(b_, bits, is_cuda()), param);
   if (job_.split_bf16 && lanes > 1)
     return memory_.store(to, 4, bits, param); // words, of an even and an odd element each
   Value* stride = lane_stride(param);

@@ -11,12 +11,14 @@ namespace swage::codegen {
 
 namespace {
 
-/// Whether values are rounded to floats of one byte, or widened from them.
+/// Whether values are rounded to floats of one byte, or widened from them. Those of less are made
+/// of integers.
 bool converts_bytes(const ir::Kernel& kernel) {
+  const auto is_byte = [](DType type) { return is_byte_float(type) && !is_packed(type); };
   return std::ranges::any_of(kernel.params(),
-                             [](const ir::Param& param) { return is_byte_float(param.dtype); }) ||
+                             [&](const ir::Param& param) { return is_byte(param.dtype); }) ||
          std::ranges::any_of(kernel.nodes(),
-                             [](const ir::Node& node) { return is_byte_float(node.storage); });
+                             [&](const ir::Node& node) { return is_byte(node.storage); });
 }
 
 } // namespace

@@ -109,14 +109,16 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
   if (schedule.threads < 32 || schedule.threads > 1024 || schedule.threads % 32 != 0)
     refuse_schedule(
         fmt::format("threads={} is not a multiple of 32 from 32 to 1024", schedule.threads));
-  const int low = widest_element(kernel);
+  const int low = least_access(kernel);
   const int high = widest_access(target);
   if (!std::has_single_bit(static_cast<unsigned>(schedule.access_bytes)) ||
       schedule.access_bytes < low || schedule.access_bytes > high)
-    refuse_schedule(
-        fmt::format("bytes={} is not a power of two from {}, the widest element of '{}', to {}, "
-                    "the widest access of sm_{}",
-                    schedule.access_bytes, low, kernel.name(), high, target.sm));
+    refuse_schedule(fmt::format("bytes={} is not a power of two from {}, {} of '{}', to {}, "
+                                "the widest access of sm_{}",
+                                schedule.access_bytes, low,
+                                low > widest_element(kernel) ? "two of the widest elements"
+                                                             : "the widest element",
+                                kernel.name(), high, target.sm));
   const bool by_rows = !ir::is_elementwise(kernel);
   if (!is_one_of(schedule.accesses, {1, 2, 4, 8}) && !(by_rows && schedule.accesses == 16))
     refuse_schedule(fmt::format("accesses={} is not one of 1, 2, 4, 8{}", schedule.accesses,
@@ -145,10 +147,13 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
                     schedule.resident, resident_threads(target), target.sm));
 }
 
-void check(const HostSchedule& schedule) {
+void check(const HostSchedule& schedule, const ir::Kernel& kernel) {
   if (schedule.lanes < 1 || schedule.lanes > 64 ||
       !std::has_single_bit(static_cast<unsigned>(schedule.lanes)))
     refuse_schedule(fmt::format("lanes={} is not a power of two from 1 to 64", schedule.lanes));
+  if (schedule.lanes == 1 && ir::has_packed_tensors(kernel))
+    refuse_schedule(
+        fmt::format("lanes=1 is below 2, for two elements of '{}' share a byte", kernel.name()));
   if (!is_one_of(schedule.unroll, {1, 2, 4}))
     refuse_schedule(fmt::format("unroll={} is not one of 1, 2, 4", schedule.unroll));
   if (schedule.grain < 1)
@@ -209,7 +214,7 @@ CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specia
     count = std::min(count, 4);
   if (mostly_strided(specialization))
     count = 1;
-  schedule.access_bytes = count * element;
+  schedule.access_bytes = std::max(count * element, least_access(kernel));
   schedule.threads = elements / count < kItemsOfSmallGrids ? 128 : 256;
   schedule.dependent_launch = target.sm >= 90;
   schedule.resident = default_resident(kernel, target, schedule.threads);
@@ -235,7 +240,8 @@ HostSchedule default_host(const ir::Kernel& kernel, const Target& target) {
   HostSchedule schedule;
   const std::size_t nodes = kernel.nodes().size();
   const int registers = nodes <= 24 ? 8 : nodes <= 48 ? 4 : nodes <= 256 ? 2 : 1;
-  schedule.lanes = std::min(natural_lanes(kernel, target) * registers, 64);
+  schedule.lanes = std::clamp(natural_lanes(kernel, target) * registers,
+                              ir::has_packed_tensors(kernel) ? 2 : 1, 64);
   return schedule;
 }
 
@@ -246,7 +252,7 @@ std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& s
   std::vector<Schedule> schedules;
   const int element = widest_element(kernel);
   const int affordable = affordable_elements(kernel);
-  for (int bytes = widest_access(target); bytes >= element; bytes /= 2)
+  for (int bytes = widest_access(target); bytes >= least_access(kernel); bytes /= 2)
     for (const int accesses : {1, 2, 4, 8}) {
       const int elements = bytes / element * accesses;
       if (elements > affordable && elements > 1)
@@ -278,7 +284,8 @@ std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& s
 
 std::vector<Schedule> all_host(const ir::Kernel& kernel, const Target& target) {
   std::vector<Schedule> schedules;
-  const int natural = natural_lanes(kernel, target);
+  const int natural =
+      std::max(natural_lanes(kernel, target), ir::has_packed_tensors(kernel) ? 2 : 1);
   const auto affordable = static_cast<std::size_t>(affordable_elements(kernel)) * 16;
   for (int lanes = natural; lanes <= std::min(natural * 8, 64); lanes *= 2)
     for (const int unroll : {1, 2, 4}) {
@@ -383,7 +390,7 @@ void check_schedule(const Schedule& schedule, const ir::Kernel& kernel,
   if (cuda)
     check(std::get<CudaSchedule>(schedule), kernel, specialization, target);
   else
-    check(std::get<HostSchedule>(schedule));
+    check(std::get<HostSchedule>(schedule), kernel);
 }
 
 std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specialization& specialization,

@@ -44,6 +44,10 @@ int widest_element(const ir::Kernel& kernel) {
   return bytes;
 }
 
+int least_access(const ir::Kernel& kernel) {
+  return (ir::has_packed_tensors(kernel) ? 2 : 1) * widest_element(kernel);
+}
+
 int widest_access(const Target& target) {
   return target.sm >= 100 ? 32 : 16;
 }

@@ -14,6 +14,8 @@ namespace swage::codegen {
 /// Bytes of the widest tensor element; of kernels that work row by row, of the tensors that have a
 /// value an element, if there is one.
 int widest_element(const ir::Kernel& kernel);
+/// Bytes of the narrowest access: of the widest element, of two where elements share bytes.
+int least_access(const ir::Kernel& kernel);
 /// Bytes.
 int widest_access(const Target& target);
 

@@ -42,12 +42,12 @@ constexpr int kOfOneBlock = 4;
 int row_access(const ir::Kernel& kernel, const Specialization& specialization, int most) {
   const int element = widest_element(kernel);
   if (mostly_strided(specialization))
-    return element;
+    return least_access(kernel);
   const int aligned = narrowest_alignment(kernel, specialization);
   int count = std::min({16 / element, most, affordable_elements(kernel)});
   while (count > 1 && 4 * aligned < count * element)
     count /= 2;
-  return count * element;
+  return std::max(count * element, least_access(kernel));
 }
 
 /// So few that blocks of one row leave room on most multiprocessors: what counts is how long a row
@@ -290,10 +290,10 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   return std::nullopt;
 }
 
-// Few elements as for elementwise kernels, see default_cuda. Of many, groups are reduced with two wide
-// accesses in flight (SwiGLU with f8e4m3 groups of 128 on an H200, 2048x14336: 43.3 us, 46.1 with
-// one, 47.8 where a block has a row), and one is enough elsewhere. Where rows are selected, blocks
-// that find none cost their start, so they have whole rows.
+// Few elements as for elementwise kernels, see default_cuda. Of many, groups are reduced with two
+// wide accesses in flight (SwiGLU with f8e4m3 groups of 128 on an H200, 2048x14336: 43.3 us, 46.1
+// with one, 47.8 where a block has a row), and one is enough elsewhere. Where rows are selected,
+// blocks that find none cost their start, so they have whole rows.
 std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
                                                          std::int64_t rows) const {
   constexpr std::int64_t kFewElements = kMultiprocessors * 8192;
@@ -308,8 +308,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
   schedule.access_bytes = row_access(kernel_, specialization_, few ? kOfOneBlock : 16);
   schedule.dependent_launch = target_.sm >= 90;
   const int vector = vector_elements(schedule, kernel_);
-  const bool small = few ? elements / vector < kItemsOfSmallGrids
-                         : plan_.group > 0 && elements > kManyElements;
+  const bool small =
+      few ? elements / vector < kItemsOfSmallGrids : plan_.group > 0 && elements > kManyElements;
   schedule.threads = schedule.row_threads = small ? 128 : 256;
   for (schedule.accesses = !few && plan_.group > 0 ? 2 : 1; schedule.accesses <= 4;
        schedule.accesses *= 2)
@@ -368,7 +368,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   // What always is legal, but for the longest kernels.
   schedule.threads = schedule.row_threads = 256;
   schedule.accesses = 2;
-  schedule.access_bytes = widest_element(kernel_);
+  schedule.access_bytes = least_access(kernel_);
   schedule.resident = 256;
   if (!is_legal(schedule)) {
     schedule.threads = schedule.row_threads = schedule.resident = 1024;
@@ -394,7 +394,7 @@ bool RowSchedules::is_worth_splitting(const CudaSchedule& schedule, int blocks) 
 
 std::vector<Schedule> RowSchedules::all() const {
   std::vector<Schedule> schedules;
-  const int element = widest_element(kernel_);
+  const int least_bytes = least_access(kernel_);
   const auto add = [&](CudaSchedule schedule) {
     if (!is_legal(schedule))
       return;
@@ -406,7 +406,7 @@ std::vector<Schedule> RowSchedules::all() const {
     schedule.resident = resident(schedule);
     add_policies(schedule, kernel_, specialization_, target_, schedules);
   };
-  for (int bytes = widest_access(target_); bytes >= element; bytes /= 2)
+  for (int bytes = widest_access(target_); bytes >= least_bytes; bytes /= 2)
     for (const int row : {4, 8, 16, 32, 64, 128, 256, 512, 1024})
       for (const int threads : {32, 64, 128, 256, 512, 1024}) {
         if (threads < row)

@@ -10,9 +10,14 @@ namespace {
 /// Long chains of approximations would add up to something that 16 bits show.
 constexpr int kMaxApproximate = 8;
 
-/// Powers of two are so far apart that an error would show where it moves a number to the next.
+/// Numbers so far apart that an error would show where it moves one to the next: powers of two, and
+/// those of 4 bits.
+bool is_coarse(DType type) noexcept {
+  return type == DType::e8m0 || type == DType::f4e2m1;
+}
+
 bool is_half(DType type) noexcept {
-  return type == DType::f16 || type == DType::bf16 || (is_byte_float(type) && type != DType::e8m0);
+  return type == DType::f16 || type == DType::bf16 || (is_byte_float(type) && !is_coarse(type));
 }
 
 /// By node: whether its value is never below zero, however its functions err.
@@ -74,7 +79,7 @@ std::vector<Accuracy> accuracies(const Kernel& kernel) {
     for (int i = 0; i < info(node.op).arity; ++i) {
       const NodeId operand = node.args[static_cast<std::size_t>(i)];
       const bool to_steps =
-          node.op == Op::cast && (!is_float(node.type) || node.storage == DType::e8m0);
+          node.op == Op::cast && (!is_float(node.type) || is_coarse(node.storage));
       if (owed[id] == Accuracy::full || to_steps || jumps(node.op, i) ||
           (info(node.op).ends_domain && !positive[operand]))
         owed[operand] = Accuracy::full;

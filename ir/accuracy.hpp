@@ -18,9 +18,9 @@ enum class Accuracy : std::uint8_t {
 };
 
 /// By node. Full is owed to whatever reaches
-/// - a store that is no float of 16 or 8 bits, or is e8m0, or an f64 on the way;
+/// - a store that is no float of 16 or 8 bits, or is e8m0 or f4e2m1, or an f64 on the way;
 /// - a jump: the operand of floor, ceil, round, trunc, isnan, a comparison or a cast to an integer
-///   or bool or to e8m0, the sign operand of copysign, the exponent of pow;
+///   or bool or to e8m0 or f4e2m1, the sign operand of copysign, the exponent of pow;
 /// - the end of a domain: the operand of sqrt, rsqrt, log, log2 or log1p, unless its sign is known.
 /// Half is enough for what only reaches such stores without one of these. Errors add up, so a
 /// kernel of more than eight such functions owes full accuracy to all of them. Linear in the size

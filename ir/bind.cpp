@@ -65,6 +65,8 @@ std::optional<Kernel> Binder::run() {
     else if (statement.target)
       bind_store(statement, value);
   }
+  for (std::size_t i = 0; i < kernel_.params.size(); ++i)
+    check_packed(i);
   if (!diagnostics_.empty())
     return std::nullopt;
   return std::move(*builder_).build();
@@ -129,6 +131,36 @@ void Binder::bind_group(std::size_t index) {
                   : fmt::format("'{}' is no integer, expected the {} of a group", name.text, what))
       .help(each ? "" : fmt::format("declare const {}: i32", name.text))
       .note(name.span, "declared here");
+}
+
+// Two elements share a byte, so no row, group or thread may end between them.
+void Binder::check_packed(std::size_t index) {
+  const ParamDecl& param = kernel_.params[index];
+  const auto dtype = dtype_of(param.type);
+  if (param.is_const || param.kind == ParamKind::scalar || !dtype || !is_packed(*dtype))
+    return;
+  if (param.broadcast != Broadcast::none) {
+    diagnostics_
+        .error(param.name.span,
+               fmt::format("'{}' has one value {} and is {}, two of which share a byte",
+                           param.name.text, per_what(builder_->params()[indices_[index]].space()),
+                           name_of(*dtype)))
+        .help(fmt::format("store it as f8e4m3, which holds every {}", name_of(*dtype)));
+    return;
+  }
+  std::uint32_t odd = 0;
+  for (const Param& other : builder_->params())
+    odd = other.group % 2 == 1 ? other.group : odd;
+  for (NodeId id = 0; id < builder_->size(); ++id)
+    if (const Space& space = builder_->node(id).space; space.group % 2 == 1)
+      odd = space.group;
+  if (odd != 0)
+    diagnostics_
+        .error(param.name.span,
+               fmt::format("'{}' is {}, two of which share a byte, and the kernel has groups of {} "
+                           "columns",
+                           param.name.text, name_of(*dtype), odd))
+        .help("take groups of an even number of columns");
 }
 
 // A constant has a value that its storage type holds. A float adapts like a literal, so that one

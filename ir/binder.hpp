@@ -52,6 +52,7 @@ private:
   Value constant(std::size_t index);
   void bind_params();
   void bind_group(std::size_t index);
+  void check_packed(std::size_t index);
   void bind_store(const Statement& statement, Value value);
   void bind_skip(const Statement& statement, Value value);
 

@@ -11,7 +11,7 @@
 
 namespace swage::ir {
 
-/// One parameter's elements in storage format, for Evaluator::batch.
+/// One parameter's elements in storage format, for Evaluator::batch; of f4e2m1 one to a byte.
 struct Elements {
   const void* data = nullptr; ///< the first element; may be unaligned
   std::ptrdiff_t stride = 0;  ///< bytes from one to the next; 0 repeats the first

@@ -18,10 +18,11 @@ namespace swage::ir {
 
 /// What the largest codes of a format mean.
 enum class Encoding : std::uint8_t {
-  ieee,   ///< infinity, and NaNs above it
-  finite, ///< the largest code of either sign is NaN, and there is no infinity
-  fnuz,   ///< the code that would be -0 is the only NaN; the bias is one more
-  power,  ///< an exponent alone, whose largest code is NaN: no sign, no zero
+  ieee,    ///< infinity, and NaNs above it
+  finite,  ///< the largest code of either sign is NaN, and there is no infinity
+  fnuz,    ///< the code that would be -0 is the only NaN; the bias is one more
+  power,   ///< an exponent alone, whose largest code is NaN: no sign, no zero
+  numbers, ///< every code is a number: what is beyond the largest gives that, and so does NaN
 };
 
 template <DType>
@@ -62,6 +63,10 @@ template <>
 struct FloatFormat<DType::e8m0> {
   static constexpr int kMantissa = 0, kExponent = 8;
 };
+template <>
+struct FloatFormat<DType::f4e2m1> {
+  static constexpr int kMantissa = 1, kExponent = 2;
+};
 
 constexpr Encoding encoding_of(DType type) noexcept {
   switch (type) {
@@ -69,6 +74,7 @@ constexpr Encoding encoding_of(DType type) noexcept {
   case DType::f8e4m3fnuz:
   case DType::f8e5m2fnuz: return Encoding::fnuz;
   case DType::e8m0: return Encoding::power;
+  case DType::f4e2m1: return Encoding::numbers;
   default: return Encoding::ieee;
   }
 }
@@ -85,12 +91,13 @@ struct FloatTraits : FloatFormat<type> {
   static constexpr int kMinExponent = kEncoding == Encoding::power ? -kBias : 1 - kBias;
   static constexpr std::uint64_t kSign = std::uint64_t{1} << (kMantissa + kExponent);
   static constexpr std::uint64_t kLargest = ///< the code of the largest finite number
-      kEncoding == Encoding::ieee   ? (((std::uint64_t{1} << kExponent) - 1) << kMantissa) - 1
-      : kEncoding == Encoding::fnuz ? kSign - 1
-                                    : kSign - 2;
+      kEncoding == Encoding::ieee ? (((std::uint64_t{1} << kExponent) - 1) << kMantissa) - 1
+      : kEncoding == Encoding::fnuz || kEncoding == Encoding::numbers ? kSign - 1
+                                                                      : kSign - 2;
   /// Of the largest finite number.
   static constexpr int kMaxExponent = static_cast<int>(kLargest >> kMantissa) - kBias;
-  /// The canonical NaN. Of 8 bits it has all of them, as in PyTorch and PTX.
+  /// The canonical NaN. Of 8 bits it has all of them, as in PyTorch and PTX. Where every code is a
+  /// number, what NaN gives: the largest.
   static constexpr std::uint64_t kQuietNan = kEncoding == Encoding::fnuz ? kSign
                                              : kEncoding == Encoding::ieee && kMantissa > 2
                                                  ? kLargest + 1 +
@@ -203,8 +210,8 @@ inline std::uint64_t round_to_power(const RealParts& parts) noexcept {
   return exponent < Traits::kMinExponent ? 0 : static_cast<std::uint64_t>(exponent + Traits::kBias);
 }
 
-/// The bits of `type` nearest to `parts`, ties to even; overflow gives infinity, or NaN where there
-/// is none.
+/// The bits of `type` nearest to `parts`, ties to even; overflow gives infinity, NaN where there is
+/// none, or where there is no NaN either the largest number.
 template <DType type>
 std::uint64_t round_parts(const RealParts& parts) noexcept {
   using Traits = FloatTraits<type>;
@@ -215,7 +222,10 @@ std::uint64_t round_parts(const RealParts& parts) noexcept {
   if (parts.kind == RealParts::Kind::nan)
     return Traits::kQuietNan;
   const std::uint64_t zero = fnuz ? 0 : sign;
-  const std::uint64_t beyond = Traits::kIeee ? sign | Traits::kInfinity : Traits::kQuietNan;
+  constexpr bool numbers = Traits::kEncoding == Encoding::numbers;
+  const std::uint64_t beyond = numbers         ? sign | Traits::kLargest
+                               : Traits::kIeee ? sign | Traits::kInfinity
+                                               : Traits::kQuietNan;
   if (parts.kind == RealParts::Kind::zero)
     return zero;
   if (parts.kind == RealParts::Kind::infinite || parts.exponent > Traits::kMaxExponent)
@@ -258,9 +268,10 @@ Real decode_float(std::uint64_t bits) noexcept {
     const std::uint64_t sign = (bits & Traits::kSign)
                                << (63 - Traits::kMantissa - Traits::kExponent);
     const std::uint64_t size = bits & (Traits::kSign - 1);
-    if (Traits::kIeee ? size > Traits::kLargest
-                      : (bits | (Traits::kEncoding == Encoding::fnuz ? 0 : Traits::kSign)) ==
-                            (Traits::kQuietNan | Traits::kSign)) {
+    if (Traits::kEncoding != Encoding::numbers &&
+        (Traits::kIeee ? size > Traits::kLargest
+                       : (bits | (Traits::kEncoding == Encoding::fnuz ? 0 : Traits::kSign)) ==
+                             (Traits::kQuietNan | Traits::kSign))) {
       const bool infinite = Traits::kIeee && size == Traits::kInfinity;
       const std::uint64_t fraction = infinite ? 0 : std::uint64_t{1} << 51;
       return static_cast<Real>(std::bit_cast<double>(sign | 0x7ff0000000000000u | fraction));
@@ -295,6 +306,7 @@ decltype(auto) with_float(DType type, Visit&& visit) {
   case DType::f8e4m3fnuz: return visit.template operator()<DType::f8e4m3fnuz>();
   case DType::f8e5m2fnuz: return visit.template operator()<DType::f8e5m2fnuz>();
   case DType::e8m0: return visit.template operator()<DType::e8m0>();
+  case DType::f4e2m1: return visit.template operator()<DType::f4e2m1>();
   default: return visit.template operator()<DType::f32>();
   }
 }
@@ -342,6 +354,18 @@ Real ulp_distance_without_infinity(Real got, Real exact) noexcept {
                                                        : (bound - std::abs(exact)) * scale;
 }
 
+/// The same where every code is a number: what is beyond the largest gives it, as NaN does.
+template <DType type, class Real>
+Real ulp_distance_of_numbers(Real got, Real exact) noexcept {
+  using Traits = FloatTraits<type>;
+  const Real largest = decode_float<type, Real>(Traits::kLargest);
+  if (std::isnan(exact))
+    exact = largest;
+  else if (std::abs(exact) > largest)
+    exact = std::copysign(largest, exact);
+  return std::abs(got - exact) * power_of_two<Real>(-spacing_exponent<type>(parts_of(exact)));
+}
+
 /// |got - exact| in units of `type`'s spacing around `exact`; see ulp_error in number.hpp.
 template <DType type, class Real>
 Real ulp_distance(Real got, Real exact) noexcept {
@@ -349,6 +373,8 @@ Real ulp_distance(Real got, Real exact) noexcept {
   constexpr Real infinity = std::numeric_limits<Real>::infinity();
   if (got == exact)
     return 0;
+  if constexpr (Traits::kEncoding == Encoding::numbers)
+    return ulp_distance_of_numbers<type>(got, exact);
   if constexpr (!Traits::kIeee)
     return ulp_distance_without_infinity<type>(got, exact);
   if (std::isnan(got) || std::isnan(exact))

@@ -36,6 +36,12 @@ bool may_store(const Param& param, Space value) noexcept {
   return param.broadcast == Broadcast::none || value == param.space() || value == kTensor;
 }
 
+bool has_packed_tensors(const Kernel& kernel) noexcept {
+  return std::ranges::any_of(kernel.params(), [](const Param& param) {
+    return param.is_tensor() && is_packed(param.dtype);
+  });
+}
+
 bool has_reductions(const Kernel& kernel) noexcept {
   return std::ranges::any_of(kernel.nodes(),
                              [](const Node& node) { return is_reduction(node.op); });

@@ -170,6 +170,9 @@ private:
   std::optional<NodeId> skip_;
 };
 
+/// Whether two elements of some tensor of `kernel` share a byte: whoever stores one stores both,
+/// and columns come in pairs.
+bool has_packed_tensors(const Kernel& kernel) noexcept;
 /// Whether `kernel` holds a reduction.
 bool has_reductions(const Kernel& kernel) noexcept;
 /// Whether `kernel` says what happens to each element by itself: no reduction, no index of a

@@ -15,7 +15,9 @@ struct Scalar {
 };
 
 /// The bits of `value` stored as `type`: floats rounded once to nearest even (overflow gives
-/// infinity, NaN the canonical quiet NaN, subnormals kept), integers wrapped, bool 0 or 1.
+/// infinity, NaN the canonical quiet NaN, subnormals kept; f4e2m1 has neither, see Encoding),
+/// integers wrapped, bool 0 or 1. An f4e2m1 has a byte here, and so in `load_bits` and
+/// `store_bits`, and its code in the lower half.
 std::uint64_t encode(DType type, const Scalar& value) noexcept;
 
 /// The value of the low `size_of(type)` bytes of `bits`. Exact. Any nonzero bool byte is 1.

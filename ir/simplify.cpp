@@ -33,6 +33,9 @@ TypeSet holders(DType type) noexcept {
   case DType::f8e4m3fnuz:
   case DType::f8e5m2fnuz: add(DType::f16, DType::bf16, DType::f32, DType::f64); break;
   case DType::e8m0: add(DType::bf16, DType::f32, DType::f64); break;
+  case DType::f4e2m1:
+    add(DType::f8e4m3, DType::f8e5m2, DType::f16, DType::bf16, DType::f32, DType::f64);
+    break;
   case DType::f32: add(DType::f64); break;
   case DType::boolean: add(DType::i8, DType::u8, DType::i16, DType::i32, DType::i64); break;
   case DType::i8:
@@ -118,7 +121,7 @@ TypeSet Simplifier::fitting_constant(const Node& constant) const {
     if (is_float(candidate) != is_float(constant.type))
       continue;
     const bool fits = is_float(candidate)
-                          ? std::isnan(constant.real()) ||
+                          ? (std::isnan(constant.real()) && candidate != DType::f4e2m1) ||
                                 is_same(round_to(candidate, constant.real()), constant.real())
                           : eval::wrap(candidate, constant.integer()) == constant.integer();
     if (fits)

@@ -41,6 +41,9 @@ void check_params(std::span<const Param> params) {
             "parameter '{}' is a table that is written, expected `in`", param.name);
     require(param.broadcast == Broadcast::none || param.is_tensor(),
             "parameter '{}' is a broadcast, expected of tensors only", param.name);
+    require(!param.is_tensor() || !is_packed(param.dtype) || param.broadcast == Broadcast::none,
+            "parameter '{}' is {} and a broadcast, expected one value an element", param.name,
+            name_of(param.dtype));
     const bool grouped = has_groups(param.broadcast);
     require(grouped ? param.group >= 1 && param.group <= kMaxGroup : param.group == 0,
             "parameter '{}' has groups of {} {}, expected {}", param.name, param.group,

@@ -43,4 +43,7 @@ if ! works; then
   fi
   works || refuse "PyTorch $version was installed into $folder and cannot be imported"
 fi
+# What the tests of 8 and 4-bit floats are held to; they are skipped without.
+"$folder/bin/python" -c 'import ml_dtypes' 2>/dev/null ||
+  timeout 120 "$folder/bin/pip" install --quiet --disable-pip-version-check --retries 1 ml_dtypes >&2 || true
 echo "$folder/bin/python"

@@ -29,7 +29,8 @@ except ImportError:
 BYTE_FLOATS = {"f8e4m3": ml_dtypes.float8_e4m3fn, "f8e5m2": ml_dtypes.float8_e5m2,
                "f8e4m3fnuz": ml_dtypes.float8_e4m3fnuz, "f8e5m2fnuz": ml_dtypes.float8_e5m2fnuz,
                "e8m0": ml_dtypes.float8_e8m0fnu}
-TYPES = dict(BYTE_FLOATS, bf16=ml_dtypes.bfloat16, f16=np.float16, f32=np.float32, i8=np.int8,
+E2M1 = ml_dtypes.float4_e2m1fn
+TYPES = dict(BYTE_FLOATS, bf16=ml_dtypes.bfloat16, f16=np.float16, f32=np.float32, i32=np.int32, i8=np.int8,
              u8=np.uint8)
 NAMES = {np.dtype(dtype): name for name, dtype in TYPES.items()}
 LARGEST = {"f8e4m3": 448, "f8e5m2": 57344, "f8e4m3fnuz": 240, "f8e5m2fnuz": 57344}
@@ -48,8 +49,7 @@ class Runner:
         places = [a.ctypes.data if self.driver is None else self.driver.allocate(span(a))
                   for a in arrays]
         device = swage_capi.DEVICE_CPU if self.driver is None else swage_capi.DEVICE_CUDA
-        tensors = [(place, NAMES[a.dtype], a.shape, [stride // a.itemsize for stride in a.strides],
-                    device, 0) for place, a in zip(places, arrays)]
+        tensors = [(place, *described(a), device, 0) for place, a in zip(places, arrays)]
         try:
             if self.driver is None:
                 self.swage.launch(kernel, self.swage.arguments(tensors))
@@ -66,6 +66,23 @@ class Runner:
         for place, a in zip(places, arrays):
             ctypes.memmove(a.ctypes.data, self.driver.read(place, span(a)), span(a))
             self.driver.free(place)
+
+
+class Packed(np.ndarray):
+    """Bytes of which each holds two of f4e2m1."""
+
+
+def described(array):
+    """The name of its type, its shape and its strides, in elements."""
+    if isinstance(array, Packed):
+        return ("f4e2m1", (*array.shape[:-1], 2 * array.shape[-1]),
+                [2 * stride for stride in array.strides[:-1]] + [1])
+    return NAMES[array.dtype], array.shape, [stride // array.itemsize for stride in array.strides]
+
+
+def packed(*shape):
+    """Space for so many elements of f4e2m1."""
+    return np.empty((*shape[:-1], shape[-1] // 2), np.uint8).view(Packed)
 
 
 def span(array):
@@ -433,20 +450,14 @@ def factors(run):
                         per_group(product, 128, "f8e4m3"))
 
 
-# e2m1: the OCP's table of the sixteen codes.
-E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], F32)
-
-
 def e2m1_codes(x):
-    """The nearest number of the table, of two the one whose code is even; NaN gives 6."""
-    size = np.minimum(np.abs(x), F32(6))
-    middle = (E2M1[:7] + E2M1[1:8]) / 2
-    above, at_least = (np.searchsorted(middle, size, side) for side in ("left", "right"))
-    code = np.where(above % 2 == 0, above, at_least) + np.where(np.signbit(x), 8, 0)
-    return np.where(np.isnan(x), 7, code).astype(np.uint8)
+    """ml_dtypes', but of NaN, which gives 6 here."""
+    with np.errstate(all="ignore"):
+        return np.where(np.isnan(x), 7, codes(x.astype(E2M1)) & 15).astype(np.uint8)
 
 
 def unpacked(q):
+    q = np.asarray(q)
     return np.stack([q & 15, q >> 4], -1).reshape(len(q), -1)
 
 
@@ -474,59 +485,55 @@ def nvfp4(h, overall):
 
 
 def four_bits(run):
-    """All of bf16 and f16 through the codes, then SwiGLU, and back."""
+    """All of bf16 and f16 to numbers of 4 bits, all of those back, then SwiGLU, and back."""
     bits = np.arange(1 << 16, dtype=np.uint16)
-    one = np.ones(1, F32)
     for dtype in (ml_dtypes.bfloat16, np.float16):
-        x = bits.view(dtype).astype(F32)
-        found = np.empty(x.shape, np.uint8)
-        run("codes", [x, found], {}, E2M1_TEXT)
-        check((found == e2m1_codes(x)).all(), f"e2m1 of {NAMES[np.dtype(dtype)]}")
+        x = bits.view(dtype).reshape(64, 1024)
+        q, back = packed(64, 1024), np.empty(x.shape, F32)
+        run("k", [x, q, back], {"T": NAMES[x.dtype]},
+            "kernel k<T>(x: in T, q: out f4e2m1, back: out f32) { q = x; back = f4e2m1(x); }")
+        expected = e2m1_codes(x.astype(F32))
+        check((unpacked(q) == expected).all(), f"{NAMES[np.dtype(dtype)]} to f4e2m1")
+        check(same(back, expected.view(E2M1).astype(F32)).all(), "f4e2m1 as f32")
+    q = np.arange(256, dtype=np.uint8).reshape(1, 256).view(Packed)
+    numbers, wide = unpacked(q).view(E2M1).astype(F32), np.empty((1, 512), F32)
+    run("k", [q, wide], {}, "kernel k(q: in f4e2m1, y: out f32) { y = q; }")
+    check(same(wide, numbers).all() and (np.signbit(wide) == np.signbit(numbers)).all(),
+          "f4e2m1 to f32")
     rng = np.random.default_rng(23)
     for rows, columns in [(1, 32), (4, 64), (9, 1024), (33, 2048), (130, 96), (8, 14336)]:
         for dtype in (ml_dtypes.bfloat16, np.float16):
             gate, up = inputs(rng, rows, columns, dtype)
-            halves = [gate[:, 0::2], gate[:, 1::2], up[:, 0::2], up[:, 1::2]]
             for rounded in (False, True):
                 flag = "true" if rounded else "false"
                 bound = {"T": NAMES[gate.dtype], "round_activation": flag, "round_product": flag}
                 what = f"{bound['T']} {rows}x{columns} rounded={flag}"
                 with np.errstate(all="ignore"):
-                    four_bits_case(run, halves, hidden(run, gate, up, rounded), bound, what)
-    q = np.arange(256, dtype=np.uint8).reshape(1, 256)
-    even, odd = (np.empty(q.shape, ml_dtypes.bfloat16) for _ in range(2))
+                    four_bits_case(run, [gate, up], hidden(run, gate, up, rounded), bound, what)
+    y = np.empty((1, 512), ml_dtypes.bfloat16)
     power = np.arange(120, 136, dtype=np.uint8).reshape(1, 16).view(TYPES["e8m0"])
-    run("dequantise_mxfp4", [q, power, even, odd], {"T": "bf16", "S": "e8m0"})
-    wide = np.repeat(power.astype(F32), 16, axis=1)
-    check(same(even, (E2M1[q & 15] * wide).astype(even.dtype)).all(), "dequantise_mxfp4, even")
-    check(same(odd, (E2M1[q >> 4] * wide).astype(even.dtype)).all(), "dequantise_mxfp4, odd")
+    run("dequantise_mxfp4", [q, power, y], {"T": "bf16", "S": "e8m0"})
+    wide = np.repeat(power.astype(F32), 32, axis=1)
+    check(same(y, (numbers * wide).astype(y.dtype)).all(), "dequantise_mxfp4")
     scale = rng.integers(0, 127, (1, 32), dtype=np.uint8).view(TYPES["f8e4m3"])
-    inverse = one / F32(37)
-    run("dequantise_nvfp4", [q, scale, inverse, even, odd], {"T": "bf16", "S": "f8e4m3"})
-    wide = np.repeat(scale.astype(F32), 8, axis=1) * inverse
-    check(same(even, (E2M1[q & 15] * wide).astype(even.dtype)).all(), "dequantise_nvfp4, even")
-    check(same(odd, (E2M1[q >> 4] * wide).astype(even.dtype)).all(), "dequantise_nvfp4, odd")
+    inverse = np.ones(1, F32) / F32(37)
+    run("dequantise_nvfp4", [q, scale, inverse, y], {"T": "bf16", "S": "f8e4m3"})
+    wide = np.repeat(scale.astype(F32), 16, axis=1) * inverse
+    check(same(y, (numbers * wide).astype(y.dtype)).all(), "dequantise_nvfp4")
 
 
-def four_bits_case(run, halves, h, bound, what):
+def four_bits_case(run, operands, h, bound, what):
     rows, columns = h.shape
-    q = np.empty((rows, columns // 2), np.uint8)
+    q = packed(rows, columns)
     for round_up in (False, True):
         scale = np.empty((rows, columns // 32), TYPES["e8m0"])
-        run("swiglu_mxfp4", [*halves, q, scale],
+        run("swiglu_mxfp4", [*operands, q, scale],
             dict(bound, round_up="true" if round_up else "false"))
         compare(f"mxfp4 up={round_up} {what}", (unpacked(q), scale), mxfp4(h, round_up))
     for overall in np.array([[1], [0.01], [2688]], F32):
         scale = np.empty((rows, columns // 16), TYPES["f8e4m3"])
-        run("swiglu_nvfp4", [*halves, overall, q, scale], bound)
+        run("swiglu_nvfp4", [*operands, overall, q, scale], bound)
         compare(f"nvfp4 {overall} {what}", (unpacked(q), scale), nvfp4(h, overall))
-
-
-# The conversion of kernels/quantised_packed.swg, cut out of the file.
-PACKED = pathlib.Path(__file__).resolve().parents[1] / "kernels" / "quantised_packed.swg"
-E2M1_TEXT = "\n".join(line for line in PACKED.read_text().splitlines()
-                      if line.startswith(("fn size_code", "fn e2m1_code"))) + \
-    "\nkernel codes(x: in f32, q: out u8) { q = u8(e2m1_code(x)); }"
 
 
 def layouts(run):
@@ -540,13 +547,12 @@ def layouts(run):
     check(same(columns, plain).all() and (memory[:, 7] == -1).all(), "scales in padded columns")
     # Tiles of 128 rows and 4 groups, as block-scaled matrix products take them.
     gate, up = inputs(np.random.default_rng(29), 130, 96, ml_dtypes.bfloat16)
-    halves = [gate[:, 0::2], gate[:, 1::2], up[:, 0::2], up[:, 1::2]]
-    one, q = np.ones(1, F32), np.empty((130, 48), np.uint8)
+    one, q = np.ones(1, F32), packed(130, 96)
     plain = np.empty((130, 6), TYPES["f8e4m3"])
-    run("swiglu_nvfp4", [*halves, one, q, plain], {"T": "bf16"})
+    run("swiglu_nvfp4", [gate, up, one, q, plain], {"T": "bf16"})
     memory = np.zeros(2 * 2 * 512, np.uint8)
     tiles = np.lib.stride_tricks.as_strided(memory, (2, 4, 32, 2, 4), (1024, 4, 16, 512, 1))
-    run("swiglu_nvfp4", [*halves, one, q, tiles.view(TYPES["f8e4m3"])], {"T": "bf16"})
+    run("swiglu_nvfp4", [gate, up, one, q, tiles.view(TYPES["f8e4m3"])], {"T": "bf16"})
     expected = np.zeros_like(memory)
     for row in range(130):
         for group in range(6):

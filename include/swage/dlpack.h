@@ -54,7 +54,7 @@ typedef enum {
 typedef struct {
   uint8_t code;   /* a DLDataTypeCode */
   uint8_t bits;   /* of one lane */
-  uint16_t lanes; /* 1 for everything that Swage takes */
+  uint16_t lanes; /* 1, or 2 of float4_e2m1fn where shapes count pairs */
 } DLDataType;
 
 /* A view of memory that somebody else owns. */

@@ -27,9 +27,12 @@ enum class DType : std::uint8_t {
   f8e4m3fnuz = 12, ///< no infinity, no -0
   f8e5m2fnuz = 13,
   e8m0 = 14, ///< 2^-127 to 2^127 and NaN, nothing else: a scale
+  /// 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives; PyTorch's float4_e2m1fn_x2. Two to a byte, the
+  /// element in the even column in the lower half.
+  f4e2m1 = 15,
 };
 
-inline constexpr int kDTypeCount = 15;
+inline constexpr int kDTypeCount = 16;
 
 inline constexpr DType f64 = DType::f64;
 inline constexpr DType f32 = DType::f32;
@@ -46,18 +49,34 @@ inline constexpr DType f8e5m2 = DType::f8e5m2;
 inline constexpr DType f8e4m3fnuz = DType::f8e4m3fnuz;
 inline constexpr DType f8e5m2fnuz = DType::f8e5m2fnuz;
 inline constexpr DType e8m0 = DType::e8m0;
+inline constexpr DType f4e2m1 = DType::f4e2m1;
 
-/// Size of one element in bytes: 1, 2, 4 or 8.
+/// Size of one element by itself in bytes: 1, 2, 4 or 8. Of a tensor see `bytes_of`.
 constexpr int size_of(DType type) noexcept {
-  constexpr int bytes[kDTypeCount] = {8, 4, 2, 2, 1, 1, 2, 4, 8, 1, 1, 1, 1, 1, 1};
+  constexpr int bytes[kDTypeCount] = {8, 4, 2, 2, 1, 1, 2, 4, 8, 1, 1, 1, 1, 1, 1, 1};
   return bytes[static_cast<int>(type)];
+}
+
+/// Whether two neighbouring elements of a tensor share a byte.
+constexpr bool is_packed(DType type) noexcept {
+  return type == DType::f4e2m1;
+}
+
+/// Bytes of `count` neighbouring elements of a tensor.
+constexpr std::int64_t bytes_of(DType type, std::int64_t count) noexcept {
+  return is_packed(type) ? count / 2 + count % 2 : count * size_of(type);
+}
+
+/// How many elements of a tensor so many bytes hold.
+constexpr std::int64_t elements_in(DType type, std::int64_t bytes) noexcept {
+  return is_packed(type) ? bytes * 2 : bytes / size_of(type);
 }
 
 /// Spelling in the kernel language: "bf16", "bool".
 constexpr std::string_view name_of(DType type) noexcept {
   constexpr std::string_view names[kDTypeCount] = {
-      "f64", "f32",  "f16",    "bf16",   "i8",         "u8",         "i16", "i32",
-      "i64", "bool", "f8e4m3", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "e8m0"};
+      "f64", "f32",  "f16",    "bf16",   "i8",         "u8",         "i16",  "i32",
+      "i64", "bool", "f8e4m3", "f8e5m2", "f8e4m3fnuz", "f8e5m2fnuz", "e8m0", "f4e2m1"};
   return names[static_cast<int>(type)];
 }
 
@@ -69,9 +88,9 @@ constexpr std::optional<DType> dtype_from_name(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-/// A float of one byte.
+/// A float of no more than a byte.
 constexpr bool is_byte_float(DType type) noexcept {
-  return type >= DType::f8e4m3 && type <= DType::e8m0;
+  return type >= DType::f8e4m3 && type <= DType::f4e2m1;
 }
 constexpr bool is_float(DType type) noexcept {
   return type <= DType::bf16 || is_byte_float(type);
@@ -91,7 +110,8 @@ constexpr DType compute_type(DType type) noexcept {
   case DType::f8e5m2:
   case DType::f8e4m3fnuz:
   case DType::f8e5m2fnuz:
-  case DType::e8m0: return DType::f32;
+  case DType::e8m0:
+  case DType::f4e2m1: return DType::f32;
   case DType::i8:
   case DType::u8:
   case DType::i16:

@@ -31,7 +31,8 @@ namespace swage {
 inline constexpr int kMaxRank = 8;
 
 /// A view of memory that the caller owns: device memory for a CUDA kernel, host memory for the CPU.
-/// Strides count elements and may be zero (inputs) or negative. Trivially copyable.
+/// Strides count elements and may be zero (inputs) or negative. Of f4e2m1, two of which share a
+/// byte, the last dimension is even and dense and the other strides are even. Trivially copyable.
 struct Tensor {
   void* data = nullptr;
   DType dtype = DType::f32;

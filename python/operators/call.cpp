@@ -6,15 +6,10 @@
 #include <utility>
 
 #include "operator.hpp"
+#include "shapes.hpp"
 #include "values.hpp"
 
 namespace swage::torch {
-
-namespace {
-
-constexpr int kMostDims = 64;
-
-} // namespace
 
 /// One call: what it took off the stack is given back when it ends.
 class Operator::Call {
@@ -137,9 +132,14 @@ private:
     return arguments_[static_cast<std::size_t>(parameter.place)].view;
   }
 
+  /// The CPU is one device, whatever PyTorch counts it as.
+  std::int32_t index_of_device() const {
+    return device_type_ == shim().device_type_cpu() ? 0 : device_index_;
+  }
+
   /// Generics take the types of the tensors, and what no input has that of an argument.
   Key find_types() {
-    Key key{device_type_, device_index_, {}, {}};
+    Key key{device_type_, index_of_device(), {}, {}};
     key.generics.assign(of_.generics_.size(), Type{-1, 0});
     std::vector<const Parameter*> by(of_.generics_.size(), nullptr);
     for (const Parameter& parameter : of_.parameters_) {
@@ -228,9 +228,7 @@ private:
   /// A new contiguous tensor on the call's device.
   Tensor empty(const std::vector<std::int64_t>& sizes, std::int32_t dtype) const {
     std::vector<std::int64_t> strides(sizes.size());
-    std::int64_t stride = 1;
-    for (std::size_t i = sizes.size(); i-- > 0; stride *= std::max<std::int64_t>(sizes[i], 1))
-      strides[i] = stride;
+    contiguous_strides(static_cast<std::int64_t>(sizes.size()), sizes.data(), strides.data());
     Tensor made = nullptr;
     check(shim().empty_strided(static_cast<std::int64_t>(sizes.size()), sizes.data(),
                                strides.data(), dtype, device_type_, device_index_, &made),
@@ -254,19 +252,19 @@ private:
       std::vector<std::int64_t> sizes(view.sizes, view.sizes + view.rank);
       if (like->half != 0)
         sizes.back() /= 2;
-      if (parameter.half != 0 && !sizes.empty())
+      if (is_pairs(type(*like, key)) && !sizes.empty())
         sizes.back() *= 2;
-      const std::int64_t columns = sizes.empty() ? 1 : sizes.back();
-      if (parameter.space == SWAGE_ROW && !sizes.empty())
-        sizes.pop_back();
-      else if (parameter.space == SWAGE_COLUMN)
-        sizes = {columns};
-      else if (parameter.space == SWAGE_TENSOR)
-        sizes.clear();
-      else if (parameter.space == SWAGE_GROUP && !sizes.empty())
-        sizes.back() = columns / group_of(parameter);
-      else if (parameter.space == SWAGE_COLUMN_GROUP && sizes.size() > 1)
-        sizes[sizes.size() - 2] /= group_of(parameter);
+      sizes.resize(std::max<std::size_t>(sizes.size(), 1)); // room for what has columns alone
+      const std::int64_t group = has_groups(parameter.space) ? group_of(parameter) : 1;
+      const std::int64_t rank =
+          shape_result(parameter.space, parameter.half != 0, group, view.rank, sizes.data());
+      sizes.resize(static_cast<std::size_t>(rank));
+      if (is_pairs(type(parameter, key))) {
+        if (sizes.empty() || sizes.back() % 2 != 0)
+          refuse("'" + parameter.name +
+                 "' has two elements a byte: the last dimension has to be even");
+        sizes.back() /= 2;
+      }
       results_.push_back(nullptr);
       results_.back() = empty(sizes, dtype_of(type(parameter, key)));
       if (of_.is_cleared_)
@@ -306,6 +304,9 @@ private:
     }
   }
 
+  /// Whether an element is two, as those of PyTorch's float4_e2m1fn_x2 are.
+  static bool is_pairs(Type of) { return of.bits == 4; }
+
   static std::int64_t whole(StackValue value, Type of) {
     return static_cast<std::int64_t>(of.code == kDLBool ? value & 0xff : value);
   }
@@ -324,14 +325,14 @@ private:
       const auto last = static_cast<std::size_t>(view.rank - 1);
       into.sizes[last] /= 2;
       if (half == 2 && data)
-        data += into.sizes[last] * view.strides[last] * (type.bits / 8);
+        data += into.sizes[last] * view.strides[last] * std::max(type.bits / 8, 1);
     }
     into.tensor.data = data;
     into.tensor.device = {view.device_type == shim().device_type_cpu() ? kDLCPU : kDLCUDA,
                           view.device_type == shim().device_type_cpu() ? 0 : view.device_index};
     into.tensor.ndim = static_cast<std::int32_t>(view.rank);
     into.tensor.dtype = {static_cast<std::uint8_t>(type.code), static_cast<std::uint8_t>(type.bits),
-                         1};
+                         static_cast<std::uint16_t>(is_pairs(type) ? 2 : 1)};
     into.tensor.shape = into.sizes.data();
     into.tensor.strides = const_cast<std::int64_t*>(view.strides);
   }

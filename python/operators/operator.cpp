@@ -48,17 +48,18 @@ Operator::Operator(const swage_torch_operator& described)
     argument(constant.place, false);
 }
 
+swage_kernel* Operator::find(const Key& key) const {
+  for (const Made* made = made_.load(std::memory_order_acquire); made; made = made->next)
+    if (made->key == key)
+      return made->kernel;
+  return nullptr;
+}
+
 swage_kernel* Operator::kernel(const Key& key) {
-  const auto find = [&]() -> swage_kernel* {
-    for (const Made* made = made_.load(std::memory_order_acquire); made; made = made->next)
-      if (made->key == key)
-        return made->kernel;
-    return nullptr;
-  };
-  if (swage_kernel* found = find())
+  if (swage_kernel* found = find(key))
     return found;
   const std::lock_guard lock(mutex_);
-  if (swage_kernel* found = find())
+  if (swage_kernel* found = find(key))
     return found;
   auto* made = new Made{key, make(key), made_.load(std::memory_order_relaxed)};
   made_.store(made, std::memory_order_release); // lives as long as the operator: for ever

@@ -18,6 +18,8 @@ constexpr int kOptionalFloat = 3, kType = 4; // kinds of constants as operators.
 
 class Operator {
 public:
+  class Direct;
+
   explicit Operator(const swage_torch_operator& described);
 
   /// Takes the arguments off the stack, launches, and leaves the results. Throws
@@ -52,6 +54,8 @@ private:
   class Call;
 
   swage_kernel* kernel(const Key& key);
+  /// Null where no call made it yet.
+  swage_kernel* find(const Key& key) const;
   swage_kernel* make(const Key& key) const;
 
   std::string source_, kernel_;

@@ -52,9 +52,44 @@ typedef struct swage_torch_operator {
 } swage_torch_operator;
 
 /* Defines `schema` in PyTorch's namespace `space` and runs `described` for it on the CPU and on
- * CUDA. An operator lives as long as the process. 0, or 1 with swage_torch_last_error(). */
+ * CUDA. An operator lives as long as the process; `number` is what it is called here. 0, or 1 with
+ * swage_torch_last_error(). */
 SWAGE_EXPORT int32_t swage_torch_define(const char* space, const char* name, const char* schema,
-                                        const swage_torch_operator* described);
+                                        const swage_torch_operator* described, int32_t* number);
+
+struct _object; /* PyObject */
+
+/* What calls past the dispatcher need of Python. References are kept for ever. */
+typedef struct swage_torch_python {
+  struct _object *tensor, *parameter; /* types that are taken, and no classes of them */
+  struct _object* exchange;           /* torch.Tensor.__dlpack_c_exchange_api__ */
+  struct _object *not_implemented, *none, *yes, *no;
+  struct _object *real, *integer;  /* the types float and int */
+  struct _object* is_neg;          /* torch.Tensor.is_neg */
+  struct _object* is_grad_enabled; /* torch.is_grad_enabled */
+  /* A tuple of what has to hold: (function of nothing, what it gives) or (dict, key, what is there)
+   */
+  struct _object* guards;
+  struct _object* types; /* a tuple of (torch.dtype, DLPack's code, bits) */
+} swage_torch_python;
+
+/* What is told about one operator. */
+typedef struct swage_torch_direct_operator {
+  struct _object *names,
+      *defaults; /* of its named arguments; NotImplemented where there is no default */
+  /* apply((results, named or None), *inputs), which makes results differentiable, or None. */
+  struct _object* apply;
+} swage_torch_direct_operator;
+
+/* With the interpreter's lock, once before swage_torch_direct. 0, or 1 with
+ * swage_torch_last_error(): this PyTorch has not what is needed. */
+SWAGE_EXPORT int32_t swage_torch_prepare_direct(const swage_torch_python* told);
+
+/* With the interpreter's lock: a new reference to a function that takes the arguments of the
+ * operator `number` and gives its results, or NotImplemented for a call that is the dispatcher's.
+ * Null where there is none for this operator. */
+SWAGE_EXPORT struct _object* swage_torch_direct(int32_t number,
+                                                const swage_torch_direct_operator* told);
 
 /* Why the last call of this thread failed. */
 SWAGE_EXPORT const char* swage_torch_last_error(void);

@@ -70,9 +70,10 @@ enum Code {
   f8e4m3fnuz = 11,
   f8e5m2 = 12,
   f8e5m2fnuz = 13,
-  e8m0 = 14
+  e8m0 = 14,
+  f4e2m1 = 17
 };
-constexpr std::size_t kTypes = 15;
+constexpr std::size_t kTypes = 16;
 
 std::array<Row, kTypes> find_types() {
   std::array<Row, kTypes> rows{{
@@ -91,6 +92,7 @@ std::array<Row, kTypes> find_types() {
       {{f8e5m2, 8}, "f8e5m2", "aoti_torch_dtype_float8_e5m2"},
       {{f8e5m2fnuz, 8}, "f8e5m2fnuz", "aoti_torch_dtype_float8_e5m2fnuz"},
       {{e8m0, 8}, "e8m0", "torch_dtype_float8_e8m0fnu"}, // from 2.11 on
+      {{f4e2m1, 4}, "f4e2m1", "torch_dtype_float4_e2m1fn_x2"},
   }};
   void* cpu = loaded("libtorch_cpu.so");
   for (Row& row : rows)

@@ -9,7 +9,7 @@ import sys
 from typing import Any, Dict, Sequence
 
 from swage._error import Error
-from swage._types import array_name
+from swage._types import PACKED, array_name
 
 
 _packages: Dict[type, str] = {}
@@ -70,6 +70,8 @@ def clear(value: Any) -> None:
 
 
 def _scalar_type(name: str, type_name: str) -> Any:
+    if type_name == PACKED:  # bytes of two
+        return "uint8"
     if type_name != "bf16":
         return array_name(type_name)
     if "ml_dtypes" in sys.modules:

@@ -10,7 +10,7 @@ from swage import _arrays, _dlpack
 from swage._error import Error
 from swage._structs import (ARG_INTEGER, ARG_REAL, ARG_TENSOR, COLUMN, COLUMN_GROUP, CPU, CUDA, ELEMENT, GROUP,
                             IN, INOUT, OUT, ROW, SCALAR, Arg)
-from swage._types import name_of
+from swage._types import PACKED, name_of
 
 
 class Signature:
@@ -121,6 +121,8 @@ class Call:
     def _array(self, i: int, value: Any, device: Tuple[int, int]) -> None:
         name = self.signature.names[i]
         view = _dlpack.view(value, name, self._order(value, device))
+        if self.signature.types[i] == PACKED:
+            view = _dlpack.of_pairs(view)
         if self.signature.roles[i] != IN and i not in self._made:
             if view.read_only or _arrays.is_immutable(value):
                 raise Error(f"parameter '{name}': its array is read-only, expected one that can be "
@@ -165,12 +167,16 @@ class Call:
                 continue
             if signature.spaces[i] == ELEMENT:
                 like, shape = value, tuple(value.shape)
+                if signature.types[i] == PACKED and shape:
+                    shape = shape[:-1] + (2 * shape[-1],)
                 break
         if shape is None:
             raise Error(f"parameter '{signature.names[missing[0]]}': no input holds a value for each "
                         "element to take the shape of a fresh output from; pass the output")
         for i in missing:
             sizes = output_shape(shape, signature.spaces[i], signature.groups[i])
+            if signature.types[i] == PACKED:
+                sizes = packed_shape(sizes, signature.names[i])
             self.values[i] = _arrays.empty(like, signature.names[i], sizes, signature.types[i])
             if self._clear:
                 _arrays.clear(self.values[i])
@@ -226,6 +232,14 @@ def output_shape(shape: Tuple[int, ...], space: int, group: int) -> Tuple[int, .
     if space == COLUMN_GROUP:
         return shape[:-2] + (-(-shape[-2] // group), shape[-1]) if len(shape) > 1 else shape
     return ()
+
+
+def packed_shape(shape: Tuple[int, ...], name: str) -> Tuple[int, ...]:
+    """The shape of an array of bytes for elements of which two share one."""
+    if not shape or shape[-1] % 2:
+        raise Error(f"parameter '{name}': two of {PACKED} share a byte, expected an even number of "
+                    f"columns, found shape {list(shape)}")
+    return shape[:-1] + (shape[-1] // 2,)
 
 
 def _truth(value: Any) -> int:

@@ -77,6 +77,17 @@ def view(value: Any, name: str, stream: Optional[int] = None) -> View:
         raise Error(f"parameter '{name}': its array is not handed out: {error}") from error
 
 
+def of_pairs(given: View) -> View:
+    """Of bytes that hold two elements each, as uint8 or as PyTorch's float4_e2m1fn_x2: the DLTensor
+    that says so. The one that was given is its library's own."""
+    tensor = given.tensor
+    if (tensor.dtype.code, tensor.dtype.bits, tensor.dtype.lanes) != (1, 8, 1):
+        return given
+    made = DLTensor(tensor.data, tensor.device_type, tensor.device_id, tensor.ndim,
+                    DataType(17, 4, 2), tensor.shape, tensor.strides, tensor.byte_offset)
+    return View(ctypes.addressof(made), (made, given.keep), given.read_only)
+
+
 def _export(value: Any, stream: Optional[int]) -> Any:
     kind = type(value)
     given = {} if stream is None else {"stream": stream}
@@ -116,6 +127,9 @@ def _of_interface(value: Any, name: str) -> View:
     code = _INTERFACE_CODES.get(kind)
     if getattr(value.dtype, "name", "") == "bfloat16":
         code = 4
+    if getattr(value.dtype, "name", "") == "float4_e2m1fn":
+        raise Error(f"parameter '{name}': its array has a byte for each element of 4 bits; pass uint8 "
+                    "with two in each, the even column in the lower half")
     if code is None or order == ">":
         raise Error(f"parameter '{name}': its array is of type {value.dtype}, which is none that "
                     "kernels take")

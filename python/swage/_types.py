@@ -23,11 +23,14 @@ _TYPES = {
     "f8e5m2": ((12, 8), "float8_e5m2"),
     "f8e5m2fnuz": ((13, 8), "float8_e5m2fnuz"),
     "e8m0": ((14, 8), "float8_e8m0fnu"),
+    "f4e2m1": ((17, 4), "float4_e2m1fn_x2"),
 }
+PACKED = "f4e2m1"  # two to a byte: what libraries count are bytes
 FLOATS = ("f64", "f32", "f16", "bf16")  # that have gradients
 DLPACK = {name: dlpack for name, (dlpack, _) in _TYPES.items()}  # code and bits
 _BY_DLPACK = {dlpack: name for name, (dlpack, _) in _TYPES.items()}
 _BY_ARRAY_NAME = {array_name: name for name, (_, array_name) in _TYPES.items()}
+_BY_ARRAY_NAME["float4_e2m1fn"] = PACKED
 
 
 def name_of(dtype: Any) -> str:

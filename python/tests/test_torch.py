@@ -22,6 +22,26 @@ class Torch(unittest.TestCase):
             self.assertEqual(y.dtype, dtype)
             self.assertTrue(torch.equal(y, x + x))
 
+    def test_pairs_of_four_bits(self):
+        if not hasattr(torch, "float4_e2m1fn_x2"):
+            self.skipTest("a PyTorch without float4_e2m1fn_x2")
+        numbers = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+        x = torch.cat((numbers, -numbers)).repeat(3, 2)
+        codes = torch.arange(16, dtype=torch.uint8).repeat(3, 2)
+        pairs = codes[:, ::2] | codes[:, 1::2] << 4
+        to = swage.kernel("kernel to(x: in f32, q: out f4e2m1) { q = 1.01 * x; }")
+        back = swage.kernel("kernel back(q: in f4e2m1, y: out f32) { y = q; }")
+        q = to(x)
+        self.assertEqual((q.dtype, q.shape), (torch.float4_e2m1fn_x2, (3, 16)))
+        self.assertTrue(torch.equal(q.view(torch.uint8), pairs))
+        for given in (q, pairs):
+            y = back(given)
+            self.assertTrue(torch.equal(y, x) and torch.equal(torch.signbit(y), torch.signbit(x)))
+        memory = torch.full((3, 20), 0xa5, dtype=torch.uint8)
+        to(x, memory[:, 2:18])
+        self.assertTrue(torch.equal(memory[:, 2:18], pairs))
+        self.assertTrue(bool((memory[:, :2] == 0xa5).all() and (memory[:, 18:] == 0xa5).all()))
+
     def test_views_in_bf16_are_not_copied(self):
         kernel = swage.kernel("swiglu", T="bf16")
         packed = torch.randn(6, 16, dtype=torch.bfloat16)

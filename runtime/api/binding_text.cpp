@@ -42,7 +42,7 @@ Binding parse_binding(std::string_view text) {
   throw Error(
       ErrorCode::invalid_argument,
       fmt::format("binding '{}': '{}' is neither a type (f64 f32 f16 bf16 i8 u8 i16 i32 i64 "
-                  "bool f8e4m3 f8e5m2 f8e4m3fnuz f8e5m2fnuz e8m0), a number, true nor false",
+                  "bool f8e4m3 f8e5m2 f8e4m3fnuz f8e5m2fnuz e8m0 f4e2m1), a number, true nor false",
                   text, value));
 }
 

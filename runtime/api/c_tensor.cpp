@@ -20,6 +20,7 @@ constexpr TypeRow kTypes[] = {
     {0, 32, DType::i32},        {0, 64, DType::i64},        {1, 8, DType::u8},
     {6, 8, DType::boolean},     {10, 8, DType::f8e4m3},     {12, 8, DType::f8e5m2},
     {11, 8, DType::f8e4m3fnuz}, {13, 8, DType::f8e5m2fnuz}, {14, 8, DType::e8m0},
+    {17, 4, DType::f4e2m1},
 };
 constexpr int kCpu = 1, kCuda = 2, kCudaHost = 3, kCudaManaged = 13;
 
@@ -41,11 +42,25 @@ void check_device(const DLTensor& tensor, std::size_t index, const DeviceInfo& d
                             type, tensor.device.device_id, device.id));
 }
 
+/// From a view of pairs, as PyTorch's float4_e2m1fn_x2 is, to one of elements.
+void count_elements(Tensor& view, std::size_t index) {
+  const int last = view.rank - 1;
+  if (last < 0 || (view.shape[last] > 1 && view.strides[last] != 1))
+    refuse(index, "the tensor has lanes of two, expected a last dimension that is dense");
+  for (int i = 0; i < last; ++i)
+    if (__builtin_mul_overflow(view.strides[i], 2, &view.strides[i]))
+      refuse(index, "the strides of the tensor reach outside the address space");
+  if (__builtin_mul_overflow(view.shape[last], 2, &view.shape[last]))
+    refuse(index, "the shape of the tensor reaches outside the address space");
+  view.strides[last] = 1;
+}
+
 } // namespace
 
 DType type_of(const DLDataType& type, std::size_t index) {
   for (const TypeRow& row : kTypes)
-    if (row.code == type.code && row.bits == type.bits && type.lanes == 1)
+    if (row.code == type.code && row.bits == type.bits &&
+        (type.lanes == 1 || (type.lanes == 2 && is_packed(row.type))))
       return row.type;
   refuse(index, fmt::format("DLPack type code {}, {} bits, {} lanes is none that kernels take",
                             type.code, type.bits, type.lanes));
@@ -76,6 +91,8 @@ Tensor to_tensor(const DLTensor* tensor, std::size_t index, const DeviceInfo& de
   if (tensor->strides)
     for (std::size_t i = 0; i < rank; ++i)
       view.strides[i] = tensor->strides[i];
+  if (tensor->dtype.lanes == 2)
+    count_elements(view, index);
   if (tensor->data)
     view.data = static_cast<char*>(tensor->data) + tensor->byte_offset;
   return view;

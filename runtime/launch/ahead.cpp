@@ -1,6 +1,7 @@
 // ahead.cpp -- compiling for calls, and machines, that are still to come.
 #include "runtime/launch/ahead.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "ir/passes.hpp"
@@ -78,11 +79,14 @@ std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
   };
   for (int size_class = 0; size_class <= kLastSizeClass; ++size_class) {
     const std::int64_t rows = std::int64_t{1} << size_class / 2;
-    const std::int64_t columns = std::int64_t{1} << (size_class - size_class / 2);
+    std::int64_t columns = std::int64_t{1} << (size_class - size_class / 2);
+    if (signature.packed) // of which there are two at least
+      columns = std::max<std::int64_t>(columns, 2);
+    const std::int64_t uneven = signature.packed ? columns + 2 : columns | 1;
     // What the driver's allocator gives, and what malloc does.
     for (const std::int64_t alignment : {kMaxAlignment, std::int64_t{16}}) {
       compile_for(rows, columns, alignment);
-      compile_for(rows | 1, columns | 1, alignment);
+      compile_for(rows | 1, uneven, alignment);
     }
   }
   std::vector<store::CacheEntry> result;

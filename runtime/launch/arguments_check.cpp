@@ -99,6 +99,31 @@ namespace {
                      value, name_of(signature.params[param].dtype)));
 }
 
+[[noreturn]] void refuse_packed(const Signature& signature, std::size_t param, const Tensor& tensor,
+                                std::string_view what) {
+  refuse(
+      fmt::format("tensor '{}' is {}, two of which share a byte: its last dimension must be even "
+                  "and dense, and its other strides even; found {}, with shape {} and strides "
+                  "[{}]",
+                  signature.names[param], name_of(tensor.dtype), what, shape_text(tensor),
+                  fmt::join(tensor.strides, tensor.strides + tensor.rank, ", ")));
+}
+
+/// That no row of a tensor of which two elements share a byte begins or ends within one.
+void check_packed(const Signature& signature, std::size_t param, const Tensor& tensor) {
+  const int last = tensor.rank - 1;
+  if (last < 0)
+    refuse_packed(signature, param, tensor, "no dimension");
+  if (tensor.shape[last] % 2 != 0)
+    refuse_packed(signature, param, tensor, fmt::format("{} columns", tensor.shape[last]));
+  if (tensor.shape[last] > 0 && tensor.strides[last] != 1)
+    refuse_packed(signature, param, tensor, fmt::format("columns {} apart", tensor.strides[last]));
+  for (int i = 0; i < last; ++i)
+    if (tensor.shape[i] > 1 && tensor.strides[i] % 2 != 0)
+      refuse_packed(signature, param, tensor,
+                    fmt::format("a stride of {} elements", tensor.strides[i]));
+}
+
 /// Whether an integer is a value of an integer type or bool.
 bool fits(DType type, std::int64_t value) {
   switch (type) {
@@ -265,6 +290,8 @@ std::int64_t check_arguments(const Signature& signature, std::span<const Arg> ar
     if (views[t] != &full && !fits_shape(signature.params[param].space(), *views[t], full))
         [[unlikely]]
       refuse_shape(signature, param, *views[t], full);
+    if (signature.packed && is_packed(signature.params[param].dtype)) [[unlikely]]
+      check_packed(signature, param, *views[t]);
     if (signature.params[param].broadcast == ir::Broadcast::table) [[unlikely]]
       element_count(signature, param, *views[t]); // the only length that is not of the others
   }

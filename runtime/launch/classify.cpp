@@ -63,8 +63,10 @@ bool all_contiguous(const Signature& signature, const Tensor* const* views) {
 
 Extent extent_of(const Signature& signature, const Tensor* const* views, std::int64_t elements,
                  bool by_rows, Call& call) {
+  // Elements that share a byte are neighbours along the last dimension, so columns stay what they
+  // are.
   if (by_rows || !all_contiguous(signature, views))
-    return collapse(signature, views, by_rows, call);
+    return collapse(signature, views, by_rows || signature.packed, call);
   for (std::size_t t = 0; t < signature.tensors.size(); ++t) {
     call.tensors[t].row_stride = 0;
     call.tensors[t].column_stride = elements > 1 ? 1 : 0;
@@ -136,15 +138,28 @@ Extent own_extent(const ParamInfo& info, const TensorCall& call, const Extent& e
   return extent;
 }
 
-/// The bytes a tensor covers. Refuses null, misaligned addresses and offsets past 63 bits. Returns
-/// the largest magnitude of an element offset.
+/// The bytes of `own` rows and columns; returns the largest magnitude of an offset.
+std::int64_t set_region_of(const Signature& signature, std::size_t t, const Extent& own,
+                           const TensorCall& call, const ViewDims* spread, Region& region) {
+  const std::uint8_t param = signature.tensors[t];
+  region.rows = own.rows;
+  region.columns = own.columns;
+  region.spread = spread;
+  const bool dense =
+      !spread && region.rows == 1 && (call.column_stride == 1 || region.columns == 1);
+  return dense ? set_dense_bounds(signature, param, call, region)
+               : set_bounds(signature, param, call, region);
+}
+
+/// The bytes a tensor covers, byte by byte where two elements share one. Refuses null, misaligned
+/// addresses and offsets past 63 bits. Returns the largest magnitude of an element offset.
 std::int64_t set_region(const Signature& signature, std::size_t t, const Extent& extent,
                         const TensorCall& call, const ViewDims* spread, Region& region) {
   const std::uint8_t param = signature.tensors[t];
   const ParamInfo& info = signature.params[param];
   region.base = reinterpret_cast<std::uintptr_t>(call.data);
   region.element_bytes = size_of(info.dtype);
-  const Extent own = own_extent(info, call, extent);
+  Extent own = own_extent(info, call, extent);
   if (own.rows == 0 || own.columns == 0) [[unlikely]] {
     set_untouched(region);
     return 0;
@@ -152,13 +167,13 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
   if (region.base == 0 || (region.base & static_cast<std::uint64_t>(region.element_bytes - 1)) != 0)
       [[unlikely]]
     refuse_address(signature, param, region.base);
-  region.rows = own.rows;
-  region.columns = own.columns;
-  region.spread = spread;
-  const bool dense =
-      !spread && region.rows == 1 && (call.column_stride == 1 || region.columns == 1);
-  const std::int64_t reach = dense ? set_dense_bounds(signature, param, call, region)
-                                   : set_bounds(signature, param, call, region);
+  if (is_packed(info.dtype)) [[unlikely]] {
+    TensorCall bytes = call;
+    bytes.row_stride /= 2;
+    own.columns /= 2;
+    return 2 * set_region_of(signature, t, own, bytes, spread, region) + 1;
+  }
+  const std::int64_t reach = set_region_of(signature, t, own, call, spread, region);
   // Offsets within a table have 64 bits whatever the others have.
   return info.broadcast == ir::Broadcast::table ? 0 : reach;
 }
@@ -271,14 +286,14 @@ void check_apart(const Signature& signature, const Working& work, const Tensor& 
 
 /// Whether stores should go past the cache: nothing written was read, so a line need not be fetched
 /// at all, and the call touches more than the cache would keep.
-bool should_stream(const Signature& signature, const Working& work, bool aliased,
-                   std::int64_t elements, std::int64_t cache_bytes) {
+bool should_stream(const Signature& signature, bool aliased, std::int64_t elements,
+                   std::int64_t cache_bytes) {
   if (cache_bytes == 0 || aliased || signature.updates)
     return false;
-  std::int64_t bytes = 0; // of an element
-  for (std::size_t t = 0; t < signature.tensors.size(); ++t)
-    bytes += work.regions[t].element_bytes;
-  return Wide{elements} * bytes > cache_bytes;
+  std::int64_t halves = 0; // bytes of two elements
+  for (const std::uint8_t param : signature.tensors)
+    halves += bytes_of(signature.params[param].dtype, 2);
+  return Wide{elements} * halves > Wide{2} * cache_bytes;
 }
 
 } // namespace
@@ -337,7 +352,7 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
       flat &= work.specs[t].layout != Layout::strided;
   }
 
-  const bool streaming = should_stream(signature, work, aliased, elements, limits.cache_bytes);
+  const bool streaming = should_stream(signature, aliased, elements, limits.cache_bytes);
   call.key.reset(static_cast<int>(tensors));
   call.key.set_call(flat, furthest >= kIndexLimit, limits.exact && extent.columns % 64 == 0,
                     streaming, size_class(std::max<std::int64_t>(elements, 1)));
@@ -371,7 +386,7 @@ std::int64_t bytes_moved(const Signature& signature, const Call& call) {
                                       ? call.tensors[info.tensor].length
                                   : info.group > 0 ? call.elements() / info.group
                                                    : call.elements();
-    bytes += elements * size_of(info.dtype) * (int{info.is_read} + int{info.is_written});
+    bytes += bytes_of(info.dtype, elements) * (int{info.is_read} + int{info.is_written});
   }
   return bytes;
 }

@@ -33,6 +33,7 @@ Signature::Signature(const ir::Kernel& kernel) : kernel_name(kernel.name()) {
                                              param.broadcast == ir::Broadcast::per_tensor);
     writes_rows |= param.is_written() && param.broadcast == ir::Broadcast::per_row;
     updates |= param.kind == ir::ParamKind::inout;
+    packed |= is_packed(param.dtype);
     if (!shaped && param.broadcast == ir::Broadcast::none) {
       shape_of = tensor;
       shaped = true;

@@ -34,6 +34,7 @@ struct Signature {
   std::uint32_t group = 0;      ///< columns that must be whole groups; 0: none
   std::uint32_t group_rows = 0; ///< rows that must be whole groups; 0: none
   bool updates = false;         ///< some tensor is inout
+  bool packed = false;          ///< two elements of some tensor share a byte
   std::uint8_t shape_of = 0;    ///< tensor index of the first that has the full shape
   std::uint8_t written = 0;     ///< tensor index of the first that is written
 

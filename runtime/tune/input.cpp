@@ -40,7 +40,7 @@ std::uint64_t value_bits(DType type, std::uint64_t& state) {
 }
 
 std::vector<std::byte> random_tile(DType type, bool mixed) {
-  // The byte 0x3c repeated is a positive number of ordinary size in every type.
+  // The byte 0x3c repeated is numbers of ordinary size in every type, positive but for e2m1's.
   std::vector<std::byte> tile(kTileBytes, std::byte{0x3c});
   const auto element = static_cast<std::size_t>(size_of(type));
   std::uint64_t state = 1;
@@ -111,7 +111,9 @@ void ArgumentPool::find_groups(std::span<const Arg> arguments, const launch::Cal
     group.low = base;
     group.high = base + static_cast<std::uint64_t>(size_of(info.dtype));
     for (int d = 0; d < tensor.rank; ++d) {
-      const std::int64_t reach = (tensor.shape[d] - 1) * tensor.strides[d] * size_of(info.dtype);
+      const std::int64_t elements = (tensor.shape[d] - 1) * tensor.strides[d];
+      const std::int64_t reach =
+          is_packed(info.dtype) ? elements / 2 : elements * size_of(info.dtype);
       (reach < 0 ? group.low : group.high) += static_cast<std::uint64_t>(reach);
     }
     groups_.push_back(std::move(group));

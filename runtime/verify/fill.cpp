@@ -96,7 +96,8 @@ void fill_ordinary(DType type, std::span<std::byte> bytes, const Bits& random) {
   case DType::f8e5m2:
   case DType::f8e4m3fnuz:
   case DType::f8e5m2fnuz:
-  case DType::e8m0: return fill_narrow<std::uint8_t>(type, bytes, random);
+  case DType::e8m0:
+  case DType::f4e2m1: return fill_narrow<std::uint8_t>(type, bytes, random);
   case DType::i8: return fill_integers<std::int8_t>(bytes, random);
   case DType::u8: return fill_integers<std::uint8_t>(bytes, random);
   case DType::i16: return fill_integers<std::int16_t>(bytes, random);
@@ -117,6 +118,8 @@ std::vector<std::uint64_t> special_bits(DType type) {
   const std::uint64_t sign = std::uint64_t{1} << (width - 1);
   if (!is_float(type))
     return {0, 1, ~std::uint64_t{0}, sign, sign - 1};
+  if (type == DType::f4e2m1)
+    return {0, 1, 2, 7, 8, 9, 10, 15};
   if (is_byte_float(type)) // the largest codes are infinity and NaN, or are next to them
     return {0, 1, 4, 8, 0x38, 0x7b, 0x7c, 0x7e, 0x7f, 0x80, 0x81, 0xb8, 0xfb, 0xfc, 0xfe, 0xff};
   const int mantissa = type == DType::f64   ? 52

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "ir/number.hpp"
+#include "ir/packed.hpp"
 #include "runtime/verify/fill.hpp"
 
 namespace swage::verify {
@@ -114,8 +115,31 @@ void Operands::make_scalar(Operand& operand, const OperandOptions& options) {
       ir::encode(operand.param.dtype, {.real = value.real, .integer = value.integer});
 }
 
+/// Half as many bytes in the buffer as there are elements, each of which has its own in `entry`.
+void Operands::make_packed(Operand& operand, std::size_t index, const OperandOptions& options) {
+  const auto count = static_cast<std::size_t>(element_count(operand.shape));
+  if (operand.shape.empty() || operand.shape.back() % 2 != 0)
+    throw_argument(fmt::format("'{}' is {}, two of which share a byte, so rows must have an even "
+                               "number of columns, found {}",
+                               operand.param.name, name_of(operand.param.dtype),
+                               operand.shape.empty() ? 1 : operand.shape.back()));
+  operand.buffer = device_.allocate(count / 2);
+  operand.tensor = Tensor(operand.buffer.data(), operand.param.dtype, operand.shape);
+  if (!operand.param.is_read())
+    return;
+  operand.owned = HostBytes(count);
+  operand.entry = operand.owned.bytes();
+  if (options.input)
+    ir::unpack(options.input(operand.param, operand.shape), operand.owned.bytes());
+  else
+    fill_random(operand.param.dtype, operand.owned.bytes(),
+                {options.seed, index, options.specials});
+}
+
 void Operands::make_tensor(Operand& operand, std::size_t index, const OperandOptions& options) {
   operand.shape = parameter_shape(operand.param, options.shape);
+  if (is_packed(operand.param.dtype))
+    return make_packed(operand, index, options);
   if (operand.param.is_table() && options.input) // as long as what is given
     operand.shape = {static_cast<std::int64_t>(options.input(operand.param, {}).size()) /
                      size_of(operand.param.dtype)};
@@ -156,7 +180,11 @@ void Operands::refill(const std::function<void(std::size_t, std::span<std::byte>
 void Operands::upload(bool poison) {
   HostBytes pattern;
   for (Operand& operand : operands_) {
-    if (operand.param.is_read() && operand.entry.data() != operand.buffer.data()) {
+    if (operand.param.is_read() && operand.param.is_tensor() && is_packed(operand.param.dtype)) {
+      const HostBytes packed(operand.buffer.size());
+      ir::pack(operand.entry, packed.bytes());
+      operand.buffer.write(packed.bytes().data(), packed.bytes().size());
+    } else if (operand.param.is_read() && operand.entry.data() != operand.buffer.data()) {
       operand.buffer.write(operand.entry.data(), operand.entry.size());
     } else if (poison && operand.param.kind == ir::ParamKind::out) {
       if (pattern.bytes().size() < operand.buffer.size()) {
@@ -176,10 +204,16 @@ void Operands::run(const Kernel& kernel) {
 }
 
 void Operands::download() {
+  for (std::size_t p = 0; p < operands_.size(); ++p)
+    if (Operand& operand = operands_[p];
+        operand.param.is_written() && is_packed(operand.param.dtype)) {
+      operand.results = HostBytes(2 * operand.buffer.size());
+      ir::unpack(stored_result(p), operand.results.bytes());
+    }
   if (device_.info().kind == DeviceKind::cpu)
     return;
   for (Operand& operand : operands_)
-    if (operand.param.is_written()) {
+    if (operand.param.is_written() && !is_packed(operand.param.dtype)) {
       if (operand.results.bytes().size() != operand.buffer.size())
         operand.results = HostBytes(operand.buffer.size());
       operand.buffer.read(operand.results.bytes().data(), operand.buffer.size());
@@ -188,9 +222,16 @@ void Operands::download() {
 
 std::span<const std::byte> Operands::result(std::size_t param) const {
   const Operand& operand = operands_[param];
-  if (device_.info().kind == DeviceKind::cpu)
+  if (device_.info().kind == DeviceKind::cpu && !is_packed(operand.param.dtype))
     return {static_cast<const std::byte*>(operand.buffer.data()), operand.buffer.size()};
   return operand.results.bytes();
+}
+
+std::vector<std::byte> Operands::stored_result(std::size_t param) const {
+  const Buffer& buffer = operands_[param].buffer;
+  std::vector<std::byte> bytes(buffer.size());
+  buffer.read(bytes.data(), bytes.size());
+  return bytes;
 }
 
 bool Operands::in_place() const noexcept {

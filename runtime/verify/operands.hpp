@@ -37,13 +37,14 @@ private:
 struct Operand {
   ir::Param param;
   Shape shape; ///< empty for scalars
-  /// A tensor's value on entry, empty for `out`; a scalar's bits in its storage type.
+  /// A tensor's value on entry, empty for `out`; a scalar's bits in its storage type. Of f4e2m1 one
+  /// element to a byte here and in `result`, two in the buffer.
   std::span<const std::byte> entry;
   std::uint64_t scalar_bits = 0;
 
   HostBytes owned;   ///< what `entry` looks at, unless that is a file or the buffer itself
   Buffer buffer;     ///< of tensors, on the device
-  HostBytes results; ///< read back from a device
+  HostBytes results; ///< read back from a device, or unpacked
   Tensor tensor;
   std::optional<Arg> arg;
 };
@@ -85,6 +86,8 @@ public:
   /// Reads every written tensor back. The spans of `result` hold until the next call.
   void download();
   std::span<const std::byte> result(std::size_t param) const;
+  /// The same as the buffer has it.
+  std::vector<std::byte> stored_result(std::size_t param) const;
 
   std::span<const Arg> arguments() const noexcept { return arguments_; }
   std::span<const Operand> all() const noexcept { return operands_; }
@@ -92,6 +95,7 @@ public:
 
 private:
   void make_scalar(Operand& operand, const OperandOptions& options);
+  void make_packed(Operand& operand, std::size_t index, const OperandOptions& options);
   void make_tensor(Operand& operand, std::size_t index, const OperandOptions& options);
 
   Device device_;

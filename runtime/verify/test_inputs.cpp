@@ -91,7 +91,9 @@ void TestInputs::plan_exhaustive(const ir::Kernel& kernel) {
       random_ = p;
     else
       fields_[p] = {param.dtype, total,
-                    param.dtype == DType::boolean ? 1 : 8 * size_of(param.dtype)};
+                    param.dtype == DType::boolean ? 1
+                    : is_packed(param.dtype)      ? 4
+                                                  : 8 * size_of(param.dtype)};
     total += fields_[p].bits;
   }
   if (options_.pairs && tensors != 2)

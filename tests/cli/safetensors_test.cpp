@@ -84,8 +84,8 @@ TEST_CASE("what is written reads back, every type, wider types first and aligned
     const DType type = static_cast<DType>(t);
     tensors.push_back({std::string(name_of(type)),
                        type,
-                       {1, 3},
-                       std::span(data).first(3 * static_cast<std::size_t>(size_of(type)))});
+                       {1, 4},
+                       std::span(data).first(static_cast<std::size_t>(bytes_of(type, 4)))});
   }
   write_safetensors(folder.file("a"), tensors);
 
@@ -139,7 +139,7 @@ TEST_CASE("every change of a byte is refused or gives a file that holds together
           REQUIRE(found.data.size() <= broken.size());
           if (found.dtype)
             REQUIRE(static_cast<std::int64_t>(found.data.size()) ==
-                    element_count(found.shape) * size_of(*found.dtype));
+                    bytes_of(*found.dtype, element_count(found.shape)));
         }
       } catch (const Error& error) {
         REQUIRE(error.code() == ErrorCode::io);

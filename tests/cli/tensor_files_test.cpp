@@ -11,6 +11,7 @@
 #include "cli/tensor_place.hpp"
 #include "swage/swage.hpp"
 #include "tests/cli/subprocess.hpp"
+#include "tests/support/e2m1.hpp"
 
 using namespace swage;
 using test::Outcome;
@@ -196,4 +197,72 @@ TEST_CASE("help and version that cannot be written are failures") {
     CHECK(std::system(command.c_str()) != 0);
     CHECK(run_swage({option}).status == 0);
   }
+}
+
+TEST_CASE("run takes tensors of four bits from files and writes them, two elements to a byte") {
+  const TemporaryFolder folder;
+  const std::string kernel = folder.file("k.swg"), in = folder.file("in"), out = folder.file("out");
+  write_text(kernel, "kernel k(q: in f4e2m1, x: in f32, y: out f32, p: out f4e2m1) {"
+                     " y = q; p = x; }");
+  std::byte codes[16];
+  float numbers[32];
+  for (unsigned i = 0; i < 16; ++i) {
+    codes[i] = static_cast<std::byte>(i | (15 - i) << 4);
+    numbers[2 * i] = static_cast<float>(i);
+    numbers[2 * i + 1] = -0.5F * static_cast<float>(i);
+  }
+  cli::write_safetensors(
+      in, {{"q", f4e2m1, {2, 16}, codes}, {"x", f32, {2, 16}, std::as_bytes(std::span(numbers))}});
+  const Outcome outcome = run_swage({"run", kernel, "--input", in, "--output", out, "--device",
+                                     "cpu", "--verify", "--repeat", "0"},
+                                    {"SWAGE_CACHE_DIR="});
+  INFO(outcome.out << outcome.err);
+  REQUIRE(outcome.status == 0);
+  cli::Shape shape;
+  const std::vector<float> wide = floats(out, "y", shape);
+  CHECK(shape == cli::Shape{2, 16});
+  for (unsigned i = 0; i < 32; ++i) {
+    const unsigned code = i % 2 == 0 ? i / 2 : 15 - i / 2;
+    CHECK(wide[i] == static_cast<float>(code < 8 ? test::kE2m1[code] : -test::kE2m1[code - 8]));
+  }
+  const cli::SafetensorsFile read(out);
+  const cli::SafetensorsEntry* p = read.find("p");
+  REQUIRE(p != nullptr);
+  CHECK(p->dtype_name == "F4");
+  CHECK(p->shape == cli::Shape{2, 16});
+  REQUIRE(p->data.size() == 16);
+  const auto bytes = cli::load(*p);
+  for (unsigned i = 0; i < 32; ++i)
+    CHECK(test::load_element(f4e2m1, bytes.data(), i) == test::e2m1_code(numbers[i]));
+}
+
+TEST_CASE("rows of a tensor of four bits are taken by number, where they are whole bytes") {
+  const TemporaryFolder folder;
+  const std::string kernel = folder.file("k.swg"), in = folder.file("in"), out = folder.file("out");
+  write_text(kernel, "kernel k(q: in f4e2m1, y: out f32) { y = q; }");
+  const std::byte codes[] = {std::byte{0x10}, std::byte{0x32}, std::byte{0x54}, std::byte{0x76}};
+  cli::write_safetensors(in, {{"q", f4e2m1, {2, 4}, codes}});
+  const auto run = [&](const std::string& tensor) {
+    return run_swage({"run", kernel, "--input", "q=" + in + ":" + tensor, "--output", out,
+                      "--device", "cpu", "--repeat", "0"},
+                     {"SWAGE_CACHE_DIR="});
+  };
+  REQUIRE(run("q[1]").status == 0);
+  cli::Shape shape;
+  CHECK(floats(out, "y", shape) == std::vector<float>{2, 3, 4, 6});
+  cli::write_safetensors(in, {{"q", f4e2m1, {8}, codes}});
+  const Outcome refused = run("q[1]");
+  CHECK(refused.status != 0);
+  CHECK(refused.err.find("has rows that end within a byte") != std::string::npos);
+}
+
+TEST_CASE("an odd number of columns of four bits is refused before memory is taken") {
+  const TemporaryFolder folder;
+  const std::string kernel = folder.file("k.swg");
+  write_text(kernel, "kernel k(x: in f32, q: out f4e2m1) { q = x; }");
+  const Outcome refused =
+      run_swage({"run", kernel, "--shape", "4x33", "--device", "cpu"}, {"SWAGE_CACHE_DIR="});
+  CHECK(refused.status != 0);
+  CHECK(refused.err.find("'q' is f4e2m1, two of which share a byte, so rows must have an even "
+                         "number of columns, found 33") != std::string::npos);
 }

@@ -10,6 +10,7 @@
 
 #include "ir/number.hpp"
 #include "tests/codegen/strict.hpp"
+#include "tests/support/e2m1.hpp"
 
 namespace swage::codegen::test {
 
@@ -60,7 +61,8 @@ void Call::place_all(Random& random, bool random_layouts) {
   const auto params = kernel_.params();
   std::vector<bool> done(params.size(), false);
   const auto is_plain_tensor = [&](std::size_t p) {
-    return params[p].is_tensor() && params[p].broadcast == ir::Broadcast::none && !done[p];
+    return params[p].is_tensor() && params[p].broadcast == ir::Broadcast::none && !done[p] &&
+           !is_packed(params[p].dtype);
   };
   if (random_layouts)
     for (std::size_t a = 0; a < params.size(); ++a)
@@ -87,11 +89,11 @@ void Call::place_all(Random& random, bool random_layouts) {
 void Call::place(Random& random, std::size_t param, bool plain) {
   const ir::Param& row = kernel_.params()[param];
   Tensor& tensor = tensors_[param];
-  const std::int64_t size = size_of(row.dtype);
   const bool two_d = !specialization_.flat;
   TensorSpec& known = spec(param);
   std::int64_t column_stride = 1;
-  if (two_d && !plain && random.one_in(3)) {
+  const bool packed = is_packed(row.dtype); // in whole bytes a row
+  if (two_d && !plain && !packed && random.one_in(3)) {
     constexpr std::int64_t strides[] = {2, 3, -1, -2, 0};
     const std::size_t choices = row.is_written() ? 4 : 5; // written elements must not coincide
     column_stride = strides[random.below(choices)];
@@ -108,17 +110,20 @@ void Call::place(Random& random, std::size_t param, bool plain) {
       width + (two_d && !plain ? static_cast<std::int64_t>(random.below(6)) : 0);
   if (row.broadcast == ir::Broadcast::per_row)
     row_stride = plain ? 1 : static_cast<std::int64_t>(random.below(3)) + 1;
+  if (packed)
+    row_stride += row_stride % 2;
   if (two_d && !plain && random.one_in(4))
     row_stride = -row_stride;
   if (row.broadcast == ir::Broadcast::per_column)
     row_stride = 0;
   const std::int64_t rows_before = row_stride < 0 ? (rows_ - 1) * -row_stride : 0;
   const std::int64_t columns_before = column_stride < 0 ? width : 0;
-  const std::int64_t skew = plain ? 0 : static_cast<std::int64_t>(random.below(9));
+  const std::int64_t skew =
+      (plain ? 0 : static_cast<std::int64_t>(random.below(9))) * (packed ? 2 : 1);
   const std::int64_t before = rows_before + columns_before + skew;
   const std::int64_t total = before + width + rows_ * std::abs(row_stride);
-  tensor.buffer = allocate(random, static_cast<std::size_t>(total * size), row.dtype);
-  tensor.offset = static_cast<std::int64_t>(kGuard) + before * size;
+  tensor.buffer = allocate(random, static_cast<std::size_t>(bytes_of(row.dtype, total)), row.dtype);
+  tensor.offset = static_cast<std::int64_t>(kGuard) + bytes_of(row.dtype, before);
   tensor.row_stride = row_stride;
   tensor.column_stride = row.broadcast == ir::Broadcast::per_row ? 0 : column_stride;
 }
@@ -158,8 +163,9 @@ bool Call::place_alias(std::size_t input, std::size_t output) {
 void Call::set_alignment(std::size_t param) {
   const auto bits = reinterpret_cast<std::uintptr_t>(address(param, 0, 0));
   const std::int64_t pitch =
-      specialization_.flat || rows_ < 2
-          ? 0
+      specialization_.flat || rows_ < 2 ? 0
+      : is_packed(kernel_.params()[param].dtype)
+          ? tensors_[param].row_stride / 2
           : tensors_[param].row_stride * size_of(kernel_.params()[param].dtype);
   const std::uint64_t all = bits | static_cast<std::uint64_t>(pitch);
   spec(param).align_log2 = static_cast<std::uint8_t>(std::min(std::countr_zero(all), 6));
@@ -167,17 +173,20 @@ void Call::set_alignment(std::size_t param) {
 
 std::byte* Call::address(std::size_t param, std::int64_t row, std::int64_t column) const {
   const Tensor& tensor = tensors_[param];
+  const DType type = kernel_.params()[param].dtype;
+  const std::int64_t at = row * tensor.row_stride + column * tensor.column_stride;
   return buffers_[tensor.buffer].data.get() + tensor.offset +
-         (row * tensor.row_stride + column * tensor.column_stride) *
-             size_of(kernel_.params()[param].dtype);
+         (is_packed(type) ? at >> 1 : at * size_of(type));
 }
 
 std::uint64_t Call::load(std::size_t param, std::int64_t row, std::int64_t column) const {
-  return ir::load_bits(kernel_.params()[param].dtype, address(param, row, column));
+  return swage::test::load_element(kernel_.params()[param].dtype, address(param, row, 0),
+                                   column * tensors_[param].column_stride);
 }
 
 void Call::set(std::size_t param, std::int64_t row, std::int64_t column, std::uint64_t bits) {
-  ir::store_bits(kernel_.params()[param].dtype, address(param, row, column), bits);
+  swage::test::store_element(kernel_.params()[param].dtype, address(param, row, 0),
+                             column * tensors_[param].column_stride, bits);
 }
 
 std::vector<std::uint64_t> Call::arguments(std::int64_t row, std::int64_t column) const {
@@ -259,7 +268,7 @@ std::vector<std::vector<std::byte>> Call::expected() {
       const auto results = evaluate_strictly(kernel_, arguments(row, column));
       for (std::size_t i = 0; i < results.size(); ++i) {
         const std::uint32_t param = kernel_.stores()[i].param;
-        ir::store_bits(kernel_.params()[param].dtype, address(param, row, column), results[i]);
+        set(param, row, column, results[i]);
       }
     }
   auto bytes = snapshot();
@@ -278,13 +287,17 @@ std::string Call::difference(const std::vector<std::vector<std::byte>>& expected
         std::byte* at = address(p, row, column);
         const std::size_t buffer = tensors_[p].buffer;
         const auto place = static_cast<std::size_t>(at - buffers_[buffer].data.get());
-        const std::uint64_t wanted = ir::load_bits(type, expected[buffer].data() + place);
-        const std::uint64_t got = ir::load_bits(type, at);
+        const std::int64_t half = is_packed(type) ? column % 2 : 0; // of the byte there
+        const std::uint64_t wanted =
+            swage::test::load_element(type, expected[buffer].data() + place, half);
+        const std::uint64_t got = swage::test::load_element(type, at, half);
         if (!same_bits(type, wanted, got))
           return fmt::format("{}[{}, {}] is {:#x} ({}), expected {:#x} ({})",
                              kernel_.params()[p].name, row, column, got,
                              static_cast<double>(ir::decode(type, got).real), wanted,
                              static_cast<double>(ir::decode(type, wanted).real));
+        if (is_packed(type))
+          continue; // all of its bits are compared
         std::copy_n(expected[buffer].begin() + static_cast<std::ptrdiff_t>(place), size_of(type),
                     actual[buffer].begin() + static_cast<std::ptrdiff_t>(place));
       }

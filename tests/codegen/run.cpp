@@ -48,7 +48,9 @@ void run_on_host(const Call& call, const HostSchedule& schedule, int pieces) {
   const HostFunction function(
       compile(call.kernel(), call.specialization(), schedule, host_target()));
   const auto words = call.words();
-  const std::int64_t step = (call.elements() + pieces - 1) / pieces;
+  std::int64_t step = (call.elements() + pieces - 1) / pieces;
+  if (ir::has_packed_tensors(call.kernel())) // as the executor's, which are of 64
+    step += step % 2;
   for (std::int64_t begin = 0; begin < call.elements(); begin += step)
     function(words.data(), begin, std::min(begin + step, call.elements()));
 }

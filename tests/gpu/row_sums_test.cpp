@@ -123,7 +123,7 @@ TEST_CASE("streams at once, and graphs launched again, each have sums of their o
       device->kernel("kernel k(x: in f32, s: out f32 [col], t: out f32 [tensor]) {"
                      " s = col_sum(x * x); t = col_sum(row_sum(x)); }",
                      "");
-  constexpr std::int64_t kRows = 500, kColumns = 96;
+  constexpr std::int64_t kManyRows = 500, kColumns = 96;
   constexpr int kStreams = 4;
   struct Work {
     Buffer x, s, t;
@@ -131,7 +131,7 @@ TEST_CASE("streams at once, and graphs launched again, each have sums of their o
   };
   std::vector<Work> all;
   const auto arguments = [&](const Work& work) {
-    return std::vector<Arg>{Tensor(work.x.data(), f32, {kRows, kColumns}),
+    return std::vector<Arg>{Tensor(work.x.data(), f32, {kManyRows, kColumns}),
                             Tensor(work.s.data(), f32, {kColumns}), Tensor(work.t.data(), f32, {})};
   };
   const auto result = [](const Work& work) {
@@ -147,7 +147,7 @@ TEST_CASE("streams at once, and graphs launched again, each have sums of their o
   };
   Random random(7);
   for (int i = 0; i < kStreams; ++i) {
-    std::vector<float> x(kRows * kColumns);
+    std::vector<float> x(kManyRows * kColumns);
     for (float& value : x)
       value = static_cast<float>(random.below(1000)) / 999;
     Work work{device->allocate(x.size() * sizeof(float)),

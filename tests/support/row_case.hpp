@@ -15,11 +15,13 @@
 #include "ir/number.hpp"
 #include "runtime/launch/inspect.hpp"
 #include "swage/swage.hpp"
+#include "tests/support/e2m1.hpp"
 #include "tests/support/random_kernel.hpp"
 
 namespace swage::test {
 
-/// How tensors with rows lie in memory.
+/// How tensors with rows lie in memory; those of which two elements share a byte as near to it as
+/// they may.
 struct RowView {
   std::int64_t column_stride = 1;
   std::int64_t gap = 0;  ///< elements between rows
@@ -61,8 +63,7 @@ public:
     for (std::size_t p = 0; p < tensors_.size(); ++p)
       for (std::int64_t row = 0; tensors_[p].by_row && row < size_.rows; ++row)
         for (std::int64_t i = 0; left_out(row) && i < tensors_[p].width; ++i)
-          std::fill_n(tensors_[p].initial.data() + offset(p, row, i),
-                      size_of(graph_.params()[p].dtype), std::byte{0xff});
+          set(tensors_[p].initial, p, row, i, ~std::uint64_t{0});
     std::vector<std::byte> bits(counts.size() * static_cast<std::size_t>(size_of(type)));
     for (std::size_t i = 0; i < counts.size(); ++i)
       ir::store_bits(type, bits.data() + static_cast<std::int64_t>(i) * size_of(type),
@@ -82,8 +83,7 @@ public:
     RowCase one(device_, kernel_, {1, size_.columns}, {}, 1, arithmetic_);
     for (std::size_t p = 0; p < tensors_.size(); ++p)
       for (std::int64_t i = 0; i < tensors_[p].width; ++i)
-        std::copy_n(at(p, tensors_[p].rows > 1 ? row : 0, i), size_of(graph_.params()[p].dtype),
-                    one.tensors_[p].initial.data() + one.offset(p, 0, i));
+        one.set(one.tensors_[p].initial, p, 0, i, get(p, tensors_[p].rows > 1 ? row : 0, i));
     one.expected_ = ir::evaluate_rows(graph_, one.size_, one.values(), arithmetic_);
     return one;
   }
@@ -96,7 +96,7 @@ public:
       const ir::Param& param = graph_.params()[p];
       HeldTensor& from = tensors_[p];
       if (!param.is_tensor()) {
-        const ir::Scalar value = ir::decode(param.dtype, ir::load_bits(param.dtype, at(p, 0, 0)));
+        const ir::Scalar value = ir::decode(param.dtype, get(p, 0, 0));
         if (is_float(param.dtype))
           arguments.emplace_back(static_cast<double>(value.real));
         else
@@ -123,8 +123,9 @@ public:
         shape = {from.width}, strides = {from.column_stride};
       else if (param.broadcast == ir::Broadcast::per_tensor)
         shape.clear(), strides.clear();
-      Tensor tensor(static_cast<std::byte*>(from.buffer.data()) + offset(p, 0, 0), param.dtype,
-                    std::span<const std::int64_t>(shape));
+      Tensor tensor(static_cast<std::byte*>(from.buffer.data()) +
+                        bytes_of(param.dtype, offset(p, 0, 0)),
+                    param.dtype, std::span<const std::int64_t>(shape));
       std::copy(strides.begin(), strides.end(), tensor.strides);
       views_.push_back(tensor);
       arguments.emplace_back(views_.back());
@@ -180,8 +181,10 @@ public:
       const auto element = static_cast<std::size_t>(size_of(graph_.params()[store.param].dtype));
       for (std::int64_t row = first_row; row < std::min(last_row, tensor.rows); ++row)
         for (std::int64_t i = 0; i < tensor.width; ++i) {
-          const std::byte* from = tensor.results.data() + offset(store.param, row, i);
-          bytes.insert(bytes.end(), from, from + element);
+          const DType type = graph_.params()[store.param].dtype;
+          bytes.resize(bytes.size() + element);
+          ir::store_bits(type, bytes.data() + bytes.size() - element,
+                         load_element(type, tensor.results.data(), offset(store.param, row, i)));
         }
     }
     return bytes;
@@ -209,6 +212,9 @@ private:
                          space.broadcast == ir::Broadcast::per_tensor || param.is_table();
     tensor.by_row = param.is_tensor() && !for_all;
     tensor.rows = for_all ? 1 : of_rows ? size_.rows / space.group : size_.rows;
+    const bool packed = param.is_tensor() && is_packed(param.dtype);
+    if (packed)
+      view = {1, view.gap / 2 * 2, view.skew / 2 * 2, view.tile};
     tensor.column_stride = view.column_stride;
     tensor.row_stride = tensor.width * view.column_stride + view.gap;
     std::int64_t steps = tensor.rows;
@@ -221,21 +227,22 @@ private:
     constexpr std::int64_t kAround = 32;
     tensor.first = kAround + view.skew;
     std::int64_t count = tensor.first + steps * tensor.row_stride + kAround;
-    if (view.by_columns && param.kind == ir::ParamKind::out &&
+    if (view.by_columns && !packed && param.kind == ir::ParamKind::out &&
         space.broadcast == ir::Broadcast::none) {
       tensor.row_stride = 1;
       tensor.column_stride = tensor.rows + view.gap;
       count = tensor.first + tensor.width * tensor.column_stride + kAround;
     }
     const auto size = static_cast<std::size_t>(size_of(param.dtype));
-    tensor.initial.resize(static_cast<std::size_t>(count) * size);
+    tensor.initial.resize(packed ? static_cast<std::size_t>(bytes_of(param.dtype, count))
+                                 : static_cast<std::size_t>(count) * size);
     tensor.after.resize(tensor.initial.size());
     for (std::int64_t i = 0; i < count; ++i) {
       const bool third_row = i >= tensor.first && tensor.row_stride > 0 &&
                              (i - tensor.first) / tensor.row_stride % 3 == 2;
-      ir::store_bits(param.dtype, tensor.initial.data() + i * static_cast<std::int64_t>(size),
-                     is_index(param) ? ir::encode(param.dtype, {0, index(random)})
-                                     : element(param.dtype, random, third_row));
+      store_element(param.dtype, tensor.initial.data(), i,
+                    is_index(param) ? ir::encode(param.dtype, {0, index(random)})
+                                    : element(param.dtype, random, third_row));
     }
     return tensor;
   }
@@ -270,17 +277,21 @@ private:
     return ir::encode(type, {real, static_cast<std::int64_t>(bits % 2001) - 1000});
   }
 
+  /// In elements.
   std::int64_t offset(std::size_t p, std::int64_t row, std::int64_t i) const {
     const HeldTensor& tensor = tensors_[p];
     if (tensor.tile > 0)
-      return (tensor.first + row / tensor.tile * tensor.row_stride + row % tensor.tile * 2 +
-              i / 2 * 2 * tensor.tile + i % 2) *
-             size_of(graph_.params()[p].dtype);
-    return (tensor.first + row * tensor.row_stride + i * tensor.column_stride) *
-           size_of(graph_.params()[p].dtype);
+      return tensor.first + row / tensor.tile * tensor.row_stride + row % tensor.tile * 2 +
+             i / 2 * 2 * tensor.tile + i % 2;
+    return tensor.first + row * tensor.row_stride + i * tensor.column_stride;
   }
-  const std::byte* at(std::size_t p, std::int64_t row, std::int64_t i) const {
-    return tensors_[p].initial.data() + offset(p, row, i);
+  /// The bits of an element on entry.
+  std::uint64_t get(std::size_t p, std::int64_t row, std::int64_t i) const {
+    return load_element(graph_.params()[p].dtype, tensors_[p].initial.data(), offset(p, row, i));
+  }
+  void set(std::vector<std::byte>& bytes, std::size_t p, std::int64_t row, std::int64_t i,
+           std::uint64_t bits) const {
+    store_element(graph_.params()[p].dtype, bytes.data(), offset(p, row, i), bits);
   }
 
   std::vector<std::vector<ir::Scalar>> values() const {
@@ -291,7 +302,7 @@ private:
         continue;
       for (std::int64_t row = 0; row < tensors_[p].rows; ++row)
         for (std::int64_t i = 0; i < tensors_[p].width; ++i)
-          result[p].push_back(ir::decode(param.dtype, ir::load_bits(param.dtype, at(p, row, i))));
+          result[p].push_back(ir::decode(param.dtype, get(p, row, i)));
     }
     return result;
   }
@@ -309,8 +320,7 @@ private:
         for (std::int64_t i = 0; i < tensor.width && !(tensor.by_row && left_out(row)); ++i) {
           const ir::Scalar& exact = expected_[s][static_cast<std::size_t>(row * tensor.width + i)];
           const std::uint64_t want = ir::encode(type, exact);
-          std::byte* found = tensor.after.data() + offset(p, row, i);
-          const std::uint64_t got = ir::load_bits(type, found);
+          const std::uint64_t got = load_element(type, tensor.after.data(), offset(p, row, i));
           const long double a = ir::decode(type, got).real, b = ir::decode(type, want).real;
           const bool nan = is_float(type) && std::isnan(a) && std::isnan(b);
           const bool near =
@@ -320,7 +330,7 @@ private:
                                graph_.params()[p].name, row, i, got, static_cast<double>(a), want,
                                static_cast<double>(b));
           // What is left must be as it was.
-          std::copy_n(at(p, row, i), size_of(type), found);
+          set(tensor.after, p, row, i, get(p, row, i));
         }
     }
     for (std::size_t p = 0; p < tensors_.size(); ++p)

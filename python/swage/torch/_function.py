@@ -21,10 +21,11 @@ _PLAIN = frozenset((torch.Tensor, torch.nn.Parameter))
 
 
 def register(operator):
-    """Tells PyTorch how `operator` differentiates, and returns a function that takes its arguments as
-    `operator.op.default` does."""
+    """Tells PyTorch how `operator` differentiates, and returns two functions: one that takes its arguments as
+    `operator.op.default` does, and apply((results, named), *inputs), which makes results differentiable that are
+    there."""
     op = operator.op.default
-    apply, apply_level, apply_plain = _functions_of(operator)
+    apply, apply_level, apply_plain, apply_made = _functions_of(operator)
     redispatch = getattr(op._handle, "redispatch_boxed", op.redispatch)
 
     def autograd(keys, *inputs, **named):
@@ -57,7 +58,7 @@ def register(operator):
         with _AutoDispatchBelowAutograd():
             return op(*inputs, **named)
 
-    return call
+    return call, apply_made
 
 
 @functools.cache
@@ -73,7 +74,7 @@ def _is_dual(inputs):
 def _functions_of(operator):
     """apply(below, named, *inputs) keeps what a gradient needs and runs `below` of the arguments, which is the operator
     from below autograd on; so does apply_level, for one level of torch.func, and apply_plain(*inputs), where
-    nothing is passed by name."""
+    nothing is passed by name. apply_made((results, named), *inputs) runs nothing."""
     is_tensor = [operator.parameter(name).is_tensor for name in operator.inputs]
     has_scalars = not all(is_tensor)
     may_be_narrow = bool(operator.signature.asked)
@@ -100,7 +101,7 @@ def _functions_of(operator):
             return forward(ctx, below, named, *inputs)
 
     def backward(ctx, *incoming):
-        return (None, None, *gradients(ctx, incoming, ctx.needs_input_grad[2:], ctx.named))
+        return gradients(ctx, incoming, 2, ctx.named)
 
     def forward_plain(ctx, *inputs):
         with _AutoDispatchBelowAutograd():
@@ -109,12 +110,21 @@ def _functions_of(operator):
         return output
 
     def backward_plain(ctx, *incoming):
-        return gradients(ctx, incoming, ctx.needs_input_grad, None)
+        return gradients(ctx, incoming, 0, None)
 
-    def gradients(ctx, incoming, needs, named):
+    def forward_made(ctx, made, *inputs):
+        output, ctx.named = made
+        keep(ctx, inputs, output)
+        return output
+
+    def backward_made(ctx, *incoming):
+        return gradients(ctx, incoming, 1, ctx.named)
+
+    def gradients(ctx, incoming, others, named):
+        needs = ctx.needs_input_grad  # of `others` that are no inputs of the operator, then of these
         plan = plans.get(needs)
         if plan is None:
-            plan = plans[needs] = _Plan(operator, needs, kept)
+            plan = plans[needs] = _Plan(operator, needs[others:], kept, others)
         values = incoming + ctx.saved_tensors
         return plan.run(values + ctx.scalars if has_scalars else values, named)
 
@@ -125,10 +135,12 @@ def _functions_of(operator):
     def function(forward, backward, base=torch.autograd.Function):
         return type(operator.name, (base,), {
             "forward": staticmethod(forward), "backward": staticmethod(backward),
-            "jvp": staticmethod(jvp)}).apply
+            "jvp": staticmethod(jvp)})
 
-    return (function(forward, backward), function(forward_level, backward, _SingleLevelFunction),
-            function(forward_plain, backward_plain))
+    made = function(forward_made, backward_made)
+    # Function.apply asks about torch.func, which whoever made the results has done.
+    return (function(forward, backward).apply, function(forward_level, backward, _SingleLevelFunction).apply,
+            function(forward_plain, backward_plain).apply, super(torch.autograd.Function, made).apply)
 
 
 class _Kept:
@@ -168,7 +180,7 @@ class _Kept:
 class _Plan:
     """What a backward calls for the inputs that need a gradient, and where its results go."""
 
-    def __init__(self, operator, needs, kept):
+    def __init__(self, operator, needs, kept, others):
         wanted = tuple(p.name for p in operator.signature.parameters
                        if p.role == "in" and needs[operator.inputs.index(operator.slot(p.name))])
         gradient = operator.gradient(None if operator.backward_kernel else wanted)
@@ -177,7 +189,7 @@ class _Plan:
                 raise RuntimeError(f"'{name}' requires a gradient, and the backward of {operator.name} has "
                                    f"no output d_{name}")
         run = gradient.operator
-        self._call = run.call
+        self._call = run
         # Values are the incoming gradients, what was kept, and scalars.
         known = list(operator.inputs) if kept is None else list(kept.names)
         known += [name for name in operator.inputs if not operator.parameter(name).is_tensor]
@@ -192,8 +204,8 @@ class _Plan:
                           if own.get(c.name) is not None and own[c.name] != c.default}
         self._named = {spelled(c.name) for c in constants} | set(run.signature.asked)
         places = {name: i for i, name in enumerate(run.results)}
-        self._places = [places[gradient.outgoing[name]] if name in gradient.outgoing else None
-                        for name in operator.inputs]
+        self._places = [None] * others + [
+            places[gradient.outgoing[name]] if name in gradient.outgoing else None for name in operator.inputs]
 
     def run(self, values, named):
         if named is None and not self._defaults:

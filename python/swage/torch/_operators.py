@@ -14,7 +14,7 @@ from swage._library import path
 from swage._structs import MATH, ROLES, SPACES
 from swage._types import DLPACK
 
-from . import _autograd, _function, _mutation, _shapes, _vmap
+from . import _autograd, _direct, _function, _mutation, _shapes, _vmap
 from ._signature import declarations, signature, spelled
 
 
@@ -36,6 +36,8 @@ class _Operator(ctypes.Structure):
                 ("generic_count", ctypes.c_size_t)]
 
 
+_is_compiling = torch.compiler.is_compiling
+
 _KINDS = {"float": 0, "int": 1, "bool": 2, "float?": 3, "ScalarType": 4}
 _INTEGERS = ("i8", "u8", "i16", "i32", "i64")
 
@@ -50,7 +52,7 @@ def _operators_library():
                           "SWAGE_TORCH_OPERATORS to the libswage_torch_operators.so of a build")
     library = ctypes.CDLL(file)
     library.swage_torch_define.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p,
-                                           ctypes.POINTER(_Operator)]
+                                           ctypes.POINTER(_Operator), ctypes.POINTER(ctypes.c_int32)]
     library.swage_torch_define.restype = ctypes.c_int32
     library.swage_torch_last_error.restype = ctypes.c_char_p
     return library
@@ -102,9 +104,10 @@ class Operator:
         self._gradients = {}
         self.inputs = self._slots("in", "inout", "scalar")
         self.results = self._slots("out")
-        self._define(is_out=False)
+        number = self._define(is_out=False)
         self.op = getattr(getattr(torch.ops, space), self.name)
         self.call = self.op.default  # or a shorter way to it, with the same arguments
+        apply = None
         self._out = None
         if self.results:
             self._define(is_out=True)
@@ -119,14 +122,24 @@ class Operator:
         _shapes.register(self)
         _vmap.register(self)
         if self.is_differentiable:
-            self.call = _function.register(self)
+            self.call, apply = _function.register(self)
+        self._direct = _direct.never
+        if self.results and not described.names("inout") and not described.skips_rows:
+            self._direct = _direct.of(self, _operators_library()._name, number, apply)
         self.__name__ = self.name
         self.__doc__ = f"torch.ops.{space}.{self._schema(is_out=False)}"
         _made.append(self)
         for listener in _listeners:
             listener(self)
 
-    def __call__(self, *args, out=None, **kwargs):
+    def __call__(self, *args, **kwargs):
+        if not _is_compiling():
+            found = self._direct(*args, **kwargs)
+            if found is not NotImplemented:
+                return found
+        return self._call_with(*args, **kwargs)
+
+    def _call_with(self, *args, out=None, **kwargs):
         if out is None:
             return self.call(*args, **kwargs)
         if not isinstance(out, (tuple, list)):
@@ -217,10 +230,11 @@ class Operator:
                               int(self.signature.skips_rows), parameters, len(parameters), constants,
                               constant_count, generics, len(self.signature.generics))
         name = self.name + (".out" if is_out else "")
-        library = _operators_library()
-        if library.swage_torch_define(self.space.encode(), name.encode(),
-                                      self._schema(is_out).encode(), ctypes.byref(described)) != 0:
+        library, number = _operators_library(), ctypes.c_int32()
+        if library.swage_torch_define(self.space.encode(), name.encode(), self._schema(is_out).encode(),
+                                      ctypes.byref(described), ctypes.byref(number)) != 0:
             raise RuntimeError(library.swage_torch_last_error().decode())
+        return number.value
 
 
 def _schema_kind(constant):

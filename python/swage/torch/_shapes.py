@@ -3,17 +3,22 @@
 import torch
 from torch import library
 
-from swage._types import DLPACK, array_name
+from swage._types import DLPACK, PACKED, array_name
 
-DTYPES = {name: getattr(torch, array_name(name)) for name in DLPACK}
+# Those that this PyTorch has.
+DTYPES = {name: getattr(torch, array_name(name)) for name in DLPACK
+          if hasattr(torch, array_name(name))}
+_PAIRS = DTYPES.get(PACKED)  # whose elements are two each
 
 
-def result_shape(parameter, half, shape, named):
-    """The shape of a result for elements of `shape`; `named`: the constants of the call."""
+def result_shape(parameter, half, shape, named, dtype=None):
+    """The shape of a result of `dtype` for elements of `shape`; `named`: the constants of the call."""
     shape = list(shape)
     columns = shape[-1] if shape else 1
     if half and shape:
         shape[-1] = columns * 2
+    if dtype is not None and dtype == _PAIRS and shape:
+        shape[-1] = shape[-1] // 2
     if parameter.space == "row":
         return shape[:-1]
     if parameter.space == "col":
@@ -50,6 +55,8 @@ def results(operator, given, named):
         if not shape or shape[-1] % 2:
             raise RuntimeError(f"'{like.name}' is half of a tensor whose last dimension has to be even")
         shape[-1] = shape[-1] // 2
+    if source.dtype == _PAIRS and shape:
+        shape[-1] = shape[-1] * 2
     types = _generic_types(operator, given, named)
     made = []
     for name in operator.results:
@@ -57,7 +64,7 @@ def results(operator, given, named):
         dtype = (DTYPES[parameter.type] if parameter.generic is None else
                  types[parameter.generic])
         made.append(source.new_empty(result_shape(parameter, operator.half(parameter.name), shape,
-                                                  named), dtype=dtype))
+                                                  named, dtype), dtype=dtype))
     return made
 
 

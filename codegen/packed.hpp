@@ -1,0 +1,19 @@
+// packed.hpp -- codes of four bits, two to a byte: the even column in the lower half.
+#pragma once
+
+#include <llvm/IR/IRBuilder.h>
+
+namespace swage::codegen {
+
+/// The `lanes` codes, an even number, of half as many bytes (an integer for one), each in the lower
+/// four bits of an i32. `by_word`: in words that registers hold, with anything above the codes;
+/// else in vectors.
+llvm::Value* unpack_codes(llvm::IRBuilderBase& builder, llvm::Value* bytes, int lanes,
+                          bool by_word);
+/// The code of one column, whose number has any width, of the byte that it shares, as i32 with
+/// anything above it.
+llvm::Value* unpack_code(llvm::IRBuilderBase& builder, llvm::Value* byte, llvm::Value* column);
+/// The bytes of an even number of codes, which are i32 below 16.
+llvm::Value* pack_codes(llvm::IRBuilderBase& builder, llvm::Value* codes, bool by_word);
+
+} // namespace swage::codegen

@@ -1,0 +1,65 @@
+"""test_packed.py -- arrays of which a byte holds two elements; exit status 77 where there is no NumPy."""
+
+import sys
+import unittest
+
+try:
+    import numpy as np
+except ImportError:
+    print("skipped: no NumPy")
+    sys.exit(77)
+
+import swage
+
+E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], np.float32)
+TO = "kernel to(x: in f32, q: out f4e2m1) { q = x; }"
+BACK = "kernel back(q: in f4e2m1, y: out f32) { y = q; }"
+AGAIN = "kernel again(q: in f4e2m1, p: out f4e2m1) { p = -q; }"
+
+
+class Packed(unittest.TestCase):
+    def setUp(self):
+        self.x = np.tile(E2M1, (3, 2)) * np.float32(1.01)
+        self.q = np.tile(np.arange(16, dtype=np.uint8), (3, 2)).reshape(3, 16, 2)
+        self.q = self.q[..., 0] | self.q[..., 1] << 4
+
+    def test_bytes_of_two_are_made_and_read(self):
+        q = swage.kernel(TO)(self.x)
+        self.assertEqual((q.dtype, q.shape), (np.uint8, (3, 16)))
+        np.testing.assert_array_equal(q, self.q)
+        y = swage.kernel(BACK)(q)
+        np.testing.assert_array_equal(y, np.tile(E2M1, (3, 2)))
+        np.testing.assert_array_equal(swage.kernel(AGAIN)(q), q ^ 0x88)
+
+    def test_bytes_that_are_given_are_written_and_no_others(self):
+        memory = np.full((3, 20), 0xa5, np.uint8)
+        swage.kernel(TO)(self.x, memory[:, 2:18])
+        np.testing.assert_array_equal(memory[:, 2:18], self.q)
+        self.assertTrue((memory[:, :2] == 0xa5).all() and (memory[:, 18:] == 0xa5).all())
+
+    def test_what_does_not_fit_is_refused(self):
+        with self.assertRaisesRegex(swage.Error, "'q': two of f4e2m1 share a byte, expected an even"):
+            swage.kernel(TO)(self.x[:, :5])
+        with self.assertRaisesRegex(swage.Error, "'q' has shape"):
+            swage.kernel(TO)(self.x, np.empty((3, 15), np.uint8))
+        with self.assertRaisesRegex(swage.Error, "a last dimension that is dense"):
+            swage.kernel(TO)(self.x, np.empty((3, 32), np.uint8)[:, ::2])
+        with self.assertRaisesRegex(swage.Error, "'q' holds"):
+            swage.kernel(TO)(self.x, np.empty((3, 16), np.int8))
+
+    def test_a_type_by_another_name(self):
+        kernel = swage.kernel("kernel k<Q>(x: in f32, q: out Q) { q = x; }", Q="float4_e2m1fn_x2")
+        self.assertEqual(kernel.parameters[1].type, "f4e2m1")
+        np.testing.assert_array_equal(kernel(self.x), self.q)
+
+    def test_bytes_of_one_are_refused(self):
+        try:
+            import ml_dtypes
+        except ImportError:
+            self.skipTest("no ml_dtypes")
+        with self.assertRaisesRegex(swage.Error, "'q': its array has a byte for each element"):
+            swage.kernel(BACK)(np.zeros((3, 16), ml_dtypes.float4_e2m1fn), np.empty((3, 16), "f4"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""quantised_experts.py -- quantised kernels of a mixture of experts against ml_dtypes and NumPy, to the bit.
+
+    python3 tests/quantised_experts.py --library build/release/libswage.so [--device cuda:0]
+
+Each row has an expert, whose limit and scale are in tables; rows of no expert keep what they had, and so do
+rows beyond a count. Definitions are those of quantised.py. Ends with 77, which CTest takes for skipped, where
+there is no ml_dtypes.
+"""
+
+import argparse
+import sys
+
+from quantised import (BYTE_FLOATS, F32, NAMES, Runner, TYPES, check, codes, compare, hidden, inputs, int8_group,
+                       per_group, per_group_e8m0, per_row, same, saturated)
+import ml_dtypes
+import numpy as np
+
+# Rows a batch, columns, experts: one expert alone, many, more than rows.
+SHAPES = [(1, 128, 1), (7, 256, 3), (83, 512, 8), (64, 2048, 256), (17, 7168, 32)]
+KEPT = 0x5a  # what rows hold that are left out
+
+
+def limits_of(experts):
+    """Every third expert limits nothing."""
+    limits = np.linspace(0.5, 4, experts, dtype=F32)
+    limits[::3] = np.inf
+    return limits
+
+
+def clamped(gate, up, limit):
+    """Rows by their expert's limit, NaN kept, in the inputs' type where that is exact."""
+    with np.errstate(invalid="ignore"):
+        return (np.minimum(gate.astype(F32), limit), np.clip(up.astype(F32), -limit, limit))
+
+
+def cases(rng):
+    for rows, columns, experts in SHAPES:
+        for dtype in (ml_dtypes.bfloat16, np.float16):
+            gate, up = inputs(rng, rows, columns, dtype)
+            expert = rng.integers(-1, experts, rows).astype(np.int32)
+            if rows > 2:
+                expert[rows // 2] = experts + 3  # beyond the tables: NaN
+            yield gate, up, expert, experts
+
+
+def expected_hidden(run, gate, up, expert, limits):
+    """h, in f32, and which rows count. `hidden` is asked for inputs that are clamped already."""
+    known = np.append(limits, F32(np.nan))[np.where(expert < len(limits), expert, len(limits))]
+    a, b = clamped(gate, up, known[:, None])
+    return hidden(run, a, b, False), expert >= 0
+
+
+def filled(shape, dtype):
+    array = np.empty(shape, dtype)
+    array.view(np.uint8)[...] = KEPT
+    return array
+
+
+def selected(what, got, expected, counts):
+    """Rows that count to the bit, the others untouched."""
+    compare(what, tuple(part[counts] for part in got), tuple(part[counts] for part in expected))
+    for part in got:
+        check((part[~counts].view(np.uint8) == KEPT).all(), f"{what}: rows of no expert were written")
+
+
+def experts(run, type_name):
+    rng = np.random.default_rng(31)
+    for gate, up, expert, count in cases(rng):
+        limits = limits_of(count)
+        rows, columns = gate.shape
+        bound = {"T": NAMES[gate.dtype], "Q": type_name}
+        largest = float(ml_dtypes.finfo(BYTE_FLOATS[type_name]).max)
+        bound["largest"] = largest
+        what = f"{bound['T']} {type_name} {rows}x{columns}, {count} experts"
+        h, counts = expected_hidden(run, gate, up, expert, limits)
+        with np.errstate(all="ignore"):
+            q, scale = filled(h.shape, TYPES[type_name]), filled(rows, F32)
+            floor = float(F32(1) / F32(F32(largest) * F32(512)))
+            run("swiglu_quantised_row_experts", [gate, up, expert, limits, q, scale],
+                dict(bound, floor_of_scale=floor))
+            selected(f"row {what}", (q, scale), per_row(h, type_name), counts)
+            for size in (32, 128):
+                q, scale = filled(h.shape, TYPES[type_name]), filled((rows, columns // size), F32)
+                run("swiglu_quantised_group_experts", [gate, up, expert, limits, q, scale],
+                    dict(bound, size=size))
+                selected(f"group {size} {what}", (q, scale), per_group(h, size, type_name), counts)
+                q, power = filled(h.shape, TYPES[type_name]), filled(scale.shape, TYPES["e8m0"])
+                run("swiglu_quantised_group_e8m0_experts", [gate, up, expert, limits, q, power],
+                    dict(bound, size=size))
+                selected(f"e8m0 group {size} {what}", (q, power), per_group_e8m0(h, size, type_name),
+                         counts)
+            given(run, gate, up, expert, limits, h, counts, bound, what)
+
+
+def given(run, gate, up, expert, limits, h, counts, bound, what):
+    """Scales by expert. As nothing is stored that owes full accuracy, a code may be the other of two about
+    equally near."""
+    scales = np.linspace(0.01, 0.1, len(limits), dtype=F32)
+    q = filled(h.shape, TYPES[bound["Q"]])
+    run("swiglu_quantised_tensor_experts", [gate, up, expert, scales, limits, q], dict(bound, S="f32"))
+    by_row = np.append(scales, F32(np.nan))[np.where(expert < len(limits), expert, len(limits))]
+    expected = saturated(h * (F32(1) / by_row[:, None]), bound["Q"])
+    unequal = ~same(q, expected) & counts[:, None]
+    check(unequal.sum() <= 1e-5 * h.size + 1, f"tensor {what}: {int(unequal.sum())} codes differ")
+    check((codes(q[~counts]) == KEPT).all(), f"tensor {what}: rows of no expert were written")
+
+
+def integers(run):
+    """int8 in groups, times a router's weight, or smoothed."""
+    rng = np.random.default_rng(37)
+    gate, up = inputs(rng, 83, 1536, ml_dtypes.bfloat16)
+    by_row, by_column = (rng.uniform(0.1, 1, count).astype(F32) for count in gate.shape)
+    for rounded in (False, True):
+        flag = "true" if rounded else "false"
+        bound = {"T": "bf16", "round_activation": flag, "round_product": flag}
+        weighted = hidden(run, gate, up, rounded, by_row)
+        smoothed = hidden(run, gate, up, rounded) * by_column
+        with np.errstate(all="ignore"):
+            for name, factor, h in (("weighted", by_row, weighted), ("smoothed", by_column, smoothed)):
+                q, scale = np.empty(h.shape, np.int8), np.empty((83, 12), F32)
+                run(f"swiglu_int8_group_{name}", [gate, up, factor, q, scale], bound)
+                compare(f"int8 group {name} rounded={rounded}", (q, scale), int8_group(h, 128))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--library", dest="path", required=True)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    options = parser.parse_args()
+    run = Runner(options.path, options.device)
+    for type_name in ("f8e4m3", "f8e5m2"):
+        experts(run, type_name)
+    integers(run)
+    print(f"{compare.total} codes and their scales equal to the bit; {check.failed} failed checks")
+    return 1 if check.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
