@@ -155,6 +155,42 @@ TEST_CASE("random kernels with groups of rows have the evaluator's bits on the d
   CHECK(compared > (emulated() ? 40 : 200));
 }
 
+TEST_CASE("MXFP8 in both directions has the bits of the CPU in every schedule on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Device cpu = Device::open("cpu");
+  std::uint64_t seed = 700;
+  for (const char* name : {"mxfp8_both", "mxfp8_columns", "swiglu_mxfp8_columns",
+                           "swiglu_mxfp8_both", "swiglu_mxfp8_both_gradient"})
+    for (const bool rounds : {false, true}) {
+      std::vector<Binding> bindings{{"T", bf16}, {"Q", f8e4m3}};
+      const std::string_view kind = name;
+      if (kind.starts_with("swiglu"))
+        bindings.push_back({kind.ends_with("gradient") ? "rounded" : "round_product", rounds});
+      const ir::CallSize size{64, emulated() ? 160 : 1056};
+      const RowView view{.by_columns = rounds};
+      INFO(name << (rounds ? ", rounded, transposed" : ""));
+      constexpr long double kAny = 1e30L; // how exact both are is another test's subject
+      const Kernel on_cpu = cpu.catalogue_kernel(name, bindings);
+      RowCase there(cpu, on_cpu, size, view, ++seed);
+      REQUIRE(there.run(nullptr, kAny) == "");
+      const auto expected = there.outputs(0, size.rows);
+      const Kernel kernel = device->catalogue_kernel(name, bindings);
+      RowCase call(*device, kernel, size, view, seed);
+      REQUIRE(call.run(nullptr, kAny) == "");
+      CHECK(call.outputs(0, size.rows) == expected);
+      const std::vector<codegen::Schedule> schedules = call.schedules();
+      Random random(seed);
+      for (int i = 0; i < schedules_of_call(2, 20); ++i) {
+        const codegen::Schedule& schedule = random.pick(schedules);
+        INFO(codegen::canonical(schedule));
+        REQUIRE(call.run(&schedule, kAny) == "");
+        CHECK(call.outputs(0, size.rows) == expected);
+      }
+    }
+}
+
 TEST_CASE("an input may be overwritten in place on the device by a kernel with groups of rows") {
   const auto device = gpu();
   if (!device)

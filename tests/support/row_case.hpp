@@ -179,7 +179,7 @@ public:
     for (const ir::Store& store : graph_.stores()) {
       const HeldTensor& tensor = tensors_[store.param];
       const auto element = static_cast<std::size_t>(size_of(graph_.params()[store.param].dtype));
-      for (std::int64_t row = first_row; row < last_row; ++row)
+      for (std::int64_t row = first_row; row < std::min(last_row, tensor.rows); ++row)
         for (std::int64_t i = 0; i < tensor.width; ++i) {
           const DType type = graph_.params()[store.param].dtype;
           bytes.resize(bytes.size() + element);
