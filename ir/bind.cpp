@@ -149,11 +149,14 @@ void Binder::check_packed(std::size_t index) {
     return;
   }
   std::uint32_t odd = 0;
-  for (const Param& other : builder_->params())
-    odd = other.group % 2 == 1 ? other.group : odd;
-  for (NodeId id = 0; id < builder_->size(); ++id)
-    if (const Space& space = builder_->node(id).space; space.group % 2 == 1)
+  const auto see = [&](const Space& space) {
+    if (space.broadcast == Broadcast::per_group && space.group % 2 == 1)
       odd = space.group;
+  };
+  for (const Param& other : builder_->params())
+    see(other.space());
+  for (NodeId id = 0; id < builder_->size(); ++id)
+    see(builder_->node(id).space);
   if (odd != 0)
     diagnostics_
         .error(param.name.span,

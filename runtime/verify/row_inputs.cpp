@@ -2,9 +2,9 @@
 #include "runtime/verify/row_inputs.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -80,9 +80,8 @@ std::int64_t rows_each(ir::Space space) {
 
 RowInputs::RowInputs(const ir::Kernel& kernel, const RowInputOptions& options)
     : params_(kernel.params().begin(), kernel.params().end()), seed_(options.seed) {
-  const std::int64_t group =
-      std::lcm(std::max<std::int64_t>(codegen::columns_of_groups(kernel), 1),
-               std::int64_t{ir::has_packed_tensors(kernel) ? 2 : 1});
+  const std::int64_t group = std::lcm(std::max<std::int64_t>(codegen::columns_of_groups(kernel), 1),
+                                      std::int64_t{ir::has_packed_tensors(kernel) ? 2 : 1});
   const std::int64_t each = std::max<std::int64_t>(codegen::rows_of_groups(kernel), 1);
   for (const std::int64_t length : options.columns) {
     if (length < 1)

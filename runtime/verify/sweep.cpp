@@ -18,7 +18,8 @@ constexpr std::int64_t kLaunches = 16;
 void sweep(const Device& device, const ir::Kernel& kernel, const TestInputs& inputs,
            OperandOptions wanted, const std::function<void(Operands&, const Shape&)>& step,
            const std::function<void(std::int64_t)>& done) {
-  const std::int64_t size = std::clamp(inputs.count() / kLaunches, kMinLaunch, kMaxSweepLaunch);
+  const std::int64_t share = std::clamp(inputs.count() / kLaunches, kMinLaunch, kMaxSweepLaunch);
+  const std::int64_t size = share + share % 2;
   std::unique_ptr<Operands> operands;
   for (std::int64_t first = 0; first < inputs.count(); first += size) {
     const std::int64_t count = std::min(size, inputs.count() - first);

@@ -266,3 +266,15 @@ TEST_CASE("an odd number of columns of four bits is refused before memory is tak
   CHECK(refused.err.find("'q' is f4e2m1, two of which share a byte, so rows must have an even "
                          "number of columns, found 33") != std::string::npos);
 }
+
+TEST_CASE("verify takes an even number of samples of what has tensors of four bits") {
+  const TemporaryFolder folder;
+  const std::string kernel = folder.file("k.swg");
+  write_text(kernel, "kernel k(x: in bf16, p: in f4e2m1, q: out f4e2m1) { q = x * p; }");
+  for (const char* samples : {"4097", "9001"}) {
+    const Outcome outcome = run_swage({"verify", kernel, "--samples", samples, "--device", "cpu"},
+                                      {"SWAGE_CACHE_DIR="});
+    INFO(outcome.out << outcome.err);
+    CHECK(outcome.status == 0);
+  }
+}

@@ -218,8 +218,7 @@ TEST_CASE("schedules of rows are written, read and checked") {
   CHECK(refusal(kernel, 4096, "threads=256") ==
         "row=0 is not a power of two from 2 to 1024 that divides threads=256");
   CHECK(refusal(kernel, 4096, "threads=256 row=256 grid=3") ==
-        "grid=3 is neither 'once' nor 2, 4 or 8 blocks a row, which kernels that reach along their "
-        "rows take");
+        "grid=3 is neither 'once' nor 2, 4 or 8 blocks a row, which 'softmax' takes");
   CHECK(refusal(kernel, 14336, "threads=256 row=256 grid=4 accesses=2") == "");
   CHECK(refusal(kernel, 14336, "threads=256 row=64 grid=4 accesses=16") ==
         "grid=4 splits rows that are reduced over blocks of one row, which hold their parts in "
