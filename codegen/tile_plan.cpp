@@ -111,11 +111,15 @@ void check_tiles(const ir::Kernel& kernel, const Target& target) {
       refuse(kernel, ir::info(node.op).spelling, beside + "; make it a kernel of its own");
   if (kernel.skip())
     refuse(kernel, "skip where", beside);
-  for (const ir::Param& param : kernel.params())
+  for (const ir::Param& param : kernel.params()) {
     if (param.is_written() && param.broadcast != Broadcast::none &&
         !ir::has_groups(param.broadcast))
       refuse(kernel, fmt::format("'{}', an output [{}]", param.name, name_of(param.space())),
              beside + "; make it a kernel of its own");
+    if (param.is_tensor() && is_packed(param.dtype))
+      refuse(kernel, fmt::format("'{}' of type {}", param.name, swage::name_of(param.dtype)),
+             beside);
+  }
   if (!cuda)
     return;
   int widest = 1;
