@@ -181,8 +181,9 @@ TEST_CASE("what has no code beside groups of rows is refused when the kernel is 
       ContainsSubstring("kernel 'k' uses col_sum, which no CPU code is made for yet beside"));
   CHECK_THAT(made(head + ", m: out f32 [row]) { s = col_group_max(x, 4); y = x; m = r; }"),
              ContainsSubstring("kernel 'k' uses 'm', an output [row], which no CPU code"));
-  CHECK_THAT(made(head + ", q: out f4e2m1) { s = col_group_max(x, 4); y = x; q = f4e2m1(x); }"),
-             ContainsSubstring("kernel 'k' uses 'q' of type f4e2m1, which no CPU code is made for"));
+  CHECK_THAT(
+      made(head + ", q: out f4e2m1) { s = col_group_max(x, 4); y = x; q = f4e2m1(x); }"),
+      ContainsSubstring("kernel 'k' uses 'q' of type f4e2m1, which no CPU code is made for"));
   CHECK_THAT(made(head + ") { skip where r < 0; s = col_group_max(x, 4); y = x; }"),
              ContainsSubstring("kernel 'k' uses skip where, which no CPU code is made for yet"));
   CHECK_THAT(made(head + ") { s = col_group_max(x, 4); y = col_group_sum(x, 8); }"),
