@@ -151,8 +151,8 @@ TEST_CASE("check lists the types that every kernel of a file takes") {
   const Json object = json_of(run_swage({"check", folder.file("two.swg"), "--json"}));
   REQUIRE(object["kernels"].size() == 3);
   CHECK(object["kernels"][0]["types"] == Json({"f64", "f32", "f16", "bf16", "f8e4m3", "f8e5m2",
-                                               "f8e4m3fnuz", "f8e5m2fnuz", "e8m0"}));
-  CHECK(object["kernels"][1]["types"].size() == 14);
+                                               "f8e4m3fnuz", "f8e5m2fnuz", "e8m0", "f4e2m1"}));
+  CHECK(object["kernels"][1]["types"].size() == 15);
   CHECK(object["kernels"][2]["types"].empty());
   CHECK(run_swage({"check", folder.file("two.swg"), "-D", "k=3"}).status == 0);
   CHECK(run_swage({"check", folder.file("two.swg"), "-D", "U=f32"}).status == 2);
