@@ -138,6 +138,8 @@ std::string machine_code(const BuiltImage& image, const Assembler& assembler,
 Report build(const BuildOptions& options) {
   const Assembler assembler(options.assembler);
   const std::vector<BuildTarget> targets = build_targets(options.archs);
+  const codegen::HostLevel& level =
+      options.source ? codegen::native_levels().front() : object_level(targets);
   const Inputs inputs(options);
   if (inputs.built.empty())
     throw Error(ErrorCode::invalid_argument, "there is no kernel to build");
@@ -150,7 +152,7 @@ Report build(const BuildOptions& options) {
   const std::string header = options.output + ".hpp";
   write_file(code, [&](FileWriter& file) {
     file.write(options.source ? image_source(image.bytes, name)
-                              : codegen::image_object(image.bytes, "swage_kernels_" + name));
+                              : codegen::image_object(image.bytes, "swage_kernels_" + name, level));
   });
   write_file(header, [&](FileWriter& file) { file.write(image_header(inputs.built, name)); });
 

@@ -171,16 +171,25 @@ std::vector<BuildTarget> build_targets(const std::vector<std::string>& names) {
     if (name == "host")
       for (const codegen::HostLevel& level : codegen::native_levels())
         add(level.name);
-    else if (const auto* level = codegen::find_host_level(name);
-             level && level->triple != codegen::native_levels().front().triple)
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("host code for '{}' is made on machines of that architecture alone; "
-                              "run 'swage build' there",
-                              name));
     else
       add(name);
   }
   return targets;
+}
+
+const codegen::HostLevel& object_level(const std::vector<BuildTarget>& targets) {
+  const codegen::HostLevel* chosen = nullptr;
+  for (const BuildTarget& target : targets)
+    if (const codegen::HostLevel* level = codegen::find_host_level(target.name)) {
+      if (chosen && chosen->triple != level->triple)
+        throw Error(ErrorCode::invalid_argument,
+                    fmt::format("one object file is not for both {} and {}: build them apart, or "
+                                "with --source, which the compiler of either takes",
+                                chosen->name, level->name));
+      if (!chosen)
+        chosen = level;
+    }
+  return chosen ? *chosen : codegen::native_levels().front();
 }
 
 BuiltImage build_image(const std::vector<ir::Kernel>& kernels,

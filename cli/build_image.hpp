@@ -7,7 +7,7 @@
 
 #include "cli/assembler.hpp"
 #include "cli/build_records.hpp"
-#include "codegen/target.hpp"
+#include "codegen/host_level.hpp"
 #include "ir/kernel.hpp"
 
 namespace swage::cli {
@@ -18,9 +18,13 @@ struct BuildTarget {
   codegen::Target target;
 };
 
-/// "sm_90", the name of a host level of this machine's architecture, or "host": all of them. Throws
+/// "sm_90", the name of a host level, or "host": all those of this machine's architecture. Throws
 /// Error(invalid_argument).
 std::vector<BuildTarget> build_targets(const std::vector<std::string>& names);
+
+/// A level of the architecture that an object file with these targets is for: that of their host
+/// levels, this machine's if they have none. Throws Error(invalid_argument) if they have two.
+const codegen::HostLevel& object_level(const std::vector<BuildTarget>& targets);
 
 struct BuiltImage {
   std::string bytes;

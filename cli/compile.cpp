@@ -161,7 +161,8 @@ Action add_compile(CLI::App& app) {
   app.add_option("--emit", options->emit,
                  std::string(kForms) + "; default ptx or asm, as --arch has it")
       ->type_name("FORM");
-  app.add_option("--arch", options->arch, "sm_75 to sm_121, or host (the default)")
+  app.add_option("--arch", options->arch,
+                 "sm_75 to sm_121, x86-64-v2, -v3 or -v4, aarch64, or host (the default)")
       ->type_name("ARCH");
   app.add_option("--schedule", options->schedule,
                  "As in \"threads=128 bytes=16\", over the default")

@@ -3,13 +3,14 @@
 #   swage_add_kernels(target
 #     FILES kernels.swg ...          # files of kernels, relative to the current source directory
 #     [CATALOGUE swiglu ...]         # kernels of the catalogue
-#     [ARCHS sm_90 host ...]         # default: host
+#     [ARCHS sm_90 host ...]         # default: host, which is what the program is built for
 #     [DEFINITIONS T=f32,bf16 ...]   # types and constants
 #     [LAYOUTS "usual; ..."] [MATH triton] [SCHEDULES records.jsonl] [ASSEMBLER auto]
 #     [NAME name])                   # default: that of the first file or kernel
 #
 # adds the kernels to `target`, which includes "NAME.hpp" and links swage::runtime or swage::swage. They
-# are compiled by the `swage` command: the one built beside this project, else SWAGE_COMMAND.
+# are compiled by the `swage` command: SWAGE_COMMAND if set, which who cross compiles must, to a command
+# that runs where the program is built; else the one built beside this project, or installed.
 function(swage_add_kernels target)
   cmake_parse_arguments(arg "" "NAME;LAYOUTS;MATH;SCHEDULES;ASSEMBLER"
     "FILES;CATALOGUE;ARCHS;DEFINITIONS" ${ARGN})
@@ -45,6 +46,20 @@ function(swage_add_kernels target)
   endif()
 
   set(options "")
+  # The command's own idea of `host` is where it runs.
+  if(CMAKE_CROSSCOMPILING)
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+      set(levels aarch64)
+    elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+      set(levels x86-64-v2 x86-64-v3 x86-64-v4)
+    else()
+      message(FATAL_ERROR "swage_add_kernels knows no CPU '${CMAKE_SYSTEM_PROCESSOR}'")
+    endif()
+    if(NOT arg_ARCHS)
+      set(arg_ARCHS host)
+    endif()
+    list(TRANSFORM arg_ARCHS REPLACE "^host$" "${levels}")
+  endif()
   if(arg_ARCHS)
     list(JOIN arg_ARCHS "," archs)
     list(APPEND options --arch ${archs})

@@ -70,7 +70,7 @@ std::string known_names() {
   std::string names = "host";
   for (const int sm : cuda_architectures())
     names += fmt::format(", sm_{}", sm);
-  for (const HostLevel& level : native_levels())
+  for (const HostLevel& level : host_levels())
     names += fmt::format(", {}", level.name);
   return names;
 }
@@ -85,7 +85,7 @@ const Target& host_target() {
 Target target_from_name(std::string_view name) {
   if (name == "host")
     return host_target();
-  for (const HostLevel& level : native_levels())
+  for (const HostLevel& level : host_levels())
     if (name == level.name)
       return target_of(level);
   for (const int sm : cuda_architectures())

@@ -11,7 +11,6 @@
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Transforms/Utils/ModuleUtils.h>
 
-#include "codegen/host_level.hpp"
 #include "codegen/llvm_compat.hpp"
 #include "codegen/llvm_start.hpp"
 #include "codegen/machine.hpp"
@@ -73,11 +72,12 @@ void fill(llvm::Module& module, std::string_view image, const std::string& ancho
 
 } // namespace
 
-std::string image_object(std::string_view image, const std::string& anchor) {
+std::string image_object(std::string_view image, const std::string& anchor,
+                         const HostLevel& level) {
   std::string object;
   with_stack(kCompileStackBytes, [&] {
     const LlvmScope scope;
-    const Target target = target_of(native_levels().front());
+    const Target target = target_of(level);
     start_llvm(target);
     const auto machine = take_machine(target);
     llvm::LLVMContext context;

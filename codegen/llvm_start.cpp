@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string_view>
 #include <thread>
 
 #include <fmt/format.h>
@@ -32,6 +33,17 @@ void LLVMInitializeNVPTXTargetInfo();
 void LLVMInitializeNVPTXTarget();
 void LLVMInitializeNVPTXTargetMC();
 void LLVMInitializeNVPTXAsmPrinter();
+#ifdef SWAGE_LLVM_FOREIGN // the back end of the other CPUs, for those who compile for them here
+#if defined(__x86_64__)
+#define SWAGE_FOREIGN(part) LLVMInitializeAArch64##part
+#else
+#define SWAGE_FOREIGN(part) LLVMInitializeX86##part
+#endif
+void SWAGE_FOREIGN(TargetInfo)();
+void SWAGE_FOREIGN(Target)();
+void SWAGE_FOREIGN(TargetMC)();
+void SWAGE_FOREIGN(AsmPrinter)();
+#endif
 }
 
 namespace swage::codegen {
@@ -73,25 +85,43 @@ void unlock_pass_registry() {
   lock.unlock();
 }
 
-/// The registry of targets is a list without a lock, which one kind's start may search while the
-/// other's is under way: all that there will be are entered before either.
+enum Backend { cuda, native, foreign, kBackends };
+
+Backend backend_of(const Target& target) {
+  if (target.kind == Target::Kind::cuda)
+    return cuda;
+  const auto arch = [](std::string_view triple) { return triple.substr(0, triple.find('-')); };
+  return arch(target.triple) == arch(host_target().triple) ? native : foreign;
+}
+
+/// The registry of targets is a list without a lock, which one back end's start may search while
+/// another's is under way: all that there will be are entered before any.
 void register_targets() {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeNVPTXTargetInfo();
     LLVM_NATIVE_TARGETINFO();
+#ifdef SWAGE_LLVM_FOREIGN
+    SWAGE_FOREIGN(TargetInfo)();
+#endif
   });
 }
 
-void register_backend(Target::Kind kind) {
+void register_backend(Backend backend) {
   register_targets();
-  if (kind == Target::Kind::cuda) {
+  if (backend == cuda) {
     LLVMInitializeNVPTXTarget();
     LLVMInitializeNVPTXTargetMC();
     LLVMInitializeNVPTXAsmPrinter();
-  } else {
+  } else if (backend == native) {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
+  } else {
+#ifdef SWAGE_LLVM_FOREIGN
+    SWAGE_FOREIGN(Target)();
+    SWAGE_FOREIGN(TargetMC)();
+    SWAGE_FOREIGN(AsmPrinter)();
+#endif
   }
 }
 
@@ -155,13 +185,22 @@ void start_llvm(const Target& target) {
     std::once_flag once;
     bool broken = false;
   };
-  static Start starts[2]; // most processes compile for one kind alone
-  Start& one = starts[target.kind == Target::Kind::cuda];
+  static Start starts[kBackends]; // most processes compile with one alone
+  const Backend backend = backend_of(target);
+  Start& one = starts[backend];
+#ifndef SWAGE_LLVM_FOREIGN
+  if (backend == foreign)
+    throw Error(
+        ErrorCode::unsupported,
+        fmt::format("this build of Swage compiles host code for its own architecture alone, "
+                    "not for {}",
+                    target.triple));
+#endif
   std::call_once(one.once, [&] {
     const auto start = [&] {
       const MemoryReserve reserve;
-      register_backend(target.kind);
-      compile_nothing(target.kind == Target::Kind::cuda ? target : host_target());
+      register_backend(backend);
+      compile_nothing(backend == native ? host_target() : target);
     };
     // What grows by malloc, which knows no handler, grows before it changes: it may be tried again.
     try {
@@ -180,7 +219,7 @@ void start_llvm(const Target& target) {
         ErrorCode::out_of_memory,
         fmt::format("memory ran out while LLVM was starting, and nothing can be compiled for "
                     "{} in this process any more; start it again with more memory",
-                    target.kind == Target::Kind::cuda ? "CUDA" : "the CPU"));
+                    backend == cuda ? "CUDA" : "the CPU"));
 }
 
 } // namespace swage::codegen

@@ -19,10 +19,11 @@ using namespace swage;
 namespace {
 
 /// An image in memory, registered while it lives. Its code is that of `body`, under the line of
-/// `text`: so a result tells which was run.
+/// `text`: so a result tells which was run. The image says that it is for `said`.
 class Registered {
 public:
-  Registered(const std::string& text, const std::string& body, std::string_view level) {
+  Registered(const std::string& text, const std::string& body, std::string_view level,
+             std::string_view said = {}) {
     const ir::Kernel named = ir::load_kernel({text}, "", {}), run = ir::load_kernel({body}, "", {});
     const codegen::Target target = codegen::target_of(*codegen::find_host_level(level));
     codegen::Specialization made = codegen::contiguous(run);
@@ -34,7 +35,8 @@ public:
                       lines = codegen::canonical(schedule);
     embedded::Image image;
     image.kernels = {{named.name(), line}};
-    image.codes = {{level, artifact.entry, false, false, "", "", artifact.payload}};
+    image.codes = {
+        {said.empty() ? level : said, artifact.entry, false, false, "", "", artifact.payload}};
     image.variants = {{0, 0, 0, 40, spec, lines}};
     bytes_ = embedded::encode(image);
     image_ = {bytes_.data(), bytes_.size(), nullptr};
@@ -125,6 +127,19 @@ TEST_CASE("a kernel of another text, or with an explicit schedule, is not served
   float x = 3, y = 0;
   kernel.launch(nullptr, {Tensor(&x, f32, {1}), Tensor(&y, f32, {1})});
   CHECK(y == 7);
+}
+
+TEST_CASE("code for the CPUs of another architecture is never run, even beside our own") {
+  for (const codegen::HostLevel& level : codegen::host_levels()) {
+    if (level.triple == codegen::native_levels().front().triple)
+      continue;
+    const Registered other(doubled("foreign"), tripled("foreign"), lowest(), level.name);
+    CHECK(result_of(doubled("foreign")) == 7); // 11 is the image's
+    const Registered ours(doubled("foreign_beside"), tripled("foreign_beside"), lowest());
+    const Registered beside(doubled("foreign_beside"), doubled("foreign_beside"), lowest(),
+                            level.name);
+    CHECK(result_of(doubled("foreign_beside")) == 11);
+  }
 }
 
 TEST_CASE("a damaged image is left out, and the kernel is compiled") {

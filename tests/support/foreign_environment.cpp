@@ -25,7 +25,9 @@ void flush_subnormals() {
 #if defined(__x86_64__)
   __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
 #elif defined(__aarch64__)
-  asm volatile("msr fpcr, %0" : : "r"(std::uint64_t{1} << 24));
+  std::uint64_t control;
+  asm volatile("mrs %0, fpcr" : "=r"(control));
+  asm volatile("msr fpcr, %0" : : "r"(control | std::uint64_t{1} << 24));
 #else
   give_up("how to flush subnormals is not known on this machine");
 #endif
