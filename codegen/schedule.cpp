@@ -236,7 +236,7 @@ int natural_lanes(const ir::Kernel& kernel, const Target& target) {
 // polynomials better than unrolled loops do, whose bodies follow one another (15 to 40 % on Zen 5),
 // until values no longer fit the register file. The shortest bodies gain from eight on a CPU of
 // sixteen registers (2 to 12 % on Zen 3), where all go through memory anyway. On AArch64, whose
-// arithmetic takes nothing from memory, eight spill (6 to 15 % more cycles in a model of Neoverse).
+// arithmetic takes nothing from memory, eight spill (4 to 18 % more cycles in models of Neoverse).
 HostSchedule default_host(const ir::Kernel& kernel, const Target& target) {
   HostSchedule schedule;
   const std::size_t nodes = kernel.nodes().size();
