@@ -30,19 +30,15 @@ std::vector<bool> needs_column_sums(const ir::Kernel& kernel) {
   return needs;
 }
 
-namespace {
-
-[[noreturn]] void refuse(const ir::Kernel& kernel, std::string_view what, std::string_view help) {
+void refuse_unlowered(const ir::Kernel& kernel, std::string_view what, std::string_view help) {
   throw Error(ErrorCode::unsupported,
               fmt::format("kernel '{}' uses {}, which {}", kernel.name(), what, help));
 }
 
-/// The sizes of all groups of `kernel`.
-std::vector<std::uint32_t> groups_of(const ir::Kernel& kernel) {
+std::vector<std::uint32_t> group_sizes(const ir::Kernel& kernel, Broadcast kind) {
   std::vector<std::uint32_t> sizes;
   const auto add = [&](ir::Space space) {
-    if (space.broadcast == Broadcast::per_group &&
-        std::ranges::find(sizes, space.group) == sizes.end())
+    if (space.broadcast == kind && std::ranges::find(sizes, space.group) == sizes.end())
       sizes.push_back(space.group);
   };
   for (const ir::Param& param : kernel.params())
@@ -51,6 +47,8 @@ std::vector<std::uint32_t> groups_of(const ir::Kernel& kernel) {
     add(node.space);
   return sizes;
 }
+
+namespace {
 
 bool is_shared(Broadcast broadcast) {
   return broadcast == Broadcast::per_column || broadcast == Broadcast::per_tensor;
@@ -71,8 +69,9 @@ bool needs_row(const ir::Kernel& kernel, ir::NodeId root) {
 void check_both(const ir::Kernel& kernel, std::string_view code) {
   const std::vector<bool> after = needs_column_sums(kernel);
   const auto refuse_within_rows = [&] {
-    refuse(kernel, "the result of col_sum within rows",
-           fmt::format("no {} code is made for yet: it can be stored [col] or [tensor]", code));
+    refuse_unlowered(
+        kernel, "the result of col_sum within rows",
+        fmt::format("no {} code is made for yet: it can be stored [col] or [tensor]", code));
   };
   for (ir::NodeId id = 0; id < after.size(); ++id) {
     const ir::Node& node = kernel.node(id);
@@ -86,14 +85,15 @@ void check_both(const ir::Kernel& kernel, std::string_view code) {
     if (!is_shared(kernel.params()[store.param].broadcast) && after[store.node])
       refuse_within_rows();
     else if (is_shared(kernel.params()[store.param].broadcast) && needs_row(kernel, store.node))
-      refuse(kernel,
-             fmt::format("a reduction along a row in '{}', an output [{}]",
-                         kernel.params()[store.param].name,
-                         name_of(kernel.params()[store.param].space())),
-             fmt::format("no {} code is made for yet", code));
-  if (const auto sizes = groups_of(kernel); sizes.size() > 1)
-    refuse(kernel, fmt::format("groups of {} and of {} columns", sizes[0], sizes[1]),
-           fmt::format("no {} code is made for yet: one kernel has groups of one size", code));
+      refuse_unlowered(kernel,
+                       fmt::format("a reduction along a row in '{}', an output [{}]",
+                                   kernel.params()[store.param].name,
+                                   name_of(kernel.params()[store.param].space())),
+                       fmt::format("no {} code is made for yet", code));
+  if (const auto sizes = group_sizes(kernel, Broadcast::per_group); sizes.size() > 1)
+    refuse_unlowered(
+        kernel, fmt::format("groups of {} and of {} columns", sizes[0], sizes[1]),
+        fmt::format("no {} code is made for yet: one kernel has groups of one size", code));
 }
 
 /// RowPlan::stage.
@@ -136,7 +136,8 @@ void check_cuda(const ir::Kernel& kernel) {
       "no CUDA code is made for yet; it runs on the CPU, device 'cpu'";
   for (const ir::Param& param : kernel.params())
     if (param.kind == ir::ParamKind::inout && param.broadcast == Broadcast::per_group)
-      refuse(kernel, fmt::format("'{}', an inout [{}]", param.name, name_of(param.space())), help);
+      refuse_unlowered(
+          kernel, fmt::format("'{}', an inout [{}]", param.name, name_of(param.space())), help);
 }
 
 } // namespace
@@ -174,7 +175,7 @@ RowPlan make_row_plan(const ir::Kernel& kernel) {
     plan.reductions.resize(std::max(plan.reductions.size(), stage));
     plan.reductions[stage - 1].push_back(id);
   }
-  if (const auto sizes = groups_of(kernel); !sizes.empty())
+  if (const auto sizes = group_sizes(kernel, Broadcast::per_group); !sizes.empty())
     plan.group = sizes[0];
   plan.after_rows = stores_after_rows(kernel);
   if ((plan.group_rows = rows_of_groups(kernel)) > 0) {

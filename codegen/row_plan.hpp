@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "codegen/target.hpp"
@@ -63,6 +64,13 @@ bool computes_columns_apart(const ir::Kernel& kernel) noexcept;
 
 /// RowPlan::after_rows, without the rest.
 bool stores_after_rows(const ir::Kernel& kernel) noexcept;
+
+/// Throws Error(unsupported): `kernel` uses `what`, which `help`.
+[[noreturn]] void refuse_unlowered(const ir::Kernel& kernel, std::string_view what,
+                                   std::string_view help);
+
+/// The sizes of all groups of one kind, per_group or per_column_group.
+std::vector<std::uint32_t> group_sizes(const ir::Kernel& kernel, ir::Broadcast kind);
 
 /// By node: whether it needs a sum over rows, or is one.
 std::vector<bool> needs_column_sums(const ir::Kernel& kernel);

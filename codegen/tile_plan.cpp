@@ -9,6 +9,7 @@
 
 #include "codegen/kept_values.hpp"
 #include "codegen/needed_nodes.hpp"
+#include "codegen/row_plan.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -18,25 +19,6 @@ using ir::NodeId;
 using ir::OpForm;
 
 namespace {
-
-/// The sizes of all groups of one kind.
-std::vector<std::uint32_t> sizes_of(const ir::Kernel& kernel, Broadcast kind) {
-  std::vector<std::uint32_t> sizes;
-  const auto add = [&](ir::Space space) {
-    if (space.broadcast == kind && std::ranges::find(sizes, space.group) == sizes.end())
-      sizes.push_back(space.group);
-  };
-  for (const ir::Param& param : kernel.params())
-    add(param.space());
-  for (const ir::Node& node : kernel.nodes())
-    add(node.space);
-  return sizes;
-}
-
-[[noreturn]] void refuse(const ir::Kernel& kernel, std::string_view what, std::string_view help) {
-  throw Error(ErrorCode::unsupported,
-              fmt::format("kernel '{}' uses {}, which {}", kernel.name(), what, help));
-}
 
 bool is_by_tile(const ir::Kernel& kernel, NodeId id) {
   const Broadcast broadcast = kernel.node(id).space.broadcast;
@@ -102,24 +84,26 @@ void check_tiles(const ir::Kernel& kernel, const Target& target) {
   const bool cuda = target.kind == Target::Kind::cuda;
   const std::string none = fmt::format("no {} code is made for yet", cuda ? "CUDA" : "CPU");
   const std::string beside = none + " beside groups of rows";
-  if (const auto sizes = sizes_of(kernel, Broadcast::per_column_group); sizes.size() > 1)
-    refuse(kernel, fmt::format("groups of {} and of {} rows", sizes[0], sizes[1]),
-           none + ": one kernel has groups of rows of one size");
+  if (const auto sizes = group_sizes(kernel, Broadcast::per_column_group); sizes.size() > 1)
+    refuse_unlowered(kernel, fmt::format("groups of {} and of {} rows", sizes[0], sizes[1]),
+                     none + ": one kernel has groups of rows of one size");
   for (const ir::Node& node : kernel.nodes())
     if (const OpForm form = ir::info(node.op).form;
         form == OpForm::over_row || form == OpForm::over_col)
-      refuse(kernel, ir::info(node.op).spelling, beside + "; make it a kernel of its own");
+      refuse_unlowered(kernel, ir::info(node.op).spelling,
+                       beside + "; make it a kernel of its own");
   if (kernel.skip())
-    refuse(kernel, "skip where", beside);
+    refuse_unlowered(kernel, "skip where", beside);
   for (const ir::Param& param : kernel.params())
     if (param.is_written() && param.broadcast != Broadcast::none &&
         !ir::has_groups(param.broadcast))
-      refuse(kernel, fmt::format("'{}', an output [{}]", param.name, name_of(param.space())),
-             beside + "; make it a kernel of its own");
+      refuse_unlowered(kernel,
+                       fmt::format("'{}', an output [{}]", param.name, name_of(param.space())),
+                       beside + "; make it a kernel of its own");
   for (const ir::Param& param : kernel.params())
     if (param.is_tensor() && is_packed(param.dtype))
-      refuse(kernel, fmt::format("'{}', of {}", param.name, name_of(param.dtype)),
-             beside + "; store it as f8e4m3, or make it a kernel of its own");
+      refuse_unlowered(kernel, fmt::format("'{}', of {}", param.name, name_of(param.dtype)),
+                       beside + "; store it as f8e4m3, or make it a kernel of its own");
   if (!cuda)
     return;
   int widest = 1;
@@ -129,7 +113,7 @@ void check_tiles(const ir::Kernel& kernel, const Target& target) {
   const auto most = static_cast<std::uint32_t>(32 * 16 / widest); // what a warp accesses at once
   const std::uint32_t group = columns_of_groups(kernel);
   if (group > most || !std::has_single_bit(std::max(group, 1u)))
-    refuse(
+    refuse_unlowered(
         kernel, fmt::format("groups of {} columns beside groups of rows", group),
         fmt::format("CUDA code takes as powers of two up to {}; it runs on the CPU, device 'cpu'",
                     most));
