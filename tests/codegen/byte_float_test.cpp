@@ -7,7 +7,7 @@
 
 #include "ir/number.hpp"
 #include "ir/source.hpp"
-#include "tests/codegen/run.hpp"
+#include "tests/codegen/conversions.hpp"
 #include "tests/support/byte_float.hpp"
 
 using namespace swage;
@@ -19,44 +19,6 @@ using swage::test::kByteFloats;
 using swage::test::value_of_bits;
 
 namespace {
-
-ir::Kernel kernel_of(DType from, DType to, const std::string& expression) {
-  const std::string text = fmt::format("kernel k(x: in {}, y: out {}) {{ y = {}; }}", name_of(from),
-                                       name_of(to), expression);
-  return ir::load_kernel({text, "k.swg"}, "k", {});
-}
-
-/// The results for `x`, `count` elements of the kernel's input type.
-std::vector<std::byte> on_host(const ir::Kernel& kernel, const std::vector<std::byte>& x,
-                               std::size_t count, int lanes) {
-  std::vector<std::byte> y(count * static_cast<std::size_t>(size_of(kernel.params()[1].dtype)));
-  const HostFunction function(compile(kernel, contiguous(kernel),
-                                      HostSchedule{.lanes = lanes, .unroll = 1}, host_target()));
-  const std::uint64_t words[] = {reinterpret_cast<std::uintptr_t>(x.data()),
-                                 reinterpret_cast<std::uintptr_t>(y.data()), count};
-  function(words, 0, static_cast<std::int64_t>(count));
-  return y;
-}
-
-std::vector<std::byte> in_ptx(const ir::Kernel& kernel, std::vector<std::byte> x, std::size_t count,
-                              int sm) {
-  std::vector<std::byte> y(count * static_cast<std::size_t>(size_of(kernel.params()[1].dtype)));
-  Specialization known = contiguous(kernel);
-  for (TensorSpec& spec : known.tensors)
-    spec.align_log2 = 3; // what the allocator gives
-  const CudaSchedule schedule{.threads = 64, .access_bytes = 8};
-  const auto columns = static_cast<std::int64_t>(count);
-  const LaunchShape shape =
-      launch_shape(schedule, vector_elements(schedule, kernel), 1, columns, 1);
-  std::vector<std::byte> parameters(20);
-  const std::byte* pointers[] = {x.data(), y.data()};
-  const auto size = static_cast<std::uint32_t>(count);
-  std::memcpy(parameters.data(), pointers, 16);
-  std::memcpy(parameters.data() + 16, &size, 4);
-  emulate(compile(kernel, known, schedule, cuda_target(sm)), schedule, shape, parameters,
-          {{x.data(), x.size()}, {y.data(), y.size()}});
-  return y;
-}
 
 /// All 2^16 values of `type`, or 2^8.
 std::vector<std::byte> all_values(DType type) {
@@ -108,7 +70,8 @@ TEST_CASE("all 16-bit floats convert to byte floats as defined, in PTX") {
             continue;
           INFO("sm_" << sm);
           const ir::Kernel kernel = kernel_of(from, to, to_text(to, saturate));
-          CHECK(first_wrong(from, to, saturate, in_ptx(kernel, all_values(from), 65536, sm)) == "");
+          CHECK(first_wrong(from, to, saturate, in_ptx(kernel, all_values(from), 65536, sm, 8)) ==
+                "");
         }
 }
 
@@ -129,7 +92,7 @@ TEST_CASE("all byte floats widen exactly on both back ends") {
     check(on_host(kernel, all_values(from), 256, 16));
     check(on_host(kernel, all_values(from), 256, 1));
     for (const int sm : {75, 90})
-      check(in_ptx(kernel, all_values(from), 256, sm));
+      check(in_ptx(kernel, all_values(from), 256, sm, 8));
   }
 }
 
@@ -149,7 +112,7 @@ TEST_CASE("a power of two above is the same on both back ends") {
     }
   };
   check(on_host(kernel, all_values(bf16), 65536, 16));
-  check(in_ptx(kernel, all_values(bf16), 65536, 90));
+  check(in_ptx(kernel, all_values(bf16), 65536, 90, 8));
 }
 
 TEST_CASE("all f32 convert to byte floats as defined, on the host", "[.exhaustive]") {

@@ -10,7 +10,7 @@
 #include "ir/passes.hpp"
 #include "ir/source.hpp"
 #include "swage/error.hpp"
-#include "tests/codegen/run.hpp"
+#include "tests/codegen/conversions.hpp"
 #include "tests/codegen/strict.hpp"
 #include "tests/support/byte_float.hpp"
 #include "tests/support/catch.hpp"
@@ -25,43 +25,6 @@ using swage::test::load_element;
 using swage::test::value_of_bits;
 
 namespace {
-
-ir::Kernel kernel_of(DType from, DType to, const std::string& expression = "x") {
-  const std::string text = fmt::format("kernel k(x: in {}, y: out {}) {{ y = {}; }}", name_of(from),
-                                       name_of(to), expression);
-  return ir::load_kernel({text, "k.swg"}, "k", {});
-}
-
-/// The results for `x`, `count` elements of the kernel's input type.
-std::vector<std::byte> on_host(const ir::Kernel& kernel, const std::vector<std::byte>& x,
-                               std::int64_t count, int lanes) {
-  std::vector<std::byte> y(static_cast<std::size_t>(bytes_of(kernel.params()[1].dtype, count)));
-  const HostFunction function(compile(kernel, contiguous(kernel),
-                                      HostSchedule{.lanes = lanes, .unroll = 1}, host_target()));
-  const std::uint64_t words[] = {reinterpret_cast<std::uintptr_t>(x.data()),
-                                 reinterpret_cast<std::uintptr_t>(y.data()),
-                                 static_cast<std::uint64_t>(count)};
-  function(words, 0, count);
-  return y;
-}
-
-std::vector<std::byte> in_ptx(const ir::Kernel& kernel, std::vector<std::byte> x,
-                              std::int64_t count, int sm) {
-  std::vector<std::byte> y(static_cast<std::size_t>(bytes_of(kernel.params()[1].dtype, count)));
-  Specialization known = contiguous(kernel);
-  for (TensorSpec& spec : known.tensors)
-    spec.align_log2 = 3; // what the allocator gives
-  const CudaSchedule schedule{.threads = 64, .access_bytes = 16};
-  const LaunchShape shape = launch_shape(schedule, vector_elements(schedule, kernel), 1, count, 1);
-  std::vector<std::byte> parameters(20);
-  const std::byte* pointers[] = {x.data(), y.data()};
-  const auto size = static_cast<std::uint32_t>(count);
-  std::memcpy(parameters.data(), pointers, 16);
-  std::memcpy(parameters.data() + 16, &size, 4);
-  emulate(compile(kernel, known, schedule, cuda_target(sm)), schedule, shape, parameters,
-          {{x.data(), x.size()}, {y.data(), y.size()}});
-  return y;
-}
 
 /// Elements of `type` with these bits.
 std::vector<std::byte> elements(DType type, const std::vector<std::uint32_t>& bits) {
@@ -158,7 +121,7 @@ TEST_CASE("all 16-bit floats, and f32 of every kind, convert to four bits as def
     for (const int lanes : {2, 4, 16, 64})
       CHECK(first_wrong(from, x, on_host(kernel, elements(from, x), count, lanes)) == "");
     for (const int sm : {75, 90})
-      CHECK(first_wrong(from, x, in_ptx(kernel, elements(from, x), count, sm)) == "");
+      CHECK(first_wrong(from, x, in_ptx(kernel, elements(from, x), count, sm, 16)) == "");
   }
 }
 
@@ -167,10 +130,10 @@ TEST_CASE("a clamp before a cast to four bits changes no number, and a cast roun
   const auto count = static_cast<std::int64_t>(x.size());
   const ir::Kernel kernel = kernel_of(f32, f4e2m1, "f4e2m1(clamp(x, -6, 6))");
   CHECK(first_wrong(f32, x, on_host(kernel, elements(f32, x), count, 16)) == "");
-  CHECK(first_wrong(f32, x, in_ptx(kernel, elements(f32, x), count, 90)) == "");
+  CHECK(first_wrong(f32, x, in_ptx(kernel, elements(f32, x), count, 90, 16)) == "");
   const ir::Kernel back = kernel_of(f32, f32, "f4e2m1(x)");
   for (const auto& y :
-       {on_host(back, elements(f32, x), count, 16), in_ptx(back, elements(f32, x), count, 75)})
+       {on_host(back, elements(f32, x), count, 16), in_ptx(back, elements(f32, x), count, 75, 16)})
     for (std::size_t i = 0; i < x.size(); ++i) {
       const unsigned code = e2m1_code(value_of_bits(f32, x[i]));
       const double expected = code < 8 ? kE2m1[code] : -kE2m1[code - 8];
@@ -197,7 +160,7 @@ TEST_CASE("all codes of four bits widen exactly on both back ends") {
   for (const int lanes : {2, 16, 64})
     check(on_host(kernel, x, 512, lanes));
   for (const int sm : {75, 90})
-    check(in_ptx(kernel, x, 512, sm));
+    check(in_ptx(kernel, x, 512, sm, 16));
 }
 
 TEST_CASE("random kernels with tensors of four bits give the defined bits on the host") {

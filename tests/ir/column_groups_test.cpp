@@ -16,13 +16,6 @@ namespace {
 using Catch::Matchers::ContainsSubstring;
 using Values = std::vector<Scalar>;
 
-constexpr Space kElement{};
-constexpr Space kRow{Broadcast::per_row};
-constexpr Space kColumn{Broadcast::per_column};
-constexpr Space kTensor{Broadcast::per_tensor};
-constexpr Space group(std::uint32_t n) {
-  return {Broadcast::per_group, n};
-}
 constexpr Space column_group(std::uint32_t n) {
   return {Broadcast::per_column_group, n};
 }

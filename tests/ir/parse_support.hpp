@@ -14,6 +14,14 @@
 
 namespace swage::ir::testing {
 
+inline constexpr Space kElement{};
+inline constexpr Space kRow{Broadcast::per_row};
+inline constexpr Space kColumn{Broadcast::per_column};
+inline constexpr Space kTensor{Broadcast::per_tensor};
+constexpr Space group(std::uint32_t n) {
+  return {Broadcast::per_group, n};
+}
+
 inline Kernel parse_text(std::string_view text, const std::vector<Binding>& bindings = {},
                          std::string_view name = {}) {
   return parse_kernel({text, "k.swg"}, name, bindings);

@@ -10,14 +10,6 @@ namespace swage::ir::testing {
 
 namespace {
 
-constexpr Space kElement{};
-constexpr Space kRow{Broadcast::per_row};
-constexpr Space kColumn{Broadcast::per_column};
-constexpr Space kTensor{Broadcast::per_tensor};
-constexpr Space group(std::uint32_t n) {
-  return {Broadcast::per_group, n};
-}
-
 /// The first error and its help, without the place.
 std::string refused(const std::string& statement) {
   const std::string text = errors_of(
