@@ -21,6 +21,11 @@ works() {
 mkdir -p "$folder" 2>/dev/null || refuse "$folder cannot be made"
 exec 9>"$folder.lock" # of runs at the same time, one makes it
 flock 9
+# PyTorch's compiler needs the headers of Python. Without them its tests are skipped.
+"$python" -c 'import os, sysconfig
+include = sysconfig.get_path("include")
+raise SystemExit(not os.path.exists(os.path.join(include, "Python.h")))' ||
+  scripts/setup.sh python3-dev >&2 || true
 if ! works; then
   # Debian's python3 comes without what makes environments.
   "$python" -c 'import ensurepip' 2>/dev/null || scripts/setup.sh python3-venv >&2 ||

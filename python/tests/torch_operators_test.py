@@ -5,7 +5,9 @@ SWAGE_TEST_DEVICE names. Ends with 77, which CTest takes for skipped, where ther
 """
 
 import os
+import shutil
 import sys
+import sysconfig
 import threading
 import unittest
 
@@ -22,6 +24,9 @@ DEVICE = os.environ.get("SWAGE_TEST_DEVICE", "cpu")
 if DEVICE != "cpu":  # a mode, which keeps calls from the short way to an operator
     torch.set_default_device(DEVICE)
 ROWS, COLUMNS = 3, 8
+# What PyTorch's compiler makes code with.
+HAS_INDUCTOR = DEVICE != "cpu" or (shutil.which("g++") is not None and os.path.exists(
+    os.path.join(sysconfig.get_path("include"), "Python.h")))
 INTEGERS = {"i8", "u8", "i16", "i32", "i64"}
 
 
@@ -167,6 +172,26 @@ class EveryOperator(unittest.TestCase):
                     half = len(both) // 2
                     for a, b in zip(both[:half], both[half:]):
                         self.assertTrue(torch.equal(a, b))
+
+    @unittest.skipUnless(HAS_INDUCTOR, "no compiler or no headers of Python, which PyTorch's needs")
+    def test_inductor_equals_eager_to_the_bit(self):
+        """Through PyTorch's own compiler, with code of its own around, sizes that change and gradients."""
+        blend = swage.torch.op("kernel blend<T>(x: in T, y: in T, o: out T) { o = x * tanh(log1p(exp(y))); }")
+
+        def block(a, b, weight):
+            return blend(swage.torch.swiglu(a, b) * 2, swage.torch.rms_norm(a, weight))
+
+        torch._dynamo.reset()
+        compiled = torch.compile(block, fullgraph=True, dynamic=True)
+        for rows in (3, 5):
+            leaves = [torch.randn(rows, 64).bfloat16().requires_grad_() for _ in range(2)]
+            leaves.append(torch.randn(64).bfloat16().requires_grad_())
+            both = []
+            for run in (block, compiled):
+                result = run(*leaves)
+                both.append((result, *torch.autograd.grad(result.float().square().sum(), leaves)))
+            for a, b in zip(*both):
+                self.assertTrue(torch.equal(a, b))
 
 
 class Tensors(unittest.TestCase):

@@ -1,6 +1,7 @@
 """torch_sharding_test.py -- sharded tensors give the bits of whole ones, with 2 and 4 processes on the CPU.
 
-Ends with 77, which CTest takes for skipped, where there is no PyTorch.
+With SWAGE_TEST_DEVICE=cuda instead over NCCL, one process a GPU, on the first two and on all of a machine.
+Ends with 77, which CTest takes for skipped, where there is no PyTorch, or there are not two GPUs.
 """
 
 import os
@@ -15,15 +16,24 @@ try:
 except ImportError:
     print("skipped: no PyTorch")
     sys.exit(77)
-if not dist.is_available() or not dist.is_gloo_available():
-    print("skipped: no gloo")
+DEVICE = os.environ.get("SWAGE_TEST_DEVICE", "cpu")
+BACKEND = "gloo" if DEVICE == "cpu" else "nccl"
+if not dist.is_available() or not dist.is_backend_available(BACKEND):
+    print(f"skipped: no {BACKEND}")
     sys.exit(77)
+if DEVICE == "cuda" and torch.cuda.device_count() < 2:
+    print("skipped: not two GPUs")
+    sys.exit(77)
+SIZES = (2, 4) if DEVICE == "cpu" else sorted({2, torch.cuda.device_count()})
 
 ROWS, COLUMNS = 8, 16
 
 
 def _work(rank, size, file):
-    dist.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=size)
+    if DEVICE == "cuda":
+        torch.cuda.set_device(rank)
+    torch.set_default_device(DEVICE)
+    dist.init_process_group(BACKEND, init_method=f"file://{file}", rank=rank, world_size=size)
     try:
         _check(size)
     finally:
@@ -36,7 +46,7 @@ def _check(size):
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
-    mesh = init_device_mesh("cpu", (size,))
+    mesh = init_device_mesh(DEVICE, (size,))
     torch.manual_seed(5)
     gate, up, d = (torch.randn(ROWS, COLUMNS) for _ in range(3))
     weight = torch.randn(COLUMNS)
@@ -118,16 +128,11 @@ def _check_parallel(mesh):
 
 
 class Sharding(unittest.TestCase):
-    def run_with(self, size):
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ["OMP_NUM_THREADS"] = "1"
-            multiprocessing.spawn(_work, args=(size, os.path.join(folder, "store")), nprocs=size)
-
-    def test_two_processes(self):
-        self.run_with(2)
-
-    def test_four_processes(self):
-        self.run_with(4)
+    def test_processes(self):
+        os.environ["OMP_NUM_THREADS"] = "1"
+        for size in SIZES:
+            with self.subTest(processes=size), tempfile.TemporaryDirectory() as folder:
+                multiprocessing.spawn(_work, args=(size, os.path.join(folder, "store")), nprocs=size)
 
 
 if __name__ == "__main__":

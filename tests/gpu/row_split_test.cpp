@@ -53,7 +53,7 @@ TEST_CASE("rows split over blocks have the evaluator's bits on the device") {
   const int each = emulated() ? 1 : 4;
   std::uint64_t seed = 1;
   for (const DType type : {f32, bf16}) {
-    const Kernel kernel = device->kernel(kRows, "", {{"T", type}});
+    const Kernel kernel = device->kernel(kRowKernel, "", {{"T", type}});
     for (const std::int64_t columns : {8193, 9000, 14336, 20'000, 32'768})
       check_split(*device, kernel, {3, columns}, {}, each, seed++);
     check_split(*device, kernel, {2, 10'001}, {1, 3, 1}, each, seed++);

@@ -34,10 +34,10 @@ TEST_CASE("rows of every length have the evaluator's bits in every schedule on t
   for (const DType type : {f32, bf16})
     for (const std::int64_t columns : {1, 2, 3, 7, 31, 32, 33, 64, 100, 256, 1000, 1023, 1024, 1025,
                                        2048, 3072, 4096, 4097, 14336}) {
-      const Kernel kernel = device->kernel(kRows, "", {{"T", type}});
+      const Kernel kernel = device->kernel(kRowKernel, "", {{"T", type}});
       check_rows(*device, kernel, {columns > 2000 ? 2 : 5, columns}, {}, schedules, seed++);
     }
-  const Kernel kernel = device->kernel(kRows, "", {{"T", bf16}});
+  const Kernel kernel = device->kernel(kRowKernel, "", {{"T", bf16}});
   for (const std::int64_t columns : {100'003, 131'072, 262'144})
     if (!emulated() || columns == 100'003)
       check_rows(*device, kernel, {emulated() ? 1 : 3, columns}, {}, emulated() ? 1 : schedules,
@@ -50,13 +50,13 @@ TEST_CASE("a schedule that only short rows can have is obeyed for them and refus
     return;
   KernelOptions options;
   options.schedule = "threads=128 row=16 bytes=4 accesses=4";
-  const Kernel kernel = device->kernel(kRows, "", {{"T", f32}}, options);
+  const Kernel kernel = device->kernel(kRowKernel, "", {{"T", f32}}, options);
   RowCase fits(*device, kernel, {5, 63});
   REQUIRE(fits.run() == "");
   RowCase too_long(*device, kernel, {5, 65});
   REQUIRE(too_long.run().starts_with("refused: row=16 is below 32"));
   options.schedule = "row=3";
-  REQUIRE_THROWS_WITH(device->kernel(kRows, "", {{"T", f32}}, options),
+  REQUIRE_THROWS_WITH(device->kernel(kRowKernel, "", {{"T", f32}}, options),
                       Catch::Matchers::ContainsSubstring("row=3"));
 }
 
@@ -72,7 +72,7 @@ TEST_CASE("rows of every type and layout have the evaluator's bits on the device
       RowView from = view;
       if (view.column_stride < 0)
         from = {1, 4, 4};
-      const Kernel kernel = device->kernel(kRows, "", {{"T", type}});
+      const Kernel kernel = device->kernel(kRowKernel, "", {{"T", type}});
       check_rows(*device, kernel, {3, 1100}, from, schedules, seed++);
     }
   const Kernel wide = device->kernel(

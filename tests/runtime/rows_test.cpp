@@ -51,15 +51,15 @@ TEST_CASE("rows of every length have the evaluator's bits in every schedule") {
   for (const std::int64_t columns :
        {1,   2,   3,    15,   16,   17,   31,   32,   33,   100,  511,
         512, 513, 1000, 1023, 1024, 1025, 2047, 3072, 4097, 9000, 14336})
-    check_bits(kRows, {{"T", f32}}, {columns > 2000 ? 2 : 5, columns}, {}, 3, turn++);
-  check_bits(kRows, {{"T", f32}}, {1, 100'003}, {}, 2);
-  check_bits(kRows, {{"T", f32}}, {200, 65}, {}, kSchedules.size());
+    check_bits(kRowKernel, {{"T", f32}}, {columns > 2000 ? 2 : 5, columns}, {}, 3, turn++);
+  check_bits(kRowKernel, {{"T", f32}}, {1, 100'003}, {}, 2);
+  check_bits(kRowKernel, {{"T", f32}}, {200, 65}, {}, kSchedules.size());
 }
 
 TEST_CASE("rows of every type and layout have the evaluator's bits") {
   for (const DType type : {f32, bf16, f16})
     for (const RowView view : {RowView{1, 3}, RowView{2, 1}, RowView{3, 5}, RowView{1, 0, 1}})
-      check_bits(kRows, {{"T", type}}, {3, 1100}, view, 2);
+      check_bits(kRowKernel, {{"T", type}}, {3, 1100}, view, 2);
   const std::string wide =
       "kernel k(x: in f64, y: out f64, s: out f64 [row]) { let m = row_mean(x); s = row_sum(x * x);"
       " y = x - m + row_max(x); }";
@@ -256,7 +256,7 @@ TEST_CASE("a table must have one dimension, and nothing written may share its me
 }
 
 TEST_CASE("a row has the same bits alone and in a batch") {
-  const Kernel kernel = cpu().kernel(kRows, "", {{"T", f32}});
+  const Kernel kernel = cpu().kernel(kRowKernel, "", {{"T", f32}});
   RowCase batch(cpu(), kernel, {300, 777});
   REQUIRE(batch.run() == "");
   for (const std::int64_t row : {0, 150, 299}) {

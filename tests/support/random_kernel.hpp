@@ -431,7 +431,7 @@ inline std::vector<std::byte> random_elements(Random& random, DType type, std::s
 }
 
 /// Everything a row has, with operations whose bits are known.
-inline const std::string kRows =
+inline const std::string kRowKernel =
     "kernel k<T>(x: in T, w: in T [col], r: in f32 [row], t: in f32 [tensor], s: f32, y: out T, "
     "total: out f32 [row], mean: out f32 [row], top: out f32 [row]) {"
     "  let a = f32(x) * s + t;"
