@@ -32,10 +32,34 @@ private:
     Value* first = b_.CreateAdd(b_.CreateMul(block_, per_block_), thread_);
     if (schedule_.waves == 0)
       emit_items(first);
+    else if (selection_.leaves_out_runs())
+      emit_neighbours();
     else
       emit_loop(first, items_,
                 b_.CreateMul(special(llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_x), per_block_),
                 [&](Value* item) { emit_items(item); });
+  }
+
+  /// In a grid that does not grow with the tensors, neighbouring items for each block: where none
+  /// of their rows counts, which many blocks find, one look at the count is all there is to do.
+  void emit_neighbours() {
+    Value* at_once =
+        b_.CreateMul(special(llvm::Intrinsic::nvvm_read_ptx_sreg_nctaid_x), per_block_);
+    Value* turns = b_.CreateUDiv(b_.CreateAdd(items_, b_.CreateSub(at_once, constant(1))), at_once);
+    Value* own = b_.CreateMul(turns, per_block_);
+    Value* first = b_.CreateMul(block_, own);
+    Value* end = b_.CreateAdd(first, own);
+    const auto row_of = [&](Value* item) {
+      return b_.CreateZExt(split(item).row, b_.getInt64Ty());
+    };
+    emit_if(b_.CreateICmpULT(first, items_), [&] {
+      Value* last =
+          b_.CreateSub(b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, end, items_), constant(1));
+      emit_if(b_.CreateNot(selection_.leaves_out(row_of(first), row_of(last))), [&] {
+        emit_loop(b_.CreateAdd(first, thread_), end, per_block_,
+                  [&](Value* item) { emit_items(item); });
+      });
+    });
   }
 
   /// Sizes and special registers, once.

@@ -237,8 +237,10 @@ void CudaRows::accumulate(Chunk& chunk) {
     } else {
       emit_if(b_.CreateICmpULT(chunk.column, columns_), [&] {
         Value* at = strands_.address(sum, strand_, wide(chunk.column));
-        Value* before = b_.CreateAlignedLoad(term->getType(), at, align);
-        before = b_.CreateSelect(is_first_, zero, before);
+        // Nobody has written it before the first row: it is not even read then.
+        Value* before = merge_if(b_.CreateNot(is_first_), {zero}, [&] {
+          return std::vector<Value*>{b_.CreateAlignedLoad(term->getType(), at, align)};
+        })[0];
         b_.CreateAlignedStore(strands_.plus(before, term), at, align);
       });
     }

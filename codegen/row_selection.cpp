@@ -27,17 +27,18 @@ void RowSelection::begin() {
       b_.CreateTrunc(b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, valid, all), index);
 }
 
-/// In the index type.
-Value* RowSelection::batch_of(Value* row) {
-  if (!arguments_.batch_factor)
-    return b_.CreateUDiv(row, arguments_.batch_rows);
-  return divided(b_, row, arguments_.batch_factor, arguments_.batch_shift);
+RowSelection::InBatch RowSelection::in_batch(Value* row) {
+  Value* index = b_.CreateTrunc(row, arguments_.batch_rows->getType());
+  Value* batch = arguments_.batch_factor
+                     ? divided(b_, index, arguments_.batch_factor, arguments_.batch_shift)
+                     : b_.CreateUDiv(index, arguments_.batch_rows);
+  return {batch, b_.CreateSub(index, b_.CreateMul(batch, arguments_.batch_rows))};
 }
 
 Value* RowSelection::selects(Value* row, Value* inside) {
   Value* counted = nullptr;
-  if (job_.specialization.valid_rows == ValidRows::per_batch)
-    counted = is_counted(row, inside);
+  if (leaves_out_runs())
+    counted = is_counted(in_batch(row), inside);
   if (!job_.kernel.skip())
     return counted;
   if (!counted)
@@ -80,12 +81,15 @@ Value* RowSelection::leaf(const ir::Node& node, Value* row, Value* inside) {
   return read_row_(node.param, place, inside);
 }
 
-Value* RowSelection::is_counted(Value* row, Value* inside) {
-  Value* index = b_.CreateTrunc(row, arguments_.batch_rows->getType());
-  Value* batch = batch_of(index);
-  Value* within = b_.CreateSub(index, b_.CreateMul(batch, arguments_.batch_rows));
-  Value* valid = count(b_.CreateZExt(batch, b_.getInt64Ty()), inside);
-  return b_.CreateICmpSLT(b_.CreateZExt(within, b_.getInt64Ty()), valid);
+Value* RowSelection::is_counted(const InBatch& at, Value* inside) {
+  Value* valid = count(b_.CreateZExt(at.batch, b_.getInt64Ty()), inside);
+  return b_.CreateICmpSLT(b_.CreateZExt(at.row, b_.getInt64Ty()), valid);
+}
+
+Value* RowSelection::leaves_out(Value* first, Value* last) {
+  const InBatch begin = in_batch(first);
+  Value* counted = is_counted(begin, nullptr);
+  return b_.CreateAnd(b_.CreateNot(counted), b_.CreateICmpEQ(begin.batch, in_batch(last).batch));
 }
 
 } // namespace swage::codegen

@@ -45,12 +45,21 @@ public:
   /// Whether `row`, of 64 bits and below Arguments::rows, is computed; null: it is. Nothing is read
   /// where `inside` (null: it holds) does not hold; what is returned then is not to be relied on.
   llvm::Value* selects(llvm::Value* row, llvm::Value* inside);
+  /// Whether there are counts by batch, so that many neighbouring rows may be left out.
+  bool leaves_out_runs() const { return job_.specialization.valid_rows == ValidRows::per_batch; }
+  /// Whether `first` to `last`, rows as `selects` takes them, are of one batch and none of them
+  /// counts. Only where it `leaves_out_runs`.
+  llvm::Value* leaves_out(llvm::Value* first, llvm::Value* last);
 
 private:
   /// Count `index` of 64 bits, as 64 bits with a sign.
   llvm::Value* count(llvm::Value* index, llvm::Value* inside);
-  llvm::Value* batch_of(llvm::Value* row);
-  llvm::Value* is_counted(llvm::Value* row, llvm::Value* inside);
+  /// A row by its batch.
+  struct InBatch {
+    llvm::Value *batch, *row; ///< in the index type
+  };
+  InBatch in_batch(llvm::Value* row);
+  llvm::Value* is_counted(const InBatch& at, llvm::Value* inside);
   llvm::Value* is_skipped(llvm::Value* row, llvm::Value* inside);
   llvm::Value* leaf(const ir::Node& node, llvm::Value* row, llvm::Value* inside);
 

@@ -5,10 +5,12 @@
 execute_process(COMMAND ${NM} -DC --defined-only ${LIBRARY}
   OUTPUT_VARIABLE exported COMMAND_ERROR_IS_FATAL ANY)
 string(REPLACE ";" " " exported "${exported}\n")
+string(REPLACE "> >" ">>" exported "${exported}") # as LLVM's nm spells them
 file(STRINGS ${SYMBOLS} promised)
 set(missing "")
 foreach(symbol IN LISTS promised)
-  string(FIND "${exported}" " ${symbol}\n" at)
+  string(REPLACE "> >" ">>" spelled "${symbol}")
+  string(FIND "${exported}" " ${spelled}\n" at)
   if(at EQUAL -1)
     string(APPEND missing "\n  ${symbol}")
   endif()
