@@ -4,9 +4,10 @@
     python3 bench/host_overhead.py [--device cuda] [--dtype bfloat16] [--shape 1x4096]
 
 SwiGLU, output allocated by the call; without gradients, forward that keeps what a gradient needs, and
-forward with backward. Microseconds of the host a call: the median of 75 rounds of 40 calls that take turns,
-the device waited for between rounds; in brackets the least, which is what is left where other programs take the
-processor. `swage.torch` is the function, `torch.ops` PyTorch's way to the same operator; `prepared` is the C ABI
+forward with backward. Microseconds of the host a call: the median of 75 rounds of 40 calls that take turns, the
+device waited for between rounds, and the first ten calls of a turn not counted, which find the processor's
+caches full of the contestant before; in brackets the least, which is what is left where other programs take
+the processor. `swage.torch` is the function, `torch.ops` PyTorch's way to the same operator; `prepared` is the C ABI
 with arguments built once, through ctypes.
 """
 import argparse
@@ -20,7 +21,7 @@ import swage.torch
 from swage._library import path
 from swage_capi import DEVICE_CPU, DEVICE_CUDA, Swage, torch_dtype_name
 
-ROUNDS, CALLS = 75, 40
+ROUNDS, WARM, CALLS = 75, 10, 40
 
 
 def take_turns(bodies, wait):
@@ -30,6 +31,8 @@ def take_turns(bodies, wait):
     times = {name: [] for name in bodies}
     for _ in range(ROUNDS):
         for name, body in bodies.items():
+            for _ in range(WARM):
+                body()
             wait()
             start = time.perf_counter()
             for _ in range(CALLS):

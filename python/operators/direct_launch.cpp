@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "direct.hpp"
+#include "new_tensor.hpp"
 #include "shapes.hpp"
 
 namespace swage::torch {
@@ -116,12 +117,11 @@ bool Operator::Direct::make_results(const Plan& plan, const Taken& taken,
     const std::int64_t rank =
         shape_result(parameter.space, parameter.half != 0, group, like.ndim, result.sizes.data());
     contiguous_strides(rank, result.sizes.data(), result.strides.data());
-    if (shim().empty_strided(rank, result.sizes.data(), result.strides.data(), plan.dtypes[i],
-                             is_cpu ? shim().device_type_cpu() : shim().device_type_cuda(),
-                             taken.kind.device.device_id, &result.tensor) != 0)
-      return false;
+    result.tensor = new_tensor({rank, result.sizes.data(), result.strides.data(), plan.dtypes[i],
+                                is_cpu ? shim().device_type_cpu() : shim().device_type_cuda(),
+                                taken.kind.device.device_id});
     DLTensor& view = result.view;
-    if (shim().get_data_ptr(result.tensor, &view.data) != 0)
+    if (!result.tensor || shim().get_data_ptr(result.tensor, &view.data) != 0)
       return false;
     view.device = taken.kind.device;
     view.ndim = static_cast<std::int32_t>(rank);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "codegen/compile.hpp"
+#include "ir/source.hpp"
 #include "swage/error.hpp"
 #include "tests/support/random_kernel.hpp"
 
@@ -125,17 +126,32 @@ TEST_CASE("the default moves 16 bytes an access, one pass, and overlaps launches
   CHECK(schedule(large(5000), 90, 1 << 27).access_bytes == 2);
 }
 
-TEST_CASE("where rows are left out the default has few large blocks, which cost little to start") {
+TEST_CASE("where rows are left out the default has few blocks, or large ones, which cost little to "
+          "start") {
   const ir::Kernel kernel = gated(bf16);
-  Specialization counted = contiguous(kernel);
-  counted.flat = false;
-  counted.valid_rows = ValidRows::per_batch;
-  const auto threads = [&](std::int64_t elements) {
-    return std::get<CudaSchedule>(default_schedule(kernel, counted, cuda_target(90), elements))
-        .threads;
+  Specialization rows = contiguous(kernel);
+  rows.flat = false;
+  const auto schedule = [](const ir::Kernel& of, const Specialization& known,
+                           std::int64_t elements) {
+    return std::get<CudaSchedule>(default_schedule(of, known, cuda_target(90), elements));
   };
-  CHECK(threads(std::int64_t{1} << 27) == 1024);
-  CHECK(threads(14336) == 128);
+  constexpr std::int64_t kMany = std::int64_t{1} << 27;
+  Specialization counted = rows;
+  for (const ValidRows counts : {ValidRows::one, ValidRows::per_batch}) {
+    counted.valid_rows = counts;
+    CHECK(schedule(kernel, counted, kMany).threads == 256);
+    CHECK(schedule(kernel, counted, kMany).waves == 64);
+    CHECK(schedule(kernel, counted, kMany).resident == 2048);
+    CHECK(schedule(kernel, counted, 14336).waves == 0);
+  }
+  CHECK(schedule(kernel, rows, kMany).waves == 0);
+  const ir::Kernel skips = ir::parse_kernel({"kernel k(id: in i32 [row], x: in bf16, y: out bf16) {"
+                                             " skip where id < 0; y = x; }"},
+                                            "", {});
+  Specialization by_id = contiguous(skips);
+  by_id.flat = false;
+  CHECK(schedule(skips, by_id, kMany).threads == 1024);
+  CHECK(schedule(skips, by_id, kMany).waves == 0);
 }
 
 TEST_CASE("the default splits no access into more than four, and counts on what registers allow") {
