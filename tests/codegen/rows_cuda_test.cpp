@@ -291,8 +291,26 @@ TEST_CASE("few rows load their columns ahead by default, many do not") {
   CHECK(ahead("rms_norm", 128, 14336));
   CHECK(ahead("layer_norm", 16, 4096));
   CHECK_FALSE(ahead("rms_norm", 2048, 14336));
-  CHECK_FALSE(ahead("rms_norm", 16, 4096)); // a weight of 8 KiB
+  CHECK(ahead("rms_norm", 16, 4096));
+  CHECK_FALSE(ahead("rms_norm", 16, 2048)); // a weight of 4 KiB
   CHECK_FALSE(ahead("softmax", 1, 14336));
+}
+
+TEST_CASE("few rows have as many threads as one input takes, and two sums lanes that are whole") {
+  const auto schedule = [&](const char* name, std::int64_t rows) {
+    const ir::Kernel kernel = catalogue(name, bf16);
+    return std::get<CudaSchedule>(
+        default_schedule(kernel, of_columns(kernel, 14336), cuda_target(90), rows * 14336));
+  };
+  for (const char* name : {"rms_norm", "rms_norm_residual"}) {
+    CHECK(schedule(name, 16).threads == 512);
+    CHECK(schedule(name, 16).access_bytes == 8);
+  }
+  for (const char* name : {"softmax", "layer_norm"}) {
+    CHECK(schedule(name, 16).threads == 512);
+    CHECK(schedule(name, 16).access_bytes == 4);
+    CHECK(schedule(name, 4096).access_bytes == 8);
+  }
 }
 
 TEST_CASE("a count of rows is read once, and nothing of a row before it is known to count") {
