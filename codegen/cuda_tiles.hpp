@@ -7,8 +7,10 @@
 // last column work on the first ones then, and store nothing.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "codegen/body.hpp"
@@ -49,6 +51,15 @@ private:
   // lower_cuda_tiles.cpp: tiles and passes
   void emit_body() override;
   void find_needed();
+  /// Emits `tile`, the thread's tile, for those of its rows that are computed: as it is where they
+  /// are all of them, in a loop over them where they are some.
+  void emit_selected(const std::function<void()>& tile);
+  /// Whether all rows of the group are computed, and whether any is; the same in a warp.
+  std::pair<Value*, Value*> selected_rows(Value* counted);
+  /// The rows of a group of which not all are computed.
+  std::vector<Value*> emit_some_rows(int pass, Value* first, std::vector<Value*> accumulators);
+  /// The columns of the thread, from `column` on.
+  void emit_columns_from(Value* column);
   /// The tile of the thread from `column` on, of `lanes` columns.
   void emit_tile(Value* column, int lanes);
   void emit_pass(int pass);
@@ -123,6 +134,7 @@ private:
   Value* group_ = nullptr;              ///< of rows, 64 bits
   Value* column_ = nullptr;             ///< the thread's first, 64 bits
   Value* inside_ = nullptr;             ///< whether it is one of the call's; null: it is
+  Value* counted_ = nullptr; ///< rows of the group, where some are left out; null: all are computed
   int lanes_ = 1;
   std::vector<Value*> column_bases_, column_loaded_; ///< by parameter
   std::map<NodeId, Value*> reduced_;                 ///< down the columns

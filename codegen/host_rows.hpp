@@ -75,6 +75,8 @@ private:
 
   // lower_host_tiles.cpp: groups of rows
   void emit_tiles();
+  /// Emits `tile` where a row of the group at hand, from `first` on, is computed.
+  void emit_selected_tile(Value* first, const std::function<void()>& tile);
   /// The pointers of [col group n] tensors are those of the group of rows at hand.
   void set_group_bases();
   /// What follows is of the columns of the tile, not of a row.
@@ -203,6 +205,7 @@ private:
   Value* tile_first_ = nullptr;            ///< column of the tile at hand
   Value* tile_last_ = nullptr;             ///< the one after it
   Value* tile_group_ = nullptr;            ///< of rows
+  Value* tile_rows_ = nullptr;             ///< of the group that counts leave
   Value* tile_memory_ = nullptr;           ///< TilePlan::values, by value and column
   std::vector<Value*> bases_;              ///< of the row at hand
   std::vector<Value*> next_;               ///< of the row after it, as far as it is fetched

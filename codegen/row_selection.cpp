@@ -2,6 +2,7 @@
 #include "codegen/row_selection.hpp"
 
 #include <array>
+#include <tuple>
 
 #include "codegen/index_arithmetic.hpp"
 
@@ -80,12 +81,29 @@ Value* RowSelection::leaf(const ir::Node& node, Value* row, Value* inside) {
   return read_row_(node.param, place, inside);
 }
 
+Value* RowSelection::counted_from(Value* first, std::int64_t size) {
+  Value* all = b_.getInt64(static_cast<std::uint64_t>(size));
+  if (job_.specialization.valid_rows == ValidRows::all)
+    return all;
+  Value* before = first;
+  Value* valid = b_.CreateZExt(arguments_.rows, b_.getInt64Ty());
+  if (!may_end_early())
+    std::tie(before, valid) = in_batch(first, nullptr);
+  Value* last = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, valid, b_.CreateAdd(before, all));
+  return b_.CreateSub(b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, last, before), before);
+}
+
 Value* RowSelection::is_counted(Value* row, Value* inside) {
+  const auto [within, valid] = in_batch(row, inside);
+  return b_.CreateICmpSLT(within, valid);
+}
+
+std::pair<Value*, Value*> RowSelection::in_batch(Value* row, Value* inside) {
   Value* index = b_.CreateTrunc(row, arguments_.batch_rows->getType());
   Value* batch = batch_of(index);
   Value* within = b_.CreateSub(index, b_.CreateMul(batch, arguments_.batch_rows));
   Value* valid = count(b_.CreateZExt(batch, b_.getInt64Ty()), inside);
-  return b_.CreateICmpSLT(b_.CreateZExt(within, b_.getInt64Ty()), valid);
+  return {b_.CreateZExt(within, b_.getInt64Ty()), valid};
 }
 
 } // namespace swage::codegen

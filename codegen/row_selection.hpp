@@ -5,7 +5,9 @@
 // Counts by batch, and the kernel's own `skip where`, select row by row.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include <llvm/IR/IRBuilder.h>
@@ -46,11 +48,23 @@ public:
   /// where `inside` (null: it holds) does not hold; what is returned then is not to be relied on.
   llvm::Value* selects(llvm::Value* row, llvm::Value* inside);
 
+  /// Of `size` rows from `first` on, which lie in one batch, those that the counts leave: the first
+  /// ones. All of 64 bits.
+  llvm::Value* counted_from(llvm::Value* first, std::int64_t size);
+  /// Whether the kernel itself says of rows that the counts leave whether they are computed.
+  bool skips() const { return job_.kernel.skip().has_value(); }
+  /// Whether it computes `row`, one that counts; as `selects` where `inside` does not hold.
+  llvm::Value* takes(llvm::Value* row, llvm::Value* inside) {
+    return b_.CreateNot(is_skipped(row, inside));
+  }
+
 private:
   /// Count `index` of 64 bits, as 64 bits with a sign.
   llvm::Value* count(llvm::Value* index, llvm::Value* inside);
   llvm::Value* batch_of(llvm::Value* row);
   llvm::Value* is_counted(llvm::Value* row, llvm::Value* inside);
+  /// Of the batch of `row`: which of its rows that is, and how many of them count.
+  std::pair<llvm::Value*, llvm::Value*> in_batch(llvm::Value* row, llvm::Value* inside);
   llvm::Value* is_skipped(llvm::Value* row, llvm::Value* inside);
   llvm::Value* leaf(const ir::Node& node, llvm::Value* row, llvm::Value* inside);
 

@@ -92,8 +92,6 @@ void check_tiles(const ir::Kernel& kernel, const Target& target) {
         form == OpForm::over_row || form == OpForm::over_col)
       refuse_unlowered(kernel, ir::info(node.op).spelling,
                        beside + "; make it a kernel of its own");
-  if (kernel.skip())
-    refuse_unlowered(kernel, "skip where", beside);
   for (const ir::Param& param : kernel.params())
     if (param.is_written() && param.broadcast != Broadcast::none &&
         !ir::has_groups(param.broadcast))
