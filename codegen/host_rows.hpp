@@ -87,6 +87,7 @@ private:
   /// Computes the values of groups of rows that need so many passes, and no reduction of their own.
   void emit_tile_values(int stage);
   void store_tile_values();
+  void store_tile_row();
   /// body(column, lanes) over the columns of the tile.
   void emit_tile_columns(const Columns& body) { emit_columns(tile_first_, tile_last_, body); }
   /// Where value `index` of TilePlan::values is for `column`, one after the other.

@@ -63,8 +63,10 @@ std::vector<Value*> CudaTiles::emit_some_rows(int pass, Value* first,
                  if (!selection_.skips())
                    return one_row(row, now);
                  memory_of_rows_.begin(-1);
-                 Value* taken = selection_.takes(row, nullptr); // as a loop of one step or none
-                 return carry(
+                 Value* taken = selection_.takes(row, late_ ? inside_ : nullptr);
+                 if (late_ && inside_) // where one column is, which may lie where rows are named
+                   taken = any_of_warp(b_.CreateAnd(inside_, taken));
+                 return carry( // as a loop of one step or none
                      wide(std::int64_t{0}), wide(taken), wide(std::int64_t{1}), now,
                      [&](Value*, const std::vector<Value*>& then) { return one_row(row, then); });
                });

@@ -244,6 +244,14 @@ void CudaTiles::store_row(int pass, Row& row) {
     memory_->set_guard({inside_, {}});
     tensors_.store(place, lanes_, elements);
   }
+  const std::vector<Value*> rows = bits_of(
+      pass, [](const ir::Store&, Broadcast broadcast) { return broadcast == Broadcast::per_row; },
+      [&](const ir::Store& store) { return row.narrow->stored_bits(store); });
+  if (!rows.empty()) { // by the thread that has the first column
+    Value* first = b_.CreateICmpEQ(column_, wide(std::int64_t{0}));
+    memory_->set_guard({inside_ ? b_.CreateAnd(inside_, first) : first, {}});
+    tensors_.store(place, 1, rows);
+  }
   const std::vector<Value*> groups = bits_of(
       pass, [](const ir::Store&, Broadcast broadcast) { return broadcast == Broadcast::per_group; },
       [&](const ir::Store& store) { return row.narrow->stored_bits(store); });

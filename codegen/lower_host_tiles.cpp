@@ -183,6 +183,18 @@ void RowLowering::emit_tile_row(int pass, Value* row) {
     });
   else if (by_element)
     emit_tile_columns(columns);
+  if (pass == tiles_.last())
+    store_tile_row();
+}
+
+void RowLowering::store_tile_row() {
+  std::vector<ir::Store> stores;
+  for (const ir::Store& store : job_.kernel.stores())
+    if (job_.kernel.params()[store.param].broadcast == Broadcast::per_row)
+      stores.push_back(store);
+  if (!stores.empty()) // several tiles have the row
+    emit_if(b_.CreateICmpEQ(tile_first_, constant(0)),
+            [&] { store(stores, place(bases_, nullptr), 1); });
 }
 
 void RowLowering::store_tile_values() {

@@ -237,6 +237,10 @@ void check_columns(const Signature& signature, const Tensor& full) {
         fmt::format("kernel '{}' has groups of {} rows, which do not divide the {} rows of shape "
                     "{}",
                     signature.kernel_name, signature.group_rows, rows, shape_text(full)));
+  if (signature.group_rows > 0 && signature.writes_rows && columns == 0 && rows_of(full) > 0)
+    refuse(fmt::format("kernel '{}' has groups of rows and an output [row], and rows of 0 columns, "
+                       "which no tile has",
+                       signature.kernel_name));
   if (signature.extremes && columns == 0 && rows_of(full) > 0)
     refuse(fmt::format("kernel '{}' takes a maximum or minimum along rows of 0 columns, which have "
                        "none",
@@ -318,6 +322,14 @@ void refuse_self_overlap(const Signature& signature, int param, const Tensor& vi
                      "elements share memory; give each element its own",
                      signature.names[static_cast<std::size_t>(param)], shape_text(view),
                      fmt::join(view.strides, view.strides + view.rank, ", ")));
+}
+
+void refuse_row_overwritten(const Signature& signature, int written, int other) {
+  refuse(
+      fmt::format("tensor '{}', an output [row] of a kernel with groups of rows, lies where '{}' "
+                  "is read by several tiles; give it memory of its own",
+                  signature.names[static_cast<std::size_t>(written)],
+                  signature.names[static_cast<std::size_t>(other)]));
 }
 
 void refuse_overlap(const Signature& signature, int written, int other) {

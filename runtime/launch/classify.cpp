@@ -262,6 +262,9 @@ bool check_overlaps(const Signature& signature, Working& work) {
       if (found == Relation::overlapping || other.is_written ||
           other.broadcast == ir::Broadcast::table)
         refuse_overlap(signature, signature.tensors[w], signature.tensors[t]);
+      if (signature.group_rows > 0 &&
+          signature.params[signature.tensors[w]].broadcast == ir::Broadcast::per_row)
+        refuse_row_overwritten(signature, signature.tensors[w], signature.tensors[t]);
       work.specs[t].aliased = true;
       any_aliased = true;
     }

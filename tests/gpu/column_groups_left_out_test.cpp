@@ -62,6 +62,27 @@ TEST_CASE("rows that a kernel skips are no part of their groups on the device") 
       }
 }
 
+TEST_CASE("what has one value a row is written beside groups of rows on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::uint64_t seed = 600;
+  for (const bool groups : {false, true})
+    for (const std::int64_t n : {1, 3, 32, 100}) {
+      const Kernel kernel =
+          device->kernel(rows_by_tiles(groups), "", {{"T", seed % 2 == 0 ? f32 : bf16}, {"n", n}});
+      for (const std::int64_t columns : {8, 40, 520}) {
+        INFO(n << " rows, " << columns << " columns");
+        check_some(*device, kernel, {3 * n, columns}, {.gap = 1, .tile = ++seed % 3 == 0 ? 4 : 0},
+                   schedules_of_call(1, 3), seed);
+      }
+      for (const std::int64_t columns : {5, 33}) // which fill no access
+        if (!groups)
+          check_some(*device, kernel, {2 * n, columns}, {}, schedules_of_call(1, 3), ++seed);
+      check_counts(*device, kernel, {4 * n, 40}, {2 * n - 1, n / 2}, ++seed);
+    }
+}
+
 TEST_CASE("a whole catalogue kernel of both directions takes counts of its rows on the device") {
   const auto device = gpu();
   if (!device)

@@ -33,6 +33,16 @@ inline const std::string kByTiles =
     "  let a = f32(x) * r; let c = col_group_max(abs(a), n) + 1; top = c * v;"
     "  sum = col_group_sum(a * rcp(c), n) + col_group_min(a, n) * w; low = T(group_min(a * c, 8));"
     "  y = T(a * c * w); }";
+/// The same beside what has one value a row, read, looked up and written; with groups of columns
+/// or without.
+inline std::string rows_by_tiles(bool groups) {
+  return std::string("kernel k<T>(x: in T, r: in f32 [row], id: in i32 [row], t: in f32 [table],") +
+         "  a: f32, y: out T, m: out f32 [row], e: out i32 [row], s: out f32 [col group n]," +
+         (groups ? " low: out f32 [group 8]," : "") + "const n: i32) {" +
+         "  let w = r * t[id]; m = w + a; e = id * 2; s = col_group_sum(f32(x) * r, n);" +
+         (groups ? " low = group_min(f32(x) * r, 8) * w;" : "") +
+         "  y = T(f32(x) * r - col_group_max(f32(x) * r, n)); }";
+}
 /// What is written is also read, and rows that are left out would make NaN of what is.
 inline const std::string kTilesInPlace =
     "kernel k<T>(x: in T, z: inout T, v: inout f32 [col group n], const n: i32) {"
