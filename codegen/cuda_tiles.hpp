@@ -106,15 +106,16 @@ private:
   // lower_cuda_transposed.cpp: outputs that lie column by column
   /// Rows that are stored together, from `first` on.
   struct Gathered {
-    int first = 0;
+    int first = 0, count = 0;
     Value* base = nullptr;    ///< of the first
-    std::vector<Value*> bits; ///< by row
+    std::vector<Value*> bits; ///< by row; of four bits by eight rows, in words
   };
   /// Of an access to `param`, at most: a power of two that divides the rows of a group.
   int rows_at_once(std::uint32_t param) const;
   void gather(std::uint32_t param, const Row& row, int number, Value* bits);
   void store_gathered();
   void store_transposed(std::uint32_t param, const Gathered& rows);
+  void store_codes_down(std::uint32_t param, const Gathered& rows);
   Value* down(const std::vector<Value*>& rows, int lane);
   std::vector<Value*> bytes_down(const std::vector<Value*>& rows);
   Value* permute(Value* a, Value* b, std::uint32_t selector);
@@ -134,6 +135,7 @@ private:
   Value* group_ = nullptr;              ///< of rows, 64 bits
   Value* column_ = nullptr;             ///< the thread's first, 64 bits
   Value* inside_ = nullptr;             ///< whether it is one of the call's; null: it is
+  Value* cut_row_ = nullptr;            ///< the one at hand of a group of which some are left out
   Value* counted_ = nullptr; ///< rows of the group, where some are left out; null: all are computed
   int lanes_ = 1;
   std::vector<Value*> column_bases_, column_loaded_; ///< by parameter

@@ -54,6 +54,7 @@ std::vector<Value*> CudaTiles::emit_some_rows(int pass, Value* first,
                                               std::vector<Value*> accumulators) {
   const auto one_row = [&](Value* row, const std::vector<Value*>& now) {
     std::vector<Value*> next = now;
+    cut_row_ = row;
     emit_rows(pass, row, 0, 1, next);
     return next;
   };

@@ -49,13 +49,16 @@ std::vector<Value*> CudaTiles::next_bases(const std::vector<Value*>& bases, Valu
     if (!used[p] || !param.is_tensor() || is_of_columns(param.broadcast) ||
         !arguments_.row_stride[p])
       continue;
-    if (tensors_.spec(p).row_dims > 1) {
+    const bool packed = is_packed(param.dtype);
+    if (tensors_.spec(p).row_dims > 1 || (packed && is_transposed(p))) {
       if (anew.empty())
         anew = bases_at(row, used);
       next[p] = anew[p];
       continue;
     }
-    next[p] = b_.CreateGEP(bits_type(context_, param.dtype, 1), bases[p], arguments_.row_stride[p]);
+    Value* stride = arguments_.row_stride[p];
+    next[p] = b_.CreateGEP(bits_type(context_, param.dtype, 1), bases[p],
+                           packed ? b_.CreateAShr(stride, 1) : stride);
   }
   return next;
 }

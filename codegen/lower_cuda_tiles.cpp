@@ -100,13 +100,15 @@ void CudaTiles::emit_columns_from(Value* column) {
     inside_ = begins;
     return emit_tile(b_.CreateSelect(begins, column, constant(0)), geometry_.vector);
   }
-  if (geometry_.vector == 1 || job_.specialization.exact)
+  const int least = ir::has_packed_tensors(job_.kernel) ? 2 : 1; // divides the columns
+  if (geometry_.vector == least || job_.specialization.exact)
     return emit_if(begins, [&] { emit_tile(column, geometry_.vector); });
   Value* end = b_.CreateAdd(column, constant(static_cast<std::uint64_t>(geometry_.vector)));
   emit_if(
       b_.CreateICmpULE(end, arguments_.columns), [&] { emit_tile(column, geometry_.vector); },
       [&] {
-        emit_loop(column, arguments_.columns, constant(1), [&](Value* one) { emit_tile(one, 1); });
+        emit_loop(column, arguments_.columns, constant(static_cast<std::uint64_t>(least)),
+                  [&](Value* some) { emit_tile(some, least); });
       });
 }
 

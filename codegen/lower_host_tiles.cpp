@@ -141,6 +141,7 @@ void RowLowering::emit_tile_pass(int pass, Value* first_row) {
 }
 
 void RowLowering::emit_tile_row(int pass, Value* row) {
+  tensors_.set_row(row);
   bases_ = row_bases(row);
   set_group_bases();
   std::ranges::fill(row_values_, nullptr);

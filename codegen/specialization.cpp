@@ -112,6 +112,9 @@ void check_tensor(const Specialization& specialization, const ir::Kernel& kernel
                               name_of(spec.layout)));
   if (is_interleaved(spec.layout))
     check_partner(specialization, kernel, index, spec);
+  if (is_packed(param.dtype) && spec.layout == Layout::column_major &&
+      rows_of_groups(kernel) % 2 != 0)
+    refuse(param, "two of its rows share a byte, which takes groups of an even number of rows");
   check_dims(param, spec);
 }
 

@@ -105,10 +105,6 @@ void check_tiles(const ir::Kernel& kernel, const Target& target) {
       refuse_unlowered(kernel,
                        fmt::format("'{}', an output [{}]", param.name, name_of(param.space())),
                        beside + "; make it a kernel of its own");
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor() && is_packed(param.dtype))
-      refuse_unlowered(kernel, fmt::format("'{}', of {}", param.name, name_of(param.dtype)),
-                       beside + "; store it as f8e4m3, or make it a kernel of its own");
   if (!cuda)
     return;
   int widest = 1;

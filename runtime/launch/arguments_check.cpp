@@ -101,12 +101,13 @@ namespace {
 
 [[noreturn]] void refuse_packed(const Signature& signature, std::size_t param, const Tensor& tensor,
                                 std::string_view what) {
-  refuse(
-      fmt::format("tensor '{}' is {}, two of which share a byte: its last dimension must be even "
-                  "and dense, and its other strides even; found {}, with shape {} and strides "
-                  "[{}]",
-                  signature.names[param], name_of(tensor.dtype), what, shape_text(tensor),
-                  fmt::join(tensor.strides, tensor.strides + tensor.rank, ", ")));
+  refuse(fmt::format(
+      "tensor '{}' is {}, two of which share a byte: its last dimension must be even "
+      "and dense, and its other strides even{}; found {}, with shape {} and strides "
+      "[{}]",
+      signature.names[param], name_of(tensor.dtype),
+      signature.group_rows > 0 && signature.group_rows % 2 == 0 ? ", or of an output its rows" : "",
+      what, shape_text(tensor), fmt::join(tensor.strides, tensor.strides + tensor.rank, ", ")));
 }
 
 /// That no row of a tensor of which two elements share a byte begins or ends within one.
@@ -116,9 +117,13 @@ void check_packed(const Signature& signature, std::size_t param, const Tensor& t
     refuse_packed(signature, param, tensor, "no dimension");
   if (tensor.shape[last] % 2 != 0)
     refuse_packed(signature, param, tensor, fmt::format("{} columns", tensor.shape[last]));
-  if (tensor.shape[last] > 0 && tensor.strides[last] != 1)
+  // Two rows of a group share a byte of a transposed output.
+  const bool by_rows = last > 0 && tensor.strides[last - 1] == 1 && tensor.strides[last] != 1 &&
+                       tensor.strides[last] % 2 == 0 && signature.group_rows > 0 &&
+                       signature.group_rows % 2 == 0 && !signature.params[param].is_read;
+  if (tensor.shape[last] > 0 && tensor.strides[last] != 1 && !by_rows)
     refuse_packed(signature, param, tensor, fmt::format("columns {} apart", tensor.strides[last]));
-  for (int i = 0; i < last; ++i)
+  for (int i = 0; i < last - by_rows; ++i)
     if (tensor.shape[i] > 1 && tensor.strides[i] % 2 != 0)
       refuse_packed(signature, param, tensor,
                     fmt::format("a stride of {} elements", tensor.strides[i]));

@@ -169,8 +169,9 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
     refuse_address(signature, param, region.base);
   if (is_packed(info.dtype)) [[unlikely]] {
     TensorCall bytes = call;
-    bytes.row_stride /= 2;
-    own.columns /= 2;
+    const bool by_rows = call.column_stride != 1; // two rows share a byte
+    (by_rows ? bytes.column_stride : bytes.row_stride) /= 2;
+    (by_rows ? own.rows : own.columns) /= 2;
     return 2 * set_region_of(signature, t, own, bytes, spread, region) + 1;
   }
   const std::int64_t reach = set_region_of(signature, t, own, call, spread, region);

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "codegen/schedule.hpp"
+#include "codegen/tile_plan.hpp"
 #include "ir/evaluate_rows.hpp"
 #include "ir/number.hpp"
 #include "runtime/launch/inspect.hpp"
@@ -216,7 +217,9 @@ private:
     tensor.rows = for_all ? 1 : of_rows ? size_.rows / space.group : size_.rows;
     const bool packed = param.is_tensor() && is_packed(param.dtype);
     if (packed)
-      view = {1, view.gap / 2 * 2, view.skew / 2 * 2, view.tile};
+      view = {1, view.gap / 2 * 2, view.skew / 2 * 2, view.tile,
+              view.by_columns && codegen::rows_of_groups(graph_) > 0 &&
+                  codegen::rows_of_groups(graph_) % 2 == 0};
     tensor.column_stride = view.column_stride;
     tensor.row_stride = tensor.width * view.column_stride + view.gap;
     std::int64_t steps = tensor.rows;
@@ -229,7 +232,7 @@ private:
     constexpr std::int64_t kAround = 32;
     tensor.first = kAround + view.skew;
     std::int64_t count = tensor.first + steps * tensor.row_stride + kAround;
-    if (view.by_columns && !packed && param.kind == ir::ParamKind::out &&
+    if (view.by_columns && param.kind == ir::ParamKind::out &&
         space.broadcast == ir::Broadcast::none) {
       tensor.row_stride = 1;
       tensor.column_stride = tensor.rows + view.gap;
