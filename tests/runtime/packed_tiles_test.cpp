@@ -4,6 +4,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/packed_kernels.hpp"
 #include "tests/support/refusal.hpp"
+#include "tests/support/valid_rows_case.hpp"
 
 namespace swage::test {
 
@@ -39,6 +40,16 @@ TEST_CASE("tensors of four bits have the evaluator's bits beside groups of rows"
         counted.count_rows({2 * n - 1, n / 2 + 1}); // odd, some of them
         REQUIRE(counted.run() == "");
       }
+}
+
+TEST_CASE("of two rows that share a byte the one that is skipped stays as it was") {
+  for (const std::int64_t n : {2, 6, 32})
+    for (const std::int64_t columns : {2, 40, 514}) {
+      const Kernel kernel = cpu().kernel(skipping_some(packed_tiles(columns == 40, false)), "",
+                                         {{"T", f32}, {"n", n}});
+      INFO(n << " rows, " << columns << " columns");
+      CHECK(RowCase(cpu(), kernel, {n * 4, columns}, {.by_columns = true}, 3).run() == "");
+    }
 }
 
 TEST_CASE("a transposed tensor of four bits takes groups of an even number of rows") {
