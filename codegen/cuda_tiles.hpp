@@ -7,8 +7,10 @@
 // last column work on the first ones then, and store nothing.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "codegen/body.hpp"
@@ -49,6 +51,15 @@ private:
   // lower_cuda_tiles.cpp: tiles and passes
   void emit_body() override;
   void find_needed();
+  /// Emits `tile`, the thread's tile, for those of its rows that are computed: as it is where they
+  /// are all of them, in a loop over them where they are some.
+  void emit_selected(const std::function<void()>& tile);
+  /// Whether all rows of the group are computed, and whether any is; the same in a warp.
+  std::pair<Value*, Value*> selected_rows(Value* counted);
+  /// The rows of a group of which not all are computed.
+  std::vector<Value*> emit_some_rows(int pass, Value* first, std::vector<Value*> accumulators);
+  /// The columns of the thread, from `column` on.
+  void emit_columns_from(Value* column);
   /// The tile of the thread from `column` on, of `lanes` columns.
   void emit_tile(Value* column, int lanes);
   void emit_pass(int pass);
@@ -95,15 +106,16 @@ private:
   // lower_cuda_transposed.cpp: outputs that lie column by column
   /// Rows that are stored together, from `first` on.
   struct Gathered {
-    int first = 0;
+    int first = 0, count = 0;
     Value* base = nullptr;    ///< of the first
-    std::vector<Value*> bits; ///< by row
+    std::vector<Value*> bits; ///< by row; of four bits by eight rows, in words
   };
   /// Of an access to `param`, at most: a power of two that divides the rows of a group.
   int rows_at_once(std::uint32_t param) const;
   void gather(std::uint32_t param, const Row& row, int number, Value* bits);
   void store_gathered();
   void store_transposed(std::uint32_t param, const Gathered& rows);
+  void store_codes_down(std::uint32_t param, const Gathered& rows);
   Value* down(const std::vector<Value*>& rows, int lane);
   std::vector<Value*> bytes_down(const std::vector<Value*>& rows);
   Value* permute(Value* a, Value* b, std::uint32_t selector);
@@ -123,6 +135,8 @@ private:
   Value* group_ = nullptr;              ///< of rows, 64 bits
   Value* column_ = nullptr;             ///< the thread's first, 64 bits
   Value* inside_ = nullptr;             ///< whether it is one of the call's; null: it is
+  Value* cut_row_ = nullptr;            ///< the one at hand of a group of which some are left out
+  Value* counted_ = nullptr; ///< rows of the group, where some are left out; null: all are computed
   int lanes_ = 1;
   std::vector<Value*> column_bases_, column_loaded_; ///< by parameter
   std::map<NodeId, Value*> reduced_;                 ///< down the columns

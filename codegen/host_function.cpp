@@ -136,11 +136,13 @@ Value* HostFunction::emit_loop(Value* first, Value* end, std::int64_t step,
 
 void HostFunction::emit_selected(Value* row, const std::function<void()>& body) {
   Value* selected = selection_.selects(row, nullptr);
-  if (!selected)
-    return body();
+  return selected ? emit_if(selected, body) : body();
+}
+
+void HostFunction::emit_if(Value* condition, const std::function<void()>& body) {
   auto* chosen = BasicBlock::Create(context_, "selected", function_);
   auto* after = BasicBlock::Create(context_, "after", function_);
-  b_.CreateCondBr(selected, chosen, after);
+  b_.CreateCondBr(condition, chosen, after);
   b_.SetInsertPoint(chosen);
   body();
   b_.CreateBr(after);

@@ -74,6 +74,7 @@ protected:
   llvm::Value* smaller(llvm::Value* a, llvm::Value* b);
   /// body() if `row` is computed, leaving the builder after it.
   void emit_selected(llvm::Value* row, const std::function<void()>& body);
+  void emit_if(llvm::Value* condition, const std::function<void()>& body);
   /// The pointers of all tensors, at row `row` where they have rows.
   std::vector<llvm::Value*> row_bases(llvm::Value* row);
   Place place(const std::vector<llvm::Value*>& bases, llvm::Value* column) const;

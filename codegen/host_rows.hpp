@@ -75,6 +75,8 @@ private:
 
   // lower_host_tiles.cpp: groups of rows
   void emit_tiles();
+  /// Emits `tile` where a row of the group at hand, from `first` on, is computed.
+  void emit_selected_tile(Value* first, const std::function<void()>& tile);
   /// The pointers of [col group n] tensors are those of the group of rows at hand.
   void set_group_bases();
   /// What follows is of the columns of the tile, not of a row.
@@ -85,6 +87,7 @@ private:
   /// Computes the values of groups of rows that need so many passes, and no reduction of their own.
   void emit_tile_values(int stage);
   void store_tile_values();
+  void store_tile_row();
   /// body(column, lanes) over the columns of the tile.
   void emit_tile_columns(const Columns& body) { emit_columns(tile_first_, tile_last_, body); }
   /// Where value `index` of TilePlan::values is for `column`, one after the other.
@@ -203,6 +206,7 @@ private:
   Value* tile_first_ = nullptr;            ///< column of the tile at hand
   Value* tile_last_ = nullptr;             ///< the one after it
   Value* tile_group_ = nullptr;            ///< of rows
+  Value* tile_rows_ = nullptr;             ///< of the group that counts leave
   Value* tile_memory_ = nullptr;           ///< TilePlan::values, by value and column
   std::vector<Value*> bases_;              ///< of the row at hand
   std::vector<Value*> next_;               ///< of the row after it, as far as it is fetched

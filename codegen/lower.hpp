@@ -138,6 +138,10 @@ public:
   /// `bits` as lower_body returns them. Of shared bytes several lanes, from an even column on.
   void store(const Place& place, int lanes, const std::vector<llvm::Value*>& bits);
 
+  /// The row that is stored from now on, for tensors of which two rows share a byte: its half of
+  /// the byte is replaced. Nobody else may write there meanwhile.
+  void set_row(llvm::Value* row) { row_ = row; }
+
   /// The scalar parameters, widened, by parameter index; null for tensors.
   std::vector<llvm::Value*> scalars();
   /// The value of a per-row tensor at `place`, one lane.
@@ -156,6 +160,7 @@ private:
   llvm::Value* load_one(const Place& place, int lanes, std::uint32_t param);
   llvm::Value* load_packed(const Place& place, int lanes, std::uint32_t param);
   void store_one(const Place& place, int lanes, std::uint32_t param, llvm::Value* bits);
+  void store_halves(const Place& place, int lanes, std::uint32_t param, llvm::Value* codes);
   llvm::Value* lane_stride(std::uint32_t param) const;
   llvm::Value* lane_address(const Place& place, llvm::Value* first, int lane, std::uint32_t param);
   llvm::Value* splat(llvm::Value* value, int lanes);
@@ -166,6 +171,7 @@ private:
   const Arguments& arguments_;
   Converter convert_;
   bool wide_index_;
+  llvm::Value* row_ = nullptr;
   std::vector<TensorSpec> specs_; ///< by parameter index
 };
 

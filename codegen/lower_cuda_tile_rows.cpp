@@ -49,13 +49,16 @@ std::vector<Value*> CudaTiles::next_bases(const std::vector<Value*>& bases, Valu
     if (!used[p] || !param.is_tensor() || is_of_columns(param.broadcast) ||
         !arguments_.row_stride[p])
       continue;
-    if (tensors_.spec(p).row_dims > 1) {
+    const bool packed = is_packed(param.dtype);
+    if (tensors_.spec(p).row_dims > 1 || (packed && is_transposed(p))) {
       if (anew.empty())
         anew = bases_at(row, used);
       next[p] = anew[p];
       continue;
     }
-    next[p] = b_.CreateGEP(bits_type(context_, param.dtype, 1), bases[p], arguments_.row_stride[p]);
+    Value* stride = arguments_.row_stride[p];
+    next[p] = b_.CreateGEP(bits_type(context_, param.dtype, 1), bases[p],
+                           packed ? b_.CreateAShr(stride, 1) : stride);
   }
   return next;
 }
@@ -243,6 +246,14 @@ void CudaTiles::store_row(int pass, Row& row) {
   if (!elements.empty()) {
     memory_->set_guard({inside_, {}});
     tensors_.store(place, lanes_, elements);
+  }
+  const std::vector<Value*> rows = bits_of(
+      pass, [](const ir::Store&, Broadcast broadcast) { return broadcast == Broadcast::per_row; },
+      [&](const ir::Store& store) { return row.narrow->stored_bits(store); });
+  if (!rows.empty()) { // by the thread that has the first column
+    Value* first = b_.CreateICmpEQ(column_, wide(std::int64_t{0}));
+    memory_->set_guard({inside_ ? b_.CreateAnd(inside_, first) : first, {}});
+    tensors_.store(place, 1, rows);
   }
   const std::vector<Value*> groups = bits_of(
       pass, [](const ir::Store&, Broadcast broadcast) { return broadcast == Broadcast::per_group; },

@@ -26,6 +26,9 @@ Value* CudaTiles::splat(Value* value) {
 }
 
 void CudaTiles::find_needed() {
+  held_.clear();
+  needed_.clear();
+  used_.clear();
   if (geometry_.held) {
     std::vector<bool> may_hold(nodes(), true);
     for (NodeId id = 0; id < nodes(); ++id) // a part of a product has no value of its own
@@ -66,6 +69,7 @@ void CudaTiles::find_needed() {
 
 void CudaTiles::emit_body() {
   scalars_ = tensors_.scalars();
+  select_by(tensors_, scalars_);
   find_needed();
   const auto lanes = static_cast<std::uint64_t>(geometry_.vector);
   const auto each = static_cast<std::uint64_t>(geometry_.columns());
@@ -77,27 +81,35 @@ void CudaTiles::emit_body() {
       b_.CreateLShr(thread, constant(5)));
   Value* across = b_.CreateLShr(b_.CreateAdd(arguments_.columns, constant(each - 1)),
                                 constant(static_cast<std::uint64_t>(std::countr_zero(each))));
-  Value* groups = b_.CreateUDiv(arguments_.rows, constant(plan_.rows));
+  Value* rows = arguments_.rows; // of which a count leaves no whole groups
+  if (selection_.may_end_early())
+    rows = b_.CreateAdd(rows, constant(plan_.rows - 1));
+  Value* groups = b_.CreateUDiv(rows, constant(plan_.rows));
   emit_if(b_.CreateICmpULT(tile, b_.CreateMul(groups, across)), [&] {
     Value* group = b_.CreateUDiv(tile, across);
     Value* first = b_.CreateMul(b_.CreateSub(tile, b_.CreateMul(group, across)), constant(each));
     Value* column = b_.CreateAdd(first, b_.CreateMul(lane_, constant(lanes)));
     group_ = wide(group);
-    Value* begins = b_.CreateICmpULT(column, arguments_.columns);
-    if (plan_.group > 0) { // whose size the accesses divide
-      inside_ = begins;
-      return emit_tile(b_.CreateSelect(begins, column, constant(0)), geometry_.vector);
-    }
-    if (geometry_.vector == 1 || job_.specialization.exact)
-      return emit_if(begins, [&] { emit_tile(column, geometry_.vector); });
-    Value* end = b_.CreateAdd(column, constant(lanes));
-    emit_if(
-        b_.CreateICmpULE(end, arguments_.columns), [&] { emit_tile(column, geometry_.vector); },
-        [&] {
-          emit_loop(column, arguments_.columns, constant(1),
-                    [&](Value* one) { emit_tile(one, 1); });
-        });
+    emit_selected([&] { emit_columns_from(column); });
   });
+}
+
+void CudaTiles::emit_columns_from(Value* column) {
+  Value* begins = b_.CreateICmpULT(column, arguments_.columns);
+  if (plan_.group > 0) { // whose size the accesses divide
+    inside_ = begins;
+    return emit_tile(b_.CreateSelect(begins, column, constant(0)), geometry_.vector);
+  }
+  const int least = ir::has_packed_tensors(job_.kernel) ? 2 : 1; // divides the columns
+  if (geometry_.vector == least || job_.specialization.exact)
+    return emit_if(begins, [&] { emit_tile(column, geometry_.vector); });
+  Value* end = b_.CreateAdd(column, constant(static_cast<std::uint64_t>(geometry_.vector)));
+  emit_if(
+      b_.CreateICmpULE(end, arguments_.columns), [&] { emit_tile(column, geometry_.vector); },
+      [&] {
+        emit_loop(column, arguments_.columns, constant(static_cast<std::uint64_t>(least)),
+                  [&](Value* some) { emit_tile(some, least); });
+      });
 }
 
 void CudaTiles::emit_tile(Value* column, int lanes) {
@@ -166,7 +178,9 @@ void CudaTiles::emit_pass(int pass) {
   const auto rows = static_cast<int>(plan_.rows);
   Value* first = b_.CreateMul(group_, wide(rows));
   const int together = geometry_.rows;
-  if (geometry_.whole) {
+  if (counted_) {
+    accumulators = emit_some_rows(pass, first, accumulators);
+  } else if (geometry_.whole) {
     for (int row = 0; row < rows; row += together)
       emit_rows(pass, b_.CreateAdd(first, wide(row)), row, std::min(together, rows - row),
                 accumulators);

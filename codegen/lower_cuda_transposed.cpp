@@ -7,6 +7,7 @@
 
 #include "codegen/cuda_tiles.hpp"
 #include "codegen/llvm_compat.hpp"
+#include "codegen/packed.hpp"
 
 namespace swage::codegen {
 
@@ -63,18 +64,26 @@ std::vector<Value*> CudaTiles::bytes_down(const std::vector<Value*>& rows) {
 
 int CudaTiles::rows_at_once(std::uint32_t param) const {
   constexpr int kBytes = 16;
-  return std::min(kBytes / size_of(job_.kernel.params()[param].dtype),
-                  1 << std::countr_zero(plan_.rows));
+  return static_cast<int>(std::min(elements_in(job_.kernel.params()[param].dtype, kBytes),
+                                   std::int64_t{1} << std::countr_zero(plan_.rows)));
 }
 
 void CudaTiles::gather(std::uint32_t param, const Row& row, int number, Value* bits) {
+  constexpr int kCodesOfWord = 8;
   Gathered& rows = gathered_[param];
-  if (rows.bits.empty()) {
+  if (rows.count == 0) {
     rows.first = number;
     rows.base = row.bases[param];
   }
-  rows.bits.push_back(bits);
-  if (static_cast<int>(rows.bits.size()) == rows_at_once(param)) {
+  const int behind = rows.count++ % kCodesOfWord;
+  if (is_packed(job_.kernel.params()[param].dtype) && behind > 0)
+    rows.bits.back() = b_.CreateAdd(
+        rows.bits.back(),
+        b_.CreateShl(
+            bits, llvm::ConstantInt::get(bits->getType(), 4 * static_cast<std::uint64_t>(behind))));
+  else
+    rows.bits.push_back(bits);
+  if (rows.count == rows_at_once(param)) {
     store_transposed(param, rows);
     gathered_.erase(param);
   }
@@ -88,9 +97,13 @@ void CudaTiles::store_gathered() {
 
 void CudaTiles::store_transposed(std::uint32_t param, const Gathered& gathered) {
   const DType dtype = job_.kernel.params()[param].dtype;
-  const int unit = size_of(dtype), count = static_cast<int>(gathered.bits.size());
+  const int unit = size_of(dtype), count = gathered.count;
   llvm::Type* element = bits_type(context_, dtype, 1);
   memory_->set_guard({inside_, {}});
+  if (is_packed(dtype)) {
+    store_codes_down(param, gathered);
+    return memory_->set_guard({});
+  }
   for (int row = 0, rows; row < count; row += rows) {
     // An access begins at a multiple of its rows, and so does the group.
     rows = rows_at_once(param);
@@ -110,6 +123,27 @@ void CudaTiles::store_transposed(std::uint32_t param, const Gathered& gathered) 
     }
   }
   memory_->set_guard({});
+}
+
+/// A power of two of neighbouring rows, two to a byte; of one row, in a loop over those that are
+/// computed, its half of a byte that the thread alone writes.
+void CudaTiles::store_codes_down(std::uint32_t param, const Gathered& rows) {
+  for (int lane = 0; lane < lanes_; ++lane) {
+    Value* offset = b_.CreateMul(arguments_.column_stride[param], wide(lane)); // of elements
+    Value* at = b_.CreateGEP(b_.getInt8Ty(), rows.base, b_.CreateAShr(offset, 1));
+    Value* codes = down(rows.bits, lane);
+    if (rows.count == 1) {
+      Value* byte = memory_->load_own(at, 1, 1, inside_);
+      memory_->store(at, 1, put_code(b_, byte, codes, cut_row_), param);
+      continue;
+    }
+    const auto bytes = static_cast<unsigned>(rows.count / 2);
+    if (bytes < 4)
+      codes = b_.CreateTrunc(codes, b_.getIntNTy(8 * bytes));
+    if (bytes > 1)
+      codes = b_.CreateBitCast(codes, llvm::FixedVectorType::get(b_.getInt8Ty(), bytes));
+    memory_->store(at, 1, codes, param);
+  }
 }
 
 } // namespace swage::codegen

@@ -55,14 +55,35 @@ void RowLowering::emit_tiles() {
     tile_first_ = b_.CreateMul(b_.CreateSub(tile, b_.CreateMul(tile_group_, tiles)), each);
     tile_last_ = smaller(arguments_.columns, b_.CreateAdd(tile_first_, each));
     Value* first_row = b_.CreateMul(tile_group_, constant(std::int64_t{tiles_.rows}));
-    for (int pass = 0; pass < tiles_.passes(); ++pass) {
-      tile_stage_ = pass - 1; // what needs this pass is not there yet
-      emit_tile_values(pass);
-      tile_stage_ = pass;
-      emit_tile_pass(pass, first_row);
-    }
-    store_tile_values();
+    emit_selected_tile(first_row, [&] {
+      for (int pass = 0; pass < tiles_.passes(); ++pass) {
+        tile_stage_ = pass - 1; // what needs this pass is not there yet
+        emit_tile_values(pass);
+        tile_stage_ = pass;
+        emit_tile_pass(pass, first_row);
+      }
+      store_tile_values();
+    });
   });
+}
+
+void RowLowering::emit_selected_tile(Value* first, const std::function<void()>& tile) {
+  tile_rows_ = selection_.counted_from(first, tiles_.rows);
+  if (selection_.takes_all())
+    return tile();
+  Value* some = tile_rows_;
+  if (selection_.skips()) {
+    llvm::IRBuilder<> entry(&function_->getEntryBlock(), function_->getEntryBlock().begin());
+    Value* taken = entry.CreateAlloca(b_.getInt64Ty());
+    b_.CreateStore(constant(0), taken);
+    emit_loop(constant(0), tile_rows_, 1, [&](Value* row) {
+      Value* one =
+          b_.CreateZExt(selection_.takes(b_.CreateAdd(first, row), nullptr), some->getType());
+      b_.CreateStore(b_.CreateAdd(b_.CreateLoad(b_.getInt64Ty(), taken), one), taken);
+    });
+    some = b_.CreateLoad(b_.getInt64Ty(), taken);
+  }
+  emit_if(b_.CreateICmpNE(some, constant(0)), tile);
 }
 
 void RowLowering::set_group_bases() {
@@ -111,11 +132,16 @@ void RowLowering::emit_tile_pass(int pass, Value* first_row) {
                        reduction_identity(node(id).op, node(id).type,
                                           value_type(context_, node(id).type, lanes)));
     });
-  emit_loop(constant(0), constant(std::int64_t{tiles_.rows}), 1,
-            [&](Value* row) { emit_tile_row(pass, b_.CreateAdd(first_row, row)); });
+  emit_loop(constant(0), tile_rows_, 1, [&](Value* step) {
+    Value* row = b_.CreateAdd(first_row, step);
+    if (!selection_.skips())
+      return emit_tile_row(pass, row);
+    emit_if(selection_.takes(row, nullptr), [&] { emit_tile_row(pass, row); });
+  });
 }
 
 void RowLowering::emit_tile_row(int pass, Value* row) {
+  tensors_.set_row(row);
   bases_ = row_bases(row);
   set_group_bases();
   std::ranges::fill(row_values_, nullptr);
@@ -158,6 +184,18 @@ void RowLowering::emit_tile_row(int pass, Value* row) {
     });
   else if (by_element)
     emit_tile_columns(columns);
+  if (pass == tiles_.last())
+    store_tile_row();
+}
+
+void RowLowering::store_tile_row() {
+  std::vector<ir::Store> stores;
+  for (const ir::Store& store : job_.kernel.stores())
+    if (job_.kernel.params()[store.param].broadcast == Broadcast::per_row)
+      stores.push_back(store);
+  if (!stores.empty()) // several tiles have the row
+    emit_if(b_.CreateICmpEQ(tile_first_, constant(0)),
+            [&] { store(stores, place(bases_, nullptr), 1); });
 }
 
 void RowLowering::store_tile_values() {

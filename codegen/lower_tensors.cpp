@@ -284,6 +284,8 @@ std::vector<Value*> Tensors::load(const Place& place, int lanes, const std::vect
 void Tensors::store_one(const Place& place, int lanes, std::uint32_t param, Value* bits) {
   const DType dtype = job_.kernel.params()[param].dtype;
   Value* to = address(place, param);
+  if (is_packed(dtype) && specs_[param].layout == Layout::column_major)
+    return store_halves(place, lanes, param, bits);
   if (is_packed(dtype) && lanes == 1)
     throw Error(ErrorCode::internal, "half a byte is stored; please report this");
   if (is_packed(dtype))
@@ -297,6 +299,18 @@ void Tensors::store_one(const Place& place, int lanes, std::uint32_t param, Valu
     Value* at = lane_address(place, to, lane, param);
     memory_.store(at, size_of(dtype),
                   b_.CreateExtractElement(bits, static_cast<std::uint64_t>(lane)), param);
+  }
+}
+
+void Tensors::store_halves(const Place& place, int lanes, std::uint32_t param, Value* codes) {
+  for (int lane = 0; lane < lanes; ++lane) {
+    Place at = place;
+    at.column = b_.CreateAdd(
+        place.column, llvm::ConstantInt::get(place.column->getType(), static_cast<unsigned>(lane)));
+    Value* to = address(at, param);
+    Value* code =
+        lanes == 1 ? codes : b_.CreateExtractElement(codes, static_cast<std::uint64_t>(lane));
+    memory_.store(to, 1, put_code(b_, memory_.load(to, 1, 1, param), code, row_), param);
   }
 }
 

@@ -59,6 +59,13 @@ Value* unpack_code(llvm::IRBuilderBase& b, Value* byte, Value* column) {
   return b.CreateLShr(b.CreateZExt(byte, b.getInt32Ty()), b.CreateShl(odd, 2));
 }
 
+Value* put_code(llvm::IRBuilderBase& b, Value* byte, Value* code, Value* at) {
+  Value* shift = b.CreateShl(b.CreateAnd(b.CreateZExtOrTrunc(at, b.getInt32Ty()), 1), 2);
+  Value* others = b.CreateAnd(b.CreateZExt(byte, b.getInt32Ty()),
+                              b.CreateLShr(b.getInt32(0xf0), shift)); // 0xf0 or 0x0f
+  return b.CreateTrunc(b.CreateOr(others, b.CreateShl(code, shift)), b.getInt8Ty());
+}
+
 Value* pack_codes(llvm::IRBuilderBase& b, Value* codes, bool by_word) {
   const int lanes = lanes_of(codes);
   if (!by_word) {

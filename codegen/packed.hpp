@@ -16,4 +16,9 @@ llvm::Value* unpack_code(llvm::IRBuilderBase& builder, llvm::Value* byte, llvm::
 /// The bytes of an even number of codes, which are i32 below 16.
 llvm::Value* pack_codes(llvm::IRBuilderBase& builder, llvm::Value* codes, bool by_word);
 
+/// `byte` with `code`, an i32 below 16, in one of its halves: the upper one where the number `at`,
+/// of any width, is odd.
+llvm::Value* put_code(llvm::IRBuilderBase& builder, llvm::Value* byte, llvm::Value* code,
+                      llvm::Value* at);
+
 } // namespace swage::codegen

@@ -2,6 +2,7 @@
 #include "codegen/row_selection.hpp"
 
 #include <array>
+#include <tuple>
 
 #include "codegen/index_arithmetic.hpp"
 
@@ -81,9 +82,27 @@ Value* RowSelection::leaf(const ir::Node& node, Value* row, Value* inside) {
   return read_row_(node.param, place, inside);
 }
 
+Value* RowSelection::counted_from(Value* first, std::int64_t size) {
+  Value* all = b_.getInt64(static_cast<std::uint64_t>(size));
+  if (job_.specialization.valid_rows == ValidRows::all)
+    return all;
+  Value* before = first;
+  Value* valid = b_.CreateZExt(arguments_.rows, b_.getInt64Ty());
+  if (!may_end_early()) {
+    const InBatch at = in_batch(first);
+    before = b_.CreateZExt(at.row, b_.getInt64Ty());
+    valid = valid_of(at, nullptr);
+  }
+  Value* last = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, valid, b_.CreateAdd(before, all));
+  return b_.CreateSub(b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, last, before), before);
+}
+
+Value* RowSelection::valid_of(const InBatch& at, Value* inside) {
+  return count(b_.CreateZExt(at.batch, b_.getInt64Ty()), inside);
+}
+
 Value* RowSelection::is_counted(const InBatch& at, Value* inside) {
-  Value* valid = count(b_.CreateZExt(at.batch, b_.getInt64Ty()), inside);
-  return b_.CreateICmpSLT(b_.CreateZExt(at.row, b_.getInt64Ty()), valid);
+  return b_.CreateICmpSLT(b_.CreateZExt(at.row, b_.getInt64Ty()), valid_of(at, inside));
 }
 
 Value* RowSelection::leaves_out(Value* first, Value* last) {

@@ -5,7 +5,9 @@
 // Counts by batch, and the kernel's own `skip where`, select row by row.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include <llvm/IR/IRBuilder.h>
@@ -51,6 +53,16 @@ public:
   /// counts. Only where it `leaves_out_runs`.
   llvm::Value* leaves_out(llvm::Value* first, llvm::Value* last);
 
+  /// Of `size` rows from `first` on, which lie in one batch, those that the counts leave: the first
+  /// ones. All of 64 bits.
+  llvm::Value* counted_from(llvm::Value* first, std::int64_t size);
+  /// Whether the kernel itself says of rows that the counts leave whether they are computed.
+  bool skips() const { return job_.kernel.skip().has_value(); }
+  /// Whether it computes `row`, one that counts; as `selects` where `inside` does not hold.
+  llvm::Value* takes(llvm::Value* row, llvm::Value* inside) {
+    return b_.CreateNot(is_skipped(row, inside));
+  }
+
 private:
   /// Count `index` of 64 bits, as 64 bits with a sign.
   llvm::Value* count(llvm::Value* index, llvm::Value* inside);
@@ -59,6 +71,8 @@ private:
     llvm::Value *batch, *row; ///< in the index type
   };
   InBatch in_batch(llvm::Value* row);
+  /// Of a batch, as `count` gives it.
+  llvm::Value* valid_of(const InBatch& at, llvm::Value* inside);
   llvm::Value* is_counted(const InBatch& at, llvm::Value* inside);
   llvm::Value* is_skipped(llvm::Value* row, llvm::Value* inside);
   llvm::Value* leaf(const ir::Node& node, llvm::Value* row, llvm::Value* inside);

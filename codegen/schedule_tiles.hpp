@@ -29,6 +29,8 @@ private:
   TileGeometry geometry(const CudaSchedule& schedule) const {
     return make_tile_geometry(kernel_, plan_, specialization_, schedule);
   }
+  /// Whether two rows of an output share a byte.
+  bool packs_rows() const;
   /// Tensors of elements that are read.
   int inputs() const;
   /// Rows that are loaded together, where nothing else is wanted.

@@ -112,6 +112,9 @@ void check_tensor(const Specialization& specialization, const ir::Kernel& kernel
                               name_of(spec.layout)));
   if (is_interleaved(spec.layout))
     check_partner(specialization, kernel, index, spec);
+  if (is_packed(param.dtype) && spec.layout == Layout::column_major &&
+      rows_of_groups(kernel) % 2 != 0)
+    refuse(param, "two of its rows share a byte, which takes groups of an even number of rows");
   check_dims(param, spec);
 }
 
@@ -202,11 +205,6 @@ void check_specialization(const Specialization& specialization, const ir::Kernel
     throw Error(ErrorCode::invalid_argument,
                 "valid_rows needs rows and columns, not one flat run; say so, as in 'rows "
                 "valid_rows=one:i32'");
-  if (specialization.valid_rows != ValidRows::all && rows_of_groups(kernel) > 0)
-    throw Error(
-        ErrorCode::unsupported,
-        fmt::format("kernel '{}' has groups of rows, beside which valid_rows cannot be used",
-                    kernel.name()));
   if (specialization.counts64 && specialization.valid_rows == ValidRows::all)
     throw Error(ErrorCode::invalid_argument, "counts of 64 bits are given, but no valid_rows");
   const std::int64_t bound = specialization.columns_at_most;

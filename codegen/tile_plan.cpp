@@ -91,19 +91,20 @@ void check_tiles(const ir::Kernel& kernel, const Target& target) {
     if (const OpForm form = ir::info(node.op).form;
         form == OpForm::over_row || form == OpForm::over_col)
       refuse_unlowered(kernel, ir::info(node.op).spelling,
-                       beside + "; make it a kernel of its own");
-  if (kernel.skip())
-    refuse_unlowered(kernel, "skip where", beside);
+                       beside +
+                           (form == OpForm::over_row
+                                ? ", as a tile has a part of a row; store it [row] in a kernel "
+                                  "before this one, which takes it as an input [row]"
+                                : "; make it a kernel of its own"));
   for (const ir::Param& param : kernel.params())
-    if (param.is_written() && param.broadcast != Broadcast::none &&
-        !ir::has_groups(param.broadcast))
+    if (param.kind == ir::ParamKind::inout && param.broadcast == Broadcast::per_row)
+      refuse_unlowered(kernel, fmt::format("'{}', an inout [row]", param.name),
+                       beside + ", as several tiles read it; make it an input and an output");
+    else if (param.is_written() && param.broadcast != Broadcast::none &&
+             param.broadcast != Broadcast::per_row && !ir::has_groups(param.broadcast))
       refuse_unlowered(kernel,
                        fmt::format("'{}', an output [{}]", param.name, name_of(param.space())),
                        beside + "; make it a kernel of its own");
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor() && is_packed(param.dtype))
-      refuse_unlowered(kernel, fmt::format("'{}', of {}", param.name, name_of(param.dtype)),
-                       beside + "; store it as f8e4m3, or make it a kernel of its own");
   if (!cuda)
     return;
   int widest = 1;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -145,6 +146,10 @@ private:
     });
   }
 
+  bool is_left_out(std::int64_t row) const {
+    return !left_out_.empty() && left_out_[static_cast<std::size_t>(row)];
+  }
+
   Value computed(const Node& node, std::int64_t row, std::int64_t column) const {
     switch (node.op) {
     case Op::load:
@@ -262,21 +267,20 @@ private:
                                                   : size_.columns;
     const auto term = [&](std::int64_t i) {
       if (form == OpForm::over_col_group)
-        return at(operand, row + i, column);
+        return is_left_out(row + i) ? Value{} : at(operand, row + i, column);
       if (over_rows)
-        return !left_out_.empty() && left_out_[static_cast<std::size_t>(i)]
-                   ? Value{}
-                   : at(operand, i, column);
+        return is_left_out(i) ? Value{} : at(operand, i, column);
       return at(operand, row, column + i);
     };
     const auto combine = [&](const Value& a, const Value& b) {
       return apply(node, {a, b, Value{}});
     };
     if (is_extreme(node.op)) {
-      Value result = term(0);
-      for (std::int64_t i = 1; i < count; ++i)
-        result = combine(result, term(i));
-      return result;
+      std::optional<Value> result; // none of a group that is left out
+      for (std::int64_t i = 0; i < count; ++i)
+        if (form != OpForm::over_col_group || !is_left_out(row + i))
+          result = result ? combine(*result, term(i)) : term(i);
+      return result.value_or(Value{});
     }
     if (node.op == Op::row_mean) {
       const Value sum = sum_columns(count, Value{}, term, combine);

@@ -40,7 +40,8 @@ std::int64_t values_of(Space space, CallSize size);
 /// `kernel.stores()[i]` before the rounding at the store, as many as its parameter takes. Throws
 /// Error(invalid_argument) for a maximum over no columns, and where a size does not fit.
 /// Rows that the kernel skips, and those that `left_out`, unless empty, names by row, are as if
-/// their terms of sums over rows were 0; their own values mean nothing.
+/// their terms of sums over rows were 0, and groups of rows are made of the others alone; their own
+/// values, and those of groups that are left out as a whole, mean nothing.
 std::vector<std::vector<Scalar>> evaluate_rows(const Kernel& kernel, CallSize size,
                                                std::span<const std::vector<Scalar>> arguments,
                                                Arithmetic arithmetic, std::uint64_t seed = 0,

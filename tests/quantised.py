@@ -72,8 +72,15 @@ class Packed(np.ndarray):
     """Bytes of which each holds two of f4e2m1."""
 
 
+class PackedColumns(Packed):
+    """The bytes of a transposed tensor: each holds two neighbours of a column, which follow one another."""
+
+
 def described(array):
     """The name of its type, its shape and its strides, in elements."""
+    if isinstance(array, PackedColumns):
+        columns, pairs = array.shape
+        return "f4e2m1", (2 * pairs, columns), [1, 2 * pairs]
     if isinstance(array, Packed):
         return ("f4e2m1", (*array.shape[:-1], 2 * array.shape[-1]),
                 [2 * stride for stride in array.strides[:-1]] + [1])

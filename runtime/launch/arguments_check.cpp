@@ -101,12 +101,13 @@ namespace {
 
 [[noreturn]] void refuse_packed(const Signature& signature, std::size_t param, const Tensor& tensor,
                                 std::string_view what) {
-  refuse(
-      fmt::format("tensor '{}' is {}, two of which share a byte: its last dimension must be even "
-                  "and dense, and its other strides even; found {}, with shape {} and strides "
-                  "[{}]",
-                  signature.names[param], name_of(tensor.dtype), what, shape_text(tensor),
-                  fmt::join(tensor.strides, tensor.strides + tensor.rank, ", ")));
+  refuse(fmt::format(
+      "tensor '{}' is {}, two of which share a byte: its last dimension must be even "
+      "and dense, and its other strides even{}; found {}, with shape {} and strides "
+      "[{}]",
+      signature.names[param], name_of(tensor.dtype),
+      signature.group_rows > 0 && signature.group_rows % 2 == 0 ? ", or of an output its rows" : "",
+      what, shape_text(tensor), fmt::join(tensor.strides, tensor.strides + tensor.rank, ", ")));
 }
 
 /// That no row of a tensor of which two elements share a byte begins or ends within one.
@@ -116,9 +117,13 @@ void check_packed(const Signature& signature, std::size_t param, const Tensor& t
     refuse_packed(signature, param, tensor, "no dimension");
   if (tensor.shape[last] % 2 != 0)
     refuse_packed(signature, param, tensor, fmt::format("{} columns", tensor.shape[last]));
-  if (tensor.shape[last] > 0 && tensor.strides[last] != 1)
+  // Two rows of a group share a byte of a transposed output.
+  const bool by_rows = last > 0 && tensor.strides[last - 1] == 1 && tensor.strides[last] != 1 &&
+                       tensor.strides[last] % 2 == 0 && signature.group_rows > 0 &&
+                       signature.group_rows % 2 == 0 && !signature.params[param].is_read;
+  if (tensor.shape[last] > 0 && tensor.strides[last] != 1 && !by_rows)
     refuse_packed(signature, param, tensor, fmt::format("columns {} apart", tensor.strides[last]));
-  for (int i = 0; i < last; ++i)
+  for (int i = 0; i < last - by_rows; ++i)
     if (tensor.shape[i] > 1 && tensor.strides[i] % 2 != 0)
       refuse_packed(signature, param, tensor,
                     fmt::format("a stride of {} elements", tensor.strides[i]));
@@ -237,6 +242,10 @@ void check_columns(const Signature& signature, const Tensor& full) {
         fmt::format("kernel '{}' has groups of {} rows, which do not divide the {} rows of shape "
                     "{}",
                     signature.kernel_name, signature.group_rows, rows, shape_text(full)));
+  if (signature.group_rows > 0 && signature.writes_rows && columns == 0 && rows_of(full) > 0)
+    refuse(fmt::format("kernel '{}' has groups of rows and an output [row], and rows of 0 columns, "
+                       "which no tile has",
+                       signature.kernel_name));
   if (signature.extremes && columns == 0 && rows_of(full) > 0)
     refuse(fmt::format("kernel '{}' takes a maximum or minimum along rows of 0 columns, which have "
                        "none",
@@ -318,6 +327,14 @@ void refuse_self_overlap(const Signature& signature, int param, const Tensor& vi
                      "elements share memory; give each element its own",
                      signature.names[static_cast<std::size_t>(param)], shape_text(view),
                      fmt::join(view.strides, view.strides + view.rank, ", ")));
+}
+
+void refuse_row_overwritten(const Signature& signature, int written, int other) {
+  refuse(
+      fmt::format("tensor '{}', an output [row] of a kernel with groups of rows, lies where '{}' "
+                  "is read by several tiles; give it memory of its own",
+                  signature.names[static_cast<std::size_t>(written)],
+                  signature.names[static_cast<std::size_t>(other)]));
 }
 
 void refuse_overlap(const Signature& signature, int written, int other) {

@@ -20,5 +20,6 @@ std::int64_t check_arguments(const Signature& signature, std::span<const Arg> ar
 [[noreturn]] void refuse_range(const Signature& signature, int param);
 [[noreturn]] void refuse_self_overlap(const Signature& signature, int param, const Tensor& view);
 [[noreturn]] void refuse_overlap(const Signature& signature, int written, int other);
+[[noreturn]] void refuse_row_overwritten(const Signature& signature, int written, int other);
 
 } // namespace swage::launch

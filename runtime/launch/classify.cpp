@@ -169,8 +169,9 @@ std::int64_t set_region(const Signature& signature, std::size_t t, const Extent&
     refuse_address(signature, param, region.base);
   if (is_packed(info.dtype)) [[unlikely]] {
     TensorCall bytes = call;
-    bytes.row_stride /= 2;
-    own.columns /= 2;
+    const bool by_rows = call.column_stride != 1; // two rows share a byte
+    (by_rows ? bytes.column_stride : bytes.row_stride) /= 2;
+    (by_rows ? own.rows : own.columns) /= 2;
     return 2 * set_region_of(signature, t, own, bytes, spread, region) + 1;
   }
   const std::int64_t reach = set_region_of(signature, t, own, call, spread, region);
@@ -262,6 +263,9 @@ bool check_overlaps(const Signature& signature, Working& work) {
       if (found == Relation::overlapping || other.is_written ||
           other.broadcast == ir::Broadcast::table)
         refuse_overlap(signature, signature.tensors[w], signature.tensors[t]);
+      if (signature.group_rows > 0 &&
+          signature.params[signature.tensors[w]].broadcast == ir::Broadcast::per_row)
+        refuse_row_overwritten(signature, signature.tensors[w], signature.tensors[t]);
       work.specs[t].aliased = true;
       any_aliased = true;
     }

@@ -62,9 +62,6 @@ void check_address(const Tensor& counts) {
 } // namespace
 
 RowCounts check_valid_rows(const Signature& signature, const Tensor& counts, const Tensor& full) {
-  if (signature.group_rows > 0)
-    refuse(fmt::format("kernel '{}' has groups of {} rows, beside which valid_rows cannot be used",
-                       signature.kernel_name, signature.group_rows));
   if (counts.dtype != DType::i32 && counts.dtype != DType::i64) {
     const bool known = static_cast<int>(counts.dtype) < kDTypeCount;
     refuse(fmt::format("valid_rows holds {}, expected i32 or i64",

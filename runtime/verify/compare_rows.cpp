@@ -106,8 +106,12 @@ private:
     const std::vector<bool> skipped = ir::skipped_rows(kernel_, size, arguments);
     const auto is_written = [&](std::size_t s, std::size_t i) {
       const ir::Space space = kernel_.params()[kernel_.stores()[s].param].space();
-      return skipped.empty() || is_shared(space) ||
-             !skipped[i / static_cast<std::size_t>(width(space))];
+      if (skipped.empty() || is_shared(space))
+        return true;
+      const std::int64_t each = rows_each(space),
+                         first_row = static_cast<std::int64_t>(i) / width(space) * each;
+      const auto begin = skipped.begin() + first_row;
+      return std::find(begin, begin + each, false) != begin + each;
     };
     bool beyond = false;
     for (std::size_t s = 0; s < exact.size(); ++s)

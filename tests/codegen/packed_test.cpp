@@ -198,22 +198,6 @@ TEST_CASE("random kernels with tensors of four bits give the defined bits in PTX
   }
 }
 
-TEST_CASE("tensors of four bits beside groups of rows have no code yet, and a device says so") {
-  const ir::Kernel kernel =
-      ir::load_kernel({"kernel k(x: in f32, q: out f4e2m1, s: out f32 [col group 3]) {"
-                       "  let m = col_group_max(abs(x), 3); s = m; q = x / m; }",
-                       "k.swg"},
-                      "k", {});
-  for (const Target& target : {cuda_target(90), host_target()})
-    try {
-      check_lowered(kernel, target);
-      FAIL_CHECK("no refusal");
-    } catch (const Error& error) {
-      CHECK(error.code() == ErrorCode::unsupported);
-      CHECK_THAT(error.what(), Catch::Matchers::ContainsSubstring("'q', of f4e2m1"));
-    }
-}
-
 TEST_CASE("no schedule of a kernel with tensors of four bits stores half a byte") {
   const ir::Kernel kernel = kernel_of(f32, f4e2m1);
   const Specialization known = contiguous(kernel);

@@ -69,6 +69,37 @@ TEST_CASE("codes in both directions are written in wide accesses of one read of 
   CHECK(count(ptx, ".local") == 0);
 }
 
+TEST_CASE("codes of four bits are written in wide accesses, two columns or two rows to a byte") {
+  const kernels::CatalogueFile* file = kernels::find("mxfp4_both");
+  const ir::Kernel kernel = ir::load_kernel({file->text, file->name}, "mxfp4_both", {{"T", bf16}});
+  Specialization specialization = with_transposed(kernel, "q_columns");
+  const CudaSchedule schedule = usual(kernel, specialization);
+  REQUIRE(vector_elements(schedule, kernel) == 4);
+  const std::string ptx = compile(kernel, specialization, schedule, cuda_target(90)).payload;
+  CHECK(count(ptx, "ld.global") == 32);       // nothing that is written is read
+  CHECK(count(ptx, "st.global.b16") == 32);   // four codes of each row
+  CHECK(count(ptx, "st.global.v4.b32") == 4); // 32 codes of each column
+  CHECK(count(ptx, ".local") == 0);
+  CudaSchedule odd = schedule;
+  odd.accesses = 1;
+  CHECK_NOTHROW(check_schedule(odd, kernel, specialization, cuda_target(90))); // rows are held
+  const ir::Kernel three =
+      ir::load_kernel({"kernel k(x: in f32, q: out f4e2m1, s: out f32 [col group 3]) { s = "
+                       "col_group_max(x, 3); q = x; }"},
+                      "", {});
+  CHECK_THROWS_WITH(check_specialization(with_transposed(three, "q"), three),
+                    Catch::Matchers::ContainsSubstring("groups of an even number of rows"));
+  const ir::Kernel many =
+      ir::load_kernel({"kernel k(x: in f32, q: out f4e2m1, s: out f32 [col group 1000]) { let m = "
+                       "col_group_max(x, 1000); s = m; q = x + m; }"},
+                      "", {});
+  specialization = with_transposed(many, "q");
+  odd = usual(many, specialization);
+  odd.accesses = 1;
+  CHECK_THROWS_WITH(check_schedule(odd, many, specialization, cuda_target(90)),
+                    Catch::Matchers::ContainsSubstring("accesses=1 is odd, and two rows"));
+}
+
 TEST_CASE("what is held from one pass to the next is as narrow as its type") {
   const ir::Kernel plain = catalogue("swiglu_mxfp8_both");
   const kernels::CatalogueFile* file = kernels::find("swiglu_mxfp8_both");
@@ -138,7 +169,4 @@ TEST_CASE("layouts of groups of rows and of columns print and are read again") {
   CHECK(line == "2d i32 x=unit@16 q=unit@16 scale=group@16 q_columns=colmajor@16 "
                 "scale_columns=colgroupstrided(2x3)@16");
   CHECK(parse_specialization(line, kernel) == specialization);
-  specialization.valid_rows = ValidRows::one;
-  CHECK_THROWS_WITH(check_specialization(specialization, kernel),
-                    Catch::Matchers::ContainsSubstring("valid_rows cannot be used"));
 }

@@ -9,6 +9,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/refusal.hpp"
 #include "tests/support/row_case.hpp"
+#include "tests/support/valid_rows_case.hpp"
 
 namespace swage::test {
 
@@ -133,6 +134,42 @@ TEST_CASE("an input may be overwritten in place by a kernel with groups of rows"
     CHECK(RowCase(cpu(), kernel, {12, columns}).run() == "");
 }
 
+TEST_CASE("what has one value a row is written beside groups of rows") {
+  std::size_t turn = 0;
+  for (const bool groups : {false, true})
+    for (const std::int64_t n : {1, 3, 32})
+      for (const std::int64_t columns : {8, 512, 1032}) {
+        KernelOptions options;
+        options.schedule = kSchedules[turn++ % kSchedules.size()];
+        const Kernel kernel = cpu().kernel(rows_by_tiles(groups), "",
+                                           {{"T", turn % 2 == 0 ? f32 : bf16}, {"n", n}}, options);
+        INFO(n << " rows, " << columns << " columns, " << options.schedule);
+        RowCase call(cpu(), kernel, {4 * n, columns}, {.gap = 1, .tile = turn % 3 == 0 ? 4 : 0},
+                     turn);
+        REQUIRE(call.run() == "");
+        RowCase counted(cpu(), kernel, {4 * n, columns}, {}, turn);
+        counted.count_rows({2 * n - 1, n / 2});
+        REQUIRE(counted.run() == "");
+      }
+  const Kernel kernel =
+      cpu().kernel(rows_by_tiles(false), "", {{"T", f32}, {"n", std::int64_t{2}}});
+  std::vector<float> x(8), r(4), t(1), y(8), m(4), s(4);
+  std::vector<std::int32_t> id(4), e(4);
+  const auto launch = [&](float* written, std::int64_t columns) {
+    return refusal([&] {
+      kernel.launch(nullptr, {Tensor(x.data(), f32, {4, columns}), Tensor(r.data(), f32, {4}),
+                              Tensor(id.data(), i32, {4}), Tensor(t.data(), f32, {1}), 1.0,
+                              Tensor(y.data(), f32, {4, columns}), Tensor(written, f32, {4}),
+                              Tensor(e.data(), i32, {4}), Tensor(s.data(), f32, {2, columns})});
+    });
+  };
+  CHECK(launch(m.data(), 2) == "");
+  CHECK_THAT(launch(r.data(), 2),
+             ContainsSubstring("tensor 'm', an output [row] of a kernel with groups of rows, lies "
+                               "where 'r' is read by several tiles; give it memory of its own"));
+  CHECK_THAT(launch(m.data(), 0), ContainsSubstring("rows of 0 columns, which no tile has"));
+}
+
 TEST_CASE("rows that are no whole groups, and shapes that are no groups, are refused by numbers") {
   const Kernel kernel = cpu().kernel("kernel k(x: in f32, y: out f32, s: out f32 [col group 4]) { "
                                      "s = col_group_max(x, 4); y = x; }",
@@ -158,13 +195,6 @@ TEST_CASE("rows that are no whole groups, and shapes that are no groups, are ref
   CHECK(launch(tensor({3, 8, 5}, 0), tensor({3, 8, 5}, 200), tensor({3, 2, 5}, 400)) == "");
   CHECK(launch(tensor({3, 8, 5}, 0), tensor({3, 8, 5}, 200), tensor({6, 5}, 400)) == "");
   CHECK(launch(tensor({0, 5}, 0), tensor({0, 5}, 200), tensor({0, 5}, 400)) == "");
-  std::int32_t count = 4;
-  LaunchOptions options;
-  options.valid_rows = Tensor(&count, i32, {1});
-  const std::vector<Arg> all = {tensor({8, 5}, 0), tensor({8, 5}, 100), tensor({2, 5}, 200)};
-  CHECK_THAT(refusal([&] { kernel.launch(nullptr, all, options); }),
-             ContainsSubstring("kernel 'k' has groups of 4 rows, beside which valid_rows cannot be "
-                               "used"));
 }
 
 TEST_CASE("what has no code beside groups of rows is refused when the kernel is made, by name") {
@@ -173,18 +203,18 @@ TEST_CASE("what has no code beside groups of rows is refused when the kernel is 
   };
   const std::string head =
       "kernel k(x: in f32, r: in f32 [row], y: out f32, s: out f32 [col group 4]";
-  CHECK_THAT(made(head + ") { s = col_group_max(x, 4); y = x / row_sum(x); }"),
-             ContainsSubstring("kernel 'k' uses row_sum, which no CPU code is made for yet beside "
-                               "groups of rows; make it a kernel of its own"));
+  CHECK_THAT(
+      made(head + ") { s = col_group_max(x, 4); y = x / row_sum(x); }"),
+      ContainsSubstring("kernel 'k' uses row_sum, which no CPU code is made for yet beside "
+                        "groups of rows, as a tile has a part of a row; store it [row] in a kernel "
+                        "before this one, which takes it as an input [row]"));
   CHECK_THAT(
       made(head + ", c: out f32 [col]) { s = col_group_max(x, 4); y = x; c = col_sum(x); }"),
       ContainsSubstring("kernel 'k' uses col_sum, which no CPU code is made for yet beside"));
-  CHECK_THAT(made(head + ", m: out f32 [row]) { s = col_group_max(x, 4); y = x; m = r; }"),
-             ContainsSubstring("kernel 'k' uses 'm', an output [row], which no CPU code"));
-  CHECK_THAT(made(head + ", q: out f4e2m1) { s = col_group_max(x, 4); y = x; q = f4e2m1(x); }"),
-             ContainsSubstring("kernel 'k' uses 'q', of f4e2m1, which no CPU code is made for"));
-  CHECK_THAT(made(head + ") { skip where r < 0; s = col_group_max(x, 4); y = x; }"),
-             ContainsSubstring("kernel 'k' uses skip where, which no CPU code is made for yet"));
+  CHECK_THAT(made(head + ", m: out f32 [tensor]) { s = col_group_max(x, 4); y = x; m = 1; }"),
+             ContainsSubstring("kernel 'k' uses 'm', an output [tensor], which no CPU code"));
+  CHECK_THAT(made(head + ", m: inout f32 [row]) { s = col_group_max(x, 4); y = x; m = m + r; }"),
+             ContainsSubstring("kernel 'k' uses 'm', an inout [row], which no CPU code"));
   CHECK_THAT(made(head + ") { s = col_group_max(x, 4); y = col_group_sum(x, 8); }"),
              ContainsSubstring("uses groups of 4 and of 8 rows, which no CPU code is made for yet: "
                                "one kernel has groups of rows of one size"));

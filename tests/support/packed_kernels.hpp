@@ -45,6 +45,18 @@ inline const std::string kPackedGroups =
     "  y = T(group_sum(f32(p), n) + c);"
     "}";
 
+/// Groups of `n` rows, with those of 8 columns or without; in place, or not, in one tensor. Its
+/// other outputs of four bits may be transposed.
+inline std::string packed_tiles(bool groups, bool in_place) {
+  return std::string("kernel k<T>(x: in T, p: in f4e2m1, w: in f32 [col], q: out f4e2m1,") +
+         " c: out f4e2m1, s: out f32 [col group n], y: out T," +
+         (in_place ? " t: inout f4e2m1," : "") + (groups ? " u: out f32 [group 8]," : "") +
+         "const n: i32) { let a = f32(x) + p * w; let top = col_group_max(abs(a), n); s = top;" +
+         " q = a * (top > 2 ? 0.5 : 2); c = a * (top > 3 ? 0.25 : 1);" +
+         " y = T(a + col_group_sum(f32(p), n));" + (in_place ? " t = t * 1.5 - a;" : "") +
+         (groups ? " u = group_max(abs(a), 8);" : "") + " }";
+}
+
 /// How the other tensors lie while rows of these begin at whole bytes.
 inline constexpr RowView kPackedViews[] = {{1, 0, 0}, {1, 0, 2}, {1, 3, 1},
                                            {1, 2, 6}, {2, 1, 0}, {3, 5, 3}};

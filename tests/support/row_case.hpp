@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "codegen/schedule.hpp"
+#include "codegen/tile_plan.hpp"
 #include "ir/evaluate_rows.hpp"
 #include "ir/number.hpp"
 #include "runtime/launch/inspect.hpp"
@@ -61,8 +62,8 @@ public:
       left_out_[static_cast<std::size_t>(row)] =
           row % batch_rows >= counts[static_cast<std::size_t>(row / batch_rows)];
     for (std::size_t p = 0; p < tensors_.size(); ++p)
-      for (std::int64_t row = 0; tensors_[p].by_row && row < size_.rows; ++row)
-        for (std::int64_t i = 0; left_out(row) && i < tensors_[p].width; ++i)
+      for (std::int64_t row = 0; tensors_[p].by_row && row < tensors_[p].rows; ++row)
+        for (std::int64_t i = 0; left_out(tensors_[p], row) && i < tensors_[p].width; ++i)
           set(tensors_[p].initial, p, row, i, ~std::uint64_t{0});
     std::vector<std::byte> bits(counts.size() * static_cast<std::size_t>(size_of(type)));
     for (std::size_t i = 0; i < counts.size(); ++i)
@@ -113,7 +114,7 @@ public:
         if (param.broadcast == ir::Broadcast::per_row && from.rows < from.tile)
           shape = {from.rows, 1}, strides = {2, 1}; // a padded tile of one dimension is refused
       } else if (batches_ > 1) {
-        const std::int64_t batch_rows = size_.rows / batches_;
+        const std::int64_t batch_rows = from.rows / batches_;
         shape = {batches_, batch_rows, from.width};
         strides.insert(strides.begin(), batch_rows * from.row_stride);
       }
@@ -195,7 +196,8 @@ private:
     std::vector<std::byte> initial, after;
     std::vector<std::byte> results; ///< of the last launch; `after` is worked on
     swage::Buffer buffer;
-    bool by_row = false;   ///< it has values for each row
+    bool by_row = false; ///< it has values for each row, or for `group` of them together
+    std::int64_t group = 1;
     std::int64_t tile = 0; ///< rows of a tile, whose distance is the row stride; 0: none
     std::int64_t rows = 1, width = 1, row_stride = 0, column_stride = 1, first = 0;
   };
@@ -211,10 +213,13 @@ private:
     const bool for_all = space.broadcast == ir::Broadcast::per_column ||
                          space.broadcast == ir::Broadcast::per_tensor || param.is_table();
     tensor.by_row = param.is_tensor() && !for_all;
+    tensor.group = of_rows ? space.group : 1;
     tensor.rows = for_all ? 1 : of_rows ? size_.rows / space.group : size_.rows;
     const bool packed = param.is_tensor() && is_packed(param.dtype);
     if (packed)
-      view = {1, view.gap / 2 * 2, view.skew / 2 * 2, view.tile};
+      view = {1, view.gap / 2 * 2, view.skew / 2 * 2, view.tile,
+              view.by_columns && codegen::rows_of_groups(graph_) > 0 &&
+                  codegen::rows_of_groups(graph_) % 2 == 0};
     tensor.column_stride = view.column_stride;
     tensor.row_stride = tensor.width * view.column_stride + view.gap;
     std::int64_t steps = tensor.rows;
@@ -227,7 +232,7 @@ private:
     constexpr std::int64_t kAround = 32;
     tensor.first = kAround + view.skew;
     std::int64_t count = tensor.first + steps * tensor.row_stride + kAround;
-    if (view.by_columns && !packed && param.kind == ir::ParamKind::out &&
+    if (view.by_columns && param.kind == ir::ParamKind::out &&
         space.broadcast == ir::Broadcast::none) {
       tensor.row_stride = 1;
       tensor.column_stride = tensor.rows + view.gap;
@@ -307,8 +312,12 @@ private:
     return result;
   }
 
-  bool left_out(std::int64_t row) const {
-    return !left_out_.empty() && left_out_[static_cast<std::size_t>(row)];
+  /// Whether all rows of value `row` of a tensor are.
+  bool left_out(const HeldTensor& tensor, std::int64_t row) const {
+    if (left_out_.empty())
+      return false;
+    const auto begin = left_out_.begin() + row * tensor.group;
+    return std::find(begin, begin + tensor.group, false) == begin + tensor.group;
   }
 
   std::string difference(long double ulps) {
@@ -317,7 +326,8 @@ private:
       const DType type = graph_.params()[p].dtype;
       HeldTensor& tensor = tensors_[p];
       for (std::int64_t row = 0; row < tensor.rows; ++row)
-        for (std::int64_t i = 0; i < tensor.width && !(tensor.by_row && left_out(row)); ++i) {
+        for (std::int64_t i = 0; i < tensor.width && !(tensor.by_row && left_out(tensor, row));
+             ++i) {
           const ir::Scalar& exact = expected_[s][static_cast<std::size_t>(row * tensor.width + i)];
           const std::uint64_t want = ir::encode(type, exact);
           const std::uint64_t got = load_element(type, tensor.after.data(), offset(p, row, i));

@@ -25,12 +25,44 @@ inline const std::string kOverRows =
     "  let a = f32(x) * f32(w); let mean = row_mean(a); m = mean * r; y = T(a - mean);"
     "  dw = col_sum((a - mean) * r) + 1; all = col_sum(row_sum(a * a) * r); n = col_sum(i32(1)); }";
 
+/// Groups of `n` rows, of both kinds of reductions down them, beside groups of 8 columns.
+inline const std::string kByTiles =
+    "kernel k<T>(x: in T, v: in f32 [col group n], r: in f32 [row], w: in f32 [col], y: out T,"
+    "            top: out f32 [col group n], sum: out f32 [col group n], low: out T [group 8],"
+    "            const n: i32) {"
+    "  let a = f32(x) * r; let c = col_group_max(abs(a), n) + 1; top = c * v;"
+    "  sum = col_group_sum(a * rcp(c), n) + col_group_min(a, n) * w; low = T(group_min(a * c, 8));"
+    "  y = T(a * c * w); }";
+/// The same beside what has one value a row, read, looked up and written; with groups of columns
+/// or without.
+inline std::string rows_by_tiles(bool groups) {
+  return std::string("kernel k<T>(x: in T, r: in f32 [row], id: in i32 [row], t: in f32 [table],") +
+         "  a: f32, y: out T, m: out f32 [row], e: out i32 [row], s: out f32 [col group n]," +
+         (groups ? " low: out f32 [group 8]," : "") + "const n: i32) {" +
+         "  let w = r * t[id]; m = w + a; e = id * 2; s = col_group_sum(f32(x) * r, n);" +
+         (groups ? " low = group_min(f32(x) * r, 8) * w;" : "") +
+         "  y = T(f32(x) * r - col_group_max(f32(x) * r, n)); }";
+}
+/// What is written is also read, and rows that are left out would make NaN of what is.
+inline const std::string kTilesInPlace =
+    "kernel k<T>(x: in T, z: inout T, v: inout f32 [col group n], const n: i32) {"
+    "  let a = f32(x) + z; let c = col_group_max(abs(a), n); z = T(a * c); "
+    "  v = col_group_sum(a * c, n) + v; }";
+
 /// The same, skipping the rows that an integer of theirs, or a bool, names.
 inline std::string skipping(const std::string& kernel) {
   std::string text = kernel;
   text.replace(text.find("(x: in T,"), 9, "(id: in i32 [row], on: in bool [row], x: in T,");
   const std::size_t body = text.find('{', text.find("kernel")) + 1;
   return text.insert(body, " skip where id < 0 || !on;");
+}
+
+/// Any kernel, with an integer of a row in front of its parameters; the rows where it is negative
+/// are skipped.
+inline std::string skipping_some(std::string text) {
+  const std::size_t body = text.find('{', text.find("kernel")) + 1;
+  text.insert(body, " skip where skipped_id < 0;");
+  return text.insert(text.find('(', text.find("kernel")) + 1, "skipped_id: in i32 [row], ");
 }
 
 /// Kernels that skip rows as they are: by what they write themselves, beside a table, by scalars.
