@@ -43,12 +43,12 @@ if(SWAGE_LLVM_STATIC)
   llvm_map_components_to_libnames(swage_llvm_libraries
     core support passes target nvptxcodegen nvptxdesc nvptxinfo orcjit
     ${swage_host_backend}codegen ${swage_host_backend}desc ${swage_host_backend}info)
-  target_link_libraries(swage_llvm INTERFACE ${swage_llvm_libraries})
 else()
-  target_link_libraries(swage_llvm INTERFACE LLVM)
+  set(swage_llvm_libraries LLVM)
   # The shared LLVM has back ends of other machines, too: `swage build --arch aarch64` anywhere.
   if("AArch64" IN_LIST LLVM_TARGETS_TO_BUILD AND "X86" IN_LIST LLVM_TARGETS_TO_BUILD)
     set(SWAGE_LLVM_FOREIGN ON)
     target_compile_definitions(swage_llvm INTERFACE SWAGE_LLVM_FOREIGN)
   endif()
 endif()
+target_link_libraries(swage_llvm INTERFACE ${swage_llvm_libraries})
