@@ -154,21 +154,24 @@ Report build(const BuildOptions& options) {
     file.write(options.source ? image_source(image.bytes, name)
                               : codegen::image_object(image.bytes, "swage_kernels_" + name, level));
   });
+  const std::string c_header = options.output + ".h";
   write_file(header, [&](FileWriter& file) { file.write(image_header(inputs.built, name)); });
+  write_file(c_header, [&](FileWriter& file) { file.write(image_c_header(inputs.built, name)); });
 
   std::vector<std::string> target_names;
   for (const BuildTarget& target : targets)
     target_names.push_back(target.name);
   Report report;
   report.text =
-      fmt::format("wrote {} and {}: {} kernels, {} kinds of call, {} functions, {}, for {}{}\n",
-                  code, header, inputs.graphs.size(), image.variants, image.codes,
+      fmt::format("wrote {}, {} and {}: {} kernels, {} kinds of call, {} functions, {}, for {}{}\n",
+                  code, header, c_header, inputs.graphs.size(), image.variants, image.codes,
                   format_bytes(static_cast<std::int64_t>(image.bytes.size())),
                   fmt::join(target_names, ", "), machine_code(image, assembler, targets));
   if (records.size() > 0)
     report.text += fmt::format("used {} of {} tuning records\n", records.used(), records.size());
   report.object = dump_json({{"output", code},
                              {"header", header},
+                             {"c_header", c_header},
                              {"kernels", inputs.graphs.size()},
                              {"variants", image.variants},
                              {"functions", image.codes},
@@ -216,7 +219,8 @@ Action add_build(CLI::App& app) {
          "of a ptxas")
       ->type_name("WHO");
   app.add_flag("--source", options->source, "Write C source in place of an object");
-  app.add_option("-o,--output", options->output, "Path without its end: PREFIX.o and PREFIX.hpp")
+  app.add_option("-o,--output", options->output,
+                 "Path without its end: PREFIX.o, PREFIX.hpp and PREFIX.h")
       ->type_name("PREFIX")
       ->required();
   return [options] { return build(*options); };

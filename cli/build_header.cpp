@@ -12,7 +12,7 @@ namespace swage::cli {
 
 namespace {
 
-/// Names of the language that C++ keeps for itself get an underscore.
+/// Names of the language that C++ keeps for itself, or the header has, get an underscore.
 std::string name_in_cpp(const std::string& name) {
   static const std::set<std::string_view> kTaken = {
       "alignas",  "alignof",  "and",      "asm",       "auto",      "bool",     "break",
@@ -50,7 +50,12 @@ std::string raw_string(const std::string& text) {
   return "R\"" + mark + '(' + text + ')' + mark + '"';
 }
 
-/// The values that each binding takes over all sets, in the order that they come in.
+} // namespace
+
+std::string name_in_c(const std::string& name) {
+  return name == "restrict" || name == "typeof" ? name + '_' : name_in_cpp(name);
+}
+
 std::vector<std::vector<Binding>> choices_of(const BuiltKernel& kernel) {
   std::vector<std::vector<Binding>> choices;
   for (std::size_t i = 0; i < kernel.bindings.front().size(); ++i) {
@@ -62,6 +67,8 @@ std::vector<std::vector<Binding>> choices_of(const BuiltKernel& kernel) {
   }
   return choices;
 }
+
+namespace {
 
 std::string class_text(const BuiltKernel& built, const std::string& source) {
   const std::string name = name_in_cpp(built.kernel.name());

@@ -1,4 +1,4 @@
-// build_source.hpp -- an image of kernels as C source, and the typed header beside it.
+// build_source.hpp -- an image of kernels as C source, and the typed headers beside it.
 #pragma once
 
 #include <string>
@@ -26,5 +26,16 @@ struct BuiltKernel {
 /// A C++ header with namespace `name` and in it a class for each kernel, made of a device and
 /// called with a stream and the kernel's arguments by their types.
 std::string image_header(const std::vector<BuiltKernel>& kernels, const std::string& name);
+
+/// The same for C99: a type NAME_KERNEL for each kernel, with functions that create, launch and
+/// destroy it.
+std::string image_c_header(const std::vector<BuiltKernel>& kernels, const std::string& name);
+
+// Of both headers:
+
+/// The values that each binding takes over all sets, in the order that they come in.
+std::vector<std::vector<Binding>> choices_of(const BuiltKernel& kernel);
+/// A name of the kernel text that is none of the language's own in C and C++.
+std::string name_in_c(const std::string& name);
 
 } // namespace swage::cli

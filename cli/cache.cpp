@@ -12,7 +12,10 @@
 #include "cli/table.hpp"
 #include "cli/units.hpp"
 #include "cli/verbs.hpp"
+#include "codegen/calling_convention.hpp"
+#include "codegen/compile.hpp"
 #include "ir/passes.hpp"
+#include "runtime/functions/load.hpp"
 #include "runtime/launch/ahead.hpp"
 #include "runtime/store/admin.hpp"
 #include "runtime/store/bundle.hpp"
@@ -33,7 +36,7 @@ struct CacheOptions {
 
 store::CacheSettings settings() {
   std::vector<std::string> complaints;
-  store::CacheSettings result = store::cache_settings_from_environment(&complaints);
+  store::CacheSettings result = functions::cache_settings(&complaints);
   if (!complaints.empty())
     throw Error(ErrorCode::invalid_argument, complaints.front());
   return result;
@@ -225,8 +228,9 @@ std::vector<CacheEntry> compile_entries(const CacheOptions& options) {
   return entries;
 }
 
-/// What the directory holds; --arch chooses.
-std::vector<CacheEntry> stored_entries(const CacheOptions& options) {
+/// What the directory holds of this compiler; --arch chooses. `others`: how many of other compilers
+/// were left out, whose calling convention nobody knows.
+std::vector<CacheEntry> stored_entries(const CacheOptions& options, std::size_t& others) {
   std::vector<std::string> targets;
   for (const std::string& arch : options.archs)
     targets.push_back(codegen::canonical(codegen::target_from_name(arch)));
@@ -234,20 +238,33 @@ std::vector<CacheEntry> stored_entries(const CacheOptions& options) {
   for (StoredEntry& stored : store::list_entries(settings()))
     if (stored.defect.empty() &&
         (targets.empty() ||
-         std::find(targets.begin(), targets.end(), stored.entry.key.target) != targets.end()))
-      entries.push_back(std::move(stored.entry));
+         std::find(targets.begin(), targets.end(), stored.entry.key.target) != targets.end())) {
+      if (stored.entry.key.toolchain == codegen::toolchain_identity())
+        entries.push_back(std::move(stored.entry));
+      else
+        ++others;
+    }
   return entries;
 }
 
 Report export_bundle(const CacheOptions& options) {
+  std::size_t others = 0;
   const std::vector<CacheEntry> entries =
-      options.kernels.empty() ? stored_entries(options) : compile_entries(options);
-  store::write_bundle(options.bundle, entries);
+      options.kernels.empty() ? stored_entries(options, others) : compile_entries(options);
+  store::write_bundle(options.bundle, codegen::kCallingConvention, entries);
   const auto bytes = std::filesystem::file_size(options.bundle);
   return {0,
-          fmt::format("wrote {} entries, {}, to {}\n", entries.size(), format_size(bytes),
-                      options.bundle),
-          dump_json({{"bundle", options.bundle}, {"entries", entries.size()}, {"bytes", bytes}})};
+          fmt::format("wrote {} entries, {}, to {}\n{}", entries.size(), format_size(bytes),
+                      options.bundle,
+                      others == 0 ? ""
+                                  : fmt::format("left out {} entries of other builds of Swage; "
+                                                "export them with the 'swage' that made them\n",
+                                                others)),
+          dump_json({{"bundle", options.bundle},
+                     {"entries", entries.size()},
+                     {"others", others},
+                     {"bytes", bytes},
+                     {"calling_convention", codegen::kCallingConvention}})};
 }
 
 void add_export(CLI::App& app, CacheOptions& options) {

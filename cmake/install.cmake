@@ -18,6 +18,7 @@ endfunction()
 swage_install_component(runtime swage_runtime_shared)
 swage_install_component(runtime_static swage_runtime_static)
 swage_install_component(compiler swage)
+swage_install_component(compiler_static swage_static)
 swage_install_component(command swage_cli)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/swage DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 

@@ -8,7 +8,7 @@
 #     [LAYOUTS "usual; ..."] [MATH triton] [SCHEDULES records.jsonl] [ASSEMBLER auto]
 #     [NAME name])                   # default: that of the first file or kernel
 #
-# adds the kernels to `target`, which includes "NAME.hpp" and links swage::runtime or swage::swage. They
+# adds the kernels to `target`, which includes "NAME.hpp" (C: "NAME.h") and links swage::runtime or swage::swage. They
 # are compiled by the `swage` command: SWAGE_COMMAND if set, which who cross compiles must, to a command
 # that runs where the program is built; else the one built beside this project, or installed.
 function(swage_add_kernels target)
@@ -83,12 +83,14 @@ function(swage_add_kernels target)
 
   set(directory ${CMAKE_CURRENT_BINARY_DIR}/swage_kernels/${target})
   file(MAKE_DIRECTORY ${directory})
-  add_custom_command(OUTPUT ${directory}/${arg_NAME}.c ${directory}/${arg_NAME}.hpp
+  add_custom_command(
+    OUTPUT ${directory}/${arg_NAME}.c ${directory}/${arg_NAME}.hpp ${directory}/${arg_NAME}.h
     COMMAND ${command} build ${inputs} ${options} --source -o ${directory}/${arg_NAME}
     DEPENDS ${depends} COMMENT "Compiling the kernels of ${target}" VERBATIM)
   if(NOT CMAKE_C_COMPILE_OBJECT) # this project has no C, though one within it may
     set_source_files_properties(${directory}/${arg_NAME}.c PROPERTIES LANGUAGE CXX)
   endif()
-  target_sources(${target} PRIVATE ${directory}/${arg_NAME}.c ${directory}/${arg_NAME}.hpp)
+  target_sources(${target} PRIVATE
+    ${directory}/${arg_NAME}.c ${directory}/${arg_NAME}.hpp ${directory}/${arg_NAME}.h)
   target_include_directories(${target} PRIVATE ${directory})
 endfunction()

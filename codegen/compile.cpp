@@ -127,9 +127,11 @@ public:
       throw Error(ErrorCode::internal,
                   "LLVM cannot emit this kind of file for the target '" + canonical(target_) + "'");
     run_emitter();
-    const std::string result(emitter_->buffer);
+    std::string result(emitter_->buffer);
     emitter_.reset();
     check();
+    if (target_.kind == Target::Kind::cuda)
+      compat::add_clusters(result, module_);
     return result;
   }
 
@@ -250,7 +252,7 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
   artifact.target = with_ptx_for(kernel, target, {&code, 1});
   artifact.entry = entry_name(kernel);
   CompileTimes spent;
-  run_pipeline(artifact.target, [&](Pipeline& pipeline) {
+  run_pipeline(within_ptx(artifact.target, compat::kNewestPtx), [&](Pipeline& pipeline) {
     Stopwatch watch;
     pipeline.lower(kernel, specialization, code, artifact.entry);
     pipeline.verify();
@@ -277,7 +279,7 @@ std::string emit_text(const ir::Kernel& kernel, const Specialization& specializa
   check_size(kernel, target);
   check_schedule(schedule, kernel, specialization, target);
   const Schedule code = code_schedule(schedule);
-  const Target raised = with_ptx_for(kernel, target, {&code, 1});
+  const Target raised = within_ptx(with_ptx_for(kernel, target, {&code, 1}), compat::kNewestPtx);
   std::string text;
   run_pipeline(raised, [&](Pipeline& pipeline) {
     pipeline.lower(kernel, specialization, code, entry_name(kernel));

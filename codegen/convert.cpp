@@ -5,6 +5,8 @@
 #include <llvm/IR/DerivedTypes.h>
 #include <llvm/IR/Intrinsics.h>
 
+#include "codegen/llvm_compat.hpp"
+
 namespace swage::codegen {
 
 using llvm::Constant;
@@ -133,7 +135,7 @@ Value* Converter::widen_high_bf16(Value* words) {
 Value* Converter::widen_f16(Value* bits) {
   Type* f32 = like(b_.getFloatTy(), bits);
   if (hardware_f16_)
-    return b_.CreateFPExt(b_.CreateBitCast(bits, like(b_.getHalfTy(), bits)), f32);
+    return compat::widen(b_, b_.CreateBitCast(bits, like(b_.getHalfTy(), bits)), f32, is_cuda_);
   Value* wide = b_.CreateZExt(bits, like(b_.getInt32Ty(), bits));
   Value* sign = b_.CreateShl(b_.CreateAnd(wide, word(bits, 0x8000)), word(bits, 16));
   Value* magnitude = b_.CreateAnd(wide, word(bits, 0x7fff));
@@ -173,7 +175,8 @@ Value* Converter::narrow(DType storage, Value* value, Rounding rounding) {
 Value* Converter::narrow_bf16(Value* f32, Rounding rounding) {
   Type* i16 = like(b_.getInt16Ty(), f32);
   if (hardware_bf16_)
-    return b_.CreateBitCast(b_.CreateFPTrunc(f32, like(b_.getBFloatTy(), f32)), i16);
+    return b_.CreateBitCast(compat::narrow(b_, f32, b_.getBFloatTy(), is_cuda_, hardware_bf16_),
+                            i16);
   Value* bits = bits_with_safe_nan(f32, rounding);
   Value* kept = b_.CreateAdd(bits, word(f32, rounding.ties_to_even ? 0x7fff : 0x8000));
   if (rounding.ties_to_even)
@@ -193,7 +196,7 @@ Value* Converter::bits_with_safe_nan(Value* f32, Rounding rounding) {
 Value* Converter::narrow_f16(Value* f32) {
   Type* i16 = like(b_.getInt16Ty(), f32);
   if (hardware_f16_)
-    return b_.CreateBitCast(b_.CreateFPTrunc(f32, like(b_.getHalfTy(), f32)), i16);
+    return b_.CreateBitCast(compat::narrow(b_, f32, b_.getHalfTy(), is_cuda_, hardware_bf16_), i16);
   Value* bits = b_.CreateBitCast(f32, like(b_.getInt32Ty(), f32));
   Value* magnitude = b_.CreateAnd(bits, word(f32, 0x7fffffffu));
   Value* sign = b_.CreateLShr(b_.CreateAnd(bits, word(f32, 0x80000000u)), word(f32, 16));

@@ -1,8 +1,8 @@
 // convert_integer.cpp -- floats to integers: out of range to the nearest integer, NaN to 0.
 #include <llvm/IR/InlineAsm.h>
-#include <llvm/IR/IntrinsicsNVPTX.h>
 
 #include "codegen/convert.hpp"
+#include "codegen/llvm_compat.hpp"
 
 namespace swage::codegen {
 
@@ -49,15 +49,13 @@ Value* Converter::nearby_integer(DType from, DType storage, Value* value, Roundi
   Type* result = like(storage == DType::i64 ? b_.getInt64Ty() : b_.getInt32Ty(), value);
   if (!is_cuda_ || from != DType::f32 || storage == DType::i64)
     return b_.CreateIntrinsic(llvm::Intrinsic::fptosi_sat, {result, value->getType()}, {value});
-  const llvm::Intrinsic::ID convert =
-      rounding.to_nearest ? llvm::Intrinsic::nvvm_f2i_rn : llvm::Intrinsic::nvvm_f2i_rz;
   const int lanes = lanes_of(value);
   if (lanes == 1)
-    return b_.CreateIntrinsic(convert, {}, {value});
+    return compat::to_i32(b_, value, rounding.to_nearest);
   Value* all = llvm::PoisonValue::get(result);
   for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(lanes); ++i)
     all = b_.CreateInsertElement(
-        all, b_.CreateIntrinsic(convert, {}, {b_.CreateExtractElement(value, i)}), i);
+        all, compat::to_i32(b_, b_.CreateExtractElement(value, i), rounding.to_nearest), i);
   return all;
 }
 

@@ -57,11 +57,9 @@ void CudaFunction::make_function(const std::string& entry) {
   function_->setCallingConv(llvm::CallingConv::PTX_Kernel);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
   function_->addFnAttr("target-cpu", "sm_" + std::to_string(job_.target.sm));
-  function_->addFnAttr("nvvm.maxntid", std::to_string(schedule_.threads));
-  if (in_clusters(job_.kernel, schedule_))
-    function_->addFnAttr("nvvm.cluster_dim", std::to_string(schedule_.waves));
-  const int blocks = std::max(schedule_.resident / schedule_.threads, 1);
-  function_->addFnAttr("nvvm.minctasm", std::to_string(blocks));
+  compat::set_launch_bounds(*function_, schedule_.threads,
+                            std::max(schedule_.resident / schedule_.threads, 1),
+                            in_clusters(job_.kernel, schedule_) ? schedule_.waves : 0);
   for (std::size_t i = 0; i < slots.size(); ++i) {
     llvm::Argument* argument = function_->getArg(static_cast<unsigned>(i));
     if (slots[i].kind == SlotKind::pointer)

@@ -18,8 +18,9 @@ namespace {
 class PolicyMemory final : public GlobalMemory {
 public:
   PolicyMemory(llvm::IRBuilderBase& builder, const Job& job, const CudaSchedule& schedule)
-      : b_(builder), schedule_(schedule), aligns_(job.kernel.params().size(), 1),
-        constant_(aligns_.size(), false), reused_(aligns_.size(), false) {
+      : b_(builder), schedule_(schedule), has_wide_(job.target.ptx >= 88),
+        aligns_(job.kernel.params().size(), 1), constant_(aligns_.size(), false),
+        reused_(aligns_.size(), false) {
     std::size_t tensor = 0;
     for (std::size_t p = 0; p < aligns_.size(); ++p) {
       const ir::Param& param = job.kernel.params()[p];
@@ -168,7 +169,7 @@ private:
 
   Shape shape_of(int unit, int count, std::uint32_t param) const {
     const int total = unit * count;
-    const int widest = std::max(schedule_.access_bytes, 16);
+    const int widest = has_wide_ ? std::max(schedule_.access_bytes, 16) : 16;
     const int piece = std::min({total, aligns_[param], widest});
     const int part = std::min(piece, std::max(unit, 4));
     return {part, piece / part, total / piece, piece};
@@ -301,6 +302,7 @@ private:
 
   llvm::IRBuilderBase& b_;
   const CudaSchedule& schedule_;
+  bool has_wide_;              ///< accesses of 32 bytes, where alignment and schedule allow them
   std::vector<int> aligns_;    ///< bytes, by parameter
   std::vector<bool> constant_; ///< by parameter: read through the read-only path
   std::vector<bool> reused_;   ///< by parameter: broadcast, so worth its place in every cache

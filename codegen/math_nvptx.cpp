@@ -41,9 +41,7 @@ Real erfcx(Real x) {
 } // namespace
 
 Real ex2(Real x, bool flush) {
-  const Intrinsic::ID id = flush ? Intrinsic::nvvm_ex2_approx_ftz : Intrinsic::nvvm_ex2_approx;
-  return by_lane(
-      x, [&](llvm::Value* lane) { return x.b->CreateIntrinsic(id, {lane->getType()}, {lane}); });
+  return by_lane(x, [&](llvm::Value* lane) { return compat::ex2_approx(*x.b, lane, flush); });
 }
 Real rcp(Real x) {
   return call(Intrinsic::nvvm_rcp_approx_ftz_f, x);
@@ -83,12 +81,11 @@ Real rcp_fast(Real x) {
 }
 
 Real divide(Real a, Real b, bool flush) {
-  const Intrinsic::ID id = flush ? Intrinsic::nvvm_div_full_ftz : Intrinsic::nvvm_div_full;
   unsigned index = 0;
   return by_lane(a, [&](llvm::Value* lane) {
     llvm::Value* divisor =
         b.v->getType()->isVectorTy() ? b.b->CreateExtractElement(b.v, index++) : b.v;
-    return a.b->CreateIntrinsic(id, {}, {lane, divisor});
+    return compat::div_full(*a.b, lane, divisor, flush);
   });
 }
 

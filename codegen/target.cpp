@@ -55,6 +55,17 @@ Target cuda_target(int sm) {
   return target;
 }
 
+Target within_ptx(const Target& target, int newest) {
+  if (target.kind == Target::Kind::host || target.ptx <= newest)
+    return target;
+  Target older = target;
+  older.ptx = newest;
+  for (const Architecture& architecture : kArchitectures)
+    if (architecture.sm <= target.sm && architecture.ptx <= newest)
+      older.sm = architecture.sm;
+  return older;
+}
+
 int resident_threads(const Target& target) noexcept {
   for (const Architecture& architecture : kArchitectures)
     if (architecture.sm == target.sm)

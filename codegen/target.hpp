@@ -35,6 +35,10 @@ std::span<const int> cuda_architectures() noexcept;
 /// (PTX runs forward). Throws Error(unsupported) below 75.
 Target cuda_target(int sm);
 
+/// The nearest older target whose PTX is of version `newest` at most: `target` itself if its own
+/// is. PTX runs forward, so its code serves `target`.
+Target within_ptx(const Target& target, int newest);
+
 /// The most threads that a multiprocessor of a CUDA target holds at once.
 int resident_threads(const Target& target) noexcept;
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "codegen/arguments.hpp"
+#include "codegen/calling_convention.hpp"
 #include "codegen/compiler.hpp"
 #include "runtime/base/clock.hpp"
 #include "runtime/base/log.hpp"
@@ -16,10 +17,16 @@
 
 namespace swage::functions {
 
+store::CacheSettings cache_settings(std::vector<std::string>* complaints) {
+  store::CacheSettings settings = store::cache_settings_from_environment(complaints);
+  settings.convention = codegen::kCallingConvention;
+  return settings;
+}
+
 store::DiskCache& disk_cache() {
   static store::DiskCache* const cache = [] {
     std::vector<std::string> complaints;
-    store::CacheSettings settings = store::cache_settings_from_environment(&complaints);
+    store::CacheSettings settings = cache_settings(&complaints);
     for (const std::string& complaint : complaints)
       base::log(base::LogLevel::warn, "{}", complaint);
     return new store::DiskCache(std::move(settings), [](std::string_view line) {
@@ -42,6 +49,11 @@ store::CacheEntry assemble_entry(const CompileRequest& request, store::EntryKey 
   portable.driver.clear();
   store::CacheEntry entry =
       disk_cache().find_or_make(portable, [&] { return compile_entry(request, portable); });
+  if (entry.key.toolchain != key.toolchain) { // of a bundle, and kept under its maker's name
+    key.toolchain = entry.key.toolchain;
+    if (auto kept = disk_cache().find(key))
+      return *std::move(kept);
+  }
   entry.cubin = cuda::assemble(entry.ptx);
   entry.key = std::move(key);
   return entry;
@@ -91,17 +103,19 @@ std::shared_ptr<device::LoadedFunction> load_cuda_through_disk(const CompileRequ
                                                                const cuda::ContextRef& context,
                                                                store::CacheSource& source) {
   const store::EntryKey native = native_key(key, request.device);
+  store::EntryKey kept = native;
   try {
-    const store::CacheEntry entry = disk_cache().find_or_make(
+    store::CacheEntry entry = disk_cache().find_or_make(
         native, [&] { return assemble_entry(request, native); }, &source);
+    kept = entry.key;
     return load_cuda(entry, entry.cubin, context);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::driver)
       throw;
-    if (source == store::CacheSource::compiled)
+    if (source == store::CacheSource::compiled && kept == native)
       base::log(base::LogLevel::debug, "the driver is left to assemble: {}", error.what());
     else if (is_about_code(error))
-      disk_cache().discard(native, error.what());
+      disk_cache().discard(kept, error.what());
     else
       throw;
   }

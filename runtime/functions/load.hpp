@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "codegen/compile.hpp"
 #include "runtime/device/device.hpp"
@@ -27,6 +28,9 @@ struct LoadTimes {
   codegen::CompileTimes compile;
   double assemble = 0, load = 0;
 };
+
+/// As the environment says, with the calling convention that is launched here.
+store::CacheSettings cache_settings(std::vector<std::string>* complaints);
 
 /// The disk cache of this process, opened as the environment says on first use.
 store::DiskCache& disk_cache();

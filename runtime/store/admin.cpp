@@ -98,7 +98,7 @@ Removal clear(const CacheSettings& settings) {
 
 int import_bundle(const CacheSettings& settings, const std::string& path) {
   std::string reason;
-  const auto bundle = Bundle::open(path, reason);
+  const auto bundle = Bundle::open(path, settings.convention, reason);
   if (!bundle)
     throw Error(ErrorCode::io, fmt::format("cannot use the bundle {}: {}", path, reason));
   const CacheDirectory directory = open_directory(settings, /*create=*/true);

@@ -18,7 +18,7 @@ namespace swage::store {
 namespace {
 
 constexpr std::string_view kMagic("\x89SWGB\r\n\x1a", 8);
-constexpr std::uint64_t kHeaderBytes = 8 + 4 + 8;
+constexpr std::uint64_t kHeaderBytes = 8 + 4 + 4 + 8;
 constexpr std::uint64_t kPlaceBytes = sizeof(base::Digest) + 8 + 8;
 constexpr std::uint64_t kMaxEntries = 1'000'000;
 
@@ -33,9 +33,16 @@ base::Digest read_digest(ByteReader& in) {
   return digest;
 }
 
+/// What an entry is found by: its convention is the bundle's, and who made it does not matter.
+base::Digest portable_digest(EntryKey key) {
+  key.toolchain.clear();
+  return digest_of(key);
+}
+
 } // namespace
 
-std::unique_ptr<Bundle> Bundle::open(const std::string& path, std::string& reason) {
+std::unique_ptr<Bundle> Bundle::open(const std::string& path, std::uint32_t convention,
+                                     std::string& reason) {
   auto bundle = std::make_unique<Bundle>();
   bundle->path_ = path;
   bundle->fd_ = base::FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -59,8 +66,15 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& path, std::string& reaso
   ByteReader header(bytes);
   if (header.bytes(kMagic.size()) != kMagic)
     return fail("this is no bundle of Swage");
-  if (const auto version = header.u32(); version != kCacheFormatVersion)
-    return fail(fmt::format("format version {} where {} is known", version, kCacheFormatVersion));
+  if (const auto version = header.u32(); version != kBundleFormatVersion)
+    return fail(
+        fmt::format("format version {} where {} is known; write it with the 'swage' command "
+                    "of this version",
+                    version, kBundleFormatVersion));
+  if (const auto number = header.u32(); number != convention)
+    return fail(fmt::format("its kernels have calling convention {}, and this library launches "
+                            "convention {}; write it with the 'swage' command of this version",
+                            number, convention));
   const auto count = header.u64();
   if (!header.ok() || count > kMaxEntries)
     return fail("the header is damaged");
@@ -100,14 +114,17 @@ Bundle::Found Bundle::read(const Place& place) const {
 }
 
 Bundle::Found Bundle::find(const EntryKey& key) const {
-  const base::Digest digest = digest_of(key);
+  const base::Digest digest = portable_digest(key);
   const auto place =
       std::lower_bound(index_.begin(), index_.end(), digest,
                        [](const Place& a, const base::Digest& b) { return a.digest < b; });
   if (place == index_.end() || place->digest != digest)
     return {};
   Found found = read(*place);
-  if (found.entry && !(found.entry->key == key)) {
+  EntryKey wanted = key;
+  if (found.entry)
+    wanted.toolchain = found.entry->key.toolchain;
+  if (found.entry && !(found.entry->key == wanted)) {
     found.entry.reset();
     found.defect = "it holds another key";
   }
@@ -118,15 +135,17 @@ Bundle::Found Bundle::entry(std::size_t number) const {
   return read(index_.at(number));
 }
 
-void write_bundle(const std::string& path, const std::vector<CacheEntry>& entries) {
+void write_bundle(const std::string& path, std::uint32_t convention,
+                  const std::vector<CacheEntry>& entries) {
   std::map<base::Digest, std::string> sorted;
   for (const auto& entry : entries)
-    sorted[digest_of(entry.key)] = encode(entry);
+    sorted[portable_digest(entry.key)] = encode(entry);
 
   std::string bytes;
   ByteWriter out(bytes);
   out.bytes(kMagic);
-  out.u32(kCacheFormatVersion);
+  out.u32(kBundleFormatVersion);
+  out.u32(convention);
   out.u64(sorted.size());
   std::uint64_t offset = kHeaderBytes + sorted.size() * kPlaceBytes + sizeof(base::Digest);
   for (const auto& [digest, text] : sorted) {

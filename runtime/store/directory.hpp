@@ -18,6 +18,8 @@ namespace swage::store {
 struct CacheSettings {
   std::string directory; ///< empty: nowhere to put one
   std::string bundle;    ///< path of a bundle to look into first; empty: none
+  /// codegen::kCallingConvention: which bundles serve. The environment has no say in it.
+  std::uint32_t convention = 0;
   std::uint64_t max_bytes = std::uint64_t{1} << 30; ///< of entries; 0: keep nothing on disk
   /// How long one process waits for another that compiles the same kernel. Well above the slowest
   /// compile seen, and short enough that a stuck file server delays a start, not prevents it.

@@ -57,7 +57,7 @@ const Bundle* DiskCache::bundle() {
   const std::lock_guard guard(open_mutex_);
   if (!bundle_tried_ && !settings_.bundle.empty()) {
     std::string reason;
-    bundle_ = Bundle::open(settings_.bundle, reason);
+    bundle_ = Bundle::open(settings_.bundle, settings_.convention, reason);
     if (!bundle_)
       warn(fmt::format("cannot use the bundle {}: {}", settings_.bundle, reason));
   }

@@ -47,12 +47,13 @@ public:
   /// Opens nothing yet.
   DiskCache(CacheSettings settings, Warn warn);
 
-  /// The entry if it is there. No lock is taken; a directory that is absent is not created.
+  /// The entry if it is there. One of a bundle names the toolchain that made it, which need not be
+  /// that of `key`. No lock is taken; a directory that is absent is not created.
   std::optional<CacheEntry> find(const EntryKey& key, CacheSource* source = nullptr);
 
   /// The entry, found or else made by `make` and published. While one process makes it the others
   /// wait for it, at most settings().wait; then they make it themselves. `make` must return an
-  /// entry of this key. What it throws passes through, and nothing is kept.
+  /// entry of this key, but for the toolchain. What it throws passes through, and nothing is kept.
   CacheEntry find_or_make(const EntryKey& key, const std::function<CacheEntry()>& make,
                           CacheSource* source = nullptr);
 

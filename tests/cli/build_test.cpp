@@ -152,6 +152,19 @@ TEST_CASE("build: the header names kernels, parameters and the types they were b
                          Contains("class twice {"));
 }
 
+TEST_CASE("build: the header for C names kernels, parameters and the types they were built for") {
+  const Build build({"-D", "T=f32,bf16", "--arch", "host"});
+  REQUIRE(build.outcome.status == 0);
+  CHECK(build.json()["c_header"] == build.folder.file("kernels.h"));
+  CHECK_THAT(build.read(".h"),
+             Contains("} kernels_scale;") && Contains("T=f32, T=bf16") &&
+                 Contains("kernels_scale_create(kernels_scale* kernel_, const swage_device* "
+                          "device_, const char* T)") &&
+                 Contains("const DLTensor* x, double a, const DLTensor* y)") &&
+                 Contains("kernels_twice_create(kernels_twice* kernel_, const swage_device* "
+                          "device_)"));
+}
+
 TEST_CASE("build: tuning records give the schedules of their kinds of call and sizes") {
   const ir::Kernel kernel = ir::load_kernel({kText}, "twice", {});
   tune::TuningRecord record;

@@ -3,9 +3,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
+#include "runtime/store/disk_cache.hpp"
 #include "tests/cli/subprocess.hpp"
 
 using namespace swage;
@@ -131,6 +133,28 @@ TEST_CASE("a bundle of the cache serves a process that has none") {
   CHECK(
       has(cache.launch({"SWAGE_CACHE_DIR=", "SWAGE_CACHE_BUNDLE=" + bundle}).err, "hit in bundle"));
   CHECK(cache.json({"import", bundle})["imported"] == 1);
+  CHECK(has(cache.launch().err, "hit on disk"));
+}
+
+TEST_CASE(
+    "what another build of Swage left in the cache goes into no bundle, for nobody knows how it is "
+    "called") {
+  const Cache cache;
+  cache.launch();
+  const std::string name = cache.json({"list"})["entries"][0]["file"];
+  std::optional<store::CacheEntry> entry = store::decode(test::read_text(name)).entry;
+  REQUIRE(entry);
+  entry->key.toolchain = "Swage 0.1.0 000000000000, LLVM 19.1.7";
+  store::CacheSettings settings;
+  settings.directory = cache.directory();
+  store::DiskCache(settings, {}).publish(*entry);
+  const std::string bundle = cache.file("kernels.swgc");
+  const Outcome outcome = cache.run({"cache", "export", bundle});
+  CHECK(has(outcome.out, "wrote 1 entries"));
+  CHECK(has(outcome.out, "left out 1 entries of other builds of Swage"));
+  cache.run({"cache", "clear"});
+  cache.json({"import", bundle});
+  CHECK(cache.json({"list"})["entries"].size() == 1);
   CHECK(has(cache.launch().err, "hit on disk"));
 }
 

@@ -12,6 +12,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "codegen/llvm_compat.hpp"
+
 namespace swage::codegen::test {
 namespace {
 
@@ -104,17 +106,19 @@ std::string math_ptx(const MathForm& form, const Target& target) {
   LLVMInitializeNVPTXAsmPrinter();
   const llvm::Triple triple("nvptx64-nvidia-cuda");
   std::string error;
-  const llvm::Target* back_end = llvm::TargetRegistry::lookupTarget(triple, error);
+  const llvm::Target* back_end = compat::lookup_target(triple, error);
   if (!back_end)
     throw std::runtime_error(error);
-  const std::unique_ptr<llvm::TargetMachine> machine(back_end->createTargetMachine(
-      triple, "sm_" + std::to_string(target.sm), "+ptx" + std::to_string(target.ptx), {}, {}));
+  const Target emitted = within_ptx(target, compat::kNewestPtx);
+  const std::unique_ptr<llvm::TargetMachine> machine = compat::create_machine(
+      *back_end, triple, "sm_" + std::to_string(emitted.sm), "+ptx" + std::to_string(emitted.ptx),
+      {}, std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Default);
 
   llvm::LLVMContext context;
   llvm::Module module("math", context);
-  module.setTargetTriple(triple);
+  compat::set_triple(module, triple);
   module.setDataLayout(machine->createDataLayout());
-  build(module, form, target);
+  build(module, form, emitted);
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager passes;

@@ -11,6 +11,7 @@
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
 #include "swage/error.hpp"
+#include "tests/codegen/llvm_text.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
@@ -43,8 +44,8 @@ std::size_t count(const std::string& text, const std::string& what) {
 
 std::string ptx(const ir::Kernel& kernel, std::int64_t columns, const std::string& schedule,
                 int sm = 90) {
-  return compile(kernel, of_columns(kernel, columns), schedule_of(schedule), cuda_target(sm))
-      .payload;
+  return test::as_newest(
+      compile(kernel, of_columns(kernel, columns), schedule_of(schedule), cuda_target(sm)).payload);
 }
 
 std::string refusal(const ir::Kernel& kernel, std::int64_t columns, const std::string& schedule) {
@@ -151,8 +152,8 @@ TEST_CASE("a quantised activation is computed once, and kept in place of what it
   const std::string code =
       code_of("swiglu_quantised_row", {fp8}, "threads=512 row=512 bytes=8 accesses=8");
   CHECK(count(code, "@%p1 ld.global") == 2);
-  // About 37 instructions an element.
-  CHECK(count(code, ";\n") < 28 * 40);
+  // About 37 instructions an element; LLVM 21 takes pairs of floats apart.
+  CHECK(count(code, ";\n") < 28 * (test::kLlvm == 21 ? 42 : 40));
   const std::string int8 = code_of("swiglu_int8_row", {}, "threads=512 row=512 bytes=8 accesses=8");
   INFO(int8);
   CHECK(count(int8, "rcp.approx") == 28);

@@ -22,6 +22,20 @@ TEST_CASE("a newer GPU gets the newest code known at or below it") {
   CHECK(cuda_target(999).sm == cuda_architectures().back());
 }
 
+TEST_CASE("an assembler of older PTX gets the nearest older architecture that it has") {
+  const auto within = [](int sm, int ptx) { return canonical(within_ptx(cuda_target(sm), ptx)); };
+  CHECK(within(100, 85) == "cuda sm_90 ptx85");
+  CHECK(within(121, 87) == "cuda sm_120 ptx87");
+  CHECK(within(88, 87) == "cuda sm_87 ptx87");
+  CHECK(within(110, 88) == "cuda sm_103 ptx88");
+  CHECK(within(110, 90) == "cuda sm_110 ptx90");
+  CHECK(within(80, 85) == "cuda sm_80 ptx70");
+  CHECK(within_ptx(host_target(), 63) == host_target());
+  Target wide = cuda_target(100); // for accesses of 32 bytes
+  wide.ptx = 88;
+  CHECK(canonical(within_ptx(wide, 87)) == "cuda sm_100 ptx87");
+}
+
 TEST_CASE("a GPU before 7.5 is refused") {
   CHECK_THROWS_WITH(cuda_target(70), Catch::Matchers::ContainsSubstring("7.0 is older than 7.5"));
 }

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/calling_convention.hpp"
 #include "codegen/compile.hpp"
 #include "swage/swage.hpp"
 #include "tests/runtime/cache_support.hpp"
@@ -123,11 +124,25 @@ TEST_CASE("a fresh process with a bundle compiles nothing and needs no directory
   for (const auto& item : fs::directory_iterator(directory.path() / "cache"))
     if (item.path().extension() == ".swgk")
       entries.push_back(*decode(read_file(item.path())).entry);
+  REQUIRE_FALSE(entries.empty());
   const fs::path bundle = directory.path() / "kernels.swgc";
-  write_bundle(bundle.string(), entries);
+  write_bundle(bundle.string(), swage::codegen::kCallingConvention, entries);
   fs::remove_all(directory.path() / "cache");
-  const Report report = fresh_process(directory.path(), bundle.c_str());
+  const auto run = [&] { return fresh_process(directory.path(), bundle.c_str()); };
+  const Report report = run();
   CHECK(report.compiles == 0);
   CHECK(report.right == 1);
   CHECK_FALSE(fs::exists(directory.path() / "cache"));
+
+  // Who compiled them does not matter, how they are called does.
+  for (CacheEntry& entry : entries)
+    entry.key.toolchain = "Swage 0.1.0 000000000000, LLVM 19.1.7";
+  write_bundle(bundle.string(), swage::codegen::kCallingConvention, entries);
+  const Report of_others = run();
+  CHECK(of_others.compiles == 0);
+  CHECK(of_others.right == 1);
+  write_bundle(bundle.string(), swage::codegen::kCallingConvention + 1, entries);
+  const Report of_another_convention = run();
+  CHECK(of_another_convention.compiles == 1);
+  CHECK(of_another_convention.right == 1);
 }

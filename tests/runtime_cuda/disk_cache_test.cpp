@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include "codegen/calling_convention.hpp"
 #include "codegen/compile.hpp"
 #include "tests/runtime/cache_support.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
@@ -200,4 +201,48 @@ TEST_CASE("a driver whose linker fails loads the PTX itself") {
       fresh_process(directory.path(), {"SWAGE_FAKE_CUDA_FAIL=cuLinkCreate_v2:801"});
   CHECK(report.compiles == 1);
   CHECK(report.loads == 1);
+}
+
+TEST_CASE(
+    "PTX of a bundle that another build made is assembled once, and kept under its maker's name") {
+  const TemporaryDirectory directory;
+  fresh_process(directory.path());
+  std::vector<CacheEntry> entries;
+  for (const auto& item : fs::directory_iterator(directory.path() / "cache"))
+    if (item.path().extension() == ".swgk")
+      if (CacheEntry entry = *decode(cache_test::read_file(item.path())).entry;
+          !entry.ptx.empty() && entry.key.driver.empty()) {
+        entry.key.toolchain = "Swage 0.1.0 000000000000, LLVM 19.1.7";
+        entries.push_back(entry);
+      }
+  REQUIRE(entries.size() == 1);
+  const std::string bundle = (directory.path() / "kernels.swgc").string();
+  write_bundle(bundle, swage::codegen::kCallingConvention, entries);
+  fs::remove_all(directory.path() / "cache");
+  const auto run = [&](std::vector<std::string> environment = {}) {
+    environment.push_back("SWAGE_CACHE_BUNDLE=" + bundle);
+    return fresh_process(directory.path(), environment);
+  };
+  const Report first = run(), second = run();
+  CHECK(first.compiles == 0);
+  CHECK(first.assemblies == 1);
+  CHECK(second.compiles == 0);
+  CHECK(second.assemblies == 0);
+  // Without the bundle nothing that it brought is taken for this build's own.
+  const Report own = fresh_process(directory.path());
+  CHECK(own.compiles == 1);
+
+  // What the driver refuses goes, whoever made it.
+  rewrite_entries(directory.path(), [](CacheEntry& entry) {
+    if (entry.key.toolchain != swage::codegen::toolchain_identity())
+      entry.cubin = "not machine code";
+    else
+      entry.key.kernel = "another kernel"; // in a file of the wrong name: not of use
+  });
+  run();
+  run();
+  const Report after = run();
+  CHECK(after.compiles == 0);
+  CHECK(after.assemblies == 0);
+  CHECK(after.loads == 1);
 }
