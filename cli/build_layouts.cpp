@@ -78,7 +78,8 @@ Specialization strided(Specialization made, const ir::Kernel& kernel) {
   return made;
 }
 
-/// Of kernels with groups of rows, for each output of elements: that one lies column by column.
+/// Of kernels with groups of rows, for each output of elements: that one lies column by column;
+/// and, where several have names that end in "columns", all of these, as their callers have them.
 std::vector<Specialization> transposed(const Specialization& base, const ir::Kernel& kernel) {
   std::vector<Specialization> list;
   for (std::size_t p = 0; p < kernel.params().size() && codegen::rows_of_groups(kernel) > 0; ++p)
@@ -89,6 +90,19 @@ std::vector<Specialization> transposed(const Specialization& base, const ir::Ker
           spec.layout = Layout::column_major;
       });
     }
+  if (list.empty())
+    return list;
+  Specialization all = base;
+  int count = 0;
+  for_each_tensor(all, kernel, [&](const ir::Param& param, std::size_t, TensorSpec& spec) {
+    if (param.is_written() && param.broadcast == ir::Broadcast::none &&
+        param.name.ends_with("columns")) {
+      spec.layout = Layout::column_major;
+      ++count;
+    }
+  });
+  if (count > 1)
+    list.push_back(std::move(all));
   return list;
 }
 

@@ -106,6 +106,7 @@ private:
   void accumulate_row();
   /// Rows of a block in their order, from shared memory.
   void accumulate_block();
+  void clear_padding(llvm::Value* thread);
   void store_strand();
   Value* term_at(std::size_t sum, Value* row, Value* column);
   void block_sync();

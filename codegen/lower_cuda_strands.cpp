@@ -302,8 +302,23 @@ void CudaRows::accumulate_block() {
   block_sync(); // the terms of the next rows go where these were
 }
 
+/// The columns that fill up the last access to a strand, which the second launch reads and drops.
+void CudaRows::clear_padding(Value* thread) {
+  Value* column = b_.CreateAdd(wide(columns_), thread);
+  emit_if(b_.CreateICmpULT(thread, b_.CreateAnd(b_.CreateNeg(wide(columns_)),
+                                                wide(std::int64_t{kTotalsLanes - 1}))),
+          [&] {
+            for (std::size_t sum = 0; sum < strands_.count(); ++sum)
+              if (!strands_.is_for_all(sum))
+                b_.CreateStore(
+                    llvm::Constant::getNullValue(value_type(context_, strands_.type(sum), 1)),
+                    strands_.address(sum, strand_, column));
+          });
+}
+
 void CudaRows::store_strand() {
   Value* thread = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x));
+  clear_padding(thread);
   std::size_t index = 0;
   for (std::size_t sum = 0; sum < strands_.count(); index += accumulators_of(sum++)) {
     const auto size = static_cast<std::uint64_t>(plan_.column_sum_bytes[sum]);

@@ -28,8 +28,8 @@ using llvm::Value;
 namespace {
 
 constexpr int kWarps = kTotalsThreads / 32;
-constexpr int kReaders = 8;                       ///< neighbouring threads, of one strand
-constexpr int kLanes = kTotalsColumns / kReaders; ///< columns of a thread
+constexpr int kLanes = kTotalsLanes;              ///< columns of a thread
+constexpr int kReaders = kTotalsColumns / kLanes; ///< neighbouring threads, of one strand
 constexpr int kStrandsEach = static_cast<int>(ir::kSumStrands) * kReaders / kTotalsThreads;
 static_assert(std::has_single_bit(static_cast<unsigned>(kStrandsEach)));
 

@@ -101,6 +101,9 @@ inline constexpr std::int64_t kWorkspaceAlignment = 256;
 /// columns that it has.
 inline constexpr int kTotalsThreads = 256;
 inline constexpr int kTotalsColumns = 32;
+/// Columns that a thread of the second launch reads at once, be they all columns of the call or
+/// not.
+inline constexpr int kTotalsLanes = 4;
 /// Strands of a call of so many rows.
 std::int64_t strands_of(std::int64_t rows) noexcept;
 

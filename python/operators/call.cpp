@@ -196,8 +196,9 @@ private:
       group = static_cast<std::int64_t>(
           arguments_[static_cast<std::size_t>(parameter.group_place)].value);
     if (group <= 0)
-      refuse("a group of " + std::to_string(group) +
-             (parameter.space == SWAGE_COLUMN_GROUP ? " rows" : " columns"));
+      refuse("a group of '" + parameter.name + "' has " + std::to_string(group) +
+             (parameter.space == SWAGE_COLUMN_GROUP ? " rows" : " columns") +
+             ", expected 1 or more");
     return group;
   }
 

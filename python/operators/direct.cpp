@@ -120,20 +120,28 @@ bool Operator::Direct::take(PyObject* const* arguments, Size count, PyObject* na
       !take_constants(arguments + count, names, taken))
     return false;
   const bool grad = around_.is_grad_enabled();
-  bool is_first = true;
+  // These questions may let other threads run, which may free what a view points to: they come
+  // first.
   for (std::size_t i = 0; i < inputs_; ++i) {
     if (!by_input_[i])
       return false;
+    if (!by_input_[i]->is_tensor())
+      continue;
+    if (!around_.is_plain(arguments[i]))
+      return false;
+    if (grad && !taken.needs_grad)
+      taken.needs_grad = around_.requires_grad(arguments[i]);
+  }
+  bool is_first = true;
+  for (std::size_t i = 0; i < inputs_; ++i) {
     if (!by_input_[i]->is_tensor()) {
       if (!take_scalar(arguments[i], *by_input_[i], taken.scalars.at(i)))
         return false;
       continue;
     }
     DLTensor& tensor = taken.tensors.at(i);
-    if (!around_.is_plain(arguments[i]) || !around_.view(arguments[i], tensor))
+    if (!around_.view(arguments[i], tensor))
       return false;
-    if (grad && !taken.needs_grad)
-      taken.needs_grad = around_.requires_grad(arguments[i]);
     if (static_cast<std::size_t>(tensor.ndim) > kMostRank)
       return false;
     taken.kind.types.at(i) = std::bit_cast<std::uint32_t>(tensor.dtype);

@@ -47,6 +47,11 @@ class Packed(unittest.TestCase):
         with self.assertRaisesRegex(swage.Error, "'q' holds"):
             swage.kernel(TO)(self.x, np.empty((3, 16), np.int8))
 
+    def test_no_elements_are_nothing_to_do_whatever_their_strides(self):
+        self.assertEqual(swage.kernel(TO)(np.zeros((0, 32), "f4")).shape, (0, 16))
+        self.assertEqual(swage.kernel(BACK)(np.zeros((0, 16), np.uint8), np.empty((0, 32), "f4")).shape, (0, 32))
+        self.assertEqual(swage.kernel(BACK)(np.zeros((2, 0, 4), np.uint8), np.empty((2, 0, 8), "f4")).shape, (2, 0, 8))
+
     def test_a_type_by_another_name(self):
         kernel = swage.kernel("kernel k<Q>(x: in f32, q: out Q) { q = x; }", Q="float4_e2m1fn_x2")
         self.assertEqual(kernel.parameters[1].type, "f4e2m1")

@@ -1,6 +1,7 @@
 // c_tensor.cpp -- DLTensor to Tensor.
 #include "runtime/api/c_tensor.hpp"
 
+#include <algorithm>
 #include <span>
 
 #include <fmt/format.h>
@@ -45,7 +46,9 @@ void check_device(const DLTensor& tensor, std::size_t index, const DeviceInfo& d
 /// From a view of pairs, as PyTorch's float4_e2m1fn_x2 is, to one of elements.
 void count_elements(Tensor& view, std::size_t index) {
   const int last = view.rank - 1;
-  if (last < 0 || (view.shape[last] > 1 && view.strides[last] != 1))
+  // NumPy gives tensors without elements strides of 0, which say nothing.
+  const bool is_empty = std::find(view.shape, view.shape + view.rank, 0) != view.shape + view.rank;
+  if (last < 0 || (!is_empty && view.shape[last] > 1 && view.strides[last] != 1))
     refuse(index, "the tensor has lanes of two, expected a last dimension that is dense");
   for (int i = 0; i < last; ++i)
     if (__builtin_mul_overflow(view.strides[i], 2, &view.strides[i]))
