@@ -268,3 +268,28 @@ TEST_CASE("some dozens of schedules of rows are tried, all legal, that hold a ro
     }
   }
 }
+
+TEST_CASE("clusters are tried for very few rows, warps that stream for very many") {
+  const ir::Kernel graph = ir::load_kernel(
+      {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }"}, "", {{"T", bf16}});
+  const codegen::Target target = codegen::cuda_target(90);
+  codegen::Specialization usual = codegen::contiguous(graph);
+  const auto tried = [&](std::int64_t rows, std::int64_t columns, auto&& is_one) {
+    usual.columns_at_most = columns;
+    const auto base = codegen::default_schedule(graph, usual, target, rows * columns);
+    const auto found = tune::candidates({graph, usual, target, rows * columns, 132}, base);
+    return std::ranges::any_of(found, [&](const codegen::Schedule& schedule) {
+      return is_one(std::get<codegen::CudaSchedule>(schedule));
+    });
+  };
+  const auto clusters = [](const codegen::CudaSchedule& schedule) { return schedule.waves > 1; };
+  CHECK(tried(1, 14336, clusters));
+  CHECK_FALSE(tried(16, 14336, clusters));
+  CHECK(tried(16, 65536, clusters)); // which the default has
+  const auto streams = [](const codegen::CudaSchedule& schedule) {
+    return schedule.row_threads == 32 && schedule.load == codegen::LoadPolicy::streaming &&
+           schedule.store == codegen::StorePolicy::streaming;
+  };
+  CHECK(tried(2048, 4096, streams));
+  CHECK_FALSE(tried(16, 4096, streams));
+}
