@@ -23,10 +23,24 @@ void active_mask(Warp& warp, const Step& step) {
   for_lanes(warp, [&](unsigned lane) { warp.row(step.d)[lane] = mask; });
 }
 
+/// Faults where PTX leaves the result undefined: a lane that its own mask does not name, or a mask
+/// that names lanes which have not left and do not come here with the others.
+void check_members(Warp& warp, const Step& step) {
+  const std::uint32_t live = warp.running | warp.parked | warp.waiting | warp.clustered;
+  for_lanes(warp, [&](unsigned lane) {
+    const auto members = static_cast<std::uint32_t>(warp.row(step.members)[lane]);
+    if ((members >> lane & 1) == 0 || (members & live) != warp.mask)
+      warp.grid->fault(
+          FaultKind::illegal_instruction, warp, step, lane, members,
+          "the mask of an instruction of the warp is not of the lanes that execute it");
+  });
+}
+
 enum class Shuffle : std::uint8_t { up, down, bfly, idx };
 
 // d|p = shfl.sync.mode.b32 a, b, c, membermask
 void shuffle(Warp& warp, const Step& step) {
+  check_members(warp, step);
   std::uint64_t old[kLanes];
   std::copy_n(warp.row(step.a), kLanes, old);
   const auto mode = static_cast<Shuffle>(step.function);
@@ -61,6 +75,7 @@ void shuffle(Warp& warp, const Step& step) {
 enum class Vote : std::uint8_t { all, any, uni, ballot };
 
 void vote(Warp& warp, const Step& step) {
+  check_members(warp, step);
   std::uint32_t ballot = 0;
   for_lanes(warp, [&](unsigned lane) {
     const bool value = (warp.row(step.a)[lane] != 0) != step.negated;
@@ -232,6 +247,7 @@ void decode_shfl(Decoder& d) {
   d.step.a = d.source(1, type);
   d.step.b = d.source(2, Type::u32);
   d.step.c = d.source(3, Type::u32);
+  d.step.members = d.source(4, Type::u32);
   d.step.of_warp = true;
   d.step.run = shuffle;
 }
@@ -241,10 +257,11 @@ void decode_vote(Decoder& d) {
   d.step.function = static_cast<std::uint8_t>(d.take_one_of({"all", "any", "uni", "ballot"}, 0));
   const Type type = d.take_type();
   d.finish();
-  d.expect_operands(2, 3);
+  d.expect_operands(3);
   d.destination(type);
   d.step.a = d.source(1, Type::pred);
   d.step.negated = d.operand(1).negated;
+  d.step.members = d.source(2, Type::u32);
   d.step.of_warp = true;
   d.step.run = vote;
 }

@@ -37,6 +37,7 @@ struct Step {
   Row d = 0, e = 0; ///< destinations
   Row a = 0, b = 0, c = 0;
   Row guard = 0;
+  Row members = 0; ///< of an instruction `of_warp`: the mask of the lanes that take part
   bool guarded = false;
   bool guard_negated = false;
   bool negated = false; ///< the predicate `c` of setp

@@ -9,10 +9,11 @@ except ImportError:
     print("skipped: no PyTorch")
     sys.exit(77)
 
+from seeded import Seeded
 import swage
 
 
-class Torch(unittest.TestCase):
+class Torch(Seeded):
     def test_every_type_that_kernels_have(self):
         for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int8,
                       torch.int16, torch.int32, torch.int64, torch.uint8):

@@ -15,6 +15,7 @@ except ImportError:
     print("skipped: no PyTorch")
     sys.exit(77)
 
+from seeded import Seeded  # noqa: E402
 from swage.compat import unsloth, vllm  # noqa: E402
 
 DEVICE = os.environ.get("SWAGE_TEST_DEVICE", "cpu")
@@ -31,7 +32,7 @@ def close(found, expected):
     torch.testing.assert_close(found.float(), expected.float(), rtol=2e-2, atol=1e-3)
 
 
-class Unsloth(unittest.TestCase):
+class Unsloth(Seeded):
     def check(self, forward, backward, activation):
         d_h, gate, up = tensors(3, 2, 5, 64)
         h = forward(gate, up)
@@ -62,7 +63,7 @@ class Unsloth(unittest.TestCase):
                    lambda x: F.gelu(x, approximate="tanh"))
 
 
-class VLLM(unittest.TestCase):
+class VLLM(Seeded):
     """The cases of vLLM's tests of these operators: its shapes, its types, and its tolerances (absolute, and relative
     by type). On a GPU its gated functions have to be exact there, except swigluoai's."""
 
@@ -113,7 +114,7 @@ class VLLM(unittest.TestCase):
             vllm.silu_and_mul(torch.empty(3, 5), torch.empty(3, 8))
 
 
-class Liger(unittest.TestCase):
+class Liger(Seeded):
     def test_gradients(self):
         from swage.compat import liger
         for function, activation in (
@@ -149,7 +150,7 @@ class Liger(unittest.TestCase):
             fused.backward(d)
 
 
-class Transformers(unittest.TestCase):
+class Transformers(Seeded):
     def test_models_compute_the_same_and_come_back(self):
         try:
             import transformers

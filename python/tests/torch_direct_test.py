@@ -18,6 +18,7 @@ except ImportError:
     print("skipped: no PyTorch")
     sys.exit(77)
 
+from seeded import Seeded  # noqa: E402
 import swage.torch  # noqa: E402
 from torch.autograd import forward_ad  # noqa: E402
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
@@ -45,7 +46,7 @@ def each(results):
     return results if isinstance(results, tuple) else (results,)
 
 
-class Bits(unittest.TestCase):
+class Bits(Seeded):
     def check(self, operator, *args, **named):
         wanted = each(operator.op(*args, **named))
         found = operator._direct(*args, **named)
@@ -177,8 +178,9 @@ class NoFunction(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-class Declined(unittest.TestCase):
+class Declined(Seeded):
     def setUp(self):
+        super().setUp()
         self.gate, self.up = tensors(2, 3, 8)
         self.operator = swage.torch.swiglu
         self.assertTrue(is_direct(self.operator, self.gate, self.up))
@@ -296,8 +298,9 @@ class Declined(unittest.TestCase):
 
 
 @unittest.skipUnless(DEVICE.startswith("cuda"), "needs a GPU")
-class Gpu(unittest.TestCase):
+class Gpu(Seeded):
     def setUp(self):
+        super().setUp()
         self.gate, self.up = tensors(2, 64, 4096, dtype=torch.bfloat16)
         self.wanted = swage.torch.swiglu(self.gate, self.up)
         torch.cuda.synchronize()

@@ -460,3 +460,32 @@ TEST_CASE("constant tables, local arrays and generic addresses work") {
   run(text, config, memory);
   CHECK(out == 67);
 }
+
+TEST_CASE("an instruction of the warp whose mask is not of the lanes that execute it is a fault") {
+  const auto kernel = [](const std::string& body) {
+    return ".version 7.8\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 out)\n{\n"
+           ".reg .pred %p<2>;\n.reg .b32 %r<4>;\nmov.u32 %r0, %tid.x;\n"
+           "setp.lt.u32 %p0, %r0, 16;\n" +
+           body + "ret;\n}\n";
+  };
+  const auto shuffle = [](const char* mask) {
+    return std::string("shfl.sync.bfly.b32 %r1, %r0, 1, 31, ") + mask + ";\n";
+  };
+  Memory memory;
+  LaunchConfig config;
+  config.block = {32, 1, 1};
+  std::uint32_t word = 0;
+  memory.add(&word, sizeof word);
+  config.parameters = (Arguments() << &word).bytes;
+  const auto halves = [&](const std::string& upper, const std::string& lower) {
+    return kernel("@%p0 bra low;\n" + upper + "bra.uni done;\nlow:\n" + lower + "done:\n");
+  };
+  run(kernel("@%p0 exit;\n" + shuffle("-1")), config, memory); // who has left takes no part
+  for (const std::string& text : {
+           halves(shuffle("-1"), shuffle("-1")),    // parted lanes never meet
+           halves(shuffle("-1"), "bar.sync 0;\n"),  // half of them are at a barrier
+           halves(shuffle("1"), shuffle("0xffff")), // who executes it is not named
+           kernel("@%p0 vote.sync.any.pred %p1, %p0, -1;\n"),
+       })
+    CHECK(fault_of(text, config, memory) == FaultKind::illegal_instruction);
+}
