@@ -100,7 +100,7 @@ static void rows_and_columns(const swage_device* device) {
         squares += (double)x[r * kColumns + i] * x[r * kColumns + i];
       sum += 2.5 * x[r * kColumns + c];
       wrong += !is_near(y[r * kColumns + c],
-                        x[r * kColumns + c] / sqrt(squares / kColumns + 1e-6) * weight[c]);
+                        x[r * kColumns + c] / sqrt(squares / (double)kColumns + 1e-6) * weight[c]);
     }
     wrong += !is_near(sums[c], sum);
   }
@@ -132,7 +132,7 @@ int main(void) {
     x[i] = (float)sin(0.37 * i);
     up[i] = (float)cos(0.11 * i);
     if (i < kColumns)
-      weight[i] = 1 + (float)i / kColumns;
+      weight[i] = 1 + (float)i / (float)kColumns;
   }
   swiglu_of_f32(device);
   swiglu_of_bf16(device);
