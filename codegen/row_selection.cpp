@@ -2,7 +2,6 @@
 #include "codegen/row_selection.hpp"
 
 #include <array>
-#include <tuple>
 
 #include "codegen/index_arithmetic.hpp"
 
@@ -40,10 +39,10 @@ Value* RowSelection::selects(Value* row, Value* inside) {
   Value* counted = nullptr;
   if (leaves_out_runs())
     counted = is_counted(in_batch(row), inside);
-  if (!job_.kernel.skip())
+  if (!skips())
     return counted;
   if (!counted)
-    return b_.CreateNot(is_skipped(row, inside));
+    return takes(row, inside);
   // Of a row that does not count nothing is read.
   llvm::BasicBlock* before = b_.GetInsertBlock();
   llvm::Function* function = before->getParent();
@@ -51,7 +50,7 @@ Value* RowSelection::selects(Value* row, Value* inside) {
   auto* done = llvm::BasicBlock::Create(b_.getContext(), "selected", function);
   b_.CreateCondBr(inside ? b_.CreateAnd(inside, counted) : counted, read, done);
   b_.SetInsertPoint(read);
-  Value* taken = b_.CreateNot(is_skipped(row, nullptr));
+  Value* taken = takes(row, nullptr);
   llvm::BasicBlock* read_end = b_.GetInsertBlock();
   b_.CreateBr(done);
   b_.SetInsertPoint(done);
@@ -61,14 +60,14 @@ Value* RowSelection::selects(Value* row, Value* inside) {
   return result;
 }
 
-Value* RowSelection::is_skipped(Value* row, Value* inside) {
+Value* RowSelection::takes(Value* row, Value* inside) {
   const ir::NodeId condition = *job_.kernel.skip();
   // Each leaf is read once, and before what needs it.
   std::vector<Value*> leaves(job_.kernel.nodes().size());
   for (ir::NodeId id = 0; id <= condition; ++id)
     leaves[id] = leaf(job_.kernel.node(id), row, inside);
-  return lower_nodes(b_, job_, 1, std::array{condition},
-                     [&](ir::NodeId id) { return leaves[id]; })[0];
+  return b_.CreateNot(lower_nodes(b_, job_, 1, std::array{condition},
+                                  [&](ir::NodeId id) { return leaves[id]; })[0]);
 }
 
 /// The value of a scalar or of an input, null for all else.

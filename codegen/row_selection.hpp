@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <utility>
 #include <vector>
 
 #include <llvm/IR/IRBuilder.h>
@@ -39,9 +38,7 @@ public:
   /// Whether `begin` may leave fewer rows than the call was launched for.
   bool may_end_early() const { return job_.specialization.valid_rows == ValidRows::one; }
   /// Whether some of the rows may be left out, as `selects` says.
-  bool is_by_row() const {
-    return job_.specialization.valid_rows == ValidRows::per_batch || job_.kernel.skip();
-  }
+  bool is_by_row() const { return leaves_out_runs() || skips(); }
   /// Whether the call is of all its rows.
   bool takes_all() const { return !may_end_early() && !is_by_row(); }
   /// Whether `row`, of 64 bits and below Arguments::rows, is computed; null: it is. Nothing is read
@@ -59,9 +56,7 @@ public:
   /// Whether the kernel itself says of rows that the counts leave whether they are computed.
   bool skips() const { return job_.kernel.skip().has_value(); }
   /// Whether it computes `row`, one that counts; as `selects` where `inside` does not hold.
-  llvm::Value* takes(llvm::Value* row, llvm::Value* inside) {
-    return b_.CreateNot(is_skipped(row, inside));
-  }
+  llvm::Value* takes(llvm::Value* row, llvm::Value* inside);
 
 private:
   /// Count `index` of 64 bits, as 64 bits with a sign.
@@ -74,7 +69,6 @@ private:
   /// Of a batch, as `count` gives it.
   llvm::Value* valid_of(const InBatch& at, llvm::Value* inside);
   llvm::Value* is_counted(const InBatch& at, llvm::Value* inside);
-  llvm::Value* is_skipped(llvm::Value* row, llvm::Value* inside);
   llvm::Value* leaf(const ir::Node& node, llvm::Value* row, llvm::Value* inside);
 
   llvm::IRBuilderBase& b_;

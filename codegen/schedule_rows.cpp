@@ -364,6 +364,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
     }
   }
   // Too long to be held: read anew for each stage.
+  schedule.access_bytes = usual_bytes;
   for (int row = std::clamp(threads, 256, 512); row >= 32; row /= 2) {
     schedule.threads = schedule.row_threads = row;
     schedule.accesses = 4;

@@ -568,6 +568,19 @@ def layouts(run):
     check((memory == expected).all(), "scales in tiles of 128x4")
 
 
+def run_parts(doc, *parts):
+    """The exit status of checks of which each part takes a Runner, on the device of the command line."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--library", dest="path", required=True)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    options = parser.parse_args()
+    run = Runner(options.path, options.device)
+    for part in parts:
+        part(run)
+    print(f"{compare.total} codes and their scales equal to the bit; {check.failed} failed checks")
+    return 1 if check.failed else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", dest="path", required=True)

@@ -8,11 +8,10 @@ transposed.
 Definitions are those of quantised.py. Ends with 77, which CTest takes for skipped, where there is no ml_dtypes.
 """
 
-import argparse
 import sys
 
-from quantised import (F32, LARGEST, NAMES, Packed, PackedColumns, Runner, TYPES, check, compare, groups, hidden,
-                       inputs, largest_of, mxfp4, nvfp4, packed, power_above, same, saturated, unpacked)
+from quantised import (F32, LARGEST, NAMES, Packed, PackedColumns, TYPES, check, compare, groups, hidden, inputs,
+                       largest_of, mxfp4, nvfp4, packed, power_above, run_parts, same, saturated, unpacked)
 import ml_dtypes
 import numpy as np
 
@@ -144,17 +143,5 @@ def gradient_case(run, gate, up, base, transposed, what):
         compare(f"gradient by columns, {what}", by_columns, along_columns(h, 32, name))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", dest="path", required=True)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
-    options = parser.parse_args()
-    run = Runner(options.path, options.device)
-    columns(run)
-    four_bits_both(run)
-    print(f"{compare.total} codes and their scales equal to the bit; {check.failed} failed checks")
-    return 1 if check.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_parts(__doc__, columns, four_bits_both))

@@ -8,11 +8,10 @@ rows beyond a count. Definitions are those of quantised.py. Ends with 77, which 
 there is no ml_dtypes.
 """
 
-import argparse
 import sys
 
-from quantised import (BYTE_FLOATS, F32, NAMES, Runner, TYPES, check, codes, compare, hidden, inputs, int8_group,
-                       per_group, per_group_e8m0, per_row, same, saturated)
+from quantised import (BYTE_FLOATS, F32, NAMES, TYPES, check, codes, compare, hidden, inputs, int8_group, per_group,
+                       per_group_e8m0, per_row, run_parts, same, saturated)
 import ml_dtypes
 import numpy as np
 
@@ -123,18 +122,5 @@ def integers(run):
                 compare(f"int8 group {name} rounded={rounded}", (q, scale), int8_group(h, 128))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", dest="path", required=True)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
-    options = parser.parse_args()
-    run = Runner(options.path, options.device)
-    for type_name in ("f8e4m3", "f8e5m2"):
-        experts(run, type_name)
-    integers(run)
-    print(f"{compare.total} codes and their scales equal to the bit; {check.failed} failed checks")
-    return 1 if check.failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_parts(__doc__, lambda run: experts(run, "f8e4m3"), lambda run: experts(run, "f8e5m2"), integers))

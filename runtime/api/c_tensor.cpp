@@ -1,10 +1,11 @@
 // c_tensor.cpp -- DLTensor to Tensor.
 #include "runtime/api/c_tensor.hpp"
 
-#include <algorithm>
 #include <span>
 
 #include <fmt/format.h>
+
+#include "runtime/launch/shapes.hpp"
 
 namespace swage::api {
 
@@ -46,8 +47,8 @@ void check_device(const DLTensor& tensor, std::size_t index, const DeviceInfo& d
 /// From a view of pairs, as PyTorch's float4_e2m1fn_x2 is, to one of elements.
 void count_elements(Tensor& view, std::size_t index) {
   const int last = view.rank - 1;
-  // NumPy gives tensors without elements strides of 0, which say nothing.
-  const bool is_empty = std::find(view.shape, view.shape + view.rank, 0) != view.shape + view.rank;
+  // NumPy gives tensors without elements strides of 0.
+  const bool is_empty = launch::has_no_elements(view);
   if (last < 0 || (!is_empty && view.shape[last] > 1 && view.strides[last] != 1))
     refuse(index, "the tensor has lanes of two, expected a last dimension that is dense");
   for (int i = 0; i < last; ++i)

@@ -117,8 +117,8 @@ void check_packed(const Signature& signature, std::size_t param, const Tensor& t
     refuse_packed(signature, param, tensor, "no dimension");
   if (tensor.shape[last] % 2 != 0)
     refuse_packed(signature, param, tensor, fmt::format("{} columns", tensor.shape[last]));
-  if (std::find(tensor.shape, tensor.shape + tensor.rank, 0) != tensor.shape + tensor.rank)
-    return; // nothing is where the strides say
+  if (has_no_elements(tensor))
+    return;
   // Two rows of a group share a byte of a transposed output.
   const bool by_rows = last > 0 && tensor.strides[last - 1] == 1 && tensor.strides[last] != 1 &&
                        tensor.strides[last] % 2 == 0 && signature.group_rows > 0 &&

@@ -1,6 +1,7 @@
 // shapes.cpp -- shapes of tensors in checks and messages.
 #include "runtime/launch/shapes.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -39,6 +40,10 @@ bool has_one_value(const Tensor& tensor) {
     if (tensor.shape[i] != 1)
       return false;
   return true;
+}
+
+bool has_no_elements(const Tensor& tensor) {
+  return std::find(tensor.shape, tensor.shape + tensor.rank, 0) != tensor.shape + tensor.rank;
 }
 
 } // namespace swage::launch

@@ -1,8 +1,7 @@
 // column_groups_left_out_test.cpp -- groups of rows on the CPU of which rows are left out, by a
 // count or by the kernel: they are made of the others, and rows and groups that are left out stay.
-#include <fmt/ranges.h>
-
 #include "ir/passes.hpp"
+#include "tests/runtime/counts_support.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/row_case.hpp"
 #include "tests/support/valid_rows_case.hpp"
@@ -22,16 +21,10 @@ Device cpu() {
 void check_counts(const std::string& text, const std::vector<Binding>& bindings, ir::CallSize size,
                   const std::vector<std::vector<std::int64_t>>& all, std::size_t turn) {
   for (const std::vector<std::int64_t>& counts : all) {
-    KernelOptions options;
-    options.schedule = kSchedules[turn++ % kSchedules.size()];
-    INFO(text << "\n"
-              << size.rows << " x " << size.columns << ", " << options.schedule << ", counts "
-              << fmt::format("{}", fmt::join(counts, " ")));
-    const Kernel kernel = cpu().kernel(text, "", bindings, options);
-    RowCase call(cpu(), kernel, size,
-                 {.gap = static_cast<std::int64_t>(turn % 3), .by_columns = turn % 2 == 0}, turn);
-    call.count_rows(counts, turn % 2 == 0 ? DType::i32 : DType::i64);
-    REQUIRE(call.run() == "");
+    const std::string& schedule = kSchedules[turn++ % kSchedules.size()];
+    check_call_with_counts(
+        text, bindings, size, counts, schedule,
+        {.gap = static_cast<std::int64_t>(turn % 3), .by_columns = turn % 2 == 0}, turn);
   }
 }
 

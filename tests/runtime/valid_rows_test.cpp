@@ -4,11 +4,10 @@
 
 #include <functional>
 
-#include <fmt/ranges.h>
-
 #include "ir/arithmetic.hpp"
 #include "ir/passes.hpp"
 #include "swage/error.hpp"
+#include "tests/runtime/counts_support.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/refusal.hpp"
 #include "tests/support/row_case.hpp"
@@ -31,15 +30,8 @@ void check_counts(const std::string& text, const std::vector<Binding>& bindings,
                   const std::vector<std::vector<std::int64_t>>& all, RowView view,
                   std::size_t& turn) {
   for (const std::vector<std::int64_t>& counts : all) {
-    KernelOptions options;
-    options.schedule = kSchedules[turn++ % kSchedules.size()];
-    INFO(text << "\n"
-              << size.rows << " x " << size.columns << ", " << options.schedule << ", counts "
-              << fmt::format("{}", fmt::join(counts, " ")));
-    const Kernel kernel = cpu().kernel(text, "", bindings, options);
-    RowCase call(cpu(), kernel, size, view, turn);
-    call.count_rows(counts, turn % 2 == 0 ? DType::i32 : DType::i64);
-    REQUIRE(call.run() == "");
+    const std::string& schedule = kSchedules[turn++ % kSchedules.size()];
+    check_call_with_counts(text, bindings, size, counts, schedule, view, turn);
   }
 }
 

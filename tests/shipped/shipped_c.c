@@ -37,19 +37,25 @@ static int is_near(double a, double b) {
 static float x[kCount], up[kCount], y[kCount], weight[kColumns], sums[kColumns];
 static int64_t shape[2] = {kRows, kColumns}, columns[1] = {kColumns};
 
-static void swiglu_of_f32(const swage_device* device) {
+/* h of gate and up, of a type by its name, its code and its bits. */
+static void launch_swiglu(const swage_device* device, const char* type, uint8_t code, uint8_t bits,
+                          void* gate, void* other, void* h) {
   kernels_swiglu swiglu;
-  check(kernels_swiglu_create(&swiglu, device, "f32") == SWAGE_OK, "swiglu is created");
-  const DLTensor gate = tensor_of(x, kDLFloat, 32, 2, shape);
-  const DLTensor other = tensor_of(up, kDLFloat, 32, 2, shape);
-  const DLTensor h = tensor_of(y, kDLFloat, 32, 2, shape);
-  check(kernels_swiglu_launch(&swiglu, NULL, &gate, &other, &h) == SWAGE_OK, "swiglu is launched");
+  check(kernels_swiglu_create(&swiglu, device, type) == SWAGE_OK, "swiglu is created");
+  const DLTensor in = tensor_of(gate, code, bits, 2, shape);
+  const DLTensor by = tensor_of(other, code, bits, 2, shape);
+  const DLTensor out = tensor_of(h, code, bits, 2, shape);
+  check(kernels_swiglu_launch(&swiglu, NULL, &in, &by, &out) == SWAGE_OK, "swiglu is launched");
+  kernels_swiglu_destroy(&swiglu);
+  check(swiglu.handle == NULL, "a destroyed kernel is no kernel");
+}
+
+static void swiglu_of_f32(const swage_device* device) {
+  launch_swiglu(device, "f32", kDLFloat, 32, x, up, y);
   int wrong = 0;
   for (int i = 0; i < kCount; ++i)
     wrong += !is_near(y[i], x[i] / (1 + exp(-(double)x[i])) * up[i]);
   check(wrong == 0, "swiglu is right");
-  kernels_swiglu_destroy(&swiglu);
-  check(swiglu.handle == NULL, "a destroyed kernel is no kernel");
 }
 
 /* Halves and quarters are the same numbers in bf16: the upper halves of their f32. */
@@ -62,12 +68,7 @@ static void swiglu_of_bf16(const swage_device* device) {
     a[i] = (uint16_t)(bits >> 16);
     b[i] = 0x4000; /* 2 */
   }
-  kernels_swiglu swiglu;
-  check(kernels_swiglu_create(&swiglu, device, "bf16") == SWAGE_OK, "swiglu of bf16 is created");
-  const DLTensor gate = tensor_of(a, kDLBfloat, 16, 2, shape);
-  const DLTensor other = tensor_of(b, kDLBfloat, 16, 2, shape);
-  const DLTensor h = tensor_of(c, kDLBfloat, 16, 2, shape);
-  check(kernels_swiglu_launch(&swiglu, NULL, &gate, &other, &h) == SWAGE_OK, "bf16 is launched");
+  launch_swiglu(device, "bf16", kDLBfloat, 16, a, b, c);
   int wrong = 0;
   for (int i = 0; i < kCount; ++i) {
     const double value = (double)(i % 9 - 4) / 4, expected = 2 * value / (1 + exp(-value));
@@ -77,7 +78,6 @@ static void swiglu_of_bf16(const swage_device* device) {
     wrong += fabs(got - expected) > fabs(expected) / 256;
   }
   check(wrong == 0, "swiglu of bf16 is right");
-  kernels_swiglu_destroy(&swiglu);
 }
 
 static void rows_and_columns(const swage_device* device) {
