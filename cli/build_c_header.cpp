@@ -10,10 +10,6 @@ namespace swage::cli {
 
 namespace {
 
-bool is_real(DType type) {
-  return type == DType::f64 || type == DType::f32 || type == DType::f16 || type == DType::bf16;
-}
-
 /// What C compilers need not take in one literal (C99, 5.2.4.1).
 constexpr std::size_t kLongestLiteral = 4095;
 
@@ -66,14 +62,14 @@ std::string functions_text(const BuiltKernel& built, const std::string& prefix,
   for (const ir::Param& param : built.kernel.params()) {
     const std::string own = name_in_c(param.name);
     parameters.push_back(fmt::format("{}{}",
-                                     param.is_tensor()      ? "const DLTensor* "
-                                     : is_real(param.dtype) ? "double "
-                                                            : "int64_t ",
+                                     param.is_tensor()       ? "const DLTensor* "
+                                     : is_float(param.dtype) ? "double "
+                                                             : "int64_t ",
                                      own));
     arguments.push_back(fmt::format("swage_{}({})",
-                                    param.is_tensor()      ? "tensor"
-                                    : is_real(param.dtype) ? "real"
-                                                           : "integer",
+                                    param.is_tensor()       ? "tensor"
+                                    : is_float(param.dtype) ? "real"
+                                                            : "integer",
                                     own));
   }
   std::string assignments;
