@@ -82,6 +82,7 @@ private:
   std::vector<Value*> values(Chunk& chunk, std::span<const NodeId> roots);
   void emit_row_values(int stage);
   void emit_outputs();
+  void emit_looped_chunks();
   void emit_chunks(std::vector<Chunk>& chunks);
   void store_elements(Chunk& chunk);
   void store_rows();

@@ -319,20 +319,46 @@ void CudaRows::emit_outputs() {
   if (by_column && geometry_.held) {
     emit_chunks(chunks_);
   } else if (by_column) {
-    Value* first = b_.CreateMul(thread_, constant(static_cast<std::uint64_t>(geometry_.vector)));
-    const std::vector<Value*> bases = bases_from(first);
-    const int count = schedule_.accesses;
-    emit_loop(constant(0), columns_, constant(static_cast<std::uint64_t>(geometry_.step * count)),
-              [&](Value* from) {
-                std::vector<Chunk> chunks;
-                for (int k = 0; k < count; ++k)
-                  chunks.push_back(make_chunk(
-                      bases, first,
-                      b_.CreateAdd(wide(from), wide(std::int64_t{geometry_.step} * k)), -1, false));
-                emit_chunks(chunks);
-              });
+    emit_looped_chunks();
   }
   store_rows();
+}
+
+/// A row that is not held, some chunks at a time.
+void CudaRows::emit_looped_chunks() {
+  Value* first = b_.CreateMul(thread_, constant(static_cast<std::uint64_t>(geometry_.vector)));
+  const std::vector<Value*> bases = bases_from(first);
+  const int count = schedule_.accesses;
+  const bool ahead = schedule_.ahead;
+  const auto chunks_from = [&](Value* from) {
+    std::vector<Chunk> chunks;
+    for (int k = 0; k < count; ++k)
+      chunks.push_back(make_chunk(bases, first,
+                                  b_.CreateAdd(wide(from), wide(std::int64_t{geometry_.step} * k)),
+                                  ahead ? k : -1, false));
+    return chunks;
+  };
+  Value* step = constant(static_cast<std::uint64_t>(geometry_.step * count));
+  if (!ahead)
+    return emit_loop(constant(0), columns_, step, [&](Value* from) {
+      std::vector<Chunk> chunks = chunks_from(from);
+      emit_chunks(chunks);
+    });
+  const std::vector<bool> needed = needed_loads(Broadcast::none);
+  const auto load_from = [&](Value* from) {
+    held_.drop();
+    for (Chunk& chunk : chunks_from(from))
+      load(chunk, needed);
+    return held_.bits();
+  };
+  carry(constant(0), columns_, step, load_from(constant(0)),
+        [&](Value* from, const std::vector<Value*>& now) {
+          const std::vector<Value*> next = load_from(b_.CreateAdd(from, step));
+          held_.replace(now);
+          std::vector<Chunk> chunks = chunks_from(from);
+          emit_chunks(chunks);
+          return next;
+        });
 }
 
 /// Every load of some chunks before the first store: an output may be an input.

@@ -110,11 +110,11 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
     refuse_schedule(
         fmt::format("threads={} is not a multiple of 32 from 32 to 1024", schedule.threads));
   const int low = least_access(kernel);
-  const int high = widest_access(target);
+  const int high = widest_access(kernel, target);
   if (!std::has_single_bit(static_cast<unsigned>(schedule.access_bytes)) ||
       schedule.access_bytes < low || schedule.access_bytes > high)
     refuse_schedule(fmt::format("bytes={} is not a power of two from {}, {} of '{}', to {}, "
-                                "the widest access of sm_{}",
+                                "the widest access of it on sm_{}",
                                 schedule.access_bytes, low,
                                 low > widest_element(kernel) ? "two of the widest elements"
                                                              : "the widest element",
@@ -257,7 +257,7 @@ std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& s
   std::vector<Schedule> schedules;
   const int element = widest_element(kernel);
   const int affordable = affordable_elements(kernel);
-  for (int bytes = widest_access(target); bytes >= least_access(kernel); bytes /= 2)
+  for (int bytes = widest_access(kernel, target); bytes >= least_access(kernel); bytes /= 2)
     for (const int accesses : {1, 2, 4, 8}) {
       const int elements = bytes / element * accesses;
       if (elements > affordable && elements > 1)

@@ -35,15 +35,16 @@ enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
 struct CudaSchedule {
   int threads = 256; ///< threads a block: 32 to 1024, a multiple of 32
   /// Bytes an access of the widest tensor type: a power of two from the size of one element to 16
-  /// (32 from sm_100).
+  /// (32 from sm_100, and of kernels with reductions of groups of columns).
   int access_bytes = 16;
   int accesses = 1; ///< independent items in flight per thread: 1, 2, 4, 8; for rows 16 too
   /// Threads a row: a power of two from 2 to 1024 that divides `threads`; 0 for elementwise
   /// kernels.
   int row_threads = 0;
-  /// Where a row is held: what is needed later is loaded ahead. Of kernels that store when all rows
+  /// What is needed later is loaded ahead. Where a row is held, of kernels that store when all rows
   /// are done (RowPlan::after_rows) the next row of a thread, while it computes one; of others what
-  /// has one value a column, before the row is reduced.
+  /// has one value a column, before the row is reduced. Where it is not held, of rows of which
+  /// nothing but groups is reduced (RowPlan::apart), the next accesses of a thread.
   bool ahead = false;
   int waves = 0; ///< 0: one pass; else persistent, so many blocks an SM; of rows: blocks a row
   LoadPolicy load = LoadPolicy::automatic;

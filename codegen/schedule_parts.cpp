@@ -5,6 +5,7 @@
 #include <bit>
 #include <utility>
 
+#include "codegen/tile_plan.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -48,8 +49,15 @@ int least_access(const ir::Kernel& kernel) {
   return (ir::has_packed_tensors(kernel) ? 2 : 1) * widest_element(kernel);
 }
 
-int widest_access(const Target& target) {
-  return target.sm >= 100 ? 32 : 16;
+bool reduces_groups(const ir::Kernel& kernel) {
+  return rows_of_groups(kernel) == 0 &&
+         std::ranges::any_of(kernel.nodes(), [](const ir::Node& node) {
+           return ir::is_reduction(node.op) && node.space.broadcast == ir::Broadcast::per_group;
+         });
+}
+
+int widest_access(const ir::Kernel& kernel, const Target& target) {
+  return target.sm >= 100 || reduces_groups(kernel) ? kWidestOfGroups : 16;
 }
 
 bool mostly_strided(const Specialization& specialization) {

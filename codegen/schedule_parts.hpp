@@ -16,8 +16,12 @@ namespace swage::codegen {
 int widest_element(const ir::Kernel& kernel);
 /// Bytes of the narrowest access: of the widest element, of two where elements share bytes.
 int least_access(const ir::Kernel& kernel);
-/// Bytes.
-int widest_access(const Target& target);
+/// Whether there are reductions of groups of columns, and none of groups of rows.
+bool reduces_groups(const ir::Kernel& kernel);
+/// Bytes: what one instruction moves; of kernels that reduce groups two, for threads with more
+/// columns of a group spare exchanges.
+int widest_access(const ir::Kernel& kernel, const Target& target);
+inline constexpr int kWidestOfGroups = 32; ///< also what one instruction moves from sm_100 on
 
 /// Neighbouring threads, not neighbouring lanes, should touch neighbouring elements where most
 /// tensors have no unit stride along the columns.

@@ -38,14 +38,15 @@ int element_inputs(const ir::Kernel& kernel) {
 /// time were 1 to 5 % slower on an H100, at 2048 rows and more of 4096 to 14336 columns.
 constexpr int kOfOneBlock = 4;
 
-/// Bytes of an access of `most` elements at most, and of no more than four instructions, as the
-/// tensors lie.
-int row_access(const ir::Kernel& kernel, const Specialization& specialization, int most) {
+/// Bytes of an access of `most` elements and `bytes` at most, and of no more than four
+/// instructions, as the tensors lie.
+int row_access(const ir::Kernel& kernel, const Specialization& specialization, int most,
+               int bytes = 16) {
   const int element = widest_element(kernel);
   if (mostly_strided(specialization))
     return least_access(kernel);
   const int aligned = narrowest_alignment(kernel, specialization);
-  int count = std::min({16 / element, most, affordable_elements(kernel)});
+  int count = std::min({bytes / element, most, affordable_elements(kernel)});
   while (count > 1 && 4 * aligned < count * element)
     count /= 2;
   return std::max(count * element, least_access(kernel));
@@ -116,11 +117,11 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
         fmt::format("threads={} row={} make blocks of {} rows, whose threads do not hold a row, "
                     "which kernels that sum over their rows need; take row={} or more accesses",
                     schedule.threads, row, geometry.rows, schedule.threads));
-  if (schedule.ahead && !plan_.after_rows && !has_columns_to_load())
-    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows, or reduce them "
-                                "and read [col] tensors; '{}' takes 0",
+  if (schedule.ahead && !plan_.after_rows && !plan_.apart && !has_columns_to_load())
+    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows, reduce them and "
+                                "read [col] tensors, or reduce nothing but groups; '{}' takes 0",
                                 kernel_.name()));
-  if (schedule.ahead && !geometry.held)
+  if (schedule.ahead && !plan_.apart && !geometry.held)
     refuse_schedule("ahead=1 needs threads that hold a row; take more of them or more accesses");
   const auto columns = static_cast<std::size_t>(geometry.chunks * geometry.vector);
   const std::size_t passes = geometry.held ? 1 : plan_.reductions.size() + 1;
@@ -187,8 +188,8 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
   const int sums = (geometry.slabs - 1) * geometry.vector * most / 4;
   const int by_hand = target_.sm < 80 ? 8 : 0; // bf16 is rounded in integers
   const bool all_columns = plan_.after_rows ? holds_columns(kernel_, geometry) : schedule.ahead;
-  int strand =
-      plan_.after_rows && schedule.ahead ? geometry.chunks * geometry.vector * stored / 4 : 0;
+  const bool next = plan_.after_rows || (plan_.apart && !geometry.held); // is what is loaded ahead
+  int strand = next && schedule.ahead ? geometry.chunks * geometry.vector * stored / 4 : 0;
   for (std::size_t i = 0; i < plan_.column_sums.size(); ++i)
     if (!plan_.column_sum_for_all[i] && geometry.held)
       strand += geometry.chunks * geometry.vector * plan_.column_sum_bytes[i] / 4 / geometry.rows;
@@ -290,29 +291,45 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   return std::nullopt;
 }
 
-// Few elements as for elementwise kernels, see default_cuda. Of many, groups are reduced with two
-// wide accesses in flight (SwiGLU with f8e4m3 groups of 128 on an H200, 2048x14336: 43.3 us, 46.1
-// with one, 47.8 where a block has a row), and one is enough elsewhere. Where rows are selected,
-// blocks that find none cost their start, so they have whole rows.
+// Few elements as for elementwise kernels, see default_cuda. Where groups are reduced, accesses
+// that take two instructions spare exchanges between threads; of many rows a block has a whole one,
+// and loads ahead (SwiGLU with f8e4m3 groups of 128 of 14336 columns on an H200: 3.7, 11.5, 38.1
+// and 142 us at 128, 512, 2048 and 8192 rows; with accesses of 16 bytes in flight two at a time,
+// and parts of rows, 4.7, 12.5, 42 and 161). Where rows are selected, blocks that find none cost
+// their start, so they have whole rows.
 std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
                                                          std::int64_t rows) const {
   constexpr std::int64_t kFewElements = kMultiprocessors * 8192;
   constexpr std::int64_t kItemsOfSmallGrids = kMultiprocessors * 512;
   constexpr std::int64_t kManyElements = 4 * kFewElements;
+  constexpr std::int64_t kManyRows = kMultiprocessors * 8;
+  constexpr int kResidentOfLoops = 768; // 80 registers: only erf spills, on sm_120
   const std::int64_t elements = rows * columns;
   const bool few = elements <= kFewElements;
   const bool selects = specialization_.valid_rows != ValidRows::all || kernel_.skip().has_value();
-  if (!plan_.apart || (selects && !few))
+  if (!plan_.apart)
     return std::nullopt;
   CudaSchedule schedule;
-  schedule.access_bytes = row_access(kernel_, specialization_, few ? kOfOneBlock : 16);
+  schedule.access_bytes = few ? row_access(kernel_, specialization_, kOfOneBlock)
+                              : row_access(kernel_, specialization_, 16,
+                                           reduces_groups(kernel_) ? kWidestOfGroups : 16);
   schedule.dependent_launch = target_.sm >= 90;
   const int vector = vector_elements(schedule, kernel_);
-  const bool small =
-      few ? elements / vector < kItemsOfSmallGrids : plan_.group > 0 && elements > kManyElements;
+  const bool small = few ? elements / vector < kItemsOfSmallGrids
+                         : reduces_groups(kernel_) && elements > kManyElements;
   schedule.threads = schedule.row_threads = small ? 128 : 256;
-  for (schedule.accesses = !few && plan_.group > 0 ? 2 : 1; schedule.accesses <= 4;
-       schedule.accesses *= 2)
+  if (!few && reduces_groups(kernel_) && rows >= kManyRows) {
+    schedule.threads = schedule.row_threads = 128;
+    schedule.ahead = true;
+    if (!is_held(schedule) && is_legal(schedule) && fits(schedule, 0)) {
+      schedule.resident = std::max(resident(schedule), kResidentOfLoops);
+      return schedule;
+    }
+    schedule.ahead = false;
+  }
+  if (selects && !few)
+    return std::nullopt;
+  for (schedule.accesses = 1; schedule.accesses <= 4; schedule.accesses *= 2)
     for (int blocks = 2; blocks <= kMostParts; blocks *= 2) {
       schedule.waves = blocks;
       if (!is_worth_splitting(schedule, blocks) || !is_legal(schedule) || !fits(schedule, 0))
@@ -408,13 +425,14 @@ std::vector<Schedule> RowSchedules::all() const {
       return;
     schedule.resident = resident(schedule);
     add_policies(schedule, kernel_, specialization_, target_, schedules);
-    if (!is_held(schedule) || !(plan_.after_rows || has_columns_to_load()))
-      return;
+    // Where a row is held and computed apart, there is nothing later.
     schedule.ahead = true;
+    if (!is_legal(schedule) || (plan_.apart && is_held(schedule)))
+      return;
     schedule.resident = resident(schedule);
     add_policies(schedule, kernel_, specialization_, target_, schedules);
   };
-  for (int bytes = widest_access(target_); bytes >= least_bytes; bytes /= 2)
+  for (int bytes = widest_access(kernel_, target_); bytes >= least_bytes; bytes /= 2)
     for (const int row : {4, 8, 16, 32, 64, 128, 256, 512, 1024})
       for (const int threads : {32, 64, 128, 256, 512, 1024}) {
         if (threads < row)

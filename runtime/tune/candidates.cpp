@@ -64,6 +64,21 @@ bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
   return schedule.threads > 64 && schedule.threads / 2 * schedule.accesses >= items;
 }
 
+/// Of rows whose columns are computed apart: in parts, with accesses of the default's width, wider
+/// ones and half of it; of many rows, by blocks that go over a row and load ahead.
+int place_parts(const CudaSchedule& schedule, const CudaSchedule& by_default,
+                const CandidateInput& input) {
+  constexpr std::int64_t kManyRows = 256;
+  if (2 * schedule.access_bytes < by_default.access_bytes)
+    return -1;
+  if (schedule.waves > 0)
+    return schedule.accesses > 4 ? -1 : schedule.accesses <= 2 ? 0 : 1;
+  const bool many = input.elements >= kManyRows * input.specialization.columns_at_most;
+  const bool usual = schedule.threads == schedule.row_threads && schedule.threads >= 64 &&
+                     schedule.threads <= 256 && schedule.accesses == 1;
+  return many && schedule.ahead && usual ? 1 : -1;
+}
+
 /// The same for kernels that reach along their rows: every number of threads a row in blocks of 128
 /// threads and of one row, with accesses of the default's width, twice and half of it; cache
 /// policies for the default's geometry; what is loaded ahead, the other way, with accesses of the
@@ -91,12 +106,15 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
                            input.elements > 1024 * columns && geometry.held;
   if (!plain_policy(schedule))
     return same ? 2 : leaves_soon ? 3 : -1;
+  const bool apart = codegen::computes_columns_apart(input.kernel);
+  if (apart && (schedule.waves > 0 || !geometry.held))
+    return place_parts(schedule, by_default, input);
   if (usual.held && !geometry.held)
     return -1;
   if (schedule.row_threads > 4 && columns > 0 && geometry.step >= 2 * columns)
     return -1; // half of the threads have nothing
   const bool sums_over_rows = codegen::stores_after_rows(input.kernel);
-  if (schedule.ahead != by_default.ahead && !sums_over_rows) {
+  if (schedule.ahead != by_default.ahead && !sums_over_rows && !apart) {
     CudaSchedule other = schedule;
     other.ahead = by_default.ahead;
     const int otherwise = place_rows(other, by_default, input);
@@ -109,10 +127,6 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
       return -1;
     return schedule.ahead == by_default.ahead ? 0 : 1;
   }
-  if (schedule.waves > 0 && codegen::computes_columns_apart(input.kernel))
-    return schedule.access_bytes < by_default.access_bytes || schedule.accesses > 4 ? -1
-           : schedule.accesses <= 2                                                 ? 0
-                                                                                    : 1;
   // Where one block has a row by default, clusters are good for very few rows alone. For 16 of
   // 14336 on an H200 they are as fast as blocks, or 24 % slower, as the launches around them fall.
   constexpr std::int64_t kFewRows = 4;

@@ -19,9 +19,12 @@ using namespace swage::codegen;
 
 namespace {
 
-ir::Kernel catalogue(const std::string& name, DType type) {
+ir::Kernel bound(const std::string& name, const std::vector<Binding>& bindings) {
   const kernels::CatalogueFile* file = kernels::find(name);
-  return ir::load_kernel({file->text, file->name}, name, {{"T", type}});
+  return ir::load_kernel({file->text, file->name}, name, bindings);
+}
+ir::Kernel catalogue(const std::string& name, DType type) {
+  return bound(name, {{"T", type}});
 }
 
 Specialization of_columns(const ir::Kernel& kernel, std::int64_t columns) {
@@ -226,8 +229,8 @@ TEST_CASE("schedules of rows are written, read and checked") {
         "accesses of 1024 columns and more, and nothing is summed over rows; take more threads and "
         "accesses, row=256, or grid=once");
   CHECK(refusal(kernel, 4096, "threads=256 row=256 ahead=1") ==
-        "ahead=1 is for kernels that sum over their rows, or reduce them and read [col] tensors; "
-        "'softmax' takes 0");
+        "ahead=1 is for kernels that sum over their rows, reduce them and read [col] tensors, or "
+        "reduce nothing but groups; 'softmax' takes 0");
   CHECK(refusal(kernel, 4096, "threads=128 row=16 accesses=4") ==
         "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
   CHECK(refusal(kernel, 1024, "threads=128 row=16 bytes=2 accesses=16") ==
@@ -278,6 +281,31 @@ TEST_CASE("tensors of columns are loaded ahead of the sums of a row where the sc
   };
   CHECK(before_the_sum("threads=256 row=256 bytes=8 accesses=4 ahead=0 resident=1024") == 4);
   CHECK(before_the_sum("threads=256 row=256 bytes=8 accesses=4 ahead=1 resident=1024") == 8);
+}
+
+TEST_CASE("many rows of groups are gone over by default, with the next columns loaded ahead") {
+  const ir::Kernel kernel = bound("swiglu_quantised_group", {{"T", bf16}, {"Q", DType::f8e4m3}});
+  const auto usual = [&](std::int64_t rows) {
+    return canonical(
+        default_schedule(kernel, of_columns(kernel, 14336), cuda_target(90), rows * 14336));
+  };
+  CHECK(usual(2048) == "threads=128 row=128 ahead=1 bytes=32 accesses=1 grid=once load=auto "
+                       "store=auto dependent=1 resident=768");
+  CHECK(usual(512).starts_with("threads=128 row=128 bytes=32 accesses=1 grid=8 "));
+  CHECK(usual(128).starts_with("threads=256 row=256 bytes=32 accesses=1 grid=4 "));
+  CHECK(usual(1).starts_with("threads=128 row=128 bytes=8 accesses=1 grid=32 "));
+  for (const int sm : {75, 80, 89, 90}) {
+    const std::string code = ptx(kernel, 14336, "threads=128 row=128 ahead=1 bytes=32", sm);
+    INFO(code);
+    // Of both inputs, before the loop and in it, 16 columns a thread in two instructions each.
+    CHECK(count(code, "ld.global.v4.b32") + count(code, "ld.global.v2.b64") == 2 * 2 * 2);
+    const std::size_t loop = code.find("shfl.sync");
+    CHECK(count(code.substr(0, loop), "ld.global.v4.b32") +
+              count(code.substr(0, loop), "ld.global.v2.b64") ==
+          2 * 2 * 2);
+    CHECK(count(code, "shfl.sync") == 3); // eight threads have a group
+    CHECK(count(code, ".local") == 0);
+  }
 }
 
 TEST_CASE("few rows load their columns ahead by default, many do not") {

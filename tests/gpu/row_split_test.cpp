@@ -95,14 +95,20 @@ TEST_CASE("parts of a row whose columns are computed apart have the evaluator's 
     INFO(size.rows << " x " << size.columns << ", skew " << view.skew);
     RowCase call(*device, kernel, size, view, seed++);
     REQUIRE(call.run() == "");
-    std::vector<codegen::Schedule> schedules = call.schedules();
-    std::erase_if(schedules, [](const codegen::Schedule& one) { return blocks_of(one) < 2; });
-    REQUIRE((!schedules.empty() || size.columns < 256));
+    // Parts, and blocks that go over a row and load ahead.
+    const std::vector<codegen::Schedule> all = call.schedules();
     Random random(seed);
-    for (int i = 0; i < each && !schedules.empty(); ++i) {
-      const codegen::Schedule& schedule = random.pick(schedules);
-      INFO(codegen::canonical(schedule));
-      REQUIRE(call.run(&schedule) == "");
+    for (const bool ahead : {false, true}) {
+      std::vector<codegen::Schedule> schedules = all;
+      std::erase_if(schedules, [&](const codegen::Schedule& one) {
+        return ahead ? !std::get<codegen::CudaSchedule>(one).ahead : blocks_of(one) < 2;
+      });
+      REQUIRE((!schedules.empty() || size.columns < 4096));
+      for (int i = 0; i < each && !schedules.empty(); ++i) {
+        const codegen::Schedule& schedule = random.pick(schedules);
+        INFO(codegen::canonical(schedule));
+        REQUIRE(call.run(&schedule) == "");
+      }
     }
   };
   for (const std::int64_t columns : {32, 1024, 4128, 14336, 32 * 1000})
