@@ -4,6 +4,7 @@
 bf16 gate and up are halves of one tensor. Each launch is captured with others in a graph that goes round
 through buffer sets of ten times the L2 cache, with outputs of their own; rivals take turns. Prints
 microseconds a launch, Swage's ratio to the better peer, and the share of what a copy moves in a second.
+With --regret Swage's rivals are its own: the tuned schedule is held against the default and a fixed set.
 
   python3 bench/compare_quantised.py --library build/release/libswage.so --rows 1 128 2048 8192
 """
@@ -22,6 +23,44 @@ from swage_capi import Swage
 KERNELS = {"tensor": "swiglu_quantised_tensor", "row": "swiglu_quantised_row",
            "group": "swiglu_quantised_group", "group_e8m0": "swiglu_quantised_group_e8m0"}
 GROUP, REPLAYS, RUNS, MOST_SETS = 128, 9, 2, 64
+# For --regret; what is not legal for a kernel or a shape is left out.
+FIXED_OF_ELEMENTS = [f"threads={threads} bytes={size} accesses={accesses} dependent=1"
+                     for threads in (128, 256, 512) for size, accesses in ((16, 1), (16, 2), (8, 1))]
+FIXED_OF_ROWS = (
+    [f"threads={row} row={row} bytes={size} accesses=1 grid={{{row * size}}} dependent=1 resident=1024"
+     for row in (64, 128, 256, 512) for size in (8, 16, 32)] +
+    [f"threads={row} row={row} bytes={size} accesses={accesses} grid=once dependent=1 resident=1024{more}"
+     for row, size, accesses, more in (
+         (128, 32, 1, " ahead=1"), (64, 32, 1, " ahead=1"), (128, 16, 2, ""), (256, 16, 8, ""),
+         (512, 8, 8, ""), (512, 16, 4, ""), (1024, 16, 2, ""), (1024, 8, 4, ""), (512, 32, 2, ""))])
+
+
+def fixed(kind, columns):
+    """Schedules; `{bytes}` in one stands for the blocks that hold a row in accesses of so many."""
+    if kind == "tensor":
+        return FIXED_OF_ELEMENTS
+    made = []
+    for schedule in FIXED_OF_ROWS:
+        if "{" in schedule:
+            before, rest = schedule.split("{")
+            size, after = rest.split("}")
+            blocks = 1 << (-(-2 * columns // int(size)) - 1).bit_length()
+            schedule = f"{before}{blocks if blocks > 1 else 'once'}{after}"
+        made.append(schedule)
+    return made
+
+
+def own_rivals(swage, kind, columns, arguments):
+    """The default and the fixed schedules that are legal for such arguments."""
+    peers = {"default": SwagePeer(swage, kind, False)}
+    for schedule in fixed(kind, columns):
+        try:
+            peer = SwagePeer(swage, kind, False, schedule)
+            peer.use(arguments)
+        except RuntimeError:
+            continue
+        peers[schedule] = peer
+    return peers
 
 
 class SwagePeer:
@@ -119,6 +158,7 @@ def main():
     parser.add_argument("--no-tune", action="store_true")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--schedule", help="of Swage, in place of tuning")
+    parser.add_argument("--regret", action="store_true", help="hold the tuned schedule against others")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     swage = Swage(options.libswage, "cuda:0")
@@ -130,7 +170,11 @@ def main():
         for rows in options.rows:
             tune = not options.no_tune and not options.schedule
             peers = {"swage": SwagePeer(swage, kind, tune, options.schedule)}
-            if not options.no_peers:
+            if options.regret:
+                sample = torch.randn(rows, 2 * options.columns, dtype=torch.bfloat16, device="cuda")
+                peers |= own_rivals(swage, kind, options.columns,
+                                    [(sample, torch.full((), 0.02, device="cuda"))])
+            elif not options.no_peers:
                 torch._dynamo.reset()
                 peers["compile"] = torch.compile(compiled[kind], dynamic=False)
                 if kind in triton:
@@ -141,6 +185,12 @@ def main():
             share = 5 * rows * options.columns / (1e-6 * times["swage"]) / bandwidth
             results.append({"kind": kind, "rows": rows, "columns": options.columns, "ratio": ratio,
                             "share": share, "microseconds": times})
+            if options.regret:
+                best = min(times, key=times.get)
+                print(f"{kind:11} {rows:>6}x{options.columns} tuned {times['swage']:.2f} / default "
+                      f"{times['swage'] / times['default']:.3f} / best {ratio:.3f} of {len(others)}, {best}",
+                      flush=True)
+                continue
             print(f"{kind:11} {rows:>6}x{options.columns} " +
                   " ".join(f"{name} {value:8.2f}" for name, value in times.items()) +
                   f"  ratio {ratio:.3f}  of copy {share:.2f}", flush=True)
