@@ -34,6 +34,8 @@ swage_python_test(test_calls "kernels are called on NumPy's arrays")
 swage_python_test(test_errors "a wrong call raises an error that names the parameter")
 swage_python_test(test_dlpack "capsules of DLPack are given back once")
 swage_python_test(test_packed "arrays of bytes that hold two elements")
+swage_python_test(test_valid_rows "counts of rows with kernels of both directions, on the CPU and the double of the driver"
+  SWAGE_LIBCUDA_PATH=$<TARGET_FILE:fake_cuda>)
 swage_python_test(test_process "imports, forks, threads, settings and the interpreter's end")
 swage_python_test(test_docs "docs/python.md and the README print what they say")
 swage_python_test(test_cuda "arrays of two GPUs, on the double of the driver"

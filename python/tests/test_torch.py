@@ -43,6 +43,26 @@ class Torch(Seeded):
         self.assertTrue(torch.equal(memory[:, 2:18], pairs))
         self.assertTrue(bool((memory[:, :2] == 0xa5).all() and (memory[:, 18:] == 0xa5).all()))
 
+    def test_counts_of_rows_beside_groups_of_rows(self):
+        if not hasattr(torch, "float8_e8m0fnu"):
+            self.skipTest("a PyTorch without float8_e8m0fnu")
+        kernels = [swage.kernel("mxfp8_both", T="bf16", Q="f8e4m3"), swage.kernel("mxfp8_columns", T="bf16", Q="f8e4m3"),
+                   swage.kernel("mxfp4_both", T="bf16"), swage.kernel("swiglu_mxfp4_both", T="bf16"),
+                   swage.kernel("swiglu_mxfp8_columns", T="bf16", Q="f8e5m2", largest=57344)]
+        for kernel in kernels:
+            names = [p.name for p in kernel.parameters if p.role == "in"]
+            for count in (0, 1, 31, 32, 50, 64):
+                inputs = [torch.randn(64, 96, dtype=torch.bfloat16) for _ in names]
+                cut = [torch.where(torch.arange(64)[:, None] < count, x, 0) for x in inputs]
+                for x in inputs:
+                    x[count:] = float("nan")  # which would show
+                found = kernel(*inputs, valid_rows=torch.tensor([count], dtype=torch.int64))
+                for some, whole in zip(found, kernel(*cut)):
+                    rows = count if len(some) == 64 else -(-count // 32)
+                    some, whole = some.view(torch.uint8), whole.view(torch.uint8)
+                    self.assertTrue(torch.equal(some[:rows], whole[:rows]), (kernel, count))
+                    self.assertFalse(some[rows:].any(), (kernel, count))
+
     def test_views_in_bf16_are_not_copied(self):
         kernel = swage.kernel("swiglu", T="bf16")
         packed = torch.randn(6, 16, dtype=torch.bfloat16)
