@@ -41,7 +41,7 @@ void check_rows(const char* name, bool rounds, std::int64_t columns) {
   const std::string_view kind = name;
   const bool is_norm = kind.starts_with("rms");
   std::vector<Binding> bindings{{"T", bf16}, {is_norm ? "rounded" : "round_product", rounds}};
-  if (kind.find("int8") == kind.npos)
+  if (kind.find("int8") == kind.npos && kind.find("fp4") == kind.npos)
     bindings.push_back({"Q", DType::f8e4m3});
   if (kind == "rms_norm_residual_quantised_group")
     bindings.push_back({"size", 320}); // more than a warp has at once, mostly
@@ -89,12 +89,19 @@ SWAGE_QUANTISED("swiglu_quantised_row")
 SWAGE_QUANTISED("swiglu_quantised_row_weighted")
 SWAGE_QUANTISED("swiglu_quantised_group")
 SWAGE_QUANTISED("swiglu_quantised_group_e8m0")
+SWAGE_QUANTISED("swiglu_quantised_group_e8m0_weighted")
+SWAGE_QUANTISED("swiglu_quantised_group_e8m0_smoothed")
 SWAGE_QUANTISED("swiglu_int8_row")
+SWAGE_QUANTISED("swiglu_int8_row_weighted")
 SWAGE_QUANTISED("swiglu_int8_group")
 SWAGE_QUANTISED("rms_norm_quantised_row")
 SWAGE_QUANTISED("rms_norm_quantised_group")
 SWAGE_QUANTISED("rms_norm_residual_quantised_row")
 SWAGE_QUANTISED("rms_norm_residual_quantised_group")
+SWAGE_QUANTISED("swiglu_int8_row_experts")
+SWAGE_QUANTISED("swiglu_int8_group_experts")
+SWAGE_QUANTISED("swiglu_mxfp4_experts")
+SWAGE_QUANTISED("swiglu_nvfp4_experts")
 
 #define SWAGE_DIRECTIONS_PART(name, part)                                                          \
   TEST_CASE(name " has the bits of the CPU in some schedules on the device, part " #part) {        \
