@@ -515,7 +515,8 @@ def four_bits(run):
     check(same(wide, numbers).all() and (np.signbit(wide) == np.signbit(numbers)).all(),
           "f4e2m1 to f32")
     rng = np.random.default_rng(23)
-    for rows, columns in [(1, 32), (4, 64), (9, 1024), (33, 2048), (130, 96), (8, 14336)]:
+    for rows, columns in [(1, 32), (4, 64), (7, 128), (17, 256), (83, 5120), (9, 1024), (33, 2048), (130, 96),
+                          (8, 14336), (10, 7168), (512, 128), (1234, 32), (3045, 96)]:
         for dtype in (ml_dtypes.bfloat16, np.float16):
             gate, up = inputs(rng, rows, columns, dtype)
             for rounded in (False, True):
