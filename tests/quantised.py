@@ -279,7 +279,7 @@ def compare(what, got, expected):
 
 compare.total = 0
 SHAPES = [(1, 16), (4, 48), (7, 128), (17, 256), (83, 1562), (128, 1024), (33, 2048), (9, 5120),
-          (10, 7168), (8, 14336), (512, 128), (1234, 16)]
+          (10, 7168), (8, 14336), (512, 128), (1234, 16), (3045, 48)]
 
 
 def gated(run):
@@ -430,6 +430,9 @@ def family(run):
         run("swiglu_quantised_tensor", [gate, up, one, q],
             dict(constants, T="f32", Q="f32", S="f32", largest=1e30))
         check(np.allclose(q, h, rtol=2.0 ** -20, atol=2.0 ** -40), f"family: {name}")
+        number, scale = np.empty(gate.shape, np.int8), np.empty(len(gate), F32)
+        run("swiglu_int8_row", [gate, up, np.ones(gate.shape[1], F32), number, scale], dict(constants, T="f32"))
+        check((np.abs(number * scale[:, None] - h) <= 0.501 * scale[:, None]).all(), f"family in int8: {name}")
 
 
 def factors(run):
@@ -455,6 +458,10 @@ def factors(run):
                 run(f"swiglu_quantised_group_{name}", [gate, up, factor, q, scale], bound)
                 compare(f"group {name} rounded={rounded}", (q, scale),
                         per_group(product, 128, "f8e4m3"))
+                power = np.empty((83, 12), TYPES["e8m0"])
+                run(f"swiglu_quantised_group_e8m0_{name}", [gate, up, factor, q, power], bound)
+                compare(f"e8m0 group {name} rounded={rounded}", (q, power),
+                        per_group_e8m0(product, 128, "f8e4m3"))
 
 
 def e2m1_codes(x):
@@ -508,7 +515,8 @@ def four_bits(run):
     check(same(wide, numbers).all() and (np.signbit(wide) == np.signbit(numbers)).all(),
           "f4e2m1 to f32")
     rng = np.random.default_rng(23)
-    for rows, columns in [(1, 32), (4, 64), (9, 1024), (33, 2048), (130, 96), (8, 14336)]:
+    for rows, columns in [(1, 32), (4, 64), (7, 128), (17, 256), (83, 5120), (9, 1024), (33, 2048), (130, 96),
+                          (8, 14336), (10, 7168), (512, 128), (1234, 32), (3045, 96)]:
         for dtype in (ml_dtypes.bfloat16, np.float16):
             gate, up = inputs(rng, rows, columns, dtype)
             for rounded in (False, True):

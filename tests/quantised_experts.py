@@ -10,8 +10,8 @@ there is no ml_dtypes.
 
 import sys
 
-from quantised import (BYTE_FLOATS, F32, NAMES, TYPES, check, codes, compare, hidden, inputs, int8_group, per_group,
-                       per_group_e8m0, per_row, run_parts, same, saturated)
+from quantised import (BYTE_FLOATS, F32, NAMES, TYPES, check, codes, compare, hidden, inputs, int8_group, int8_row,
+                       mxfp4, nvfp4, packed, per_group, per_group_e8m0, per_row, run_parts, same, saturated, unpacked)
 import ml_dtypes
 import numpy as np
 
@@ -105,8 +105,48 @@ def given(run, gate, up, expert, limits, h, counts, bound, what):
     check((codes(q[~counts]) == KEPT).all(), f"tensor {what}: rows of no expert were written")
 
 
+def narrow(run):
+    """int8, and codes of four bits, of which NVFP4 has a global scale for each expert."""
+    rng = np.random.default_rng(41)
+    for gate, up, expert, count in cases(rng):
+        limits, bound = limits_of(count), {"T": NAMES[gate.dtype]}
+        rows, columns = gate.shape
+        what = f"{bound['T']} {rows}x{columns}, {count} experts"
+        h, counts = expected_hidden(run, gate, up, expert, limits)
+        overall = np.linspace(0.01, 3, count, dtype=F32)
+        with np.errstate(all="ignore"):
+            q, scale = filled(h.shape, np.int8), filled(rows, F32)
+            run("swiglu_int8_row_experts", [gate, up, expert, limits, q, scale], bound)
+            selected(f"int8 row {what}", (q, scale), int8_row(h), counts)
+            q, scale = filled(h.shape, np.int8), filled((rows, columns // 128), F32)
+            run("swiglu_int8_group_experts", [gate, up, expert, limits, q, scale], bound)
+            selected(f"int8 group {what}", (q, scale), int8_group(h, 128), counts)
+            for up_to in ("false", "true"):
+                q, scale = four_bits(h.shape), filled((rows, columns // 32), TYPES["e8m0"])
+                run("swiglu_mxfp4_experts", [gate, up, expert, limits, q, scale], dict(bound, round_up=up_to))
+                selected_pairs(f"mxfp4 {what}", q, scale, mxfp4(h, up_to == "true"), counts)
+            q, scale = four_bits(h.shape), filled((rows, columns // 16), TYPES["f8e4m3"])
+            run("swiglu_nvfp4_experts", [gate, up, expert, overall, limits, q, scale], bound)
+            by_row = np.append(overall, F32(np.nan))[np.where(expert < count, expert, count)]
+            groups = [nvfp4(h[row:row + 1], by_row[row:row + 1]) for row in range(rows)]
+            expected = tuple(np.concatenate(part) for part in zip(*groups))
+            selected_pairs(f"nvfp4 {what}", q, scale, expected, counts)
+
+
+def four_bits(shape):
+    q = packed(*shape)
+    q[...] = KEPT
+    return q
+
+
+def selected_pairs(what, q, scale, expected, counts):
+    compare(what, (unpacked(q)[counts], scale[counts]), tuple(part[counts] for part in expected))
+    check((np.asarray(q)[~counts] == KEPT).all() and (codes(scale[~counts]) == KEPT).all(),
+          f"{what}: rows of no expert were written")
+
+
 def integers(run):
-    """int8 in groups, times a router's weight, or smoothed."""
+    """int8, times a router's weight, or smoothed."""
     rng = np.random.default_rng(37)
     gate, up = inputs(rng, 83, 1536, ml_dtypes.bfloat16)
     by_row, by_column = (rng.uniform(0.1, 1, count).astype(F32) for count in gate.shape)
@@ -120,7 +160,11 @@ def integers(run):
                 q, scale = np.empty(h.shape, np.int8), np.empty((83, 12), F32)
                 run(f"swiglu_int8_group_{name}", [gate, up, factor, q, scale], bound)
                 compare(f"int8 group {name} rounded={rounded}", (q, scale), int8_group(h, 128))
+            q, scale = np.empty(h.shape, np.int8), np.empty(83, F32)
+            run("swiglu_int8_row_weighted", [gate, up, by_row, q, scale], bound)
+            compare(f"int8 row weighted rounded={rounded}", (q, scale), int8_row(weighted))
 
 
 if __name__ == "__main__":
-    sys.exit(run_parts(__doc__, lambda run: experts(run, "f8e4m3"), lambda run: experts(run, "f8e5m2"), integers))
+    sys.exit(run_parts(__doc__, lambda run: experts(run, "f8e4m3"), lambda run: experts(run, "f8e5m2"), narrow,
+                       integers))

@@ -64,7 +64,8 @@ def empty(like: Any, name: str, shape: Sequence[int], type_name: str) -> Any:
 def clear(value: Any) -> None:
     """Makes every element of an array 0."""
     if _package(value) == "torch":
-        value.zero_()
+        bytes_alone = value.element_size() == 1  # some types of a byte know no arithmetic
+        (value.view(sys.modules["torch"].uint8) if bytes_alone else value).zero_()
     else:
         value[...] = 0
 

@@ -43,6 +43,59 @@ class Torch(Seeded):
         self.assertTrue(torch.equal(memory[:, 2:18], pairs))
         self.assertTrue(bool((memory[:, :2] == 0xa5).all() and (memory[:, 18:] == 0xa5).all()))
 
+    def test_counts_of_rows_beside_groups_of_rows(self):
+        if not hasattr(torch, "float8_e8m0fnu"):
+            self.skipTest("a PyTorch without float8_e8m0fnu")
+        kernels = [swage.kernel("mxfp8_both", T="bf16", Q="f8e4m3"), swage.kernel("mxfp8_columns", T="bf16", Q="f8e4m3"),
+                   swage.kernel("mxfp4_both", T="bf16"), swage.kernel("swiglu_mxfp4_both", T="bf16"),
+                   swage.kernel("swiglu_mxfp8_columns", T="bf16", Q="f8e5m2", largest=57344)]
+        for kernel in kernels:
+            names = [p.name for p in kernel.parameters if p.role == "in"]
+            for count in (0, 1, 31, 32, 50, 64):
+                inputs = [torch.randn(64, 96, dtype=torch.bfloat16) for _ in names]
+                cut = [torch.where(torch.arange(64)[:, None] < count, x, 0) for x in inputs]
+                for x in inputs:
+                    x[count:] = float("nan")  # which would show
+                found = kernel(*inputs, valid_rows=torch.tensor([count], dtype=torch.int64))
+                for some, whole in zip(found, kernel(*cut)):
+                    rows = count if len(some) == 64 else -(-count // 32)
+                    some, whole = some.view(torch.uint8), whole.view(torch.uint8)
+                    self.assertTrue(torch.equal(some[:rows], whole[:rows]), (kernel, count))
+                    self.assertFalse(some[rows:].any(), (kernel, count))
+
+    def test_quantised_kernels_take_counts_of_256_experts(self):
+        if not hasattr(torch, "float4_e2m1fn_x2"):
+            self.skipTest("a PyTorch without float4_e2m1fn_x2")
+        counts = torch.randint(0, 4, (256,), dtype=torch.int32)
+        counts[:4] = torch.tensor([0, 3, 1000, 0])
+        counted = torch.arange(3) < counts[:, None]
+        tried = 0
+        for name, entry in swage.catalogue().items():
+            if not name.startswith("swiglu_") or not any(word in name for word in ("quantised", "int8", "fp4", "fp8")):
+                continue
+            types = {"T": "bf16", "Q": "f8e4m3", "S": "f32"}
+            generics = entry.text[entry.text.index("<") + 1:entry.text.index(">")].split(", ")
+            kernel = swage.kernel(name, **{key: types[key] for key in generics})
+            if any(p.space.startswith("col group") for p in kernel.parameters):
+                continue  # groups of rows have a test of their own
+            tried += 1
+            given = [self.value_of(p) for p in kernel.parameters if p.role == "in"]
+            whole, some = kernel(*given), kernel(*given, valid_rows=counts)
+            if not isinstance(whole, tuple):
+                whole, some = (whole,), (some,)
+            for a, b in zip(whole, some):
+                a, b = (x.view(torch.uint8).reshape(256, 3, -1) for x in (a, b))
+                self.assertTrue(torch.equal(a[counted], b[counted]), name)
+                self.assertFalse(b[~counted].any(), name)
+        self.assertGreater(tried, 20)
+
+    def value_of(self, parameter):
+        """For batches of 256 experts with 3 rows of 128 columns each."""
+        shape = {"element": (256, 3, 128), "row": (256, 3), "col": (128,), "tensor": (), "table": (256,)}[parameter.space]
+        if parameter.type == "i32":
+            return torch.arange(256, dtype=torch.int32)[:, None].expand(shape).contiguous()
+        return torch.rand(shape).add(0.5).to(torch.bfloat16 if parameter.type == "bf16" else torch.float32)
+
     def test_views_in_bf16_are_not_copied(self):
         kernel = swage.kernel("swiglu", T="bf16")
         packed = torch.randn(6, 16, dtype=torch.bfloat16)

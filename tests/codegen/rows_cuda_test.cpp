@@ -132,9 +132,9 @@ TEST_CASE("a row that is not held is read anew for each stage") {
 }
 
 TEST_CASE("a quantised activation is computed once, and kept in place of what it is made of") {
-  const kernels::CatalogueFile* file = kernels::find("swiglu_quantised_row");
   const auto code_of = [&](const std::string& name, std::vector<Binding> bindings,
                            const std::string& schedule) {
+    const kernels::CatalogueFile* file = kernels::find(name);
     bindings.push_back({"T", bf16});
     return ptx(ir::load_kernel({file->text, file->name}, name, bindings), 14336, schedule);
   };

@@ -19,7 +19,10 @@ namespace {
 
 ir::Kernel catalogue(const std::string& name) {
   const kernels::CatalogueFile* file = kernels::find(name);
-  return ir::load_kernel({file->text, file->name}, name, {{"T", bf16}, {"Q", f8e4m3}});
+  std::vector<Binding> bindings{{"T", bf16}};
+  if (name.find("mxfp8") != name.npos)
+    bindings.push_back({"Q", f8e4m3});
+  return ir::load_kernel({file->text, file->name}, name, bindings);
 }
 
 /// Rows aligned to 16 bytes, `transposed` lying column by column.
@@ -72,8 +75,7 @@ TEST_CASE("codes in both directions are written in wide accesses of one read of 
 }
 
 TEST_CASE("codes of four bits are written in wide accesses, two columns or two rows to a byte") {
-  const kernels::CatalogueFile* file = kernels::find("mxfp4_both");
-  const ir::Kernel kernel = ir::load_kernel({file->text, file->name}, "mxfp4_both", {{"T", bf16}});
+  const ir::Kernel kernel = catalogue("mxfp4_both");
   Specialization specialization = with_transposed(kernel, "q_columns");
   const CudaSchedule schedule = usual(kernel, specialization);
   REQUIRE(vector_elements(schedule, kernel) == 4);
@@ -143,8 +145,10 @@ TEST_CASE("a grid has a warp for every group of rows and every 32 accesses of co
 }
 
 TEST_CASE("default schedules of groups of rows are legal, and so is every other that is tried") {
-  for (const char* name : {"mxfp8_both", "mxfp8_columns", "swiglu_mxfp8_both",
-                           "swiglu_mxfp8_columns", "swiglu_mxfp8_both_gradient"})
+  for (const char* name :
+       {"mxfp8_both", "mxfp8_columns", "swiglu_mxfp8_both", "swiglu_mxfp8_columns",
+        "swiglu_mxfp8_both_gradient", "swiglu_mxfp4_both", "swiglu_mxfp4_both_gradient",
+        "swiglu_nvfp4_columns", "swiglu_nvfp4_both_gradient"})
     for (const int sm : {75, 90, 100}) {
       const ir::Kernel kernel = catalogue(name);
       Specialization narrow = contiguous(kernel);

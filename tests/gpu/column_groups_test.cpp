@@ -17,40 +17,8 @@ using namespace swage::test;
 
 namespace {
 
-/// Both kinds of groups, and inputs of every space.
-const std::string kTiles =
-    "kernel k<T>(x: in T, v: in f32 [col group n], w: in T [col], r: in f32 [row], g: in f32 "
-    "[group "
-    "m], t: in f32 [tensor], y: out T, z: out f32, top: out f32 [col group n], sum: out f32 [col "
-    "group n], low: out T [group m], const n: i32, const m: i32) {"
-    "  let a = f32(x) * r + t;"
-    "  let c = col_group_max(abs(a), n) + 1;"
-    "  top = c * v; sum = col_group_sum(a * rcp(c) * w, n) + col_group_min(a, n) * 2;"
-    "  low = T(group_min(a * c, m) * g);"
-    "  z = a + col_group_sum(group_max(a, m) - a, n); y = T(a * c * w); }";
-
-/// Reductions down the columns alone, so any number of columns goes.
-const std::string kColumns = "kernel k<T, Q>(x: in T, w: in T [col], id: in i32 [row], a: in f32 "
-                             "[table], y: out T, q: out Q, "
-                             "s: out e8m0 [col group n], u: out i32 [col group n], const n: i32) {"
-                             "  let h = f32(x) * w + a[id];"
-                             "  let e = e8m0_up(col_group_max(abs(h), n) * (1.0 / 448)); s = e;"
-                             "  q = Q(clamp(h * rcp(e), -448, 448)); y = T(h);"
-                             "  u = col_group_sum(i32(col_index()) * id, n); }";
-
 std::int64_t rounded(std::int64_t columns, std::int64_t group) {
   return (columns + group - 1) / group * group;
-}
-
-RowView layout(std::size_t turn) {
-  return std::array{RowView{},
-                    RowView{.by_columns = true},
-                    RowView{1, 3},
-                    RowView{2, 1},
-                    RowView{.gap = 5, .skew = 1, .by_columns = true},
-                    RowView{1, 2, 1},
-                    RowView{.tile = 4},
-                    RowView{1, 8, 0}}[turn % 8];
 }
 
 /// Of all legal schedules, which a GPU would take minutes to compile: with every width of accesses
@@ -78,48 +46,6 @@ std::vector<codegen::Schedule> dealt(const std::vector<codegen::Schedule>& all) 
 }
 
 } // namespace
-
-TEST_CASE("groups of rows have the evaluator's bits on the device, whatever sizes and columns") {
-  const auto device = gpu();
-  if (!device)
-    return;
-  std::size_t turn = 0;
-  for (const std::int64_t n : {1, 2, 3, 4, 8, 16, 32, 64, 100})
-    for (const std::int64_t columns : {1, 2, 3, 31, 32, 33, 100, 1000, 1025, 4097}) {
-      if (emulated() && n * columns > 40'000 && turn % 4 != 0) {
-        ++turn;
-        continue;
-      }
-      const std::int64_t m = std::array{1, 4, 32, 8, 64}[turn % 5];
-      const DType type = std::array{bf16, f32, f16}[turn % 3];
-      INFO(n << " rows, groups of " << m << " columns, layout " << turn % 8);
-      const Kernel kernel = device->kernel(kTiles, "", {{"T", type}, {"n", n}, {"m", m}});
-      check_some(*device, kernel, {n * (columns > 1000 ? 1 : 3), rounded(columns, m)}, layout(turn),
-                 schedules_of_call(1, 6), turn + 1);
-      ++turn;
-    }
-}
-
-TEST_CASE("columns that fill no access have the evaluator's bits on the device") {
-  const auto device = gpu();
-  if (!device)
-    return;
-  std::size_t turn = 0;
-  for (const std::int64_t n : {1, 3, 4, 16, 32, 64})
-    for (const std::int64_t columns : {1, 2, 3, 31, 32, 33, 129, 1000, 1025}) {
-      if (emulated() && n * columns > 20'000 && turn % 4 != 0) {
-        ++turn;
-        continue;
-      }
-      const DType type = std::array{bf16, f32, f16}[turn % 3];
-      INFO(n << " rows, layout " << turn % 8);
-      const Kernel kernel = device->kernel(
-          kColumns, "", {{"T", type}, {"Q", turn % 2 == 0 ? f8e4m3 : f8e5m2}, {"n", n}});
-      check_some(*device, kernel, {n * (columns > 500 ? 1 : 3), columns}, layout(turn),
-                 schedules_of_call(1, 6), turn + 1);
-      ++turn;
-    }
-}
 
 TEMPLATE_TEST_CASE_SIG("every schedule of groups of rows gives the evaluator's bits", "",
                        ((int part), part), 0, 1, 2, 3) {
@@ -172,42 +98,6 @@ TEMPLATE_TEST_CASE_SIG("random kernels with groups of rows have the evaluator's 
   CHECK(compared > (emulated() ? 2 : 25));
 }
 
-TEST_CASE("MXFP8 in both directions has the bits of the CPU in every schedule on the device") {
-  const auto device = gpu();
-  if (!device)
-    return;
-  const Device cpu = Device::open("cpu");
-  std::uint64_t seed = 700;
-  for (const char* name : {"mxfp8_both", "mxfp8_columns", "swiglu_mxfp8_columns",
-                           "swiglu_mxfp8_both", "swiglu_mxfp8_both_gradient"})
-    for (const bool rounds : {false, true}) {
-      std::vector<Binding> bindings{{"T", bf16}, {"Q", f8e4m3}};
-      const std::string_view kind = name;
-      if (kind.starts_with("swiglu"))
-        bindings.push_back({kind.ends_with("gradient") ? "rounded" : "round_product", rounds});
-      const ir::CallSize size{64, emulated() ? 160 : 1056};
-      const RowView view{.by_columns = rounds};
-      INFO(name << (rounds ? ", rounded, transposed" : ""));
-      constexpr long double kAny = 1e30L; // how exact both are is another test's subject
-      const Kernel on_cpu = cpu.catalogue_kernel(name, bindings);
-      RowCase there(cpu, on_cpu, size, view, ++seed);
-      REQUIRE(there.run(nullptr, kAny) == "");
-      const auto expected = there.outputs(0, size.rows);
-      const Kernel kernel = device->catalogue_kernel(name, bindings);
-      RowCase call(*device, kernel, size, view, seed);
-      REQUIRE(call.run(nullptr, kAny) == "");
-      CHECK(call.outputs(0, size.rows) == expected);
-      const std::vector<codegen::Schedule> schedules = call.schedules();
-      Random random(seed);
-      for (int i = 0; i < schedules_of_call(2, 20); ++i) {
-        const codegen::Schedule& schedule = random.pick(schedules);
-        INFO(codegen::canonical(schedule));
-        REQUIRE(call.run(&schedule, kAny) == "");
-        CHECK(call.outputs(0, size.rows) == expected);
-      }
-    }
-}
-
 TEST_CASE("an input may be overwritten in place on the device by a kernel with groups of rows") {
   const auto device = gpu();
   if (!device)
@@ -245,11 +135,13 @@ TEST_CASE("what has no CUDA code beside groups of rows is refused when the kerne
   KernelOptions options;
   options.schedule = "row=64";
   REQUIRE_THROWS_WITH(
-      device->kernel(kColumns, "", {{"T", f32}, {"Q", f8e4m3}, {"n", std::int64_t{4}}}, options),
+      device->kernel("kernel k(x: in f32, y: out f32) { y = x * col_group_max(x, 4); }", "", {},
+                     options),
       ContainsSubstring("row=64 is not 32"));
   options.schedule = "bytes=16";
-  REQUIRE_THROWS_WITH(device->kernel(kTiles, "",
-                                     {{"T", bf16}, {"n", std::int64_t{4}}, {"m", std::int64_t{2}}},
-                                     options),
-                      ContainsSubstring("bytes=16 make accesses of 4 columns"));
+  REQUIRE_THROWS_WITH(
+      device->kernel("kernel k(x: in f32, s: out f32 [group 2], y: out f32) { s = group_max(x, 2);"
+                     " y = x * col_group_max(x, 4); }",
+                     "", {}, options),
+      ContainsSubstring("bytes=16 make accesses of 4 columns"));
 }

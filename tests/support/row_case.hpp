@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -174,7 +175,8 @@ public:
     return difference(ulps);
   }
 
-  /// The bytes of every output, by store, row and column.
+  /// The bytes of every output, by store, row and column. A NaN is a NaN: payloads are not
+  /// promised.
   std::vector<std::byte> outputs(std::int64_t first_row, std::int64_t last_row) const {
     std::vector<std::byte> bytes;
     for (const ir::Store& store : graph_.stores()) {
@@ -184,8 +186,11 @@ public:
         for (std::int64_t i = 0; i < tensor.width; ++i) {
           const DType type = graph_.params()[store.param].dtype;
           bytes.resize(bytes.size() + element);
-          ir::store_bits(type, bytes.data() + bytes.size() - element,
-                         load_element(type, tensor.results.data(), offset(store.param, row, i)));
+          std::uint64_t bits =
+              load_element(type, tensor.results.data(), offset(store.param, row, i));
+          if (is_float(type) && std::isnan(ir::decode(type, bits).real))
+            bits = ir::encode(type, {std::numeric_limits<long double>::quiet_NaN(), 0});
+          ir::store_bits(type, bytes.data() + bytes.size() - element, bits);
         }
     }
     return bytes;

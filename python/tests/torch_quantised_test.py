@@ -1,0 +1,54 @@
+"""torch_quantised_test.py -- operators of quantised kernels; exit status 77 where there is no PyTorch."""
+
+import sys
+import unittest
+
+try:
+    import torch
+except ImportError:
+    print("skipped: no PyTorch")
+    sys.exit(77)
+
+from seeded import Seeded
+import swage
+import swage.torch
+
+
+def of_bytes(tensors):
+    return [tensor.view(torch.uint8) for tensor in tensors]
+
+
+@unittest.skipUnless(hasattr(torch, "float4_e2m1fn_x2"), "a PyTorch without float4_e2m1fn_x2")
+class Quantised(Seeded):
+    def test_both_directions_are_those_of_the_kernel_plain_and_compiled(self):
+        x, y, z = (torch.randn(64, 96, dtype=torch.bfloat16) for _ in range(3))
+        one = torch.ones(())
+        for name, inputs, types in (("mxfp8_both", (x,), {"Q": "f8e4m3"}), ("mxfp4_both", (x,), {}),
+                                    ("swiglu_mxfp4_both", (x, y), {}), ("swiglu_nvfp4_both", (x, y, one), {}),
+                                    ("swiglu_mxfp4_columns", (x, y), {}),
+                                    ("swiglu_mxfp4_both_gradient", (x, y, z), {}),
+                                    ("swiglu_nvfp4_both_gradient", (x, y, z, one, one), {})):
+            with self.subTest(name=name):
+                expected = of_bytes(swage.kernel(name, T="bf16", **types)(*inputs))
+                operator = getattr(swage.torch, name)
+                given = {key: torch.float8_e4m3fn for key in types}
+                compiled = torch.compile(lambda *a: operator(*a, **given), fullgraph=True, backend="aot_eager")
+                for found in (operator(*inputs, **given), compiled(*inputs)):
+                    for a, b in zip(of_bytes(found), expected):
+                        self.assertTrue(torch.equal(a, b))
+
+    def test_rows_of_no_expert_are_zero(self):
+        gate, up = (torch.randn(4, 128, dtype=torch.bfloat16) for _ in range(2))
+        expert = torch.tensor([0, -1, 1, -1], dtype=torch.int32)
+        none = torch.full((2,), float("inf"))
+        for name, more in (("swiglu_mxfp4_experts", ()), ("swiglu_nvfp4_experts", (torch.ones(2),)),
+                           ("swiglu_int8_row_experts", ()), ("swiglu_int8_group_experts", ())):
+            with self.subTest(name=name):
+                for found in of_bytes(getattr(swage.torch, name)(gate, up, expert, *more, none)):
+                    rows = found.reshape(4, -1)
+                    self.assertFalse(rows[1].any() or rows[3].any())
+                    self.assertTrue(rows[0].any() and rows[2].any())
+
+
+if __name__ == "__main__":
+    unittest.main()

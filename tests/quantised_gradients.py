@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""quantised_gradients.py -- quantised gradients of the whole gated family against those that `grad` derives.
+
+    python3 tests/quantised_gradients.py --library build/release/libswage.so [--device cuda:0]
+
+The kernels' own arithmetic is made visible by results of 32 bits with scales of 1, which a clamp of the
+largest number of f32 leaves as they are, and held to the derivative of the catalogue's forward kernel. MXFP8 by
+rows and by columns is held to quantised_columns.py's definition. Ends with 77, which CTest takes for skipped,
+where there is no ml_dtypes.
+"""
+
+import sys
+
+from quantised import F32, LARGEST, NAMES, TYPES, check, compare, inputs, run_parts
+from quantised_columns import GRADIENT, along_columns, column_outputs, mxfp8_rows, row_outputs
+import ml_dtypes
+import numpy as np
+
+FAMILY = {"swiglu": {}, "geglu": {"activation": 1}, "geglu_tanh": {"activation": 2},
+          "swiglu_gpt_oss": {"alpha": 1.702, "limit": 7, "shift": 1}, "swiglu_clamp_before": {"limit": 10}}
+
+
+def family(run):
+    """Every activation, with gates and ups at, beyond and far beyond the limits."""
+    rng = np.random.default_rng(43)
+    gate, up, d_h = ((rng.standard_normal((32, 512)) * 5).astype(F32) for _ in range(3))
+    edges = np.array([0, -0.0, 7, -7, 7.01, 10, -10, 10.01, 60, -60, 1e4, -1e4, 1e30, -1e30], F32)
+    gate[0, :14], up[0, :14], gate[1, :14], up[1, 14:28] = edges, 1.5, 0.5, edges
+    for name, constants in FAMILY.items():
+        expected = [np.empty_like(gate), np.empty_like(gate)]
+        run(f"{name}_backward", [d_h, gate, up, *expected], {"T": "f32"})
+        for suffix in ("", "_columns"):
+            # Codes of f32 are the gradient times 1 / scale; the scale of a group is a power of two, so both
+            # are exact, but where the product leaves f32.
+            got = [np.empty_like(gate), np.empty_like(gate)]
+            shape = (1, 512) if suffix else (32, 16)
+            scales = [np.empty(shape, TYPES["e8m0"]), np.empty(shape, TYPES["e8m0"])]
+            run(f"swiglu_mxfp8{suffix}_gradient", [d_h, gate, up, got[0], scales[0], got[1], scales[1]],
+                dict(constants, T="f32", Q="f32"))
+            for which, want, code, scale in zip(("gate", "up"), expected, got, scales):
+                with np.errstate(all="ignore"):
+                    h = code * np.repeat(scale.astype(F32), 32, axis=0 if suffix else 1)
+                    # What is small beside its group's maximum, or cancels, has an absolute error.
+                    near = np.isclose(h, want, rtol=2.0 ** -16, atol=2.0 ** -18) | (np.abs(h) > 2.0 ** 120)
+                check(near.all(), f"{name}{suffix}, d_{which}: {h[~near][:3]}, derived {want[~near][:3]} "
+                      f"at gate {gate[~near][:3]}, up {up[~near][:3]}")
+
+
+def one_direction(run):
+    """MXFP8 by rows and by columns alone."""
+    rng = np.random.default_rng(47)
+    for shape in [(32, 32), (64, 1024), (96, 160), (32, 4128)]:
+        for dtype in (ml_dtypes.bfloat16, np.float16):
+            gate, up = inputs(rng, *shape, dtype)
+            up[:32, :shape[1] // 2 // 32 * 32] = 0
+            up[-1, -1], up[-2, 0], up[0, -1] = np.inf, np.nan, -np.inf
+            values = [np.empty(shape, F32), np.empty(shape, F32)]
+            d_h = np.flip(gate, 1).copy()
+            run("gradient", [d_h, gate, up, *values], {"T": NAMES[gate.dtype]}, GRADIENT)
+            for name in ("f8e4m3", "f8e5m2"):
+                bound = {"T": NAMES[gate.dtype], "Q": name, "largest": LARGEST[name]}
+                with np.errstate(all="ignore"):
+                    by_rows = [row_outputs(shape, 32, name) for _ in values]
+                    run("swiglu_mxfp8_gradient", [d_h, gate, up, *by_rows[0], *by_rows[1]], bound)
+                    down = [column_outputs(shape, 32, name, True) for _ in values]
+                    run("swiglu_mxfp8_columns_gradient", [d_h, gate, up, *down[0], *down[1]], bound)
+                    for h, across, along in zip(values, by_rows, down):
+                        compare(f"gradient by rows {bound} {shape}", across, mxfp8_rows(h, 32, name))
+                        compare(f"gradient by columns {bound} {shape}", along, along_columns(h, 32, name))
+
+
+if __name__ == "__main__":
+    sys.exit(run_parts(__doc__, family, one_direction))
