@@ -220,6 +220,14 @@ int RowSchedules::resident(const CudaSchedule& schedule) const {
                     std::min(resident_threads(target_), 1536));
 }
 
+/// Of few rows, which leave room on a multiprocessor: registers for fewer threads, and two blocks,
+/// for those of the next launch wait beside these (RMSNorm and LayerNorm of 4096 columns on an
+/// H200: 6 to 25 % less time at 1 to 128 rows).
+int RowSchedules::resident_of_few(const CudaSchedule& schedule) {
+  const int fewer = std::max(schedule.resident * 2 / 3 / 256 * 256, 2 * schedule.threads);
+  return std::clamp(fewer / 256 * 256, 256, schedule.resident);
+}
+
 std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
                                                            std::int64_t rows) const {
   constexpr int kMostThreads = 512;
@@ -377,6 +385,8 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
       schedule.ahead = columns_ahead; // which `fits` counts
       schedule.ahead = columns_ahead && fits(schedule, 0);
       schedule.resident = resident(schedule);
+      if (are_few(rows))
+        schedule.resident = resident_of_few(schedule);
       return schedule;
     }
   }

@@ -52,6 +52,7 @@ private:
   bool fits(const CudaSchedule& schedule, int spilled) const;
   /// Threads that a multiprocessor can hold without spills, as `registers` has it.
   int resident(const CudaSchedule& schedule) const;
+  static int resident_of_few(const CudaSchedule& schedule);
 
   const ir::Kernel& kernel_;
   const Specialization& specialization_;

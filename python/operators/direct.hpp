@@ -50,8 +50,8 @@ private:
   };
   struct Taken {
     Kind kind;
-    std::array<DLTensor, kMostArguments> tensors{};   ///< by argument
-    std::array<StackValue, kMostArguments> scalars{}; ///< by argument
+    std::array<DLTensor, kMostArguments> tensors;   ///< by argument, those that are tensors
+    std::array<StackValue, kMostArguments> scalars; ///< by argument, the others
     bool needs_grad = false;
   };
   struct Result;

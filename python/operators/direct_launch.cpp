@@ -13,7 +13,7 @@ namespace swage::torch {
 struct Operator::Direct::Result {
   Tensor tensor = nullptr;
   DLTensor view{};
-  std::array<std::int64_t, kMostRank + 1> sizes{}, strides{};
+  std::array<std::int64_t, kMostRank + 1> sizes, strides; ///< of the view
   Result() = default;
   Result(const Result&) = delete;
   Result& operator=(const Result&) = delete;

@@ -127,18 +127,23 @@ TEST_CASE("a row whose columns are computed apart is many blocks") {
   const Kernel kernel = device->kernel(
       "kernel k(x: in bf16, y: out f32, s: out f32 [group 128]) { s = group_max(x, 128); y = x; }",
       "");
-  const auto blocks = [&](std::int64_t rows, std::int64_t columns) {
+  const auto schedule = [&](std::int64_t rows, std::int64_t columns) {
     const auto at = [](int power) { return reinterpret_cast<void*>(std::uintptr_t{1} << power); };
     const std::vector<Arg> arguments{Tensor(at(40), bf16, {rows, columns}),
                                      Tensor(at(41), f32, {rows, columns}),
                                      Tensor(at(42), f32, {rows, columns / 128})};
-    return blocks_of(launch::describe(kernel, arguments).schedule);
+    return std::get<codegen::CudaSchedule>(launch::describe(kernel, arguments).schedule);
+  };
+  const auto blocks = [&](std::int64_t rows, std::int64_t columns) {
+    return schedule(rows, columns).waves;
   };
   CHECK(blocks(1, 14336) == 32);
   CHECK(blocks(16, 14336) == 32);
   CHECK(blocks(1, 128) == 0);
   CHECK(blocks(128, 14336) > 1);
-  CHECK(blocks(8192, 14336) > 1);
+  CHECK(blocks(512, 14336) > 1);
+  CHECK(blocks(8192, 14336) == 0); // one goes over it
+  CHECK(schedule(8192, 14336).ahead);
 }
 
 TEST_CASE("blocks of a row meet where nothing is reduced but counted") {

@@ -284,7 +284,10 @@ TEST_CASE("clusters are tried for very few rows, warps that stream for very many
   };
   const auto clusters = [](const codegen::CudaSchedule& schedule) { return schedule.waves > 1; };
   CHECK(tried(1, 14336, clusters));
-  CHECK_FALSE(tried(16, 14336, clusters));
+  CHECK(tried(16, 14336, clusters)); // each block may have two multiprocessors
+  CHECK_FALSE(
+      tried(16, 14336, [](const codegen::CudaSchedule& schedule) { return schedule.waves > 4; }));
+  CHECK_FALSE(tried(64, 14336, clusters));
   CHECK(tried(16, 65536, clusters)); // which the default has
   const auto streams = [](const codegen::CudaSchedule& schedule) {
     return schedule.row_threads == 32 && schedule.load == codegen::LoadPolicy::streaming &&
