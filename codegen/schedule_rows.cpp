@@ -59,16 +59,16 @@ bool are_few(std::int64_t rows) {
 }
 
 /// Threads a row for `accesses` of them in all, of each tensor: four accesses each, for short rows
-/// end sooner where no thread waits for another warp, and at few rows more threads take longer to
-/// meet than they save in reading (RMSNorm and softmax on an H100: 256 threads for 4096 columns,
-/// 512 for 14336). More than 256 are good at few rows only; at many they leave one block a
-/// multiprocessor.
+/// end sooner where no thread waits for another warp, and at few rows more than 256 threads take
+/// longer to meet than they save in reading, up to eight accesses each (RMSNorm and softmax on an
+/// H100 and an H200: 256 threads for 4096 and 8192 columns, 512 for 14336). More than 256 are good at
+/// few rows only; at many they leave one block a multiprocessor.
 int row_threads_for(std::int64_t accesses, std::int64_t rows, int inputs) {
   const bool few = are_few(rows);
   const auto of = [&](std::int64_t each) {
     return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
   };
-  const std::uint64_t usual = std::min<std::uint64_t>(of(4), few ? 512 : 256);
+  const std::uint64_t usual = std::min<std::uint64_t>(of(4), 256);
   const std::uint64_t held = of(few ? 8 : std::max(16 / std::max(inputs, 1), 1));
   return static_cast<int>(std::clamp<std::uint64_t>(std::max(usual, held), 4, 1024));
 }
