@@ -1,5 +1,8 @@
 // build_c_header.cpp -- the typed header for C beside an image of kernels.
+#include <algorithm>
+#include <array>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,12 +17,15 @@ namespace {
 constexpr std::size_t kLongestLiteral = 4095;
 
 /// `text` as what a char array begins with: literals of one line each, or numbers where it is too
-/// long.
+/// long, of which bytes beyond ASCII are characters: whether `char` has a sign is the compiler's.
 std::string initialiser(const std::string& text) {
   if (text.size() > kLongestLiteral) {
     std::string numbers = "{";
-    for (std::size_t i = 0; i < text.size(); ++i)
-      numbers += fmt::format("{}{},", i % 16 == 0 ? "\n      " : " ", static_cast<int>(text[i]));
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const auto byte = static_cast<unsigned char>(text[i]);
+      numbers += i % 16 == 0 ? "\n      " : " ";
+      numbers += byte < 0x80 ? fmt::format("{},", byte) : fmt::format("'\\{:03o}',", byte);
+    }
     return numbers + " 0}";
   }
   std::string lines = "\n      \"";
@@ -36,9 +42,23 @@ std::string initialiser(const std::string& text) {
   return lines + '"';
 }
 
+/// What the functions of a kernel and its type begin with: PREFIX_KERNEL, and an underscore more
+/// where another's have such a name.
+std::string name_of_kernel(const std::string& kernel, const std::string& prefix,
+                           std::set<std::string>& taken) {
+  std::string name = prefix + '_' + kernel;
+  const auto names = [&] {
+    return std::array{name, name + "_create", name + "_destroy", name + "_launch"};
+  };
+  while (std::ranges::any_of(names(), [&](const auto& one) { return taken.contains(one); }))
+    name += '_';
+  for (const std::string& one : names())
+    taken.insert(one);
+  return name;
+}
+
 std::string functions_text(const BuiltKernel& built, const std::string& prefix,
-                           const std::string& source) {
-  const std::string name = prefix + '_' + built.kernel.name();
+                           const std::string& name, const std::string& source) {
   std::string choices, bindings, open, built_for;
   std::size_t count = 0;
   for (const std::vector<Binding>& values : choices_of(built)) {
@@ -131,8 +151,10 @@ std::string image_c_header(const std::vector<BuiltKernel>& kernels, const std::s
           fmt::format("static inline const char* {}(void) {{\n  static const char text[] = {};\n"
                       "  return text;\n}}\n\n",
                       at->second, initialiser(kernel.text.text));
+  std::set<std::string> taken;
   for (const BuiltKernel& kernel : kernels)
-    text += functions_text(kernel, name, sources.at(kernel.text.text));
+    text += functions_text(kernel, name, name_of_kernel(kernel.kernel.name(), name, taken),
+                           sources.at(kernel.text.text));
   return text + "#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
 }
 

@@ -12,26 +12,29 @@ namespace swage::cli {
 
 namespace {
 
-/// Names of the language that C++ keeps for itself, or the header has, get an underscore.
+/// Names of the kernel text that C++ keeps for itself, or the header has, get an underscore, and so
+/// do those that end in one: no two become the same, and names of the header that end in one
+/// underscore are its own.
 std::string name_in_cpp(const std::string& name) {
   static const std::set<std::string_view> kTaken = {
-      "alignas",  "alignof",  "and",      "asm",       "auto",      "bool",     "break",
-      "case",     "catch",    "char",     "class",     "const",     "continue", "default",
-      "delete",   "do",       "double",   "else",      "enum",      "explicit", "export",
-      "extern",   "false",    "float",    "for",       "friend",    "goto",     "if",
-      "inline",   "int",      "long",     "mutable",   "namespace", "new",      "not",
-      "operator", "or",       "private",  "protected", "public",    "register", "return",
-      "short",    "signed",   "sizeof",   "static",    "struct",    "switch",   "template",
-      "this",     "throw",    "true",     "try",       "typedef",   "typeid",   "typename",
-      "union",    "unsigned", "using",    "virtual",   "void",      "volatile", "while",
-      "xor",      "concept",  "requires", "kernel",    "source",    "swage",    "detail"};
-  return kTaken.contains(name) ? name + '_' : name;
+      "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
+      "case", "catch", "char", "char16_t", "char32_t", "char8_t", "class", "co_await", "co_return",
+      "co_yield", "compl", "concept", "const", "const_cast", "consteval", "constexpr", "constinit",
+      "continue", "decltype", "default", "delete", "detail", "do", "double", "dynamic_cast", "else",
+      "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if",
+      "inline", "int", "long", "mutable", "namespace", "new", "noexcept", "not", "not_eq",
+      "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register",
+      "reinterpret_cast", "requires", "return", "short", "signed", "sizeof", "static",
+      "static_assert", "static_cast", "std", "struct", "swage", "switch", "template", "this",
+      "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned",
+      "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
+      // Macros of C's headers and of GNU's dialects:
+      "NULL", "errno", "i386", "linux", "unix"};
+  return kTaken.contains(name) || name.ends_with('_') ? name + '_' : name;
 }
 
 std::string_view scalar_type(DType type) {
-  return type == DType::f64 || type == DType::f32 || type == DType::f16 || type == DType::bf16
-             ? "double"
-             : "std::int64_t";
+  return is_float(type) ? "double" : "std::int64_t";
 }
 
 std::string value_text(const Binding& binding) {
@@ -124,7 +127,7 @@ std::string image_header(const std::vector<BuiltKernel>& kernels, const std::str
   std::map<std::string, std::string> sources; // text to its name
   for (const BuiltKernel& kernel : kernels)
     if (const auto [at, fresh] =
-            sources.try_emplace(kernel.text.text, fmt::format("source_{}", sources.size()));
+            sources.try_emplace(kernel.text.text, fmt::format("source_{}_", sources.size()));
         fresh)
       text += fmt::format("inline constexpr const char* {} = {};\n\n", at->second,
                           raw_string(kernel.text.text));

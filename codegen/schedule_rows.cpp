@@ -61,8 +61,8 @@ bool are_few(std::int64_t rows) {
 /// Threads a row for `accesses` of them in all, of each tensor: four accesses each, for short rows
 /// end sooner where no thread waits for another warp, and at few rows more than 256 threads take
 /// longer to meet than they save in reading, up to eight accesses each (RMSNorm and softmax on an
-/// H100 and an H200: 256 threads for 4096 and 8192 columns, 512 for 14336). More than 256 are good at
-/// few rows only; at many they leave one block a multiprocessor.
+/// H100 and an H200: 256 threads for 4096 and 8192 columns, 512 for 14336). More than 256 are good
+/// at few rows only; at many they leave one block a multiprocessor.
 int row_threads_for(std::int64_t accesses, std::int64_t rows, int inputs) {
   const bool few = are_few(rows);
   const auto of = [&](std::int64_t each) {

@@ -173,6 +173,42 @@ TEST_CASE("build: the header for C names kernels, parameters and the types they 
                           "device_)"));
 }
 
+TEST_CASE("build: both headers take a scalar of any real type as double") {
+  const Build build({"--arch", "host"},
+                    "kernel k(x: in f32, a: f8e4m3, b: e8m0, c: f4e2m1, n: i16, y: out f32) {"
+                    " y = x * f32(a) * f32(b) * f32(c) + f32(n); }\n");
+  INFO(build.outcome.err);
+  REQUIRE(build.outcome.status == 0);
+  CHECK_THAT(build.read(".hpp"), Contains("double a, double b, double c, std::int64_t n"));
+  CHECK_THAT(build.read(".h"), Contains("double a, double b, double c, int64_t n"));
+}
+
+TEST_CASE("build: names of the text meet no names of the headers, nor one another") {
+  const Build build({"-D", "device_=f32,bf16", "--arch", "host"},
+                    "kernel f<device_>(kernel_: in device_, stream_: f32, int: f32, int_: f32, "
+                    "source_0: out device_) { source_0 = kernel_ * stream_ + int - int_; }\n"
+                    "kernel f_launch(NULL: in f32, std: f32, n: i32, y: out f32) {"
+                    " y = NULL * std + f32(n); }\n"
+                    "kernel source_0(x: in f32, y: out f32) { y = x; }\n");
+  INFO(build.outcome.err);
+  REQUIRE(build.outcome.status == 0);
+  const std::string both = "kernel__, double stream__, double int_, double int__, ";
+  CHECK_THAT(build.read(".h"), Contains("const DLTensor* " + both) &&
+                                   Contains("const swage_device* device_, const char* device__)") &&
+                                   Contains("} kernels_f_launch_;") &&
+                                   Contains("const DLTensor* NULL_, double std_, int64_t n"));
+  CHECK_THAT(build.read(".hpp"), Contains("const swage::Tensor& " + both) &&
+                                     Contains("const char* source_0_ = ") &&
+                                     Contains("class source_0 {"));
+}
+
+TEST_CASE("build: a long text is numbers in the header for C, and characters beyond ASCII") {
+  const Build build({"--arch", "host"}, "// " + std::string(5000, 'x') + "\xc3\xa9\n" +
+                                            "kernel k(x: in f32, y: out f32) { y = x; }\n");
+  REQUIRE(build.outcome.status == 0);
+  CHECK_THAT(build.read(".h"), Contains("120, '\\303', '\\251', 10, 107,") && !Contains(" -61"));
+}
+
 TEST_CASE("build: tuning records give the schedules of their kinds of call and sizes") {
   const ir::Kernel kernel = ir::load_kernel({kText}, "twice", {});
   tune::TuningRecord record;
