@@ -283,8 +283,10 @@ Value* Converter::odd_f64(Value* i64) {
 Value* Converter::integer_to_float(DType from, DType storage, Value* value, Value** bits) {
   Type* f32 = like(b_.getFloatTy(), value);
   Type* f64 = like(b_.getDoubleTy(), value);
-  if (from == DType::boolean)
-    return b_.CreateUIToFP(value, storage == DType::f64 ? f64 : f32); // 0 and 1 are exact
+  if (from == DType::boolean) { // 0 and 1 are exact, but that e8m0 has no 0
+    Value* made = b_.CreateUIToFP(value, storage == DType::f64 ? f64 : f32);
+    return storage == DType::e8m0 ? round_to_half(storage, made, bits, Rounding()) : made;
+  }
   if (storage == DType::f64 || storage == DType::f32)
     return b_.CreateSIToFP(value, storage == DType::f64 ? f64 : f32);
   // By way of f32 rounded to nearest there would be two roundings.

@@ -31,6 +31,15 @@ ir::Kernel cast_kernel(DType from, DType to, bool rounds = false) {
   return std::move(builder).build();
 }
 
+/// y = f64(to(x)): what goes on is what the type holds, stored or not.
+ir::Kernel kernel_beyond_cast(DType from, DType to) {
+  ir::KernelBuilder builder(
+      "beyond", ir::MathMode::accurate,
+      {{"x", ir::ParamKind::in, from, {}}, {"y", ir::ParamKind::out, f64, {}}});
+  builder.store(1, builder.cast(f64, builder.cast(to, builder.load(0))));
+  return std::move(builder).build();
+}
+
 /// Values on, just below and just above the midpoints between 16-bit floats, the bounds of the
 /// integers, and the extremes: where a second rounding or a wrong bound would show.
 std::vector<std::uint64_t> telling_values(DType type) {
@@ -111,19 +120,31 @@ void check_in_ptx(const ir::Kernel& kernel, int sm, int access_bytes) {
   CHECK(first_difference(kernel, a) == "");
 }
 
+void check_on_host(const ir::Kernel& kernel) {
+  Arrays a = arrays(kernel.params()[0].dtype, kernel.params()[1].dtype);
+  const HostFunction function(
+      compile(kernel, contiguous(kernel), HostSchedule{.lanes = 8, .unroll = 1}, host_target()));
+  const std::uint64_t words[] = {reinterpret_cast<std::uintptr_t>(a.x.data()),
+                                 reinterpret_cast<std::uintptr_t>(a.y.data()), a.in.size()};
+  function(words, 0, static_cast<std::int64_t>(a.in.size()));
+  CHECK(first_difference(kernel, a) == "");
+}
+
 } // namespace
 
 TEST_CASE("casts between all types round once on the host") {
   for (const DType from : kAll)
+    for (const DType to : kAll)
+      check_on_host(cast_kernel(from, to));
+}
+
+TEST_CASE("what goes on after a cast is what its type holds, on both back ends") {
+  for (const DType from : kAll)
     for (const DType to : kAll) {
-      const ir::Kernel kernel = cast_kernel(from, to);
-      Arrays a = arrays(from, to);
-      const HostFunction function(compile(kernel, contiguous(kernel),
-                                          HostSchedule{.lanes = 8, .unroll = 1}, host_target()));
-      const std::uint64_t words[] = {reinterpret_cast<std::uintptr_t>(a.x.data()),
-                                     reinterpret_cast<std::uintptr_t>(a.y.data()), a.in.size()};
-      function(words, 0, static_cast<std::int64_t>(a.in.size()));
-      CHECK(first_difference(kernel, a) == "");
+      INFO(name_of(to));
+      const ir::Kernel kernel = kernel_beyond_cast(from, to);
+      check_on_host(kernel);
+      check_in_ptx(kernel, 90, 8);
     }
 }
 
