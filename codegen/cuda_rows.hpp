@@ -57,6 +57,7 @@ private:
 
   // lower_cuda_rows.cpp
   void emit_body() override;
+  void check_in_place() const;
   void prepare();
   void make_shared();
   void emit_selected(Value* inside, const std::function<void()>& body);

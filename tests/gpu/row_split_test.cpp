@@ -120,6 +120,35 @@ TEST_CASE("parts of a row whose columns are computed apart have the evaluator's 
   check(plain, {3, 9001}, {1, 1, 1});
 }
 
+TEST_CASE("groups that several warps compute are not overwritten in place on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const std::string text =
+      "kernel k<T>(x: ROLE T, y: out T, const n: i32) { x_is y = group_max(x, n); }";
+  const auto kernel = [&](bool in_place, std::int64_t size) {
+    std::string made = text;
+    made.replace(made.find("ROLE"), 4, in_place ? "inout" : "in");
+    made.replace(made.find("x_is"), 4, in_place ? "x = x - group_min(x, n);" : "");
+    return device->kernel(made, "", {{"T", f32}, {"n", size}});
+  };
+  std::uint64_t seed = 1;
+  const auto result = [&](bool in_place, std::int64_t size, std::int64_t columns) {
+    return RowCase(*device, kernel(in_place, size), {3, columns}, {}, seed++).run();
+  };
+  CHECK(result(false, 3, 1200) == "");
+  CHECK(result(true, 32, 4096) == "");
+  const std::string refused =
+      "'x' has groups of 3 columns and is overwritten in place, which CUDA code "
+      "does for groups of 2^n columns that one warp accesses";
+  CHECK_THAT(result(true, 3, 1200), Catch::Matchers::Contains(refused));
+  // An output that lies where the input does.
+  const Kernel apart = kernel(false, 3);
+  Buffer memory = device->allocate(3 * 1200 * 4);
+  const Tensor both(memory.data(), f32, {3, 1200});
+  CHECK_THROWS_WITH(apart.launch(Stream(), {both, both}), Catch::Matchers::Contains(refused));
+}
+
 TEST_CASE("a row whose columns are computed apart is many blocks") {
   const auto device = gpu();
   if (!device)
