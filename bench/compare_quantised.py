@@ -23,31 +23,24 @@ from swage_capi import Swage
 KERNELS = {"tensor": "swiglu_quantised_tensor", "row": "swiglu_quantised_row",
            "group": "swiglu_quantised_group", "group_e8m0": "swiglu_quantised_group_e8m0"}
 GROUP, REPLAYS, RUNS, MOST_SETS = 128, 9, 2, 64
-# For --regret; what is not legal for a kernel or a shape is left out.
-FIXED_OF_ELEMENTS = [f"threads={threads} bytes={size} accesses={accesses} dependent=1"
-                     for threads in (128, 256, 512) for size, accesses in ((16, 1), (16, 2), (8, 1))]
-FIXED_OF_ROWS = (
-    [f"threads={row} row={row} bytes={size} accesses=1 grid={{{row * size}}} dependent=1 resident=1024"
-     for row in (64, 128, 256, 512) for size in (8, 16, 32)] +
-    [f"threads={row} row={row} bytes={size} accesses={accesses} grid=once dependent=1 resident=1024{more}"
-     for row, size, accesses, more in (
-         (128, 32, 1, " ahead=1"), (64, 32, 1, " ahead=1"), (128, 16, 2, ""), (256, 16, 8, ""),
-         (512, 8, 8, ""), (512, 16, 4, ""), (1024, 16, 2, ""), (1024, 8, 4, ""), (512, 32, 2, ""))])
 
 
 def fixed(kind, columns):
-    """Schedules; `{bytes}` in one stands for the blocks that hold a row in accesses of so many."""
+    """Schedules for --regret; what is not legal for a kernel or a shape is left out."""
     if kind == "tensor":
-        return FIXED_OF_ELEMENTS
-    made = []
-    for schedule in FIXED_OF_ROWS:
-        if "{" in schedule:
-            before, rest = schedule.split("{")
-            size, after = rest.split("}")
-            blocks = 1 << (-(-2 * columns // int(size)) - 1).bit_length()
-            schedule = f"{before}{blocks if blocks > 1 else 'once'}{after}"
-        made.append(schedule)
-    return made
+        return [f"threads={threads} bytes={size} accesses={accesses} dependent=1"
+                for threads in (128, 256, 512) for size, accesses in ((16, 1), (16, 2), (8, 1))]
+
+    def blocks(row, size):  # as many as hold a row in one access each
+        count = 1 << (-(-2 * columns // (row * size)) - 1).bit_length()
+        return count if count > 1 else "once"
+
+    parts = [(row, size, 1, blocks(row, size), "") for row in (64, 128, 256, 512) for size in (8, 16, 32)]
+    whole = [(128, 32, 1, " ahead=1"), (64, 32, 1, " ahead=1"), (128, 16, 2, ""), (256, 16, 8, ""), (512, 8, 8, ""),
+             (512, 16, 4, ""), (1024, 16, 2, ""), (1024, 8, 4, ""), (512, 32, 2, "")]
+    return [f"threads={row} row={row} bytes={size} accesses={accesses} grid={grid} dependent=1 resident=1024{more}"
+            for row, size, accesses, grid, more in
+            parts + [(row, size, accesses, "once", more) for row, size, accesses, more in whole]]
 
 
 def own_rivals(swage, kind, columns, arguments):
