@@ -40,15 +40,20 @@ def row_outputs(shape, size, name):
     return np.empty(shape, TYPES[name]), np.empty((shape[0], shape[1] // size), TYPES["e8m0"])
 
 
+def edged_inputs(rng, shape, dtype):
+    """inputs() with whole groups of zeros, infinities and NaN."""
+    gate, up = inputs(rng, *shape, dtype)
+    up[:32, :shape[1] // 2 // 32 * 32] = 0
+    up[-1, -1], up[-2, 0], up[0, -1] = np.inf, np.nan, -np.inf
+    return gate, up
+
+
 def columns(run):
     """Codes along both dimensions: blocks of zeros, infinities and NaN, outputs in rows and transposed."""
     rng = np.random.default_rng(31)
-    for turn, (rows, width) in enumerate([(32, 32), (64, 1024), (96, 160), (256, 96), (32, 4128),
-                                          (128, 7168)]):
+    for turn, shape in enumerate([(32, 32), (64, 1024), (96, 160), (256, 96), (32, 4128), (128, 7168)]):
         for dtype in (ml_dtypes.bfloat16, np.float16):
-            gate, up = inputs(rng, rows, width, dtype)
-            up[:32, :width // 2 // 32 * 32] = 0  # whole groups of zeros
-            up[-1, -1], up[-2, 0], up[0, -1] = np.inf, np.nan, -np.inf
+            gate, up = edged_inputs(rng, shape, dtype)
             for name in ("f8e4m3", "f8e5m2"):
                 column_case(run, gate, up, name, turn % 2 == 0)
 
@@ -86,6 +91,7 @@ def column_case(run, gate, up, name, transposed):
         check(same(y, expected).all(), f"dequantise_columns, {what}")
 
 
+# As they are before they are quantised.
 GRADIENT = """kernel gradient<T>(d_h: in T, gate: in T, up: in T, d_gate: out f32, d_up: out f32) {
   let x = f32(gate);
   let s = sigmoid(x);
@@ -94,12 +100,17 @@ GRADIENT = """kernel gradient<T>(d_h: in T, gate: in T, up: in T, d_gate: out f3
 }"""
 
 
+def gradient_values(run, d_h, gate, up):
+    """d_gate and d_up of SwiGLU in f32: Swage's own, as the activation is; all else is NumPy's."""
+    values = [np.empty(gate.shape, F32), np.empty(gate.shape, F32)]
+    run("gradient", [d_h, gate, up, *values], {"T": NAMES[gate.dtype]}, GRADIENT)
+    return values
+
+
 def gradient_case(run, gate, up, base, transposed, what):
-    """The values in f32 are Swage's own, as those of the activation; all else is NumPy's."""
     name, shape = base["Q"], gate.shape
     d_h = np.flip(gate, 1).copy()
-    values = [np.empty(shape, F32), np.empty(shape, F32)]
-    run("gradient", [d_h, gate, up, *values], {"T": base["T"]}, GRADIENT)
+    values = gradient_values(run, d_h, gate, up)
     outputs = [(row_outputs(shape, 32, name), column_outputs(shape, 32, name, transposed))
                for _ in values]
     run("swiglu_mxfp8_both_gradient",

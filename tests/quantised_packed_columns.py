@@ -10,8 +10,9 @@ ml_dtypes.
 
 import sys
 
-from quantised import (E2M1, F32, NAMES, TYPES, Packed, PackedColumns, check, compare, hidden, inputs, mxfp4, nvfp4,
+from quantised import (E2M1, F32, NAMES, TYPES, Packed, PackedColumns, check, compare, hidden, mxfp4, nvfp4,
                        packed, run_parts, same, unpacked)
+from quantised_columns import edged_inputs, gradient_values
 import ml_dtypes
 import numpy as np
 
@@ -72,9 +73,7 @@ def matrices_and_activations(run):
     rng = np.random.default_rng(37)
     for shape in SHAPES:
         for dtype in (ml_dtypes.bfloat16, np.float16):
-            gate, up = inputs(rng, *shape, dtype)
-            up[:32, :shape[1] // 2 // 32 * 32] = 0
-            up[-1, -1], up[-2, 0], up[0, -1] = np.inf, np.nan, -np.inf
+            gate, up = edged_inputs(rng, shape, dtype)
             for transposed in (False, True):
                 with np.errstate(all="ignore"):
                     case(run, gate, up, transposed)
@@ -92,19 +91,9 @@ def case(run, gate, up, transposed):
         gradients(run, what, gate, up, base, form, transposed)
 
 
-# d_gate and d_up of SwiGLU as they are before they are quantised, in f32: Swage's own, as the activation is.
-VALUES = """kernel values<T>(d_h: in T, gate: in T, up: in T, d_gate: out f32, d_up: out f32) {
-  let x = f32(gate);
-  let s = sigmoid(x);
-  d_gate = f32(d_h) * f32(up) * (s * (1 + x * (1 - s)));
-  d_up = f32(d_h) * (x * s);
-}"""
-
-
 def gradients(run, what, gate, up, base, form, transposed):
     d_h = np.flip(gate, 1).copy()
-    values = [np.empty(gate.shape, F32), np.empty(gate.shape, F32)]
-    run("values", [d_h, gate, up, *values], {"T": base["T"]}, VALUES)
+    values = gradient_values(run, d_h, gate, up)
     # Each of the two gradients has a global scale of its own.
     second = [one * F32(3) for one in form.overall]
     definitions = [form.definition, (lambda h: nvfp4(h, second[0])) if second else form.definition]
