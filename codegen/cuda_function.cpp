@@ -161,9 +161,16 @@ void CudaFunction::emit_loop(Value* first, Value* end, Value* step,
   b_.SetInsertPoint(done);
 }
 
-std::vector<Value*> CudaFunction::carry(
-    Value* first, Value* end, Value* step, std::vector<Value*> carried,
-    const std::function<std::vector<Value*>(Value*, const std::vector<Value*>&)>& body) {
+CudaFunction::Carried
+CudaFunction::carry(Value* first, Value* end, Value* step, Carried carried,
+                    const std::function<Carried(Value*, const Carried&)>& body) {
+  return carry(
+      first, end, [&](Value* item) { return b_.CreateAdd(item, step); }, std::move(carried), body);
+}
+
+CudaFunction::Carried
+CudaFunction::carry(Value* first, Value* end, const std::function<Value*(Value*)>& following,
+                    Carried carried, const std::function<Carried(Value*, const Carried&)>& body) {
   BasicBlock* before = b_.GetInsertBlock();
   auto* loop = BasicBlock::Create(context_, "carry", function_);
   auto* done = BasicBlock::Create(context_, "carried", function_);
@@ -179,7 +186,7 @@ std::vector<Value*> CudaFunction::carry(
     now.push_back(phis.back());
   }
   const std::vector<Value*> next = body(item, now);
-  Value* step_to = b_.CreateAdd(item, step);
+  Value* step_to = following(item);
   item->addIncoming(first, before);
   item->addIncoming(step_to, b_.GetInsertBlock());
   for (std::size_t i = 0; i < phis.size(); ++i)

@@ -43,11 +43,14 @@ protected:
   /// for (item = first; item < end; item += step) body(item), leaving the builder after it.
   void emit_loop(llvm::Value* first, llvm::Value* end, llvm::Value* step,
                  const std::function<void(llvm::Value*)>& body);
-  /// item from `first` while below `end`; `carried` are values that the body changes.
-  std::vector<llvm::Value*>
-  carry(llvm::Value* first, llvm::Value* end, llvm::Value* step, std::vector<llvm::Value*> carried,
-        const std::function<std::vector<llvm::Value*>(llvm::Value*,
-                                                      const std::vector<llvm::Value*>&)>& body);
+  using Carried = std::vector<llvm::Value*>;
+  /// item from `first` while below `end`, `step` apart; `carried` are values that the body changes.
+  Carried carry(llvm::Value* first, llvm::Value* end, llvm::Value* step, Carried carried,
+                const std::function<Carried(llvm::Value*, const Carried&)>& body);
+  /// The same; what comes after an item says `following`, where its body is done.
+  Carried carry(llvm::Value* first, llvm::Value* end,
+                const std::function<llvm::Value*(llvm::Value*)>& following, Carried carried,
+                const std::function<Carried(llvm::Value*, const Carried&)>& body);
   /// if (condition) yes() else no(), leaving the builder after both.
   void emit_if(llvm::Value* condition, const std::function<void()>& yes,
                const std::function<void()>& no = {});

@@ -82,18 +82,24 @@ private:
   /// The values of `roots` in a chunk that holds what they need.
   std::vector<Value*> values(Chunk& chunk, std::span<const NodeId> roots);
   void emit_row_values(int stage);
+  /// Of the threads of a row.
+  void sync();
+
+  // lower_cuda_stores.cpp
+  void find_early_stores();
+  bool is_early(const ir::Store& store) const;
   void emit_outputs();
   void emit_looped_chunks();
   void emit_chunks(std::vector<Chunk>& chunks);
-  void store_elements(Chunk& chunk);
+  /// Those that are `early`, or all others.
+  void store_elements(Chunk& chunk, bool early);
   void store_rows();
-  /// Of the threads of a row.
-  void sync();
   bool writes_what_all_read() const;
 
   // lower_cuda_strands.cpp: sums over rows
   void emit_strand();
   void emit_rows_of_strand(Value* end);
+  Value* selected_from(Value* row, Value* end, Value* apart);
   std::vector<Value*> merge_if(Value* condition, const std::vector<Value*>& before,
                                const std::function<std::vector<Value*>()>& body);
   void clear_strand(Value* is_empty);
@@ -182,6 +188,7 @@ private:
   std::vector<Chunk> chunks_;      ///< held ones
   std::vector<KeptValue> kept_;    ///< in registers, in place of the bits of what is held
   int pass_ = 0;                   ///< see KeptValue
+  std::vector<bool> early_;        ///< by store: where the row is reduced first, not in the end
   bool multiple_ = false;          ///< an access lies in the row, or outside, in whole
   bool small_groups_ = false;      ///< a warp has whole groups
   Value* columns_ = nullptr;       ///< index type

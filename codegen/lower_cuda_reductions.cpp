@@ -76,6 +76,8 @@ std::vector<Value*> CudaRows::terms(Chunk& chunk, const std::vector<NodeId>& red
   for (std::size_t i = reductions.size(); i < operands.size(); ++i)
     keep(chunk, operands[i], found[i]);
   found.resize(reductions.size());
+  if (pass_ == 0)
+    store_elements(chunk, true);
   if (chunk.inside)
     for (std::size_t i = 0; i < found.size(); ++i)
       found[i] =

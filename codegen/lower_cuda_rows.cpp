@@ -1,4 +1,4 @@
-// lower_cuda_rows.cpp -- rows of the CUDA kernel: columns of a thread, stages, stores.
+// lower_cuda_rows.cpp -- rows of the CUDA kernel: columns of a thread, and stages.
 #include <algorithm>
 #include <bit>
 
@@ -141,6 +141,7 @@ void CudaRows::prepare() {
   if (held_.anew && (plan_.group == 0 || small_groups_))
     kept_ = kept_in_registers(job_.kernel, plan_);
   make_shared();
+  find_early_stores();
 }
 
 void CudaRows::make_shared() {
@@ -330,140 +331,8 @@ void CudaRows::emit_row_values(int stage) {
   }
 }
 
-void CudaRows::emit_outputs() {
-  accumulate_row();
-  const bool by_column = !terms_by_column().empty() ||
-                         std::ranges::any_of(job_.kernel.stores(), [&](const ir::Store& store) {
-                           const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
-                           return broadcast == Broadcast::none || broadcast == Broadcast::per_group;
-                         });
-  if (by_column && geometry_.held) {
-    emit_chunks(chunks_);
-  } else if (by_column) {
-    emit_looped_chunks();
-  }
-  store_rows();
-}
-
-/// A row that is not held, some chunks at a time.
-void CudaRows::emit_looped_chunks() {
-  Value* first = b_.CreateMul(thread_, constant(static_cast<std::uint64_t>(geometry_.vector)));
-  const std::vector<Value*> bases = bases_from(first);
-  const int count = schedule_.accesses;
-  const bool ahead = schedule_.ahead;
-  const auto chunks_from = [&](Value* from) {
-    std::vector<Chunk> chunks;
-    for (int k = 0; k < count; ++k)
-      chunks.push_back(make_chunk(bases, first,
-                                  b_.CreateAdd(wide(from), wide(std::int64_t{geometry_.step} * k)),
-                                  ahead ? k : -1, false));
-    return chunks;
-  };
-  Value* step = constant(static_cast<std::uint64_t>(geometry_.step * count));
-  if (!ahead)
-    return emit_loop(constant(0), columns_, step, [&](Value* from) {
-      std::vector<Chunk> chunks = chunks_from(from);
-      emit_chunks(chunks);
-    });
-  const std::vector<bool> needed = needed_loads(Broadcast::none);
-  const auto load_from = [&](Value* from) {
-    held_.drop();
-    for (Chunk& chunk : chunks_from(from))
-      load(chunk, needed);
-    return held_.bits();
-  };
-  carry(constant(0), columns_, step, load_from(constant(0)),
-        [&](Value* from, const std::vector<Value*>& now) {
-          const std::vector<Value*> next = load_from(b_.CreateAdd(from, step));
-          held_.replace(now);
-          std::vector<Chunk> chunks = chunks_from(from);
-          emit_chunks(chunks);
-          return next;
-        });
-}
-
-/// Every load of some chunks before the first store: an output may be an input.
-void CudaRows::emit_chunks(std::vector<Chunk>& chunks) {
-  constexpr std::size_t kTogether = 4;
-  std::vector<NodeId> roots;
-  for (const ir::Store& store : job_.kernel.stores()) {
-    const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
-    if (broadcast == Broadcast::none || broadcast == Broadcast::per_group)
-      roots.push_back(store.node);
-  }
-  const std::vector<NodeId> terms = terms_by_column();
-  roots.insert(roots.end(), terms.begin(), terms.end());
-  const std::vector<bool> needed = needed_by(roots);
-  for (std::size_t from = 0; from < chunks.size(); from += kTogether) {
-    const std::size_t to = std::min(from + kTogether, chunks.size());
-    for (std::size_t k = from; k < to; ++k)
-      load(chunks[k], needed);
-    for (std::size_t k = from; k < to; ++k) {
-      emit_groups(chunks[k], needed);
-      accumulate(chunks[k]);
-      store_groups(chunks[k]);
-      store_elements(chunks[k]);
-    }
-  }
-}
-
-void CudaRows::store_elements(Chunk& chunk) {
-  std::vector<ir::Store> stores;
-  for (const ir::Store& store : job_.kernel.stores())
-    if (job_.kernel.params()[store.param].broadcast == Broadcast::none)
-      stores.push_back(store);
-  if (stores.empty())
-    return;
-  const int lanes = geometry_.vector;
-  const std::vector<Value*> bits = lower_stores(b_, job_, lanes, stores, known(chunk, lanes));
-  std::vector<Value*> all(job_.kernel.stores().size());
-  for (std::size_t s = 0; s < all.size(); ++s)
-    for (std::size_t i = 0; i < stores.size(); ++i)
-      if (job_.kernel.stores()[s] == stores[i])
-        all[s] = bits[i];
-  memory_->set_guard(chunk.guard);
-  tensors_.store({chunk.bases, std::vector<Value*>(chunk.bases.size()), chunk.offset}, lanes, all);
-  memory_->set_guard({});
-}
-
-/// A value that all threads of a row read may be stored through the same parameter, or one that
-/// names the same memory.
-bool CudaRows::writes_what_all_read() const {
-  for (std::uint32_t p = 0; p < job_.kernel.params().size(); ++p) {
-    const ir::Param& param = job_.kernel.params()[p];
-    const bool shared =
-        param.broadcast == Broadcast::per_row || param.broadcast == Broadcast::per_group;
-    if (param.is_tensor() && shared && param.is_read() &&
-        (param.is_written() || tensors_.spec(p).aliased))
-      return true;
-  }
-  return false;
-}
-
 void CudaRows::sync() {
   statement(geometry_.threads > 32 ? "bar.sync 0;" : "bar.warp.sync 0xffffffff;");
-}
-
-void CudaRows::store_rows() {
-  std::vector<ir::Store> stores;
-  for (const ir::Store& store : job_.kernel.stores())
-    if (job_.kernel.params()[store.param].broadcast == Broadcast::per_row)
-      stores.push_back(store);
-  if (stores.empty())
-    return;
-  if (writes_what_all_read())
-    geometry_.blocks > 1 ? cluster_sync() : sync();
-  const Chunk nothing;
-  const std::vector<Value*> bits = lower_stores(b_, job_, 1, stores, known(nothing, 1));
-  std::vector<Value*> all(job_.kernel.stores().size());
-  for (std::size_t s = 0; s < all.size(); ++s)
-    for (std::size_t i = 0; i < stores.size(); ++i)
-      if (job_.kernel.stores()[s] == stores[i])
-        all[s] = bits[i];
-  Value* number = part_ ? b_.CreateOr(thread_, part_) : thread_; // 0 in one thread of the row
-  emit_if(both(row_inside_, b_.CreateICmpEQ(number, constant(0))), [&] {
-    tensors_.store({row_bases_, std::vector<Value*>(row_bases_.size()), nullptr}, 1, all);
-  });
 }
 
 } // namespace swage::codegen

@@ -81,20 +81,25 @@ void CudaRows::emit_strand() {
   emit_rows_of_strand(end);
 }
 
-/// Those below `end`, 64 bits.
+/// Those below `end`, 64 bits. A block of one row goes from one that is selected to the next; one
+/// of several, which meet, goes over all of them.
 void CudaRows::emit_rows_of_strand(Value* end) {
   constexpr auto kStrands = static_cast<std::uint64_t>(ir::kSumStrands);
   const auto rows = static_cast<std::uint64_t>(geometry_.rows);
-  const bool selects = selection_.is_by_row();
+  const bool hops = selection_.is_by_row() && rows == 1, selects = selection_.is_by_row() && !hops;
   const std::uint64_t apart = kStrands * rows; // of the rows that a thread goes over
-  Value* turns =
-      b_.CreateUDiv(b_.CreateAdd(b_.CreateSub(end, strand_), wide(std::int64_t(apart - 1))),
-                    wide(std::int64_t(apart)));
-  Value* first = b_.CreateAdd(strand_, b_.CreateMul(row_in_block_, b_.getInt64(kStrands)));
+  Value* own = b_.CreateMul(row_in_block_, b_.getInt64(kStrands));
   const auto inside = [&](Value* row) {
     Value* below = b_.CreateICmpULT(row, end);
-    return both(below, selection_.selects(row, below));
+    return both(below, selects ? selection_.selects(row, below) : nullptr);
   };
+  // Of the first row of those that the block has at once.
+  const auto following = [&](Value* row) {
+    Value* next = b_.CreateAdd(row, b_.getInt64(apart));
+    return hops ? selected_from(next, end, b_.getInt64(apart)) : next;
+  };
+  Value* start = hops ? selected_from(strand_, end, b_.getInt64(apart)) : strand_;
+  Value* first = b_.CreateAdd(start, own);
   std::vector<Value*> carried;
   for (Type* type : accumulator_types())
     carried.push_back(llvm::Constant::getNullValue(type));
@@ -110,50 +115,75 @@ void CudaRows::emit_rows_of_strand(Value* end) {
     load_held(needed_loads(Broadcast::per_column));
   }
   if (ahead) {
-    begin_row(first, rows > 1 || selects ? inside(first) : nullptr);
+    begin_row(first, rows > 1 || hops ? inside(first) : nullptr);
     load_held(needed);
     const std::vector<Value*> bits = held_.bits();
     carried.insert(carried.end(), bits.begin(), bits.end());
   }
   const int turn = turn_;
-  const std::vector<Value*> found =
-      carry(wide(std::int64_t{0}), turns, wide(std::int64_t{1}), carried,
-            [&](Value* at, const std::vector<Value*>& now) {
-              Value* row = b_.CreateAdd(first, b_.CreateMul(at, b_.getInt64(apart)));
-              is_first_ = selects ? now[sums] : b_.CreateICmpEQ(at, wide(std::int64_t{0}));
-              accumulators_.assign(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(sums));
-              std::vector<Value*> next;
-              held_.drop();
-              if (ahead) {
-                Value* next_row = b_.CreateAdd(row, b_.getInt64(apart));
-                begin_row(next_row, inside(next_row));
-                load_held(needed);
-                next = held_.bits();
-                held_.replace({now.begin() + static_cast<std::ptrdiff_t>(kept), now.end()});
-              }
-              Value* here = rows > 1 || selects ? inside(row) : nullptr;
-              std::vector<Value*> all =
-                  merge_if(selects ? any_meets(here) : nullptr,
-                           {now.begin(), now.begin() + static_cast<std::ptrdiff_t>(kept)}, [&] {
-                             begin_row(row, rows > 1 ? here : nullptr);
-                             emit_row();
-                             accumulate_block();
-                             // The values of the last stage were read, for those of the next row
-                             // may go there too; and a warp goes on as one.
-                             if (geometry_.warps() == 1 || turn_ != turn)
-                               sync();
-                             std::vector<Value*> after = accumulators_;
-                             if (selects)
-                               after.push_back(b_.getFalse());
-                             return after;
-                           });
-              all.insert(all.end(), next.begin(), next.end());
-              return all;
-            });
+  Value* next_start = nullptr;
+  const auto body = [&](Value* at, const std::vector<Value*>& now) {
+    Value* row = b_.CreateAdd(at, own);
+    is_first_ = selects ? now[sums] : b_.CreateICmpEQ(at, start);
+    accumulators_.assign(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(sums));
+    std::vector<Value*> next;
+    held_.drop();
+    if (ahead) {
+      next_start = following(at);
+      Value* next_row = b_.CreateAdd(next_start, own);
+      begin_row(next_row, inside(next_row));
+      load_held(needed);
+      next = held_.bits();
+      held_.replace({now.begin() + static_cast<std::ptrdiff_t>(kept), now.end()});
+    }
+    Value* here = rows > 1 ? inside(row) : nullptr;
+    std::vector<Value*> all =
+        merge_if(selects ? any_meets(here) : nullptr,
+                 {now.begin(), now.begin() + static_cast<std::ptrdiff_t>(kept)}, [&] {
+                   begin_row(row, here);
+                   emit_row();
+                   accumulate_block();
+                   // The values of the last stage were read, for those of the next row may go there
+                   // too; and a warp goes on as one.
+                   if (geometry_.warps() == 1 || turn_ != turn)
+                     sync();
+                   std::vector<Value*> after = accumulators_;
+                   if (selects)
+                     after.push_back(b_.getFalse());
+                   return after;
+                 });
+    all.insert(all.end(), next.begin(), next.end());
+    return all;
+  };
+  const std::vector<Value*> found = carry(
+      start, end, [&](Value* at) { return ahead ? next_start : following(at); }, carried, body);
   accumulators_.assign(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(sums));
-  if (selects)
-    clear_strand(found[sums]);
+  if (selects || hops)
+    clear_strand(hops ? b_.CreateICmpUGE(start, end) : found[sums]);
   store_strand();
+}
+
+/// The first row that is selected of `row`, and those `apart` each after it; if none is, one that
+/// is not below `end`. All of 64 bits, the same in all threads of the block.
+Value* CudaRows::selected_from(Value* row, Value* end, Value* apart) {
+  llvm::BasicBlock* before = b_.GetInsertBlock();
+  llvm::Function* function = before->getParent();
+  auto* look = llvm::BasicBlock::Create(context_, "look", function);
+  auto* ask = llvm::BasicBlock::Create(context_, "ask", function);
+  auto* next = llvm::BasicBlock::Create(context_, "next", function);
+  auto* found = llvm::BasicBlock::Create(context_, "found", function);
+  b_.CreateBr(look);
+  b_.SetInsertPoint(look);
+  llvm::PHINode* at = b_.CreatePHI(row->getType(), 2);
+  at->addIncoming(row, before);
+  b_.CreateCondBr(b_.CreateICmpULT(at, end), ask, found);
+  b_.SetInsertPoint(ask);
+  b_.CreateCondBr(selection_.selects(at, nullptr), found, next);
+  b_.SetInsertPoint(next);
+  at->addIncoming(b_.CreateAdd(at, apart), next);
+  b_.CreateBr(look);
+  b_.SetInsertPoint(found);
+  return at;
 }
 
 /// What `body` makes of some values where `condition` holds (null: always), else those in `before`.

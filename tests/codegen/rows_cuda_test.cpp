@@ -114,6 +114,41 @@ TEST_CASE("a row that is held is read once, in whole accesses, without memory of
   }
 }
 
+TEST_CASE("elements that need nothing of their row are stored before it is reduced") {
+  const std::string schedule = "threads=256 row=256 bytes=8 accesses=4";
+  const auto stores_before_barrier = [&](const std::string& code) {
+    INFO(code);
+    const std::size_t barrier = code.find("bar.sync");
+    CHECK(barrier != code.npos);
+    return count(code.substr(0, barrier), "st.global");
+  };
+  const std::string code = ptx(catalogue("rms_norm_residual", bf16), 4096, schedule);
+  CHECK(stores_before_barrier(code) == 4);
+  CHECK(count(code, "st.global") == 8);
+  const std::size_t first_store = code.find("st.global"); // all of the row is on its way then
+  CHECK(count(code.substr(0, first_store), "ld.global") == 8);
+  CHECK(stores_before_barrier(ptx(catalogue("rms_norm", bf16), 4096, schedule)) == 0);
+
+  // Nothing is overwritten that is read later.
+  const auto text = [](const char* out) {
+    return ir::load_kernel({"kernel k(x: in bf16, z: inout bf16, h: out bf16, y: out bf16) { " +
+                                std::string(out) + " = x * 2; y = z / row_sum(x); }",
+                            "test"},
+                           "k", {});
+  };
+  CHECK(stores_before_barrier(ptx(text("z = x; h"), 4096, schedule)) == 0);
+  const ir::Kernel apart = ir::load_kernel(
+      {"kernel k(x: in bf16, z: in bf16, h: out bf16, y: out bf16) { h = x * 2; y = z / "
+       "row_sum(x); }",
+       "test"},
+      "k", {});
+  CHECK(stores_before_barrier(ptx(apart, 4096, schedule)) == 4);
+  Specialization in_place = of_columns(apart, 4096);
+  in_place.tensors[1].aliased = true; // h is z
+  CHECK(stores_before_barrier(test::as_newest(
+            compile(apart, in_place, schedule_of(schedule), cuda_target(90)).payload)) == 0);
+}
+
 TEST_CASE("a row of a warp needs no barrier, and no shared memory") {
   const std::string code =
       ptx(catalogue("softmax", bf16), 1024, "threads=128 row=32 bytes=16 accesses=4");
