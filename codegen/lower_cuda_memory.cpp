@@ -201,6 +201,8 @@ private:
       return load_asm("ld.global.L1::no_allocate", address, shape, guard);
     if (schedule_.load == LoadPolicy::streaming && !reused_[param])
       return load_asm("ld.global.cs", address, shape, guard);
+    if (schedule_.load == LoadPolicy::evict_last && !reused_[param])
+      return load_asm("ld.global.L2::cache_hint", address, shape, guard, evict_last());
     if (guard)
       return load_asm(constant_[param] ? "ld.global.nc" : "ld.global", address, shape, guard);
     llvm::LoadInst* load =
@@ -222,6 +224,19 @@ private:
                           llvm::Align(static_cast<std::uint64_t>(shape.piece_bytes)));
   }
 
+  /// The cache policy of loads, made where the function begins.
+  Value* evict_last() {
+    if (!evict_last_) {
+      llvm::BasicBlock& entry = b_.GetInsertBlock()->getParent()->getEntryBlock();
+      llvm::IRBuilder<> at(&entry, entry.begin());
+      auto* type = llvm::FunctionType::get(at.getInt64Ty(), false);
+      evict_last_ = at.CreateCall(
+          type, llvm::InlineAsm::get(type, "createpolicy.fractional.L2::evict_last.b64 $0, 1.0;",
+                                     "=l", false));
+    }
+    return evict_last_;
+  }
+
   /// PTX has no 8-bit registers: bytes travel in 16-bit ones.
   static int register_bytes(const Shape& shape) { return std::max(shape.part_bytes, 2); }
   static std::string suffix(const Shape& shape) {
@@ -241,7 +256,8 @@ private:
 
   // Volatile and clobbering memory: nothing that touches memory, the dependency wait above all,
   // may change places with it.
-  Value* load_asm(std::string_view opcode, Value* address, const Shape& shape, Value* guard) {
+  Value* load_asm(std::string_view opcode, Value* address, const Shape& shape, Value* guard,
+                  Value* policy = nullptr) {
     Type* part = b_.getIntNTy(8u * static_cast<unsigned>(register_bytes(shape)));
     std::string constraints;
     for (int i = 0; i < shape.per_piece; ++i)
@@ -250,10 +266,16 @@ private:
     std::vector<Type*> types{address->getType()};
     std::vector<Value*> operands{address};
     std::string text =
-        fmt::format("{}{} {}, [${}];", opcode, suffix(shape), registers(shape, 0), shape.per_piece);
+        fmt::format("{}{} {}, [${}]{};", opcode, suffix(shape), registers(shape, 0),
+                    shape.per_piece, policy ? fmt::format(", ${}", shape.per_piece + 1) : "");
+    if (policy) {
+      constraints += ",l";
+      types.push_back(policy->getType());
+      operands.push_back(policy);
+    }
     if (guard) {
       // The results begin as 0, each tied to an operand.
-      text = fmt::format("@${} {}", shape.per_piece + 1, text);
+      text = fmt::format("@${} {}", shape.per_piece + (policy ? 2 : 1), text);
       constraints += ",b";
       types.push_back(guard->getType());
       operands.push_back(guard);
@@ -306,6 +328,7 @@ private:
   std::vector<int> aligns_;    ///< bytes, by parameter
   std::vector<bool> constant_; ///< by parameter: read through the read-only path
   std::vector<bool> reused_;   ///< by parameter: broadcast, so worth its place in every cache
+  Value* evict_last_ = nullptr;
   Guard guard_;
   std::size_t lane_ = 0; ///< of the accesses of single lanes
 };

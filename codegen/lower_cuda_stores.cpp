@@ -9,13 +9,13 @@ namespace swage::codegen {
 using ir::Broadcast;
 using llvm::Value;
 
-/// Elements that need nothing of the row are stored where threads that hold it reduce it first: the
-/// GPU's memory is read and written at the same time then, and there is less to write in the end
-/// (RMSNorm of a sum that is stored too).
+/// Elements that need nothing of the row are stored where it is reduced first: the GPU's memory is
+/// read and written at the same time then, and there is less to write in the end (RMSNorm of a sum
+/// that is stored too).
 void CudaRows::find_early_stores() {
   const auto stores = job_.kernel.stores();
   early_.assign(stores.size(), false);
-  if (!geometry_.held || plan_.reductions.empty())
+  if (plan_.reductions.empty())
     return;
   std::vector<NodeId> terms;
   for (const NodeId id : plan_.reductions[0])
@@ -24,12 +24,13 @@ void CudaRows::find_early_stores() {
   if (terms.empty())
     return;
   const std::vector<bool> read = needed_nodes(job_.kernel, terms, [](NodeId) { return true; });
-  // What is read later must not be written before.
+  // What is read later must not be written before; a row that is not held is read anew.
   for (NodeId id = 0; id < nodes(); ++id) {
     if (node(id).op != Op::load)
       continue;
     const ir::Param& param = job_.kernel.params()[node(id).param];
-    if (!read[id] && (param.is_written() || tensors_.spec(node(id).param).aliased))
+    if (!(geometry_.held && read[id]) &&
+        (param.is_written() || tensors_.spec(node(id).param).aliased))
       return;
   }
   for (std::size_t s = 0; s < stores.size(); ++s) {

@@ -33,7 +33,7 @@ Target with_ptx_for(const ir::Kernel& kernel, const Target& target,
     const auto* cuda = std::get_if<CudaSchedule>(&schedule);
     if (!cuda)
       continue;
-    if (cuda->load == LoadPolicy::no_l1_allocate)
+    if (cuda->load == LoadPolicy::no_l1_allocate || cuda->load == LoadPolicy::evict_last)
       raised.ptx = std::max(raised.ptx, 74);
     if (cuda->dependent_launch || in_clusters(kernel, *cuda))
       raised.ptx = std::max(raised.ptx, 78);
@@ -53,9 +53,11 @@ bool waits_for_dependencies(std::string_view ptx, std::string_view entry) {
   if (wait == std::string_view::npos)
     return false;
   // A branch, a label, an exit or an access in front of it would each make the promise false.
-  // Parameters carry the kernel's name, so a mnemonic counts with the blank before it.
-  constexpr std::string_view obstacles[] = {" bra",      "\tbra", "ret;", "exit;", "ld.global",
-                                            "st.global", "$L",    "ld.b", "st.b"};
+  // Parameters carry the kernel's name, and one instruction ends as another begins, so a mnemonic
+  // counts with the blank before it.
+  constexpr std::string_view obstacles[] = {" bra",      "\tbra",     "ret;",  "exit;",
+                                            "ld.global", "st.global", "$L",    " ld.b",
+                                            "\tld.b",    " st.b",     "\tst.b"};
   return std::ranges::none_of(obstacles,
                               [&](std::string_view text) { return body.find(text) < wait; });
 }

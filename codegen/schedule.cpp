@@ -17,7 +17,8 @@ namespace swage::codegen {
 
 namespace {
 
-constexpr std::string_view kLoadNames[] = {"auto", "readonly", "noalloc", "streaming"};
+constexpr std::string_view kLoadNames[] = {"auto", "readonly", "noalloc", "streaming",
+                                           "evict_last"};
 constexpr std::string_view kStoreNames[] = {"auto", "streaming"};
 
 template <typename Enum>
@@ -136,6 +137,9 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
   if (schedule.waves < 0 || schedule.waves > 64)
     refuse_schedule(fmt::format(
         "grid={} is neither 'once' nor from 1 to 64 blocks a multiprocessor", schedule.waves));
+  if (schedule.load == LoadPolicy::evict_last && target.sm < 80)
+    refuse_schedule(
+        fmt::format("load=evict_last needs sm_80 or later, the target is sm_{}", target.sm));
   if (schedule.dependent_launch && target.sm < 90)
     refuse_schedule(
         fmt::format("dependent=1 needs sm_90 or later, the target is sm_{}", target.sm));
@@ -374,15 +378,36 @@ Schedule parse_schedule(std::string_view text, const Schedule& base) {
   return schedule;
 }
 
+bool outgrows_cache(const ir::Kernel& kernel, std::int64_t elements) {
+  constexpr std::int64_t kMuch = 200 << 20; // four times the L2 cache of an H100 or an H200
+  std::int64_t bits = 0;
+  bool writes = false;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor() || param.broadcast != ir::Broadcast::none)
+      continue;
+    writes = writes || param.is_written();
+    bits += (is_packed(param.dtype) ? 4 : 8 * size_of(param.dtype)) *
+            (int{param.is_read()} + int{param.is_written()});
+  }
+  return writes && elements > 0 && 8 * (kMuch / elements) < bits;
+}
+
+// What is read stays in the L2 cache longer than what is written where a call outgrows it, so
+// memory is written to all the time (8192 rows of 14336 of bf16 on an H200: RMSNorm of a sum 2.8 %
+// less time, SwiGLU backward in place 2.1 %, RMSNorm 1.9 %; calls that fit the cache take up to a
+// sixth more).
 Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specialization,
                           const Target& target, std::int64_t elements) {
-  if (target.kind == Target::Kind::cuda && rows_of_groups(kernel) > 0)
+  if (target.kind != Target::Kind::cuda)
+    return default_host(kernel, target);
+  if (rows_of_groups(kernel) > 0)
     return TileSchedules(kernel, specialization, target).usual(elements);
-  if (target.kind == Target::Kind::cuda && !ir::is_elementwise(kernel))
-    return RowSchedules(kernel, specialization, target).usual(elements);
-  if (target.kind == Target::Kind::cuda)
-    return default_cuda(kernel, specialization, target, elements);
-  return default_host(kernel, target);
+  CudaSchedule schedule = ir::is_elementwise(kernel)
+                              ? default_cuda(kernel, specialization, target, elements)
+                              : RowSchedules(kernel, specialization, target).usual(elements);
+  if (target.sm >= 90 && outgrows_cache(kernel, elements))
+    schedule.load = LoadPolicy::evict_last;
+  return schedule;
 }
 
 void check_schedule(const Schedule& schedule, const ir::Kernel& kernel,

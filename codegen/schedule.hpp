@@ -18,6 +18,9 @@ enum class LoadPolicy : std::uint8_t {
   read_only, ///< ld.global.nc, where no output aliases the input and the launch is not dependent
   no_l1_allocate, ///< .L1::no_allocate
   streaming,      ///< .cs
+  /// .L2::evict_last, of tensors of elements; sm_80 and later. What is read stays in the L2 cache,
+  /// so what is written leaves it sooner, and steadily.
+  evict_last,
 };
 enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
 
@@ -96,6 +99,10 @@ std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specializati
 
 /// Elements an item: access_bytes over the widest tensor element (CUDA), lanes (host).
 int vector_elements(const Schedule& schedule, const ir::Kernel& kernel);
+
+/// Whether a call of so many elements moves several times what a GPU's L2 cache holds, and writes a
+/// part of it.
+bool outgrows_cache(const ir::Kernel& kernel, std::int64_t elements);
 
 /// Instructions that a node comes to, roughly: what the assembler has to do for it.
 std::size_t instructions(const ir::Node& node);

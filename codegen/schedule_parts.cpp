@@ -17,9 +17,12 @@ namespace {
 constexpr std::size_t kStraightLineBudget = 8000;
 
 std::vector<LoadPolicy> load_policies(const ir::Kernel& kernel,
-                                      const Specialization& specialization, bool dependent) {
+                                      const Specialization& specialization, const Target& target,
+                                      bool dependent) {
   std::vector<LoadPolicy> policies{LoadPolicy::automatic, LoadPolicy::no_l1_allocate,
                                    LoadPolicy::streaming};
+  if (target.sm >= 80)
+    policies.push_back(LoadPolicy::evict_last);
   std::size_t tensor = 0;
   bool constant = false;
   for (const ir::Param& param : kernel.params())
@@ -92,7 +95,7 @@ void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
     if (dependent && target.sm < 90)
       continue;
     schedule.dependent_launch = dependent;
-    for (const LoadPolicy load : load_policies(kernel, specialization, dependent))
+    for (const LoadPolicy load : load_policies(kernel, specialization, target, dependent))
       for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
         schedule.load = load;
         schedule.store = store;

@@ -31,8 +31,8 @@ private:
   }
   /// Whether two rows of an output share a byte.
   bool packs_rows() const;
-  /// Tensors of elements that are read.
-  int inputs() const;
+  /// Whether an output of elements has two of them to a byte.
+  bool packs() const;
   /// Rows that are loaded together, where nothing else is wanted.
   int rows_together() const;
   /// Registers of a thread, roughly: what it holds, what is on its way from memory, what it has of

@@ -163,6 +163,7 @@ void decode_cvt(Decoder&);
 
 // transfer.cpp
 void decode_mov(Decoder&);
+void decode_createpolicy(Decoder&);
 void decode_cvta(Decoder&);
 void decode_ld(Decoder&);
 void decode_st(Decoder&);

@@ -24,6 +24,7 @@ constexpr Opcode kOpcodes[] = {
     {"copysign", decode_copysign},
     {"cos", decode_approximate},
     {"cvt", decode_cvt},
+    {"createpolicy", decode_createpolicy},
     {"cvta", decode_cvta},
     {"div", decode_div},
     {"ex2", decode_approximate},

@@ -265,6 +265,19 @@ void decode_cvta(Decoder& d) {
   d.step.run = binary<Rebase>;
 }
 
+// What a cache policy says changes nothing either, so all are one value.
+void decode_createpolicy(Decoder& d) {
+  if (!d.take("fractional"))
+    d.fail("unsupported kind of cache policy");
+  d.take_all("L2::");
+  const Type type = d.take_type();
+  d.finish();
+  d.expect_operands(1, 2); // the second is a fraction of the accesses
+  d.destination(type);
+  d.step.a = d.constant(0);
+  d.step.run = unary<Copy>;
+}
+
 void decode_ld(Decoder& d) {
   d.step.space = take_space(d);
   d.step.read_only = d.take("nc");

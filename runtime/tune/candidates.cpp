@@ -15,9 +15,8 @@ using codegen::CudaSchedule;
 using codegen::HostSchedule;
 using codegen::Schedule;
 
-bool plain_policy(const CudaSchedule& schedule) {
-  return schedule.load == codegen::LoadPolicy::automatic &&
-         schedule.store == codegen::StorePolicy::automatic;
+bool usual_policy(const CudaSchedule& schedule, const CudaSchedule& by_default) {
+  return schedule.load == by_default.load && schedule.store == by_default.store;
 }
 
 /// Places from the likeliest on; negative: not worth a measurement. Of the four thousand legal
@@ -31,14 +30,15 @@ int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
     const bool control = schedule.access_bytes == by_default.access_bytes &&
                          schedule.accesses == 1 && schedule.waves == 0 &&
                          schedule.store == codegen::StorePolicy::automatic;
-    const bool usual = schedule.load == codegen::LoadPolicy::automatic ||
+    const bool usual = schedule.load == by_default.load ||
+                       schedule.load == codegen::LoadPolicy::automatic ||
                        schedule.load == codegen::LoadPolicy::read_only;
     return control && usual ? 4 : -1;
   }
   const bool full = schedule.access_bytes == by_default.access_bytes;
   const bool wider = schedule.access_bytes > by_default.access_bytes;
   const bool half = 2 * schedule.access_bytes == by_default.access_bytes;
-  if (schedule.waves == 0 && plain_policy(schedule)) {
+  if (schedule.waves == 0 && usual_policy(schedule, by_default)) {
     if (full && schedule.accesses <= 2)
       return schedule.accesses == 1 ? 0 : 2;
     if (half && schedule.accesses <= 2)
@@ -51,7 +51,9 @@ int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
     return -1;
   if (schedule.waves == 0)
     return schedule.accesses == 1 ? 1 : -1;
-  return plain_policy(schedule) && schedule.accesses <= 2 && schedule.threads <= 256 ? 5 : -1;
+  return usual_policy(schedule, by_default) && schedule.accesses <= 2 && schedule.threads <= 256
+             ? 5
+             : -1;
 }
 
 /// More accesses a thread, or a persistent grid, than there is work for launches as fewer do.
@@ -95,7 +97,7 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
                     schedule.accesses == by_default.accesses &&
                     schedule.ahead == by_default.ahead && schedule.waves == by_default.waves;
   if (schedule.dependent_launch != by_default.dependent_launch)
-    return same && plain_policy(schedule) ? 4 : -1;
+    return same && usual_policy(schedule, by_default) ? 4 : -1;
   const std::int64_t columns = input.specialization.columns_at_most;
   // Of many rows, a warp each may want its tensors to leave the cache soon (4096 columns on an
   // H200).
@@ -104,7 +106,7 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
                            schedule.load == codegen::LoadPolicy::streaming &&
                            schedule.store == codegen::StorePolicy::streaming &&
                            input.elements > 1024 * columns && geometry.held;
-  if (!plain_policy(schedule))
+  if (!usual_policy(schedule, by_default))
     return same ? 2 : leaves_soon ? 3 : -1;
   const bool apart = codegen::computes_columns_apart(input.kernel);
   if (apart && (schedule.waves > 0 || !geometry.held))
@@ -159,8 +161,8 @@ int place_tiles(const CudaSchedule& schedule, const CudaSchedule& by_default) {
                     schedule.accesses == by_default.accesses &&
                     schedule.resident == by_default.resident;
   if (schedule.dependent_launch != by_default.dependent_launch)
-    return same && plain_policy(schedule) ? 4 : -1;
-  if (!plain_policy(schedule))
+    return same && usual_policy(schedule, by_default) ? 4 : -1;
+  if (!usual_policy(schedule, by_default))
     return same ? 2 : -1;
   const bool near = full || schedule.access_bytes == 2 * by_default.access_bytes ||
                     2 * schedule.access_bytes == by_default.access_bytes;
@@ -186,6 +188,12 @@ int place(const HostSchedule& schedule, const HostSchedule& by_default) {
   return distance;
 }
 
+/// Whether cache policies are for calls of this size.
+bool has_fit_policy(const CudaSchedule& schedule, const CandidateInput& input) {
+  return schedule.load != codegen::LoadPolicy::evict_last ||
+         codegen::outgrows_cache(input.kernel, input.elements);
+}
+
 /// The schedule as it acts on this size: every grain of at least all elements is one task.
 Schedule as_launched(const Schedule& schedule, const CandidateInput& input) {
   if (const auto* host = std::get_if<HostSchedule>(&schedule)) {
@@ -205,7 +213,10 @@ std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& by
        codegen::all_schedules(input.kernel, input.specialization, input.target)) {
     int rank = -1;
     const bool tiles = codegen::rows_of_groups(input.kernel) > 0;
-    if (const auto* cuda = std::get_if<CudaSchedule>(&schedule); cuda && tiles)
+    const auto* cuda = std::get_if<CudaSchedule>(&schedule);
+    if (cuda && !has_fit_policy(*cuda, input))
+      continue;
+    if (cuda && tiles)
       rank = place_tiles(*cuda, std::get<CudaSchedule>(by_default));
     else if (cuda && cuda->row_threads > 0)
       rank = place_rows(*cuda, std::get<CudaSchedule>(by_default), input);
@@ -215,8 +226,7 @@ std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& by
       rank = place(std::get<HostSchedule>(schedule), std::get<HostSchedule>(by_default));
     if (rank >= 0)
       ranked.emplace_back(rank, schedule);
-    if (const auto* cuda = std::get_if<CudaSchedule>(&schedule);
-        cuda && cuda->row_threads > 0 && !tiles && cuda->waves == 0 && (rank == 0 || rank == 1) &&
+    if (cuda && cuda->row_threads > 0 && !tiles && cuda->waves == 0 && (rank == 0 || rank == 1) &&
         !codegen::stores_after_rows(input.kernel))
       ranked.emplace_back(rank + 1, with_more_registers(*cuda));
   }

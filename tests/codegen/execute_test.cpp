@@ -70,7 +70,7 @@ CudaSchedule random_cuda_schedule(Random& random, const ir::Kernel& kernel, cons
   while (schedule.access_bytes > widest || schedule.access_bytes < widest_element(kernel));
   schedule.accesses = 1 << random.below(4);
   schedule.waves = random.one_in(2) ? 0 : static_cast<int>(1 + random.below(3));
-  schedule.load = static_cast<LoadPolicy>(random.below(4));
+  schedule.load = static_cast<LoadPolicy>(random.below(target.sm >= 80 ? 5 : 4));
   schedule.store = static_cast<StorePolicy>(random.below(2));
   schedule.dependent_launch = target.sm >= 90 && random.one_in(2);
   return schedule;

@@ -191,7 +191,11 @@ TEST_CASE("load and store policies reach the instructions") {
                  ContainsSubstring(".version 7.4"));
   CHECK_THAT(ptx(LoadPolicy::streaming, StorePolicy::streaming),
              ContainsSubstring("ld.global.cs.v4.b32") && ContainsSubstring("st.global.cs.v4.b32"));
-  CHECK(count(ptx(LoadPolicy::automatic, {}), R"(\.nc|\.cs|no_allocate)") == 0);
+  const std::string keeping = ptx(LoadPolicy::evict_last, {});
+  CHECK(count(keeping, R"(createpolicy\.fractional\.L2::evict_last)") == 1);
+  CHECK(count(keeping, R"(ld\.global\.L2::cache_hint\.v4\.b32)") == 2);
+  CHECK_THAT(keeping, ContainsSubstring(".version 7.4"));
+  CHECK(count(ptx(LoadPolicy::automatic, {}), R"(\.nc|\.cs|no_allocate|policy)") == 0);
 }
 
 TEST_CASE("what an output may overwrite is never loaded through the read-only path") {
@@ -208,8 +212,9 @@ TEST_CASE("what an output may overwrite is never loaded through the read-only pa
 
 TEST_CASE("under dependent launch every block waits before it touches memory") {
   const ir::Kernel kernel = catalogue_kernel("swiglu", bf16);
-  for (const LoadPolicy load : {LoadPolicy::automatic, LoadPolicy::read_only,
-                                LoadPolicy::no_l1_allocate, LoadPolicy::streaming})
+  for (const LoadPolicy load :
+       {LoadPolicy::automatic, LoadPolicy::read_only, LoadPolicy::no_l1_allocate,
+        LoadPolicy::streaming, LoadPolicy::evict_last})
     for (const int accesses : {1, 4})
       for (const int waves : {0, 2}) {
         const Artifact artifact = compiled(
@@ -332,9 +337,10 @@ TEST_CASE("ptxas assembles every policy and width") {
       known.index64 = true;
       known.tensors[0].align_log2 = 5;
       for (const int bytes : {4, 16, 32})
-        for (const LoadPolicy load : {LoadPolicy::automatic, LoadPolicy::read_only,
-                                      LoadPolicy::no_l1_allocate, LoadPolicy::streaming}) {
-          if (bytes == 32 && sm < 100)
+        for (const LoadPolicy load :
+             {LoadPolicy::automatic, LoadPolicy::read_only, LoadPolicy::no_l1_allocate,
+              LoadPolicy::streaming, LoadPolicy::evict_last}) {
+          if ((bytes == 32 && sm < 100) || (load == LoadPolicy::evict_last && sm < 80))
             continue;
           const CudaSchedule schedule{.access_bytes = bytes,
                                       .accesses = 2,

@@ -101,6 +101,7 @@ TEST_CASE("schedules outside the legal range are refused, saying what is legal")
   CHECK_THROWS_WITH(check("bytes=2", cuda_target(90), kernel), ContainsSubstring("from 4"));
   CHECK_THROWS_WITH(check("accesses=3", cuda_target(90), kernel), ContainsSubstring("1, 2, 4, 8"));
   CHECK_THROWS_WITH(check("dependent=1", cuda_target(89), kernel), ContainsSubstring("sm_90"));
+  CHECK_THROWS_WITH(check("load=evict_last", cuda_target(75), kernel), ContainsSubstring("sm_80"));
   CHECK_THROWS_WITH(check("resident=2048", cuda_target(89), kernel),
                     ContainsSubstring("256 to 1536") && ContainsSubstring("sm_89"));
   CHECK_THROWS_WITH(check("resident=1000", cuda_target(90), kernel),
@@ -118,12 +119,35 @@ TEST_CASE("the default moves 16 bytes an access, one pass, and overlaps launches
         default_schedule(kernel, contiguous(kernel), cuda_target(sm), elements));
   };
   const CudaSchedule usual = schedule(gated(bf16), 90, std::int64_t{1} << 27);
-  CHECK(usual == CudaSchedule{.threads = 256, .dependent_launch = true, .resident = 1536});
+  CHECK(usual == CudaSchedule{.threads = 256,
+                              .load = LoadPolicy::evict_last,
+                              .dependent_launch = true,
+                              .resident = 1536});
   CHECK(schedule(gated(bf16), 90, 14336).threads == 128);
   CHECK(schedule(gated(bf16), 90, 14336).access_bytes == 8); // four elements, to fill the GPU
   CHECK(schedule(gated(f32), 90, 14336).access_bytes == 16);
   CHECK_FALSE(schedule(gated(bf16), 80, 14336).dependent_launch);
   CHECK(schedule(large(5000), 90, 1 << 27).access_bytes == 2);
+}
+
+TEST_CASE("a call that outgrows the L2 cache keeps what it reads there by default") {
+  const auto load = [](const ir::Kernel& kernel, int sm, std::int64_t elements) {
+    return std::get<CudaSchedule>(
+               default_schedule(kernel, contiguous(kernel), cuda_target(sm), elements))
+        .load;
+  };
+  constexpr std::int64_t kMuch = std::int64_t{200} << 20; // bytes; six for each element
+  CHECK(load(gated(bf16), 90, kMuch / 6) == LoadPolicy::automatic);
+  CHECK(load(gated(bf16), 90, kMuch / 6 + 1) == LoadPolicy::evict_last);
+  CHECK(load(gated(bf16), 90, std::int64_t{1} << 40) == LoadPolicy::evict_last);
+  CHECK(load(gated(bf16), 89, std::int64_t{1} << 27) == LoadPolicy::automatic); // not measured
+  const auto text = [](const std::string& body) {
+    return ir::load_kernel({"kernel k" + body, "test"}, "k", {});
+  };
+  CHECK(load(text("(x: in f32, y: out f32 [row]) { y = row_sum(x); }"), 90,
+             std::int64_t{1} << 30) == LoadPolicy::automatic); // little is written
+  CHECK(load(text("(x: inout f32) { x = x / row_sum(x); }"), 90, kMuch / 8 + 1) ==
+        LoadPolicy::evict_last);
 }
 
 TEST_CASE("where rows are left out the default has few blocks, or large ones, which cost little to "
