@@ -63,9 +63,13 @@ def _quantised_alone(torch, swage):
 def _whole(torch, swage, functions, what, same_scales_alone=False):
     """But for codes that the last bits of an exponential decide. `same_scales_alone`: but for groups of another
     scale, too."""
-    gate_up = torch.randn(7, 2 * 1024, generator=torch.Generator().manual_seed(5)).bfloat16()
+    generator = torch.Generator().manual_seed(5)
+    gate_up = torch.randn(7, 2 * 1024, generator=generator).bfloat16()
     gate_up[1, :256] = 0
+    between = torch.randint(-24, 25, (1024,), generator=generator) * 0.25
     for kind, function in functions.items():
+        if KINDS[kind].is_packed:  # halfway between two numbers of 4 bits: the sigmoid of 64 is 1
+            gate_up[2, :1024], gate_up[2, 1024:] = 64, between
         number = torch.full((), KINDS[kind].number, dtype=torch.float32)
         inputs, outputs = KINDS[kind].tensors(torch, gate_up, number)
         kernel = swage.kernel(KINDS[kind].kernel, KINDS[kind].bound)
