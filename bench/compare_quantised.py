@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""compare_quantised.py -- SwiGLU with an f8e4m3 result and scales, beside Triton and torch.compile, on one GPU.
+"""compare_quantised.py -- SwiGLU with a result of 8 or 4 bits and scales, beside Triton and torch.compile, on one GPU.
 
 bf16 gate and up are halves of one tensor. Each launch is captured with others in a graph that goes round
 through buffer sets of ten times the L2 cache, with outputs of their own; rivals take turns. Prints
 microseconds a launch, Swage's ratio to the better peer, and the share of what a copy moves in a second.
-With --regret Swage's rivals are its own: the tuned schedule is held against the default and a fixed set.
+Peers whose codes are not Swage's, but for those that the last bits of an exponential decide, are named. With --regret
+Swage's rivals are its own: the tuned schedule is held against the default and a fixed set. --self-test holds what the
+peers compute to Swage's codes on the CPU, Triton's kernels in its interpreter, and needs no GPU.
 
   python3 bench/compare_quantised.py --library build/release/libswage.so --rows 1 128 2048 8192
 """
@@ -13,21 +15,26 @@ import argparse
 import collections
 import json
 import random
+import sys
 
-import torch
+try:
+    import torch
+except ImportError:
+    print("compare_quantised.py: there is no PyTorch")
+    sys.exit(77)  # which CTest takes for skipped
 
+import block_peers
+import quantised_peers
 from measuring import in_turns
-from quantised_peers import torch_functions, triton_functions
+from quantised_kinds import GROUP, KINDS, unequal
 from swage_capi import Swage
 
-KERNELS = {"tensor": "swiglu_quantised_tensor", "row": "swiglu_quantised_row",
-           "group": "swiglu_quantised_group", "group_e8m0": "swiglu_quantised_group_e8m0"}
-GROUP, REPLAYS, RUNS, MOST_SETS = 128, 9, 2, 64
+REPLAYS, RUNS, MOST_SETS = 9, 2, 64
 
 
 def fixed(kind, columns):
     """Schedules for --regret; what is not legal for a kernel or a shape is left out."""
-    if kind == "tensor":
+    if KINDS[kind].scale is None:
         return [f"threads={threads} bytes={size} accesses={accesses} dependent=1"
                 for threads in (128, 256, 512) for size, accesses in ((16, 1), (16, 2), (8, 1))]
 
@@ -56,37 +63,32 @@ def own_rivals(swage, kind, columns, arguments):
     return peers
 
 
+def number_of(kind):
+    return torch.full((), KINDS[kind].number, dtype=torch.float32, device="cuda")
+
+
 class SwagePeer:
     """Swage's kernel, tuned for the first tensors that it gets."""
 
     def __init__(self, swage, kind, tune, schedule=None):
         self.swage, self.kind, self.tune, self.made = swage, kind, tune, {}
-        bound = {"T": "bf16", "Q": "f8e4m3"} | ({"S": "f32"} if kind == "tensor" else {})
-        self.kernel = swage.kernel(KERNELS[kind], bound, schedule=schedule)
-
-    def arguments(self, gate_up, scale):
-        rows, columns = gate_up.shape[0], gate_up.shape[1] // 2
-        q = torch.empty(rows, columns, dtype=torch.float8_e4m3fn, device="cuda")
-        tensors = [gate_up[:, :columns], gate_up[:, columns:]]
-        if self.kind == "tensor":
-            tensors += [scale, q]
-        else:
-            shape = (rows,) if self.kind == "row" else (rows, columns // GROUP)
-            dtype = torch.float8_e8m0fnu if self.kind == "group_e8m0" else torch.float32
-            tensors += [q, torch.empty(shape, dtype=dtype, device="cuda")]
-        return self.swage.torch_arguments(tensors), tensors
+        self.kernel = swage.kernel(KINDS[kind].kernel, KINDS[kind].bound, schedule=schedule)
 
     def use(self, sets):
-        self.made = {gate_up.data_ptr(): self.arguments(gate_up, scale) for gate_up, scale in sets}
+        self.made = {}
+        for gate_up, number in sets:
+            inputs, outputs = KINDS[self.kind].tensors(torch, gate_up, number)
+            self.made[gate_up.data_ptr()] = self.swage.torch_arguments(inputs + outputs), outputs
         arguments = self.made[sets[0][0].data_ptr()][0]
         if self.tune:
             self.swage.tune(self.kernel, arguments)
             self.tune = False
         self.swage.prepare(self.kernel, arguments)
 
-    def __call__(self, gate_up, scale):
-        self.swage.launch(self.kernel, self.made[gate_up.data_ptr()][0],
-                          torch.cuda.current_stream().cuda_stream)
+    def __call__(self, gate_up, number):
+        arguments, outputs = self.made[gate_up.data_ptr()]
+        self.swage.launch(self.kernel, arguments, torch.cuda.current_stream().cuda_stream)
+        return outputs
 
 
 def capture(peer, sets):
@@ -120,16 +122,28 @@ def copy_bandwidth():
     return 4 * a.numel() / (1e-6 * min(microseconds(graph, launches) for _ in range(REPLAYS)))
 
 
-def measure(peers, rows, columns):
+def name_unequal(peers, each):
+    """Says which peers compute something else."""
+    codes = {name: peer(*each) for name, peer in peers.items()}
+    torch.cuda.synchronize()
+    for name, found in codes.items():
+        share = unequal(torch, found, codes["swage"])
+        if share > 1e-3:
+            print(f"  of {name}'s codes {share:.2%} are not Swage's", flush=True)
+
+
+def measure(peers, kind, rows, columns):
     cache = torch.cuda.get_device_properties(0).L2_cache_size
     count = max(2, min(MOST_SETS, -(-10 * cache // (5 * rows * columns))))
-    scale, times = torch.full((), 0.02, device="cuda"), collections.defaultdict(list)
+    number, times = number_of(kind), collections.defaultdict(list)
     for _ in range(RUNS):
         whole = torch.randn(count, rows, 2 * columns, dtype=torch.bfloat16, device="cuda")
-        sets = [(gate_up, scale) for gate_up in whole.unbind(0)]
+        sets = [(gate_up, number) for gate_up in whole.unbind(0)]
         for peer in peers.values():
             if isinstance(peer, SwagePeer):
                 peer.use(sets)
+        if not times:
+            name_unequal(peers, sets[0])
         graphs = {name: capture(peer, sets) for name, peer in peers.items()}
 
         def sample(name):
@@ -145,19 +159,24 @@ def measure(peers, rows, columns):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--library", dest="libswage", default="build/release/libswage.so")
-    parser.add_argument("--kinds", nargs="+", choices=list(KERNELS), default=list(KERNELS))
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--rows", nargs="+", type=int, default=[1, 16, 128, 512, 2048, 8192])
     parser.add_argument("--columns", type=int, default=14336)
     parser.add_argument("--no-tune", action="store_true")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--schedule", help="of Swage, in place of tuning")
     parser.add_argument("--regret", action="store_true", help="hold the tuned schedule against others")
+    parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
+    if options.self_test:
+        from quantised_self_test import self_test
+        return self_test(options.libswage)
     swage = Swage(options.libswage, "cuda:0")
     bandwidth = copy_bandwidth()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, copy {bandwidth / 1e9:.0f} GB/s")
-    triton, compiled = triton_functions(torch, GROUP), torch_functions(torch, GROUP)
+    triton = quantised_peers.triton_functions(torch, GROUP) | block_peers.triton_functions(torch)
+    compiled = quantised_peers.torch_functions(torch, GROUP) | block_peers.torch_functions(torch)
     results = []
     for kind in options.kinds:
         for rows in options.rows:
@@ -166,16 +185,16 @@ def main():
             if options.regret:
                 sample = torch.randn(rows, 2 * options.columns, dtype=torch.bfloat16, device="cuda")
                 peers |= own_rivals(swage, kind, options.columns,
-                                    [(sample, torch.full((), 0.02, device="cuda"))])
+                                    [(sample, number_of(kind))])
             elif not options.no_peers:
                 torch._dynamo.reset()
                 peers["compile"] = torch.compile(compiled[kind], dynamic=False)
                 if kind in triton:
                     peers["triton"] = triton[kind]
-            times = measure(peers, rows, options.columns)
+            times = measure(peers, kind, rows, options.columns)
             others = [value for name, value in times.items() if name != "swage"]
             ratio = times["swage"] / min(others) if others else float("nan")
-            share = 5 * rows * options.columns / (1e-6 * times["swage"]) / bandwidth
+            share = KINDS[kind].moved(rows, options.columns) / (1e-6 * times["swage"]) / bandwidth
             results.append({"kind": kind, "rows": rows, "columns": options.columns, "ratio": ratio,
                             "share": share, "microseconds": times})
             if options.regret:
@@ -190,7 +209,8 @@ def main():
     if options.json:
         with open(options.json, "w") as file:
             json.dump(results, file, indent=1)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

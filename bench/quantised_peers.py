@@ -48,9 +48,10 @@ def triton_functions(torch, group):
     import triton
     import triton.language as tl
 
-    @triton.autotune([triton.Config({}, num_warps=warps) for warps in (4, 8, 16, 32)], key=["columns"])
-    @triton.jit
-    def row_kernel(gate_up, q, scale, columns, BLOCK: tl.constexpr):
+    @triton.autotune([triton.Config({}, num_warps=warps) for warps in (4, 8, 16, 32)],
+                     key=["rows", "columns"])
+    @triton.jit(do_not_specialize=["rows"])
+    def row_kernel(gate_up, q, scale, rows, columns, BLOCK: tl.constexpr):
         row = tl.program_id(0).to(tl.int64)
         at = tl.arange(0, BLOCK)
         inside = at < columns
@@ -63,9 +64,9 @@ def triton_functions(torch, group):
         tl.store(q + row * columns + at, codes, mask=inside)
 
     @triton.autotune([triton.Config({"GROUPS": groups}, num_warps=warps)
-                      for groups in (4, 8, 16, 32) for warps in (2, 4, 8)], key=["columns"])
-    @triton.jit
-    def group_kernel(gate_up, q, scale, columns, SIZE: tl.constexpr, POWERS: tl.constexpr,
+                      for groups in (4, 8, 16, 32) for warps in (2, 4, 8)], key=["rows", "columns"])
+    @triton.jit(do_not_specialize=["rows"])
+    def group_kernel(gate_up, q, scale, rows, columns, SIZE: tl.constexpr, POWERS: tl.constexpr,
                      GROUPS: tl.constexpr):
         row = tl.program_id(0).to(tl.int64)
         group = tl.program_id(1) * GROUPS + tl.arange(0, GROUPS)
@@ -93,7 +94,7 @@ def triton_functions(torch, group):
 
     def row(gate_up, _):
         rows, columns, q, scale = outputs(gate_up, lambda _: 1, torch.float32)
-        row_kernel[(rows,)](gate_up, q, scale, columns, BLOCK=triton.next_power_of_2(columns))
+        row_kernel[(rows,)](gate_up, q, scale, rows, columns, BLOCK=triton.next_power_of_2(columns))
         return q, scale
 
     def grouped(powers):
@@ -101,7 +102,7 @@ def triton_functions(torch, group):
             rows, columns, q, scale = outputs(gate_up, lambda columns: columns // group,
                                               torch.uint8 if powers else torch.float32)
             group_kernel[lambda meta: (rows, triton.cdiv(columns // group, meta["GROUPS"]))](
-                gate_up, q, scale, columns, SIZE=group, POWERS=powers)
+                gate_up, q, scale, rows, columns, SIZE=group, POWERS=powers)
             return q, scale
         return launch
 

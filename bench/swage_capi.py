@@ -173,9 +173,9 @@ class Swage:
         return args
 
     def torch_arguments(self, tensors):
-        """Arguments from torch tensors on a CUDA device."""
-        return self.arguments([(t.data_ptr(), torch_dtype_name(t), tuple(t.shape),
-                                tuple(t.stride()), DEVICE_CUDA, t.device.index or 0)
+        """Arguments from torch tensors on the CPU or a CUDA device."""
+        return self.arguments([(t.data_ptr(), torch_dtype_name(t), *torch_layout(t),
+                                DEVICE_CUDA if t.is_cuda else DEVICE_CPU, t.device.index or 0)
                                for t in tensors])
 
     def launch(self, kernel, args, stream=None, valid_rows=None):
@@ -202,4 +202,13 @@ def torch_dtype_name(tensor):
             "torch.bfloat16": "bf16", "torch.int32": "i32", "torch.int64": "i64", "torch.int8": "i8",
             "torch.float8_e4m3fn": "f8e4m3", "torch.float8_e5m2": "f8e5m2",
             "torch.float8_e4m3fnuz": "f8e4m3fnuz", "torch.float8_e5m2fnuz": "f8e5m2fnuz",
-            "torch.float8_e8m0fnu": "e8m0"}[str(tensor.dtype)]
+            "torch.float8_e8m0fnu": "e8m0", "torch.float4_e2m1fn_x2": "f4e2m1"}[str(tensor.dtype)]
+
+
+def torch_layout(tensor):
+    """Shape and strides in elements, of which PyTorch counts those of four bits in pairs."""
+    shape, strides = list(tensor.shape), list(tensor.stride())
+    if torch_dtype_name(tensor) == "f4e2m1":
+        shape[-1] *= 2
+        strides = [2 * stride for stride in strides[:-1]] + [1]
+    return tuple(shape), tuple(strides)

@@ -43,6 +43,7 @@ swage_python_test(test_cuda "arrays of two GPUs, on the double of the driver"
 swage_python_test(test_torch "kernels are called on PyTorch's tensors, where there is PyTorch")
 swage_python_test(torch_operators_test "operators of PyTorch, where there is PyTorch")
 swage_python_test(torch_quantised_test "operators of quantised kernels, where there is PyTorch")
+swage_python_test(torch_valid_rows_test "operators with counts of rows, where there is PyTorch")
 swage_python_test(torch_direct_test "plain calls past PyTorch's dispatcher, where there is PyTorch")
 swage_python_test(torch_compat_test "functions of other projects, where there is PyTorch")
 swage_python_test(torch_registries_test "registries of other projects, where there is PyTorch")

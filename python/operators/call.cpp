@@ -59,10 +59,10 @@ public:
     }
     swage_kernel* kernel = of_.kernel(key);
     build(key);
-    swage_status status = swage_kernel_launch(kernel, stream, launch_.data(), launch_.size());
+    swage_status status = launch(kernel, stream);
     if (status == SWAGE_INVALID_ARGUMENT && copy_scattered()) {
       build(key);
-      status = swage_kernel_launch(kernel, stream, launch_.data(), launch_.size());
+      status = launch(kernel, stream);
     }
     check(status);
     for (const Copy& copy : copies_)
@@ -126,6 +126,30 @@ private:
       refuse("a call without tensors");
     device_type_ = given(*first).device_type;
     device_index_ = given(*first).device_index;
+    if (of_.counts_place_ < 0)
+      return;
+    const View& counts = this->counts();
+    if (counts.device_type != device_type_ || counts.device_index != device_index_)
+      refuse("'valid_rows' and '" + first->name + "' are on different devices: move one of them");
+    if (counts.rank > kMostDims)
+      refuse("'valid_rows' has " + std::to_string(counts.rank) + " dimensions");
+  }
+
+  const View& counts() const {
+    return arguments_[static_cast<std::size_t>(of_.counts_place_)].view;
+  }
+
+  swage_status launch(swage_kernel* kernel, void* stream) const {
+    if (of_.counts_place_ < 0)
+      return swage_kernel_launch(kernel, stream, launch_.data(), launch_.size());
+    const Type type = type_of(counts().dtype);
+    if (type.code < 0)
+      refuse("'valid_rows' has a type that Swage does not know");
+    Described described;
+    describe(described, counts(), type, 0);
+    swage_launch_options options = swage_default_launch_options();
+    options.valid_rows = &described.tensor;
+    return swage_kernel_launch_with(kernel, stream, launch_.data(), launch_.size(), &options);
   }
 
   const View& given(const Parameter& parameter) const {
@@ -268,7 +292,7 @@ private:
       }
       results_.push_back(nullptr);
       results_.back() = empty(sizes, dtype_of(type(parameter, key)));
-      if (of_.is_cleared_)
+      if (of_.is_cleared_ || (of_.counts_place_ >= 0 && is_of_rows(parameter.space)))
         check(shim().zero(results_.back()), "a result that is 0");
     }
   }

@@ -26,7 +26,8 @@ std::string binding(const std::string& name, int kind, StackValue value) {
 
 Operator::Operator(const swage_torch_operator& described)
     : source_(described.source), kernel_(described.kernel), is_out_(described.is_out != 0),
-      is_cleared_(described.is_cleared != 0), math_(described.math) {
+      is_cleared_(described.is_cleared != 0), counts_place_(described.counts_place),
+      math_(described.math) {
   for (std::size_t i = 0; i < described.parameter_count; ++i) {
     const swage_torch_parameter& p = described.parameters[i];
     parameters_.push_back({p.name, p.role, p.space, p.group, p.group_place,
@@ -44,6 +45,8 @@ Operator::Operator(const swage_torch_operator& described)
   for (const Parameter& parameter : parameters_)
     if (parameter.role != SWAGE_OUT || is_out_)
       argument(parameter.place, parameter.is_tensor());
+  if (counts_place_ >= 0)
+    argument(counts_place_, true);
   for (const Constant& constant : constants_)
     argument(constant.place, false);
 }

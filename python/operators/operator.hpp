@@ -60,6 +60,7 @@ private:
 
   std::string source_, kernel_;
   bool is_out_, is_cleared_;
+  int counts_place_; ///< -1: none
   int math_;
   std::vector<Parameter> parameters_;
   std::vector<Constant> constants_;

@@ -45,6 +45,8 @@ typedef struct swage_torch_operator {
       is_cleared; /* whether results are 0 before: a kernel that skips rows does not write them */
   const swage_torch_parameter* parameters;
   size_t parameter_count;
+  /* The argument that counts the rows, `valid_rows` of a launch; -1: none. Results are 0 before. */
+  int32_t counts_place;
   const swage_torch_constant* constants;
   size_t constant_count;
   const char* const* generics;

@@ -11,6 +11,10 @@ bool has_groups(int space) {
   return space == SWAGE_GROUP || space == SWAGE_COLUMN_GROUP;
 }
 
+bool is_of_rows(int space) {
+  return space != SWAGE_TENSOR && space != SWAGE_COLUMN;
+}
+
 std::int64_t shape_result(int space, bool is_packed, std::int64_t group, std::int64_t rank,
                           std::int64_t* sizes) {
   if (is_packed && rank > 0)

@@ -10,6 +10,9 @@ constexpr int kMostDims = 64;
 /// Whether a value of `space` (a swage_space) is one for several columns, or rows.
 bool has_groups(int space);
 
+/// Whether rows that do not count are left out of a result of `space`.
+bool is_of_rows(int space);
+
 /// Turns the `rank` sizes of the elements into those of a result of `space` (a swage_space), and
 /// gives its rank. `is_packed`: the result holds two kernel outputs side by side; `group`: columns,
 /// or rows, of one.

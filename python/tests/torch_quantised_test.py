@@ -49,6 +49,29 @@ class Quantised(Seeded):
                     self.assertFalse(rows[1].any() or rows[3].any())
                     self.assertTrue(rows[0].any() and rows[2].any())
 
+    def test_experts_along_both_dimensions_with_counts(self):
+        gate, up = (torch.randn(3, 32, 64, dtype=torch.bfloat16) for _ in range(2))
+        weight, smooth = torch.randn(3, 32), torch.ones(1).expand(64)
+        counts = torch.tensor([32, 0, 5])
+        expert = torch.arange(3, dtype=torch.int32)[:, None].expand(3, 32)
+        tables = torch.ones(3), torch.full((3,), 2.0)
+        for name, inputs in (("swiglu_mxfp8_both_scaled", (gate, up, weight, smooth)),
+                             ("swiglu_mxfp4_both_scaled", (gate, up, weight, smooth)),
+                             ("swiglu_nvfp4_columns_scaled", (gate, up, weight, smooth, torch.ones(()))),
+                             ("swiglu_mxfp8_columns_experts", (gate, up, expert, tables[1])),
+                             ("swiglu_nvfp4_both_experts", (gate, up, expert, *tables))):
+            with self.subTest(name=name):
+                operator = getattr(swage.torch, name)
+                given = {"Q": torch.float8_e4m3fn} if "mxfp8" in name else {}
+                types = {"Q": "f8e4m3"} if given else {}
+                expected = of_bytes(swage.kernel(name, T="bf16", **types)(*inputs, valid_rows=counts))
+                compiled = torch.compile(lambda *a, n: operator(*a, valid_rows=n, **given), fullgraph=True,
+                                         backend="aot_eager")
+                for found in (operator(*inputs, valid_rows=counts, **given), compiled(*inputs, n=counts)):
+                    for a, b in zip(of_bytes(found), expected):
+                        self.assertTrue(torch.equal(a, b))
+                        self.assertFalse(a[1].any())
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -79,7 +79,35 @@ def _check(size):
     torch.testing.assert_close(total(part).full_tensor(), gate.sum(0))
     assert total(part).placements[0].is_partial()
     both(lambda x: swage.torch.swiglu_packed(x), (torch.cat((gate, up), -1),), (Shard(0),), d)
+    _check_counts(mesh, size, both)
     _check_parallel(mesh)
+
+
+def _check_counts(mesh, size, both):
+    """Experts are sharded with their counts; rows of one count are brought together."""
+    import swage.torch
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    counts = torch.arange(2 * size, dtype=torch.int32) % 3
+    x, y, d = (torch.randn(2 * size, 2, COLUMNS) for _ in range(3))
+    weight = torch.randn(COLUMNS)
+    for shard in (Shard(0), Replicate()):
+        n = distribute_tensor(counts, mesh, [shard])
+
+        def counted(operator):
+            return lambda *a: operator(*a, valid_rows=n if hasattr(a[0], "placements") else counts)
+
+        found = both(counted(swage.torch.swiglu), (x, y), (Shard(0),) * 2, d)
+        assert found.placements[0] == Shard(0)
+        found = both(counted(swage.torch.rms_norm), (x, weight), (Shard(0), Replicate()), d)
+        assert found.placements[0] == Shard(0)
+        both(counted(swage.torch.swiglu), (x, y), (Shard(1),) * 2, d)  # part of each one's rows
+    one = torch.tensor([3], dtype=torch.int64)
+    whole = distribute_tensor(one, mesh, [Replicate()])
+    for operator, of in ((swage.torch.swiglu, (x, y)), (swage.torch.rms_norm, (x, weight))):
+        for dimension in (0, 1):
+            placements = [Shard(dimension) if t.dim() > 1 else Replicate() for t in of]
+            both(lambda *a: operator(*a, valid_rows=whole if hasattr(a[0], "placements") else one), of, placements, d)
 
 
 def _check_parallel(mesh):

@@ -93,11 +93,30 @@ TEST_CASE("a whole catalogue kernel of both directions takes counts of its rows 
   if (!device)
     return;
   constexpr long double kAny = 1e30L; // how exact codes are is another test's subject
-  for (const char* name : {"mxfp8_both", "swiglu_mxfp8_columns"}) {
+  for (const char* name : {"mxfp8_both", "swiglu_mxfp8_columns", "swiglu_mxfp8_both_scaled",
+                           "swiglu_mxfp8_both_experts", "swiglu_mxfp8_columns_experts"}) {
     const Kernel kernel = device->catalogue_kernel(name, {{"T", bf16}, {"Q", f8e4m3}});
     RowCase call(*device, kernel, {128, 96}, {.by_columns = true}, 5);
     call.count_rows({37});
     CHECK(call.run(nullptr, kAny) == "");
+  }
+}
+
+TEST_CASE("groups of rows of several experts take the largest of their scales on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel = device->kernel(
+      "kernel k<T>(x: in T, expert: in i32 [row], global: in f32 [table], q: out f32, "
+      "scale: out f8e4m3 [col group 16]) { skip where expert < 0; "
+      "let shared = col_group_max(abs(global[expert]), 16); "
+      "let t = f8e4m3(min(col_group_max(abs(f32(x)), 16) / 6 * shared, 448)); "
+      "scale = t; q = x * (t == 0 ? 0 : shared / t); }",
+      "", {{"T", bf16}});
+  std::uint64_t seed = 900;
+  for (const std::int64_t columns : {8, 72}) {
+    check_some(*device, kernel, {64, columns}, {}, schedules_of_call(1, 3), ++seed);
+    check_counts(*device, kernel, {64, columns}, {21, 32}, ++seed);
   }
 }
 

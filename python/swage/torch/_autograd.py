@@ -1,5 +1,7 @@
 """Gradients of operators: derived from the text, or a kernel that the caller named."""
 
+import copy
+
 from ._signature import declarations, signature
 
 
@@ -21,6 +23,13 @@ class Gradient:
         self.operator = Operator(described, forward.space, name, math=forward.math, packed=packed)
         self.incoming = {self.operator.slot(g): forward.slot(f) for f, g in incoming.items()}
         self.outgoing = {forward.slot(f): self.operator.slot(g) for f, g in outgoing.items()}
+
+
+    def counted(self):
+        """The same with counts of rows, which the gradient's operator takes as its forward did."""
+        found = copy.copy(self)
+        found.operator = self.operator.counted
+        return found
 
 
 def _by_name(forward, wanted):

@@ -24,7 +24,7 @@ def register(operator):
     """Tells PyTorch how `operator` differentiates, and returns two functions: one that takes its arguments as
     `operator.op.default` does, and apply((results, named), *inputs), which makes results differentiable that are
     there."""
-    op = operator.op.default
+    op = operator.overload
     apply, apply_level, apply_plain, apply_made = _functions_of(operator)
     redispatch = getattr(op._handle, "redispatch_boxed", op.redispatch)
 
@@ -39,7 +39,7 @@ def register(operator):
         with _AutoDispatchBelowAutograd():
             return redispatch(keys & _after_autograd_keyset, *inputs, **named)
 
-    library_of(operator.space).impl(operator.name, autograd, "Autograd", with_keyset=True)
+    library_of(operator.space).impl(operator.spelled(), autograd, "Autograd", with_keyset=True)
     count = len(operator.inputs)
     places = [i for i, name in enumerate(operator.inputs) if operator.parameter(name).is_tensor]
 
@@ -80,7 +80,7 @@ def _functions_of(operator):
     may_be_narrow = bool(operator.signature.asked)
     kept = _Kept(operator, is_tensor) if operator.backward_kernel or has_scalars else None
     keeps_inputs = kept is None and not may_be_narrow
-    op, plans = operator.op.default, {}
+    op, plans = operator.overload, {}
 
     def keep(ctx, inputs, output):
         if kept is None:

@@ -1,68 +1,18 @@
 """Kernels as operators of PyTorch."""
 
-import ctypes
 import functools
 import hashlib
-import itertools
-import math
-import os
 import threading
 
 import torch
 
-from swage._library import path
-from swage._structs import MATH, ROLES, SPACES
-from swage._types import DLPACK
+from swage._structs import MATH
 
 from . import _autograd, _direct, _function, _mutation, _shapes, _vmap
-from ._signature import declarations, signature, spelled
-
-
-class _Parameter(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("role", ctypes.c_int32), ("space", ctypes.c_int32),
-                ("group", ctypes.c_int32), ("group_place", ctypes.c_int32), ("code", ctypes.c_int32), ("bits", ctypes.c_int32),
-                ("place", ctypes.c_int32), ("half", ctypes.c_int32)]
-
-
-class _Constant(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("kind", ctypes.c_int32), ("place", ctypes.c_int32)]
-
-
-class _Operator(ctypes.Structure):
-    _fields_ = [("source", ctypes.c_char_p), ("kernel", ctypes.c_char_p), ("math", ctypes.c_int32),
-                ("is_out", ctypes.c_int32), ("is_cleared", ctypes.c_int32), ("parameters", ctypes.POINTER(_Parameter)),
-                ("parameter_count", ctypes.c_size_t), ("constants", ctypes.POINTER(_Constant)),
-                ("constant_count", ctypes.c_size_t), ("generics", ctypes.POINTER(ctypes.c_char_p)),
-                ("generic_count", ctypes.c_size_t)]
-
+from ._definition import define, operators_library, schema
+from ._signature import COUNTS, declarations, signature, spelled
 
 _is_compiling = torch.compiler.is_compiling
-
-_KINDS = {"float": 0, "int": 1, "bool": 2, "float?": 3, "ScalarType": 4}
-_INTEGERS = ("i8", "u8", "i16", "i32", "i64")
-
-
-@functools.cache
-def _operators_library():
-    """Of the wheel, beside libswage.so; SWAGE_TORCH_OPERATORS names that of a build."""
-    beside = os.path.join(os.path.dirname(path()), "libswage_torch_operators.so")
-    file = os.environ.get("SWAGE_TORCH_OPERATORS") or beside
-    if not os.path.exists(file):
-        raise ImportError(f"there are no operators at {file}; install the package with pip, or set "
-                          "SWAGE_TORCH_OPERATORS to the libswage_torch_operators.so of a build")
-    library = ctypes.CDLL(file)
-    library.swage_torch_define.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p,
-                                           ctypes.POINTER(_Operator), ctypes.POINTER(ctypes.c_int32)]
-    library.swage_torch_define.restype = ctypes.c_int32
-    library.swage_torch_last_error.restype = ctypes.c_char_p
-    return library
-
-
-def _scalar_kind(parameter):
-    if parameter.type == "bool":
-        return "bool"
-    return "int" if parameter.type in _INTEGERS else "float"
-
 
 _made, _listeners = [], []
 _lock = threading.RLock()  # of definitions: first calls may come from many threads
@@ -79,15 +29,20 @@ class Operator:
     """A kernel as an operator of PyTorch: call it like a function, or take `op` (what torch.ops has).
 
     Arguments are the inputs and run-time scalars of the kernel in its order, then by name the types that no
-    input has, as torch.dtype, and its `const` parameters. Results are its outputs: new tensors, contiguous, on the inputs' device; `out` writes to
-    tensors that are there. Parameters `inout` are changed in place. Tensors may have any strides.
+    input has, as torch.dtype, and its `const` parameters. Results are its outputs: new tensors, contiguous, on the
+    inputs' device; `out` writes to tensors that are there. Parameters `inout` are changed in place. Tensors may have any strides.
+
+    valid_rows=: a tensor of int32 or int64 on the inputs' device, one count of rows, or one for each batch of
+    [batches, rows, columns]: rows at or beyond it are neither read nor written, and are 0 in new results. (A
+    parameter of the kernel that is called so takes its place.)
 
     `packed`: names of two parameters that are the halves of one tensor along its last dimension, and the
-    tensor's, as in ("gate", "up", "gate_up").
+    tensor's, as in ("gate", "up", "gate_up"). `counts_of`: the operator that this is with counts, an overload
+    of it whose last input they are.
     """
 
     def __init__(self, described, space="swage", name=None, *, math=None, packed=(), backward=None,
-                 of_catalogue=False):
+                 of_catalogue=False, counts_of=None):
         if math not in MATH:
             raise ValueError(f"math is {math!r}, expected one of {', '.join(filter(None, MATH))}")
         self.of_catalogue = of_catalogue
@@ -97,25 +52,28 @@ class Operator:
         self.math = math
         self.packed = tuple(packed)
         self.backward_kernel = backward
+        self.counts_of, self._counted = counts_of, None
+        self._has_counts_of_its_own = any(p.name == COUNTS.name for p in described.parameters + described.constants)
         self._half_of = {}
         for first, second, whole in self.packed:
             self._half_of[first] = (whole, 1)
             self._half_of[second] = (whole, 2)
         self._gradients = {}
-        self.inputs = self._slots("in", "inout", "scalar")
+        self.inputs = self._slots("in", "inout", "scalar") + [COUNTS.name] * bool(counts_of)
         self.results = self._slots("out")
-        number = self._define(is_out=False)
+        number = define(self, is_out=False)
         self.op = getattr(getattr(torch.ops, space), self.name)
-        self.call = self.op.default  # or a shorter way to it, with the same arguments
+        self.overload = getattr(self.op, "rows" if counts_of else "default")
+        self.call = self.overload  # or a shorter way to it, with the same arguments
         apply = None
         self._out = None
         if self.results:
-            self._define(is_out=True)
-            self._out = self.op.out
+            define(self, is_out=True)
+            self._out = getattr(self.op, "rows_out" if counts_of else "out")
         if described.names("inout"):
-            _mutation.register(space, self.name, self.op.default)
+            _mutation.register(space, self.spelled(), self.overload)
         if self._out is not None:
-            _mutation.register(space, f"{self.name}.out", self._out)
+            _mutation.register(space, self.spelled(is_out=True), self._out)
         outputs = [p for p in described.parameters if p.role == "out"]
         self.is_differentiable = (bool(outputs) and not described.names("inout") and
                                   all(p.may_be_float for p in outputs))
@@ -124,10 +82,10 @@ class Operator:
         if self.is_differentiable:
             self.call, apply = _function.register(self)
         self._direct = _direct.never
-        if self.results and not described.names("inout") and not described.skips_rows:
-            self._direct = _direct.of(self, _operators_library()._name, number, apply)
+        if self.results and not described.names("inout") and not described.skips_rows and not counts_of:
+            self._direct = _direct.of(self, operators_library()._name, number, apply)
         self.__name__ = self.name
-        self.__doc__ = f"torch.ops.{space}.{self._schema(is_out=False)}"
+        self.__doc__ = f"torch.ops.{space}.{schema(self, is_out=False)}"
         _made.append(self)
         for listener in _listeners:
             listener(self)
@@ -139,7 +97,16 @@ class Operator:
                 return found
         return self._call_with(*args, **kwargs)
 
-    def _call_with(self, *args, out=None, **kwargs):
+    def _call_with(self, *args, out=None, valid_rows=None, **kwargs):
+        if valid_rows is not None:
+            if self._has_counts_of_its_own or self.counts_of:
+                kwargs[COUNTS.name] = valid_rows
+            elif not isinstance(valid_rows, torch.Tensor):
+                raise TypeError(f"valid_rows of {self.name} is {type(valid_rows).__name__}, expected a tensor of int32 "
+                                "or int64 on the device of the others")
+            else:
+                self._make_counted()
+                return self._counted._call_with(*args, valid_rows, out=out, **kwargs)
         if out is None:
             return self.call(*args, **kwargs)
         if not isinstance(out, (tuple, list)):
@@ -150,10 +117,37 @@ class Operator:
         return out[0] if len(out) == 1 else tuple(out)
 
     def __repr__(self):
-        return f"<swage operator torch.ops.{self.space}.{self._schema(is_out=False)}>"
+        return f"<swage operator torch.ops.{self.space}.{schema(self, is_out=False)}>"
+
+    @property
+    def counted(self):
+        """The operator with counts of rows, torch.ops.NAMESPACE.NAME.rows: `valid_rows` is its last input. It is
+        made when it is first needed."""
+        self._make_counted()
+        return self._counted
+
+    def _make_counted(self):
+        if self.counts_of or self._has_counts_of_its_own:
+            raise TypeError(f"{self.name} has an input 'valid_rows' already")
+        with _lock:
+            if self._counted is None:
+                self._counted = Operator(self.signature, self.space, self.name, math=self.math, packed=self.packed,
+                                         backward=self.backward_kernel, of_catalogue=self.of_catalogue, counts_of=self)
+        return True
+
+    # torch.compile calls it while it traces, and does not look inside: what torch.compiler.assume_constant_result
+    # does, without an import that takes a second.
+    _make_counted._dynamo_marked_constant = True
+
+    def spelled(self, is_out=False):
+        """The operator's name with that of its overload, as schemas have it."""
+        overload = "_".join(["rows"] * bool(self.counts_of) + ["out"] * is_out)
+        return f"{self.name}.{overload}" if overload else self.name
 
     def parameter(self, name):
         """The first kernel parameter that is, or is a part of, the argument or result `name`."""
+        if self.counts_of and name == COUNTS.name:
+            return COUNTS
         for parameter in self.signature.parameters:
             if self.slot(parameter.name) == name:
                 return parameter
@@ -169,6 +163,8 @@ class Operator:
     def gradient(self, wanted):
         """The operator of the gradient for the inputs `wanted` (kernel parameters). Made when it is first
         needed, from the text, or the kernel that was named as its backward."""
+        if self.counts_of:
+            return self.counts_of.gradient(wanted).counted()
         with _lock:
             if wanted not in self._gradients:
                 self._gradients[wanted] = _autograd.derive(self, wanted)
@@ -176,75 +172,6 @@ class Operator:
 
     def _slots(self, *roles):
         return list(dict.fromkeys(self.slot(name) for name in self.signature.names(*roles)))
-
-    def _schema(self, is_out):
-        letters = (f"a{i}" for i in itertools.count())
-        arguments = []
-        for name in self.inputs:
-            parameter = self.parameter(name)
-            kind = (_scalar_kind(parameter) if not parameter.is_tensor else
-                    f"Tensor({next(letters)}!)" if parameter.role == "inout" else "Tensor")
-            arguments.append(f"{kind} {spelled(name)}")
-        named = [f"ScalarType {name}" for name in self.signature.asked]
-        for constant in self.signature.constants:
-            default = "" if constant.default is None else f"={_literal(constant)}"
-            named.append(f"{_schema_kind(constant)} {spelled(constant.name)}{default}")
-        results = ["Tensor"] * len(self.results)
-        if is_out:
-            results = [f"Tensor({next(letters)}!)" for _ in self.results]
-            named += [f"{kind} {spelled(name)}" for kind, name in zip(results, self.results)]
-        if named:
-            arguments += ["*"] + named
-        results = [] if is_out else results  # torch.compile takes none that it was given
-        result = results[0] if len(results) == 1 else f"({', '.join(results)})"
-        name = self.name + (".out" if is_out else "")
-        return f"{name}({', '.join(arguments)}) -> {result}"
-
-    def _define(self, is_out):
-        places = {name: i for i, name in enumerate(self.inputs)}
-        named = [(name, "ScalarType") for name in self.signature.asked]
-        named += [(c.name, _schema_kind(c)) for c in self.signature.constants]
-        constant_count = len(named)
-        first_out = len(self.inputs) + constant_count
-        out_places = {name: i + (first_out if is_out else 0) for i, name in enumerate(self.results)}
-        parameters = (_Parameter * len(self.signature.parameters))()
-        for into, p in zip(parameters, self.signature.parameters):
-            slot = self.slot(p.name)
-            code, bits = (-1, p.generic) if p.generic is not None else DLPACK[p.type]
-            into.name, into.role = p.name.encode(), ROLES.index(p.role)
-            into.space, into.group = SPACES.index(p.space), p.group
-            into.group_place = -1
-            if p.group_constant is not None:
-                into.group_place = len(self.inputs) + [n for n, _ in named].index(p.group_constant)
-            into.code, into.bits = code, bits
-            into.place = out_places[slot] if p.role == "out" else places[slot]
-            into.half = self.half(p.name)
-        constants = (_Constant * max(1, constant_count))()
-        for i, (constant, kind) in enumerate(named):
-            constants[i].name, constants[i].kind = constant.encode(), _KINDS[kind]
-            constants[i].place = len(self.inputs) + i
-        generics = (ctypes.c_char_p * max(1, len(self.signature.generics)))(
-            *(g.encode() for g in self.signature.generics))
-        described = _Operator(self.signature.source.encode(), self.signature.kernel.encode(),
-                              MATH[self.math], int(is_out),
-                              int(self.signature.skips_rows), parameters, len(parameters), constants,
-                              constant_count, generics, len(self.signature.generics))
-        name = self.name + (".out" if is_out else "")
-        library, number = _operators_library(), ctypes.c_int32()
-        if library.swage_torch_define(self.space.encode(), name.encode(), self._schema(is_out).encode(),
-                                      ctypes.byref(described), ctypes.byref(number)) != 0:
-            raise RuntimeError(library.swage_torch_last_error().decode())
-        return number.value
-
-
-def _schema_kind(constant):
-    """Schemas write no infinities: such a default is that of the kernel, where none is given."""
-    is_written = constant.default is None or math.isfinite(constant.default)
-    return constant.kind if is_written else "float?"
-
-
-def _literal(constant):
-    return repr(constant.default) if math.isfinite(constant.default) else "None"
 
 
 def op(source, name=None, *, math=None, backward=None):

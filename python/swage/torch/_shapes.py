@@ -5,6 +5,8 @@ from torch import library
 
 from swage._types import DLPACK, PACKED, array_name
 
+from ._signature import COUNTS
+
 # Those that this PyTorch has.
 DTYPES = {name: getattr(torch, array_name(name)) for name in DLPACK
           if hasattr(torch, array_name(name))}
@@ -73,9 +75,22 @@ def register(operator):
 
     def fake(*args, **kwargs):
         given = {name: value for name, value in zip(operator.inputs, args) if name in tensors}
+        if operator.counts_of:
+            _check_counts(operator, given)
         made = results(operator, given, kwargs) if operator.results else []
         return made[0] if len(made) == 1 else tuple(made) if made else None
 
-    library.register_fake(f"{operator.space}::{operator.name}", fake)
+    library.register_fake(f"{operator.space}::{operator.spelled()}", fake)
     if operator.results:
-        library.register_fake(f"{operator.space}::{operator.name}.out", lambda *a, **k: None)
+        library.register_fake(f"{operator.space}::{operator.spelled(is_out=True)}", lambda *a, **k: None)
+
+
+def _check_counts(operator, given):
+    """What is known before the launch; it checks their shape."""
+    counts = given[COUNTS.name]
+    if counts.dtype not in (torch.int32, torch.int64):
+        raise RuntimeError(f"valid_rows of {operator.name} holds {counts.dtype}, expected torch.int32 or torch.int64")
+    for name, tensor in given.items():
+        if tensor.device != counts.device:
+            raise RuntimeError(f"valid_rows of {operator.name} is on {counts.device} and '{name}' on {tensor.device}: "
+                               "move one of them")

@@ -32,6 +32,10 @@ class Parameter:
         return self.generic is not None or self.type in FLOATS
 
 
+# What no kernel declares and every call may have: counts of rows.
+COUNTS = Parameter("valid_rows", "in", "counts", 0, "i32", None)
+
+
 @dataclasses.dataclass(frozen=True)
 class Constant:
     """A `const` parameter; `default` is None where every call has to give it."""

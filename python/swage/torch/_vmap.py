@@ -7,16 +7,16 @@ _OF_ROWS = ("element", "row", "group")
 
 
 def register(operator):
-    op = operator.op.default
+    op = operator.overload
     parameters = [operator.parameter(name) for name in operator.inputs]
     of_rows = [p.is_tensor and p.space in _OF_ROWS for p in parameters]
-    sums = any(operator.parameter(name).space not in _OF_ROWS for name in operator.results) or any(
+    loops = bool(operator.counts_of) or any(operator.parameter(name).space not in _OF_ROWS for name in operator.results) or any(
         p.is_tensor and p.space == "col group" for p in parameters)
 
     def is_loop(in_dims, args):
-        """A sum over rows is one for each of the batch, what is one for all rows may differ within it, and a
-        batch of numbers has no columns."""
-        return sums or any(
+        """A sum over rows is one for each of the batch, and so are counts of rows, what is one for all rows may
+        differ within it, and a batch of numbers has no columns."""
+        return loops or any(
             dim is not None and (not rows or value.dim() == 1 and parameter.space != "row")
             for rows, parameter, dim, value in zip(of_rows, parameters, in_dims, args))
 
@@ -38,4 +38,4 @@ def register(operator):
         return found, (0,) * len(found) if isinstance(found, tuple) else 0
 
     if operator.results and any(of_rows):
-        library.register_vmap(f"{operator.space}::{operator.name}", rule)
+        library.register_vmap(f"{operator.space}::{operator.spelled()}", rule)

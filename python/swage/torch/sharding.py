@@ -4,7 +4,8 @@ then on for those that are made.
 Element tensors may be sharded along any dimension that the kernel does not reach along: rows always, columns
 where it has no sums, groups or `[col]` results; of a kernel with groups of rows not the rows of a matrix. What is one value a row or a column is sharded with it,
 everything else is replicated; a `col_sum` of sharded rows is a partial sum, and a kernel with other
-`[col]` or `[tensor]` results takes whole rows. DTensor
+`[col]` or `[tensor]` results takes whole rows. With counts of rows (`valid_rows`) rows are sharded by whole batches
+alone, where each has a count, which goes with it. DTensor
 redistributes what comes in other ways, and says so where it cannot.
 """
 
@@ -12,6 +13,7 @@ from torch.distributed.tensor import Partial, Replicate, Shard
 from torch.distributed.tensor.experimental import register_sharding
 
 from . import _operators
+from ._signature import COUNTS
 
 
 def _placement(parameter, half, dimension, rank, is_result):
@@ -22,6 +24,8 @@ def _placement(parameter, half, dimension, rank, is_result):
         return None if last and (half or parameter.space == "group") else Shard(dimension)
     if parameter.space == "col group":
         return None if last and half else Shard(dimension)
+    if parameter.space == COUNTS.space:
+        return Replicate() if last else Shard(0)
     if parameter.space == "row":
         return None if last else Shard(dimension)
     if parameter.space == "col":
@@ -58,8 +62,9 @@ def _has_groups_of_rows(operator):
         "col_group_" in operator.signature.source
 
 
-def placements(operator, rank):
-    """Every way that the operator may be sharded: (results, arguments), an argument that is no tensor None."""
+def placements(operator, rank, has_batch_counts=False):
+    """Every way that the operator may be sharded: (results, arguments), an argument that is no tensor None.
+    has_batch_counts: whether there is a count for each of the first dimension."""
     parameters = [operator.parameter(name) for name in operator.inputs]
     results = [operator.parameter(name) for name in operator.results]
     extra = [None] * len(operator.signature.constants)
@@ -69,6 +74,8 @@ def placements(operator, rank):
     for dimension in dimensions:
         if dimension == rank - 2 and _has_groups_of_rows(operator):
             continue  # a part may end within a group
+        if operator.counts_of and dimension < rank - 1 and not (dimension == 0 and rank == 3 and has_batch_counts):
+            continue
         given = [_placement(p, operator.half(p.name), dimension, rank, False) if p.is_tensor else "no"
                  for p in parameters]
         made = [_placement(p, operator.half(p.name), dimension, rank, True) for p in results]
@@ -89,9 +96,10 @@ def register(operator):
     if element is None:
         return
 
-    @register_sharding(operator.op.default)
+    @register_sharding(operator.overload)
     def rules(*args, **kwargs):
-        return placements(operator, len(args[element].shape))
+        shape = args[element].shape
+        return placements(operator, len(shape), bool(operator.counts_of) and tuple(args[-1].shape) == tuple(shape[:1]))
 
 
 _operators.on_definition(register)  # those that are there, and gradients when they are made
