@@ -86,13 +86,14 @@ private:
   Value* emit_vectors(const std::vector<Value*>& bases, Value* first, Value* last) {
     constexpr int kSmallestRemainder = 128; // bits
     const bool is_short = job_.kernel.nodes().size() <= kRemainderNodes;
+    const bool overlaps = is_short && schedule_.unroll == 1 && gains_from_overlap(job_.target);
     Value* at = first;
     const auto loop = [&](int lanes, int unroll) {
       const std::int64_t step = std::int64_t{lanes} * unroll;
       Value* stop = b_.CreateSub(last, b_.getInt64(static_cast<std::uint64_t>(step - 1)));
       at = emit_loop(
           at, stop, step, [&](Value* i) { compute(bases, i, lanes, unroll); },
-          lanes == schedule_.lanes && is_short && gains_from_overlap(job_.target));
+          overlaps && lanes == schedule_.lanes);
     };
     loop(schedule_.lanes, schedule_.unroll);
     if (schedule_.unroll > 1)

@@ -1,18 +1,15 @@
 // overlap.cpp -- takes loops apart in two, and computes the first part one turn ahead.
 #include "codegen/overlap.hpp"
 
-#include <algorithm>
-#include <limits>
-#include <optional>
 #include <vector>
 
-#include <llvm/ADT/DenseMap.h>
-#include <llvm/ADT/SmallPtrSet.h>
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Instructions.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/Transforms/Utils/ValueMapper.h>
+
+#include "codegen/turn_parts.hpp"
 
 namespace swage::codegen {
 
@@ -23,75 +20,23 @@ using llvm::Value;
 namespace {
 
 constexpr const char* kMark = "swage.overlap";
-constexpr int kLeastCycles = 48;            ///< of a turn
-constexpr int kEarliest = 45, kLatest = 85; ///< of a turn, in hundredths: where it may be cut
-
-/// Cycles, roughly, as on CPUs of 2020 and later.
-int latency(const Instruction& instruction) {
-  switch (instruction.getOpcode()) {
-  case Instruction::Load: return 6;
-  case Instruction::FDiv: return 12;
-  case Instruction::FAdd:
-  case Instruction::FSub:
-  case Instruction::FMul:
-  case Instruction::Call: return 4;
-  case Instruction::BitCast: return 0;
-  default: return 1;
-  }
-}
-
-/// What is as cheap to compute again as to keep: addresses.
-bool is_address(const Instruction& instruction) {
-  return !instruction.getType()->isVectorTy() && !instruction.mayReadOrWriteMemory() &&
-         !instruction.getType()->isFloatingPointTy();
-}
 
 class Loop {
 public:
-  /// Empty where the block is no loop of the kind.
-  static std::optional<Loop> of(BasicBlock& block) {
-    Loop loop(block);
-    return loop.find_index() && loop.is_ordered() ? std::optional(std::move(loop)) : std::nullopt;
-  }
+  explicit Loop(BasicBlock& block) : block_(block) {}
 
   void overlap() {
-    find_heights();
-    if (!choose_cut())
+    auto parts = find_index() && is_ordered() ? divide_turn(block_) : std::nullopt;
+    if (!parts)
       return;
-    const std::vector<Instruction*> first = first_part(cut_);
-    const std::vector<Instruction*> kept = kept_of(first);
-    BasicBlock* const before = index_->getIncomingBlock(index_->getIncomingBlock(0) == &block_);
-    BasicBlock* const head =
-        BasicBlock::Create(block_.getContext(), "head", block_.getParent(), &block_);
-    llvm::IRBuilder<> b(head);
-    llvm::ValueToValueMapTy begun, ahead;
-    copy(b, first, index_->getIncomingValueForBlock(before), begun);
-    b.CreateBr(&block_);
-    before->getTerminator()->replaceSuccessorWith(&block_, head);
-    index_->replaceIncomingBlockWith(before, head);
-
-    next_->moveBefore(block_, block_.getFirstNonPHIIt());
-    more_->moveAfter(next_);
-    b.SetInsertPoint(std::next(more_->getIterator()));
-    copy(b, first, b.CreateSelect(more_, next_, index_), ahead);
-    for (Instruction* value : kept) {
-      llvm::PHINode* const phi =
-          llvm::PHINode::Create(value->getType(), 2, "", block_.getFirstNonPHIIt());
-      phi->addIncoming(begun[value], head);
-      phi->addIncoming(ahead[value], &block_);
-      value->replaceUsesWithIf(phi, [&](const llvm::Use& use) {
-        auto* user = llvm::cast<Instruction>(use.getUser());
-        return user != phi && heights_.contains(user);
-      });
-    }
-    for (auto each = first.rbegin(); each != first.rend(); ++each)
-      if ((*each)->use_empty())
-        (*each)->eraseFromParent();
+    parts_ = std::move(*parts);
+    add_head();
+    begin_next_turn();
+    add_tail();
+    take_out_first_part();
   }
 
 private:
-  explicit Loop(BasicBlock& block) : block_(block) {}
-
   bool find_index() {
     auto* const branch = llvm::dyn_cast<llvm::BranchInst>(block_.getTerminator());
     if (!branch || !branch->isConditional() || block_.phis().empty())
@@ -99,17 +44,29 @@ private:
     index_ = &*block_.phis().begin();
     more_ = llvm::dyn_cast<llvm::ICmpInst>(branch->getCondition());
     next_ = llvm::dyn_cast<Instruction>(index_->getIncomingValueForBlock(&block_));
-    return std::next(block_.phis().begin()) == block_.phis().end() && more_ && next_ &&
-           branch->getSuccessor(0) == &block_ && more_->getParent() == &block_ &&
+    if (std::next(block_.phis().begin()) != block_.phis().end() || !more_ || !next_ ||
+        index_->getNumIncomingValues() != 2 || branch->getSuccessor(0) != &block_)
+      return false;
+    const unsigned entry = index_->getIncomingBlock(0) == &block_ ? 1 : 0;
+    before_ = index_->getIncomingBlock(entry);
+    start_ = index_->getIncomingValue(entry);
+    done_ = branch->getSuccessor(1);
+    return more_->getParent() == &block_ && more_->getOperand(0) == next_ &&
            next_->getOpcode() == Instruction::Add && next_->getOperand(0) == index_ &&
-           llvm::isa<llvm::Constant>(next_->getOperand(1)) && more_->getOperand(0) == next_ &&
-           index_->getNumIncomingValues() == 2;
+           llvm::isa<llvm::Constant>(next_->getOperand(1));
   }
 
-  /// Loads, then stores, and nothing else that has to do with memory.
+  /// Loads, then stores, and nothing else that has to do with memory; and what goes on after the
+  /// loop goes by way of phis.
   bool is_ordered() const {
     bool stores = false;
     for (const Instruction& each : block_) {
+      for (const llvm::User* user : each.users()) {
+        const auto& use = *llvm::cast<Instruction>(user);
+        if (use.getParent() != &block_ &&
+            !(use.getParent() == done_ && llvm::isa<llvm::PHINode>(use)))
+          return false;
+      }
       if (llvm::isa<llvm::LoadInst>(each) && !stores)
         continue;
       if (each.mayReadOrWriteMemory() && !llvm::isa<llvm::StoreInst>(each))
@@ -119,103 +76,98 @@ private:
     return stores;
   }
 
-  /// Of every instruction, the cycles from its start to the end of the turn.
-  void find_heights() {
-    for (Instruction& each : llvm::reverse(block_)) {
-      int after = 0;
-      for (const llvm::User* user : each.users())
-        if (const auto found = heights_.find(llvm::cast<Instruction>(user));
-            found != heights_.end() && !llvm::isa<llvm::PHINode>(user))
-          after = std::max(after, found->second);
-      heights_[&each] = after + latency(each);
-      if (!is_address(each))
-        total_ = std::max(total_, heights_[&each]);
+  BasicBlock* add_block(const char* name, BasicBlock* at) {
+    return BasicBlock::Create(block_.getContext(), name, block_.getParent(), at);
+  }
+
+  /// The first part of the first turn, before the loop; which is passed by if that is all.
+  void add_head() {
+    head_ = add_block("head", &block_);
+    tail_ = add_block("tail", done_);
+    llvm::IRBuilder<> b(head_);
+    begun_[index_] = start_;
+    copy(b, parts_.first, begun_);
+    b.CreateCondBr(copy(b, *more_, begun_), &block_, tail_);
+    before_->getTerminator()->replaceSuccessorWith(&block_, head_);
+    index_->replaceIncomingBlockWith(before_, head_);
+  }
+
+  /// The first part of the next turn, before the second part of this one.
+  void begin_next_turn() {
+    next_->moveBefore(block_, block_.getFirstNonPHIIt());
+    llvm::IRBuilder<> b(&block_, std::next(next_->getIterator()));
+    ahead_[index_] = next_;
+    copy(b, parts_.first, ahead_);
+    auto* const branch = llvm::cast<llvm::BranchInst>(block_.getTerminator());
+    b.SetInsertPoint(branch);
+    branch->setCondition(copy(b, *more_, ahead_));
+    branch->setSuccessor(1, tail_);
+  }
+
+  /// The second part of the last turn, after the loop.
+  void add_tail() {
+    llvm::IRBuilder<> b(tail_);
+    llvm::ValueToValueMapTy last;
+    for (Instruction* value : parts_.kept)
+      last[value] = join(*tail_, *value);
+    last[index_] = join(*tail_, *index_);
+    copy(b, parts_.second, last);
+    for (llvm::PHINode& phi : done_->phis()) {
+      const auto from = static_cast<unsigned>(phi.getBasicBlockIndex(&block_));
+      auto* const value = llvm::dyn_cast<Instruction>(phi.getIncomingValue(from));
+      if (value && value->getParent() == &block_)
+        phi.setIncomingValue(from, copy(b, *value, last));
+      phi.setIncomingBlock(from, tail_);
     }
+    b.CreateBr(done_);
   }
 
-  /// The cycle by which an instruction has to be done.
-  int due(const Instruction& instruction) const {
-    return total_ - heights_.lookup(&instruction) + latency(instruction);
+  /// In `block`, `value` of the turn that the head or the turn before has begun.
+  llvm::PHINode* join(BasicBlock& block, Instruction& value) {
+    llvm::PHINode* const phi = llvm::PHINode::Create(value.getType(), 2, "", block.begin());
+    phi->addIncoming(begun_[&value], head_);
+    phi->addIncoming(ahead_[&value], &block_);
+    return phi;
   }
 
-  /// What has to be done by cycle `cut`, in order; addresses apart. Holds what it is made of.
-  std::vector<Instruction*> first_part(int cut) const {
-    std::vector<Instruction*> part;
-    for (Instruction& each : block_)
-      if (!llvm::isa<llvm::PHINode>(each) && !is_address(each) && !each.isTerminator() &&
-          due(each) <= cut)
-        part.push_back(&each);
-    return part;
+  void take_out_first_part() {
+    for (Instruction* value : parts_.kept)
+      value->replaceAllUsesWith(join(block_, *value));
+    for (auto each = parts_.first.rbegin(); each != parts_.first.rend(); ++each)
+      if ((*each)->use_empty())
+        (*each)->eraseFromParent();
   }
 
-  /// What the second part takes from the first.
-  std::vector<Instruction*> kept_of(const std::vector<Instruction*>& first) const {
-    const llvm::SmallPtrSet<Instruction*, 32> in_first(first.begin(), first.end());
-    std::vector<Instruction*> kept;
-    for (Instruction* each : first)
-      if (std::ranges::any_of(each->users(), [&](llvm::User* user) {
-            return !in_first.contains(llvm::cast<Instruction>(user));
-          }))
-        kept.push_back(each);
-    return kept;
-  }
-
-  /// Where the least lives on, in the middle or rather late: what follows is then short, and what
-  /// was begun is done when its turn comes. False where a turn is too short to pay.
-  bool choose_cut() {
-    if (total_ < kLeastCycles)
-      return false;
-    // By cycle, how much more is kept in a cut there than in one a cycle before.
-    std::vector<std::int64_t> more(static_cast<std::size_t>(total_) + 1);
-    for (const Instruction& each : block_) {
-      if (llvm::isa<llvm::PHINode>(each) || is_address(each) || each.use_empty())
-        continue;
-      int last = 0;
-      for (const llvm::User* user : each.users()) {
-        const auto& use = *llvm::cast<Instruction>(user);
-        last = std::max(last, is_address(use) ? total_ : due(use));
-      }
-      const auto bits = static_cast<std::int64_t>(each.getType()->getPrimitiveSizeInBits());
-      more[static_cast<std::size_t>(due(each))] += bits;
-      more[static_cast<std::size_t>(last)] -= bits;
-    }
-    std::int64_t kept = 0, least = std::numeric_limits<std::int64_t>::max();
-    for (int cut = 0; cut <= total_ * kLatest / 100; ++cut) {
-      kept += more[static_cast<std::size_t>(cut)];
-      if (cut >= total_ * kEarliest / 100 && kept < least) {
-        least = kept;
-        cut_ = cut;
-      }
-    }
-    return true;
-  }
-
-  /// `part` once more, of the turn at `index`.
-  void copy(llvm::IRBuilder<>& b, const std::vector<Instruction*>& part, Value* index,
+  /// `part` once more, with what `map` has in place of its operands.
+  void copy(llvm::IRBuilder<>& b, const std::vector<Instruction*>& part,
             llvm::ValueToValueMapTy& map) const {
-    map[index_] = index;
     for (Instruction* each : part)
       copy(b, *each, map);
   }
 
-  void copy(llvm::IRBuilder<>& b, Instruction& instruction, llvm::ValueToValueMapTy& map) const {
+  /// One instruction, after the addresses that it needs.
+  Value* copy(llvm::IRBuilder<>& b, Instruction& instruction, llvm::ValueToValueMapTy& map) const {
+    if (map.count(&instruction))
+      return map[&instruction];
     for (Value* operand : instruction.operands()) {
       auto* const address = llvm::dyn_cast<Instruction>(operand);
-      if (address && address->getParent() == &block_ && !map.count(address))
+      if (address && address->getParent() == &block_)
         copy(b, *address, map);
     }
     Instruction* const made = b.Insert(instruction.clone());
     llvm::RemapInstruction(made, map, llvm::RF_NoModuleLevelChanges | llvm::RF_IgnoreMissingLocals);
     map[&instruction] = made;
+    return made;
   }
 
   BasicBlock& block_;
   llvm::PHINode* index_ = nullptr;
-  llvm::ICmpInst* more_ = nullptr;
-  Instruction* next_ = nullptr;
-  llvm::DenseMap<const Instruction*, int> heights_;
-  int total_ = 0;
-  int cut_ = 0;
+  llvm::ICmpInst* more_ = nullptr; ///< whether there is a next turn
+  Instruction* next_ = nullptr;    ///< its index
+  Value* start_ = nullptr;
+  BasicBlock *before_ = nullptr, *done_ = nullptr, *head_ = nullptr, *tail_ = nullptr;
+  TurnParts parts_;
+  llvm::ValueToValueMapTy begun_, ahead_; ///< the first part of the first turn, of the next one
 };
 
 } // namespace
@@ -239,8 +191,7 @@ void overlap_iterations(llvm::Module& module) {
         marked.push_back(&block);
   for (BasicBlock* block : marked) {
     block->getTerminator()->setMetadata(kMark, nullptr);
-    if (auto loop = Loop::of(*block))
-      loop->overlap();
+    Loop(*block).overlap();
   }
 }
 

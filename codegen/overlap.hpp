@@ -17,7 +17,7 @@ void mark_for_overlap(llvm::Instruction& branch);
 /// Takes every marked loop apart where what lives on is small: its first part is computed one turn
 /// ahead, beside the second part of the turn before, with which it has nothing to do. So a CPU
 /// finds independent operations within the few hundred that it looks at, where a turn is one long
-/// chain. Changes no operation, and no result. The last turn begins itself once more, for nothing.
+/// chain. Changes no operation, and no result.
 void overlap_iterations(llvm::Module& module);
 
 } // namespace swage::codegen

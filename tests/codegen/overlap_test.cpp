@@ -74,6 +74,7 @@ TEST_CASE("turns overlap where a CPU gains from it: long chains in whole vectors
   for (const Target& target : {named("znver5", 256), named("znver4", 512), named("znver3", 256)})
     CHECK_FALSE(keeps_vectors(long_chain, target));
   CHECK_FALSE(keeps_vectors(long_chain, named("znver5", 512), {.lanes = 1}));
+  CHECK_FALSE(keeps_vectors(long_chain, named("znver5", 512), {.unroll = 2}));
   CHECK_FALSE(keeps_vectors(gate_kernel("reglu", bf16), named("znver5", 512)));
 }
 
