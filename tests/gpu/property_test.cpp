@@ -2,6 +2,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/gpu.hpp"
 #include "tests/support/property_case.hpp"
+#include "tests/support/row_property_case.hpp"
 
 using namespace swage;
 using namespace swage::test;
@@ -18,4 +19,22 @@ TEST_CASE("random kernels on random shapes and layouts give the defined bits on 
     INFO(call.describe());
     REQUIRE(found == "");
   }
+}
+
+TEST_CASE(
+    "random kernels that mix rows with groups and tiles and counts and packed tensors give the "
+    "defined bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const std::uint64_t first = property_seed(), cases = property_cases(emulated() ? 80 : 800);
+  std::uint64_t ran = 0;
+  for (std::uint64_t seed = first; seed < first + cases; ++seed) {
+    RowPropertyCase call(*device, seed);
+    const std::optional<std::string> found = call.run();
+    INFO(call.describe());
+    REQUIRE(found.value_or("") == "");
+    ran += found.has_value();
+  }
+  CHECK(2 * ran >= cases - 1);
 }
