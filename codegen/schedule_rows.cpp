@@ -224,7 +224,7 @@ int RowSchedules::resident(const CudaSchedule& schedule) const {
 /// for those of the next launch wait beside these (RMSNorm and LayerNorm of 4096 columns on an
 /// H200: 6 to 25 % less time at 1 to 128 rows).
 int RowSchedules::resident_of_few(const CudaSchedule& schedule) {
-  const int fewer = std::max(schedule.resident * 2 / 3 / 256 * 256, 2 * schedule.threads);
+  const int fewer = std::max(resident_with_more_registers(schedule), 2 * schedule.threads);
   return std::clamp(fewer / 256 * 256, 256, schedule.resident);
 }
 
