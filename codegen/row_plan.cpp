@@ -231,8 +231,10 @@ void check_totals_in_place(const ir::Kernel& kernel, const Specialization* call)
     if (param.is_written() || (call && call->tensors[tensors_before(kernel, node.param)].aliased))
       throw Error(ErrorCode::unsupported,
                   fmt::format("'{}', one value for all, is overwritten in place and read for an "
-                              "output [col], which no code does at once; pass another output",
-                              param.name));
+                              "output [col], which no code does at once; {}",
+                              param.name,
+                              param.is_written() ? "make it an input and an output of its own"
+                                                 : "pass another output"));
   }
 }
 

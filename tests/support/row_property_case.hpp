@@ -17,6 +17,8 @@
 #include <fmt/ranges.h>
 
 #include "ir/source.hpp"
+#include "tests/support/catch.hpp"
+#include "tests/support/property_case.hpp"
 #include "tests/support/row_case.hpp"
 
 namespace swage::test {
@@ -168,5 +170,19 @@ private:
   std::vector<std::int64_t> counts_;
   std::string schedule_;
 };
+
+/// So many cases, or as many as the environment says, from its seed on. Most have code.
+inline void check_row_property_cases(const Device& device, std::uint64_t usual) {
+  const std::uint64_t first = property_seed(), cases = property_cases(usual);
+  std::uint64_t ran = 0;
+  for (std::uint64_t seed = first; seed < first + cases; ++seed) {
+    RowPropertyCase call(device, seed);
+    const std::optional<std::string> found = call.run();
+    INFO(call.describe());
+    REQUIRE(found.value_or("") == "");
+    ran += found.has_value();
+  }
+  CHECK(2 * ran + 1 >= cases);
+}
 
 } // namespace swage::test
