@@ -28,29 +28,12 @@ CudaRows::CudaRows(llvm::Module& module, const Job& job, const CudaSchedule& sch
 void CudaRows::check_in_place() const {
   if (plan_.group == 0 || is_within_warp(geometry_, plan_.group))
     return;
-  std::vector<NodeId> reductions;
-  for (NodeId id = 0; id < nodes(); ++id)
-    if (by_group(id) && ir::is_reduction(node(id).op))
-      reductions.push_back(id);
-  const std::vector<bool> needed =
-      needed_nodes(job_.kernel, reductions, [](NodeId) { return true; });
-  std::vector<bool> is_reduced(job_.kernel.params().size(), false);
-  for (NodeId id = 0; id < nodes(); ++id)
-    if (needed[id] && node(id).op == Op::load)
-      is_reduced[node(id).param] = true;
-  for (std::uint32_t p = 0; p < job_.kernel.params().size(); ++p) {
-    const ir::Param& param = job_.kernel.params()[p];
-    if (!param.is_tensor())
-      continue;
-    const bool aliased = tensors_.spec(p).aliased;
-    if ((param.broadcast == Broadcast::per_group && aliased) ||
-        (param.broadcast == Broadcast::none && is_reduced[p] && (aliased || param.is_written())))
-      throw Error(ErrorCode::unsupported,
-                  fmt::format("'{}' has groups of {} columns and is overwritten in place, which "
-                              "CUDA code does for groups of 2^n columns that one warp accesses; "
-                              "pass another output",
-                              param.name, plan_.group));
-  }
+  if (const auto param = groups_in_place(job_.kernel, job_.specialization))
+    throw Error(ErrorCode::unsupported,
+                fmt::format("'{}' has groups of {} columns and is overwritten in place, which CUDA "
+                            "code does for groups of 2^n columns that one warp accesses; pass "
+                            "another output",
+                            job_.kernel.params()[*param].name, plan_.group));
 }
 
 void CudaRows::emit_body() {

@@ -9,13 +9,10 @@
 #include <array>
 #include <bit>
 
-#include <fmt/format.h>
-
 #include "codegen/cuda_function.hpp"
 #include "codegen/needed_nodes.hpp"
 #include "codegen/strand_sums.hpp"
 #include "ir/sum_order.hpp"
-#include "swage/error.hpp"
 
 namespace swage::codegen {
 
@@ -54,7 +51,7 @@ private:
   Value* word(std::int64_t value) { return b_.getInt64(static_cast<std::uint64_t>(value)); }
 
   void emit_body() override {
-    refuse_races();
+    check_totals_in_place(job_.kernel, &job_.specialization);
     selection_.begin();
     thread_ = b_.CreateZExt(special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x), b_.getInt64Ty());
     block_ = b_.CreateZExt(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x), b_.getInt64Ty());
@@ -79,21 +76,6 @@ private:
       store_columns(column, scalars);
       store_tensors();
     });
-  }
-
-  /// One block stores what has one value for all, while others may read it.
-  void refuse_races() {
-    if (by_tensor_.empty())
-      return;
-    for (const NodeId id : loads_of(by_column_, Broadcast::per_tensor)) {
-      const ir::Param& param = job_.kernel.params()[node(id).param];
-      if (param.is_written() || tensors_.spec(node(id).param).aliased)
-        throw Error(ErrorCode::unsupported,
-                    fmt::format("'{}', one value for all, is overwritten in place and read for an "
-                                "output [col], which CUDA code does not do at once; pass another "
-                                "output",
-                                param.name));
-    }
   }
 
   void make_shared() {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "codegen/needed_nodes.hpp"
 #include "codegen/row_plan.hpp"
 #include "ir/sum_order.hpp"
 
@@ -89,6 +90,36 @@ bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept
   const int threads = std::min(geometry.threads, 32);
   return std::has_single_bit(columns) &&
          columns <= static_cast<std::uint32_t>(geometry.vector * threads);
+}
+
+std::optional<std::uint32_t> groups_in_place(const ir::Kernel& kernel,
+                                             const Specialization& specialization) {
+  const auto by_group = [&](ir::NodeId id) {
+    const ir::Node& node = kernel.node(id);
+    return ir::is_reduction(node.op) && node.space.broadcast == ir::Broadcast::per_group;
+  };
+  std::vector<ir::NodeId> reductions;
+  for (ir::NodeId id = 0; id < kernel.nodes().size(); ++id)
+    if (by_group(id))
+      reductions.push_back(id);
+  const std::vector<bool> needed =
+      needed_nodes(kernel, reductions, [](ir::NodeId) { return true; });
+  std::vector<bool> is_reduced(kernel.params().size(), false);
+  for (ir::NodeId id = 0; id < needed.size(); ++id)
+    if (needed[id] && kernel.node(id).op == ir::Op::load)
+      is_reduced[kernel.node(id).param] = true;
+  std::size_t tensor = 0;
+  for (std::uint32_t p = 0; p < kernel.params().size(); ++p) {
+    const ir::Param& param = kernel.params()[p];
+    if (!param.is_tensor())
+      continue;
+    const bool aliased = specialization.tensors.at(tensor++).aliased;
+    if ((param.broadcast == ir::Broadcast::per_group && aliased) ||
+        (param.broadcast == ir::Broadcast::none && is_reduced[p] &&
+         (aliased || (param.is_read() && param.is_written()))))
+      return p;
+  }
+  return std::nullopt;
 }
 
 bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "codegen/row_plan.hpp"
 #include "codegen/schedule.hpp"
@@ -55,6 +56,12 @@ RowGeometry make_row_geometry(const ir::Kernel& kernel, const Specialization& sp
 /// Whether a group of `columns` columns is always in the accesses that one warp makes at once, in
 /// whole: then its values are found by shuffles.
 bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept;
+
+/// A parameter that the call overwrites in place and that has one value a group of columns, or of
+/// which such groups are reduced; none without. What no warp has in whole is read by several, so
+/// they may not overwrite it.
+std::optional<std::uint32_t> groups_in_place(const ir::Kernel& kernel,
+                                             const Specialization& specialization);
 
 /// Whether a thread keeps what it holds of 8 and 16-bit tensors in their bits, and computes values
 /// from them for each stage: where the values would be many.

@@ -65,6 +65,12 @@ bool needs_row(const ir::Kernel& kernel, ir::NodeId root) {
   return false;
 }
 
+std::size_t tensors_before(const ir::Kernel& kernel, std::uint32_t param) {
+  return static_cast<std::size_t>(
+      std::count_if(kernel.params().begin(), kernel.params().begin() + param,
+                    [](const ir::Param& before) { return before.is_tensor(); }));
+}
+
 /// `code` is what is missing: "CPU" or "CUDA".
 void check_both(const ir::Kernel& kernel, std::string_view code) {
   const std::vector<bool> after = needs_column_sums(kernel);
@@ -206,6 +212,30 @@ void check_lowered(const ir::Kernel& kernel, const Target& target) {
   if (target.kind == Target::Kind::cuda)
     check_cuda(kernel);
   check_both(kernel, target.kind == Target::Kind::cuda ? "CUDA" : "CPU");
+  check_totals_in_place(kernel, nullptr);
+}
+
+void check_totals_in_place(const ir::Kernel& kernel, const Specialization* call) {
+  std::vector<ir::NodeId> roots;
+  for (const ir::Store& store : kernel.stores())
+    if (kernel.params()[store.param].broadcast == Broadcast::per_column)
+      roots.push_back(store.node);
+  const std::vector<bool> needed = needed_nodes(kernel, roots, [&](ir::NodeId id) {
+    return ir::info(kernel.node(id).op).form != OpForm::over_col; // known by then
+  });
+  for (ir::NodeId id = 0; id < needed.size(); ++id) {
+    const ir::Node& node = kernel.node(id);
+    if (!needed[id] || node.op != ir::Op::load || node.space.broadcast != Broadcast::per_tensor)
+      continue;
+    const ir::Param& param = kernel.params()[node.param];
+    if (param.is_written() || (call && call->tensors[tensors_before(kernel, node.param)].aliased))
+      throw Error(ErrorCode::unsupported,
+                  fmt::format("'{}', one value for all, is overwritten in place and read for an "
+                              "output [col], which no code does at once; {}",
+                              param.name,
+                              param.is_written() ? "make it an input and an output of its own"
+                                                 : "pass another output"));
+  }
 }
 
 bool is_for_all_columns(const ir::Kernel& kernel, ir::NodeId reduction) noexcept {

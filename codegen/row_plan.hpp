@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codegen/specialization.hpp"
 #include "codegen/target.hpp"
 #include "ir/kernel.hpp"
 
@@ -80,6 +81,11 @@ bool is_for_all_columns(const ir::Kernel& kernel, ir::NodeId reduction) noexcept
 
 /// Throws Error(unsupported), naming what is missing, for a kernel that `target` has no code for.
 void check_lowered(const ir::Kernel& kernel, const Target& target);
+
+/// Throws Error(unsupported) where an output [col] is made of a [tensor] that is overwritten in
+/// place, as `call` has it or, without, every call: when one part stores it, others have yet to
+/// read it.
+void check_totals_in_place(const ir::Kernel& kernel, const Specialization* call);
 
 /// The arrays of kSumLanes values that adding up `count` terms takes.
 std::int64_t sum_arrays(std::int64_t count) noexcept;

@@ -88,6 +88,10 @@ int narrowest_alignment(const ir::Kernel& kernel, const Specialization& speciali
   return bytes;
 }
 
+int resident_with_more_registers(const CudaSchedule& schedule) {
+  return std::max(schedule.resident * 2 / 3 / 256 * 256, 256);
+}
+
 void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
                   const Specialization& specialization, const Target& target,
                   std::vector<Schedule>& schedules) {

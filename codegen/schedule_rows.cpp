@@ -107,6 +107,10 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
                     "take more threads and accesses, row={}, or grid=once",
                     blocks, schedule.threads));
   const std::uint32_t group = plan_.group;
+  if (least_of_groups_ > 0 && !is_within_warp(geometry, group))
+    refuse_schedule(fmt::format("groups of {} columns are overwritten in place, so that a warp has "
+                                "to access them in whole; take row=32 or more and bytes={} or more",
+                                group, least_of_groups_));
   if (row < 32 && (!geometry.held || (group > 0 && !is_within_warp(geometry, group))))
     refuse_schedule(
         fmt::format("row={} is below 32, and {}; take more threads a row or more accesses", row,
@@ -140,6 +144,17 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
         fmt::format("threads={} row={} bytes={} need {} bytes of shared memory, more than the "
                     "{} of a block; take less of any",
                     schedule.threads, row, schedule.access_bytes, bytes, kSharedBytes));
+}
+
+int RowSchedules::least_bytes_of_groups() const {
+  const auto group = static_cast<int>(plan_.group);
+  const int bytes = group / 32 * widest_element(kernel_);
+  const bool can = std::has_single_bit(plan_.group) && bytes <= widest_access(kernel_, target_);
+  return can && bytes > 0 && groups_in_place(kernel_, specialization_) ? bytes : 0;
+}
+
+int RowSchedules::access(int most, int bytes) const {
+  return std::max(row_access(kernel_, specialization_, most, bytes), least_of_groups_);
 }
 
 bool RowSchedules::is_legal(const CudaSchedule& schedule) const {
@@ -224,7 +239,7 @@ int RowSchedules::resident(const CudaSchedule& schedule) const {
 /// for those of the next launch wait beside these (RMSNorm and LayerNorm of 4096 columns on an
 /// H200: 6 to 25 % less time at 1 to 128 rows).
 int RowSchedules::resident_of_few(const CudaSchedule& schedule) {
-  const int fewer = std::max(schedule.resident * 2 / 3 / 256 * 256, 2 * schedule.threads);
+  const int fewer = std::max(resident_with_more_registers(schedule), 2 * schedule.threads);
   return std::clamp(fewer / 256 * 256, 256, schedule.resident);
 }
 
@@ -235,7 +250,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
   // too (RMSNorm's gradient on an H200, 8192 rows of 14336: 179 us, with 512 threads 231).
   constexpr int kMostRowThreads = 256;
   CudaSchedule schedule;
-  schedule.access_bytes = row_access(kernel_, specialization_, kOfOneBlock);
+  schedule.access_bytes = access(kOfOneBlock);
   schedule.dependent_launch = target_.sm >= 90;
   const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
   const std::int64_t accesses = (columns + vector - 1) / vector;
@@ -272,7 +287,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   if (target_.sm < 90 || columns < kLong)
     return std::nullopt;
   CudaSchedule schedule;
-  schedule.access_bytes = row_access(kernel_, specialization_, 16);
+  schedule.access_bytes = access(16);
   const int vector = vector_elements(schedule, kernel_);
   int wanted = 1;
   while (wanted < 8 && 2 * wanted * rows <= kMultiprocessors)
@@ -318,9 +333,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
   if (!plan_.apart)
     return std::nullopt;
   CudaSchedule schedule;
-  schedule.access_bytes = few ? row_access(kernel_, specialization_, kOfOneBlock)
-                              : row_access(kernel_, specialization_, 16,
-                                           reduces_groups(kernel_) ? kWidestOfGroups : 16);
+  schedule.access_bytes =
+      few ? access(kOfOneBlock) : access(16, reduces_groups(kernel_) ? kWidestOfGroups : 16);
   schedule.dependent_launch = target_.sm >= 90;
   const int vector = vector_elements(schedule, kernel_);
   const bool small = few ? elements / vector < kItemsOfSmallGrids
@@ -350,7 +364,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
 
 CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   CudaSchedule schedule;
-  schedule.access_bytes = row_access(kernel_, specialization_, kOfOneBlock);
+  schedule.access_bytes = access(kOfOneBlock);
   schedule.dependent_launch = target_.sm >= 90;
   const std::uint32_t group = plan_.group;
   const std::int64_t bound =
@@ -403,7 +417,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   // What always is legal, but for the longest kernels.
   schedule.threads = schedule.row_threads = 256;
   schedule.accesses = 2;
-  schedule.access_bytes = least_access(kernel_);
+  schedule.access_bytes = std::max(least_access(kernel_), least_of_groups_);
   schedule.resident = 256;
   if (!is_legal(schedule)) {
     schedule.threads = schedule.row_threads = schedule.resident = 1024;

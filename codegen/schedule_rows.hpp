@@ -18,7 +18,8 @@ public:
       : kernel_(kernel), specialization_(specialization), target_(target),
         plan_(make_row_plan(kernel)), kept_(kept_in_registers(kernel, plan_)),
         held_bits_(held_bytes(kernel, plan_, kept_, false)),
-        held_values_(held_bytes(kernel, plan_, kept_, true)) {}
+        held_values_(held_bytes(kernel, plan_, kept_, true)),
+        least_of_groups_(least_bytes_of_groups()) {}
 
   /// What a geometry takes. Throws Error(invalid_argument), see check_schedule.
   void check(const CudaSchedule& schedule) const;
@@ -38,6 +39,11 @@ private:
   /// Where columns are computed apart: parts of a row as blocks of their own. None where the row is
   /// short.
   std::optional<CudaSchedule> usual_of_parts(std::int64_t columns, std::int64_t rows) const;
+  /// Bytes of the narrowest access with which a warp has groups in whole where it has to, for they
+  /// are overwritten in place; 0 where it need not, or cannot.
+  int least_bytes_of_groups() const;
+  /// Bytes of an access of `most` elements and `bytes` at most, but of no less than groups take.
+  int access(int most, int bytes = 16) const;
   bool is_legal(const CudaSchedule& schedule) const;
   bool is_held(const CudaSchedule& schedule) const;
   /// Whether there is something that can be loaded before a row is reduced, see
@@ -60,6 +66,7 @@ private:
   const RowPlan plan_;
   const std::vector<KeptValue> kept_;
   const int held_bits_, held_values_; ///< see held_bytes
+  const int least_of_groups_;
 };
 
 } // namespace swage::codegen

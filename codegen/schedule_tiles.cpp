@@ -178,9 +178,11 @@ CudaSchedule TileSchedules::usual(std::int64_t) const {
 std::vector<Schedule> TileSchedules::all() const {
   std::vector<Schedule> schedules;
   for (int bytes = 16; bytes >= least_access(kernel_); bytes /= 2)
-    for (const int rows : {1, 4, 8, 16}) {
+    for (const int rows : {1, 2, 4, 8, 16}) {
       if (rows > 1 && static_cast<std::uint32_t>(rows / 2) >= plan_.rows)
         continue; // the same code
+      if (rows == 2 && plan_.rows > 2)
+        continue; // never good
       for (const int threads : {64, 128, 256, 512, 1024}) {
         CudaSchedule schedule{
             .threads = threads, .access_bytes = bytes, .accesses = rows, .row_threads = kWarp};

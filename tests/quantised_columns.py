@@ -4,13 +4,14 @@
     python3 tests/quantised_columns.py --library build/release/libswage.so [--device cuda:0]
 
 MXFP8, with scales for rows of a column beside those for columns of a row, outputs in rows and transposed.
-Definitions are those of quantised.py. Ends with 77, which CTest takes for skipped, where there is no ml_dtypes.
+Definitions are those of quantised_definitions.py. Ends with 77, which CTest takes for skipped, where there is
+no ml_dtypes.
 """
 
 import sys
 
-from quantised import (F32, LARGEST, NAMES, TYPES, check, compare, groups, hidden, inputs, largest_of, power_above,
-                       run_parts, same, saturated)
+from quantised_definitions import groups, hidden, inputs, largest_of, power_above, saturated
+from quantised_runner import F32, LARGEST, NAMES, TYPES, check, compare, run_parts, same
 import ml_dtypes
 import numpy as np
 

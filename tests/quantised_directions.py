@@ -5,15 +5,16 @@
 
 MXFP8, MXFP4 and NVFP4 of gated activations, by rows, by columns and both, in rows and transposed: times a weight a
 row and a factor a column, and with limits and global scales by expert, where rows of no expert keep what they had.
-Definitions are those of quantised.py. Ends with 77, which CTest takes for skipped, where there is no ml_dtypes.
+Definitions are those of quantised_definitions.py. Ends with 77, which CTest takes for skipped, where there is no ml_dtypes.
 """
 
 import sys
 
-from quantised import (F32, LARGEST, NAMES, TYPES, Packed, PackedColumns, check, codes, compare, hidden, mxfp4, nvfp4,
-                       packed, run_parts, unpacked)
 from quantised_columns import edged_inputs, mxfp8_rows
+from quantised_definitions import hidden, mxfp4, nvfp4
 from quantised_experts import KEPT, expected_hidden, filled, limits_of
+from quantised_runner import (F32, LARGEST, NAMES, TYPES, Packed, PackedColumns, check, codes, compare, packed,
+                              run_parts, unpacked)
 import ml_dtypes
 import numpy as np
 

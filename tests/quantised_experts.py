@@ -4,14 +4,15 @@
     python3 tests/quantised_experts.py --library build/release/libswage.so [--device cuda:0]
 
 Each row has an expert, whose limit and scale are in tables; rows of no expert keep what they had, and so do
-rows beyond a count. Definitions are those of quantised.py. Ends with 77, which CTest takes for skipped, where
-there is no ml_dtypes.
+rows beyond a count. Definitions are those of quantised_definitions.py. Ends with 77, which CTest takes for
+skipped, where there is no ml_dtypes.
 """
 
 import sys
 
-from quantised import (BYTE_FLOATS, F32, NAMES, TYPES, check, codes, compare, hidden, inputs, int8_group, int8_row,
-                       mxfp4, nvfp4, packed, per_group, per_group_e8m0, per_row, run_parts, same, saturated, unpacked)
+from quantised_definitions import (hidden, inputs, int8_group, int8_row, mxfp4, nvfp4, per_group, per_group_e8m0,
+                                   per_row, saturated, unpacked)
+from quantised_runner import BYTE_FLOATS, F32, NAMES, TYPES, check, codes, compare, packed, run_parts, same
 import ml_dtypes
 import numpy as np
 

@@ -11,8 +11,8 @@ where there is no ml_dtypes.
 
 import sys
 
-from quantised import F32, LARGEST, NAMES, TYPES, check, compare, run_parts
 from quantised_columns import along_columns, column_outputs, edged_inputs, gradient_values, mxfp8_rows, row_outputs
+from quantised_runner import F32, LARGEST, NAMES, TYPES, check, compare, run_parts
 import ml_dtypes
 import numpy as np
 

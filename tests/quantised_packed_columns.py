@@ -4,15 +4,15 @@
     python3 tests/quantised_packed_columns.py --library build/release/libswage.so [--device cuda:0]
 
 MXFP4 and NVFP4 of a matrix and of gated activations, by rows, by columns and both, in rows and transposed, and
-back. Definitions are those of quantised.py. Ends with 77, which CTest takes for skipped, where there is no
-ml_dtypes.
+back. Definitions are those of quantised_definitions.py. Ends with 77, which CTest takes for skipped, where
+there is no ml_dtypes.
 """
 
 import sys
 
-from quantised import (E2M1, F32, NAMES, TYPES, Packed, PackedColumns, check, compare, hidden, mxfp4, nvfp4,
-                       packed, run_parts, same, unpacked)
 from quantised_columns import edged_inputs, gradient_values
+from quantised_definitions import hidden, mxfp4, nvfp4, unpacked
+from quantised_runner import E2M1, F32, NAMES, TYPES, Packed, PackedColumns, check, compare, packed, run_parts, same
 import ml_dtypes
 import numpy as np
 

@@ -286,9 +286,9 @@ static inline swage_arg swage_integer(int64_t integer) {
  * with fnuz, float8_e8m0fnu, float4_e2m1fn (two to a byte, or in lanes of two with a shape and
  * strides that count pairs, as PyTorch has it), int of 8 to 64 bits, uint8 and bool, else one lane;
  * on the kernel's device (or host memory that CUDA maps, or managed memory). Shapes agree after
- * [row] and [col] broadcasts; an output may be the same view as an input but overlap none in part.
- * Zero elements do nothing. Compiles on the first call of its kind. SWAGE_INVALID_ARGUMENT says
- * which argument does not fit and why. */
+ * [row] and [col] broadcasts; an output may be the same view as an input of its space but overlap
+ * none in part. Zero elements do nothing. Compiles on the first call of its kind.
+ * SWAGE_INVALID_ARGUMENT says which argument does not fit and why. */
 SWAGE_EXPORT swage_status swage_kernel_launch(const swage_kernel* kernel, void* stream,
                                               const swage_arg* args, size_t count);
 

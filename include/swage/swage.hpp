@@ -243,10 +243,10 @@ public:
   explicit operator bool() const noexcept { return state_ != nullptr; }
 
   /// Runs the kernel on `arguments`, in the order of its parameters (`const` ones left out).
-  /// Shapes must agree after [row] and [col] broadcasts; an output may equal an input exactly, but
-  /// not overlap one in part. Asynchronous on CUDA, never synchronises; compiles on first use of a
-  /// call shape. Zero elements do nothing. Throws Error: invalid_argument (says which argument and
-  /// why), driver, not_prepared (stream is capturing and code would have to be compiled).
+  /// Shapes must agree after [row] and [col] broadcasts; an output may equal an input of its space,
+  /// but not overlap one in part. Asynchronous on CUDA, never synchronises; compiles on first use
+  /// of a call shape. Zero elements do nothing. Throws Error: invalid_argument (says which argument
+  /// and why), driver, not_prepared (stream is capturing and code would have to be compiled).
   void launch(Stream stream, std::initializer_list<Arg> arguments) const {
     launch(stream, std::span<const Arg>(arguments.begin(), arguments.size()));
   }

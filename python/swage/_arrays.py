@@ -9,7 +9,7 @@ import sys
 from typing import Any, Dict, Sequence
 
 from swage._error import Error
-from swage._types import PACKED, array_name
+from swage._types import EXTENSIONS, PACKED, array_name
 
 
 _packages: Dict[type, str] = {}
@@ -73,11 +73,13 @@ def clear(value: Any) -> None:
 def _scalar_type(name: str, type_name: str) -> Any:
     if type_name == PACKED:  # bytes of two
         return "uint8"
-    if type_name != "bf16":
-        return array_name(type_name)
-    if "ml_dtypes" in sys.modules:
-        return sys.modules["ml_dtypes"].bfloat16
-    raise Error(f"parameter '{name}': NumPy has no type for bf16; pass arrays of PyTorch, or import "
+    wanted = array_name(type_name)
+    if type_name not in EXTENSIONS:
+        return wanted
+    found = getattr(sys.modules.get("ml_dtypes"), wanted, None)
+    if found is not None:
+        return found
+    raise Error(f"parameter '{name}': NumPy has no type for {type_name}; pass arrays of PyTorch, or import "
                 "ml_dtypes", "unsupported")
 
 

@@ -12,6 +12,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 from swage import _arrays
 from swage._error import Error
 from swage._structs import CPU, DataType, DLTensor, ManagedVersioned
+from swage._types import dlpack_of
 
 _api = ctypes.pythonapi
 _is_valid = _api.PyCapsule_IsValid
@@ -125,9 +126,10 @@ def _of_interface(value: Any, name: str) -> View:
     order, kind, bits = interface["typestr"][0], interface["typestr"][1], 8 * int(
         interface["typestr"][2:])
     code = _INTERFACE_CODES.get(kind)
-    if getattr(value.dtype, "name", "") == "bfloat16":
-        code = 4
-    if getattr(value.dtype, "name", "") == "float4_e2m1fn":
+    array_type = getattr(value.dtype, "name", "")
+    if (known := dlpack_of(array_type)) is not None:
+        code = known[0]
+    if array_type == "float4_e2m1fn":
         raise Error(f"parameter '{name}': its array has a byte for each element of 4 bits; pass uint8 "
                     "with two in each, the even column in the lower half")
     if code is None or order == ">":

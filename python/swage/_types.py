@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional, Tuple
 
 from swage._error import Error
 
@@ -26,6 +26,8 @@ _TYPES = {
     "f4e2m1": ((17, 4), "float4_e2m1fn_x2"),
 }
 PACKED = "f4e2m1"  # two to a byte: what libraries count are bytes
+# NumPy has these by ml_dtypes alone:
+EXTENSIONS = ("bf16", "f8e4m3", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "e8m0")
 FLOATS = ("f64", "f32", "f16", "bf16")  # that have gradients
 DLPACK = {name: dlpack for name, (dlpack, _) in _TYPES.items()}  # code and bits
 _BY_DLPACK = {dlpack: name for name, (dlpack, _) in _TYPES.items()}
@@ -41,6 +43,11 @@ def name_of(dtype: Any) -> str:
 def array_name(name: str) -> str:
     """The name that array libraries have for a kernel's type: "float32" of "f32"."""
     return _TYPES[name][1] if name in _TYPES else name
+
+
+def dlpack_of(array_type: str) -> Optional[Tuple[int, int]]:
+    """The code and bits that DLPack has for a type that array libraries name so; None for others."""
+    return DLPACK.get(_BY_ARRAY_NAME.get(array_type, ""))
 
 
 def binding_text(name: str, value: Any) -> str:

@@ -1,6 +1,7 @@
 """test_errors.py -- a wrong call raises swage.Error that names what is wrong."""
 
 import pickle
+import sys
 import unittest
 
 import arrays
@@ -90,9 +91,17 @@ class Errors(unittest.TestCase):
         self.assertEqual(str(error), "<kernel>:2:11: error: unknown name 'z', expected a parameter, "
                                      "let or function\n  2 |   y = x * z;\n    |           ^")
 
+    def test_an_output_of_a_type_that_numpy_has_not(self):
+        if "ml_dtypes" in sys.modules:
+            self.skipTest("ml_dtypes was imported")
+        for name in ("bf16", "f8e4m3", "e8m0"):
+            with self.assertRaisesRegex(swage.Error, f"'y': NumPy has no type for {name}; pass arrays of PyTorch, or"):
+                swage.kernel(f"kernel k(x: in f32, y: out {name}) {{ y = x; }}")(np.zeros(4, np.float32))
+
     def test_what_makes_no_kernel(self):
         for pattern, make in (
-                ("the catalogue has no kernel 'swigly'", lambda: swage.kernel("swigly")),
+                ("the catalogue has no kernel 'swigly'; did you mean 'swiglu'", lambda: swage.kernel("swigly")),
+                ("the catalogue has no kernel 'attention'; 'swage list' shows", lambda: swage.kernel("attention")),
                 ("a second name, 'g', was given", lambda: swage.kernel("swiglu", "g")),
                 ("'T' has no binding", lambda: swage.kernel("swiglu")),
                 ("T", lambda: swage.kernel("swiglu", T="f31")),

@@ -37,12 +37,23 @@ class Packed(unittest.TestCase):
         np.testing.assert_array_equal(memory[:, 2:18], self.q)
         self.assertTrue((memory[:, :2] == 0xa5).all() and (memory[:, 18:] == 0xa5).all())
 
+    def test_codes_along_columns_are_made_transposed(self):
+        # Of 64 rows and 32 columns: two rows to a byte.
+        x = np.linspace(-6, 6, 64 * 32, dtype=np.float32).reshape(64, 32)
+        memory, scale = np.full((32, 40), 0xa5, np.uint8), np.zeros((4, 32), np.uint8)
+        q = memory[:, 2:34].T
+        kernel = swage.kernel("""kernel k(x: in f32, q: out f4e2m1, s: out u8 [col group 16]) {
+          q = x; s = u8(col_group_max(abs(x), 16)); }""")
+        kernel(x, q, scale)
+        np.testing.assert_array_equal(memory[:, 2:34], swage.kernel(TO)(np.ascontiguousarray(x.T)))
+        self.assertTrue((memory[:, :2] == 0xa5).all() and (memory[:, 34:] == 0xa5).all())
+
     def test_what_does_not_fit_is_refused(self):
         with self.assertRaisesRegex(swage.Error, "'q': two of f4e2m1 share a byte, expected an even"):
             swage.kernel(TO)(self.x[:, :5])
         with self.assertRaisesRegex(swage.Error, "'q' has shape"):
             swage.kernel(TO)(self.x, np.empty((3, 15), np.uint8))
-        with self.assertRaisesRegex(swage.Error, "a last dimension that is dense"):
+        with self.assertRaisesRegex(swage.Error, "two elements to a byte, expected a last dimension that is dense"):
             swage.kernel(TO)(self.x, np.empty((3, 32), np.uint8)[:, ::2])
         with self.assertRaisesRegex(swage.Error, "'q' holds"):
             swage.kernel(TO)(self.x, np.empty((3, 16), np.int8))

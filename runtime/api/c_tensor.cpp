@@ -44,19 +44,29 @@ void check_device(const DLTensor& tensor, std::size_t index, const DeviceInfo& d
                             type, tensor.device.device_id, device.id));
 }
 
-/// From a view of pairs, as PyTorch's float4_e2m1fn_x2 is, to one of elements.
-void count_elements(Tensor& view, std::size_t index) {
+/// The dimension along which a view of pairs has both of one: the last, or, of a transposed matrix,
+/// the one before it. -1 where neither is dense.
+int dimension_of_pairs(const Tensor& view) {
   const int last = view.rank - 1;
   // NumPy gives tensors without elements strides of 0.
-  const bool is_empty = launch::has_no_elements(view);
-  if (last < 0 || (!is_empty && view.shape[last] > 1 && view.strides[last] != 1))
-    refuse(index, "the tensor has lanes of two, expected a last dimension that is dense");
-  for (int i = 0; i < last; ++i)
-    if (__builtin_mul_overflow(view.strides[i], 2, &view.strides[i]))
+  if (last < 0 || launch::has_no_elements(view) || view.shape[last] == 1 || view.strides[last] == 1)
+    return last;
+  return last > 0 && view.strides[last - 1] == 1 ? last - 1 : -1;
+}
+
+/// From a view of pairs, as PyTorch's float4_e2m1fn_x2 is, to one of elements.
+void count_elements(Tensor& view, std::size_t index) {
+  const int dense = dimension_of_pairs(view);
+  if (dense < 0)
+    refuse(index,
+           "the tensor has two elements to a byte, expected a last dimension that is dense, or "
+           "the one before it, as transposed tensors have it");
+  for (int i = 0; i < view.rank; ++i)
+    if (i != dense && __builtin_mul_overflow(view.strides[i], 2, &view.strides[i]))
       refuse(index, "the strides of the tensor reach outside the address space");
-  if (__builtin_mul_overflow(view.shape[last], 2, &view.shape[last]))
+  if (__builtin_mul_overflow(view.shape[dense], 2, &view.shape[dense]))
     refuse(index, "the shape of the tensor reaches outside the address space");
-  view.strides[last] = 1;
+  view.strides[dense] = 1;
 }
 
 } // namespace

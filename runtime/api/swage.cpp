@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "codegen/own_stack.hpp"
 #include "ir/float_environment.hpp"
+#include "ir/nearest.hpp"
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
 #include "runtime/api/make_kernel.hpp"
@@ -24,12 +27,15 @@ namespace swage {
 namespace {
 
 [[noreturn]] void refuse_name(std::string_view name) {
-  std::string known;
+  std::vector<std::string> names;
   for (const kernels::CatalogueFile& file : kernels::files())
     for (const ir::KernelDeclaration& kernel : ir::list_kernels({file.text, file.name}))
-      known += (known.empty() ? "" : ", ") + kernel.name;
+      names.push_back(kernel.name);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const std::string hint = ir::did_you_mean(name, known);
   throw Error(ErrorCode::invalid_kernel,
-              fmt::format("the catalogue has no kernel '{}'; it has {}", name, known));
+              fmt::format("the catalogue has no kernel '{}'; {}", name,
+                          hint.empty() ? "'swage list' shows those that it has" : hint));
 }
 
 } // namespace

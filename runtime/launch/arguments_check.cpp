@@ -350,6 +350,13 @@ void refuse_overlap(const Signature& signature, int written, int other) {
         fmt::format("tensor '{}' is written and shares memory with '{}', a [table], which any row "
                     "may read; give each its own",
                     a, b));
+  const ir::Space space = signature.params[static_cast<std::size_t>(written)].space();
+  const ir::Space of_other = signature.params[static_cast<std::size_t>(other)].space();
+  if (space != of_other)
+    refuse(
+        fmt::format("tensor '{}', one value {}, is written and shares memory with '{}', one value "
+                    "{}; give each its own",
+                    a, ir::per_what(space), b, ir::per_what(of_other)));
   refuse(fmt::format("tensor '{}' is written and overlaps tensor '{}' without being the same view; "
                      "use the same address and strides for both, or separate memory",
                      a, b));

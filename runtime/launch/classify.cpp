@@ -259,9 +259,9 @@ bool check_overlaps(const Signature& signature, Working& work) {
       if (found == Relation::disjoint)
         continue;
       const ParamInfo& other = signature.params[signature.tensors[t]];
-      // Any row may read any value of a table.
+      // What has another space, or is a table, is read where others write, or after they have.
       if (found == Relation::overlapping || other.is_written ||
-          other.broadcast == ir::Broadcast::table)
+          other.space() != signature.params[signature.tensors[w]].space())
         refuse_overlap(signature, signature.tensors[w], signature.tensors[t]);
       if (signature.group_rows > 0 &&
           signature.params[signature.tensors[w]].broadcast == ir::Broadcast::per_row)

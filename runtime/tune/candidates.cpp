@@ -2,9 +2,11 @@
 #include "runtime/tune/candidates.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "codegen/row_geometry.hpp"
+#include "codegen/schedule_parts.hpp"
 #include "codegen/tile_plan.hpp"
 
 namespace swage::tune {
@@ -172,11 +174,13 @@ int place_tiles(const CudaSchedule& schedule, const CudaSchedule& by_default) {
               : (schedule.threads == by_default.threads ? 1 : 3);
 }
 
-/// The same with registers for more, so for two thirds of the threads at once: the assembler orders
-/// instructions otherwise then, which is worth up to a tenth of the time of a row kernel.
-CudaSchedule with_more_registers(CudaSchedule schedule) {
-  schedule.resident = std::max(schedule.resident * 2 / 3 / 256 * 256, 256);
-  return schedule;
+/// The same with more registers a thread. None where as many blocks fit then, which is the same
+/// code.
+std::optional<CudaSchedule> with_more_registers(CudaSchedule schedule) {
+  const auto blocks = [&] { return std::max(schedule.resident / schedule.threads, 1); };
+  const int before = blocks();
+  schedule.resident = codegen::resident_with_more_registers(schedule);
+  return blocks() < before ? std::optional(schedule) : std::nullopt;
 }
 
 int place(const HostSchedule& schedule, const HostSchedule& by_default) {
@@ -228,7 +232,8 @@ std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& by
       ranked.emplace_back(rank, schedule);
     if (cuda && cuda->row_threads > 0 && !tiles && cuda->waves == 0 && (rank == 0 || rank == 1) &&
         !codegen::stores_after_rows(input.kernel))
-      ranked.emplace_back(rank + 1, with_more_registers(*cuda));
+      if (const auto more = with_more_registers(*cuda))
+        ranked.emplace_back(rank + 1, *more);
   }
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });

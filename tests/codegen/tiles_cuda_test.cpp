@@ -1,5 +1,6 @@
 // tiles_cuda_test.cpp -- CUDA code of groups of rows: who has what, what is legal, and what the
 // code is made of. That its bits are right show the tests of tests/gpu.
+#include <algorithm>
 #include <string>
 
 #include "codegen/arguments.hpp"
@@ -164,6 +165,17 @@ TEST_CASE("default schedules of groups of rows are legal, and so is every other 
           CHECK_NOTHROW(check_schedule(schedule, kernel, specialization, target));
       }
     }
+}
+
+TEST_CASE(
+    "both rows of groups of two are tried at once, which is all where their codes share bytes") {
+  const ir::Kernel kernel = ir::load_kernel(
+      {"kernel k(x: in i64, y: out f4e2m1) { y = f32(x - col_group_max(x, 2)); }"}, "k", {});
+  const Specialization specialization = with_transposed(kernel, "y");
+  const std::vector<Schedule> all = all_schedules(kernel, specialization, cuda_target(90));
+  CHECK(std::ranges::any_of(all, [](const Schedule& schedule) {
+    return std::get<CudaSchedule>(schedule).accesses == 2;
+  }));
 }
 
 TEST_CASE("layouts of groups of rows and of columns print and are read again") {

@@ -11,15 +11,12 @@
 #include "ir/passes.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/gpu_rows.hpp"
+#include "tests/support/tile_kernels.hpp"
 
 using namespace swage;
 using namespace swage::test;
 
 namespace {
-
-std::int64_t rounded(std::int64_t columns, std::int64_t group) {
-  return (columns + group - 1) / group * group;
-}
 
 /// Of all legal schedules, which a GPU would take minutes to compile: with every width of accesses
 /// and number of rows at once each cache policy, dealt to the sizes of blocks in turn. On the
@@ -91,7 +88,7 @@ TEMPLATE_TEST_CASE_SIG("random kernels with groups of rows have the evaluator's 
     ++compared;
     INFO("seed " << seed << ": " << ir::print(*graph));
     const std::int64_t columns = std::array{1, 3, 32, 33, 100}[seed % 5];
-    check_some(*device, *kernel, {n * 2, rounded(columns, m)},
+    check_some(*device, *kernel, {n * 2, whole_groups(columns, m)},
                {.gap = static_cast<std::int64_t>(seed % 3), .by_columns = seed / kParts % 2 == 0},
                schedules_of_call(1, 4), seed);
   }

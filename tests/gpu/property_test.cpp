@@ -2,6 +2,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/gpu.hpp"
 #include "tests/support/property_case.hpp"
+#include "tests/support/row_property_case.hpp"
 
 using namespace swage;
 using namespace swage::test;
@@ -18,4 +19,13 @@ TEST_CASE("random kernels on random shapes and layouts give the defined bits on 
     INFO(call.describe());
     REQUIRE(found == "");
   }
+}
+
+TEST_CASE(
+    "random kernels that mix rows with groups and tiles and counts and packed tensors give the "
+    "defined bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  check_row_property_cases(*device, emulated() ? 80 : 800);
 }

@@ -4,7 +4,7 @@
 
 #include "ir/passes.hpp"
 #include "tests/support/catch.hpp"
-#include "tests/support/gpu.hpp"
+#include "tests/support/gpu_rows.hpp"
 #include "tests/support/row_case.hpp"
 
 using namespace swage;
@@ -126,11 +126,11 @@ TEST_CASE("groups that several warps compute are not overwritten in place on the
     return;
   const std::string text =
       "kernel k<T>(x: ROLE T, y: out T, const n: i32) { x_is y = group_max(x, n); }";
-  const auto kernel = [&](bool in_place, std::int64_t size) {
+  const auto kernel = [&](bool in_place, std::int64_t size, DType type = f32) {
     std::string made = text;
     made.replace(made.find("ROLE"), 4, in_place ? "inout" : "in");
     made.replace(made.find("x_is"), 4, in_place ? "x = x - group_min(x, n);" : "");
-    return device->kernel(made, "", {{"T", f32}, {"n", size}});
+    return device->kernel(made, "", {{"T", type}, {"n", size}});
   };
   std::uint64_t seed = 1;
   const auto result = [&](bool in_place, std::int64_t size, std::int64_t columns) {
@@ -138,6 +138,15 @@ TEST_CASE("groups that several warps compute are not overwritten in place on the
   };
   CHECK(result(false, 3, 1200) == "");
   CHECK(result(true, 32, 4096) == "");
+  // Of as many columns as a warp can have; whatever the rows, and in every schedule.
+  for (const std::int64_t rows : {1, 5, emulated() ? 140 : 1100})
+    for (const auto& [type, size] :
+         {std::pair{f32, 256}, std::pair{bf16, 512}, std::pair{bf16, 128}}) {
+      INFO(size << " columns of " << name_of(type) << ", " << rows << " rows");
+      check_some(*device, kernel(true, size, type), {rows, 2048}, {},
+                 rows > 5 ? 1 : schedules_of_call(6, 20), seed++);
+    }
+  CHECK_THAT(result(true, 512, 4096), Catch::Matchers::Contains("'x' has groups of 512 columns"));
   const std::string refused =
       "'x' has groups of 3 columns and is overwritten in place, which CUDA code "
       "does for groups of 2^n columns that one warp accesses";

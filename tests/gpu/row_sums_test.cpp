@@ -125,6 +125,19 @@ TEST_CASE("random kernels with sums over rows have the evaluator's bits on the d
   CHECK(ran > (emulated() ? 5 : 30));
 }
 
+TEST_CASE("a value for all that outputs of columns are made of is not overwritten on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel = device->kernel(
+      "kernel k(x: in f32, t: in f32 [tensor], d: out f32 [col], a: out f32 [tensor]) {"
+      " d = col_sum(x) * t; a = col_sum(row_sum(x)); }",
+      "");
+  CHECK(RowCase(*device, kernel, {7, 3000}, {}, 1).run() == "");
+  CHECK_THAT(RowCase(*device, kernel, {7, 3000}, {.in_place = true}, 1).run(),
+             Catch::Matchers::Contains("'t', one value for all, is overwritten in place"));
+}
+
 TEST_CASE("sums of no rows are 0 on the device") {
   const auto device = gpu();
   if (!device)

@@ -9,6 +9,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/refusal.hpp"
 #include "tests/support/row_case.hpp"
+#include "tests/support/tile_kernels.hpp"
 #include "tests/support/valid_rows_case.hpp"
 
 namespace swage::test {
@@ -26,21 +27,7 @@ const std::vector<std::string> kSchedules = {
     "lanes=64 grain=1",           "lanes=8 store=streaming",
 };
 
-/// Reductions over both kinds of groups, one of which needs another, and inputs of every space.
-const std::string kTiles =
-    "kernel k<T>(x: in T, v: in f32 [col group n], w: in T [col], r: in f32 [row], g: in f32 "
-    "[group "
-    "m], t: in f32 [tensor], y: out T, z: out f32, top: out f32 [col group n], sum: out f32 [col "
-    "group n], low: out T [group m], const n: i32, const m: i32) {"
-    "  let a = f32(x) * r + t;"
-    "  let c = col_group_max(abs(a), n) + 1;"
-    "  top = c * v; sum = col_group_sum(a / c * w, n) + col_group_min(a, n) * 2;"
-    "  low = T(group_min(a / c, m) * g);"
-    "  z = a + col_group_sum(group_max(a, m) - a, n); y = T(a / c * w); }";
-
-std::int64_t rounded(std::int64_t columns, std::int64_t group) {
-  return (columns + group - 1) / group * group;
-}
+const std::string kTiles = tile_kernel(/*divides=*/true);
 
 } // namespace
 
@@ -59,12 +46,12 @@ TEST_CASE("groups of rows have the evaluator's bits, whatever the sizes and the 
       KernelOptions options;
       options.schedule = kSchedules[turn % kSchedules.size()];
       const DType type = std::array{f32, bf16, f16}[turn % 3];
-      INFO(n << " rows, " << rounded(columns, m) << " columns in groups of " << m << ", "
+      INFO(n << " rows, " << whole_groups(columns, m) << " columns in groups of " << m << ", "
              << options.schedule << ", layout " << turn % 7);
       const Kernel kernel = cpu().kernel(kTiles, "", {{"T", type}, {"n", n}, {"m", m}}, options);
-      CHECK(
-          RowCase(cpu(), kernel, {n * (columns > 2000 ? 1 : 3), rounded(columns, m)}, view, ++turn)
-              .run() == "");
+      CHECK(RowCase(cpu(), kernel, {n * (columns > 2000 ? 1 : 3), whole_groups(columns, m)}, view,
+                    ++turn)
+                .run() == "");
     }
 }
 
@@ -82,7 +69,7 @@ TEST_CASE("random kernels with groups of rows have the evaluator's bits") {
     const Kernel kernel = cpu().kernel(ir::print(*graph), graph->name(), {}, options);
     const std::int64_t columns = std::array{1, 3, 32, 33, 100}[seed % 5];
     INFO(ir::print(*graph));
-    CHECK(RowCase(cpu(), kernel, {n * 2, rounded(columns, m)},
+    CHECK(RowCase(cpu(), kernel, {n * 2, whole_groups(columns, m)},
                   {.gap = static_cast<std::int64_t>(seed % 3), .by_columns = seed % 2 == 0}, seed)
               .run() == "");
   }

@@ -225,12 +225,16 @@ TEST_CASE("a schedule in the options is obeyed, and a wrong one refused when it 
   CHECK_THROWS_AS(cpu().catalogue_kernel("swiglu", {{"T", f32}}, options), Error);
 }
 
-TEST_CASE("a kernel that the catalogue lacks is refused with the names it has") {
+TEST_CASE("a kernel that the catalogue lacks is refused with the name that is nearest") {
+  CHECK_THROWS_WITH(cpu().catalogue_kernel("swigloo"),
+                    "the catalogue has no kernel 'swigloo'; did you mean 'swiglu'?");
+  CHECK_THROWS_WITH(
+      cpu().catalogue_kernel("attention"),
+      "the catalogue has no kernel 'attention'; 'swage list' shows those that it has");
   try {
     cpu().catalogue_kernel("swigloo");
     FAIL("no error");
   } catch (const Error& error) {
     CHECK(error.code() == ErrorCode::invalid_kernel);
-    CHECK_THAT(error.what(), Catch::Matchers::Contains("swiglu_backward"));
   }
 }

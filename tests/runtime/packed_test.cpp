@@ -157,7 +157,12 @@ TEST_CASE("DLPack's floats of four bits come as elements or in lanes of two") {
   tensor.shape = pairs;
   tensor.strides = pair_strides;
   check(api::to_tensor(&tensor, 0, info));
-  pair_strides[1] = 2;
+  // Of a transposed matrix pairs lie along the dimension before.
+  pair_strides[0] = 1, pair_strides[1] = 5;
+  const Tensor transposed = api::to_tensor(&tensor, 0, info);
+  CHECK((transposed.shape[0] == 6 && transposed.shape[1] == 4));
+  CHECK((transposed.strides[0] == 1 && transposed.strides[1] == 10));
+  pair_strides[0] = 8, pair_strides[1] = 2;
   CHECK(refusal([&] { api::to_tensor(&tensor, 0, info); }).find("last dimension that is dense") !=
         std::string::npos);
   pair_strides[1] = 1;

@@ -1,6 +1,7 @@
 // property_test.cpp -- random calls of random kernels on the CPU, held to the bit.
 #include "tests/support/catch.hpp"
 #include "tests/support/property_case.hpp"
+#include "tests/support/row_property_case.hpp"
 
 using namespace swage;
 using namespace swage::test;
@@ -82,6 +83,12 @@ TEST_CASE("random kernels on random shapes and layouts give the defined bits, an
     INFO(call.describe());
     REQUIRE(found == "");
   }
+}
+
+TEST_CASE(
+    "random kernels that mix rows with groups and tiles and counts and packed tensors give the "
+    "defined bits, and touch no more") {
+  check_row_property_cases(Device::open("cpu"), 30);
 }
 
 TEST_CASE("an element's bits do not depend on layout, position, or what else is in the batch") {

@@ -107,6 +107,28 @@ TEST_CASE("an output that overlaps an input in part is refused") {
   CHECK_THAT(refusal(narrowing, {dense(0, {64}), dense(0, {64}, bf16)}), Contains("overlaps"));
 }
 
+TEST_CASE("an output that lies where an input of another space does is refused") {
+  // All of these are the same elements of the same memory where there is one row, or one column.
+  CHECK_THAT(refusal("kernel k(x: in f32, w: in f32 [col], y: out f32, d: out f32 [col]) {"
+                     "  y = x * w; d = col_sum(x) * w; }", // w is read when all rows are done
+                     {dense(0, {1, 64}), dense(1, {64}), dense(1, {1, 64}), dense(2, {64})}),
+             Contains("tensor 'y', one value an element, is written and shares memory with 'w', "
+                      "one value a column; give each its own"));
+  CHECK_THAT(refusal("kernel k(x: in f32, r: in f32 [row], y: out f32, s: out f32 [group 64]) {"
+                     "  s = group_max(x, 64); y = x * r; }",
+                     {dense(0, {3, 64}), dense(1, {3}), dense(2, {3, 64}), dense(1, {3, 1})}),
+             Contains("'s', one value a group of 64 columns") && Contains("one value a row"));
+  CHECK_THAT(
+      refusal("kernel k(x: in f32, t: in f32 [tensor], m: out f32 [row], a: out f32 [tensor])"
+              " { m = row_max(x); a = col_sum(row_sum(x)) * t; }",
+              {dense(0, {1, 64}), dense(1, {}), dense(1, {1}), dense(2, {})}),
+      Contains("'m', one value a row") && Contains("one value a tensor"));
+  // Of its own space it may.
+  CHECK(refusal("kernel k(x: in f32, w: in f32 [col], y: out f32, d: out f32 [col]) {"
+                "  y = x * w; d = col_sum(x) * w; }",
+                {dense(0, {1, 64}), dense(1, {64}), dense(0, {1, 64}), dense(1, {64})}) == "");
+}
+
 TEST_CASE("views of one buffer that never meet are legal") {
   // packed halves, as inputs and outputs
   CHECK(unary(Tensor(address(0), f32, {8, 16}, {32, 1}),

@@ -335,6 +335,29 @@ TEST_CASE("an output may be the input itself") {
     CHECK(x[i] == static_cast<float>(expected[0][i].real));
 }
 
+TEST_CASE("a value for all that an output of columns is made of is not overwritten in place") {
+  // Tasks that have other columns would read it when the first has stored it.
+  const ir::CallSize size{3, 400'000};
+  const std::string refused = "'t', one value for all, is overwritten in place and read for an "
+                              "output [col]";
+  const Kernel apart = cpu().kernel(
+      "kernel k(x: in f32, t: in f32 [tensor], d: out f32 [col], a: out f32 [tensor]) {"
+      " d = col_sum(x) * t; a = col_sum(row_sum(x)); }",
+      "");
+  CHECK(RowCase(cpu(), apart, size).run() == "");
+  CHECK_THAT(RowCase(cpu(), apart, size, {.in_place = true}).run(),
+             Catch::Matchers::ContainsSubstring(refused));
+  CHECK_THROWS_WITH(cpu().kernel("kernel k(x: in f32, t: inout f32 [tensor], d: out f32 [col]) {"
+                                 " d = col_sum(x) * t; t = col_sum(row_sum(x)); }",
+                                 ""),
+                    Catch::Matchers::ContainsSubstring(refused));
+  const Kernel others =
+      cpu().kernel("kernel k(x: in f32, t: inout f32 [tensor], d: out f32 [col], y: out f32) {"
+                   " y = x * t; d = col_sum(x); t = col_sum(row_sum(x)) + t; }",
+                   "");
+  CHECK(RowCase(cpu(), others, size).run() == "");
+}
+
 TEST_CASE("rows of no columns have a sum of 0, and no maximum") {
   float sums[3] = {7, 7, 7};
   const Tensor none(nullptr, f32, {3, 0});

@@ -253,6 +253,27 @@ TEST_CASE("some dozens of schedules of groups of rows are tried, all legal, of s
   CHECK(resident.size() > 2);
 }
 
+TEST_CASE("no two schedules of rows are tried that are the same code but for the text") {
+  const ir::Kernel graph = ir::load_kernel(
+      {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }"}, "", {{"T", bf16}});
+  const codegen::Target target = codegen::cuda_target(90);
+  for (const std::int64_t rows : {1, 64, 4096}) {
+    codegen::Specialization usual = codegen::contiguous(graph);
+    usual.columns_at_most = codegen::column_bound(14336);
+    const auto base = codegen::default_schedule(graph, usual, target, rows * 14336);
+    std::set<std::pair<int, std::string>> seen;
+    for (const codegen::Schedule& schedule :
+         tune::candidates({graph, usual, target, rows * 14336, 132}, base)) {
+      auto cuda = std::get<codegen::CudaSchedule>(schedule);
+      INFO(codegen::canonical(schedule));
+      // The assembler is told how many blocks are to fit, which is one at least.
+      const int blocks = std::max(cuda.resident / cuda.threads, 1);
+      cuda.resident = 256;
+      CHECK(seen.emplace(blocks, codegen::canonical(cuda)).second);
+    }
+  }
+}
+
 TEST_CASE("some dozens of schedules of rows are tried, all legal, that hold a row where one can") {
   const ir::Kernel graph = ir::load_kernel(
       {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }"}, "", {{"T", bf16}});

@@ -147,9 +147,12 @@ private:
     if (options_.places) {
       const DType index = random_.one_in(3) ? i64 : random_.one_in(3) ? i8 : i32;
       params.push_back({"id", ir::ParamKind::in, index, ir::Broadcast::per_row});
-      for (const char* name : {"a", "b"})
-        params.push_back(
-            {name, ir::ParamKind::in, random_.pick(options_.dtypes), ir::Broadcast::table});
+      for (const char* name : {"a", "b"}) {
+        DType type = random_.pick(options_.dtypes);
+        while (is_packed(type)) // which a table is not of
+          type = random_.pick(options_.dtypes);
+        params.push_back({name, ir::ParamKind::in, type, ir::Broadcast::table});
+      }
     }
     return params;
   }

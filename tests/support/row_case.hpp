@@ -33,6 +33,8 @@ struct RowView {
   std::int64_t tile = 0;
   /// What is written by element lies column by column.
   bool by_columns = false;
+  /// Outputs lie where an input of their space and size does, if there is one left.
+  bool in_place = false;
 };
 
 /// One call of `kernel` on rows x columns, with memory around each tensor that must stay as it is.
@@ -46,6 +48,8 @@ public:
     Random random(seed);
     for (const ir::Param& param : graph_.params())
       tensors_.push_back(make(param, view, random));
+    if (view.in_place)
+      share_memory();
     for (HeldTensor& tensor : tensors_)
       tensor.buffer = device.allocate(tensor.initial.size());
     left_out_ = ir::skipped_rows(graph_, size_, values());
@@ -65,7 +69,7 @@ public:
     for (std::size_t p = 0; p < tensors_.size(); ++p)
       for (std::int64_t row = 0; tensors_[p].by_row && row < tensors_[p].rows; ++row)
         for (std::int64_t i = 0; left_out(tensors_[p], row) && i < tensors_[p].width; ++i)
-          set(tensors_[p].initial, p, row, i, ~std::uint64_t{0});
+          set(memory(p).initial, p, row, i, ~std::uint64_t{0});
     std::vector<std::byte> bits(counts.size() * static_cast<std::size_t>(size_of(type)));
     for (std::size_t i = 0; i < counts.size(); ++i)
       ir::store_bits(type, bits.data() + static_cast<std::int64_t>(i) * size_of(type),
@@ -125,7 +129,7 @@ public:
         shape = {from.width}, strides = {from.column_stride};
       else if (param.broadcast == ir::Broadcast::per_tensor)
         shape.clear(), strides.clear();
-      Tensor tensor(static_cast<std::byte*>(from.buffer.data()) +
+      Tensor tensor(static_cast<std::byte*>(memory(p).buffer.data()) +
                         bytes_of(param.dtype, offset(p, 0, 0)),
                     param.dtype, std::span<const std::int64_t>(shape));
       std::copy(strides.begin(), strides.end(), tensor.strides);
@@ -181,13 +185,13 @@ public:
     std::vector<std::byte> bytes;
     for (const ir::Store& store : graph_.stores()) {
       const HeldTensor& tensor = tensors_[store.param];
+      const std::byte* results = memory(store.param).results.data();
       const auto element = static_cast<std::size_t>(size_of(graph_.params()[store.param].dtype));
       for (std::int64_t row = first_row; row < std::min(last_row, tensor.rows); ++row)
         for (std::int64_t i = 0; i < tensor.width; ++i) {
           const DType type = graph_.params()[store.param].dtype;
           bytes.resize(bytes.size() + element);
-          std::uint64_t bits =
-              load_element(type, tensor.results.data(), offset(store.param, row, i));
+          std::uint64_t bits = load_element(type, results, offset(store.param, row, i));
           if (is_float(type) && std::isnan(ir::decode(type, bits).real))
             bits = ir::encode(type, {std::numeric_limits<long double>::quiet_NaN(), 0});
           ir::store_bits(type, bytes.data() + bytes.size() - element, bits);
@@ -203,9 +207,31 @@ private:
     swage::Buffer buffer;
     bool by_row = false; ///< it has values for each row, or for `group` of them together
     std::int64_t group = 1;
-    std::int64_t tile = 0; ///< rows of a tile, whose distance is the row stride; 0: none
+    std::int64_t tile = 0;            ///< rows of a tile, whose distance is the row stride; 0: none
+    std::optional<std::size_t> place; ///< parameter whose memory it lies in; none: its own
     std::int64_t rows = 1, width = 1, row_stride = 0, column_stride = 1, first = 0;
   };
+
+  /// Each `out` takes an `in` that nothing else has taken.
+  void share_memory() {
+    std::vector<bool> taken(tensors_.size(), false);
+    const auto params = graph_.params();
+    for (std::size_t out = 0; out < params.size(); ++out)
+      for (std::size_t in = 0; in < params.size() && params[out].kind == ir::ParamKind::out; ++in)
+        if (params[in].kind == ir::ParamKind::in && !taken[in] && !tensors_[out].place &&
+            params[in].space() == params[out].space() &&
+            is_packed(params[in].dtype) == is_packed(params[out].dtype) &&
+            size_of(params[in].dtype) == size_of(params[out].dtype)) {
+          const HeldTensor& from = tensors_[in];
+          HeldTensor& to = tensors_[out];
+          to.tile = from.tile, to.first = from.first;
+          to.row_stride = from.row_stride, to.column_stride = from.column_stride;
+          to.place = in;
+          taken[in] = true;
+        }
+  }
+  HeldTensor& memory(std::size_t p) { return tensors_[tensors_[p].place.value_or(p)]; }
+  const HeldTensor& memory(std::size_t p) const { return tensors_[tensors_[p].place.value_or(p)]; }
 
   HeldTensor make(const ir::Param& param, RowView view, Random& random) const {
     HeldTensor tensor;
@@ -297,7 +323,7 @@ private:
   }
   /// The bits of an element on entry.
   std::uint64_t get(std::size_t p, std::int64_t row, std::int64_t i) const {
-    return load_element(graph_.params()[p].dtype, tensors_[p].initial.data(), offset(p, row, i));
+    return load_element(graph_.params()[p].dtype, memory(p).initial.data(), offset(p, row, i));
   }
   void set(std::vector<std::byte>& bytes, std::size_t p, std::int64_t row, std::int64_t i,
            std::uint64_t bits) const {
@@ -329,13 +355,14 @@ private:
     for (std::size_t s = 0; s < graph_.stores().size(); ++s) {
       const std::size_t p = graph_.stores()[s].param;
       const DType type = graph_.params()[p].dtype;
-      HeldTensor& tensor = tensors_[p];
+      const HeldTensor& tensor = tensors_[p];
+      std::vector<std::byte>& after = memory(p).after;
       for (std::int64_t row = 0; row < tensor.rows; ++row)
         for (std::int64_t i = 0; i < tensor.width && !(tensor.by_row && left_out(tensor, row));
              ++i) {
           const ir::Scalar& exact = expected_[s][static_cast<std::size_t>(row * tensor.width + i)];
           const std::uint64_t want = ir::encode(type, exact);
-          const std::uint64_t got = load_element(type, tensor.after.data(), offset(p, row, i));
+          const std::uint64_t got = load_element(type, after.data(), offset(p, row, i));
           const long double a = ir::decode(type, got).real, b = ir::decode(type, want).real;
           const bool nan = is_float(type) && std::isnan(a) && std::isnan(b);
           const bool near =
@@ -345,7 +372,7 @@ private:
                                graph_.params()[p].name, row, i, got, static_cast<double>(a), want,
                                static_cast<double>(b));
           // What is left must be as it was.
-          set(tensor.after, p, row, i, get(p, row, i));
+          set(after, p, row, i, get(p, row, i));
         }
     }
     for (std::size_t p = 0; p < tensors_.size(); ++p)
