@@ -280,14 +280,15 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
 // As many blocks as there are multiprocessors for at once, and no fewer than hold the row. Two
 // large blocks a row are better than four, and four or eight of half the size than large ones,
 // which leave a multiprocessor no second one (RMSNorm and softmax on an H200, 32768 to 262144
-// columns, 1 to 256 rows).
+// columns, 1 to 256 rows). Where a row is reduced more than once, narrow accesses (softmax of
+// 131072 and 262144 columns, 16 and 64 rows: up to 11 % less time; RMSNorm up to 9 % more).
 std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
                                                           std::int64_t rows) const {
   constexpr std::int64_t kLong = 32'768;
   if (target_.sm < 90 || columns < kLong)
     return std::nullopt;
   CudaSchedule schedule;
-  schedule.access_bytes = access(16);
+  schedule.access_bytes = access(plan_.reductions.size() > 1 ? kOfOneBlock : 16);
   const int vector = vector_elements(schedule, kernel_);
   int wanted = 1;
   while (wanted < 8 && 2 * wanted * rows <= kMultiprocessors)
@@ -295,7 +296,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   const bool columns_ahead = are_few(rows) && has_much_to_load_ahead(columns);
   for (const bool large : {false, true})
     for (int blocks = wanted; blocks <= 8; blocks *= 2)
-      for (int accesses = 1; accesses * vector <= 64; accesses *= 2) {
+      for (int accesses = 1; accesses <= 16 && accesses * vector <= 64; accesses *= 2) {
         schedule.waves = blocks == 1 ? 0 : blocks;
         schedule.threads = schedule.row_threads = large || blocks == 2 ? 1024 : 512;
         schedule.accesses = accesses;

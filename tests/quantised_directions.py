@@ -11,10 +11,10 @@ Definitions are those of quantised_definitions.py. Ends with 77, which CTest tak
 import sys
 
 from quantised_columns import edged_inputs, mxfp8_rows
-from quantised_definitions import hidden, mxfp4, nvfp4
+from quantised_definitions import hidden, mxfp4, nvfp4, unpacked
 from quantised_experts import KEPT, expected_hidden, filled, limits_of
 from quantised_runner import (F32, LARGEST, NAMES, TYPES, Packed, PackedColumns, check, codes, compare, packed,
-                              run_parts, unpacked)
+                              run_parts)
 import ml_dtypes
 import numpy as np
 

@@ -261,6 +261,21 @@ private:
     return made;
   }
 
+  /// PyTorch 2.11 has no zero of codes in pairs on a GPU, so these are cleared as the bytes they
+  /// are.
+  static void clear(Tensor result, bool is_of_pairs) {
+    if (!is_of_pairs)
+      return check(shim().zero(result), "a result that is 0");
+    const View view = view_of(result);
+    Tensor bytes = nullptr;
+    check(shim().tensor_of_memory(view.data, view.rank, view.sizes, view.strides, 0,
+                                  dtype_of({1, 8}), view.device_type, view.device_index, &bytes),
+          "a result as bytes");
+    const std::int32_t status = shim().zero(bytes);
+    shim().delete_tensor_object(bytes);
+    check(status, "a result that is 0");
+  }
+
   /// Contiguous, shaped as the first input with one value an element says.
   void make_results(const Key& key) {
     const Parameter* like = nullptr;
@@ -293,7 +308,7 @@ private:
       results_.push_back(nullptr);
       results_.back() = empty(sizes, dtype_of(type(parameter, key)));
       if (of_.is_cleared_ || (of_.counts_place_ >= 0 && is_of_rows(parameter.space)))
-        check(shim().zero(results_.back()), "a result that is 0");
+        clear(results_.back(), is_pairs(type(parameter, key)));
     }
   }
 

@@ -42,6 +42,7 @@ Shim find_all() {
   find(cpu, "aoti_torch_get_data_ptr", shim.get_data_ptr);
   find(cpu, "aoti_torch_delete_tensor_object", shim.delete_tensor_object);
   find(cpu, "aoti_torch_empty_strided", shim.empty_strided);
+  find(cpu, "aoti_torch_create_tensor_from_blob", shim.tensor_of_memory);
   find(cpu, "aoti_torch_copy_", shim.copy);
   find(cpu, "aoti_torch_zero_", shim.zero);
   find(cpu, "aoti_torch_device_type_cpu", shim.device_type_cpu);

@@ -37,6 +37,10 @@ struct Shim {
                                 const std::int64_t* strides, std::int32_t dtype,
                                 std::int32_t device_type, std::int32_t device_index,
                                 Tensor*) = nullptr;
+  std::int32_t (*tensor_of_memory)(void* data, std::int64_t rank, const std::int64_t* sizes,
+                                   const std::int64_t* strides, std::int64_t offset,
+                                   std::int32_t dtype, std::int32_t device_type,
+                                   std::int32_t device_index, Tensor*) = nullptr;
   std::int32_t (*copy)(Tensor into, Tensor from, std::int32_t non_blocking) = nullptr;
   std::int32_t (*zero)(Tensor) = nullptr;
   std::int32_t (*device_type_cpu)() = nullptr;

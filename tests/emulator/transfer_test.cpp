@@ -45,6 +45,18 @@ TEST_CASE("vectors pack and unpack, first element lowest") {
   });
 }
 
+TEST_CASE("cache policies change nothing that is loaded or stored") {
+  const std::vector<std::uint64_t> out =
+      run_warp("createpolicy.fractional.L2::evict_last.b64 %rd1, 1.0;\n"
+               "createpolicy.fractional.L2::evict_first.b64 %rd2;\n"
+               "st.global.b32 [%rd9], %r9;\n"
+               "ld.global.L2::cache_hint.b32 %r1, [%rd9], %rd1;\n"
+               "st.global.L2::cache_hint.b32 [%rd9+4], %r1, %rd2;");
+  for (std::uint64_t thread = 0; thread < 32; ++thread)
+    CHECK(out[thread] == (thread << 32 | thread));
+  CHECK_THROWS(run_warp("createpolicy.range.global.L2::evict_last.b64 %rd1, [%rd9], 4, 8;"));
+}
+
 TEST_CASE("narrow loads extend as their type says, to the width of the register") {
   const std::string prologue = "ld.param.u64 %rd1, [out];\nst.global.b32 [%rd1], 0x8081;\n";
   const auto loaded = [&](const std::string& load, const std::string& result) {
