@@ -18,6 +18,8 @@ FIXED = [
     "threads=128 bytes=8 accesses=1 load=auto store=auto dependent=1",
     "threads=256 bytes=8 accesses=2 load=auto store=auto dependent=1",
     "threads=256 bytes=4 accesses=1 load=auto store=auto dependent=1",
+    "threads=128 bytes=16 accesses=1 load=evict_last store=auto dependent=1",
+    "threads=256 bytes=16 accesses=1 load=evict_last store=auto dependent=1",
     "threads=256 bytes=16 accesses=1 load=noalloc store=streaming dependent=1",
     "threads=512 bytes=16 accesses=1 load=streaming store=streaming dependent=1",
     "threads=256 bytes=16 accesses=1 load=auto store=auto dependent=0",
@@ -85,6 +87,7 @@ def fixed(case):
     size = DLPACK_CODE[case.dtype][1] // 8
     schedules = []
     for size_of_access, policies in ((16, "load=auto store=auto"), (8, "load=auto store=auto"),
+                                     (8, "load=evict_last store=auto"),
                                      (16, "load=streaming store=streaming")):
         for row in (32, 64, 128, 256, 512, 1024):
             accesses = -(-case.columns // (row * (size_of_access // size)))

@@ -100,9 +100,9 @@ std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specializati
 /// Elements an item: access_bytes over the widest tensor element (CUDA), lanes (host).
 int vector_elements(const Schedule& schedule, const ir::Kernel& kernel);
 
-/// Whether a call of so many elements moves more than a GPU's L2 cache holds, and a third of it or
-/// more is written.
-bool outgrows_cache(const ir::Kernel& kernel, std::int64_t elements);
+/// Whether a call of so many elements fills most of a GPU's L2 cache, and a third of that or more
+/// is written.
+bool fills_cache(const ir::Kernel& kernel, std::int64_t elements);
 
 /// Instructions that a node comes to, roughly: what the assembler has to do for it.
 std::size_t instructions(const ir::Node& node);

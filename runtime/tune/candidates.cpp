@@ -195,7 +195,7 @@ int place(const HostSchedule& schedule, const HostSchedule& by_default) {
 /// Whether cache policies are for calls of this size.
 bool has_fit_policy(const CudaSchedule& schedule, const CandidateInput& input) {
   return schedule.load != codegen::LoadPolicy::evict_last ||
-         codegen::outgrows_cache(input.kernel, input.elements);
+         codegen::fills_cache(input.kernel, input.elements);
 }
 
 /// The schedule as it acts on this size: every grain of at least all elements is one task.
