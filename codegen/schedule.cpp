@@ -379,7 +379,7 @@ Schedule parse_schedule(std::string_view text, const Schedule& base) {
 }
 
 bool fills_cache(const ir::Kernel& kernel, std::int64_t elements) {
-  constexpr std::int64_t kMuch = 32 << 20; // an H100 and an H200 have 50 MB
+  constexpr std::int64_t kMuch = 24 << 20; // an H100 and an H200 have 50 MB
   std::int64_t read = 0, written = 0;      // bits an element
   for (const ir::Param& param : kernel.params()) {
     if (!param.is_tensor() || param.broadcast != ir::Broadcast::none)

@@ -21,8 +21,10 @@ struct Sample {
 /// CUDA: each sample is one launch of a graph of many kernels between two events, each kernel on
 /// the next set; all plans use the same sets, for where tensors lie moves their time. Before each
 /// sample twice the cache is streamed through memory, so that none finds its tensors in cache, and
-/// what kernels update in place gets its first values back. Where some sets fit a quarter of the
-/// cache a second graph of half as many goes round those: a program finds the inputs of a small
+/// what kernels update in place gets its first values back. A call that fills much of the cache is
+/// launched some times before: else one that leaves more of what it writes to the cache, which
+/// somebody has to write to memory later, looks the faster one. Where some sets fit a quarter of
+/// the cache a second graph of half as many goes round those: a program finds the inputs of a small
 /// call in the cache or not, and the winner has to hold in either. CPU: each sample is as many
 /// launches as fill a few hundred microseconds, by the steady clock. A call that fits the cache has
 /// one set and so is timed in it: there, what comes before a kernel has just written its inputs.
@@ -45,7 +47,7 @@ private:
   struct Entry {
     launch::LaunchPlan plan;
     int launches = 1, cached_launches = 1;
-    cuda::OwnedGraphExec graph, cached_graph;
+    cuda::OwnedGraphExec before, graph, cached_graph; ///< `before` may be none
   };
   struct Interval {
     cuda::OwnedEvent begin, end;
@@ -55,7 +57,9 @@ private:
   static double seconds_of(const Interval& interval);
   Sample sample_cuda(const Entry& entry);
   double time_host(const launch::LaunchPlan& plan, std::size_t first_set, int launches);
-  cuda::OwnedGraphExec capture(const launch::LaunchPlan& plan, int launches, std::size_t sets);
+  /// Launches of set `first` and those after it, round `sets`.
+  cuda::OwnedGraphExec capture(const launch::LaunchPlan& plan, int launches, std::size_t sets,
+                               std::size_t first = 0);
   void drain();
 
   const KernelState& kernel_;
@@ -63,6 +67,7 @@ private:
   cuda::StreamHandle stream_;
   Interval in_memory_, in_cache_; ///< of the launches timed there
   std::size_t cached_sets_ = 0;
+  bool fills_cache_ = false; ///< a call has a quarter of it or more
   Buffer from_, to_;         ///< what drain() copies
   std::size_t next_set_ = 0; ///< of the CPU's samples
   std::vector<Entry> entries_;

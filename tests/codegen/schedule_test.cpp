@@ -136,7 +136,7 @@ TEST_CASE("a call that fills the L2 cache keeps what it reads there by default")
                default_schedule(kernel, contiguous(kernel), cuda_target(sm), elements))
         .load;
   };
-  constexpr std::int64_t kMuch = std::int64_t{32} << 20; // bytes; six for each element
+  constexpr std::int64_t kMuch = std::int64_t{24} << 20; // bytes; six for each element
   CHECK(load(gated(bf16), 90, kMuch / 6) == LoadPolicy::automatic);
   CHECK(load(gated(bf16), 90, kMuch / 6 + 1) == LoadPolicy::evict_last);
   CHECK(load(gated(bf16), 90, std::int64_t{1} << 40) == LoadPolicy::evict_last);
