@@ -169,7 +169,7 @@ TEST_CASE("candidates are legal, begin with the default, and are enough on every
   const Kernel kernel = Device::open("cpu").catalogue_kernel("swiglu", {{"T", bf16}});
   const ir::Kernel& graph = launch::ir_kernel(kernel);
   const codegen::Specialization usual = codegen::contiguous(graph);
-  for (const int sm : {75, 90, 100})
+  for (const int sm : {75, 89, 90, 100})
     for (const std::int64_t rows : {1, 128, 8192}) {
       const codegen::Target target = codegen::cuda_target(sm);
       const std::int64_t elements = rows * 14336;
@@ -179,12 +179,12 @@ TEST_CASE("candidates are legal, begin with the default, and are enough on every
       CHECK(found.front() == base);
       CHECK(found.size() <= 120);
       if (sm >= 90)
-        CHECK(found.size() >= 40);
+        CHECK(found.size() >= 30);
       // Independent launches are a control where dependent ones can be had, and all there is else.
       const auto independent = std::ranges::count_if(found, [](const codegen::Schedule& each) {
         return !std::get<codegen::CudaSchedule>(each).dependent_launch;
       });
-      CHECK((sm >= 90 ? independent > 0 && independent <= 16
+      CHECK((sm >= 90 ? independent > 0 && independent <= 12
                       : independent == static_cast<std::ptrdiff_t>(found.size())));
       std::ptrdiff_t keeping = 0;
       for (const codegen::Schedule& schedule : found) {
@@ -192,9 +192,12 @@ TEST_CASE("candidates are legal, begin with the default, and are enough on every
         keeping +=
             std::get<codegen::CudaSchedule>(schedule).load == codegen::LoadPolicy::evict_last;
       }
-      // Where reading is to outlive writing, every geometry does it, and the default without.
-      CHECK((rows < 8192 || sm < 80 ? keeping == 0 : sm < 90 ? keeping > 0 : keeping > 20));
-      CHECK(keeping < static_cast<std::ptrdiff_t>(found.size()));
+      // Where reading outlives writing by default it does so in every geometry; elsewhere it is
+      // tried, of calls that fill the cache.
+      const auto all = static_cast<std::ptrdiff_t>(found.size());
+      CHECK((rows < 8192 || sm < 80 ? keeping == 0
+             : sm == 90             ? keeping == all
+                                    : keeping > 0 && keeping < all));
     }
 }
 
