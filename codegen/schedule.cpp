@@ -388,14 +388,14 @@ bool fills_cache(const ir::Kernel& kernel, std::int64_t elements) {
     read += param.is_read() ? bits : 0;
     written += param.is_written() ? bits : 0;
   }
-  return 2 * written >= read && elements > 0 && 8 * (kMuch / elements) < read + written;
+  return 2 * written >= read && elements > 0 && 8 * kMuch / elements < read + written;
 }
 
 // What is read stays in the L2 cache longer than what is written where a call fills most of it, so
 // memory is written to all the time (8192 rows of 14336 of bf16 on an H200: RMSNorm of a sum 3.4 %
-// less time, SwiGLU backward in place 2.9 %, RMSNorm 2.4 %, SwiGLU 1 %; what fits the cache takes
-// up to 6 % more, and activations to 8 bits, which write little, up to 2 %). Other GPUs leave it to
-// the tuner.
+// less time, SwiGLU backward in place 2.9 %, RMSNorm 2.4 %, SwiGLU 1 %; a few MB take up to 6 %
+// more, and activations to 8 bits, which write little, up to 2 %). Other GPUs leave it to the
+// tuner.
 Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specialization,
                           const Target& target, std::int64_t elements) {
   if (target.kind != Target::Kind::cuda)

@@ -24,9 +24,10 @@ bool usual_policy(const CudaSchedule& schedule, const CudaSchedule& by_default) 
 /// Places from the likeliest on; negative: not worth a measurement. Of the four thousand legal
 /// schedules these are kept: every block size with one or two accesses of full or half width; every
 /// cache policy on one access of full width; persistent grids of full width, last, for on an H200
-/// they lost at the sizes measured by hand. Where launches can be dependent, independent ones stay
-/// only as a control and for the read-only path, which dependent ones cannot have: on an H100 they
-/// took up to a third longer at small sizes and as long at large ones, in every combination.
+/// they lost at the sizes measured by hand. See has_fit_policy for calls that fill the cache. Where
+/// launches can be dependent, independent ones stay only as a control and for the read-only path,
+/// which dependent ones cannot have: on an H100 they took up to a third longer at small sizes and
+/// as long at large ones, in every combination.
 int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
   if (by_default.dependent_launch && !schedule.dependent_launch) {
     const bool control = schedule.access_bytes == by_default.access_bytes &&
@@ -194,13 +195,14 @@ int place(const HostSchedule& schedule, const HostSchedule& by_default) {
 /// Whether cache policies are for calls of this size. Where reading outlives writing by default
 /// nothing else was faster in memory (35 calls of 24 MB and more on an H200, 0 to 3 % slower); but
 /// among few sets of tensors, as there is room for, some of another policy's are found in the
-/// cache.
+/// cache. On a GPU that has it by default it is for those calls alone.
 bool has_fit_policy(const CudaSchedule& schedule, const CudaSchedule& by_default,
                     const CandidateInput& input) {
+  constexpr int kHasDefault = 90; // see codegen::default_schedule
   if (by_default.load == codegen::LoadPolicy::evict_last)
     return schedule.load == by_default.load;
   return schedule.load != codegen::LoadPolicy::evict_last ||
-         codegen::fills_cache(input.kernel, input.elements);
+         (input.target.sm != kHasDefault && codegen::fills_cache(input.kernel, input.elements));
 }
 
 /// The schedule as it acts on this size: every grain of at least all elements is one task.

@@ -148,7 +148,8 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
   const std::int64_t possible = std::max<std::int64_t>(size.limit / (bytes_of_set + gaps), 1);
   const auto apart = static_cast<std::size_t>(
       std::clamp<std::int64_t>(std::min(wanted, possible), 1, std::int64_t{kMaxSets}));
-  count_ = apart == 1 ? 1 : std::max(apart, kLeastSets);
+  // In whole rounds, so that the last set and the first, which follows it, share no memory.
+  count_ = apart == 1 ? 1 : std::max((kLeastSets + apart - 1) / apart, std::size_t{1}) * apart;
   const Device device = DeviceAccess::make(kernel_.device);
   std::minstd_rand random; // the same for every search
   for (Group& group : groups_) {

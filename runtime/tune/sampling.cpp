@@ -17,7 +17,7 @@ constexpr double kHostSampleSeconds = 300e-6;
 /// Three at least, so that a launch meets the end of the one before it, as in a program.
 constexpr double kMinCudaLaunches = 3, kMaxCudaLaunches = 256;
 constexpr double kMaxHostLaunches = 2000;
-constexpr std::size_t kLaunchesBefore = 4; ///< that fill the cache, if each fills a quarter
+constexpr std::size_t kLaunchesBefore = 4; ///< at most; those timed here fill a quarter each
 /// So few that nearly all launches of a graph find their set in the cache, and in a quarter of it:
 /// the cache of a Hopper GPU has two halves, and a line may lie in both.
 constexpr std::size_t kMaxCachedSets = 8;
@@ -137,7 +137,8 @@ std::size_t Sampler::add(launch::LaunchPlan plan, double seconds) {
   if (is_cuda) {
     entry.graph = capture(plan, entry.launches, pool_.sets());
     if (fills_cache_ && pool_.sets() > 1) {
-      const std::size_t launches = std::min(kLaunchesBefore, pool_.sets());
+      const std::size_t fill = (from_.size() + pool_.bytes_of_set() - 1) / pool_.bytes_of_set();
+      const std::size_t launches = std::clamp<std::size_t>(fill, 1, kLaunchesBefore);
       entry.before =
           capture(plan, static_cast<int>(launches), pool_.sets(), pool_.sets() - launches);
     }

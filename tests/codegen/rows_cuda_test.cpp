@@ -129,6 +129,15 @@ TEST_CASE("elements that need nothing of their row are stored before it is reduc
   CHECK(count(code.substr(0, first_store), "ld.global") == 8);
   CHECK(stores_before_barrier(ptx(catalogue("rms_norm", bf16), 4096, schedule)) == 0);
 
+  // Of a row that is read anew as well, unless it is overwritten.
+  const std::string anew = "threads=128 row=128 bytes=4 accesses=2";
+  CHECK(stores_before_barrier(ptx(catalogue("rms_norm_residual", bf16), 4096, anew)) > 0);
+  const ir::Kernel over = ir::load_kernel(
+      {"kernel k(x: inout bf16, y: out bf16) { let s = x; x = s * 2; y = s / row_sum(s); }",
+       "test"},
+      "k", {});
+  CHECK(stores_before_barrier(ptx(over, 4096, anew)) == 0);
+
   // Nothing is overwritten that is read later.
   const auto text = [](const char* out) {
     return ir::load_kernel({"kernel k(x: in bf16, z: inout bf16, h: out bf16, y: out bf16) { " +

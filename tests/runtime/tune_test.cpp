@@ -155,6 +155,10 @@ TEST_CASE("tensors that are updated in place get their first values back") {
   const Arg arguments[] = {a};
   const tune::ArgumentPool pool(KernelAccess::state(kernel), arguments, {1 << 16, 1 << 20},
                                 nullptr);
+  // Whole rounds of the memory that sets share.
+  const auto bytes = static_cast<std::int64_t>(pool.bytes_of_set());
+  CHECK(tune::ArgumentPool(KernelAccess::state(kernel), arguments, {5 * bytes, 1 << 20}, nullptr)
+            .sets() == 20);
   auto* values = static_cast<float*>(pool.call(1).tensors[0].data);
   pool.seed(1, nullptr);
   const std::vector<float> first(values, values + 100);
@@ -303,9 +307,9 @@ TEST_CASE("some dozens of schedules of rows are tried, all legal, that hold a ro
 TEST_CASE("clusters are tried for very few rows, warps that stream for very many") {
   const ir::Kernel graph = ir::load_kernel(
       {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }"}, "", {{"T", bf16}});
-  const codegen::Target target = codegen::cuda_target(90);
   codegen::Specialization usual = codegen::contiguous(graph);
-  const auto tried = [&](std::int64_t rows, std::int64_t columns, auto&& is_one) {
+  const auto tried = [&](std::int64_t rows, std::int64_t columns, auto&& is_one, int sm = 90) {
+    const codegen::Target target = codegen::cuda_target(sm);
     usual.columns_at_most = columns;
     const auto base = codegen::default_schedule(graph, usual, target, rows * columns);
     const auto found = tune::candidates({graph, usual, target, rows * columns, 132}, base);
@@ -324,6 +328,7 @@ TEST_CASE("clusters are tried for very few rows, warps that stream for very many
     return schedule.row_threads == 32 && schedule.load == codegen::LoadPolicy::streaming &&
            schedule.store == codegen::StorePolicy::streaming;
   };
-  CHECK(tried(2048, 4096, streams));
-  CHECK_FALSE(tried(16, 4096, streams));
+  CHECK(tried(2048, 4096, streams, 100));
+  CHECK_FALSE(tried(16, 4096, streams, 100));
+  CHECK_FALSE(tried(2048, 4096, streams)); // whose default keeps what it reads
 }
