@@ -58,23 +58,22 @@ std::vector<bool> sigmoids_of_numbers(const ir::Kernel& kernel, const Target& ta
   return result;
 }
 
-bool stores_bf16_alone(const ir::Kernel& kernel) {
-  return std::ranges::all_of(kernel.stores(), [&](const ir::Store& store) {
-    return kernel.params()[store.param].dtype == DType::bf16;
-  });
-}
-
-/// Of bf16 alone: next to the zero of the slope it is off by a little more, which f16 would show.
 std::vector<std::optional<SlopeProduct>> slope_products(const ir::Kernel& kernel,
                                                         const Target& target,
                                                         const std::vector<Accuracy>& accuracies) {
-  if (!has_forms_on_host(kernel, target) || !stores_bf16_alone(kernel))
+  if (!has_forms_on_host(kernel, target))
     return {};
   auto result = find_slope_products(kernel);
   for (auto& product : result)
     if (product && accuracies[product->sigmoid] != Accuracy::half)
       product.reset();
   return result;
+}
+
+bool stores_bf16_alone(const ir::Kernel& kernel) {
+  return std::ranges::all_of(kernel.stores(), [&](const ir::Store& store) {
+    return kernel.params()[store.param].dtype == DType::bf16;
+  });
 }
 
 /// Half accuracy is that of the results, which may be normal where an intermediate one is not.

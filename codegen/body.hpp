@@ -30,7 +30,7 @@ struct BodyFacts {
   /// By node: whether it is another sigmoid at half accuracy whose NaNs come from its argument in
   /// what is stored. On a CPU.
   std::vector<bool> is_number;
-  std::vector<std::optional<SlopeProduct>> slopes; ///< by node, of bf16 on a CPU; or empty
+  std::vector<std::optional<SlopeProduct>> slopes; ///< by node, on a CPU at half accuracy; or empty
   WideProducts wide;
   /// By node: whether it is an f32 whose NaNs have nothing in the lower 16 bits. GPUs make NaNs of
   /// all bits.
