@@ -41,35 +41,6 @@ std::vector<bool> sigmoids_of_silu(const ir::Kernel& kernel,
   return result;
 }
 
-/// Whether a CPU computes the sigmoids of `kernel` at half accuracy in forms for what they are used
-/// for.
-bool has_forms_on_host(const ir::Kernel& kernel, const Target& target) {
-  return target.kind == Target::Kind::host && kernel.math() == ir::MathMode::accurate &&
-         kernel.nodes().size() <= kWholeBodyNodes;
-}
-
-std::vector<bool> sigmoids_of_numbers(const ir::Kernel& kernel, const Target& target,
-                                      const std::vector<Accuracy>& accuracies) {
-  std::vector<bool> result(kernel.nodes().size());
-  if (has_forms_on_host(kernel, target))
-    for (ir::NodeId id = 0; id < result.size(); ++id)
-      result[id] = kernel.node(id).op == Op::sigmoid && accuracies[id] == Accuracy::half &&
-                   nan_comes_from_argument(kernel, id);
-  return result;
-}
-
-std::vector<std::optional<SlopeProduct>> slope_products(const ir::Kernel& kernel,
-                                                        const Target& target,
-                                                        const std::vector<Accuracy>& accuracies) {
-  if (!has_forms_on_host(kernel, target))
-    return {};
-  auto result = find_slope_products(kernel);
-  for (auto& product : result)
-    if (product && accuracies[product->sigmoid] != Accuracy::half)
-      product.reset();
-  return result;
-}
-
 bool stores_bf16_alone(const ir::Kernel& kernel) {
   return std::ranges::all_of(kernel.stores(), [&](const ir::Store& store) {
     return kernel.params()[store.param].dtype == DType::bf16;
@@ -216,8 +187,6 @@ llvm::AttributeList attributes_of_functions(const llvm::Function& caller) {
 
 BodyFacts::BodyFacts(const Job& job)
     : accuracies(ir::accuracies(job.kernel)), of_silu(sigmoids_of_silu(job.kernel, accuracies)),
-      is_number(sigmoids_of_numbers(job.kernel, job.target, accuracies)),
-      slopes(slope_products(job.kernel, job.target, accuracies)),
       wide(wide_products(job.kernel, job.target, accuracies)),
       upper_half_nans(codegen::upper_half_nans(job.kernel, job.target)),
       accidental_ties(accidental_bf16_ties(job, accuracies, of_silu)),
@@ -340,18 +309,11 @@ Value* Body::emit(const ir::Node& node, ir::NodeId id) {
   }
   if (!facts_.wide.products.empty() && facts_.wide.products[id])
     return emit(*facts_.wide.products[id]);
-  if (!facts_.slopes.empty() && facts_.slopes[id])
-    return emit(*facts_.slopes[id]);
   const DType operand = job_.kernel.node(node.args[0]).type;
   if (!facts_.of_silu.empty() && facts_.of_silu[id])
     return inline_or_call("sigmoid_of_silu", {arg(node, 0)}, [&](auto& builder, auto operands) {
       return MathBuilder(builder, job_.target, job_.kernel.math(), Accuracy::half)
           .emit_sigmoid_of_silu(operands[0], stores_bf16_alone(job_.kernel));
-    });
-  if (facts_.is_number[id])
-    return inline_or_call("sigmoid_of_number", {arg(node, 0)}, [&](auto& builder, auto operands) {
-      return MathBuilder(builder, job_.target, job_.kernel.math(), Accuracy::half)
-          .emit_sigmoid_of_number(operands[0]);
     });
   return is_float(operand) ? emit_float(node, facts_.accuracies[id]) : emit_integer(node);
 }
@@ -363,14 +325,6 @@ Value* Body::emit(const WideProduct& product) {
                          stores_bf16_alone(job_.kernel));
   Value* left = product.left ? b_.CreateFMul(value(*product.left), outer) : outer;
   return b_.CreateFMul(left, b_.CreateFMul(value(product.right), inner));
-}
-
-Value* Body::emit(const SlopeProduct& product) {
-  Value* sigmoid = value(product.sigmoid);
-  Value* slope = b_.CreateIntrinsic(
-      llvm::Intrinsic::fma, {sigmoid->getType()},
-      {b_.CreateFMul(value(product.x), sigmoid), value(product.complement), sigmoid});
-  return product.rest ? b_.CreateFMul(value(*product.rest), slope) : slope;
 }
 
 Value* Body::constant(const ir::Node& node) const {

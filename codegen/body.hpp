@@ -9,7 +9,6 @@
 #include <llvm/ADT/StringMap.h>
 
 #include "codegen/lower.hpp"
-#include "codegen/silu.hpp"
 #include "codegen/wide_products.hpp"
 
 namespace swage::codegen {
@@ -27,10 +26,6 @@ struct BodyFacts {
   /// By node: whether it is a sigmoid that is only ever multiplied by its own argument. Empty where
   /// no sigmoid gets a form of its own for it: but in `accurate` mode at half accuracy.
   std::vector<bool> of_silu;
-  /// By node: whether it is another sigmoid at half accuracy whose NaNs come from its argument in
-  /// what is stored. On a CPU.
-  std::vector<bool> is_number;
-  std::vector<std::optional<SlopeProduct>> slopes; ///< by node, on a CPU at half accuracy; or empty
   WideProducts wide;
   /// By node: whether it is an f32 whose NaNs have nothing in the lower 16 bits. GPUs make NaNs of
   /// all bits.
@@ -75,7 +70,6 @@ private:
   bool is_folded(ir::NodeId id) const;
   llvm::Value* emit(const ir::Node& node, ir::NodeId id);
   llvm::Value* emit(const WideProduct& product);
-  llvm::Value* emit(const SlopeProduct& product);
   llvm::Value* emit_float(const ir::Node& node, Accuracy accuracy);
   llvm::Value* emit_integer(const ir::Node& node);
   bool divides_by_shared(const ir::Node& node, Accuracy accuracy) const;

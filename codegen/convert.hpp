@@ -22,8 +22,8 @@ llvm::Value* interleave(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::V
 struct Rounding {
   /// NaNs may have bits in the lower 16: not when all that made them was bf16 once.
   bool low_nan_bits = true;
-  /// Ties are values of their own, to be rounded to even. Others are rounded towards zero, which is
-  /// three operations cheaper.
+  /// Ties are values of their own, to be rounded to even. Others are rounded away from zero, which
+  /// is three operations cheaper.
   bool ties_to_even = true;
   /// Floats of one byte: what is beyond the largest number gives that number. NaN stays NaN.
   bool saturates = false;

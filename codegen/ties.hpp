@@ -12,7 +12,6 @@ namespace swage::codegen {
 /// that one that is computed says nothing and may be rounded either way. Such are products that
 /// hold a sigmoid at half accuracy, which is transcendental or one of 0, 1/2 and 1, and
 /// - at most one number of bf16, which is no tie times these either, or
-/// - any numbers, its argument among them: it is 0 at 0, and an exact tie nowhere else, or
 /// - anything, where the sigmoid is in `never_exact`: it is computed as none of these.
 /// Factors fma(x, 1 - sigmoid(x), 1), of the derivative of silu, count for nothing: they are 1
 /// where the sigmoid is exact. Results of bf16's subnormal numbers are not meant.

@@ -69,12 +69,10 @@ long double exact(const Call& call, std::int64_t column) {
 
 } // namespace
 
-TEST_CASE("ties are accidents in products with silu, or a sigmoid and at most one number of bf16") {
+TEST_CASE("ties are accidents in products with a sigmoid and at most one number of bf16") {
   for (const char* body : {"sigmoid(a)", "a * sigmoid(a)", "b * sigmoid(a)", "-(a * sigmoid(a))",
                            "0.5 * b * sigmoid(a)", "bf16(a * b) * sigmoid(a)",
-                           "bf16(a * b) * sigmoid(a) * (1 + a * (1 - sigmoid(a)))",
-                           "b * (a * sigmoid(a))", "3 * (sigmoid(a) * a) * bf16(exp(b))",
-                           "b * (a * sigmoid(a)) * (1 + a * (1 - sigmoid(a)))"}) {
+                           "bf16(a * b) * sigmoid(a) * (1 + a * (1 - sigmoid(a)))"}) {
     INFO(body);
     CHECK(is_accidental(body));
   }
@@ -82,8 +80,7 @@ TEST_CASE("ties are accidents in products with silu, or a sigmoid and at most on
        {"a", "a * b", "a + sigmoid(a)", "a * b * sigmoid(a)", "3 * b * sigmoid(a)", "b * exp(a)",
         "b * (1 + a * (1 - sigmoid(a)))", "a * b * sigmoid(a) * (1 + a * (1 - sigmoid(a)))",
         "b * sigmoid(a) * (1 + b * (1 - sigmoid(a)))",
-        "b * sigmoid(a) * (1 + b * (1 - sigmoid(b)))", "b * (a * sigmoid(a)) * exp(b)",
-        "a * sigmoid(a) * (b / sigmoid(a))", "b * (a * sigmoid(a)) * sigmoid(b)"}) {
+        "b * sigmoid(a) * (1 + b * (1 - sigmoid(b)))"}) {
     INFO(body);
     CHECK_FALSE(is_accidental(body));
   }
@@ -184,37 +181,14 @@ TEST_CASE("near ties of gate times up and of half of it go where silu says on th
   }
 }
 
-TEST_CASE(
-    "near ties of d * silu(gate) for a large gate go towards zero, as d times less than gate") {
-  // The sigmoid is stored too, so that it is 1 where it is next to that.
-  const ir::Kernel kernel =
-      ir::load_kernel({"kernel k(a: in bf16, b: in bf16, y: out bf16, s: out bf16) {"
-                       "  let t = sigmoid(a); y = b * (a * t); s = t; }"},
-                      "k", {});
-  Random random(1);
-  const Call call = call_over_all(kernel, [&](std::int64_t) {
-    return ir::encode(bf16, {.real = 1 + static_cast<double>(random.below(128)) / 128});
-  });
-  run_on_host(call, HostSchedule{});
-  std::int64_t wrong = 0, ties = 0;
-  for (std::int64_t column = 0; column < call.columns(); ++column) {
-    const double gate = value(call, 0, column), d = value(call, 1, column);
-    if (!(gate > 17 && gate < 0x1p126))
-      continue;
-    ties += to_bf16(gate * d * (1 + 0x1p-40)) != to_bf16(gate * d * (1 - 0x1p-40));
-    wrong += value(call, 2, column) != to_bf16(gate * d * (1 - 0x1p-40));
-  }
-  CHECK(ties > 50);
-  CHECK(wrong == 0);
-}
-
 TEST_CASE("ties cost operations only where they are no accidents") {
   const auto text = [](const ir::Kernel& kernel) {
     return emit_text(kernel, contiguous(kernel), HostSchedule{}, host_target(),
                      Emit::llvm_optimised);
   };
   const std::string gated = text(kernel_of("a * sigmoid(a) * b"));
-  CHECK(gated.find("(i32 32767)") != std::string::npos);
+  CHECK(gated.find("i32 32768") != std::string::npos);
+  CHECK(gated.find("i32 32767") == std::string::npos);
   CHECK(gated.find("usub.sat") == std::string::npos);
   // A vector rounds the halves of words, a single element for itself.
   const std::string product = text(kernel_of("a * b"));
