@@ -240,10 +240,11 @@ TEST_CASE("build: tuning records give the schedules of their kinds of call and s
     if (variant.schedule.find("threads=96 bytes=8 accesses=2") != variant.schedule.npos) {
       ++tuned;
       CHECK(variant.specialization == record.key.specialization);
-      CHECK(variant.first_size == 16);
-      CHECK(variant.last_size == 24);
+      // Sizes from 22 on read with another policy where the record does not say which.
+      CHECK(variant.first_size == (tuned == 1 ? 16 : 22));
+      CHECK(variant.last_size == (tuned == 1 ? 21 : 24));
     }
-  CHECK(tuned == 1);
+  CHECK(tuned == 2);
 }
 
 TEST_CASE("build: what it cannot do it says") {

@@ -50,9 +50,9 @@ foreach(file ${SCRATCH}/build/engine ${libraries})
   execute_process(COMMAND ${STRIP} -o ${SCRATCH}/stripped ${real} COMMAND_ERROR_IS_FATAL ANY)
   file(SIZE ${SCRATCH}/stripped size)
   message(STATUS "${file}: ${size} bytes stripped")
-  # Of these the catalogue's text is 77 KB.
-  if(file MATCHES "libswage_runtime" AND WAY STREQUAL "shared" AND size GREATER 1540000)
-    message(FATAL_ERROR "libswage_runtime.so has ${size} bytes stripped, more than 1.54 MB")
+  # Of these the catalogue's text is more than 77 KB, and grows.
+  if(file MATCHES "libswage_runtime" AND WAY STREQUAL "shared" AND size GREATER 1560000)
+    message(FATAL_ERROR "libswage_runtime.so has ${size} bytes stripped, more than 1.56 MB")
   endif()
   if(NOT WAY STREQUAL "static" OR file MATCHES "engine$")
     math(EXPR total "${total} + ${size}")
