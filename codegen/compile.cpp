@@ -28,7 +28,6 @@
 #include "codegen/memory_reserve.hpp"
 #include "codegen/nvptx.hpp"
 #include "codegen/opaque_negation.hpp"
-#include "codegen/overlap.hpp"
 #include "codegen/own_stack.hpp"
 #include "codegen/row_plan.hpp"
 #include "swage/error.hpp"
@@ -118,8 +117,6 @@ public:
         passes.run(function, functions);
     if (target_.kind == Target::Kind::cuda)
       make_negations_opaque(module_);
-    else
-      overlap_iterations(module_);
     optimiser_.reset();
     check();
   }
