@@ -405,7 +405,7 @@ Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specia
   CudaSchedule schedule = ir::is_elementwise(kernel)
                               ? default_cuda(kernel, specialization, target, elements)
                               : RowSchedules(kernel, specialization, target).usual(elements);
-  if (target.sm == 90 && fills_cache(kernel, elements))
+  if (has_default_policy(target) && fills_cache(kernel, elements))
     schedule.load = LoadPolicy::evict_last;
   return schedule;
 }

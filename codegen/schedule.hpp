@@ -103,6 +103,10 @@ int vector_elements(const Schedule& schedule, const ir::Kernel& kernel);
 /// Whether a call of so many elements fills most of a GPU's L2 cache, and a third of that or more
 /// is written.
 bool fills_cache(const ir::Kernel& kernel, std::int64_t elements);
+/// Whether default_schedule says which calls read with evict_last; else that is the tuner's.
+inline bool has_default_policy(const Target& target) noexcept {
+  return target.sm == 90;
+}
 
 /// Instructions that a node comes to, roughly: what the assembler has to do for it.
 std::size_t instructions(const ir::Node& node);

@@ -198,11 +198,11 @@ int place(const HostSchedule& schedule, const HostSchedule& by_default) {
 /// cache. On a GPU that has it by default it is for those calls alone.
 bool has_fit_policy(const CudaSchedule& schedule, const CudaSchedule& by_default,
                     const CandidateInput& input) {
-  constexpr int kHasDefault = 90; // see codegen::default_schedule
   if (by_default.load == codegen::LoadPolicy::evict_last)
     return schedule.load == by_default.load;
   return schedule.load != codegen::LoadPolicy::evict_last ||
-         (input.target.sm != kHasDefault && codegen::fills_cache(input.kernel, input.elements));
+         (!codegen::has_default_policy(input.target) &&
+          codegen::fills_cache(input.kernel, input.elements));
 }
 
 /// The schedule as it acts on this size: every grain of at least all elements is one task.

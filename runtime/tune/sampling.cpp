@@ -17,7 +17,7 @@ constexpr double kHostSampleSeconds = 300e-6;
 /// Three at least, so that a launch meets the end of the one before it, as in a program.
 constexpr double kMinCudaLaunches = 3, kMaxCudaLaunches = 256;
 constexpr double kMaxHostLaunches = 2000;
-constexpr std::size_t kLaunchesBefore = 4; ///< at most; those timed here fill a quarter each
+constexpr std::size_t kMostLaunchesBefore = 4; ///< of calls that need more it makes no difference
 /// So few that nearly all launches of a graph find their set in the cache, and in a quarter of it:
 /// the cache of a Hopper GPU has two halves, and a line may lie in both.
 constexpr std::size_t kMaxCachedSets = 8;
@@ -27,6 +27,12 @@ std::size_t sets_in_cache(const ArgumentPool& pool, std::int64_t cache_bytes) {
                           std::max<std::size_t>(pool.bytes_of_set(), 1);
   const std::size_t sets = std::min({fit, pool.sets(), kMaxCachedSets});
   return sets >= 2 ? sets : 0;
+}
+
+/// That fill the cache.
+std::size_t launches_before(const ArgumentPool& pool, std::size_t cache_bytes) {
+  const std::size_t bytes = std::max<std::size_t>(pool.bytes_of_set(), 1);
+  return std::max<std::size_t>((cache_bytes + bytes - 1) / bytes, 1);
 }
 
 } // namespace
@@ -40,7 +46,6 @@ Sampler::Sampler(const KernelState& kernel, const ArgumentPool& pool, cuda::Stre
   const Device device = DeviceAccess::make(kernel.device);
   const auto bytes = static_cast<std::size_t>(std::max<std::int64_t>(device.info().cache_bytes, 0));
   cached_sets_ = sets_in_cache(pool, device.info().cache_bytes);
-  fills_cache_ = pool.bytes_of_set() >= std::max<std::size_t>(bytes / 4, 1);
   from_ = device.allocate(bytes);
   to_ = device.allocate(bytes);
 }
@@ -136,9 +141,8 @@ std::size_t Sampler::add(launch::LaunchPlan plan, double seconds) {
                                             : std::clamp(wanted, 1.0, kMaxHostLaunches));
   if (is_cuda) {
     entry.graph = capture(plan, entry.launches, pool_.sets());
-    if (fills_cache_ && pool_.sets() > 1) {
-      const std::size_t fill = (from_.size() + pool_.bytes_of_set() - 1) / pool_.bytes_of_set();
-      const std::size_t launches = std::clamp<std::size_t>(fill, 1, kLaunchesBefore);
+    const std::size_t launches = launches_before(pool_, from_.size());
+    if (pool_.sets() > 1 && launches <= kMostLaunchesBefore) {
       entry.before =
           capture(plan, static_cast<int>(launches), pool_.sets(), pool_.sets() - launches);
     }

@@ -68,7 +68,6 @@ private:
   cuda::StreamHandle stream_;
   Interval in_memory_, in_cache_; ///< of the launches timed there
   std::size_t cached_sets_ = 0;
-  bool fills_cache_ = false; ///< a call has a quarter of it or more
   Buffer from_, to_;         ///< what drain() copies
   std::size_t next_set_ = 0; ///< of the CPU's samples
   std::vector<Entry> entries_;
