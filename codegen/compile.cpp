@@ -29,7 +29,9 @@
 #include "codegen/nvptx.hpp"
 #include "codegen/opaque_negation.hpp"
 #include "codegen/own_stack.hpp"
+#include "codegen/row_geometry.hpp"
 #include "codegen/row_plan.hpp"
+#include "codegen/tile_plan.hpp"
 #include "swage/error.hpp"
 
 namespace swage::codegen {
@@ -212,6 +214,26 @@ void run_pipeline(const Target& target, const std::function<void(Pipeline&)>& st
   });
 }
 
+/// What is not done in place. It is said before anything is lowered, for a pipeline that LLVM is
+/// thrown out of is not freed.
+void check_in_place(const ir::Kernel& kernel, const Specialization& specialization,
+                    const Schedule& schedule) {
+  check_totals_in_place(kernel, &specialization);
+  const auto* cuda = std::get_if<CudaSchedule>(&schedule);
+  if (!cuda || cuda->row_threads == 0 || rows_of_groups(kernel) > 0)
+    return;
+  // Groups that no warp has in whole are computed by all warps that meet them, from memory.
+  const std::uint32_t group = make_row_plan(kernel).group;
+  if (group == 0 || is_within_warp(make_row_geometry(kernel, specialization, *cuda), group))
+    return;
+  if (const auto param = groups_in_place(kernel, specialization))
+    throw Error(ErrorCode::unsupported,
+                fmt::format("'{}' has groups of {} columns and is overwritten in place, which CUDA "
+                            "code does for groups of 2^n columns that one warp accesses; pass "
+                            "another output",
+                            kernel.params()[*param].name, group));
+}
+
 /// What the driver's assembler makes of a straight line grows faster than the line, and GPUs have
 /// no stack worth cutting it for.
 void check_size(const ir::Kernel& kernel, const Target& target) {
@@ -247,6 +269,7 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
   check_lowered(kernel, target);
   check_size(kernel, target);
   check_schedule(schedule, kernel, specialization, target);
+  check_in_place(kernel, specialization, schedule);
   const Schedule code = code_schedule(schedule);
   Artifact artifact;
   artifact.target = with_ptx_for(kernel, target, {&code, 1});
@@ -278,6 +301,7 @@ std::string emit_text(const ir::Kernel& kernel, const Specialization& specializa
   check_lowered(kernel, target);
   check_size(kernel, target);
   check_schedule(schedule, kernel, specialization, target);
+  check_in_place(kernel, specialization, schedule);
   const Schedule code = code_schedule(schedule);
   const Target raised = within_ptx(with_ptx_for(kernel, target, {&code, 1}), compat::kNewestPtx);
   std::string text;

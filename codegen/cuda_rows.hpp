@@ -57,7 +57,6 @@ private:
 
   // lower_cuda_rows.cpp
   void emit_body() override;
-  void check_in_place() const;
   void prepare();
   void make_shared();
   void emit_selected(Value* inside, const std::function<void()>& body);
@@ -87,12 +86,11 @@ private:
 
   // lower_cuda_stores.cpp
   void find_early_stores();
-  bool is_early(const ir::Store& store) const;
   void emit_outputs();
   void emit_looped_chunks();
   void emit_chunks(std::vector<Chunk>& chunks);
-  /// Those that are `early`, or all others.
-  void store_elements(Chunk& chunk, bool early);
+  /// `stores`: of elements.
+  void store_elements(Chunk& chunk, const std::vector<ir::Store>& stores);
   void store_rows();
   bool writes_what_all_read() const;
 
@@ -188,12 +186,13 @@ private:
   std::vector<Chunk> chunks_;      ///< held ones
   std::vector<KeptValue> kept_;    ///< in registers, in place of the bits of what is held
   int pass_ = 0;                   ///< see KeptValue
-  std::vector<bool> early_;        ///< by store: where the row is reduced first, not in the end
-  bool multiple_ = false;          ///< an access lies in the row, or outside, in whole
-  bool small_groups_ = false;      ///< a warp has whole groups
-  Value* columns_ = nullptr;       ///< index type
-  Value* thread_ = nullptr;        ///< in the row, index type
-  Value* row_in_block_ = nullptr;  ///< 64 bits
+  /// Stores of elements: where the row is reduced first, and in the end.
+  std::vector<ir::Store> early_, late_;
+  bool multiple_ = false;         ///< an access lies in the row, or outside, in whole
+  bool small_groups_ = false;     ///< a warp has whole groups
+  Value* columns_ = nullptr;      ///< index type
+  Value* thread_ = nullptr;       ///< in the row, index type
+  Value* row_in_block_ = nullptr; ///< 64 bits
   Value* part_ = nullptr;       ///< which of the blocks of the row, index type; null: the only one
   Value* row_inside_ = nullptr; ///< null: always
   Value* warp_lane_ = nullptr;  ///< 32 bits

@@ -62,6 +62,8 @@ std::vector<llvm::Value*> lower_nodes(llvm::IRBuilderBase& builder, const Job& j
 /// The same for what `stores` take, as storage bits.
 std::vector<llvm::Value*> lower_stores(llvm::IRBuilderBase& builder, const Job& job, int lanes,
                                        std::span<const ir::Store> stores, const KnownValue& known);
+/// The stores of outputs of one space, in their order.
+std::vector<ir::Store> stores_of(const ir::Kernel& kernel, ir::Broadcast broadcast);
 
 /// The dimensions of an index beyond the innermost: extents of those within, strides of these.
 struct OuterDims {
@@ -137,6 +139,9 @@ public:
                                  const std::vector<llvm::Value*>& fixed);
   /// `bits` as lower_body returns them. Of shared bytes several lanes, from an even column on.
   void store(const Place& place, int lanes, const std::vector<llvm::Value*>& bits);
+  /// The same of `stores` alone, as lower_stores returns their bits.
+  void store(const Place& place, int lanes, std::span<const ir::Store> stores,
+             const std::vector<llvm::Value*>& bits);
 
   /// The row that is stored from now on, for tensors of which two rows share a byte: its half of
   /// the byte is replaced. Nobody else may write there meanwhile.

@@ -1,4 +1,7 @@
 // lower_body.cpp -- the body of a kernel for both back ends: whole, or in pieces.
+#include <algorithm>
+#include <iterator>
+
 #include <llvm/IR/Module.h>
 
 #include "codegen/body.hpp"
@@ -185,6 +188,14 @@ std::vector<Value*> lower_stores(llvm::IRBuilderBase& builder, const Job& job, i
   for (const ir::Store& store : stores)
     bits.push_back(body.stored_bits(store));
   return bits;
+}
+
+std::vector<ir::Store> stores_of(const ir::Kernel& kernel, ir::Broadcast broadcast) {
+  std::vector<ir::Store> found;
+  std::ranges::copy_if(kernel.stores(), std::back_inserter(found), [&](const ir::Store& store) {
+    return kernel.params()[store.param].broadcast == broadcast;
+  });
+  return found;
 }
 
 std::vector<Value*> lower_body(llvm::IRBuilderBase& builder, const Job& job, int lanes,

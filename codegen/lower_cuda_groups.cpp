@@ -103,10 +103,7 @@ Value* CudaRows::reduce_within_warp(Chunk& chunk, NodeId id) {
 }
 
 void CudaRows::store_groups(Chunk& chunk) {
-  std::vector<ir::Store> stores;
-  for (const ir::Store& store : job_.kernel.stores())
-    if (job_.kernel.params()[store.param].broadcast == Broadcast::per_group)
-      stores.push_back(store);
+  const std::vector<ir::Store> stores = stores_of(job_.kernel, Broadcast::per_group);
   if (stores.empty())
     return;
   if (writes_what_all_read())
@@ -119,15 +116,13 @@ void CudaRows::store_groups(Chunk& chunk) {
     Value* column =
         b_.CreateAdd(chunk.column, constant(static_cast<std::uint64_t>(lane * columns)));
     Value* first = b_.CreateICmpEQ(b_.CreateURem(column, constant(plan_.group)), constant(0));
-    std::vector<Value*> all(job_.kernel.stores().size());
-    for (std::size_t s = 0; s < all.size(); ++s)
-      for (std::size_t i = 0; i < stores.size(); ++i)
-        if (job_.kernel.stores()[s] == stores[i])
-          all[s] = lanes == 1 ? bits[i]
-                              : b_.CreateExtractElement(bits[i], static_cast<std::uint64_t>(lane));
+    std::vector<Value*> of_lane = bits;
+    for (Value*& each : of_lane)
+      if (lanes > 1)
+        each = b_.CreateExtractElement(each, static_cast<std::uint64_t>(lane));
     memory_->set_guard({both(group_guard(chunk, lane).whole, first), {}});
     tensors_.store({row_bases_, std::vector<Value*>(row_bases_.size()), group_of(chunk, lane)}, 1,
-                   all);
+                   stores, of_lane);
     memory_->set_guard({});
   }
 }

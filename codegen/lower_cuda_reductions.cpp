@@ -77,7 +77,7 @@ std::vector<Value*> CudaRows::terms(Chunk& chunk, const std::vector<NodeId>& red
     keep(chunk, operands[i], found[i]);
   found.resize(reductions.size());
   if (pass_ == 0)
-    store_elements(chunk, true);
+    store_elements(chunk, early_);
   if (chunk.inside)
     for (std::size_t i = 0; i < found.size(); ++i)
       found[i] =

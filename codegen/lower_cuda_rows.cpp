@@ -2,13 +2,10 @@
 #include <algorithm>
 #include <bit>
 
-#include <fmt/format.h>
-
 #include "codegen/cuda_rows.hpp"
 #include "codegen/index_arithmetic.hpp"
 #include "codegen/kept_values.hpp"
 #include "codegen/needed_nodes.hpp"
-#include "swage/error.hpp"
 
 namespace swage::codegen {
 
@@ -24,20 +21,7 @@ CudaRows::CudaRows(llvm::Module& module, const Job& job, const CudaSchedule& sch
       row_values_(job.kernel.nodes().size()), after_(needs_column_sums(job.kernel)),
       strands_(b_, job, plan_, arguments_) {}
 
-/// Groups that no warp has in whole are computed by all warps that meet them, from memory.
-void CudaRows::check_in_place() const {
-  if (plan_.group == 0 || is_within_warp(geometry_, plan_.group))
-    return;
-  if (const auto param = groups_in_place(job_.kernel, job_.specialization))
-    throw Error(ErrorCode::unsupported,
-                fmt::format("'{}' has groups of {} columns and is overwritten in place, which CUDA "
-                            "code does for groups of 2^n columns that one warp accesses; pass "
-                            "another output",
-                            job_.kernel.params()[*param].name, plan_.group));
-}
-
 void CudaRows::emit_body() {
-  check_in_place();
   scalars_ = tensors_.scalars();
   select_by(tensors_, scalars_);
   prepare();

@@ -1,5 +1,7 @@
 // lower_cuda_stores.cpp -- what the CUDA kernel stores of a row, and when.
 #include <algorithm>
+#include <array>
+#include <iterator>
 
 #include "codegen/cuda_rows.hpp"
 #include "codegen/needed_nodes.hpp"
@@ -13,8 +15,7 @@ using llvm::Value;
 /// read and written at the same time then, and there is less to write in the end (RMSNorm of a sum
 /// that is stored too).
 void CudaRows::find_early_stores() {
-  const auto stores = job_.kernel.stores();
-  early_.assign(stores.size(), false);
+  late_ = stores_of(job_.kernel, Broadcast::none);
   if (plan_.reductions.empty())
     return;
   std::vector<NodeId> terms;
@@ -33,35 +34,26 @@ void CudaRows::find_early_stores() {
         (param.is_written() || tensors_.spec(node(id).param).aliased))
       return;
   }
-  for (std::size_t s = 0; s < stores.size(); ++s) {
-    const ir::Param& param = job_.kernel.params()[stores[s].param];
-    if (param.broadcast != Broadcast::none || is_interleaved(tensors_.spec(stores[s].param).layout))
-      continue;
+  const auto is_late = [&](const ir::Store& store) {
+    if (is_interleaved(tensors_.spec(store.param).layout))
+      return true;
     const std::vector<bool> needed =
-        needed_nodes(job_.kernel, std::array{stores[s].node}, [](NodeId) { return true; });
-    early_[s] = true;
+        needed_nodes(job_.kernel, std::array{store.node}, [](NodeId) { return true; });
     for (NodeId id = 0; id < nodes(); ++id)
       if (needed[id] &&
           ((node(id).op == Op::load && !read[id]) || ir::is_reduction(node(id).op) || by_group(id)))
-        early_[s] = false;
-  }
-}
-
-bool CudaRows::is_early(const ir::Store& store) const {
-  for (std::size_t s = 0; s < early_.size(); ++s)
-    if (job_.kernel.stores()[s] == store)
-      return early_[s];
-  return false;
+        return true;
+    return false;
+  };
+  const auto early = std::ranges::stable_partition(late_, is_late);
+  early_.assign(early.begin(), early.end());
+  late_.erase(early.begin(), early.end());
 }
 
 void CudaRows::emit_outputs() {
   accumulate_row();
-  const bool by_column = !terms_by_column().empty() ||
-                         std::ranges::any_of(job_.kernel.stores(), [&](const ir::Store& store) {
-                           const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
-                           return (broadcast == Broadcast::none && !is_early(store)) ||
-                                  broadcast == Broadcast::per_group;
-                         });
+  const bool by_column = !terms_by_column().empty() || !late_.empty() ||
+                         !stores_of(job_.kernel, Broadcast::per_group).empty();
   if (by_column && geometry_.held) {
     emit_chunks(chunks_);
   } else if (by_column) {
@@ -111,11 +103,8 @@ void CudaRows::emit_looped_chunks() {
 void CudaRows::emit_chunks(std::vector<Chunk>& chunks) {
   constexpr std::size_t kTogether = 4;
   std::vector<NodeId> roots;
-  for (const ir::Store& store : job_.kernel.stores()) {
-    const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
-    if ((broadcast == Broadcast::none && !is_early(store)) || broadcast == Broadcast::per_group)
-      roots.push_back(store.node);
-  }
+  for (const auto& stores : {late_, stores_of(job_.kernel, Broadcast::per_group)})
+    std::ranges::transform(stores, std::back_inserter(roots), &ir::Store::node);
   const std::vector<NodeId> terms = terms_by_column();
   roots.insert(roots.end(), terms.begin(), terms.end());
   const std::vector<bool> needed = needed_by(roots);
@@ -127,27 +116,19 @@ void CudaRows::emit_chunks(std::vector<Chunk>& chunks) {
       emit_groups(chunks[k], needed);
       accumulate(chunks[k]);
       store_groups(chunks[k]);
-      store_elements(chunks[k], false);
+      store_elements(chunks[k], late_);
     }
   }
 }
 
-void CudaRows::store_elements(Chunk& chunk, bool early) {
-  std::vector<ir::Store> stores;
-  for (const ir::Store& store : job_.kernel.stores())
-    if (job_.kernel.params()[store.param].broadcast == Broadcast::none && is_early(store) == early)
-      stores.push_back(store);
+void CudaRows::store_elements(Chunk& chunk, const std::vector<ir::Store>& stores) {
   if (stores.empty())
     return;
   const int lanes = geometry_.vector;
   const std::vector<Value*> bits = lower_stores(b_, job_, lanes, stores, known(chunk, lanes));
-  std::vector<Value*> all(job_.kernel.stores().size());
-  for (std::size_t s = 0; s < all.size(); ++s)
-    for (std::size_t i = 0; i < stores.size(); ++i)
-      if (job_.kernel.stores()[s] == stores[i])
-        all[s] = bits[i];
   memory_->set_guard(chunk.guard);
-  tensors_.store({chunk.bases, std::vector<Value*>(chunk.bases.size()), chunk.offset}, lanes, all);
+  tensors_.store({chunk.bases, std::vector<Value*>(chunk.bases.size()), chunk.offset}, lanes,
+                 stores, bits);
   memory_->set_guard({});
 }
 
@@ -166,24 +147,16 @@ bool CudaRows::writes_what_all_read() const {
 }
 
 void CudaRows::store_rows() {
-  std::vector<ir::Store> stores;
-  for (const ir::Store& store : job_.kernel.stores())
-    if (job_.kernel.params()[store.param].broadcast == Broadcast::per_row)
-      stores.push_back(store);
+  const std::vector<ir::Store> stores = stores_of(job_.kernel, Broadcast::per_row);
   if (stores.empty())
     return;
   if (writes_what_all_read())
     geometry_.blocks > 1 ? cluster_sync() : sync();
   const Chunk nothing;
   const std::vector<Value*> bits = lower_stores(b_, job_, 1, stores, known(nothing, 1));
-  std::vector<Value*> all(job_.kernel.stores().size());
-  for (std::size_t s = 0; s < all.size(); ++s)
-    for (std::size_t i = 0; i < stores.size(); ++i)
-      if (job_.kernel.stores()[s] == stores[i])
-        all[s] = bits[i];
   Value* number = part_ ? b_.CreateOr(thread_, part_) : thread_; // 0 in one thread of the row
   emit_if(both(row_inside_, b_.CreateICmpEQ(number, constant(0))), [&] {
-    tensors_.store({row_bases_, std::vector<Value*>(row_bases_.size()), nullptr}, 1, all);
+    tensors_.store({row_bases_, std::vector<Value*>(row_bases_.size()), nullptr}, 1, stores, bits);
   });
 }
 

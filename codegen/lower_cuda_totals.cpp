@@ -36,22 +36,15 @@ public:
              const std::string& entry)
       : CudaFunction(module, job, schedule, entry), plan_(make_row_plan(job.kernel)),
         sums_(b_, job, plan_, arguments_), tensors_(b_, job, *memory_, arguments_, true),
-        values_(job.kernel.nodes().size()) {
-    for (const ir::Store& store : job.kernel.stores()) {
-      const Broadcast broadcast = job.kernel.params()[store.param].broadcast;
-      if (broadcast == Broadcast::per_column)
-        by_column_.push_back(store);
-      else if (broadcast == Broadcast::per_tensor)
-        by_tensor_.push_back(store);
-    }
-  }
+        by_column_(stores_of(job.kernel, Broadcast::per_column)),
+        by_tensor_(stores_of(job.kernel, Broadcast::per_tensor)),
+        values_(job.kernel.nodes().size()) {}
 
 private:
   const ir::Node& node(NodeId id) const { return job_.kernel.node(id); }
   Value* word(std::int64_t value) { return b_.getInt64(static_cast<std::uint64_t>(value)); }
 
   void emit_body() override {
-    check_totals_in_place(job_.kernel, &job_.specialization);
     selection_.begin();
     thread_ = b_.CreateZExt(special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x), b_.getInt64Ty());
     block_ = b_.CreateZExt(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x), b_.getInt64Ty());
@@ -245,12 +238,7 @@ private:
   void store(const std::vector<ir::Store>& stores, const Place& place) {
     const std::vector<Value*> bits =
         lower_stores(b_, job_, 1, stores, [&](NodeId id) { return values_[id]; });
-    std::vector<Value*> all(job_.kernel.stores().size());
-    for (std::size_t s = 0; s < all.size(); ++s)
-      for (std::size_t i = 0; i < stores.size(); ++i)
-        if (job_.kernel.stores()[s] == stores[i])
-          all[s] = bits[i];
-    tensors_.store(place, 1, all);
+    tensors_.store(place, 1, stores, bits);
   }
 
   RowPlan plan_;

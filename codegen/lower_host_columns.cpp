@@ -69,7 +69,6 @@ void RowLowering::accumulate_rows() {
 }
 
 void RowLowering::emit_after_rows() {
-  check_totals_in_place(job_.kernel, &job_.specialization);
   bases_ = arguments_.base;
   std::ranges::fill(row_values_, nullptr);
   std::ranges::fill(group_values_, nullptr);

@@ -230,12 +230,7 @@ void RowLowering::store(const std::vector<ir::Store>& stores, const Place& at, i
   const std::vector<Value*> loaded = by_element ? load(at, lanes) : std::vector<Value*>{};
   const std::vector<Value*> bits = lower_stores(
       b_, job_, lanes, stores, known_values(lanes, loaded, by_element ? at.column : nullptr));
-  std::vector<Value*> all(job_.kernel.stores().size());
-  for (std::size_t s = 0; s < all.size(); ++s)
-    for (std::size_t i = 0; i < stores.size(); ++i)
-      if (job_.kernel.stores()[s] == stores[i])
-        all[s] = bits[i];
-  tensors_.store(at, lanes, all);
+  tensors_.store(at, lanes, stores, bits);
 }
 
 std::vector<Value*> RowLowering::emit_elements_of(const std::vector<NodeId>& ids, Value* column,

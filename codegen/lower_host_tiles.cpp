@@ -189,20 +189,14 @@ void RowLowering::emit_tile_row(int pass, Value* row) {
 }
 
 void RowLowering::store_tile_row() {
-  std::vector<ir::Store> stores;
-  for (const ir::Store& store : job_.kernel.stores())
-    if (job_.kernel.params()[store.param].broadcast == Broadcast::per_row)
-      stores.push_back(store);
+  const std::vector<ir::Store> stores = stores_of(job_.kernel, Broadcast::per_row);
   if (!stores.empty()) // several tiles have the row
     emit_if(b_.CreateICmpEQ(tile_first_, constant(0)),
             [&] { store(stores, place(bases_, nullptr), 1); });
 }
 
 void RowLowering::store_tile_values() {
-  std::vector<ir::Store> stores;
-  for (const ir::Store& store : job_.kernel.stores())
-    if (job_.kernel.params()[store.param].broadcast == Broadcast::per_column_group)
-      stores.push_back(store);
+  const std::vector<ir::Store> stores = stores_of(job_.kernel, Broadcast::per_column_group);
   if (stores.empty())
     return;
   begin_tile_columns();

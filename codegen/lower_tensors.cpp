@@ -315,7 +315,11 @@ void Tensors::store_halves(const Place& place, int lanes, std::uint32_t param, V
 }
 
 void Tensors::store(const Place& place, int lanes, const std::vector<Value*>& bits) {
-  const auto stores = job_.kernel.stores();
+  store(place, lanes, job_.kernel.stores(), bits);
+}
+
+void Tensors::store(const Place& place, int lanes, std::span<const ir::Store> stores,
+                    const std::vector<Value*>& bits) {
   std::vector<Value*> by_param(job_.kernel.params().size());
   for (std::size_t i = 0; i < stores.size(); ++i)
     by_param[stores[i].param] = bits[i];
