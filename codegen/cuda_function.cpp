@@ -119,29 +119,37 @@ Value* CudaFunction::special(llvm::Intrinsic::ID id) {
 }
 
 Value* CudaFunction::shuffle(Value* value, int distance) {
+  return exchange(llvm::Intrinsic::nvvm_shfl_sync_bfly_i32, value, distance);
+}
+
+Value* CudaFunction::value_in(int lane, Value* value) {
+  return exchange(llvm::Intrinsic::nvvm_shfl_sync_idx_i32, value, lane);
+}
+
+Value* CudaFunction::exchange(llvm::Intrinsic::ID how, Value* value, int with) {
   Type* type = value->getType();
   if (auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type)) {
     Value* all = llvm::PoisonValue::get(type);
     for (std::uint64_t i = 0; i < vector->getNumElements(); ++i)
-      all = b_.CreateInsertElement(all, shuffle(b_.CreateExtractElement(value, i), distance), i);
+      all = b_.CreateInsertElement(all, exchange(how, b_.CreateExtractElement(value, i), with), i);
     return all;
   }
   const unsigned bits = type->getScalarSizeInBits();
-  const auto exchange = [&](Value* word) -> Value* {
+  const auto of_word = [&](Value* word) -> Value* {
     llvm::CallInst* call =
-        b_.CreateCall(compat::declare(module_, llvm::Intrinsic::nvvm_shfl_sync_bfly_i32),
+        b_.CreateCall(compat::declare(module_, how),
                       {b_.getInt32(0xffffffffu), word,
-                       b_.getInt32(static_cast<std::uint32_t>(distance)), b_.getInt32(31)});
+                       b_.getInt32(static_cast<std::uint32_t>(with)), b_.getInt32(31)});
     call->setConvergent();
     return call;
   };
   if (bits == 32)
-    return b_.CreateBitCast(exchange(b_.CreateBitCast(value, b_.getInt32Ty())), type);
+    return b_.CreateBitCast(of_word(b_.CreateBitCast(value, b_.getInt32Ty())), type);
   auto* words = llvm::FixedVectorType::get(b_.getInt32Ty(), 2);
   Value* both = b_.CreateBitCast(value, words);
   Value* other = llvm::PoisonValue::get(words);
   for (std::uint64_t i = 0; i < 2; ++i)
-    other = b_.CreateInsertElement(other, exchange(b_.CreateExtractElement(both, i)), i);
+    other = b_.CreateInsertElement(other, of_word(b_.CreateExtractElement(both, i)), i);
   return b_.CreateBitCast(other, type);
 }
 

@@ -34,6 +34,8 @@ protected:
   llvm::Value* special(llvm::Intrinsic::ID id);
   /// What the thread of the warp whose number differs in bit `distance` has: `value`, lane by lane.
   llvm::Value* shuffle(llvm::Value* value, int distance);
+  /// What thread `lane` of the warp has.
+  llvm::Value* value_in(int lane, llvm::Value* value);
   /// Whether `condition` holds in any thread of the warp, or of the block, all of which ask.
   llvm::Value* any_of_warp(llvm::Value* condition);
   llvm::Value* any_of_block(llvm::Value* condition);
@@ -69,6 +71,7 @@ protected:
 
 private:
   llvm::Value* any(const char* text, llvm::Value* condition);
+  llvm::Value* exchange(llvm::Intrinsic::ID how, llvm::Value* value, int with);
   void make_function(const std::string& entry);
   llvm::Align alignment(std::size_t param) const;
 };

@@ -152,15 +152,20 @@ private:
   void combine_runs(std::vector<Partial>& partials);
   // lower_cuda_cluster.cpp: a row over several blocks
   std::vector<Value*> cluster_tree(const std::vector<Partial>& partials);
-  void sum_part_of_lanes(NodeId id, std::int64_t lanes_region, std::int64_t region);
-  void show_value(NodeId id, Value* value, std::int64_t region);
+  void store_runs(const Partial& partial);
+  Value* sum_of_runs(NodeId id);
+  void show_value(NodeId id, Value* value, Value* number, std::int64_t region);
   void store_to_block(Value* value, Value* at, Value* block);
-  void cluster_sync();
+  void cluster_sync(Value* wrote);
   void enter_cluster();
   void await_cluster();
+  std::vector<Value*> lanes_in(Value* vector);
   Value* lanes_tree(NodeId id, Value* vector);
   /// The values of a warp, lane by lane: which thread has which slab afterwards says `spread`.
   std::vector<Value*> warp_tree(NodeId id, std::vector<Value*> slabs, int& distributed);
+  /// Of `values` the first half in the thread without bit `distance` and the second in the one with
+  /// it, of both together.
+  std::vector<Value*> halve(NodeId id, const std::vector<Value*>& values, int distance);
   std::vector<Value*> block_tree(const std::vector<Partial>& partials);
   Value* complete(NodeId id, Value* total);
   bool is_ordered(NodeId id) const;

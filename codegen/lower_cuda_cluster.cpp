@@ -1,15 +1,14 @@
 // lower_cuda_cluster.cpp -- a row over several blocks, a cluster: each gives the others what it
 // has.
 //
-// Every block has contiguous runs of passes, as every run of threads has within a block, so what it
-// has of a sum is a subtree, lane by lane. Each block adds up a part of the lanes, neighbours, for
-// all: the others write theirs into its shared memory, a warp adds blocks, then lanes, and writes
-// the sum, a subtree again, to every block. What has no order is one value of a block from the
-// start. So a stage moves the lanes once, and meets twice, or once where nothing has an order.
-// Stages take turns in two regions: who writes into one knows from the barriers between that all
-// have read what was there.
+// A block has neighbouring lanes of the order in every pass, so its sum is a subtree of the lanes.
+// It has fewer of them than threads, so its runs meet in shared memory, where a few warps add runs,
+// then lanes. What has no order is one value of a block from the start. These values are written
+// into the shared memory of every block, and all threads add up all, in their order. So a stage
+// moves a few values and meets once. Stages take turns in two regions: who writes into one knows
+// from the barrier between that all have read what was there.
 #include <algorithm>
-#include <bit>
+#include <iterator>
 
 #include <fmt/format.h>
 #include <llvm/IR/InlineAsm.h>
@@ -29,21 +28,28 @@ llvm::Align align_of(std::int64_t bytes) {
 
 } // namespace
 
-void CudaRows::cluster_sync() {
+/// What the warps where `wrote` (null: all) have written, all blocks see. For the others it is no
+/// fence, which waits for all that a thread has under way: what they did before, the warps that
+/// wrote know from a barrier of the block.
+void CudaRows::cluster_sync(Value* wrote) {
   await_cluster();
-  statement("barrier.cluster.arrive.aligned;");
-  statement("barrier.cluster.wait.aligned;");
+  const auto arrive = [&] { statement("barrier.cluster.arrive.release.aligned;"); };
+  if (wrote)
+    emit_if(wrote, arrive, [&] { statement("barrier.cluster.arrive.relaxed.aligned;"); });
+  else
+    arrive();
+  statement("barrier.cluster.wait.acquire.aligned;");
 }
 
 /// Says that this block runs, and so has shared memory that others may write to.
 void CudaRows::enter_cluster() {
-  statement("barrier.cluster.arrive.aligned;");
+  statement("barrier.cluster.arrive.relaxed.aligned;");
 }
 
 /// Waits until all blocks of the cluster run, once.
 void CudaRows::await_cluster() {
   if (!cluster_runs_)
-    statement("barrier.cluster.wait.aligned;");
+    statement("barrier.cluster.wait.acquire.aligned;");
   cluster_runs_ = true;
 }
 
@@ -78,85 +84,95 @@ void CudaRows::store_to_block(Value* value, Value* at, Value* block) {
   }
 }
 
-/// Writes `value`, one of this block, to every block, into places by block from `region` on.
-void CudaRows::show_value(NodeId id, Value* value, std::int64_t region) {
+/// In a warp: writes `value` to every block, as number `number` from `region` on.
+void CudaRows::show_value(NodeId id, Value* value, Value* number, std::int64_t region) {
   const std::int64_t size = size_of(node(id).type);
-  emit_if(b_.CreateICmpULT(thread_, constant(static_cast<std::uint64_t>(geometry_.blocks))), [&] {
-    store_to_block(value, shared(region, b_.CreateMul(wide(part_), wide(size))),
-                   b_.CreateTrunc(thread_, b_.getInt32Ty()));
-  });
+  emit_if(
+      b_.CreateICmpULT(warp_lane_, b_.getInt32(static_cast<std::uint32_t>(geometry_.blocks))), [&] {
+        store_to_block(value, shared(region, b_.CreateMul(wide(number), wide(size))), warp_lane_);
+      });
 }
 
-/// Adds up this block's part of the lanes, in one warp, and shows the others the sum.
-void CudaRows::sum_part_of_lanes(NodeId id, std::int64_t lanes_region, std::int64_t region) {
+/// Writes what this thread has of its run to shared memory. Where a warp has several runs it adds
+/// them up before: threads with the same lanes give each other halves of them away.
+void CudaRows::store_runs(const Partial& partial) {
+  const NodeId id = partial.id;
   const std::int64_t size = size_of(node(id).type);
-  const std::int64_t part = ir::kSumLanes / geometry_.blocks, each = part / 32;
+  std::vector<Value*> lanes = lanes_in(partial.slabs[0]);
+  for (int distance = geometry_.lanes() / geometry_.vector; distance < 32; distance *= 2)
+    lanes = halve(id, lanes, distance);
+  const int count = static_cast<int>(lanes.size());
+  Value* own = llvm::PoisonValue::get(value_type(context_, node(id).type, count));
+  for (std::uint64_t i = 0; i < lanes.size(); ++i)
+    own = count == 1 ? lanes[0] : b_.CreateInsertElement(own, lanes[i], i);
+  b_.CreateAlignedStore(own, shared(0, b_.CreateMul(wide(thread_), wide(count * size))),
+                        align_of(count * size));
+}
+
+/// In a warp of those that add up runs: the sum of its lanes.
+Value* CudaRows::sum_of_runs(NodeId id) {
+  const std::int64_t size = size_of(node(id).type);
+  const std::int64_t each = geometry_.lanes() / (32 * geometry_.adding_warps());
   Type* type = value_type(context_, node(id).type, static_cast<int>(each));
-  std::vector<Value*> blocks;
-  for (int block = 0; block < geometry_.blocks; ++block)
-    blocks.push_back(b_.CreateAlignedLoad(
+  std::vector<Value*> runs;
+  for (int run = 0; run < std::min(geometry_.runs, geometry_.warps()); ++run)
+    runs.push_back(b_.CreateAlignedLoad(
         type,
-        shared(lanes_region + block * part * size, b_.CreateMul(wide(thread_), wide(each * size))),
+        shared(run * geometry_.lanes() * size, b_.CreateMul(wide(thread_), wide(each * size))),
         align_of(each * size)));
-  Value* sum = lanes_tree(id, tree(id, blocks));
-  for (int distance = 1; distance < 32; distance *= 2)
+  Value* sum = lanes_tree(id, tree(id, runs));
+  // Threads that gave halves away have neighbouring lanes.
+  int distance = 16;
+  for (; distance >= geometry_.lanes() / geometry_.vector; distance /= 2)
     sum = combine(id, sum, shuffle(sum, distance));
-  show_value(id, sum, region);
+  for (int low = 1; low <= distance; low *= 2)
+    sum = combine(id, sum, shuffle(sum, low));
+  return sum;
 }
 
 std::vector<Value*> CudaRows::cluster_tree(const std::vector<Partial>& partials) {
   await_cluster(); // before anything is written to another block
-  const std::int64_t bytes = cluster_bytes(plan_, job_.kernel, geometry_);
-  std::int64_t region = exchange_bytes_ + 2 * value_bytes_ + cluster_turn_ * bytes;
+  const std::int64_t region =
+      exchange_bytes_ + 2 * value_bytes_ + cluster_turn_ * cluster_bytes(plan_, geometry_);
   cluster_turn_ = (cluster_turn_ + 1) % cluster_regions(plan_);
-  std::vector<std::int64_t> lanes(partials.size()), values(partials.size());
-  std::vector<Partial> without_order;
-  for (std::size_t i = 0; i < partials.size(); ++i) {
-    const bool ordered = is_ordered(partials[i].id);
-    const std::int64_t size = size_of(node(partials[i].id).type);
-    lanes[i] = region;
-    values[i] = region + (ordered ? ir::kSumLanes * size : 0);
-    region += cluster_bytes(geometry_, ordered, static_cast<int>(size));
-    if (!ordered)
-      without_order.push_back(partials[i]);
-  }
-  const bool any_order = without_order.size() < partials.size();
-  for (std::size_t i = 0; i < partials.size(); ++i) {
-    if (!is_ordered(partials[i].id))
+  const int warps = geometry_.adding_warps();
+  const auto place = [&](std::size_t i) {
+    return region + static_cast<std::int64_t>(i) * cluster_bytes(geometry_);
+  };
+  const auto has_runs = [&](NodeId id) { return geometry_.runs > 1 && is_ordered(id); };
+  std::vector<Partial> without_runs;
+  std::ranges::copy_if(partials, std::back_inserter(without_runs),
+                       [&](const Partial& partial) { return !has_runs(partial.id); });
+  const std::vector<Value*> of_block = block_tree(without_runs);
+  const auto is_adding = [&](int of) {
+    return b_.CreateICmpULT(thread_, constant(32 * static_cast<std::uint64_t>(of)));
+  };
+  bool used = false;
+  for (std::size_t i = 0, next = 0; i < partials.size(); ++i) {
+    const NodeId id = partials[i].id;
+    if (!has_runs(id)) {
+      emit_if(is_adding(1), [&] { show_value(id, of_block[next++], part_, place(i)); });
       continue;
-    // Threads have lanes in their order, so a contiguous part of the threads has a block's part.
-    Value* own = partials[i].slabs[0];
-    const std::int64_t size = size_of(node(partials[i].id).type);
-    const auto threads = static_cast<std::uint64_t>(ir::kSumLanes / lanes_of(own));
-    const auto of_part = threads / static_cast<std::uint64_t>(geometry_.blocks);
-    Value* block =
-        b_.CreateLShr(thread_, constant(static_cast<std::uint64_t>(std::countr_zero(of_part))));
-    Value* place = b_.CreateAnd(thread_, constant(of_part - 1));
-    place = b_.CreateAdd(b_.CreateMul(wide(part_), wide(static_cast<std::int64_t>(of_part))),
-                         wide(place));
-    store_to_block(own, shared(lanes[i], b_.CreateMul(place, wide(lanes_of(own) * size))),
-                   b_.CreateTrunc(block, b_.getInt32Ty()));
-  }
-  const std::vector<Value*> of_block = block_tree(without_order);
-  for (std::size_t i = 0, next = 0; i < partials.size(); ++i)
-    if (!is_ordered(partials[i].id))
-      show_value(partials[i].id, of_block[next++], values[i]);
-  cluster_sync();
-  if (any_order) {
-    emit_if(b_.CreateICmpULT(thread_, constant(32)), [&] {
-      for (std::size_t i = 0; i < partials.size(); ++i)
-        if (is_ordered(partials[i].id))
-          sum_part_of_lanes(partials[i].id, lanes[i], values[i]);
+    }
+    if (used)
+      sync(); // the runs before were read
+    used = true;
+    store_runs(partials[i]);
+    sync();
+    emit_if(is_adding(warps), [&] {
+      Value* number = b_.CreateAdd(b_.CreateMul(part_, constant(static_cast<std::uint64_t>(warps))),
+                                   b_.CreateLShr(thread_, constant(5)));
+      show_value(id, sum_of_runs(id), number, place(i));
     });
-    cluster_sync();
   }
+  cluster_sync(is_adding(used ? warps : 1));
   std::vector<Value*> totals;
   for (std::size_t i = 0; i < partials.size(); ++i) {
     const NodeId id = partials[i].id;
-    const std::int64_t size = size_of(node(id).type);
-    Type* type = value_type(context_, node(id).type, geometry_.blocks);
-    Value* all = b_.CreateAlignedLoad(type, shared(values[i], wide(std::int64_t{0})),
-                                      align_of(geometry_.blocks * size));
+    const int count = geometry_.blocks * (has_runs(id) ? warps : 1);
+    Type* type = value_type(context_, node(id).type, count);
+    Value* all = b_.CreateAlignedLoad(type, shared(place(i), wide(std::int64_t{0})),
+                                      align_of(count * size_of(node(id).type)));
     totals.push_back(lanes_tree(id, all));
   }
   return totals;

@@ -127,7 +127,8 @@ void CudaRows::store_groups(Chunk& chunk) {
   }
 }
 
-/// A warp goes over the groups that its columns lie in and computes each with all of its threads.
+/// A warp goes over the groups that its columns lie in, one after the other of what it has of
+/// neighbours, and computes each with all of its threads.
 void CudaRows::emit_wide_groups(Chunk& chunk, const std::vector<bool>& needed) {
   std::vector<NodeId> reductions;
   for (NodeId id = 0; id < nodes(); ++id)
@@ -136,42 +137,48 @@ void CudaRows::emit_wide_groups(Chunk& chunk, const std::vector<bool>& needed) {
   if (reductions.empty())
     return;
   const int lanes = geometry_.vector;
-  const auto of_warp = static_cast<std::uint64_t>(32 * lanes);
-  Value* lane = b_.CreateZExt(warp_lane_, index_);
-  Value* first =
+  const int threads = geometry_.neighbours() / lanes;
+  Value* lane = b_.CreateAnd(b_.CreateZExt(warp_lane_, index_),
+                             constant(static_cast<std::uint64_t>(threads - 1)));
+  Value* own_first =
       b_.CreateSub(chunk.column, b_.CreateMul(lane, constant(static_cast<std::uint64_t>(lanes))));
-  Value* end = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin,
-                                        b_.CreateAdd(first, constant(of_warp)), columns_);
-  Value* from = b_.CreateUDiv(first, constant(plan_.group));
-  Value* to = b_.CreateUDiv(b_.CreateAdd(end, constant(plan_.group - 1)), constant(plan_.group));
   std::vector<Value*> own;
   for (int i = 0; i < lanes; ++i)
     own.push_back(b_.CreateTrunc(group_of(chunk, i), index_));
-  std::vector<Value*> start;
+  std::vector<Value*> found;
   for (const NodeId id : reductions)
-    start.push_back(llvm::Constant::getNullValue(value_type(context_, node(id).type, lanes)));
-  const std::vector<Value*> found =
-      carry(from, to, constant(1), start, [&](Value* group, const std::vector<Value*>& sofar) {
-        const std::map<NodeId, Value*> known = group_values(group, needed);
-        std::vector<Value*> next;
-        for (std::size_t r = 0; r < reductions.size(); ++r) {
-          Value* value = known.at(reductions[r]);
-          Value* all = sofar[r];
-          for (int i = 0; i < lanes; ++i) {
-            Value* is_own = b_.CreateICmpEQ(own[static_cast<std::size_t>(i)], group);
-            if (lanes == 1)
-              all = b_.CreateSelect(is_own, value, all);
-            else
-              all = b_.CreateInsertElement(
-                  all,
-                  b_.CreateSelect(is_own, value,
-                                  b_.CreateExtractElement(all, static_cast<std::uint64_t>(i))),
-                  static_cast<std::uint64_t>(i));
+    found.push_back(llvm::Constant::getNullValue(value_type(context_, node(id).type, lanes)));
+  for (int thread = 0; thread < 32; thread += threads) {
+    Value* first = threads == 32 ? own_first : value_in(thread, own_first);
+    Value* end = b_.CreateBinaryIntrinsic(
+        llvm::Intrinsic::umin,
+        b_.CreateAdd(first, constant(static_cast<std::uint64_t>(geometry_.neighbours()))),
+        columns_);
+    Value* from = b_.CreateUDiv(first, constant(plan_.group));
+    Value* to = b_.CreateUDiv(b_.CreateAdd(end, constant(plan_.group - 1)), constant(plan_.group));
+    found =
+        carry(from, to, constant(1), found, [&](Value* group, const std::vector<Value*>& sofar) {
+          const std::map<NodeId, Value*> known = group_values(group, needed);
+          std::vector<Value*> next;
+          for (std::size_t r = 0; r < reductions.size(); ++r) {
+            Value* value = known.at(reductions[r]);
+            Value* all = sofar[r];
+            for (int i = 0; i < lanes; ++i) {
+              Value* is_own = b_.CreateICmpEQ(own[static_cast<std::size_t>(i)], group);
+              if (lanes == 1)
+                all = b_.CreateSelect(is_own, value, all);
+              else
+                all = b_.CreateInsertElement(
+                    all,
+                    b_.CreateSelect(is_own, value,
+                                    b_.CreateExtractElement(all, static_cast<std::uint64_t>(i))),
+                    static_cast<std::uint64_t>(i));
+            }
+            next.push_back(all);
           }
-          next.push_back(all);
-        }
-        return next;
-      });
+          return next;
+        });
+  }
   for (std::size_t r = 0; r < reductions.size(); ++r)
     chunk.groups[reductions[r]] = found[r];
 }

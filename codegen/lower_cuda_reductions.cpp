@@ -26,13 +26,18 @@ Value* CudaRows::tree(NodeId id, std::vector<Value*> values) {
   return values[0];
 }
 
-Value* CudaRows::lanes_tree(NodeId id, Value* vector) {
-  std::vector<Value*> lanes;
+std::vector<Value*> CudaRows::lanes_in(Value* vector) {
   const int count = lanes_of(vector);
+  if (count == 1)
+    return {vector};
+  std::vector<Value*> lanes;
   for (int i = 0; i < count; ++i)
-    lanes.push_back(count == 1 ? vector
-                               : b_.CreateExtractElement(vector, static_cast<std::uint64_t>(i)));
-  return tree(id, lanes);
+    lanes.push_back(b_.CreateExtractElement(vector, static_cast<std::uint64_t>(i)));
+  return lanes;
+}
+
+Value* CudaRows::lanes_tree(NodeId id, Value* vector) {
+  return tree(id, lanes_in(vector));
 }
 
 /// Whether `id` counts the columns of a row, in numbers that hold every count on the way: the sum
@@ -246,7 +251,8 @@ std::vector<CudaRows::Partial> CudaRows::looped_partials(const std::vector<NodeI
 }
 
 void CudaRows::finish(std::vector<Partial>& partials) {
-  combine_runs(partials);
+  if (geometry_.blocks == 1)
+    combine_runs(partials);
   const std::vector<Value*> totals =
       geometry_.blocks > 1 ? cluster_tree(partials) : block_tree(partials);
   for (std::size_t i = 0; i < partials.size(); ++i)
@@ -259,7 +265,7 @@ Value* CudaRows::shared(std::int64_t offset, Value* bytes) {
 }
 
 void CudaRows::combine_runs(std::vector<Partial>& partials) {
-  if (geometry_.runs_each() <= 1)
+  if (geometry_.runs == 1)
     return;
   bool used = false;
   for (Partial& partial : partials) {
@@ -269,7 +275,7 @@ void CudaRows::combine_runs(std::vector<Partial>& partials) {
       sync(); // the values before were read
     used = true;
     const std::int64_t size = size_of(node(partial.id).type);
-    Value* of_row = b_.CreateMul(row_in_block_, wide(geometry_.step / geometry_.blocks * size));
+    Value* of_row = b_.CreateMul(row_in_block_, wide(geometry_.step * size));
     Value* own = b_.CreateAdd(of_row, b_.CreateMul(wide(thread_), wide(geometry_.vector * size)));
     const auto wide_align = [&](std::int64_t count) {
       return llvm::Align(static_cast<std::uint64_t>(std::min<std::int64_t>(count * size, 16)));
@@ -280,7 +286,7 @@ void CudaRows::combine_runs(std::vector<Partial>& partials) {
     Type* type = value_type(context_, node(partial.id).type, static_cast<int>(lanes));
     Value* mine = b_.CreateAdd(of_row, b_.CreateMul(wide(thread_), wide(lanes * size)));
     std::vector<Value*> runs;
-    for (int run = 0; run < geometry_.runs_each(); ++run)
+    for (int run = 0; run < geometry_.runs; ++run)
       runs.push_back(
           b_.CreateAlignedLoad(type, shared(run * ir::kSumLanes * size, mine), wide_align(lanes)));
     partial.slabs = {tree(partial.id, runs)};
@@ -297,20 +303,23 @@ std::vector<Value*> CudaRows::warp_tree(NodeId id, std::vector<Value*> slabs, in
       slabs[0] = combine(id, slabs[0], shuffle(slabs[0], distance));
       continue;
     }
-    Value* is_high =
-        b_.CreateICmpNE(b_.CreateAnd(warp_lane_, b_.getInt32(static_cast<std::uint32_t>(distance))),
-                        b_.getInt32(0));
-    std::vector<Value*> kept;
-    const std::size_t half = slabs.size() / 2;
-    for (std::size_t i = 0; i < half; ++i) {
-      Value* given = b_.CreateSelect(is_high, slabs[i], slabs[i + half]);
-      Value* keep = b_.CreateSelect(is_high, slabs[i + half], slabs[i]);
-      kept.push_back(combine(id, keep, shuffle(given, distance)));
-    }
-    slabs = std::move(kept);
+    slabs = halve(id, slabs, distance);
     ++distributed;
   }
   return slabs;
+}
+
+std::vector<Value*> CudaRows::halve(NodeId id, const std::vector<Value*>& values, int distance) {
+  Value* is_high = b_.CreateICmpNE(
+      b_.CreateAnd(warp_lane_, b_.getInt32(static_cast<std::uint32_t>(distance))), b_.getInt32(0));
+  std::vector<Value*> kept;
+  const std::size_t half = values.size() / 2;
+  for (std::size_t i = 0; i < half; ++i) {
+    Value* given = b_.CreateSelect(is_high, values[i], values[i + half]);
+    Value* keep = b_.CreateSelect(is_high, values[i + half], values[i]);
+    kept.push_back(combine(id, keep, shuffle(given, distance)));
+  }
+  return kept;
 }
 
 std::vector<Value*> CudaRows::block_tree(const std::vector<Partial>& partials) {

@@ -123,7 +123,7 @@ void CudaRows::make_shared() {
         exchange_bytes_ =
             std::max(exchange_bytes_, exchange_bytes(geometry_, size_of(node(id).type)));
     value_bytes_ = (bytes - terms_bytes(plan_, geometry_) - exchange_bytes_ -
-                    cluster_regions(plan_) * cluster_bytes(plan_, job_.kernel, geometry_)) /
+                    cluster_regions(plan_) * cluster_bytes(plan_, geometry_)) /
                    2;
   }
 }
@@ -151,15 +151,17 @@ Value* CudaRows::first_column(Value* passes_a_run) {
         b_.CreateAdd(b_.CreateMul(part_, constant(static_cast<std::uint64_t>(geometry_.threads))),
                      thread_),
         constant(vector));
+  const auto lanes = static_cast<std::uint64_t>(geometry_.lanes());
+  const auto from_part = [&](Value* lane) {
+    return part_ ? b_.CreateAdd(b_.CreateMul(part_, constant(lanes)), lane) : lane;
+  };
   if (!geometry_.ordered || geometry_.runs == 1)
-    return b_.CreateMul(thread_, constant(vector));
-  const std::uint64_t of_run = ir::kSumLanes / vector;
+    return from_part(b_.CreateMul(thread_, constant(vector)));
+  const std::uint64_t of_run = lanes / vector;
   Value* run =
       b_.CreateLShr(thread_, constant(static_cast<std::uint64_t>(std::countr_zero(of_run))));
-  Value* lane = b_.CreateMul(b_.CreateAnd(thread_, constant(of_run - 1)), constant(vector));
-  if (part_)
-    run = b_.CreateAdd(
-        run, b_.CreateMul(part_, constant(static_cast<std::uint64_t>(geometry_.runs_each()))));
+  Value* lane =
+      from_part(b_.CreateMul(b_.CreateAnd(thread_, constant(of_run - 1)), constant(vector)));
   Value* pass = b_.CreateMul(run, passes_a_run);
   return b_.CreateAdd(b_.CreateMul(pass, constant(ir::kSumLanes)), lane);
 }

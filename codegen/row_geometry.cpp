@@ -86,10 +86,20 @@ bool has_order(const ir::Node& reduction) noexcept {
   return !ir::is_extreme(reduction.op) && is_float(reduction.type);
 }
 
+int RowGeometry::neighbours() const {
+  const int columns = vector * std::min(threads, 32);
+  return ordered ? std::min(columns, lanes()) : columns;
+}
+
+int RowGeometry::adding_warps() const {
+  constexpr int kLanesOfWarp = 128;            // four of a thread, one access of f32
+  const bool combines = vector * 32 > lanes(); // a warp has several runs
+  return combines ? 1 : std::clamp(lanes() / kLanesOfWarp, 1, warps());
+}
+
 bool is_within_warp(const RowGeometry& geometry, std::uint32_t columns) noexcept {
-  const int threads = std::min(geometry.threads, 32);
   return std::has_single_bit(columns) &&
-         columns <= static_cast<std::uint32_t>(geometry.vector * threads);
+         columns <= static_cast<std::uint32_t>(geometry.neighbours());
 }
 
 std::optional<std::uint32_t> groups_in_place(const ir::Kernel& kernel,
@@ -146,28 +156,22 @@ bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexce
 }
 
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept {
-  if (!geometry.ordered || geometry.runs_each() <= 1)
+  if (!geometry.ordered || geometry.runs <= 1)
     return 0;
-  return std::int64_t{geometry.rows} * geometry.step / geometry.blocks * bytes;
+  const int lanes = geometry.blocks == 1 ? geometry.vector
+                                         : geometry.neighbours() / std::min(geometry.threads, 32);
+  return std::int64_t{geometry.rows} * geometry.threads * lanes * bytes;
 }
 
-std::int64_t cluster_bytes(const RowGeometry& geometry, bool ordered, int bytes) noexcept {
-  if (geometry.blocks == 1)
-    return 0;
-  return std::int64_t{ordered ? kLanes : 0} * bytes + std::int64_t{geometry.blocks} * 8;
+std::int64_t cluster_bytes(const RowGeometry& geometry) noexcept {
+  return geometry.blocks == 1 ? 0 : std::int64_t{geometry.blocks} * geometry.adding_warps() * 8;
 }
 
-std::int64_t cluster_bytes(const RowPlan& plan, const ir::Kernel& kernel,
-                           const RowGeometry& geometry) noexcept {
-  std::int64_t most = 0;
-  for (const auto& stage : plan.reductions) {
-    std::int64_t of_stage = 0;
-    for (const ir::NodeId id : stage)
-      of_stage +=
-          cluster_bytes(geometry, has_order(kernel.node(id)), size_of(kernel.node(id).type));
-    most = std::max(most, of_stage);
-  }
-  return most;
+std::int64_t cluster_bytes(const RowPlan& plan, const RowGeometry& geometry) noexcept {
+  std::size_t most = 0;
+  for (const auto& stage : plan.reductions)
+    most = std::max(most, stage.size());
+  return static_cast<std::int64_t>(most) * cluster_bytes(geometry);
 }
 
 std::int64_t held_width(const RowGeometry& geometry) noexcept {
@@ -199,7 +203,7 @@ std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,
     values = std::max(values, of_stage);
   }
   return exchange + 2 * values + terms_bytes(plan, geometry) +
-         cluster_regions(plan) * cluster_bytes(plan, kernel, geometry);
+         cluster_regions(plan) * cluster_bytes(plan, geometry);
 }
 
 } // namespace swage::codegen

@@ -1,11 +1,13 @@
 // row_geometry.hpp -- which columns of a row each thread of a CUDA block has.
 //
-// A row belongs to `threads` threads; each accesses `vector` neighbouring columns at a time, all of
-// them together `step`. Up to 1024 columns a step the threads own disjoint lanes of the sum's order
-// (ir/sum_order.hpp): chunk k of a thread is slab k mod `slabs` of pass k / `slabs`. Wider steps
-// are `runs` of threads that each own all lanes of a contiguous run of passes, a power of two long,
-// so a subtree; runs are combined lane by lane. A row that is held, and of which no sum shows an
-// order, is divided without regard to it: chunk k is step k.
+// A row belongs to `threads` threads of each of `blocks` blocks; each accesses `vector`
+// neighbouring columns at a time, all of them together `step`. Up to 1024 columns a step the
+// threads own disjoint lanes of the sum's order (ir/sum_order.hpp): chunk k of a thread is slab k
+// mod `slabs` of pass k / `slabs`. Wider steps are `runs` of threads that each own all lanes of a
+// contiguous run of passes, a power of two long, so a subtree; runs are combined lane by lane. Of
+// several blocks each has `lanes`, neighbours, of every pass, so what it adds up is one subtree of
+// the lanes. A row that is held, and of which no sum shows an order, is divided without regard to
+// it: chunk k is step k.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +15,7 @@
 
 #include "codegen/row_plan.hpp"
 #include "codegen/schedule.hpp"
+#include "ir/sum_order.hpp"
 
 namespace swage::codegen {
 
@@ -40,8 +43,12 @@ struct RowGeometry {
   std::int64_t above = 0; ///< there are more columns than this
 
   int warps() const { return threads <= 32 ? 1 : threads / 32; }
-  /// Runs of a block.
-  int runs_each() const { return runs / blocks; }
+  /// Lanes of the order that a block has.
+  int lanes() const { return static_cast<int>(ir::kSumLanes) / blocks; }
+  /// Columns that a warp accesses at once and that are neighbours: it may have several runs.
+  int neighbours() const;
+  /// Warps of a block of a cluster that add up its runs: each has neighbouring lanes.
+  int adding_warps() const;
   /// Passes of a thread's chunks.
   int passes() const { return (chunks + slabs - 1) / slabs; }
   /// Columns from the first of a thread to those of its chunk `k`.
@@ -74,9 +81,9 @@ int bytes_a_column(const ir::Kernel& kernel) noexcept;
 /// it takes a few registers.
 bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
 
-/// Bytes of shared memory into which the blocks of a cluster write what they have of a value of
-/// `bytes` bytes: one each, and before, if it is `ordered`, a part of the lanes of the order.
-std::int64_t cluster_bytes(const RowGeometry& geometry, bool ordered, int bytes) noexcept;
+/// Bytes of shared memory into which the blocks of a cluster write what they have of a value: one
+/// number of each block, or of each of its warps that add up runs.
+std::int64_t cluster_bytes(const RowGeometry& geometry) noexcept;
 /// Whether the order of a reduction's terms shows in its result.
 bool has_order(const ir::Node& reduction) noexcept;
 /// Regions of so many bytes that stages take turns in.
@@ -84,10 +91,10 @@ inline int cluster_regions(const RowPlan& plan) noexcept {
   return plan.reductions.size() > 1 ? 2 : 1;
 }
 /// Of all values of a stage, at most.
-std::int64_t cluster_bytes(const RowPlan& plan, const ir::Kernel& kernel,
-                           const RowGeometry& geometry) noexcept;
+std::int64_t cluster_bytes(const RowPlan& plan, const RowGeometry& geometry) noexcept;
 
 /// Shared memory of a block that runs are combined in: bytes of one sum of values of `bytes` bytes.
+/// In a cluster a warp combines its own before.
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept;
 
 /// Columns that the threads of a row have where it is held.

@@ -99,13 +99,14 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
                                 "parts; take row={} and more accesses, or grid=once",
                                 blocks, schedule.threads));
   if (blocks > 1 && !plan_.apart &&
-      (!geometry.held || geometry.rows > 1 || geometry.runs_each() < 1 || plan_.after_rows ||
-       plan_.reductions.empty()))
-    refuse_schedule(
-        fmt::format("grid={} splits rows that are reduced over blocks of one row, which hold their "
-                    "parts in accesses of 1024 columns and more, and nothing is summed over rows; "
-                    "take more threads and accesses, row={}, or grid=once",
-                    blocks, schedule.threads));
+      (!geometry.held || geometry.rows > 1 || row < 64 || geometry.step < ir::kSumLanes ||
+       plan_.after_rows || plan_.reductions.empty()))
+    refuse_schedule(fmt::format(
+        "grid={} splits rows that are reduced over blocks of one row of 64 threads and "
+        "more, which hold their parts and access 1024 columns at once together or more, "
+        "and nothing is summed over rows; take more threads and accesses, row={}, or "
+        "grid=once",
+        blocks, schedule.threads));
   const std::uint32_t group = plan_.group;
   if (least_of_groups_ > 0 && !is_within_warp(geometry, group))
     refuse_schedule(fmt::format("groups of {} columns are overwritten in place, so that a warp has "

@@ -129,8 +129,11 @@ void decode_cluster_barrier(Decoder& d) {
   const bool arrive = d.take("arrive");
   if (!arrive && !d.take("wait"))
     d.fail("expected .arrive or .wait");
-  for (const char* const semantics : {"release", "acquire", "aligned"})
-    d.take(semantics);
+  if (arrive)
+    d.take_one_of({"release", "relaxed"}, 0);
+  else
+    d.take("acquire");
+  d.take("aligned");
   d.finish();
   d.expect_operands(0);
   d.program().has_barrier = true;

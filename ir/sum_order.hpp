@@ -7,9 +7,10 @@
 //
 // Why this one. A thread of a GPU that reads 2, 4 or 8 neighbouring columns keeps as many lanes, so
 // the lowest levels of the tree over lanes cost it no exchange, the next five one shuffle each.
-// More threads than lanes take runs of passes, 2^k long: subtrees. A vector of a CPU is so many
-// lanes, and its loop over passes no horizontal operation. What is added last makes padding with
-// zeros of either sign harmless, for the only sum that could tell them apart is one of -0 alone.
+// More threads than lanes take runs of passes, 2^k long, and blocks of a cluster neighbouring
+// lanes: subtrees. A vector of a CPU is so many lanes, and its loop over passes no horizontal
+// operation. What is added last makes padding with zeros of either sign harmless, for the only sum
+// that could tell them apart is one of -0 alone.
 #pragma once
 
 #include <algorithm>

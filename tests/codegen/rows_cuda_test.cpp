@@ -99,6 +99,31 @@ TEST_CASE("threads have lanes of the order, then runs of passes") {
   CHECK(!whole.is_always_whole(3)); // rows of 3585 columns have the same code
 }
 
+TEST_CASE("blocks of a row have neighbouring lanes of every pass") {
+  const ir::Kernel kernel = catalogue("rms_norm_plain", bf16);
+  const auto geometry = [&](const std::string& text) {
+    return make_row_geometry(kernel, of_columns(kernel, 131'072), schedule_of(text));
+  };
+  const RowGeometry eight = geometry("threads=512 row=512 bytes=16 accesses=4 grid=8");
+  CHECK(eight.held);
+  CHECK(eight.lanes() == 128);
+  CHECK(eight.runs == 32);
+  CHECK(eight.chunks == 4);
+  CHECK(eight.neighbours() == 128); // a warp has two runs, and adds them up before
+  CHECK(exchange_bytes(eight, 4) == 16 * 128 * 4);
+  CHECK(eight.adding_warps() == 1);
+  CHECK(cluster_bytes(eight) == 8 * 8);
+  CHECK(is_within_warp(eight, 128));
+  CHECK(!is_within_warp(eight, 256));
+  const RowGeometry two = geometry("threads=1024 row=1024 bytes=16 accesses=8 grid=2");
+  CHECK(two.lanes() == 512);
+  CHECK(two.runs == 16);
+  CHECK(two.neighbours() == 256);
+  CHECK(exchange_bytes(two, 4) == 16 * 512 * 4);
+  CHECK(two.adding_warps() == 4);
+  CHECK(cluster_bytes(two) == 8 * 8);
+}
+
 TEST_CASE("a row that is held is read once, in whole accesses, without memory of the thread") {
   const ir::Kernel kernel = catalogue("layer_norm", bf16);
   for (const int sm : {75, 80, 90, 100, 120}) {
@@ -269,9 +294,12 @@ TEST_CASE("schedules of rows are written, read and checked") {
         "grid=3 is neither 'once' nor 2, 4 or 8 blocks a row, which 'softmax' takes");
   CHECK(refusal(kernel, 14336, "threads=256 row=256 grid=4 accesses=2") == "");
   CHECK(refusal(kernel, 14336, "threads=256 row=64 grid=4 accesses=16") ==
-        "grid=4 splits rows that are reduced over blocks of one row, which hold their parts in "
-        "accesses of 1024 columns and more, and nothing is summed over rows; take more threads and "
-        "accesses, row=256, or grid=once");
+        "grid=4 splits rows that are reduced over blocks of one row of 64 threads and more, which "
+        "hold their parts and access 1024 columns at once together or more, and nothing is summed "
+        "over rows; take more threads and accesses, row=256, or grid=once");
+  CHECK(refusal(kernel, 14336, "threads=32 row=32 grid=8 accesses=16") != "");
+  CHECK(refusal(kernel, 14336, "threads=64 row=64 grid=8 bytes=2 accesses=32") != "");
+  CHECK(refusal(kernel, 14336, "threads=64 row=64 grid=8 bytes=4 accesses=16") == "");
   CHECK(refusal(kernel, 4096, "threads=256 row=256 ahead=1") ==
         "ahead=1 is for kernels that sum over their rows, reduce them and read [col] tensors, or "
         "reduce nothing but groups; 'softmax' takes 0");
@@ -414,10 +442,13 @@ TEST_CASE("a row over several blocks is a cluster, whose blocks share what they 
                                "threads=1024 row=1024 grid=8 accesses=2 resident=1024");
   INFO(code);
   CHECK(count(code, ".reqnctapercluster 8") == 1);
-  CHECK(count(code, "barrier.cluster.wait") == 4); // all run; the maximum; lanes, sums of the parts
+  CHECK(count(code, "barrier.cluster.wait") == 3); // all run; the maximum; the sum
+  CHECK(count(code, "barrier.cluster.arrive.relaxed") == 3);
+  CHECK(count(code, "barrier.cluster.arrive.release") == 2); // who wrote to others
+  CHECK(count(code, "bar.sync") == 2);
   CHECK(count(code, "ld.global.v4.b32") == 2);
   CHECK(count(code, "ld.shared::cluster") == 0);
-  CHECK(count(code, "st.shared::cluster.b32") == 3); // a maximum, a lane, a sum of lanes
+  CHECK(count(code, "st.shared::cluster") == 2); // a value a block
   CHECK(count(code, ".local") == 0);
 }
 

@@ -1,7 +1,11 @@
 // row_split_test.cpp -- rows that several blocks have, a cluster or blocks that never meet: the
 // evaluator's bits on a CUDA device, as in any other schedule.
 #include <algorithm>
+#include <bit>
+#include <string>
+#include <tuple>
 
+#include "codegen/row_geometry.hpp"
 #include "ir/passes.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/gpu_rows.hpp"
@@ -74,6 +78,60 @@ TEST_CASE("rows split over blocks have the evaluator's bits on the device") {
                      "row_max(top); }",
                      "");
   check_split(*device, groups, {3, 64 * 150}, {}, each, seed++);
+}
+
+TEST_CASE("blocks of a row add up their lanes to the evaluator's bits, whoever has which") {
+  const auto device = gpu();
+  if (!device || !has_clusters(*device))
+    return;
+  // Stages in turn, of two sums, of one beside what has no order, and of the latter alone.
+  const std::string text =
+      "kernel k<T>(x: in T, g: in f32 [group n], i: in i64 [row], s: out f32 [row], c: out i32 "
+      "[row], p: out f32 [row], q: out f32 [group n], y: out T, const n: i32) {"
+      "  let v = f32(x); let m = row_mean(v); let d = (v - m) * g; c = row_sum(i32(x) * 99);"
+      "  let top = row_max(d); p = row_sum(col_index() == i ? d : 0);"
+      "  q = group_sum(v * v, n) + top; s = row_sum(abs(d)) + row_sum(d * top) + row_min(d);"
+      "  y = T(d * group_max(abs(v), n) - top - row_sum(d * d - row_max(d * 3))); }";
+  int runs[4] = {}, several = 0;
+  std::uint64_t seed = 300;
+  Random random(seed);
+  for (const auto& [type, group, columns] : {std::tuple{f32, 64, 64 * 81},
+                                             {bf16, 128, 128 * 40},
+                                             {bf16, 256, 256 * 18},
+                                             {DType::f16, 96, 96 * 49},
+                                             {DType::f8e4m3, 64, 64 * 64},
+                                             {bf16, 1, 7001}}) {
+    const Kernel kernel = device->kernel(text, "", {{"T", type}, {"n", std::int64_t{group}}});
+    RowCase call(*device, kernel, {2, columns}, {}, seed++);
+    const ir::Kernel& graph = launch::ir_kernel(kernel);
+    const auto known = launch::describe(kernel, call.arguments()).specialization;
+    const codegen::Target target = launch::target(*device);
+    for (const int blocks : {2, 4, 8})
+      for (const int threads : {64, 128, 256, 512, 1024})
+        for (const int bytes : {4, 8, 16, 32, 64}) {
+          const codegen::Schedule schedule = codegen::parse_schedule(
+              fmt::format("threads={0} row={0} bytes={1} grid={2} accesses=16", threads, bytes,
+                          blocks),
+              codegen::CudaSchedule{});
+          try {
+            codegen::check_schedule(schedule, graph, known, target);
+          } catch (const Error&) {
+            continue;
+          }
+          if (emulated() && !random.one_in(3))
+            continue;
+          INFO(name_of(type) << ", groups of " << group << ", " << columns << " columns, "
+                             << codegen::canonical(schedule));
+          REQUIRE(call.run(&schedule) == "");
+          const auto geometry =
+              codegen::make_row_geometry(graph, known, std::get<codegen::CudaSchedule>(schedule));
+          runs[std::countr_zero(static_cast<unsigned>(blocks))] += geometry.runs > 1;
+          several += geometry.neighbours() < 32 * geometry.vector;
+        }
+  }
+  for (const int power : {1, 2, 3})
+    CHECK(runs[power] > 5);
+  CHECK(several > 5);
 }
 
 TEST_CASE("parts of a row whose columns are computed apart have the evaluator's bits") {

@@ -95,7 +95,7 @@ TEST_CASE("a sum of no terms and a sum of negative zeros are 0") {
 }
 
 TEST_CASE("a row in aligned runs of passes gives the subtrees of the whole row") {
-  // As a block of several groups of threads, or a cluster of blocks, adds a row up.
+  // As a block of several groups of threads adds a row up.
   const std::size_t count = 14 * 1024 + 5;
   const std::vector<float> terms = random_terms(count, 3);
   const auto whole = by_bits(terms, column_order(count));
@@ -112,6 +112,30 @@ TEST_CASE("a row in aligned runs of passes gives the subtrees of the whole row")
       lanes[lane] = runs.total(add);
     }
     CHECK(add_lanes(lanes.data(), kSumLanes, add) + 0.0f == whole);
+  }
+}
+
+TEST_CASE("neighbouring lanes of all passes are a subtree of the whole row") {
+  // As the blocks of a cluster add a row up.
+  for (const std::size_t count : {14 * 1024 + 5, 700}) {
+    const std::vector<float> terms = random_terms(count, 4);
+    const auto whole = by_bits(terms, column_order(count));
+    for (const std::size_t blocks : {2, 4, 8}) {
+      const std::size_t each = 1024 / blocks;
+      std::vector<float> values;
+      for (std::size_t block = 0; block < blocks; ++block) {
+        std::vector<float> lanes(each);
+        for (std::size_t lane = 0; lane < each; ++lane) {
+          PairwiseSum<float> passes;
+          for (std::size_t i = block * each + lane; i < count; i += 1024)
+            passes.push(terms[i], add);
+          if (block * each + lane < count)
+            lanes[lane] = passes.total(add);
+        }
+        values.push_back(add_lanes(lanes.data(), static_cast<std::int64_t>(each), add));
+      }
+      CHECK(add_lanes(values.data(), static_cast<std::int64_t>(blocks), add) + 0.0f == whole);
+    }
   }
 }
 
