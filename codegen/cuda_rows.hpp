@@ -156,7 +156,7 @@ private:
   Value* sum_of_runs(NodeId id);
   void show_value(NodeId id, Value* value, Value* number, std::int64_t region);
   void store_to_block(Value* value, Value* at, Value* block);
-  void cluster_sync(Value* wrote);
+  void cluster_sync(Value* wrote, const std::function<void()>& meanwhile = {});
   void enter_cluster();
   void await_cluster();
   std::vector<Value*> lanes_in(Value* vector);

@@ -18,7 +18,7 @@ Value* HeldMemory::load(Value* address, int unit, int count, std::uint32_t param
   if (given == all.size())
     all.push_back({memory_.load(address, unit, count, param), stage_});
   Bits& bits = all[given++];
-  if (anew && bits.stage != stage_)
+  if ((of_column ? columns_anew : anew) && bits.stage != stage_)
     bits = {opaque(bits.value), stage_};
   return bits.value;
 }

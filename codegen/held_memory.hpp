@@ -20,6 +20,7 @@ public:
   bool anew = false;
   /// What has one value a column is held too, from one row to the next.
   bool columns = false;
+  bool columns_anew = false; ///< likewise
   void next_stage() { ++stage_; }
 
   /// The accesses from now on are those of a chunk; a negative one is never held.

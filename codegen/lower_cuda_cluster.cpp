@@ -31,13 +31,15 @@ llvm::Align align_of(std::int64_t bytes) {
 /// What the warps where `wrote` (null: all) have written, all blocks see. For the others it is no
 /// fence, which waits for all that a thread has under way: what they did before, the warps that
 /// wrote know from a barrier of the block.
-void CudaRows::cluster_sync(Value* wrote) {
+void CudaRows::cluster_sync(Value* wrote, const std::function<void()>& meanwhile) {
   await_cluster();
   const auto arrive = [&] { statement("barrier.cluster.arrive.release.aligned;"); };
   if (wrote)
     emit_if(wrote, arrive, [&] { statement("barrier.cluster.arrive.relaxed.aligned;"); });
   else
     arrive();
+  if (meanwhile)
+    meanwhile();
   statement("barrier.cluster.wait.acquire.aligned;");
 }
 
@@ -53,35 +55,20 @@ void CudaRows::await_cluster() {
   cluster_runs_ = true;
 }
 
-/// Writes `value` to shared memory `at`, of this block, in block `block` of the cluster, 32 bits.
+/// Writes `value`, of 32 or 64 bits, to where `at` is in the shared memory of block `block`.
 void CudaRows::store_to_block(Value* value, Value* at, Value* block) {
   Type* word = b_.getInt32Ty();
   auto* map = llvm::FunctionType::get(word, {word, word}, false);
   Value* mapped = b_.CreateCall(
       map, llvm::InlineAsm::get(map, "mapa.shared::cluster.u32 $0, $1, $2;", "=r,r,r", false),
       {b_.CreatePtrToInt(at, word), block});
-  const auto words = static_cast<int>(value->getType()->getPrimitiveSizeInBits() / 32);
-  Value* bits =
-      b_.CreateBitCast(value, llvm::FixedVectorType::get(word, static_cast<unsigned>(words)));
-  for (int first = 0; first < words;) {
-    const int count = std::min(words - first, 4); // a power of two, as `words` is
-    std::string named, constraints = "r";
-    std::vector<Value*> given{mapped};
-    for (int i = 0; i < count; ++i) {
-      named += fmt::format("{}${}", i == 0 ? "" : ", ", i + 1);
-      constraints += ",r";
-      given.push_back(b_.CreateExtractElement(bits, static_cast<std::uint64_t>(first + i)));
-    }
-    const std::string text =
-        count == 1
-            ? fmt::format("st.shared::cluster.b32 [$0+{}], $1;", 4 * first)
-            : fmt::format("st.shared::cluster.v{}.b32 [$0+{}], {{{}}};", count, 4 * first, named);
-    auto* function =
-        llvm::FunctionType::get(b_.getVoidTy(), std::vector<Type*>(given.size(), word), false);
-    b_.CreateCall(function, llvm::InlineAsm::get(function, text, constraints + ",~{memory}", true),
-                  given);
-    first += count;
-  }
+  const auto bits = static_cast<unsigned>(value->getType()->getPrimitiveSizeInBits());
+  Type* type = b_.getIntNTy(bits);
+  auto* store = llvm::FunctionType::get(b_.getVoidTy(), {word, type}, false);
+  b_.CreateCall(store,
+                llvm::InlineAsm::get(store, fmt::format("st.shared::cluster.b{} [$0], $1;", bits),
+                                     bits == 64 ? "r,l,~{memory}" : "r,r,~{memory}", true),
+                {mapped, b_.CreateBitCast(value, type)});
 }
 
 /// In a warp: writes `value` to every block, as number `number` from `region` on.
@@ -165,7 +152,11 @@ std::vector<Value*> CudaRows::cluster_tree(const std::vector<Partial>& partials)
       show_value(id, sum_of_runs(id), number, place(i));
     });
   }
-  cluster_sync(is_adding(used ? warps : 1));
+  const bool is_last = pass_ + 1 == static_cast<int>(plan_.reductions.size());
+  cluster_sync(is_adding(used ? warps : 1), [&] {
+    if (is_last && schedule_.ahead)
+      load_held(needed_loads(ir::Broadcast::per_column));
+  });
   std::vector<Value*> totals;
   for (std::size_t i = 0; i < partials.size(); ++i) {
     const NodeId id = partials[i].id;

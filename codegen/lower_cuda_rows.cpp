@@ -48,7 +48,8 @@ void CudaRows::emit_body() {
     if (schedule_.ahead) {
       held_.columns = true;
       load_held(needed_loads(Broadcast::none));
-      load_held(needed_loads(Broadcast::per_column));
+      if (!meet) // else while blocks meet: a thread has the most registers free then
+        load_held(needed_loads(Broadcast::per_column));
     }
     emit_row();
     if (meet)
@@ -104,6 +105,7 @@ void CudaRows::prepare() {
   }
   thread_ = thread;
   held_.anew = geometry_.held && holds_bits(job_.kernel, geometry_);
+  held_.columns_anew = held_.anew || geometry_.blocks > 1;
   // Else LLVM keeps what it sees used again; and groups that no warp holds are read anew.
   if (held_.anew && (plan_.group == 0 || small_groups_))
     kept_ = kept_in_registers(job_.kernel, plan_);

@@ -110,8 +110,10 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
   const std::uint32_t group = plan_.group;
   if (least_of_groups_ > 0 && !is_within_warp(geometry, group))
     refuse_schedule(fmt::format("groups of {} columns are overwritten in place, so that a warp has "
-                                "to access them in whole; take row=32 or more and bytes={} or more",
-                                group, least_of_groups_));
+                                "to access them in whole; take row=32 or more and bytes={} or "
+                                "more{}",
+                                group, least_of_groups_,
+                                blocks > 1 ? ", and fewer blocks a row or grid=once" : ""));
   if (row < 32 && (!geometry.held || (group > 0 && !is_within_warp(geometry, group))))
     refuse_schedule(
         fmt::format("row={} is below 32, and {}; take more threads a row or more accesses", row,
@@ -210,9 +212,12 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
     if (!plan_.column_sum_for_all[i] && geometry.held)
       strand += geometry.chunks * geometry.vector * plan_.column_sum_bytes[i] / 4 / geometry.rows;
   const int addresses = geometry.ordered || plan_.after_rows ? 12 : 6; // and columns past the end
+  const int columns = geometry.vector * shared / 4 * (all_columns ? geometry.chunks : 1);
+  const int at_hand = 2 * geometry.vector * most / 4;
+  // Blocks that meet have added up all that they had when they load columns ahead.
+  const bool in_turn = all_columns && in_clusters(kernel_, schedule);
   return strand + addresses * element_inputs(kernel_) + held + sums +
-         geometry.vector * shared / 4 * (all_columns ? geometry.chunks : 1) +
-         2 * geometry.vector * most / 4 + by_hand + (functions ? 8 : 0);
+         (in_turn ? std::max(columns, at_hand) : columns + at_hand) + by_hand + (functions ? 8 : 0);
 }
 
 bool RowSchedules::fits(const CudaSchedule& schedule, int spilled) const {

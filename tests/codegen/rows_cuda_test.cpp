@@ -307,6 +307,12 @@ TEST_CASE("schedules of rows are written, read and checked") {
         "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
   CHECK(refusal(kernel, 1024, "threads=128 row=16 bytes=2 accesses=16") ==
         "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
+  const ir::Kernel in_place = ir::load_kernel(
+      {"kernel k(x: inout bf16) { x = x * group_max(abs(x), 256) - row_mean(x); }"}, "", {});
+  CHECK(refusal(in_place, 16'384, "threads=512 row=512 grid=8 accesses=4") ==
+        "groups of 256 columns are overwritten in place, so that a warp has to access them in "
+        "whole; take row=32 or more and bytes=16 or more, and fewer blocks a row or grid=once");
+  CHECK(refusal(in_place, 16'384, "threads=512 row=512 grid=4 accesses=4") == "");
   CHECK(refusal(catalogue("swiglu", bf16), 0, "threads=256 row=64") ==
         "row=64 is for kernels that reach along their rows; 'swiglu' takes 0");
 }
@@ -395,6 +401,24 @@ TEST_CASE("few rows load their columns ahead by default, many do not") {
   CHECK(ahead("rms_norm", 16, 4096));
   CHECK_FALSE(ahead("rms_norm", 16, 2048)); // a weight of 4 KiB
   CHECK_FALSE(ahead("softmax", 1, 14336));
+  CHECK(ahead("rms_norm", 16, 131'072));
+  CHECK_FALSE(ahead("rms_norm", 16, 262'144)); // for want of registers
+}
+
+TEST_CASE("blocks of a row load columns ahead while they meet for the last sum") {
+  const std::string schedule = "threads=512 row=512 accesses=4 grid=8 resident=1024 ahead=";
+  const auto loads = [&](const std::string& name, const std::string& ahead) {
+    const std::string code = ptx(catalogue(name, bf16), 131'072, schedule + ahead);
+    INFO(code);
+    const std::size_t arrive = code.rfind("barrier.cluster.arrive");
+    const std::size_t wait = code.find("barrier.cluster.wait", arrive);
+    REQUIRE(wait != code.npos);
+    CHECK(count(code, ".local") == 0);
+    return count(code.substr(arrive, wait - arrive), "ld.global.v4.b32");
+  };
+  CHECK(loads("rms_norm", "1") == 4);
+  CHECK(loads("rms_norm", "0") == 0);
+  CHECK(loads("layer_norm", "1") == 8); // weight and bias
 }
 
 TEST_CASE("few rows have as many threads as one input takes, and two sums lanes that are whole") {

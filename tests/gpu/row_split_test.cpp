@@ -2,6 +2,7 @@
 // evaluator's bits on a CUDA device, as in any other schedule.
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <string>
 #include <tuple>
 
@@ -132,6 +133,34 @@ TEST_CASE("blocks of a row add up their lanes to the evaluator's bits, whoever h
   for (const int power : {1, 2, 3})
     CHECK(runs[power] > 5);
   CHECK(several > 5);
+}
+
+TEST_CASE("random kernels with reductions have the evaluator's bits over several blocks") {
+  const auto device = gpu();
+  if (!device || !has_clusters(*device))
+    return;
+  int ran = 0;
+  for (std::uint64_t seed = 1000; seed < (emulated() ? 1040u : 1200u); ++seed) {
+    const std::optional<ir::Kernel> graph = random_row_kernel(seed, false, seed % 2 == 1);
+    if (!graph)
+      continue;
+    INFO("seed " << seed << "\n" << ir::print(*graph));
+    const std::optional<Kernel> kernel = kernel_with_bits(*device, *graph);
+    if (!kernel || ir::is_elementwise(launch::ir_kernel(*kernel)))
+      continue;
+    Random random(seed);
+    const std::int64_t columns = 4 * static_cast<std::int64_t>(2050 + random.below(2000));
+    RowCase call(*device, *kernel, {2, columns}, {1, static_cast<std::int64_t>(random.below(3)), 0},
+                 seed);
+    std::vector<codegen::Schedule> schedules = call.schedules();
+    std::erase_if(schedules, [](const codegen::Schedule& one) { return blocks_of(one) < 2; });
+    for (int i = 0; i < schedules_of_call(2, 6) && !schedules.empty(); ++i, ++ran) {
+      const codegen::Schedule& schedule = random.pick(schedules);
+      INFO(columns << " columns, " << codegen::canonical(schedule));
+      REQUIRE(call.run(&schedule) == "");
+    }
+  }
+  CHECK(ran > 20);
 }
 
 TEST_CASE("parts of a row whose columns are computed apart have the evaluator's bits") {
