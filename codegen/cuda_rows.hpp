@@ -152,6 +152,9 @@ private:
   void combine_runs(std::vector<Partial>& partials);
   // lower_cuda_cluster.cpp: a row over several blocks
   std::vector<Value*> cluster_tree(const std::vector<Partial>& partials);
+  bool has_runs(NodeId id) const;
+  Value* is_adding(int warps);
+  int show_partials(const std::vector<Partial>& partials, const std::vector<std::int64_t>& places);
   void store_runs(const Partial& partial);
   Value* sum_of_runs(NodeId id);
   void show_value(NodeId id, Value* value, Value* number, std::int64_t region);

@@ -117,43 +117,62 @@ Value* CudaRows::sum_of_runs(NodeId id) {
   return sum;
 }
 
-std::vector<Value*> CudaRows::cluster_tree(const std::vector<Partial>& partials) {
-  await_cluster(); // before anything is written to another block
-  const std::int64_t region =
-      exchange_bytes_ + 2 * value_bytes_ + cluster_turn_ * cluster_bytes(plan_, geometry_);
-  cluster_turn_ = (cluster_turn_ + 1) % cluster_regions(plan_);
-  const int warps = geometry_.adding_warps();
-  const auto place = [&](std::size_t i) {
-    return region + static_cast<std::int64_t>(i) * cluster_bytes(geometry_);
-  };
-  const auto has_runs = [&](NodeId id) { return geometry_.runs > 1 && is_ordered(id); };
+bool CudaRows::has_runs(NodeId id) const {
+  return geometry_.runs > 1 && is_ordered(id);
+}
+
+/// In the first `warps` warps of the block.
+Value* CudaRows::is_adding(int warps) {
+  return b_.CreateICmpULT(thread_, constant(32 * static_cast<std::uint64_t>(warps)));
+}
+
+/// Writes what this block has of `partials` to all blocks, each to its place. Gives the warps that
+/// did.
+int CudaRows::show_partials(const std::vector<Partial>& partials,
+                            const std::vector<std::int64_t>& places) {
   std::vector<Partial> without_runs;
   std::ranges::copy_if(partials, std::back_inserter(without_runs),
                        [&](const Partial& partial) { return !has_runs(partial.id); });
+  const auto first =
+      std::ranges::find_if(partials, [&](const Partial& partial) { return has_runs(partial.id); });
+  const bool any_runs = first != partials.end();
+  if (any_runs)
+    store_runs(*first);
   const std::vector<Value*> of_block = block_tree(without_runs);
-  const auto is_adding = [&](int of) {
-    return b_.CreateICmpULT(thread_, constant(32 * static_cast<std::uint64_t>(of)));
-  };
-  bool used = false;
+  if (any_runs && without_runs.empty())
+    sync(); // else the tree has one
+  const int warps = geometry_.adding_warps();
   for (std::size_t i = 0, next = 0; i < partials.size(); ++i) {
     const NodeId id = partials[i].id;
     if (!has_runs(id)) {
-      emit_if(is_adding(1), [&] { show_value(id, of_block[next++], part_, place(i)); });
+      emit_if(is_adding(1), [&] { show_value(id, of_block[next++], part_, places[i]); });
       continue;
     }
-    if (used)
+    if (&partials[i] != &*first) {
       sync(); // the runs before were read
-    used = true;
-    store_runs(partials[i]);
-    sync();
+      store_runs(partials[i]);
+      sync();
+    }
     emit_if(is_adding(warps), [&] {
       Value* number = b_.CreateAdd(b_.CreateMul(part_, constant(static_cast<std::uint64_t>(warps))),
                                    b_.CreateLShr(thread_, constant(5)));
-      show_value(id, sum_of_runs(id), number, place(i));
+      show_value(id, sum_of_runs(id), number, places[i]);
     });
   }
+  return any_runs ? warps : 1;
+}
+
+std::vector<Value*> CudaRows::cluster_tree(const std::vector<Partial>& partials) {
+  await_cluster(); // before anything is written to another block
+  std::vector<std::int64_t> places;
+  for (std::size_t i = 0; i < partials.size(); ++i)
+    places.push_back(exchange_bytes_ + 2 * value_bytes_ +
+                     cluster_turn_ * cluster_bytes(plan_, geometry_) +
+                     static_cast<std::int64_t>(i) * cluster_bytes(geometry_));
+  cluster_turn_ = (cluster_turn_ + 1) % cluster_regions(plan_);
+  const int warps = show_partials(partials, places);
   const bool is_last = pass_ + 1 == static_cast<int>(plan_.reductions.size());
-  cluster_sync(is_adding(used ? warps : 1), [&] {
+  cluster_sync(is_adding(warps), [&] {
     if (is_last && schedule_.ahead)
       load_held(needed_loads(ir::Broadcast::per_column));
   });
@@ -162,7 +181,7 @@ std::vector<Value*> CudaRows::cluster_tree(const std::vector<Partial>& partials)
     const NodeId id = partials[i].id;
     const int count = geometry_.blocks * (has_runs(id) ? warps : 1);
     Type* type = value_type(context_, node(id).type, count);
-    Value* all = b_.CreateAlignedLoad(type, shared(place(i), wide(std::int64_t{0})),
+    Value* all = b_.CreateAlignedLoad(type, shared(places[i], wide(std::int64_t{0})),
                                       align_of(count * size_of(node(id).type)));
     totals.push_back(lanes_tree(id, all));
   }

@@ -474,6 +474,13 @@ TEST_CASE("a row over several blocks is a cluster, whose blocks share what they 
   CHECK(count(code, "ld.shared::cluster") == 0);
   CHECK(count(code, "st.shared::cluster") == 2); // a value a block
   CHECK(count(code, ".local") == 0);
+  // What is of one stage meets once, in the block too.
+  const ir::Kernel both = ir::load_kernel(
+      {"kernel k(x: in bf16, y: out bf16) { y = x - row_sum(x) * row_max(x); }"}, "", {});
+  const std::string of_stage =
+      ptx(both, 131'072, "threads=1024 row=1024 grid=8 accesses=2 resident=1024");
+  CHECK(count(of_stage, "barrier.cluster.wait") == 2);
+  CHECK(count(of_stage, "bar.sync") == 1);
 }
 
 TEST_CASE("code of rows waits for the grid before it touches memory, in every geometry") {
