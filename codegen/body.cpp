@@ -41,10 +41,40 @@ std::vector<bool> sigmoids_of_silu(const ir::Kernel& kernel,
   return result;
 }
 
+/// Whether a CPU computes the sigmoids of `kernel` at half accuracy in forms for what they are used
+/// for.
+bool has_forms_on_host(const ir::Kernel& kernel, const Target& target) {
+  return target.kind == Target::Kind::host && kernel.math() == ir::MathMode::accurate &&
+         kernel.nodes().size() <= kWholeBodyNodes;
+}
+
+std::vector<bool> sigmoids_of_numbers(const ir::Kernel& kernel, const Target& target,
+                                      const std::vector<Accuracy>& accuracies) {
+  std::vector<bool> result(kernel.nodes().size());
+  if (has_forms_on_host(kernel, target))
+    for (ir::NodeId id = 0; id < result.size(); ++id)
+      result[id] = kernel.node(id).op == Op::sigmoid && accuracies[id] == Accuracy::half &&
+                   nan_comes_from_argument(kernel, id);
+  return result;
+}
+
 bool stores_bf16_alone(const ir::Kernel& kernel) {
   return std::ranges::all_of(kernel.stores(), [&](const ir::Store& store) {
     return kernel.params()[store.param].dtype == DType::bf16;
   });
+}
+
+/// Of bf16 alone: next to the zero of the slope it is off by a little more, which f16 would show.
+std::vector<std::optional<SlopeProduct>> slope_products(const ir::Kernel& kernel,
+                                                        const Target& target,
+                                                        const std::vector<Accuracy>& accuracies) {
+  if (!has_forms_on_host(kernel, target) || !stores_bf16_alone(kernel))
+    return {};
+  auto result = find_slope_products(kernel);
+  for (auto& product : result)
+    if (product && accuracies[product->sigmoid] != Accuracy::half)
+      product.reset();
+  return result;
 }
 
 /// Half accuracy is that of the results, which may be normal where an intermediate one is not.
@@ -95,12 +125,12 @@ std::vector<bool> upper_half_nans(const ir::Kernel& kernel, const Target& target
 }
 
 /// GPUs have an instruction that rounds ties to even.
-std::vector<bool> accidental_bf16_ties(const Job& job, const std::vector<Accuracy>& accuracies,
-                                       const std::vector<bool>& of_silu) {
+std::vector<Ties> ties_on_host(const Job& job, const std::vector<Accuracy>& accuracies,
+                               const std::vector<bool>& of_silu) {
   if (job.target.kind != Target::Kind::host)
-    return std::vector<bool>(job.kernel.nodes().size());
-  return accidental_ties(job.kernel, accuracies,
-                         stores_bf16_alone(job.kernel) ? of_silu : std::vector<bool>());
+    return std::vector<Ties>(job.kernel.nodes().size(), Ties::to_even);
+  return codegen::ties(job.kernel, accuracies,
+                       stores_bf16_alone(job.kernel) ? of_silu : std::vector<bool>());
 }
 
 /// LLVM distributes constants over chains of integer operations, looks down such chains once for
@@ -187,9 +217,11 @@ llvm::AttributeList attributes_of_functions(const llvm::Function& caller) {
 
 BodyFacts::BodyFacts(const Job& job)
     : accuracies(ir::accuracies(job.kernel)), of_silu(sigmoids_of_silu(job.kernel, accuracies)),
+      is_number(sigmoids_of_numbers(job.kernel, job.target, accuracies)),
+      slopes(slope_products(job.kernel, job.target, accuracies)),
       wide(wide_products(job.kernel, job.target, accuracies)),
       upper_half_nans(codegen::upper_half_nans(job.kernel, job.target)),
-      accidental_ties(accidental_bf16_ties(job, accuracies, of_silu)),
+      ties(ties_on_host(job, accuracies, of_silu)),
       opaque(opaque_integers(job.kernel, job.target)) {
   std::size_t size = 0;
   for (const ir::Node& node : job.kernel.nodes())
@@ -237,7 +269,7 @@ Rounding Body::rounding(ir::NodeId id, DType storage) const {
   const double bound = clamped_within(job_.kernel, id);
   const double largest = largest_of(storage);
   return {.low_nan_bits = !facts_.upper_half_nans[id],
-          .ties_to_even = !facts_.accidental_ties[id],
+          .ties = facts_.ties[id],
           .saturates = bound == largest,
           .in_range = bound <= largest,
           .to_nearest = job_.kernel.node(id).op == Op::round};
@@ -309,11 +341,18 @@ Value* Body::emit(const ir::Node& node, ir::NodeId id) {
   }
   if (!facts_.wide.products.empty() && facts_.wide.products[id])
     return emit(*facts_.wide.products[id]);
+  if (!facts_.slopes.empty() && facts_.slopes[id])
+    return emit(*facts_.slopes[id]);
   const DType operand = job_.kernel.node(node.args[0]).type;
   if (!facts_.of_silu.empty() && facts_.of_silu[id])
     return inline_or_call("sigmoid_of_silu", {arg(node, 0)}, [&](auto& builder, auto operands) {
       return MathBuilder(builder, job_.target, job_.kernel.math(), Accuracy::half)
           .emit_sigmoid_of_silu(operands[0], stores_bf16_alone(job_.kernel));
+    });
+  if (facts_.is_number[id])
+    return inline_or_call("sigmoid_of_number", {arg(node, 0)}, [&](auto& builder, auto operands) {
+      return MathBuilder(builder, job_.target, job_.kernel.math(), Accuracy::half)
+          .emit_sigmoid_of_number(operands[0]);
     });
   return is_float(operand) ? emit_float(node, facts_.accuracies[id]) : emit_integer(node);
 }
@@ -325,6 +364,14 @@ Value* Body::emit(const WideProduct& product) {
                          stores_bf16_alone(job_.kernel));
   Value* left = product.left ? b_.CreateFMul(value(*product.left), outer) : outer;
   return b_.CreateFMul(left, b_.CreateFMul(value(product.right), inner));
+}
+
+Value* Body::emit(const SlopeProduct& product) {
+  Value* sigmoid = value(product.sigmoid);
+  Value* slope = b_.CreateIntrinsic(
+      llvm::Intrinsic::fma, {sigmoid->getType()},
+      {b_.CreateFMul(value(product.x), sigmoid), value(product.complement), sigmoid});
+  return product.rest ? b_.CreateFMul(value(*product.rest), slope) : slope;
 }
 
 Value* Body::constant(const ir::Node& node) const {

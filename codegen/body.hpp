@@ -9,6 +9,7 @@
 #include <llvm/ADT/StringMap.h>
 
 #include "codegen/lower.hpp"
+#include "codegen/silu.hpp"
 #include "codegen/wide_products.hpp"
 
 namespace swage::codegen {
@@ -26,12 +27,15 @@ struct BodyFacts {
   /// By node: whether it is a sigmoid that is only ever multiplied by its own argument. Empty where
   /// no sigmoid gets a form of its own for it: but in `accurate` mode at half accuracy.
   std::vector<bool> of_silu;
+  /// By node: whether it is another sigmoid at half accuracy whose NaNs come from its argument in
+  /// what is stored. On a CPU.
+  std::vector<bool> is_number;
+  std::vector<std::optional<SlopeProduct>> slopes; ///< by node, of bf16 on a CPU; or empty
   WideProducts wide;
   /// By node: whether it is an f32 whose NaNs have nothing in the lower 16 bits. GPUs make NaNs of
   /// all bits.
   std::vector<bool> upper_half_nans;
-  /// By node: whether ties of bf16 need not go to even.
-  std::vector<bool> accidental_ties;
+  std::vector<Ties> ties; ///< by node, of bf16
   /// By node: whether the back end is not to look through its value. Empty where it may everywhere.
   std::vector<bool> opaque;
   /// Functions are emitted apart, and called: inline they would be too much code.
@@ -70,6 +74,7 @@ private:
   bool is_folded(ir::NodeId id) const;
   llvm::Value* emit(const ir::Node& node, ir::NodeId id);
   llvm::Value* emit(const WideProduct& product);
+  llvm::Value* emit(const SlopeProduct& product);
   llvm::Value* emit_float(const ir::Node& node, Accuracy accuracy);
   llvm::Value* emit_integer(const ir::Node& node);
   bool divides_by_shared(const ir::Node& node, Accuracy accuracy) const;
