@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import pickle
 import threading
 
 import torch
@@ -53,6 +54,7 @@ class Operator:
         self.packed = tuple(packed)
         self.backward_kernel = backward
         self.counts_of, self._counted = counts_of, None
+        self._made_by = None  # a function and its arguments, which give it in another process, too
         self._has_counts_of_its_own = any(p.name == COUNTS.name for p in described.parameters + described.constants)
         self._half_of = {}
         for first, second, whole in self.packed:
@@ -116,6 +118,13 @@ class Operator:
         self._out(*args, **kwargs, **dict(zip((spelled(n) for n in self.results), out)))
         return out[0] if len(out) == 1 else tuple(out)
 
+    def __reduce__(self):
+        """Pickled, and copied with a model, as what it is made by: there is one operator of a name."""
+        if self._made_by is None:
+            raise pickle.PicklingError(f"{self.name} was made by swage.torch.Operator, which says not how: make it with "
+                                       "swage.torch.op")
+        return self._made_by
+
     def __repr__(self):
         return f"<swage operator torch.ops.{self.space}.{schema(self, is_out=False)}>"
 
@@ -133,6 +142,7 @@ class Operator:
             if self._counted is None:
                 self._counted = Operator(self.signature, self.space, self.name, math=self.math, packed=self.packed,
                                          backward=self.backward_kernel, of_catalogue=self.of_catalogue, counts_of=self)
+                self._counted._made_by = _counted, (self,)
         return True
 
     # torch.compile calls it while it traces, and does not look inside: what torch.compiler.assume_constant_result
@@ -168,10 +178,19 @@ class Operator:
         with _lock:
             if wanted not in self._gradients:
                 self._gradients[wanted] = _autograd.derive(self, wanted)
+                self._gradients[wanted].operator._made_by = _gradient, (self, wanted)
             return self._gradients[wanted]
 
     def _slots(self, *roles):
         return list(dict.fromkeys(self.slot(name) for name in self.signature.names(*roles)))
+
+
+def _counted(operator):
+    return operator.counted
+
+
+def _gradient(operator, wanted):
+    return operator.gradient(wanted).operator
 
 
 def op(source, name=None, *, math=None, backward=None):
@@ -185,12 +204,16 @@ def op(source, name=None, *, math=None, backward=None):
 
     The same text gives the same operator. Raises swage.Error where the text is wrong.
     """
+    return _op(source, name, math, backward)
+
+
+def _op(*made_of):
     with _lock:
-        return _op(source, name, math, backward)
+        return _made_op(*made_of)
 
 
 @functools.cache
-def _op(source, name, math, backward):
+def _made_op(source, name, math, backward):
     names = list(declarations(source))
     if name is None and len(names) != 1:
         raise ValueError(f"the text has the kernels {', '.join(names) or '(none)'}: name the one that "
@@ -198,6 +221,7 @@ def _op(source, name, math, backward):
     described = signature(source, name or names[0])
     digest = hashlib.sha256(repr((source, name, math, backward)).encode()).hexdigest()[:12]
     made = Operator(described, "swage", f"{described.kernel}_{digest}", math=math, backward=backward)
+    made._made_by = _op, (source, name, math, backward)
     if backward:
         made.gradient(None)  # what is wrong with it is said here
     return made
