@@ -260,6 +260,17 @@ class Compiled(Seeded):
         self.assertTrue(torch.equal(y[:3], swage.torch.geglu(x, x)[:3]))
         self.assertTrue((y[3] == 7).all())
 
+    def test_modules(self):
+        x, counts = torch.randn(BATCHES, 4, 16, device=DEVICE), counts_of([3, 0, 4])
+        norm = swage.torch.RMSNorm(16, device=DEVICE)
+        for module, inputs, expected in (
+                (swage.torch.SwiGLU(), (x, x), swage.torch.swiglu(x, x, valid_rows=counts)),
+                (swage.torch.GeGLU("tanh"), (x,), swage.torch.geglu_tanh_packed(x, valid_rows=counts)),
+                (norm, (x,), swage.torch.rms_norm(x, norm.weight, eps=norm.eps, valid_rows=counts))):
+            for call in (module, torch.compile(module, fullgraph=True, backend="aot_eager")):
+                self.assertTrue(torch.equal(call(*inputs, valid_rows=counts), expected))
+                self.assertFalse(torch.equal(call(*inputs), expected))
+
     def test_exported(self):
         class Module(torch.nn.Module):
             def forward(self, x, counts):
