@@ -150,6 +150,18 @@ class Results(Seeded):
         with self.assertRaisesRegex(TypeError, "valid_rows"):
             own.counted
 
+    def test_inputs_are_given_by_name_too(self):
+        x, up = torch.randn(2, 3, 8, device=DEVICE)
+        for counts in (counts_of([2]), counts_of([0])):
+            expected, out = swage.torch.swiglu(x, up, valid_rows=counts), torch.zeros_like(x)
+            self.assertTrue(torch.equal(swage.torch.swiglu(x, up=up, valid_rows=counts), expected))
+            self.assertTrue(torch.equal(swage.torch.swiglu(valid_rows=counts, up=up, gate=x), expected))
+            swage.torch.swiglu(x, up=up, valid_rows=counts, out=out)
+            self.assertTrue(torch.equal(out, expected))
+            leaf = x.clone().requires_grad_()
+            swage.torch.swiglu(gate=leaf, up=up, valid_rows=counts).sum().backward()
+            self.assertTrue(torch.equal(leaf.grad.any(-1), (torch.arange(3, device=DEVICE) < counts)))
+
     def test_none_is_all_rows(self):
         x = torch.randn(2, 8, device=DEVICE)
         self.assertTrue(torch.equal(swage.torch.swiglu(x, x, valid_rows=None), swage.torch.swiglu(x, x)))

@@ -106,6 +106,8 @@ class Operator:
                                 "or int64 on the device of the others")
             else:
                 self._make_counted()
+                if len(args) < len(self.inputs):  # the others are given by name
+                    return self._counted._call_with(*args, out=out, valid_rows=valid_rows, **kwargs)
                 return self._counted._call_with(*args, valid_rows, out=out, **kwargs)
         if out is None:
             return self.call(*args, **kwargs)
