@@ -282,7 +282,20 @@ class Compiled(Seeded):
         self.assertTrue(torch.equal(exported(x, counts), swage.torch.relu(x, valid_rows=counts)))
 
 
+    def test_traced_symbolically(self):
+        traced = torch.fx.symbolic_trace(lambda x, counts: swage.torch.relu(x, valid_rows=counts))
+        x, counts = torch.randn(4, 8, device=DEVICE), counts_of([3])
+        self.assertTrue(torch.equal(traced(x, counts), swage.torch.relu(x, valid_rows=counts)))
+
+
 class Errors(Seeded):
+    def test_torch_script_would_write_to_the_counts(self):
+        x = torch.ones(1, 1, dtype=torch.int32, device=DEVICE)
+        double = swage.torch.op("kernel double(x: in i32, y: out i32) { y = 2 * x; }")
+        for operator in (lambda x, n: double(x, valid_rows=n), double.counted):
+            with self.assertRaisesRegex(RuntimeError, "use torch.export"):
+                torch.jit.trace(operator, (x, counts_of([1])), check_trace=False)
+
     def test_they_say_what_was_found_and_expected(self):
         x = torch.randn(2, 4, 8, device=DEVICE)
         for counts, kind, message in (
