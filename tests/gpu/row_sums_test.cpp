@@ -138,6 +138,25 @@ TEST_CASE("a value for all that outputs of columns are made of is not overwritte
              Catch::Matchers::Contains("'t', one value for all, is overwritten in place"));
 }
 
+TEST_CASE("what fills up a strand behind its last column is stored by one thread") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  // The double of the driver looks for races where threads do not wait for one another.
+  for (const char* skip : {"", "skip where id < 0;"})
+    for (const char* loads : {"x: in i16", "x: in i32", "x: in i64"})
+      for (const std::int64_t columns : {1, 5, 130, 1029}) {
+        KernelOptions options; // of one row a block, held and not
+        options.schedule = "threads=64 row=64 accesses=1 bytes=16";
+        const std::string text = fmt::format(
+            "kernel k(id: in i32 [row], {}, s: out i64 [col]) {{ {} s = col_sum(i64(x) + 1); }}",
+            loads, skip);
+        INFO(text << columns);
+        const Kernel kernel = device->kernel(text, "", {}, options);
+        CHECK(RowCase(*device, kernel, {7, columns}, {}, 3).run() == "");
+      }
+}
+
 TEST_CASE("sums of no rows are 0 on the device") {
   const auto device = gpu();
   if (!device)
