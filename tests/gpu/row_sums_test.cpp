@@ -172,6 +172,30 @@ TEST_CASE("sums of no rows are 0 on the device") {
   CHECK(got == std::vector<float>(5, 0));
 }
 
+TEST_CASE("sums over rows of no columns are 0, and what has one value for all is stored on the "
+          "device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel = device->kernel(
+      "kernel k(x: in f32, t: out f32 [tensor], n: out i64 [tensor], d: out f32 [col]) {"
+      " t = col_sum(row_sum(x)); n = col_sum(i64(1)); d = col_sum(x); }",
+      "");
+  for (const std::int64_t rows : {0, 1, 5, 300}) {
+    const std::int64_t before[] = {7, 7};
+    Buffer values = device->allocate(sizeof before);
+    values.write(before, sizeof before);
+    auto* count = static_cast<std::int64_t*>(values.data()) + 1;
+    kernel.launch(nullptr, {Tensor(nullptr, f32, {rows, 0}), Tensor(values.data(), f32, {}),
+                            Tensor(count, i64, {}), Tensor(nullptr, f32, {0})});
+    device->synchronize();
+    std::int64_t got[2];
+    values.read(got, sizeof got);
+    CHECK(got[0] == 0);
+    CHECK(got[1] == rows);
+  }
+}
+
 TEST_CASE("streams at once, and graphs launched again, each have sums of their own") {
   const auto device = gpu();
   if (!device)
