@@ -103,12 +103,17 @@ class Operator:
         if valid_rows is not None:
             if self._has_counts_of_its_own or self.counts_of:
                 kwargs[COUNTS.name] = valid_rows
-            elif not isinstance(valid_rows, torch.Tensor):
+            elif not (isinstance(valid_rows, torch.Tensor) or hasattr(valid_rows, "__torch_function__")):
                 raise TypeError(f"valid_rows of {self.name} is {type(valid_rows).__name__}, expected a tensor of int32 "
                                 "or int64 on the device of the others")
             else:
                 self._make_counted()
+                if len(args) < len(self.inputs):  # the others are given by name
+                    return self._counted._call_with(*args, out=out, valid_rows=valid_rows, **kwargs)
                 return self._counted._call_with(*args, valid_rows, out=out, **kwargs)
+        if self.counts_of and not _is_compiling() and torch._C._get_tracing_state() is not None:
+            # TorchScript knows no overloads by name: it would run NAME.out, and write to the counts.
+            raise RuntimeError(f"torch.jit.trace does not keep the valid_rows of {self.name}: use torch.export")
         if out is None:
             return self.call(*args, **kwargs)
         if not isinstance(out, (tuple, list)):
