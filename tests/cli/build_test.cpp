@@ -123,6 +123,39 @@ TEST_CASE("build: kernels with groups of rows have code for every output that ma
                        "s=colgroupstrided@4"));
 }
 
+TEST_CASE("build: tensors of which two elements share a byte have code for each way they may lie") {
+  const auto lines = [](int rows) {
+    const Build build({"--arch", "sm_90,host", "--assembler", "none"},
+                      fmt::format("kernel k(p: in f4e2m1, q_columns: out f4e2m1, x: in f32, s: out "
+                                  "f32 [col group {0}]) {{ s = col_group_max(x, {0}); q_columns = "
+                                  "p + x; }}\n",
+                                  rows));
+    INFO(build.outcome.err);
+    REQUIRE(build.outcome.status == 0);
+    const std::string bytes = image_in(build.read(".o"));
+    const embedded::Decoded decoded = embedded::decode(bytes);
+    REQUIRE(decoded.image);
+    std::set<std::string> found;
+    for (const embedded::ImageVariant& variant : decoded.image->variants) {
+      found.insert(std::string(variant.specialization));
+      CHECK_THAT(std::string(variant.specialization),
+                 !Contains("p=strided") && !Contains("q_columns=strided"));
+    }
+    return found;
+  };
+  const std::set<std::string> even = lines(2), odd = lines(3);
+  for (const char* p : {"unit", "colmajor"})
+    for (const char* q : {"unit", "colmajor"}) {
+      CHECK(even.contains(fmt::format("2d i64 p={}@1 aliased q_columns={}@1 x=strided@4 aliased "
+                                      "s=colgroupstrided@4",
+                                      p, q)));
+      CHECK(even.contains(
+          fmt::format("2d i32 p={}@16 q_columns={}@16 x=unit@16 s=colgroup@16", p, q)));
+    }
+  for (const std::string& line : odd)
+    CHECK_THAT(line, !Contains("colmajor"));
+}
+
 #ifdef SWAGE_LLVM_FOREIGN
 TEST_CASE("build: an object for the other CPUs is theirs, and source holds code for both") {
 #if defined(__x86_64__)
