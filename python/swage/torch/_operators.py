@@ -222,7 +222,7 @@ def _made_op(source, name, math, backward):
     names = list(declarations(source))
     if name is None and len(names) != 1:
         raise ValueError(f"the text has the kernels {', '.join(names) or '(none)'}: name the one that "
-                         "is meant")
+                         f"is meant, as in op(text, '{(names or ['NAME'])[-1]}')")
     described = signature(source, name or names[0])
     digest = hashlib.sha256(repr((source, name, math, backward)).encode()).hexdigest()[:12]
     made = Operator(described, "swage", f"{described.kernel}_{digest}", math=math, backward=backward)
