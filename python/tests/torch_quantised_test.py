@@ -2,6 +2,7 @@
 
 import sys
 import unittest
+import warnings
 
 try:
     import torch
@@ -48,6 +49,16 @@ class Quantised(Seeded):
         for y in (operator(q, scale, T=torch.float32), compiled(q, scale)):
             self.assertEqual(y.shape, (64, 32))
             self.assertTrue(torch.equal(y, expected))
+
+    def test_integers_have_no_gradient_and_backward_says_so(self):
+        x, smooth = torch.randn(4, 16, requires_grad=True), torch.ones(16)
+        compiled = torch.compile(swage.torch.swiglu_int8_row, fullgraph=True, backend="aot_eager")
+        for kernel in (swage.torch.swiglu_int8_row, torch.ops.swage.swiglu_int8_row, compiled):
+            for result in kernel(x, x, smooth):
+                self.assertFalse(result.requires_grad)
+                with warnings.catch_warnings(), self.assertRaisesRegex(RuntimeError, "does not require grad"):
+                    warnings.simplefilter("error")
+                    result.float().sum().backward()
 
     def test_rows_of_no_expert_are_zero(self):
         gate, up = (torch.randn(4, 128, dtype=torch.bfloat16) for _ in range(2))

@@ -83,6 +83,8 @@ class Operator:
         _vmap.register(self)
         if self.is_differentiable:
             self.call, apply = _function.register(self)
+        elif not described.names("inout"):
+            _function.register_without_gradient(self)
         self._direct = _direct.never
         if self.results and not described.names("inout") and not described.skips_rows and not counts_of:
             self._direct = _direct.of(self, operators_library()._name, number, apply)
