@@ -8,6 +8,7 @@
 
 #include "cli/bandwidth.hpp"
 #include "cli/command.hpp"
+#include "cli/facts.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
 
@@ -59,24 +60,17 @@ bool has_share(const BenchResult& result, const BenchShape& shape) {
   return result.bandwidth > 0 && !shape.in_cache;
 }
 
-std::string facts(const BenchResult& result, const ir::Kernel& kernel, bool color) {
-  Table table({{""}, {""}});
-  const auto row = [&](const char* name, std::string value) {
-    table.row({Cell(name, Tone::faint), Cell(std::move(value))});
-  };
-  const std::string bindings = format_bindings(result.text.bindings);
-  row("kernel", fmt::format("{}{}{}  {}", kernel.name(), bindings.empty() ? "" : "  ", bindings,
-                            ir::name_of(kernel.math())));
-  row("device", fmt::format("{}  {}", result.device.id, result.device.name));
+std::string facts_of(const BenchResult& result, const ir::Kernel& kernel, bool color) {
+  Facts facts(result.text, kernel, result.device);
   if (result.bandwidth > 0)
-    row("memory", fmt::format("{}  ({}, measured)", format_rate(result.bandwidth),
-                              bandwidth_measure(result.device)));
-  row("launch",
-      fmt::format("{} warm, {} bare: {} added  ({})", format_seconds(result.overhead.launch),
-                  format_seconds(result.overhead.bare),
-                  format_seconds(result.overhead.launch - result.overhead.bare),
-                  format_shape(result.small)));
-  return table.render(color);
+    facts.add("memory", fmt::format("{}  ({}, measured)", format_rate(result.bandwidth),
+                                    bandwidth_measure(result.device)));
+  facts.add("launch",
+            fmt::format("{} warm, {} bare: {} added  ({})", format_seconds(result.overhead.launch),
+                        format_seconds(result.overhead.bare),
+                        format_seconds(result.overhead.launch - result.overhead.bare),
+                        format_shape(result.small)));
+  return facts.render(color);
 }
 
 std::string first_call(const BenchResult& result, bool color) {
@@ -166,7 +160,7 @@ OrderedJson to_json(const BenchResult& result, const ir::Kernel& kernel) {
 Report report_bench(const BenchResult& result, const ir::Kernel& kernel) {
   const bool color = stdout_takes_color();
   return {kDone,
-          facts(result, kernel, color) + '\n' + first_call(result, color) + '\n' +
+          facts_of(result, kernel, color) + '\n' + first_call(result, color) + '\n' +
               by_shape(result, color),
           dump_json(to_json(result, kernel))};
 }

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/build_image.hpp"
+#include "cli/build_names.hpp"
 #include "cli/build_source.hpp"
 #include "cli/files.hpp"
 #include "cli/units.hpp"
@@ -136,6 +137,7 @@ std::string machine_code(const BuiltImage& image, const Assembler& assembler,
 }
 
 Report build(const BuildOptions& options) {
+  const std::string name = output_identifier(options.output);
   const Assembler assembler(options.assembler);
   const std::vector<BuildTarget> targets = build_targets(options.archs);
   const codegen::HostLevel& level =
@@ -147,7 +149,6 @@ Report build(const BuildOptions& options) {
       options.schedules.empty() ? BuildRecords() : BuildRecords(options.schedules);
   const BuiltImage image = build_image(inputs.graphs, targets, options.layouts, records, assembler);
 
-  const std::string name = identifier_of(options.output);
   const std::string code = options.output + (options.source ? ".c" : ".o");
   const std::string header = options.output + ".hpp";
   write_file(code, [&](FileWriter& file) {

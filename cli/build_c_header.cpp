@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/build_names.hpp"
 #include "cli/build_source.hpp"
 
 namespace swage::cli {
@@ -70,7 +71,7 @@ std::string functions_text(const BuiltKernel& built, const std::string& prefix,
     if (values.size() == 1) {
       bindings += fmt::format("    bindings_[{}] = \"{}\";\n", count, texts.front());
     } else {
-      const std::string own = name_in_c(key);
+      const std::string own = parameter_name(key);
       choices += fmt::format(", const char* {}", own);
       open += fmt::format("  char text_{}[{}];\n", count, 128 + key.size());
       bindings += fmt::format("    bindings_[{1}] = swage_{0}_binding_(text_{1}, \"{2}\", {3});\n",
@@ -80,7 +81,7 @@ std::string functions_text(const BuiltKernel& built, const std::string& prefix,
   }
   std::vector<std::string> parameters, arguments;
   for (const ir::Param& param : built.kernel.params()) {
-    const std::string own = name_in_c(param.name);
+    const std::string own = parameter_name(param.name);
     parameters.push_back(fmt::format("{}{}",
                                      param.is_tensor()       ? "const DLTensor* "
                                      : is_float(param.dtype) ? "double "

@@ -1,48 +1,54 @@
 // build_header.cpp -- the typed header beside an image of kernels.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/build_names.hpp"
 #include "cli/build_source.hpp"
 
 namespace swage::cli {
 
 namespace {
 
-/// Names of the kernel text that C++ keeps for itself, or the header has, get an underscore, and so
-/// do those that end in one: no two become the same, and names of the header that end in one
-/// underscore are its own.
-std::string name_in_cpp(const std::string& name) {
-  static const std::set<std::string_view> kTaken = {
-      "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break",
-      "case", "catch", "char", "char16_t", "char32_t", "char8_t", "class", "co_await", "co_return",
-      "co_yield", "compl", "concept", "const", "const_cast", "consteval", "constexpr", "constinit",
-      "continue", "decltype", "default", "delete", "detail", "do", "double", "dynamic_cast", "else",
-      "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if",
-      "inline", "int", "long", "mutable", "namespace", "new", "noexcept", "not", "not_eq",
-      "nullptr", "operator", "or", "or_eq", "private", "protected", "public", "register",
-      "reinterpret_cast", "requires", "return", "short", "signed", "sizeof", "static",
-      "static_assert", "static_cast", "std", "struct", "swage", "switch", "template", "this",
-      "thread_local", "throw", "true", "try", "typedef", "typeid", "typename", "union", "unsigned",
-      "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
-      // Macros of C's headers and of GNU's dialects:
-      "NULL", "errno", "i386", "linux", "unix"};
-  return kTaken.contains(name) || name.ends_with('_') ? name + '_' : name;
-}
-
 std::string_view scalar_type(DType type) {
   return is_float(type) ? "double" : "std::int64_t";
 }
 
-std::string value_text(const Binding& binding) {
+std::string real_text(double value) {
+  if (std::isnan(value))
+    return "std::numeric_limits<double>::quiet_NaN()";
+  if (std::isinf(value))
+    return fmt::format("{}std::numeric_limits<double>::infinity()", value < 0 ? "-" : "");
+  return fmt::format("{:a}", value); // every bit
+}
+
+std::string value_text(const Binding& binding, bool is_real) {
   if (const DType* type = std::get_if<DType>(&binding.value))
     return fmt::format("swage::{}", name_of(*type));
   if (const double* real = std::get_if<double>(&binding.value))
-    return fmt::format("{:a}", *real); // every bit
-  return fmt::format("std::int64_t{{{}}}", std::get<std::int64_t>(binding.value));
+    return real_text(*real);
+  const auto integer = std::get<std::int64_t>(binding.value);
+  if (is_real)
+    return real_text(static_cast<double>(integer));
+  if (integer == std::numeric_limits<std::int64_t>::min()) // whose digits are no number in C++
+    return "std::numeric_limits<std::int64_t>::min()";
+  return fmt::format("std::int64_t{{{}}}", integer);
+}
+
+/// Whether a constant takes any real number: the first values that it is built for may be integers.
+bool is_real(const BuiltKernel& built, const std::vector<Binding>& values) {
+  const auto& constants = built.text.declaration().constants;
+  return std::ranges::any_of(
+             values,
+             [](const Binding& value) { return std::holds_alternative<double>(value.value); }) ||
+         std::ranges::any_of(constants, [&](const auto& constant) {
+           return constant.name == values.front().name && constant.generic.empty() &&
+                  is_float(constant.dtype);
+         });
 }
 
 /// A raw string whose end does not occur in the text.
@@ -54,10 +60,6 @@ std::string raw_string(const std::string& text) {
 }
 
 } // namespace
-
-std::string name_in_c(const std::string& name) {
-  return name == "restrict" || name == "typeof" ? name + '_' : name_in_cpp(name);
-}
 
 std::vector<std::vector<Binding>> choices_of(const BuiltKernel& kernel) {
   std::vector<std::vector<Binding>> choices;
@@ -74,20 +76,24 @@ std::vector<std::vector<Binding>> choices_of(const BuiltKernel& kernel) {
 namespace {
 
 std::string class_text(const BuiltKernel& built, const std::string& source) {
-  const std::string name = name_in_cpp(built.kernel.name());
+  const std::string name = class_name(built.kernel.name());
+  const auto named = [&](const std::string& text) { // and shadows no class
+    const std::string own = parameter_name(text);
+    return own == name ? own + '_' : own;
+  };
   std::string choices, bindings, built_for;
   for (const std::vector<Binding>& values : choices_of(built)) {
     const std::string& key = values.front().name;
-    const bool is_open = values.size() > 1;
+    const bool is_open = values.size() > 1, real = is_real(built, values);
+    const std::string first = value_text(values.front(), real);
     if (is_open)
-      choices +=
-          fmt::format(", {} {} = {}",
-                      std::holds_alternative<DType>(values.front().value)    ? "swage::DType"
-                      : std::holds_alternative<double>(values.front().value) ? "double"
-                                                                             : "std::int64_t",
-                      name_in_cpp(key), value_text(values.front()));
+      choices += fmt::format(", {} {} = {}",
+                             std::holds_alternative<DType>(values.front().value) ? "swage::DType"
+                             : real                                              ? "double"
+                                                                                 : "std::int64_t",
+                             named(key), first);
     bindings += fmt::format("{}{{\"{}\", {}}}", bindings.empty() ? "" : ", ", key,
-                            is_open ? name_in_cpp(key) : value_text(values.front()));
+                            is_open ? named(key) : first);
     std::vector<std::string> texts;
     for (const Binding& value : values)
       texts.push_back(format_bindings({value}));
@@ -95,7 +101,7 @@ std::string class_text(const BuiltKernel& built, const std::string& source) {
   }
   std::vector<std::string> parameters, arguments;
   for (const ir::Param& param : built.kernel.params()) {
-    const std::string own = name_in_cpp(param.name);
+    const std::string own = named(param.name);
     parameters.push_back(param.is_tensor() ? "const swage::Tensor& " + own
                                            : fmt::format("{} {}", scalar_type(param.dtype), own));
     arguments.push_back(own);
@@ -120,7 +126,7 @@ std::string image_header(const std::vector<BuiltKernel>& kernels, const std::str
   std::string text = fmt::format(
       "// Made by `swage build`: kernels compiled ahead. Link what stands beside it.\n#pragma "
       "once\n\n"
-      "#include <cstdint>\n#include <vector>\n\n#include <swage/swage.hpp>\n\n"
+      "#include <cstdint>\n#include <limits>\n#include <vector>\n\n#include <swage/swage.hpp>\n\n"
       "extern \"C\" const char swage_kernels_{0}; // within the image: so linkers keep it\n\n"
       "namespace {0} {{\n\n",
       name);

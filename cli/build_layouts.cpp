@@ -67,8 +67,10 @@ Specialization exact(Specialization made) {
 
 Specialization strided(Specialization made, const ir::Kernel& kernel) {
   made.flat = false;
-  for_each_tensor(made, kernel, [](const ir::Param&, std::size_t, TensorSpec& spec) {
-    if (spec.layout == Layout::unit)
+  for_each_tensor(made, kernel, [](const ir::Param& param, std::size_t, TensorSpec& spec) {
+    if (is_packed(param.dtype)) // two elements that share a byte are neighbours
+      return;
+    if (spec.layout == Layout::unit || spec.layout == Layout::column_major)
       spec.layout = Layout::strided;
     else if (spec.layout == Layout::per_column)
       spec.layout = Layout::per_column_strided;
@@ -78,31 +80,46 @@ Specialization strided(Specialization made, const ir::Kernel& kernel) {
   return made;
 }
 
-/// Of kernels with groups of rows, for each output of elements: that one lies column by column;
-/// and, where several have names that end in "columns", all of these, as their callers have them.
+bool may_be_transposed(const ir::Kernel& kernel, const ir::Param& param) {
+  const bool packs = is_packed(param.dtype) && codegen::rows_of_groups(kernel) % 2 == 0;
+  return param.is_tensor() && param.broadcast == ir::Broadcast::none &&
+         (is_packed(param.dtype) ? packs : param.is_written());
+}
+
+/// Of kernels with groups of rows, for each output of elements, and each input of which two share a
+/// byte (of others any strides do): that one lies column by column; where several outputs have
+/// names that end in "columns", all of these, as their callers have them; and all that have such
+/// bytes, if some are read.
 std::vector<Specialization> transposed(const Specialization& base, const ir::Kernel& kernel) {
   std::vector<Specialization> list;
   for (std::size_t p = 0; p < kernel.params().size() && codegen::rows_of_groups(kernel) > 0; ++p)
-    if (kernel.params()[p].is_written() && kernel.params()[p].broadcast == ir::Broadcast::none) {
+    if (may_be_transposed(kernel, kernel.params()[p])) {
       Specialization& made = list.emplace_back(base);
       for_each_tensor(made, kernel, [&](const ir::Param&, std::size_t at, TensorSpec& spec) {
         if (at == p)
           spec.layout = Layout::column_major;
       });
     }
+  const auto add_all = [&](const auto& is_one) {
+    Specialization all = base;
+    int count = 0;
+    for_each_tensor(all, kernel, [&](const ir::Param& param, std::size_t, TensorSpec& spec) {
+      if (may_be_transposed(kernel, param) && is_one(param)) {
+        spec.layout = Layout::column_major;
+        ++count;
+      }
+    });
+    if (count > 1)
+      list.push_back(std::move(all));
+  };
   if (list.empty())
     return list;
-  Specialization all = base;
-  int count = 0;
-  for_each_tensor(all, kernel, [&](const ir::Param& param, std::size_t, TensorSpec& spec) {
-    if (param.is_written() && param.broadcast == ir::Broadcast::none &&
-        param.name.ends_with("columns")) {
-      spec.layout = Layout::column_major;
-      ++count;
-    }
-  });
-  if (count > 1)
-    list.push_back(std::move(all));
+  add_all(
+      [](const ir::Param& param) { return param.is_written() && param.name.ends_with("columns"); });
+  if (std::ranges::any_of(kernel.params(), [](const ir::Param& param) {
+        return param.is_tensor() && param.is_read() && is_packed(param.dtype);
+      }))
+    add_all([](const ir::Param& param) { return is_packed(param.dtype); });
   return list;
 }
 
@@ -158,6 +175,9 @@ std::vector<Specialization> usual_layouts(const ir::Kernel& kernel, const Target
   }
   for (const Specialization& made : transposed(base, kernel))
     add(list, aligned(made));
+  for (const Specialization& made : transposed(base, kernel))
+    if (ir::has_packed_tensors(kernel)) // which no code for strides serves
+      add(list, any(wide(strided(made, kernel))));
   add(list, any(wide(strided(base, kernel))));
   return list;
 }

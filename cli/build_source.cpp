@@ -1,7 +1,6 @@
 // build_source.cpp -- an image of kernels as C source.
 #include "cli/build_source.hpp"
 
-#include <cctype>
 #include <cstdint>
 
 #include <fmt/format.h>
@@ -34,15 +33,6 @@ void swage_unregister_kernels(struct swage_kernel_image* image);
 )";
 
 } // namespace
-
-std::string identifier_of(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  std::string name(slash == path.npos ? path : path.substr(slash + 1));
-  for (char& c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c)))
-      c = '_';
-  return name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) ? "_" + name : name;
-}
 
 std::string image_source(std::string_view image, const std::string& name) {
   std::string text(kBegin);

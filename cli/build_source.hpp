@@ -10,9 +10,6 @@
 
 namespace swage::cli {
 
-/// A letter or '_', then letters, digits and '_': from the last part of a path.
-std::string identifier_of(std::string_view path);
-
 /// C (and C++) source that needs no header: it registers the image before main.
 std::string image_source(std::string_view image, const std::string& name);
 
@@ -31,11 +28,8 @@ std::string image_header(const std::vector<BuiltKernel>& kernels, const std::str
 /// destroy it.
 std::string image_c_header(const std::vector<BuiltKernel>& kernels, const std::string& name);
 
-// Of both headers:
-
-/// The values that each binding takes over all sets, in the order that they come in.
+/// Of both headers: the values that each binding takes over all sets, in the order that they come
+/// in.
 std::vector<std::vector<Binding>> choices_of(const BuiltKernel& kernel);
-/// A name of the kernel text that is none of the language's own in C and C++.
-std::string name_in_c(const std::string& name);
 
 } // namespace swage::cli

@@ -86,8 +86,8 @@ void set_layouts(codegen::Specialization& result, const ir::Kernel& kernel, bool
     if (!param.is_tensor())
       continue;
     Layout& layout = result.tensors[tensor++].layout;
-    if (param.broadcast == ir::Broadcast::none)
-      layout = strided ? Layout::strided : Layout::unit;
+    if (param.broadcast == ir::Broadcast::none) // two elements that share a byte are neighbours
+      layout = strided && !is_packed(param.dtype) ? Layout::strided : Layout::unit;
     else if (param.broadcast == ir::Broadcast::per_column && strided)
       layout = Layout::per_column_strided;
     else if (param.broadcast == ir::Broadcast::per_column_group && strided)
@@ -102,7 +102,7 @@ void set_aliased(codegen::Specialization& result, const ir::Kernel& kernel) {
       result.tensors[tensor++].aliased = param.kind == ir::ParamKind::in;
 }
 
-/// The output `name` of a kernel with groups of rows lies column by column.
+/// The tensor `name` of a kernel with groups of rows lies column by column.
 void set_transposed(std::string_view name, codegen::Specialization& result,
                     const ir::Kernel& kernel) {
   std::size_t tensor = 0;
@@ -112,15 +112,14 @@ void set_transposed(std::string_view name, codegen::Specialization& result,
     Layout& layout = result.tensors[tensor++].layout;
     if (param.name != name)
       continue;
-    if (!param.is_written() || param.broadcast != ir::Broadcast::none ||
-        codegen::rows_of_groups(kernel) == 0)
+    if (param.broadcast != ir::Broadcast::none || codegen::rows_of_groups(kernel) == 0)
       break;
     layout = Layout::column_major;
     return;
   }
   throw Error(
       ErrorCode::invalid_argument,
-      fmt::format("'{}' in --layout is no output of elements of a kernel with groups of rows",
+      fmt::format("'{}' in --layout is no tensor of elements of a kernel with groups of rows",
                   name));
 }
 

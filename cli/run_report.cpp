@@ -9,6 +9,7 @@
 
 #include "cli/admitted_report.hpp"
 #include "cli/command.hpp"
+#include "cli/facts.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
 #include "ir/number.hpp"
@@ -57,33 +58,26 @@ std::string rate_line(const RunResult& result) {
   return line;
 }
 
-std::string facts(const RunResult& result, const ir::Kernel& kernel, bool color) {
-  Table table({{""}, {""}});
-  const auto row = [&](const char* name, std::string value) {
-    table.row({Cell(name, Tone::faint), Cell(std::move(value))});
-  };
-  const std::string bindings = format_bindings(result.text.bindings);
-  row("kernel", fmt::format("{}{}{}  {}", kernel.name(), bindings.empty() ? "" : "  ", bindings,
-                            ir::name_of(kernel.math())));
-  row("device", fmt::format("{}  {}", result.device.id, result.device.name));
-  row("shape", fmt::format("{}  ({} elements)", format_shape(result.shape),
-                           format_count(result.plan.elements())));
+std::string facts_of(const RunResult& result, const ir::Kernel& kernel, bool color) {
+  Facts facts(result.text, kernel, result.device);
+  facts.add("shape", fmt::format("{}  ({} elements)", format_shape(result.shape),
+                                 format_count(result.plan.elements())));
   if (result.plan.elements() > 0) {
-    row("layout", codegen::canonical(result.plan.specialization, kernel));
-    row("schedule", codegen::canonical(result.plan.schedule));
+    facts.add("layout", codegen::canonical(result.plan.specialization, kernel));
+    facts.add("schedule", codegen::canonical(result.plan.schedule));
   }
-  row("first call", format_seconds(result.first_call));
+  facts.add("first call", format_seconds(result.first_call));
   if (result.time)
-    row("time",
-        fmt::format("{}  (median of {} x {}; quartiles {} to {})",
-                    format_seconds(result.time->median), result.time->rounds, result.time->launches,
-                    format_seconds(result.time->low), format_seconds(result.time->high)));
-  row("moved", format_bytes(result.plan.bytes));
+    facts.add("time", fmt::format("{}  (median of {} x {}; quartiles {} to {})",
+                                  format_seconds(result.time->median), result.time->rounds,
+                                  result.time->launches, format_seconds(result.time->low),
+                                  format_seconds(result.time->high)));
+  facts.add("moved", format_bytes(result.plan.bytes));
   if (result.time)
-    row("rate", rate_line(result));
+    facts.add("rate", rate_line(result));
   for (const std::string& file : result.output_files)
-    row("output", file);
-  return table.render(color);
+    facts.add("output", file);
+  return facts.render(color);
 }
 
 std::string shown_element(const verify::OutputComparison& output, const verify::Operands& operands,
@@ -197,7 +191,7 @@ OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel,
 Report report_run(const RunResult& result, const ir::Kernel& kernel,
                   const verify::Operands& operands) {
   const bool color = stdout_takes_color();
-  std::string text = facts(result, kernel, color);
+  std::string text = facts_of(result, kernel, color);
   if (!result.outputs.empty())
     text += '\n' + verification(result, kernel, operands, color);
   return {wrong_elements(result) == 0 ? kDone : kFailed, std::move(text),

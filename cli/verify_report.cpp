@@ -9,6 +9,7 @@
 
 #include "cli/admitted_report.hpp"
 #include "cli/command.hpp"
+#include "cli/facts.hpp"
 #include "cli/gradient_report.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
@@ -39,20 +40,13 @@ std::string exact_text(DType type, const ir::Scalar& exact) {
                         : fmt::format("{}", exact.integer);
 }
 
-std::string facts(const VerifyResult& result, const ir::Kernel& kernel, bool color) {
-  Table table({{""}, {""}});
-  const auto row = [&](const char* name, std::string value) {
-    table.row({Cell(name, Tone::faint), Cell(std::move(value))});
-  };
-  const std::string bindings = format_bindings(result.text.bindings);
-  row("kernel", fmt::format("{}{}{}  {}", kernel.name(), bindings.empty() ? "" : "  ", bindings,
-                            ir::name_of(kernel.math())));
-  row("device", fmt::format("{}  {}", result.device.id, result.device.name));
-  row("inputs", fmt::format("{}, {}", format_count(result.inputs),
-                            result.exhaustive ? "exhaustive" : "random"));
+std::string facts_of(const VerifyResult& result, const ir::Kernel& kernel, bool color) {
+  Facts facts(result.text, kernel, result.device);
+  facts.add("inputs", fmt::format("{}, {}", format_count(result.inputs),
+                                  result.exhaustive ? "exhaustive" : "random"));
   if (!result.where.empty())
-    row("where", result.where);
-  return table.render(color);
+    facts.add("where", result.where);
+  return facts.render(color);
 }
 
 std::string histogram(const verify::SweptOutput& output, const std::string& name, bool color) {
@@ -154,7 +148,7 @@ OrderedJson to_json(const VerifyResult& result, const ir::Kernel& kernel) {
 
 Report report_verify(const VerifyResult& result, const ir::Kernel& kernel) {
   const bool color = stdout_takes_color();
-  std::string text = facts(result, kernel, color);
+  std::string text = facts_of(result, kernel, color);
   for (const verify::SweptOutput& output : result.outputs)
     text += '\n' + histogram(output, kernel.params()[output.param].name, color) + summary(output) +
             admitted_line(output.admitted_by, output.worst_admitted, kernel.params(),

@@ -45,7 +45,8 @@ struct Slot {
 /// after the rows (RowPlan::after_rows) rows [begin, end), in phase 0; with groups of rows tiles
 /// [begin, end) (host_tiles in tile_plan.hpp), those of the same rows one after the other. Else in
 /// phase 0 strands [begin, end), that is, rows begin, begin + kSumStrands, ..., begin + 1, ...; and
-/// when all are done in phase 1 columns [begin, end) of what is stored then.
+/// when all are done in phase 1 columns [begin, end) of what is stored then; who begins with column
+/// 0, which may be the end, stores what has one value for all.
 struct HostRowMemory {
   void* scratch = nullptr;   ///< scratch_bytes, of the calling thread alone, aligned to 64 bytes
   void* workspace = nullptr; ///< workspace_bytes, of the call, aligned to 64 bytes

@@ -11,7 +11,6 @@
 #include <llvm/IR/Module.h>
 
 #include "codegen/cut.hpp"
-#include "codegen/ties.hpp"
 #include "ir/float_format.hpp"
 
 namespace swage::codegen {
@@ -21,112 +20,6 @@ using llvm::Constant;
 using llvm::Value;
 
 namespace {
-
-std::vector<bool> sigmoids_of_silu(const ir::Kernel& kernel,
-                                   const std::vector<Accuracy>& accuracies) {
-  if (kernel.math() != ir::MathMode::accurate)
-    return {};
-  std::vector<bool> result(kernel.nodes().size());
-  for (std::size_t id = 0; id < result.size(); ++id)
-    result[id] = kernel.nodes()[id].op == Op::sigmoid && accuracies[id] == Accuracy::half;
-  for (const ir::Node& node : kernel.nodes())
-    for (int i = 0; i < ir::info(node.op).arity; ++i) {
-      const ir::NodeId used = node.args[static_cast<std::size_t>(i)];
-      if (node.op != Op::mul ||
-          node.args[static_cast<std::size_t>(1 - i)] != kernel.node(used).args[0])
-        result[used] = false;
-    }
-  for (const ir::Store& store : kernel.stores())
-    result[store.node] = false;
-  return result;
-}
-
-bool stores_bf16_alone(const ir::Kernel& kernel) {
-  return std::ranges::all_of(kernel.stores(), [&](const ir::Store& store) {
-    return kernel.params()[store.param].dtype == DType::bf16;
-  });
-}
-
-/// Half accuracy is that of the results, which may be normal where an intermediate one is not.
-/// Empty where nothing of it applies, and for kernels that are cut into pieces. On a CPU, which is
-/// bound by arithmetic, sigmoid stays one factor.
-WideProducts wide_products(const ir::Kernel& kernel, const Target& target,
-                           const std::vector<Accuracy>& accuracies) {
-  if (kernel.math() != ir::MathMode::accurate || kernel.nodes().size() > kWholeBodyNodes)
-    return {};
-  WideProducts result{find_wide_products(kernel), std::vector<bool>(kernel.nodes().size())};
-  for (ir::NodeId id = 0; id < kernel.nodes().size(); ++id)
-    if (auto& product = result.products[id]) {
-      const bool is_kept =
-          target.kind == Target::Kind::cuda || kernel.node(product->function).op != Op::sigmoid;
-      if (!is_kept || accuracies[product->function] != Accuracy::half) {
-        product.reset();
-        continue;
-      }
-      result.folded[product->function] = true;
-      for (const ir::NodeId part : kernel.node(id).args)
-        if (product->left && kernel.node(part).op == Op::mul && part != *product->left &&
-            part != product->right)
-          result.folded[part] = true;
-    }
-  return result;
-}
-
-std::vector<bool> upper_half_nans(const ir::Kernel& kernel, const Target& target) {
-  std::vector<bool> result(kernel.nodes().size());
-  if (target.kind != Target::Kind::host)
-    return result;
-  for (std::size_t id = 0; id < result.size(); ++id) {
-    const ir::Node& node = kernel.nodes()[id];
-    if (node.type != DType::f32)
-      continue;
-    if (node.op == Op::load || node.op == Op::scalar)
-      result[id] = kernel.params()[node.param].dtype == DType::bf16;
-    else if (node.op == Op::constant)
-      result[id] = node.real() == node.real();
-    else if (node.op == Op::cast)
-      result[id] = node.storage == DType::bf16;
-    else if (ir::info(node.op).keeps_nan_bits)
-      result[id] = std::ranges::all_of(
-          std::span(node.args).first(static_cast<std::size_t>(ir::info(node.op).arity)),
-          [&](ir::NodeId arg) { return kernel.node(arg).type != DType::f32 || result[arg]; });
-  }
-  return result;
-}
-
-/// GPUs have an instruction that rounds ties to even.
-std::vector<bool> accidental_bf16_ties(const Job& job, const std::vector<Accuracy>& accuracies,
-                                       const std::vector<bool>& of_silu) {
-  if (job.target.kind != Target::Kind::host)
-    return std::vector<bool>(job.kernel.nodes().size());
-  return accidental_ties(job.kernel, accuracies,
-                         stores_bf16_alone(job.kernel) ? of_silu : std::vector<bool>());
-}
-
-/// LLVM distributes constants over chains of integer operations, looks down such chains once for
-/// each of their nodes, and through all uses of a constant at each, so the NVPTX back end, which
-/// gets a body whole, takes minutes for chains of thousands. It is given them link by link; short
-/// chains and short bodies are left to it.
-std::vector<bool> opaque_integers(const ir::Kernel& kernel, const Target& target) {
-  constexpr int kChain = 64;
-  if (target.kind != Target::Kind::cuda || kernel.nodes().size() <= kChain)
-    return {};
-  const int most = kernel.nodes().size() > kWholeBodyNodes ? 2 : kChain;
-  std::vector<bool> result(kernel.nodes().size());
-  std::vector<int> length(result.size(), 0);
-  for (std::size_t id = 0; id < result.size(); ++id) {
-    const ir::Node& node = kernel.nodes()[id];
-    if (is_float(node.type) || node.type == DType::boolean || is_leaf(node))
-      continue;
-    for (int i = 0; i < ir::info(node.op).arity; ++i)
-      length[id] = std::max(length[id], 1 + length[node.args[static_cast<std::size_t>(i)]]);
-    if (length[id] == most) {
-      result[id] = true;
-      length[id] = 0;
-    }
-  }
-  return result;
-}
 
 /// `value`, of integers, as the result of an instruction that says nothing of it.
 Value* opaque(llvm::IRBuilderBase& b, Value* value) {
@@ -185,18 +78,6 @@ llvm::AttributeList attributes_of_functions(const llvm::Function& caller) {
 
 } // namespace
 
-BodyFacts::BodyFacts(const Job& job)
-    : accuracies(ir::accuracies(job.kernel)), of_silu(sigmoids_of_silu(job.kernel, accuracies)),
-      wide(wide_products(job.kernel, job.target, accuracies)),
-      upper_half_nans(codegen::upper_half_nans(job.kernel, job.target)),
-      accidental_ties(accidental_bf16_ties(job, accuracies, of_silu)),
-      opaque(opaque_integers(job.kernel, job.target)) {
-  std::size_t size = 0;
-  for (const ir::Node& node : job.kernel.nodes())
-    size += instructions(node);
-  calls_functions = job.target.kind == Target::Kind::host && size > kInlineInstructions;
-}
-
 Body::Body(llvm::IRBuilderBase& builder, const Job& job, const BodyFacts& facts, Calls& calls,
            int lanes, std::function<Value*(ir::NodeId)> fetch)
     : b_(builder), job_(job), facts_(facts), calls_(calls), lanes_(lanes), fetch_(std::move(fetch)),
@@ -237,7 +118,7 @@ Rounding Body::rounding(ir::NodeId id, DType storage) const {
   const double bound = clamped_within(job_.kernel, id);
   const double largest = largest_of(storage);
   return {.low_nan_bits = !facts_.upper_half_nans[id],
-          .ties_to_even = !facts_.accidental_ties[id],
+          .ties = facts_.ties[id],
           .saturates = bound == largest,
           .in_range = bound <= largest,
           .to_nearest = job_.kernel.node(id).op == Op::round};
@@ -309,22 +190,36 @@ Value* Body::emit(const ir::Node& node, ir::NodeId id) {
   }
   if (!facts_.wide.products.empty() && facts_.wide.products[id])
     return emit(*facts_.wide.products[id]);
+  if (!facts_.slopes.empty() && facts_.slopes[id])
+    return emit(*facts_.slopes[id]);
   const DType operand = job_.kernel.node(node.args[0]).type;
   if (!facts_.of_silu.empty() && facts_.of_silu[id])
     return inline_or_call("sigmoid_of_silu", {arg(node, 0)}, [&](auto& builder, auto operands) {
       return MathBuilder(builder, job_.target, job_.kernel.math(), Accuracy::half)
-          .emit_sigmoid_of_silu(operands[0], stores_bf16_alone(job_.kernel));
+          .emit_sigmoid_of_silu(operands[0], facts_.stores_bf16_alone);
+    });
+  if (facts_.is_number[id])
+    return inline_or_call("sigmoid_of_number", {arg(node, 0)}, [&](auto& builder, auto operands) {
+      return MathBuilder(builder, job_.target, job_.kernel.math(), Accuracy::half)
+          .emit_sigmoid_of_number(operands[0]);
     });
   return is_float(operand) ? emit_float(node, facts_.accuracies[id]) : emit_integer(node);
 }
 
 Value* Body::emit(const WideProduct& product) {
   const ir::Node& function = job_.kernel.node(product.function);
-  const auto [outer, inner] =
-      half_.emit_factors(function.op, arg(function, 0), facts_.of_silu[product.function],
-                         stores_bf16_alone(job_.kernel));
+  const auto [outer, inner] = half_.emit_factors(
+      function.op, arg(function, 0), facts_.of_silu[product.function], facts_.stores_bf16_alone);
   Value* left = product.left ? b_.CreateFMul(value(*product.left), outer) : outer;
   return b_.CreateFMul(left, b_.CreateFMul(value(product.right), inner));
+}
+
+Value* Body::emit(const SlopeProduct& product) {
+  Value* sigmoid = value(product.sigmoid);
+  Value* slope = b_.CreateIntrinsic(
+      llvm::Intrinsic::fma, {sigmoid->getType()},
+      {b_.CreateFMul(value(product.x), sigmoid), value(product.complement), sigmoid});
+  return product.rest ? b_.CreateFMul(value(*product.rest), slope) : slope;
 }
 
 Value* Body::constant(const ir::Node& node) const {

@@ -2,47 +2,13 @@
 #pragma once
 
 #include <functional>
-#include <optional>
-#include <vector>
 
 #include <llvm/ADT/DenseMap.h>
 #include <llvm/ADT/StringMap.h>
 
-#include "codegen/lower.hpp"
-#include "codegen/wide_products.hpp"
+#include "codegen/body_facts.hpp"
 
 namespace swage::codegen {
-
-struct WideProducts {
-  std::vector<std::optional<WideProduct>> products; ///< by node
-  std::vector<bool> folded; ///< by node: a part of a product that nothing else uses
-};
-
-/// What is to be known of the nodes of a kernel before any is emitted; once a kernel.
-struct BodyFacts {
-  explicit BodyFacts(const Job& job);
-
-  std::vector<Accuracy> accuracies; ///< by node
-  /// By node: whether it is a sigmoid that is only ever multiplied by its own argument. Empty where
-  /// no sigmoid gets a form of its own for it: but in `accurate` mode at half accuracy.
-  std::vector<bool> of_silu;
-  WideProducts wide;
-  /// By node: whether it is an f32 whose NaNs have nothing in the lower 16 bits. GPUs make NaNs of
-  /// all bits.
-  std::vector<bool> upper_half_nans;
-  /// By node: whether ties of bf16 need not go to even.
-  std::vector<bool> accidental_ties;
-  /// By node: whether the back end is not to look through its value. Empty where it may everywhere.
-  std::vector<bool> opaque;
-  /// Functions are emitted apart, and called: inline they would be too much code.
-  bool calls_functions = false;
-};
-
-/// What is asked for, not computed here.
-inline bool is_leaf(const ir::Node& node) {
-  return node.op == ir::Op::load || node.op == ir::Op::scalar || node.op == ir::Op::constant ||
-         node.op == ir::Op::lookup || node.op == ir::Op::col_index;
-}
 
 /// How often each function was called so far, by name.
 using Calls = llvm::StringMap<std::size_t>;
@@ -70,6 +36,7 @@ private:
   bool is_folded(ir::NodeId id) const;
   llvm::Value* emit(const ir::Node& node, ir::NodeId id);
   llvm::Value* emit(const WideProduct& product);
+  llvm::Value* emit(const SlopeProduct& product);
   llvm::Value* emit_float(const ir::Node& node, Accuracy accuracy);
   llvm::Value* emit_integer(const ir::Node& node);
   bool divides_by_shared(const ir::Node& node, Accuracy accuracy) const;

@@ -28,6 +28,7 @@
 #include "codegen/memory_reserve.hpp"
 #include "codegen/nvptx.hpp"
 #include "codegen/opaque_negation.hpp"
+#include "codegen/overlap.hpp"
 #include "codegen/own_stack.hpp"
 #include "codegen/row_geometry.hpp"
 #include "codegen/row_plan.hpp"
@@ -119,6 +120,8 @@ public:
         passes.run(function, functions);
     if (target_.kind == Target::Kind::cuda)
       make_negations_opaque(module_);
+    else
+      overlap_iterations(module_);
     optimiser_.reset();
     check();
   }

@@ -178,8 +178,9 @@ Value* Converter::narrow_bf16(Value* f32, Rounding rounding) {
     return b_.CreateBitCast(compat::narrow(b_, f32, b_.getBFloatTy(), is_cuda_, hardware_bf16_),
                             i16);
   Value* bits = bits_with_safe_nan(f32, rounding);
-  Value* kept = b_.CreateAdd(bits, word(f32, rounding.ties_to_even ? 0x7fff : 0x8000));
-  if (rounding.ties_to_even)
+  Value* kept =
+      b_.CreateAdd(bits, word(f32, rounding.ties == Ties::away_from_zero ? 0x8000 : 0x7fff));
+  if (rounding.ties == Ties::to_even)
     kept = b_.CreateAdd(kept, b_.CreateAnd(b_.CreateLShr(bits, word(f32, 16)), word(f32, 1)));
   return upper_bf16_ ? kept : b_.CreateTrunc(b_.CreateLShr(kept, word(f32, 16)), i16);
 }

@@ -4,6 +4,7 @@
 #include <llvm/IR/IRBuilder.h>
 
 #include "codegen/target.hpp"
+#include "codegen/ties.hpp"
 #include "swage/dtype.hpp"
 
 namespace swage::codegen {
@@ -22,9 +23,8 @@ llvm::Value* interleave(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::V
 struct Rounding {
   /// NaNs may have bits in the lower 16: not when all that made them was bf16 once.
   bool low_nan_bits = true;
-  /// Ties are values of their own, to be rounded to even. Others are rounded away from zero, which
-  /// is three operations cheaper.
-  bool ties_to_even = true;
+  /// To even takes three operations more than the others.
+  Ties ties = Ties::to_even;
   /// Floats of one byte: what is beyond the largest number gives that number. NaN stays NaN.
   bool saturates = false;
   /// Nothing is beyond the largest number, but NaN.

@@ -40,7 +40,7 @@ Value* Converter::join_split(Value* words) {
 
 Value* Converter::narrow_split(Value* f32, Rounding rounding) {
   const int lanes = lanes_of(f32);
-  if (lanes == 1 || !rounding.ties_to_even)
+  if (lanes == 1 || rounding.ties != Ties::to_even)
     return join_split(narrow_bf16(f32, rounding));
   // In halves of words: `upper` is what is kept, rounded up where `lower` is more than 0x8000, or
   // as much and `upper` odd: where `lower`, one less for even numbers, has its highest bit set.

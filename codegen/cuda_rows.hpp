@@ -112,6 +112,8 @@ private:
   void accumulate_row();
   /// Rows of a block in their order, from shared memory.
   void accumulate_block();
+  Value* stored_columns();
+  Value* rounded_up(Value* count, std::int64_t power_of_two);
   void clear_padding(llvm::Value* thread);
   void store_strand();
   Value* term_at(std::size_t sum, Value* row, Value* column);

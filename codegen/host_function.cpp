@@ -6,6 +6,7 @@
 
 #include "codegen/llvm_compat.hpp"
 #include "codegen/machine.hpp"
+#include "codegen/overlap.hpp"
 
 namespace swage::codegen {
 
@@ -114,7 +115,7 @@ void HostFunction::bind_arguments() {
 }
 
 Value* HostFunction::emit_loop(Value* first, Value* end, std::int64_t step,
-                               const std::function<void(Value*)>& body) {
+                               const std::function<void(Value*)>& body, bool overlap) {
   BasicBlock* before = b_.GetInsertBlock();
   auto* loop = BasicBlock::Create(context_, "loop", function_);
   auto* done = BasicBlock::Create(context_, "done", function_);
@@ -126,7 +127,9 @@ Value* HostFunction::emit_loop(Value* first, Value* end, std::int64_t step,
   BasicBlock* latch = b_.GetInsertBlock();
   i->addIncoming(first, before);
   i->addIncoming(next, latch);
-  b_.CreateCondBr(b_.CreateICmpSLT(next, end), loop, done);
+  llvm::Instruction* branch = b_.CreateCondBr(b_.CreateICmpSLT(next, end), loop, done);
+  if (overlap)
+    mark_for_overlap(*branch);
   b_.SetInsertPoint(done);
   llvm::PHINode* after = b_.CreatePHI(b_.getInt64Ty(), 2);
   after->addIncoming(first, before);

@@ -69,8 +69,9 @@ protected:
   llvm::Value* end() const { return function_->getArg(2); }
 
   /// for (i = first; i < end; i += step) body(i), entered if first < end. Returns i after the loop.
+  /// With `overlap`, turns may overlap, see overlap.hpp.
   llvm::Value* emit_loop(llvm::Value* first, llvm::Value* end, std::int64_t step,
-                         const std::function<void(llvm::Value*)>& body);
+                         const std::function<void(llvm::Value*)>& body, bool overlap = false);
   llvm::Value* smaller(llvm::Value* a, llvm::Value* b);
   /// body() if `row` is computed, leaving the builder after it.
   void emit_selected(llvm::Value* row, const std::function<void()>& body);

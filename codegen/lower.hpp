@@ -143,8 +143,8 @@ public:
   void store(const Place& place, int lanes, std::span<const ir::Store> stores,
              const std::vector<llvm::Value*>& bits);
 
-  /// The row that is stored from now on, for tensors of which two rows share a byte: its half of
-  /// the byte is replaced. Nobody else may write there meanwhile.
+  /// The row that is accessed from now on, for tensors of which two rows share a byte. Where it is
+  /// stored its half of the byte is replaced: nobody else may write there meanwhile.
   void set_row(llvm::Value* row) { row_ = row; }
 
   /// The scalar parameters, widened, by parameter index; null for tensors.
@@ -164,6 +164,7 @@ private:
                  std::vector<llvm::Value*>& values);
   llvm::Value* load_one(const Place& place, int lanes, std::uint32_t param);
   llvm::Value* load_packed(const Place& place, int lanes, std::uint32_t param);
+  llvm::Value* load_lanes(const Place& place, int lanes, std::uint32_t param);
   void store_one(const Place& place, int lanes, std::uint32_t param, llvm::Value* bits);
   void store_halves(const Place& place, int lanes, std::uint32_t param, llvm::Value* codes);
   llvm::Value* lane_stride(std::uint32_t param) const;

@@ -215,7 +215,7 @@ void CudaRows::clear_strand(Value* is_empty) {
   emit_if(is_empty, [&] {
     for (std::size_t sum = 0; sum < strands_.count(); ++sum)
       if (!strands_.is_for_all(sum))
-        emit_loop(wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x)), wide(columns_),
+        emit_loop(wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x)), stored_columns(),
                   wide(std::int64_t{schedule_.threads}), [&](Value* column) {
                     b_.CreateStore(
                         llvm::Constant::getNullValue(value_type(context_, strands_.type(sum), 1)),
@@ -332,18 +332,29 @@ void CudaRows::accumulate_block() {
   block_sync(); // the terms of the next rows go where these were
 }
 
-/// The columns that fill up the last access to a strand, which the second launch reads and drops.
+/// Up to which columns the stores of a strand reach: a thread has several together where a block
+/// has one row.
+Value* CudaRows::stored_columns() {
+  const int together = geometry_.rows == 1 ? std::min(geometry_.vector, kTotalsLanes) : 1;
+  return rounded_up(wide(columns_), together);
+}
+
+Value* CudaRows::rounded_up(Value* count, std::int64_t power_of_two) {
+  return b_.CreateAnd(b_.CreateAdd(count, wide(power_of_two - 1)), wide(-power_of_two));
+}
+
+/// The columns that fill up the last access to a strand, which the second launch reads and drops,
+/// where no store reaches them.
 void CudaRows::clear_padding(Value* thread) {
-  Value* column = b_.CreateAdd(wide(columns_), thread);
-  emit_if(b_.CreateICmpULT(thread, b_.CreateAnd(b_.CreateNeg(wide(columns_)),
-                                                wide(std::int64_t{kTotalsLanes - 1}))),
-          [&] {
-            for (std::size_t sum = 0; sum < strands_.count(); ++sum)
-              if (!strands_.is_for_all(sum))
-                b_.CreateStore(
-                    llvm::Constant::getNullValue(value_type(context_, strands_.type(sum), 1)),
-                    strands_.address(sum, strand_, column));
-          });
+  if (geometry_.rows == 1 && geometry_.vector >= kTotalsLanes)
+    return;
+  Value* column = b_.CreateAdd(stored_columns(), thread);
+  emit_if(b_.CreateICmpULT(column, rounded_up(wide(columns_), kTotalsLanes)), [&] {
+    for (std::size_t sum = 0; sum < strands_.count(); ++sum)
+      if (!strands_.is_for_all(sum))
+        b_.CreateStore(llvm::Constant::getNullValue(value_type(context_, strands_.type(sum), 1)),
+                       strands_.address(sum, strand_, column));
+  });
 }
 
 void CudaRows::store_strand() {

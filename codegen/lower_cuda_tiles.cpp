@@ -206,8 +206,10 @@ void CudaTiles::emit_rows(int pass, Value* row, int first, int count,
   const std::vector<bool>& used = used_[static_cast<std::size_t>(pass)];
   std::vector<Value*> bases = bases_at(row, used);
   const auto begin = [&](int i) {
+    Value* here = i == 0 ? row : b_.CreateAdd(row, wide(i));
     if (i > 0)
-      bases = next_bases(bases, b_.CreateAdd(row, wide(i)), used);
+      bases = next_bases(bases, here, used);
+    tensors_.set_row(here);
     rows.push_back(begin_row(pass, bases, first + i));
   };
   const bool loads = pass == 0 || !geometry_.held; // which are all under way before they are used

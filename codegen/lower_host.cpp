@@ -4,6 +4,7 @@
 
 #include "codegen/host_function.hpp"
 #include "codegen/lower.hpp"
+#include "codegen/overlap.hpp"
 
 namespace swage::codegen {
 
@@ -84,16 +85,20 @@ private:
   /// are often short.
   Value* emit_vectors(const std::vector<Value*>& bases, Value* first, Value* last) {
     constexpr int kSmallestRemainder = 128; // bits
+    const bool is_short = job_.kernel.nodes().size() <= kRemainderNodes;
+    const bool overlaps = is_short && schedule_.unroll == 1 && gains_from_overlap(job_.target);
     Value* at = first;
     const auto loop = [&](int lanes, int unroll) {
       const std::int64_t step = std::int64_t{lanes} * unroll;
       Value* stop = b_.CreateSub(last, b_.getInt64(static_cast<std::uint64_t>(step - 1)));
-      at = emit_loop(at, stop, step, [&](Value* i) { compute(bases, i, lanes, unroll); });
+      at = emit_loop(
+          at, stop, step, [&](Value* i) { compute(bases, i, lanes, unroll); },
+          overlaps && lanes == schedule_.lanes);
     };
     loop(schedule_.lanes, schedule_.unroll);
     if (schedule_.unroll > 1)
       loop(schedule_.lanes, 1);
-    if (job_.kernel.nodes().size() <= kRemainderNodes && memory_.streaming.empty())
+    if (is_short && memory_.streaming.empty())
       for (int lanes = schedule_.lanes / 4; lanes * 32 >= kSmallestRemainder; lanes /= 4)
         loop(lanes, 1);
     return at;

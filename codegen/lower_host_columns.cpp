@@ -10,9 +10,11 @@ Value* RowLowering::strand_values(std::size_t sum, Value* strand, Value* column)
   std::int64_t before = 0;
   for (std::size_t i = 0; i < sum; ++i)
     before += plan_.column_sum_bytes[i];
-  Value* each = b_.CreateMul(strands_, arguments_.columns);
+  // Of rows of no columns there are still the sums that are one value for all.
+  Value* pitch = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, arguments_.columns, constant(1));
+  Value* each = b_.CreateMul(strands_, pitch);
   base = b_.CreateGEP(b_.getInt8Ty(), base, b_.CreateMul(each, constant(before)));
-  Value* index = b_.CreateAdd(b_.CreateMul(strand, arguments_.columns), column);
+  Value* index = b_.CreateAdd(b_.CreateMul(strand, pitch), column);
   return b_.CreateGEP(value_type(context_, sum_type(sum), 1), base, index);
 }
 
@@ -89,9 +91,9 @@ void RowLowering::emit_after_rows() {
     else if (broadcast == Broadcast::per_tensor)
       by_tensor.push_back(store);
   }
-  if (!by_tensor.empty())
-    emit_loop(begin(), smaller(end(), constant(1)), 1,
-              [&](Value*) { store(by_tensor, place(bases_, nullptr), 1); });
+  if (!by_tensor.empty()) // there may be no columns
+    emit_if(b_.CreateICmpEQ(begin(), constant(0)),
+            [&] { store(by_tensor, place(bases_, nullptr), 1); });
   if (by_column.empty())
     return;
   const int width = std::max(job_.target.vector_bits / 64, 1);

@@ -94,6 +94,7 @@ void RowLowering::set_group_bases() {
 
 void RowLowering::begin_tile_columns() {
   bases_ = arguments_.base;
+  tensors_.set_row(constant(0)); // of elements nothing is used here
   set_group_bases();
   std::ranges::fill(row_values_, nullptr);
   std::ranges::fill(group_values_, nullptr);

@@ -173,9 +173,13 @@ Value* Tensors::address(const Place& place, std::uint32_t param) {
 Value* Tensors::lane_address(const Place& place, Value* first, int lane, std::uint32_t param) {
   if (lane == 0)
     return first;
-  if (arguments_.group_dims[param].extents.empty())
-    return b_.CreateGEP(bits_type(b_.getContext(), job_.kernel.params()[param].dtype, 1), first,
-                        b_.CreateMul(lane_stride(param), b_.getInt64(lane)));
+  if (arguments_.group_dims[param].extents.empty()) {
+    const DType dtype = job_.kernel.params()[param].dtype;
+    Value* step = b_.CreateMul(lane_stride(param), b_.getInt64(lane));
+    if (is_packed(dtype)) // whose columns are an even number of elements apart
+      step = b_.CreateAShr(step, 1);
+    return b_.CreateGEP(bits_type(b_.getContext(), dtype, 1), first, step);
+  }
   Place at = place;
   at.column = b_.CreateAdd(
       place.column, llvm::ConstantInt::get(place.column->getType(), static_cast<unsigned>(lane)));
@@ -235,10 +239,27 @@ Value* Tensors::load_entry(const TableEntry& entry, std::uint32_t param) {
 
 Value* Tensors::load_packed(const Place& place, int lanes, std::uint32_t param) {
   const DType dtype = job_.kernel.params()[param].dtype;
+  if (specs_[param].layout == Layout::column_major)
+    return convert_.widen(dtype, unpack_code(b_, load_lanes(place, lanes, param), row_));
   Value* bytes = memory_.load(address(place, param), 1, std::max(lanes / 2, 1), param);
   return convert_.widen(dtype, lanes == 1
                                    ? unpack_code(b_, bytes, place.column) // rows begin with bytes
                                    : unpack_codes(b_, bytes, lanes, is_cuda()));
+}
+
+/// Bits of lanes that lie apart.
+Value* Tensors::load_lanes(const Place& place, int lanes, std::uint32_t param) {
+  const DType dtype = job_.kernel.params()[param].dtype;
+  Value* from = address(place, param);
+  if (lanes == 1)
+    return memory_.load(from, size_of(dtype), 1, param);
+  Value* bits = llvm::PoisonValue::get(bits_type(b_.getContext(), dtype, lanes));
+  for (int lane = 0; lane < lanes; ++lane) {
+    Value* at = lane_address(place, from, lane, param);
+    bits = b_.CreateInsertElement(bits, memory_.load(at, size_of(dtype), 1, param),
+                                  static_cast<std::uint64_t>(lane));
+  }
+  return bits;
 }
 
 Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {
@@ -247,21 +268,14 @@ Value* Tensors::load_one(const Place& place, int lanes, std::uint32_t param) {
     return load_packed(place, lanes, param);
   if (specs_[param].layout == Layout::per_row)
     return splat(load_row_value(place, param), lanes);
+  if (lane_stride(param))
+    return convert_.widen(dtype, load_lanes(place, lanes, param));
   Value* from = address(place, param);
-  Value* stride = lane_stride(param);
   if (job_.split_bf16 && lanes > 1) {
     Value* words = memory_.load(from, 4, lanes / 2, param);
     return join_halves(b_, convert_.widen_low_bf16(words), convert_.widen_high_bf16(words));
   }
-  if (!stride || lanes == 1)
-    return convert_.widen(dtype, memory_.load(from, size_of(dtype), lanes, param));
-  Value* bits = llvm::PoisonValue::get(bits_type(b_.getContext(), dtype, lanes));
-  for (int lane = 0; lane < lanes; ++lane) {
-    Value* at = lane_address(place, from, lane, param);
-    bits = b_.CreateInsertElement(bits, memory_.load(at, size_of(dtype), 1, param),
-                                  static_cast<std::uint64_t>(lane));
-  }
-  return convert_.widen(dtype, bits);
+  return convert_.widen(dtype, memory_.load(from, size_of(dtype), lanes, param));
 }
 
 std::vector<Value*> Tensors::load(const Place& place, int lanes, const std::vector<Value*>& fixed) {
@@ -303,11 +317,9 @@ void Tensors::store_one(const Place& place, int lanes, std::uint32_t param, Valu
 }
 
 void Tensors::store_halves(const Place& place, int lanes, std::uint32_t param, Value* codes) {
+  Value* first = address(place, param);
   for (int lane = 0; lane < lanes; ++lane) {
-    Place at = place;
-    at.column = b_.CreateAdd(
-        place.column, llvm::ConstantInt::get(place.column->getType(), static_cast<unsigned>(lane)));
-    Value* to = address(at, param);
+    Value* to = lane_address(place, first, lane, param);
     Value* code =
         lanes == 1 ? codes : b_.CreateExtractElement(codes, static_cast<std::uint64_t>(lane));
     memory_.store(to, 1, put_code(b_, memory_.load(to, 1, 1, param), code, row_), param);

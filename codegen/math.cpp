@@ -222,6 +222,12 @@ llvm::Value* MathBuilder::emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16) {
   return form(real_of(b_, x), is_bf16).v;
 }
 
+llvm::Value* MathBuilder::emit_sigmoid_of_number(llvm::Value* x) {
+  const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
+  b_.setFastMathFlags(llvm::FastMathFlags());
+  return math::sigmoid_half_of_number(real_of(b_, x)).v;
+}
+
 llvm::Value* MathBuilder::emit_quotient_of_shared(llvm::Value* a, llvm::Value* b) {
   const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
   b_.setFastMathFlags(llvm::FastMathFlags());

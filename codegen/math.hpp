@@ -28,6 +28,9 @@ public:
   /// in a kernel that stores nothing but bf16.
   llvm::Value* emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16);
 
+  /// sigmoid(x) at half accuracy on a CPU, anything where x is NaN.
+  llvm::Value* emit_sigmoid_of_number(llvm::Value* x);
+
   /// a / b of f32 on CUDA at half accuracy, within 2 ulp, where many quotients share b: all but two
   /// products depend on b alone, so that common subexpressions leave them.
   llvm::Value* emit_quotient_of_shared(llvm::Value* a, llvm::Value* b);

@@ -144,6 +144,14 @@ Real clamped(Real x, Range range) {
   return at_least(at_most(x, range.high), range.low);
 }
 
+/// The same for a negative low and a positive high end, where NaN need not stay one. Integers serve
+/// to compare: the bits of positive floats are ordered as signed integers are, those of negative
+/// ones as unsigned integers in reverse.
+Bits clamped_number(Real x, Range range) {
+  const Bits below = signed_min(x.bits(), x.constant(range.high).bits());
+  return unsigned_min(below, x.constant(range.low).bits());
+}
+
 /// e^r - 1 for a reduced r, with full relative accuracy.
 Real expm1_reduced(Real r) {
   return fma(r * r, polynomial_of(r, kExpm1F32, kExpm1F64), r);
@@ -270,12 +278,14 @@ Real sigmoid_half(Real x) {
   return e.above / fma(e.below, 0x1p64, e.above);
 }
 
+Real sigmoid_half_of_number(Real x) {
+  const ExpRatio e = scaled_exp_ratio(clamped_number(x, {kSigmoidLow, 40}).real());
+  return e.above / fma(e.below, 0x1p64, e.above);
+}
+
 Real sigmoid_half_of_silu(Real x, bool is_bf16) {
-  // NaN need not stay one, since x is multiplied by, so integers serve to compare: the bits of
-  // positive floats are ordered as signed integers are, those of negative ones as unsigned integers
-  // in reverse. Clamped to 16.5 the result is 2^-24 below 1.
-  const Bits near = signed_min(x.bits(), x.constant(16.5).bits());
-  const Bits within = unsigned_min(near, x.constant(kSigmoidLow).bits());
+  // NaN need not stay one, since x is multiplied by. Clamped to 16.5 the result is 2^-24 below 1.
+  const Bits within = clamped_number(x, {kSigmoidLow, 16.5});
   const ExpRatio e = scaled_exp_ratio(within.real());
   const Bits one = x.constant(0x1p64).bits();
   // Off 1/2 to the side of x: the 1 of 1 + e is too small or too large by 2^-22.

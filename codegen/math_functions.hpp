@@ -24,6 +24,7 @@ Real exp2_half(Real x);
 Real expm1(Real x);
 Real sigmoid(Real x);
 Real sigmoid_half(Real x);
+Real sigmoid_half_of_number(Real x); ///< the same, but some number where x is NaN
 /// sigmoid_half to multiply x by, for products that are stored in 16 bits: below 1 for every finite
 /// x and, for products stored as bf16, off 1/2 by at least 2^-24 to the side of x. A product of
 /// numbers of 8 or 11 bits is exact in f32 and often a tie of the storage type; times exactly 1 or

@@ -54,9 +54,13 @@ Value* unpack_codes(llvm::IRBuilderBase& b, Value* bytes, int lanes, bool by_wor
   return codes;
 }
 
-Value* unpack_code(llvm::IRBuilderBase& b, Value* byte, Value* column) {
-  Value* odd = b.CreateAnd(b.CreateZExtOrTrunc(column, b.getInt32Ty()), 1);
-  return b.CreateLShr(b.CreateZExt(byte, b.getInt32Ty()), b.CreateShl(odd, 2));
+Value* unpack_code(llvm::IRBuilderBase& b, Value* bytes, Value* at) {
+  const int lanes = lanes_of(bytes);
+  Value* odd = b.CreateAnd(b.CreateZExtOrTrunc(at, b.getInt32Ty()), 1);
+  Value* shift = b.CreateShl(odd, 2);
+  if (lanes > 1)
+    shift = b.CreateVectorSplat(static_cast<unsigned>(lanes), shift);
+  return b.CreateLShr(b.CreateZExt(bytes, with_lanes(b.getInt32Ty(), lanes)), shift);
 }
 
 Value* put_code(llvm::IRBuilderBase& b, Value* byte, Value* code, Value* at) {

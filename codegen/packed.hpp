@@ -10,9 +10,9 @@ namespace swage::codegen {
 /// else in vectors.
 llvm::Value* unpack_codes(llvm::IRBuilderBase& builder, llvm::Value* bytes, int lanes,
                           bool by_word);
-/// The code of one column, whose number has any width, of the byte that it shares, as i32 with
-/// anything above it.
-llvm::Value* unpack_code(llvm::IRBuilderBase& builder, llvm::Value* byte, llvm::Value* column);
+/// The codes of one of the two numbers, the column's or the row's `at`, of any width, that share
+/// each of `bytes`, as i32 with anything above them.
+llvm::Value* unpack_code(llvm::IRBuilderBase& builder, llvm::Value* bytes, llvm::Value* at);
 /// The bytes of an even number of codes, which are i32 below 16.
 llvm::Value* pack_codes(llvm::IRBuilderBase& builder, llvm::Value* codes, bool by_word);
 

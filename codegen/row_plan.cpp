@@ -246,22 +246,33 @@ std::int64_t strands_of(std::int64_t rows) noexcept {
   return std::min(rows, ir::kSumStrands);
 }
 
+namespace {
+
+__extension__ using Wide = __int128;
+
+/// No more than nobody has: a view with strides of 0 may have 2^60 elements.
+std::int64_t as_bytes(Wide bytes) noexcept {
+  return static_cast<std::int64_t>(std::min(bytes, Wide{1} << 62));
+}
+
+} // namespace
+
 std::int64_t workspace_bytes(const RowPlan& plan, std::int64_t rows,
                              std::int64_t columns) noexcept {
-  std::int64_t bytes = 0;
+  Wide bytes = 0;
   for (const int size : plan.column_sum_bytes)
     bytes += size;
-  return bytes * strands_of(rows) * columns;
+  return as_bytes(bytes * strands_of(rows) * std::max<std::int64_t>(columns, 1));
 }
 
 std::int64_t cuda_workspace_bytes(const RowPlan& plan, std::int64_t rows,
                                   std::int64_t columns) noexcept {
   const std::int64_t pitch = (columns + kWorkspacePitch - 1) / kWorkspacePitch * kWorkspacePitch;
-  std::int64_t bytes = 0;
+  Wide bytes = 0;
   for (std::size_t i = 0; i < plan.column_sums.size(); ++i)
-    bytes += plan.column_sum_bytes[i] *
-             (plan.column_sum_for_all[i] ? ir::kSumStrands : strands_of(rows) * pitch);
-  return bytes;
+    bytes += Wide{plan.column_sum_bytes[i]} *
+             (plan.column_sum_for_all[i] ? ir::kSumStrands : Wide{strands_of(rows)} * pitch);
+  return as_bytes(bytes);
 }
 
 std::int64_t sum_arrays(std::int64_t count) noexcept {
@@ -271,8 +282,8 @@ std::int64_t sum_arrays(std::int64_t count) noexcept {
 }
 
 std::int64_t kept_bytes(const RowPlan& plan, std::int64_t columns) noexcept {
-  const std::int64_t bytes = static_cast<std::int64_t>(plan.kept.size()) * 8 * columns;
-  return (bytes + 63) / 64 * 64;
+  const Wide bytes = Wide{plan.kept.size()} * 8 * columns;
+  return as_bytes((bytes + 63) / 64 * 64);
 }
 
 std::int64_t scratch_bytes(const RowPlan& plan, std::int64_t columns) noexcept {

@@ -283,10 +283,13 @@ std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& s
       if (resident > resident_threads(target) ||
           resident == default_resident(kernel, target, threads))
         continue;
-      schedules.emplace_back(CudaSchedule{.threads = threads,
-                                          .access_bytes = base.access_bytes,
-                                          .dependent_launch = base.dependent_launch,
-                                          .resident = resident});
+      for (const LoadPolicy load : {LoadPolicy::automatic, LoadPolicy::evict_last})
+        if (load == LoadPolicy::automatic || has_default_policy(target))
+          schedules.emplace_back(CudaSchedule{.threads = threads,
+                                              .access_bytes = base.access_bytes,
+                                              .load = load,
+                                              .dependent_launch = base.dependent_launch,
+                                              .resident = resident});
     }
   return schedules;
 }

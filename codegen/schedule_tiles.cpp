@@ -62,7 +62,7 @@ bool TileSchedules::packs_rows() const {
   std::size_t tensor = 0;
   for (const ir::Param& param : kernel_.params())
     if (param.is_tensor() && specialization_.tensors.at(tensor++).layout == Layout::column_major &&
-        is_packed(param.dtype))
+        is_packed(param.dtype) && param.is_written())
       return true;
   return false;
 }

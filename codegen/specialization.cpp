@@ -115,6 +115,9 @@ void check_tensor(const Specialization& specialization, const ir::Kernel& kernel
   if (is_packed(param.dtype) && spec.layout == Layout::column_major &&
       rows_of_groups(kernel) % 2 != 0)
     refuse(param, "two of its rows share a byte, which takes groups of an even number of rows");
+  if (is_packed(param.dtype) && spec.layout != Layout::unit && spec.layout != Layout::column_major)
+    refuse(param, fmt::format("layout '{}' has no whole bytes, of which each holds two neighbours",
+                              name_of(spec.layout)));
   check_dims(param, spec);
 }
 

@@ -1,10 +1,12 @@
-// ties.cpp -- finds products that a rounding to bf16 need not break ties of.
+// ties.cpp -- finds products that are no ties of bf16.
 #include "codegen/ties.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <optional>
+
+#include "codegen/silu.hpp"
 
 namespace swage::codegen {
 
@@ -18,7 +20,9 @@ struct Product {
   std::optional<NodeId> sigmoid = {};
   std::optional<NodeId> derivative_of = {}; ///< the sigmoid of a factor fma(x, 1 - sigmoid(x), 1)
   bool never_exact = false;
-  int numbers = 0; ///< of bf16, or whatever else; more than one is as good as many
+  bool of_silu = false;    ///< the sigmoid is multiplied by its own argument
+  bool is_rational = true; ///< the rest are numbers that are read, rounded or written
+  int numbers = 0;         ///< of bf16, or whatever else; more than one is as good as many
 };
 
 class Products {
@@ -32,26 +36,34 @@ public:
     if (node.type != DType::f32)
       return other();
     switch (node.op) {
-    case Op::mul: return joined(known[node.args[0]], known[node.args[1]]);
+    case Op::mul: {
+      Product product = joined(known[node.args[0]], known[node.args[1]]);
+      product.of_silu |= is_silu(node);
+      return product;
+    }
     case Op::neg: return known[node.args[0]];
     case Op::load:
     case Op::scalar: return number(kernel_.params()[node.param].dtype == DType::bf16);
     case Op::cast: return number(node.storage == DType::bf16);
-    case Op::constant: return is_power_of_two(node.real()) ? Product{} : other();
+    case Op::constant: return is_power_of_two(node.real()) ? Product{} : number(false);
     case Op::sigmoid: return sigmoid(id);
-    case Op::fma: return derivative_factor(node);
+    case Op::fma: return derivative_factor(id);
     default: return other();
     }
   }
 
-  static bool is_tie_by_accident(const Product& product) {
-    return product.never_exact ||
-           (product.sigmoid && product.numbers <= 1 &&
-            (!product.derivative_of || product.derivative_of == product.sigmoid));
+  static Ties ties(const Product& product) {
+    if (product.never_exact)
+      return Ties::away_from_zero;
+    if (!product.sigmoid || (product.derivative_of && product.derivative_of != product.sigmoid))
+      return Ties::to_even;
+    if (product.numbers <= 1)
+      return Ties::away_from_zero;
+    return product.of_silu && product.is_rational ? Ties::towards_zero : Ties::to_even;
   }
 
 private:
-  static Product other() { return {.numbers = 2}; }
+  static Product other() { return {.is_rational = false, .numbers = 2}; }
   static Product number(bool is_bf16) { return {.numbers = is_bf16 ? 1 : 2}; }
 
   static bool is_power_of_two(double value) {
@@ -65,31 +77,30 @@ private:
     return {.sigmoid = id, .never_exact = !never_exact_.empty() && never_exact_[id]};
   }
 
-  bool is_one(NodeId id) const {
-    const ir::Node& node = kernel_.node(id);
-    return node.op == Op::constant && node.type == DType::f32 && node.real() == 1;
+  bool is_silu(const ir::Node& node) const {
+    for (const std::size_t i : {0, 1})
+      if (const ir::Node& function = kernel_.node(node.args[i]);
+          function.op == Op::sigmoid && function.args[0] == node.args[1 - i])
+        return true;
+    return false;
   }
 
-  /// fma(x, 1 - s, 1), s = sigmoid(x), and its first two operands may be exchanged.
-  Product derivative_factor(const ir::Node& node) const {
-    for (const std::size_t i : {0, 1}) {
-      const ir::Node& rest = kernel_.node(node.args[i]);
-      if (!is_one(node.args[2]) || rest.op != Op::sub || !is_one(rest.args[0]))
-        continue;
-      const ir::Node& function = kernel_.node(rest.args[1]);
-      if (function.op == Op::sigmoid && function.args[0] == node.args[1 - i])
-        return {.derivative_of = rest.args[1]};
-    }
-    return other();
+  Product derivative_factor(NodeId id) const {
+    const auto slope = slope_of(kernel_, id);
+    return slope ? Product{.derivative_of = slope->sigmoid} : other();
   }
 
   static Product joined(const Product& a, const Product& b) {
     Product result{.never_exact = a.never_exact || b.never_exact,
+                   .of_silu = a.of_silu || b.of_silu,
+                   .is_rational = a.is_rational && b.is_rational,
                    .numbers = std::min(a.numbers + b.numbers, 2)};
     const auto join = [&](std::optional<NodeId> Product::*part) {
       result.*part = (a.*part) ? a.*part : b.*part;
-      if ((a.*part) && (b.*part) && a.*part != b.*part)
+      if ((a.*part) && (b.*part) && a.*part != b.*part) {
         result.numbers = 2;
+        result.is_rational = false;
+      }
     };
     join(&Product::sigmoid);
     join(&Product::derivative_of);
@@ -103,17 +114,16 @@ private:
 
 } // namespace
 
-std::vector<bool> accidental_ties(const ir::Kernel& kernel,
-                                  const std::vector<ir::Accuracy>& accuracies,
-                                  const std::vector<bool>& never_exact) {
-  std::vector<bool> result(kernel.nodes().size());
+std::vector<Ties> ties(const ir::Kernel& kernel, const std::vector<ir::Accuracy>& accuracies,
+                       const std::vector<bool>& never_exact) {
+  std::vector<Ties> result(kernel.nodes().size(), Ties::to_even);
   if (kernel.math() != ir::MathMode::accurate)
     return result;
   const Products products(kernel, accuracies, never_exact);
   std::vector<Product> known;
   for (NodeId id = 0; id < result.size(); ++id) {
     known.push_back(products.of(id, known));
-    result[id] = Products::is_tie_by_accident(known[id]);
+    result[id] = Products::ties(known[id]);
   }
   return result;
 }

@@ -45,6 +45,7 @@ swage_python_test(test_torch "kernels are called on PyTorch's tensors, where the
 swage_python_test(torch_operators_test "operators of PyTorch, where there is PyTorch")
 swage_python_test(torch_quantised_test "operators of quantised kernels, where there is PyTorch")
 swage_python_test(torch_valid_rows_test "operators with counts of rows, where there is PyTorch")
+swage_python_test(torch_pickle_test "operators in copies of models, files and other processes, where there is PyTorch")
 swage_python_test(torch_direct_test "plain calls past PyTorch's dispatcher, where there is PyTorch")
 swage_python_test(torch_compat_test "functions of other projects, where there is PyTorch")
 swage_python_test(torch_registries_test "registries of other projects, where there is PyTorch")

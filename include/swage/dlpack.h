@@ -48,7 +48,15 @@ typedef enum {
   kDLOpaqueHandle = 3,
   kDLBfloat = 4,
   kDLComplex = 5,
-  kDLBool = 6
+  kDLBool = 6,
+  /* Of DLPack 1.1, in the order of kernels' types: f8e4m3, f8e4m3fnuz, f8e5m2, f8e5m2fnuz, e8m0, of
+   * 8 bits, and f4e2m1, of 4. */
+  kDLFloat8_e4m3fn = 10,
+  kDLFloat8_e4m3fnuz = 11,
+  kDLFloat8_e5m2 = 12,
+  kDLFloat8_e5m2fnuz = 13,
+  kDLFloat8_e8m0fnu = 14,
+  kDLFloat4_e2m1fn = 17
 } DLDataTypeCode;
 
 typedef struct {

@@ -292,8 +292,8 @@ private:
       std::vector<std::int64_t> sizes(view.sizes, view.sizes + view.rank);
       if (like->half != 0)
         sizes.back() /= 2;
-      if (is_pairs(type(*like, key)) && !sizes.empty())
-        sizes.back() *= 2;
+      if (is_pairs(type(*like, key)))
+        double_pairs(view.rank, view.strides, sizes.data());
       sizes.resize(std::max<std::size_t>(sizes.size(), 1)); // room for what has columns alone
       const std::int64_t group = has_groups(parameter.space) ? group_of(parameter) : 1;
       const std::int64_t rank =

@@ -37,6 +37,16 @@ std::int64_t shape_result(int space, bool is_packed, std::int64_t group, std::in
   return rank;
 }
 
+void double_pairs(std::int64_t rank, const std::int64_t* strides, std::int64_t* sizes) {
+  const std::int64_t last = rank - 1;
+  if (last < 0)
+    return;
+  const bool transposed = last > 0 && sizes[last] != 1 && strides[last] != 1 &&
+                          strides[last - 1] == 1 &&
+                          std::find(sizes, sizes + rank, 0) == sizes + rank;
+  sizes[transposed ? last - 1 : last] *= 2;
+}
+
 void contiguous_strides(std::int64_t rank, const std::int64_t* sizes, std::int64_t* strides) {
   std::int64_t stride = 1;
   for (std::int64_t i = rank; i-- > 0; stride *= std::max<std::int64_t>(sizes[i], 1))

@@ -19,6 +19,10 @@ bool is_of_rows(int space);
 std::int64_t shape_result(int space, bool is_packed, std::int64_t group, std::int64_t rank,
                           std::int64_t* sizes);
 
+/// From sizes of a tensor whose elements are two each to those of elements: the last dimension
+/// counts pairs, or, of a transposed matrix, the one before it.
+void double_pairs(std::int64_t rank, const std::int64_t* strides, std::int64_t* sizes);
+
 /// Strides of a contiguous tensor.
 void contiguous_strides(std::int64_t rank, const std::int64_t* sizes, std::int64_t* strides);
 

@@ -6,7 +6,7 @@ None of them is imported here: whoever passes an array of a library has imported
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 from swage._error import Error
 from swage._types import EXTENSIONS, PACKED, array_name
@@ -81,6 +81,12 @@ def _scalar_type(name: str, type_name: str) -> Any:
         return found
     raise Error(f"parameter '{name}': NumPy has no type for {type_name}; pass arrays of PyTorch, or import "
                 "ml_dtypes", "unsupported")
+
+
+def strides_of_bytes(value: Any) -> Optional[Sequence[int]]:
+    """The strides of an array whose elements are bytes; None of a library that has none."""
+    strides = getattr(value, "strides", None) or getattr(value, "stride", None)
+    return strides() if callable(strides) else strides
 
 
 def is_immutable(value: Any) -> bool:

@@ -10,7 +10,7 @@ from swage import _arrays, _dlpack
 from swage._error import Error
 from swage._structs import (ARG_INTEGER, ARG_REAL, ARG_TENSOR, COLUMN, COLUMN_GROUP, CPU, CUDA, ELEMENT, GROUP,
                             IN, INOUT, OUT, ROW, SCALAR, Arg)
-from swage._types import PACKED, name_of
+from swage._types import PACKED, elements_of_pairs, name_of
 
 
 class Signature:
@@ -167,8 +167,8 @@ class Call:
                 continue
             if signature.spaces[i] == ELEMENT:
                 like, shape = value, tuple(value.shape)
-                if signature.types[i] == PACKED and shape:
-                    shape = shape[:-1] + (2 * shape[-1],)
+                if signature.types[i] == PACKED:
+                    shape = elements_of_pairs(shape, _arrays.strides_of_bytes(value))
                 break
         if shape is None:
             raise Error(f"parameter '{signature.names[missing[0]]}': no input holds a value for each "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 from swage._error import Error
 
@@ -68,3 +68,15 @@ def binding_text(name: str, value: Any) -> str:
         return binding_text(name, index())
     raise Error(f"binding {name}={value!r}: found {type(value).__name__}, expected the name of a "
                 "type, a type of an array library, or a number")
+
+
+def elements_of_pairs(shape: Sequence[Any], strides: Optional[Sequence[Any]]) -> Tuple[Any, ...]:
+    """The shape in elements of an array whose elements are two each: the last dimension counts pairs, or, of a
+    transposed matrix, the one before it. `strides` are None where the library has none."""
+    sizes, last = list(shape), len(shape) - 1
+    if last < 0:
+        return ()
+    transposed = (strides is not None and last > 0 and sizes[last] != 1 and strides[last] != 1 and
+                  strides[last - 1] == 1 and 0 not in sizes)
+    sizes[last - transposed] *= 2
+    return tuple(sizes)

@@ -48,6 +48,36 @@ class Packed(unittest.TestCase):
         np.testing.assert_array_equal(memory[:, 2:34], swage.kernel(TO)(np.ascontiguousarray(x.T)))
         self.assertTrue((memory[:, :2] == 0xa5).all() and (memory[:, 34:] == 0xa5).all())
 
+    def test_codes_along_columns_are_read_transposed(self):
+        # Of 64 rows and 32 columns: bytes of [32, 32] that lie transposed, between others.
+        memory, scale = np.random.default_rng(1).integers(0, 256, (32, 40), np.uint8), np.zeros((2, 32), np.uint8)
+        scale[:] = np.arange(120, 134).repeat(5)[:64].reshape(2, 32)
+        q = memory[:, 2:34].T
+        kernel = swage.kernel("dequantise_mxfp4_columns", T="f32", S="u8")
+        y = kernel(q, scale)
+        self.assertEqual(y.shape, (64, 32))
+        plain = swage.kernel(BACK)(np.ascontiguousarray(memory[:, 2:34])).T
+        np.testing.assert_array_equal(y, plain * scale.astype(np.float32).repeat(32, 0))
+        again = swage.kernel("kernel k(q: inout f4e2m1, s: out u8 [col group 16]) {"
+                             " s = u8(col_group_max(abs(q), 16)); q = -q; }")
+        before = memory.copy()
+        again(q, np.zeros((4, 32), np.uint8))
+        np.testing.assert_array_equal(memory[:, 2:34], before[:, 2:34] ^ 0x88)
+        np.testing.assert_array_equal(memory[:, :2], before[:, :2])
+
+    def test_a_kernel_without_groups_of_rows_takes_no_transposed_codes(self):
+        memory = np.full((16, 16), 0xa5, np.uint8)
+        with self.assertRaisesRegex(swage.Error, "'q' is f4e2m1.*groups of an even number of rows.*transposed"):
+            swage.kernel(TO)(np.zeros((32, 16), np.float32), memory.T)
+        self.assertTrue((memory == 0xa5).all())
+        with self.assertRaisesRegex(swage.Error, "'q' is f4e2m1.*groups of an even number of rows.*transposed"):
+            swage.kernel(BACK)(memory.T)
+        # The other way round it works: the matrix as it lies, and the other tensor transposed.
+        x, y = np.random.default_rng(2).normal(size=(32, 16)).astype(np.float32), np.empty((32, 16), np.float32)
+        swage.kernel(TO)(x.T, memory)
+        swage.kernel(BACK)(memory, y.T)
+        np.testing.assert_array_equal(y, swage.kernel(BACK)(swage.kernel(TO)(x)))
+
     def test_what_does_not_fit_is_refused(self):
         with self.assertRaisesRegex(swage.Error, "'q': two of f4e2m1 share a byte, expected an even"):
             swage.kernel(TO)(self.x[:, :5])

@@ -22,6 +22,9 @@ class Docs(test_docs.Docs):
     def test_the_page_of_the_package(self):
         self.check("docs/pytorch.md", 3)
 
+    def test_the_page_of_quantisation(self):
+        self.check("docs/quantisation.md", 1)
+
     def test_the_readme(self):
         example = test_docs.ROOT / "examples" / "train_block.py"
         said = subprocess.run([sys.executable, str(example), "--steps", "3"], capture_output=True,

@@ -2,6 +2,7 @@
 
 import sys
 import unittest
+import warnings
 
 try:
     import torch
@@ -36,6 +37,28 @@ class Quantised(Seeded):
                 for found in (operator(*inputs, **given), compiled(*inputs)):
                     for a, b in zip(of_bytes(found), expected):
                         self.assertTrue(torch.equal(a, b))
+
+    def test_codes_along_columns_come_back_as_they_lie_transposed(self):
+        memory = torch.randint(0, 256, (32, 48), dtype=torch.uint8)
+        q = memory[:, :32].view(torch.float4_e2m1fn_x2).T  # 64 rows of 32 columns
+        scale = torch.full((2, 32), 127, dtype=torch.uint8).view(torch.float8_e8m0fnu)
+        back = swage.kernel("kernel back(q: in f4e2m1, y: out f32) { y = q; }")
+        expected = back(memory[:, :32].contiguous()).T
+        operator = swage.torch.dequantise_mxfp4_columns
+        compiled = torch.compile(lambda *a: operator(*a, T=torch.float32), fullgraph=True, backend="aot_eager")
+        for y in (operator(q, scale, T=torch.float32), compiled(q, scale)):
+            self.assertEqual(y.shape, (64, 32))
+            self.assertTrue(torch.equal(y, expected))
+
+    def test_integers_have_no_gradient_and_backward_says_so(self):
+        x, smooth = torch.randn(4, 16, requires_grad=True), torch.ones(16)
+        compiled = torch.compile(swage.torch.swiglu_int8_row, fullgraph=True, backend="aot_eager")
+        for kernel in (swage.torch.swiglu_int8_row, torch.ops.swage.swiglu_int8_row, compiled):
+            for result in kernel(x, x, smooth):
+                self.assertFalse(result.requires_grad)
+                with warnings.catch_warnings(), self.assertRaisesRegex(RuntimeError, "does not require grad"):
+                    warnings.simplefilter("error")
+                    result.float().sum().backward()
 
     def test_rows_of_no_expert_are_zero(self):
         gate, up = (torch.randn(4, 128, dtype=torch.bfloat16) for _ in range(2))

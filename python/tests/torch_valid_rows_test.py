@@ -150,6 +150,18 @@ class Results(Seeded):
         with self.assertRaisesRegex(TypeError, "valid_rows"):
             own.counted
 
+    def test_inputs_are_given_by_name_too(self):
+        x, up = torch.randn(2, 3, 8, device=DEVICE)
+        for counts in (counts_of([2]), counts_of([0])):
+            expected, out = swage.torch.swiglu(x, up, valid_rows=counts), torch.zeros_like(x)
+            self.assertTrue(torch.equal(swage.torch.swiglu(x, up=up, valid_rows=counts), expected))
+            self.assertTrue(torch.equal(swage.torch.swiglu(valid_rows=counts, up=up, gate=x), expected))
+            swage.torch.swiglu(x, up=up, valid_rows=counts, out=out)
+            self.assertTrue(torch.equal(out, expected))
+            leaf = x.clone().requires_grad_()
+            swage.torch.swiglu(gate=leaf, up=up, valid_rows=counts).sum().backward()
+            self.assertTrue(torch.equal(leaf.grad.any(-1), (torch.arange(3, device=DEVICE) < counts)))
+
     def test_none_is_all_rows(self):
         x = torch.randn(2, 8, device=DEVICE)
         self.assertTrue(torch.equal(swage.torch.swiglu(x, x, valid_rows=None), swage.torch.swiglu(x, x)))
@@ -260,6 +272,17 @@ class Compiled(Seeded):
         self.assertTrue(torch.equal(y[:3], swage.torch.geglu(x, x)[:3]))
         self.assertTrue((y[3] == 7).all())
 
+    def test_modules(self):
+        x, counts = torch.randn(BATCHES, 4, 16, device=DEVICE), counts_of([3, 0, 4])
+        norm = swage.torch.RMSNorm(16, device=DEVICE)
+        for module, inputs, expected in (
+                (swage.torch.SwiGLU(), (x, x), swage.torch.swiglu(x, x, valid_rows=counts)),
+                (swage.torch.GeGLU("tanh"), (x,), swage.torch.geglu_tanh_packed(x, valid_rows=counts)),
+                (norm, (x,), swage.torch.rms_norm(x, norm.weight, eps=norm.eps, valid_rows=counts))):
+            for call in (module, torch.compile(module, fullgraph=True, backend="aot_eager")):
+                self.assertTrue(torch.equal(call(*inputs, valid_rows=counts), expected))
+                self.assertFalse(torch.equal(call(*inputs), expected))
+
     def test_exported(self):
         class Module(torch.nn.Module):
             def forward(self, x, counts):
@@ -270,7 +293,20 @@ class Compiled(Seeded):
         self.assertTrue(torch.equal(exported(x, counts), swage.torch.relu(x, valid_rows=counts)))
 
 
+    def test_traced_symbolically(self):
+        traced = torch.fx.symbolic_trace(lambda x, counts: swage.torch.relu(x, valid_rows=counts))
+        x, counts = torch.randn(4, 8, device=DEVICE), counts_of([3])
+        self.assertTrue(torch.equal(traced(x, counts), swage.torch.relu(x, valid_rows=counts)))
+
+
 class Errors(Seeded):
+    def test_torch_script_would_write_to_the_counts(self):
+        x = torch.ones(1, 1, dtype=torch.int32, device=DEVICE)
+        double = swage.torch.op("kernel double(x: in i32, y: out i32) { y = 2 * x; }")
+        for operator in (lambda x, n: double(x, valid_rows=n), double.counted):
+            with self.assertRaisesRegex(RuntimeError, "use torch.export"):
+                torch.jit.trace(operator, (x, counts_of([1])), check_trace=False)
+
     def test_they_say_what_was_found_and_expected(self):
         x = torch.randn(2, 4, 8, device=DEVICE)
         for counts, kind, message in (

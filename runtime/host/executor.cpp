@@ -91,15 +91,14 @@ void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
   Memory workspace;
   if (const std::int64_t bytes = codegen::workspace_bytes(plan, rows, columns); bytes > 0)
     workspace = make_memory(bytes);
+  const auto run_some = [&](std::int64_t phase, std::int64_t begin, std::int64_t end) {
+    const codegen::HostRowMemory memory{thread_scratch(scratch_bytes), workspace.get(), phase};
+    entry(words, begin, end, &memory);
+  };
   const auto run = [&](std::int64_t phase, std::int64_t count, std::int64_t grain) {
     run_on_threads(
-        schedule,
-        [&](std::int64_t begin, std::int64_t end) {
-          const codegen::HostRowMemory memory{thread_scratch(scratch_bytes), workspace.get(),
-                                              phase};
-          entry(words, begin, end, &memory);
-        },
-        count, std::max<std::int64_t>(grain, 1));
+        schedule, [&](std::int64_t begin, std::int64_t end) { run_some(phase, begin, end); }, count,
+        std::max<std::int64_t>(grain, 1));
   };
   if (plan.group_rows > 0)
     return run(0, codegen::host_tiles(plan.group_rows, plan.group, rows, columns),
@@ -110,7 +109,10 @@ void run_host_rows(const codegen::HostSchedule& schedule, HostRowEntry entry,
   const std::int64_t strands = codegen::strands_of(rows);
   run(0, strands, strands > 0 ? grain * strands / rows : 1);
   constexpr std::int64_t kColumns = 512; // a task, whose strands lie in the cache of its core
-  run(1, columns, kColumns);
+  if (columns > 0)
+    run(1, columns, kColumns);
+  else
+    run_some(1, 0, 0);
 }
 
 } // namespace swage::host

@@ -99,15 +99,25 @@ namespace {
                      value, name_of(signature.params[param].dtype)));
 }
 
+/// Whether two rows may share a byte, which one thread then has.
+bool packs_rows(const Signature& signature) {
+  return signature.group_rows > 0 && signature.group_rows % 2 == 0;
+}
+
 [[noreturn]] void refuse_packed(const Signature& signature, std::size_t param, const Tensor& tensor,
                                 std::string_view what) {
+  const bool takes_transposed = packs_rows(signature);
+  const bool is_transposed = tensor.rank > 1 && tensor.strides[tensor.rank - 2] == 1;
   refuse(fmt::format(
       "tensor '{}' is {}, two of which share a byte: its last dimension must be even "
       "and dense, and its other strides even{}; found {}, with shape {} and strides "
-      "[{}]",
-      signature.names[param], name_of(tensor.dtype),
-      signature.group_rows > 0 && signature.group_rows % 2 == 0 ? ", or of an output its rows" : "",
-      what, shape_text(tensor), fmt::join(tensor.strides, tensor.strides + tensor.rank, ", ")));
+      "[{}]{}",
+      signature.names[param], name_of(tensor.dtype), takes_transposed ? ", or its rows dense" : "",
+      what, shape_text(tensor), fmt::join(tensor.strides, tensor.strides + tensor.rank, ", "),
+      is_transposed && !takes_transposed
+          ? "; kernels with groups of an even number of rows take it transposed, others take it as "
+            "it lies, and every other tensor transposed"
+          : ""));
 }
 
 /// That no row of a tensor of which two elements share a byte begins or ends within one.
@@ -119,10 +129,9 @@ void check_packed(const Signature& signature, std::size_t param, const Tensor& t
     refuse_packed(signature, param, tensor, fmt::format("{} columns", tensor.shape[last]));
   if (has_no_elements(tensor))
     return;
-  // Two rows of a group share a byte of a transposed output.
+  // Two rows of a group share a byte of a transposed tensor.
   const bool by_rows = last > 0 && tensor.strides[last - 1] == 1 && tensor.strides[last] != 1 &&
-                       tensor.strides[last] % 2 == 0 && signature.group_rows > 0 &&
-                       signature.group_rows % 2 == 0 && !signature.params[param].is_read;
+                       tensor.strides[last] % 2 == 0 && packs_rows(signature);
   if (tensor.shape[last] > 0 && tensor.strides[last] != 1 && !by_rows)
     refuse_packed(signature, param, tensor, fmt::format("columns {} apart", tensor.strides[last]));
   for (int i = 0; i < last - by_rows; ++i)

@@ -194,6 +194,8 @@ Layout layout_of(const Signature& signature, const ParamInfo& info, const Tensor
   }
   if (!unit && signature.group_rows > 0 && call.row_stride == 1)
     return Layout::column_major;
+  if (is_packed(info.dtype)) // any other strides are those of no elements
+    return Layout::unit;
   return unit ? Layout::unit : Layout::strided;
 }
 

@@ -135,19 +135,24 @@ LaunchTime time_cuda(Rotation& rotation, const TimingOptions& options) {
   return launch_time(rounds, launches);
 }
 
-/// Medians over rounds in which the two take turns.
+/// Medians over rounds in which the two, which launch as often as they are told, take turns.
 template <typename Launch, typename Bare, typename Wait>
-LaunchOverhead alternate(int launches, const Launch& launch, const Bare& bare, const Wait& wait) {
-  constexpr int kRounds = 101;
+LaunchOverhead alternate(const Launch& launch, const Bare& bare, const Wait& wait) {
+  launch(1);
+  wait();
+  const auto first = base::Clock::now();
+  launch(1);
+  wait();
+  const OverheadRounds sizes = overhead_rounds(base::seconds_since(first));
   const auto time = [&](const auto& body) {
     const auto start = base::Clock::now();
-    body();
-    const double seconds = base::seconds_since(start) / launches;
+    body(sizes.launches);
+    const double seconds = base::seconds_since(start) / sizes.launches;
     wait();
     return seconds;
   };
   std::vector<double> ours, theirs;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < sizes.rounds; ++round) {
     ours.push_back(time(launch));
     theirs.push_back(time(bare));
   }
@@ -162,26 +167,34 @@ LaunchTime time_launches(const Kernel& kernel, std::span<const std::vector<Arg>>
   return rotation.device().is_cuda() ? time_cuda(rotation, options) : time_host(rotation, options);
 }
 
-LaunchOverhead time_launch_overhead(const Kernel& kernel, std::span<const Arg> arguments) {
+OverheadRounds overhead_rounds(double seconds) {
   // The driver's queue holds 1024 launches and more; a full one would make the host wait.
-  constexpr int kLaunches = 200;
+  constexpr int kLaunches = 200, kRounds = 101, kFewestRounds = 3;
+  constexpr double kRound = 0.01, kAll = 2; // seconds
+  const double time = std::max(seconds, 1e-9);
+  const auto launches = static_cast<int>(std::clamp(kRound / time, 1.0, double{kLaunches}));
+  const double both = 2 * launches * time;
+  return {launches,
+          static_cast<int>(std::clamp(kAll / both, double{kFewestRounds}, double{kRounds}))};
+}
+
+LaunchOverhead time_launch_overhead(const Kernel& kernel, std::span<const Arg> arguments) {
   const std::vector<Arg> set(arguments.begin(), arguments.end());
   Rotation rotation(kernel, {&set, 1}, nullptr);
   kernel.prepare(arguments);
-  const auto launch = [&](cuda::StreamHandle stream) {
-    for (int i = 0; i < kLaunches; ++i)
+  const auto launch = [&](int launches, cuda::StreamHandle stream) {
+    for (int i = 0; i < launches; ++i)
       kernel.launch(Stream(stream), arguments);
   };
   if (!rotation.device().is_cuda())
-    return alternate(
-        kLaunches, [&] { launch(nullptr); }, [&] { rotation.run_bare(kLaunches); }, [] {});
+    return alternate([&](int launches) { launch(launches, nullptr); },
+                     [&](int launches) { rotation.run_bare(launches); }, [] {});
   const device::ContextScope scope(rotation.device());
   const cuda::OwnedMemory workspace = rotation.take_workspace();
   const cuda::OwnedStream stream = cuda::make_stream();
-  return alternate(
-      kLaunches, [&] { launch(stream.get()); },
-      [&] { rotation.launch_bare(kLaunches, stream.get()); },
-      [&] { cuda::driver().cuStreamSynchronize(stream.get()); });
+  return alternate([&](int launches) { launch(launches, stream.get()); },
+                   [&](int launches) { rotation.launch_bare(launches, stream.get()); },
+                   [&] { cuda::driver().cuStreamSynchronize(stream.get()); });
 }
 
 } // namespace swage::measure

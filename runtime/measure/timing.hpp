@@ -36,4 +36,12 @@ struct LaunchOverhead {
 };
 LaunchOverhead time_launch_overhead(const Kernel& kernel, std::span<const Arg> arguments);
 
+/// Of how many launches each, and how many, its rounds are where a launch takes `seconds` until it
+/// is done: about two seconds for all but the slowest kernels, which get three rounds of one.
+struct OverheadRounds {
+  int launches = 0;
+  int rounds = 0;
+};
+OverheadRounds overhead_rounds(double seconds);
+
 } // namespace swage::measure

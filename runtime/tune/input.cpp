@@ -149,7 +149,7 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
   const auto apart = static_cast<std::size_t>(
       std::clamp<std::int64_t>(std::min(wanted, possible), 1, std::int64_t{kMaxSets}));
   // In whole rounds, so that the last set and the first, which follows it, share no memory.
-  count_ = apart == 1 ? 1 : std::max((kLeastSets + apart - 1) / apart, std::size_t{1}) * apart;
+  count_ = apart == 1 ? 1 : (kLeastSets + apart - 1) / apart * apart;
   const Device device = DeviceAccess::make(kernel_.device);
   std::minstd_rand random; // the same for every search
   for (Group& group : groups_) {

@@ -376,6 +376,65 @@ static void test_launching(swage_device* device) {
   swage_kernel_destroy(kernel);
 }
 
+/* Of a transposed tensor two rows share a byte: kernels with groups of rows take it, others say so
+ * and write nothing; as elements and in pairs. */
+static void test_transposed_codes(swage_device* device) {
+  const char* texts[2] = {
+      "kernel k(x: in f32, q: out f4e2m1) { q = x; }",
+      "kernel k(x: in f32, q: out f4e2m1, s: out f32 [col group 2]) { q = x; s = "
+      "col_group_max(x, 2); }"};
+  const float x[8] = {0, 1, 2, 3, 4, 6, -1, -2}; /* [4, 2] */
+  for (int groups = 0; groups < 2; ++groups)
+    for (uint16_t lanes = 1; lanes <= 2; ++lanes) {
+      uint8_t q[4] = {0xa5, 0xa5, 0xa5, 0xa5};
+      float s[4] = {0};
+      swage_kernel* kernel = NULL;
+      CHECK(swage_kernel_create(device, texts[groups], NULL, NULL, 0, NULL, &kernel) == SWAGE_OK);
+      int64_t shape[2] = {4, 2}, shape_of_sums[2] = {2, 2}, pairs[2] = {4 / lanes, 2},
+              strides[2] = {1, 4 / lanes};
+      DLTensor in = matrix((float*)x, shape, NULL), sums = matrix(s, shape_of_sums, NULL),
+               codes = matrix((float*)q, pairs, strides);
+      codes.dtype = (DLDataType){kDLFloat4_e2m1fn, 4, lanes};
+      const swage_arg args[3] = {swage_tensor(&in), swage_tensor(&codes), swage_tensor(&sums)};
+      const swage_status status = swage_kernel_launch(kernel, NULL, args, 2 + (size_t)groups);
+      if (groups) { /* 0, 2, 4, -1 and 1, 3, 6, -2 */
+        CHECK(status == SWAGE_OK);
+        CHECK(q[0] == 0x40 && q[1] == 0xa6 && q[2] == 0x52 && q[3] == 0xc7);
+      } else {
+        CHECK(status == SWAGE_INVALID_ARGUMENT);
+        CHECK(strstr(swage_last_error(), "groups of an even number of rows") != NULL);
+        CHECK(q[0] == 0xa5 && q[1] == 0xa5 && q[2] == 0xa5 && q[3] == 0xa5);
+      }
+      swage_kernel_destroy(kernel);
+    }
+}
+
+/* A program names the types of 8 bits by DLPack's codes: of 1.5, in 1.5's code of each. */
+static void test_codes_of_bytes(swage_device* device) {
+  static const struct {
+    const char* binding;
+    uint8_t code, bits;
+  } types[] = {{"Q=f8e4m3", kDLFloat8_e4m3fn, 0x3c},
+               {"Q=f8e4m3fnuz", kDLFloat8_e4m3fnuz, 0x44},
+               {"Q=f8e5m2", kDLFloat8_e5m2, 0x3e},
+               {"Q=f8e5m2fnuz", kDLFloat8_e5m2fnuz, 0x42},
+               {"Q=e8m0", kDLFloat8_e8m0fnu, 0x80}}; /* a power of two: the larger neighbour */
+  for (size_t i = 0; i < sizeof types / sizeof types[0]; ++i) {
+    swage_kernel* kernel = NULL;
+    CHECK(swage_kernel_create(device, "kernel k<Q>(x: in f32, q: out Q) { q = Q(x); }", NULL,
+                              &types[i].binding, 1, NULL, &kernel) == SWAGE_OK);
+    float x[1] = {1.5f};
+    uint8_t q[1] = {0};
+    int64_t shape[2] = {1, 1};
+    DLTensor in = matrix(x, shape, NULL), out = matrix((float*)q, shape, NULL);
+    out.dtype = (DLDataType){types[i].code, 8, 1};
+    const swage_arg args[2] = {swage_tensor(&in), swage_tensor(&out)};
+    CHECK(swage_kernel_launch(kernel, NULL, args, 2) == SWAGE_OK);
+    CHECK(q[0] == types[i].bits);
+    swage_kernel_destroy(kernel);
+  }
+}
+
 static void test_workspaces(swage_device* device) {
   swage_kernel* kernel = NULL;
   CHECK(swage_kernel_create(device, "kernel k(x: in f32, s: out f32 [col]) { s = col_sum(x); }",
@@ -502,6 +561,8 @@ int main(void) {
   test_tuning(device);
   test_launching(device);
   test_workspaces(device);
+  test_transposed_codes(device);
+  test_codes_of_bytes(device);
   test_valid_rows(device);
   test_rank_0(device);
   swage_device_close(device);

@@ -123,6 +123,39 @@ TEST_CASE("build: kernels with groups of rows have code for every output that ma
                        "s=colgroupstrided@4"));
 }
 
+TEST_CASE("build: tensors of which two elements share a byte have code for each way they may lie") {
+  const auto lines = [](int rows) {
+    const Build build({"--arch", "sm_90,host", "--assembler", "none"},
+                      fmt::format("kernel k(p: in f4e2m1, q_columns: out f4e2m1, x: in f32, s: out "
+                                  "f32 [col group {0}]) {{ s = col_group_max(x, {0}); q_columns = "
+                                  "p + x; }}\n",
+                                  rows));
+    INFO(build.outcome.err);
+    REQUIRE(build.outcome.status == 0);
+    const std::string bytes = image_in(build.read(".o"));
+    const embedded::Decoded decoded = embedded::decode(bytes);
+    REQUIRE(decoded.image);
+    std::set<std::string> found;
+    for (const embedded::ImageVariant& variant : decoded.image->variants) {
+      found.insert(std::string(variant.specialization));
+      CHECK_THAT(std::string(variant.specialization),
+                 !Contains("p=strided") && !Contains("q_columns=strided"));
+    }
+    return found;
+  };
+  const std::set<std::string> even = lines(2), odd = lines(3);
+  for (const char* p : {"unit", "colmajor"})
+    for (const char* q : {"unit", "colmajor"}) {
+      CHECK(even.contains(fmt::format("2d i64 p={}@1 aliased q_columns={}@1 x=strided@4 aliased "
+                                      "s=colgroupstrided@4",
+                                      p, q)));
+      CHECK(even.contains(
+          fmt::format("2d i32 p={}@16 q_columns={}@16 x=unit@16 s=colgroup@16", p, q)));
+    }
+  for (const std::string& line : odd)
+    CHECK_THAT(line, !Contains("colmajor"));
+}
+
 #ifdef SWAGE_LLVM_FOREIGN
 TEST_CASE("build: an object for the other CPUs is theirs, and source holds code for both") {
 #if defined(__x86_64__)
@@ -202,6 +235,19 @@ TEST_CASE("build: names of the text meet no names of the headers, nor one anothe
                                      Contains("class source_0 {"));
 }
 
+TEST_CASE("build: a constant of a real type takes real numbers, whatever it was built for") {
+  const Build build({"-D", "a=1,2.5", "-D", "b=2,3", "-D", "n=4,5", "-D", "c=inf", "-D",
+                     "m=-9223372036854775808", "--arch", "host"},
+                    "kernel k(x: in f32, y: out f32, const a: f32, const b: f32, const n: i32,"
+                    " const c: f32, const m: i64) { y = x * a * b * f32(n) + c + f32(m); }\n");
+  INFO(build.outcome.err);
+  REQUIRE(build.outcome.status == 0);
+  CHECK_THAT(build.read(".hpp"),
+             Contains("double a = 0x1p+0, double b = 0x1p+1, std::int64_t n = std::int64_t{4},") &&
+                 Contains("{\"c\", std::numeric_limits<double>::infinity()}") &&
+                 Contains("{\"m\", std::numeric_limits<std::int64_t>::min()}"));
+}
+
 TEST_CASE("build: a long text is numbers in the header for C, and characters beyond ASCII") {
   const Build build({"--arch", "host"}, "// " + std::string(5000, 'x') + "\xc3\xa9\n" +
                                             "kernel k(x: in f32, y: out f32) { y = x; }\n");
@@ -260,6 +306,36 @@ TEST_CASE("build: what it cannot do it says") {
   says({"--kernel", "thrice"}, "there is no kernel 'thrice'");
   says({"-D", "T=f32", "--layouts", "usual; sideways"}, "'sideways' is not a word of --layout");
   says({"-D", "T=f32", "--assembler", "/nonexistent/ptxas"}, "neither auto, ptxas, driver, none");
+}
+
+TEST_CASE("build: a name of files that no header could have is refused, and says what to do") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder.file("kernels.swg"), kText);
+  const auto outcome = [&](const std::string& name) {
+    return test::run_swage({"build", folder.file("kernels.swg"), "-D", "T=f32", "--arch", "host",
+                            "-o", folder.file(name)});
+  };
+  const auto says = [&](const std::string& name, const std::string& part) {
+    const test::Outcome found = outcome(name);
+    INFO(name);
+    CHECK(found.status == 2);
+    CHECK_THAT(found.err, Contains(part));
+    CHECK(test::read_text(folder.file(name + ".hpp")).empty());
+  };
+  for (const char* name :
+       {"int", "std", "main", "exp", "printf", "NULL", "operator", "__x", "_Bool"})
+    says(name, std::string("a namespace '") + name + "'");
+  says("exp", "'exp' is a word that C or C++ has already; choose another name, as in -o");
+  says("swage", "is for the library's own names");
+  says("swage_device", "is for the library's own names");
+  for (const char* end : {".o", ".a", ".c", ".h", ".hpp"})
+    says(std::string("kernels") + end,
+         "give the path without its end, as in -o " + folder.file("kernels") + ", to which .o");
+  says("", "names a folder");
+  for (const char* name : {"device", "launch", "my.int", "kernel", "swagger"}) {
+    INFO(name);
+    CHECK(outcome(name).status == 0);
+  }
 }
 
 TEST_CASE("build: the command of docs/shipping.md does what it says") {

@@ -78,7 +78,9 @@ TEST_CASE("an output of a kernel with groups of rows is transposed by a word of 
   const codegen::Specialization one = parse_layout("rows transposed=z", kernel);
   CHECK(one.tensors[1].layout == codegen::Layout::unit);
   CHECK(one.tensors[2].layout == codegen::Layout::column_major);
-  for (const char* wrong : {"transposed=x", "transposed=s", "transposed=w", "transposed="})
+  CHECK(parse_layout("rows transposed=x", kernel).tensors[0].layout ==
+        codegen::Layout::column_major);
+  for (const char* wrong : {"transposed=s", "transposed=w", "transposed="})
     CHECK_THROWS_AS(parse_layout(wrong, kernel), Error);
   const ir::Kernel plain = ir::load_kernel({"kernel k(x: in f32, y: out f32) { y = x; }"}, "k", {});
   CHECK_THROWS_AS(parse_layout("rows transposed=y", plain), Error);

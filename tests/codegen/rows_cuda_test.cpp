@@ -1,7 +1,11 @@
 // rows_cuda_test.cpp -- CUDA code that works row by row: who has which columns, what is legal, and
 // what the code is made of. That its bits are right show the tests of tests/gpu.
 #include <bit>
+#include <map>
+#include <set>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -49,6 +53,40 @@ std::string ptx(const ir::Kernel& kernel, std::int64_t columns, const std::strin
                 int sm = 90) {
   return test::as_newest(
       compile(kernel, of_columns(kernel, columns), schedule_of(schedule), cuda_target(sm)).payload);
+}
+
+/// Stores to global memory in what a thread can reach before its first barrier, wherever the back
+/// end has laid these blocks.
+std::size_t stores_before_barrier(const std::string& code) {
+  std::vector<std::string> lines;
+  std::map<std::string, std::size_t> labels;
+  std::istringstream text(code);
+  for (std::string line; std::getline(text, line); lines.push_back(line))
+    if (line.starts_with('$') && line.ends_with(':'))
+      labels[line.substr(0, line.size() - 1)] = lines.size();
+  std::set<std::size_t> reached;
+  std::vector<std::size_t> next = {0};
+  std::size_t stores = 0, barriers = 0;
+  while (!next.empty()) {
+    const std::size_t at = next.back();
+    next.pop_back();
+    if (at >= lines.size() || !reached.insert(at).second)
+      continue;
+    const std::string& line = lines[at];
+    if (line.find("bar.sync") != line.npos) {
+      ++barriers;
+      continue;
+    }
+    stores += count(line, "st.global");
+    const bool jumps = line.find("bra") != line.npos, is_guarded = line.find('@') != line.npos;
+    if (const std::size_t target = line.find('$'); jumps && target != line.npos)
+      next.push_back(labels.at(line.substr(target, line.find(';') - target)));
+    if (is_guarded || !(jumps || line.find("ret;") != line.npos))
+      next.push_back(at + 1);
+  }
+  INFO(code);
+  CHECK(barriers > 0);
+  return stores;
 }
 
 std::string refusal(const ir::Kernel& kernel, std::int64_t columns, const std::string& schedule) {
@@ -141,12 +179,6 @@ TEST_CASE("a row that is held is read once, in whole accesses, without memory of
 
 TEST_CASE("elements that need nothing of their row are stored before it is reduced") {
   const std::string schedule = "threads=256 row=256 bytes=8 accesses=4";
-  const auto stores_before_barrier = [&](const std::string& code) {
-    INFO(code);
-    const std::size_t barrier = code.find("bar.sync");
-    CHECK(barrier != code.npos);
-    return count(code.substr(0, barrier), "st.global");
-  };
   const std::string code = ptx(catalogue("rms_norm_residual", bf16), 4096, schedule);
   CHECK(stores_before_barrier(code) == 4);
   CHECK(count(code, "st.global") == 8);

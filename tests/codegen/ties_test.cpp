@@ -28,15 +28,15 @@ ir::Kernel kernel_of(const std::string& body, const char* stored = "bf16") {
 
 enum class Sigmoids { plain, never_exact };
 
-bool is_accidental(const ir::Kernel& kernel, Sigmoids sigmoids = Sigmoids::plain) {
+Ties ties_of(const ir::Kernel& kernel, Sigmoids sigmoids = Sigmoids::plain) {
   std::vector<bool> never_exact;
   for (const ir::Node& node : kernel.nodes())
     never_exact.push_back(sigmoids == Sigmoids::never_exact && node.op == ir::Op::sigmoid);
-  return accidental_ties(kernel, ir::accuracies(kernel), never_exact)[kernel.stores()[0].node];
+  return ties(kernel, ir::accuracies(kernel), never_exact)[kernel.stores()[0].node];
 }
 
-bool is_accidental(const std::string& body, Sigmoids sigmoids = Sigmoids::plain) {
-  return is_accidental(kernel_of(body), sigmoids);
+Ties ties_of(const std::string& body, Sigmoids sigmoids = Sigmoids::plain) {
+  return ties_of(kernel_of(body), sigmoids);
 }
 
 /// All numbers of bf16 as `a`, the last few twice, and b(column) as `b`.
@@ -69,31 +69,43 @@ long double exact(const Call& call, std::int64_t column) {
 
 } // namespace
 
-TEST_CASE("ties are accidents in products with a sigmoid and at most one number of bf16") {
+TEST_CASE("ties of products with a sigmoid and at most one number of bf16 go away from zero") {
   for (const char* body : {"sigmoid(a)", "a * sigmoid(a)", "b * sigmoid(a)", "-(a * sigmoid(a))",
                            "0.5 * b * sigmoid(a)", "bf16(a * b) * sigmoid(a)",
                            "bf16(a * b) * sigmoid(a) * (1 + a * (1 - sigmoid(a)))"}) {
     INFO(body);
-    CHECK(is_accidental(body));
+    CHECK(ties_of(body) == Ties::away_from_zero);
   }
+}
+
+TEST_CASE("ties of products with silu and numbers go towards zero") {
+  for (const char* body : {"b * (a * sigmoid(a))", "3 * (sigmoid(a) * a) * bf16(exp(b))",
+                           "b * (a * sigmoid(a)) * (1 + a * (1 - sigmoid(a)))"}) {
+    INFO(body);
+    CHECK(ties_of(body) == Ties::towards_zero);
+  }
+}
+
+TEST_CASE("ties of all else go to even") {
   for (const char* body :
        {"a", "a * b", "a + sigmoid(a)", "a * b * sigmoid(a)", "3 * b * sigmoid(a)", "b * exp(a)",
         "b * (1 + a * (1 - sigmoid(a)))", "a * b * sigmoid(a) * (1 + a * (1 - sigmoid(a)))",
         "b * sigmoid(a) * (1 + b * (1 - sigmoid(a)))",
-        "b * sigmoid(a) * (1 + b * (1 - sigmoid(b)))"}) {
+        "b * sigmoid(a) * (1 + b * (1 - sigmoid(b)))", "b * (a * sigmoid(a)) * exp(b)",
+        "a * sigmoid(a) * (b / sigmoid(a))", "b * (a * sigmoid(a)) * sigmoid(b)"}) {
     INFO(body);
-    CHECK_FALSE(is_accidental(body));
+    CHECK(ties_of(body) == Ties::to_even);
   }
 }
 
-TEST_CASE("ties are accidents in every product with a sigmoid that is never exact") {
-  CHECK(is_accidental("a * sigmoid(a) * b", Sigmoids::never_exact));
-  CHECK(is_accidental("3 * a * sigmoid(a) * b", Sigmoids::never_exact));
-  CHECK_FALSE(is_accidental("a * sigmoid(a) + b", Sigmoids::never_exact));
+TEST_CASE("ties of every product with a sigmoid that is never exact go away from zero") {
+  CHECK(ties_of("a * sigmoid(a) * b", Sigmoids::never_exact) == Ties::away_from_zero);
+  CHECK(ties_of("3 * a * sigmoid(a) * b", Sigmoids::never_exact) == Ties::away_from_zero);
+  CHECK(ties_of("a * sigmoid(a) + b", Sigmoids::never_exact) == Ties::to_even);
 }
 
-TEST_CASE("ties are no accidents at full accuracy") {
-  CHECK_FALSE(is_accidental(kernel_of("a * sigmoid(a)", "f32"), Sigmoids::never_exact));
+TEST_CASE("ties at full accuracy go to even") {
+  CHECK(ties_of(kernel_of("a * sigmoid(a)", "f32"), Sigmoids::never_exact) == Ties::to_even);
 }
 
 TEST_CASE("products of numbers of bf16 are rounded to nearest even, in words and alone") {
@@ -179,6 +191,54 @@ TEST_CASE("near ties of gate times up and of half of it go where silu says on th
     CHECK(ties > 50);
     CHECK(wrong == 0);
   }
+}
+
+TEST_CASE(
+    "near ties of d * silu(gate) for a large gate go towards zero, as d times less than gate") {
+  // The sigmoid is stored too, so that it is 1 where it is next to that.
+  const ir::Kernel kernel =
+      ir::load_kernel({"kernel k(a: in bf16, b: in bf16, y: out bf16, s: out bf16) {"
+                       "  let t = sigmoid(a); y = b * (a * t); s = t; }"},
+                      "k", {});
+  Random random(1);
+  const Call call = call_over_all(kernel, [&](std::int64_t) {
+    return ir::encode(bf16, {.real = 1 + static_cast<double>(random.below(128)) / 128});
+  });
+  run_on_host(call, HostSchedule{});
+  std::int64_t wrong = 0, ties = 0;
+  for (std::int64_t column = 0; column < call.columns(); ++column) {
+    const double gate = value(call, 0, column), d = value(call, 1, column);
+    if (!(gate > 17 && gate < 0x1p126))
+      continue;
+    ties += to_bf16(gate * d * (1 + 0x1p-40)) != to_bf16(gate * d * (1 - 0x1p-40));
+    wrong += value(call, 2, column) != to_bf16(gate * d * (1 - 0x1p-40));
+  }
+  CHECK(ties > 50);
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("silu is rounded to bf16 on the way to 8 bits as where it is stored, but next to 0") {
+  const ir::Kernel kernel =
+      ir::load_kernel({"kernel k(a: in bf16, y: out bf16, q: out f8e4m3) {"
+                       "  let s = bf16(a * sigmoid(a)); y = s; q = f8e4m3(0.5 * s); }"},
+                      "k", {});
+  Random random(1);
+  Call call(kernel, random, {.rows = 1, .columns = 1 << 16, .random_layouts = false});
+  for (std::int64_t column = 0; column < call.columns(); ++column)
+    call.set(0, 0, column, static_cast<std::uint64_t>(column));
+  run_on_host(call, HostSchedule{});
+  std::int64_t wrong = 0;
+  for (std::int64_t column = 0; column < call.columns(); ++column) {
+    const double a = value(call, 0, column);
+    const double expected = to_bf16(a / (1 + std::exp(-a)));
+    if (std::fabs(expected) < 0x1p-126 || !std::isfinite(a))
+      continue;
+    INFO("a " << a);
+    if (std::fabs(a) > 0.01)
+      CHECK(value(call, 1, column) == expected);
+    wrong += value(call, 1, column) != expected;
+  }
+  CHECK(wrong <= 2); // 2^-7 and -2^-8, whose silu is within 2^-25 of a tie
 }
 
 TEST_CASE("ties cost operations only where they are no accidents") {

@@ -25,7 +25,8 @@ TEMPLATE_TEST_CASE_SIG(
           device->kernel(text, "", {{"T", ++turn % 2 == 0 ? f32 : bf16}, {"n", n}});
       const RowView view{.gap = static_cast<std::int64_t>(turn % 3),
                          .skew = static_cast<std::int64_t>(turn % 2 * 2),
-                         .by_columns = turn % 4 < 2};
+                         .by_columns = turn % 4 < 2,
+                         .reads_by_columns = turn % 3 == 0};
       INFO(text << n << " rows, " << columns << " columns, " << turn);
       check_some(*device, kernel, {n * 3, columns}, view, schedules_of_call(1, 3), turn);
       RowCase counted(*device, kernel, {n * 4, columns}, view, turn);
@@ -44,7 +45,28 @@ TEST_CASE("of two rows that share a byte the one that is skipped stays as it was
                                            {{"T", f32}, {"n", n}});
       check_some(*device, kernel, {n * 4, columns}, {.by_columns = true}, schedules_of_call(1, 4),
                  static_cast<std::uint64_t>(n + columns));
+      check_some(*device, kernel, {n * 4, columns},
+                 {.by_columns = true, .reads_by_columns = true, .in_place = true},
+                 schedules_of_call(1, 4), static_cast<std::uint64_t>(n + columns));
     }
+}
+
+TEST_CASE(
+    "transposed codes of four bits are read, and are overwritten where they lie, on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::uint64_t seed = 1;
+  for (const std::int64_t n : {2, 6, 32, 100})
+    for (const std::int64_t columns : {2, 8, 130})
+      for (const RowView view :
+           {RowView{.reads_by_columns = true},
+            RowView{.gap = 4, .skew = 2, .reads_by_columns = true},
+            RowView{.by_columns = true, .reads_by_columns = true, .in_place = true}}) {
+        const Kernel kernel = device->kernel(packed_tiles(columns == 8, seed % 4 == 0), "",
+                                             {{"T", ++seed % 2 == 0 ? f32 : bf16}, {"n", n}});
+        check_some(*device, kernel, {n * 3, columns}, view, schedules_of_call(2, 4), seed);
+      }
 }
 
 TEST_CASE("every geometry of tiles packs codes of four bits in both directions") {
@@ -53,7 +75,7 @@ TEST_CASE("every geometry of tiles packs codes of four bits in both directions")
     return;
   for (const std::int64_t n : {32, 72}) { // which is too many to be held
     const Kernel kernel = device->kernel(packed_tiles(true, false), "", {{"T", bf16}, {"n", n}});
-    RowCase call(*device, kernel, {n * 2, 264}, {.by_columns = true}, 9);
+    RowCase call(*device, kernel, {n * 2, 264}, {.by_columns = true, .reads_by_columns = true}, 9);
     int ran = 0;
     std::set<std::array<int, 2>> seen;
     for (const codegen::Schedule& schedule : call.schedules()) {

@@ -138,6 +138,25 @@ TEST_CASE("a value for all that outputs of columns are made of is not overwritte
              Catch::Matchers::Contains("'t', one value for all, is overwritten in place"));
 }
 
+TEST_CASE("what fills up a strand behind its last column is stored by one thread") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  // The double of the driver looks for races where threads do not wait for one another.
+  for (const char* skip : {"", "skip where id < 0;"})
+    for (const char* loads : {"x: in i16", "x: in i32", "x: in i64"})
+      for (const std::int64_t columns : {1, 5, 130, 1029}) {
+        KernelOptions options; // of one row a block, held and not
+        options.schedule = "threads=64 row=64 accesses=1 bytes=16";
+        const std::string text = fmt::format(
+            "kernel k(id: in i32 [row], {}, s: out i64 [col]) {{ {} s = col_sum(i64(x) + 1); }}",
+            loads, skip);
+        INFO(text << columns);
+        const Kernel kernel = device->kernel(text, "", {}, options);
+        CHECK(RowCase(*device, kernel, {7, columns}, {}, 3).run() == "");
+      }
+}
+
 TEST_CASE("sums of no rows are 0 on the device") {
   const auto device = gpu();
   if (!device)
@@ -151,6 +170,30 @@ TEST_CASE("sums of no rows are 0 on the device") {
   std::vector<float> got(5);
   sums.read(got.data(), 5 * sizeof(float));
   CHECK(got == std::vector<float>(5, 0));
+}
+
+TEST_CASE("sums over rows of no columns are 0, and what has one value for all is stored on the "
+          "device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const Kernel kernel = device->kernel(
+      "kernel k(x: in f32, t: out f32 [tensor], n: out i64 [tensor], d: out f32 [col]) {"
+      " t = col_sum(row_sum(x)); n = col_sum(i64(1)); d = col_sum(x); }",
+      "");
+  for (const std::int64_t rows : {0, 1, 5, 300}) {
+    const std::int64_t before[] = {7, 7};
+    Buffer values = device->allocate(sizeof before);
+    values.write(before, sizeof before);
+    auto* count = static_cast<std::int64_t*>(values.data()) + 1;
+    kernel.launch(nullptr, {Tensor(nullptr, f32, {rows, 0}), Tensor(values.data(), f32, {}),
+                            Tensor(count, i64, {}), Tensor(nullptr, f32, {0})});
+    device->synchronize();
+    std::int64_t got[2];
+    values.read(got, sizeof got);
+    CHECK(got[0] == 0);
+    CHECK(got[1] == rows);
+  }
 }
 
 TEST_CASE("streams at once, and graphs launched again, each have sums of their own") {

@@ -374,6 +374,22 @@ TEST_CASE("rows of no columns have a sum of 0, and no maximum") {
         }) == "kernel 'top' takes a maximum or minimum along rows of 0 columns, which have none");
 }
 
+TEST_CASE("sums over rows of no columns are 0, and what has one value for all is stored") {
+  for (const std::int64_t rows : {0, 1, 5, 300, 70'000}) {
+    float total = 7, untouched = 7;
+    std::int64_t count = 7;
+    cpu()
+        .kernel("kernel k(x: in f32, t: out f32 [tensor], n: out i64 [tensor], d: out f32 [col]) {"
+                " t = col_sum(row_sum(x)); n = col_sum(i64(1)); d = col_sum(x); }",
+                "")
+        .launch(nullptr, {Tensor(nullptr, f32, {rows, 0}), Tensor(&total, f32, {}),
+                          Tensor(&count, i64, {}), Tensor(&untouched, f32, {0})});
+    CHECK(total == 0);
+    CHECK(count == rows);
+    CHECK(untouched == 7);
+  }
+}
+
 TEST_CASE("tensors of a wrong size for their space are refused with what was expected") {
   float memory[64] = {};
   const Kernel kernel = cpu().kernel(

@@ -184,6 +184,16 @@ TEST_CASE("candidates are legal, begin with the default, and are enough on every
       CHECK(found.size() <= 120);
       if (sm >= 90)
         CHECK(found.size() >= 30);
+      // Blocks of a size come with several numbers of registers, whatever the cache policy.
+      std::set<std::pair<int, int>> bounds;
+      for (const codegen::Schedule& each : found)
+        bounds.emplace(std::get<codegen::CudaSchedule>(each).threads,
+                       std::get<codegen::CudaSchedule>(each).resident);
+      std::set<int> sizes;
+      for (const auto& [threads, resident] : bounds)
+        sizes.insert(threads);
+      if (sm >= 80)
+        CHECK(bounds.size() > sizes.size());
       // Independent launches are a control where dependent ones can be had, and all there is else.
       const auto independent = std::ranges::count_if(found, [](const codegen::Schedule& each) {
         return !std::get<codegen::CudaSchedule>(each).dependent_launch;

@@ -121,6 +121,45 @@ void check_calls(const swage::Device& device) {
   }
 }
 
+/// Codes of four bits by rows or transposed, beside `x` of any strides.
+void check_codes(const swage::Device& device, bool reads_columns, bool writes_columns,
+                 std::int64_t x_stride) {
+  constexpr std::int64_t kCodeRows = 6, kCodeColumns = 10;
+  constexpr std::size_t kBytes = kCodeRows * kCodeColumns / 2;
+  const auto codes = [](const swage::Buffer& buffer, bool by_columns) {
+    return swage::Tensor(buffer.data(), swage::f4e2m1, {kCodeRows, kCodeColumns},
+                         {by_columns ? 1 : kCodeColumns, by_columns ? kCodeRows : 1});
+  };
+  const auto code = [](const std::vector<unsigned char>& bytes, bool by_columns, std::int64_t r,
+                       std::int64_t c) {
+    const std::int64_t at = by_columns ? r + c * kCodeRows : r * kCodeColumns + c;
+    return bytes[static_cast<std::size_t>(at / 2)] >> (at % 2 * 4) & 15;
+  };
+  std::vector<unsigned char> from(kBytes), to(kBytes, 0xa5);
+  for (std::size_t i = 0; i < kBytes; ++i)
+    from[i] = static_cast<unsigned char>(37 * i + 11);
+  swage::Buffer p = device.allocate(kBytes), q = device.allocate(kBytes);
+  p.write(from.data(), kBytes);
+  q.write(to.data(), kBytes);
+  const Memory x(device, kRoom), s(device, kRoom);
+  const kernels::codes kernel(device);
+  kernel(nullptr, codes(p, reads_columns),
+         swage::Tensor(x.data(), swage::f32, {kCodeRows, kCodeColumns},
+                       {kCodeColumns * x_stride, x_stride}),
+         codes(q, writes_columns),
+         swage::Tensor(s.data(), swage::f32, {kCodeRows / 2, kCodeColumns}));
+  device.synchronize();
+  q.read(to.data(), kBytes);
+  for (std::int64_t r = 0; r < kCodeRows; ++r)
+    for (std::int64_t c = 0; c < kCodeColumns; ++c) {
+      const bool flips = x.values[static_cast<std::size_t>((r * kCodeColumns + c) * x_stride)] < 0;
+      if (code(to, writes_columns, r, c) != (code(from, reads_columns, r, c) ^ (flips ? 8 : 0)))
+        return check(false, std::string("codes, ") + (reads_columns ? "read" : "") +
+                                (writes_columns ? " written" : "") + " transposed, x every " +
+                                std::to_string(x_stride));
+    }
+}
+
 /// What the Error that `call` throws says, if it is the one for a missing compiler.
 std::string refusal(const std::function<void()>& call) {
   try {
@@ -172,6 +211,10 @@ int main(int count, char** arguments) {
     check(swage_abi_version() == SWAGE_ABI_VERSION, "the library is the one compiled against");
     check(swage_calling_convention() == 1, "the calling convention");
     check_calls(device);
+    for (const bool reads : {false, true})
+      for (const bool writes : {false, true})
+        for (const std::int64_t stride : {1, 3})
+          check_codes(device, reads, writes, stride);
     check_refusals(device);
     check(swage::cache_statistics().misses == 0, "nothing was compiled");
     check(!holds_llvm(), "no LLVM is in the process");

@@ -31,8 +31,8 @@ struct RowView {
   /// Rows of a tile, where [row] and [group n] tensors lie in tiles, and groups in pairs that lie
   /// apart; 0: as the others do.
   std::int64_t tile = 0;
-  /// What is written by element lies column by column.
-  bool by_columns = false;
+  /// What is written by element lies column by column; and what is read.
+  bool by_columns = false, reads_by_columns = false;
   /// Outputs lie where an input of their space and size does, if there is one left.
   bool in_place = false;
 };
@@ -248,9 +248,12 @@ private:
     tensor.rows = for_all ? 1 : of_rows ? size_.rows / space.group : size_.rows;
     const bool packed = param.is_tensor() && is_packed(param.dtype);
     if (packed)
-      view = {1, view.gap / 2 * 2, view.skew / 2 * 2, view.tile,
-              view.by_columns && codegen::rows_of_groups(graph_) > 0 &&
-                  codegen::rows_of_groups(graph_) % 2 == 0};
+      view = {1,
+              view.gap / 2 * 2,
+              view.skew / 2 * 2,
+              view.tile,
+              view.by_columns && packs_rows(),
+              view.reads_by_columns && packs_rows()};
     tensor.column_stride = view.column_stride;
     tensor.row_stride = tensor.width * view.column_stride + view.gap;
     std::int64_t steps = tensor.rows;
@@ -263,8 +266,8 @@ private:
     constexpr std::int64_t kAround = 32;
     tensor.first = kAround + view.skew;
     std::int64_t count = tensor.first + steps * tensor.row_stride + kAround;
-    if (view.by_columns && param.kind == ir::ParamKind::out &&
-        space.broadcast == ir::Broadcast::none) {
+    if ((param.kind == ir::ParamKind::out ? view.by_columns : view.reads_by_columns) &&
+        param.is_tensor() && space.broadcast == ir::Broadcast::none) {
       tensor.row_stride = 1;
       tensor.column_stride = tensor.rows + view.gap;
       count = tensor.first + tensor.width * tensor.column_stride + kAround;
@@ -281,6 +284,11 @@ private:
                                     : element(param.dtype, random, third_row));
     }
     return tensor;
+  }
+
+  bool packs_rows() const {
+    const std::uint32_t rows = codegen::rows_of_groups(graph_);
+    return rows > 0 && rows % 2 == 0;
   }
 
   static constexpr std::int64_t kTable = 7; ///< values of a table

@@ -11,8 +11,6 @@ class Gradient:
     def __init__(self, forward, described, name, incoming, outgoing):
         """incoming: the gradient's parameter for an output of the forward kernel; outgoing: for an input.
         """
-        from ._operators import Operator  # a circle: gradients are operators
-
         packed = []
         for first, second, whole in forward.packed:
             if first in described.names("in") and first in forward.signature.names("in"):
@@ -20,7 +18,7 @@ class Gradient:
             for names in (incoming, outgoing):
                 if first in names and second in names:
                     packed.append((names[first], names[second], f"d_{whole}"))
-        self.operator = Operator(described, forward.space, name, math=forward.math, packed=packed)
+        self.operator = type(forward)(described, forward.space, name, math=forward.math, packed=packed)
         self.incoming = {self.operator.slot(g): forward.slot(f) for f, g in incoming.items()}
         self.outgoing = {forward.slot(f): self.operator.slot(g) for f, g in outgoing.items()}
 

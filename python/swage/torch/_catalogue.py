@@ -36,6 +36,7 @@ def catalogue_operator(name):
     if found is None:
         with _operators._lock:
             found = _made.get(name) or _make(name)
+            found._made_by = catalogue_operator, (name,)
             _made[name] = found
     return found
 

@@ -20,6 +20,11 @@ from ._signature import spelled
 _PLAIN = frozenset((torch.Tensor, torch.nn.Parameter))
 
 
+def register_without_gradient(operator):
+    """Tells PyTorch that results require no gradient, whatever the inputs do: it would only warn, in backward."""
+    library_of(operator.space).impl(operator.spelled(), library.fallthrough_kernel, "Autograd")
+
+
 def register(operator):
     """Tells PyTorch how `operator` differentiates, and returns two functions: one that takes its arguments as
     `operator.op.default` does, and apply((results, named), *inputs), which makes results differentiable that are

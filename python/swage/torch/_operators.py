@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import pickle
 import threading
 
 import torch
@@ -53,6 +54,7 @@ class Operator:
         self.packed = tuple(packed)
         self.backward_kernel = backward
         self.counts_of, self._counted = counts_of, None
+        self._made_by = None  # a function and its arguments, which give it in another process, too
         self._has_counts_of_its_own = any(p.name == COUNTS.name for p in described.parameters + described.constants)
         self._half_of = {}
         for first, second, whole in self.packed:
@@ -81,6 +83,8 @@ class Operator:
         _vmap.register(self)
         if self.is_differentiable:
             self.call, apply = _function.register(self)
+        elif not described.names("inout"):
+            _function.register_without_gradient(self)
         self._direct = _direct.never
         if self.results and not described.names("inout") and not described.skips_rows and not counts_of:
             self._direct = _direct.of(self, operators_library()._name, number, apply)
@@ -101,12 +105,17 @@ class Operator:
         if valid_rows is not None:
             if self._has_counts_of_its_own or self.counts_of:
                 kwargs[COUNTS.name] = valid_rows
-            elif not isinstance(valid_rows, torch.Tensor):
+            elif not (isinstance(valid_rows, torch.Tensor) or hasattr(valid_rows, "__torch_function__")):
                 raise TypeError(f"valid_rows of {self.name} is {type(valid_rows).__name__}, expected a tensor of int32 "
                                 "or int64 on the device of the others")
             else:
                 self._make_counted()
+                if len(args) < len(self.inputs):  # the others are given by name
+                    return self._counted._call_with(*args, out=out, valid_rows=valid_rows, **kwargs)
                 return self._counted._call_with(*args, valid_rows, out=out, **kwargs)
+        if self.counts_of and not _is_compiling() and torch._C._get_tracing_state() is not None:
+            # TorchScript knows no overloads by name: it would run NAME.out, and write to the counts.
+            raise RuntimeError(f"torch.jit.trace does not keep the valid_rows of {self.name}: use torch.export")
         if out is None:
             return self.call(*args, **kwargs)
         if not isinstance(out, (tuple, list)):
@@ -115,6 +124,13 @@ class Operator:
             raise TypeError(f"{self.name} has {len(self.results)} results, found {len(out)} in out")
         self._out(*args, **kwargs, **dict(zip((spelled(n) for n in self.results), out)))
         return out[0] if len(out) == 1 else tuple(out)
+
+    def __reduce__(self):
+        """Pickled, and copied with a model, as what it is made by: there is one operator of a name."""
+        if self._made_by is None:
+            raise pickle.PicklingError(f"{self.name} was made by swage.torch.Operator, which says not how: make it with "
+                                       "swage.torch.op")
+        return self._made_by
 
     def __repr__(self):
         return f"<swage operator torch.ops.{self.space}.{schema(self, is_out=False)}>"
@@ -133,6 +149,7 @@ class Operator:
             if self._counted is None:
                 self._counted = Operator(self.signature, self.space, self.name, math=self.math, packed=self.packed,
                                          backward=self.backward_kernel, of_catalogue=self.of_catalogue, counts_of=self)
+                self._counted._made_by = _counted, (self,)
         return True
 
     # torch.compile calls it while it traces, and does not look inside: what torch.compiler.assume_constant_result
@@ -168,10 +185,19 @@ class Operator:
         with _lock:
             if wanted not in self._gradients:
                 self._gradients[wanted] = _autograd.derive(self, wanted)
+                self._gradients[wanted].operator._made_by = _gradient, (self, wanted)
             return self._gradients[wanted]
 
     def _slots(self, *roles):
         return list(dict.fromkeys(self.slot(name) for name in self.signature.names(*roles)))
+
+
+def _counted(operator):
+    return operator.counted
+
+
+def _gradient(operator, wanted):
+    return operator.gradient(wanted).operator
 
 
 def op(source, name=None, *, math=None, backward=None):
@@ -185,19 +211,24 @@ def op(source, name=None, *, math=None, backward=None):
 
     The same text gives the same operator. Raises swage.Error where the text is wrong.
     """
+    return _op(source, name, math, backward)
+
+
+def _op(*made_of):
     with _lock:
-        return _op(source, name, math, backward)
+        return _made_op(*made_of)
 
 
 @functools.cache
-def _op(source, name, math, backward):
+def _made_op(source, name, math, backward):
     names = list(declarations(source))
     if name is None and len(names) != 1:
         raise ValueError(f"the text has the kernels {', '.join(names) or '(none)'}: name the one that "
-                         "is meant")
+                         f"is meant, as in op(text, '{(names or ['NAME'])[-1]}')")
     described = signature(source, name or names[0])
     digest = hashlib.sha256(repr((source, name, math, backward)).encode()).hexdigest()[:12]
     made = Operator(described, "swage", f"{described.kernel}_{digest}", math=math, backward=backward)
+    made._made_by = _op, (source, name, math, backward)
     if backward:
         made.gradient(None)  # what is wrong with it is said here
     return made

@@ -3,7 +3,7 @@
 import torch
 from torch import library
 
-from swage._types import DLPACK, PACKED, array_name
+from swage._types import DLPACK, PACKED, array_name, elements_of_pairs
 
 from ._signature import COUNTS
 
@@ -57,8 +57,8 @@ def results(operator, given, named):
         if not shape or shape[-1] % 2:
             raise RuntimeError(f"'{like.name}' is half of a tensor whose last dimension has to be even")
         shape[-1] = shape[-1] // 2
-    if source.dtype == _PAIRS and shape:
-        shape[-1] = shape[-1] * 2
+    if source.dtype == _PAIRS:
+        shape = list(elements_of_pairs(shape, source.stride()))
     types = _generic_types(operator, given, named)
     made = []
     for name in operator.results:

@@ -1,0 +1,81 @@
+// overlap_test.cpp -- loops whose turns overlap, on CPUs that gain from it: no result changes.
+#include "tests/support/catch.hpp"
+
+#include <regex>
+
+#include "tests/codegen/run.hpp"
+#include "tests/support/catalogue.hpp"
+
+using namespace swage;
+using namespace swage::codegen;
+using namespace swage::codegen::test;
+
+#if defined(__x86_64__)
+
+namespace {
+
+ir::Kernel gate_kernel(std::string_view name, DType type) {
+  for (const swage::test::CatalogueKernel& each : swage::test::catalogue_kernels())
+    if (each.name == name)
+      return ir::load_kernel({each.text}, each.name, each.bindings(type));
+  throw std::runtime_error("no such kernel in the catalogue");
+}
+
+/// This machine under another name: its features are spelled out.
+Target named(const char* cpu, int vector_bits) {
+  Target target = host_target();
+  target.cpu = cpu;
+  target.vector_bits = vector_bits;
+  return target;
+}
+
+void run(Call& call, const HostSchedule& schedule, const Target& target) {
+  const HostFunction function(compile(call.kernel(), call.specialization(), schedule, target));
+  call.reset();
+  function(call.words().data(), 0, call.elements());
+}
+
+bool keeps_vectors(const ir::Kernel& kernel, const Target& target, HostSchedule schedule = {}) {
+  const std::string text =
+      emit_text(kernel, contiguous(kernel), schedule, target, Emit::llvm_optimised);
+  return std::regex_search(text, std::regex("phi <[0-9]+ x float>"));
+}
+
+} // namespace
+
+TEST_CASE("turns that overlap give the bits of turns that do not, for every number of them") {
+  constexpr int kLanes = 16;
+  Random random(1);
+  for (const char* name : {"swiglu", "swiglu_backward", "swiglu_backward_inplace", "gelu_tanh"})
+    for (const DType type : {f32, bf16, f16}) {
+      const ir::Kernel kernel = gate_kernel(name, type);
+      CHECK(keeps_vectors(kernel, named("znver5", 512)));
+      for (const std::int64_t columns :
+           {1, kLanes - 1, kLanes, kLanes + 1, 2 * kLanes, 3 * kLanes + 5, 9 * kLanes}) {
+        for (const bool random_layouts : {false, true}) {
+          const CallOptions options{
+              .rows = 1 + columns % 3, .columns = columns, .random_layouts = random_layouts};
+          Call call(kernel, random, options);
+          HostSchedule schedule{.lanes = kLanes};
+          schedule.streaming = random.one_in(2);
+          INFO(call.describe());
+          run(call, schedule, named("x86-64", 256));
+          const auto expected = call.snapshot();
+          run(call, schedule, named("znver5", 512));
+          CHECK(call.difference(expected) == "");
+        }
+      }
+    }
+}
+
+TEST_CASE("turns overlap where a CPU gains from it: long chains in whole vectors, on Zen 5") {
+  const ir::Kernel long_chain = gate_kernel("swiglu_backward", bf16);
+  CHECK(keeps_vectors(long_chain, named("znver5", 512)));
+  for (const Target& target : {named("znver5", 256), named("znver4", 512), named("znver3", 256)})
+    CHECK_FALSE(keeps_vectors(long_chain, target));
+  CHECK_FALSE(keeps_vectors(long_chain, named("znver5", 512), {.lanes = 1}));
+  CHECK_FALSE(keeps_vectors(long_chain, named("znver5", 512), {.unroll = 2}));
+  CHECK_FALSE(keeps_vectors(gate_kernel("reglu", bf16), named("znver5", 512)));
+}
+
+#endif
