@@ -2,6 +2,7 @@
 #include "codegen/body_facts.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "codegen/cut.hpp"
 
@@ -56,8 +57,9 @@ bool has_bf16_stores_alone(const ir::Kernel& kernel) {
 /// Of bf16 alone: next to the zero of the slope it is off by a little more, which f16 would show.
 std::vector<std::optional<SlopeProduct>> slope_products(const ir::Kernel& kernel,
                                                         const Target& target,
-                                                        const std::vector<Accuracy>& accuracies) {
-  if (!has_forms_on_host(kernel, target) || !has_bf16_stores_alone(kernel))
+                                                        const std::vector<Accuracy>& accuracies,
+                                                        bool stores_bf16_alone) {
+  if (!has_forms_on_host(kernel, target) || !stores_bf16_alone)
     return {};
   auto result = find_slope_products(kernel);
   for (auto& product : result)
@@ -115,11 +117,10 @@ std::vector<bool> upper_half_nans(const ir::Kernel& kernel, const Target& target
 
 /// GPUs have an instruction that rounds ties to even.
 std::vector<Ties> ties_on_host(const Job& job, const std::vector<Accuracy>& accuracies,
-                               const std::vector<bool>& of_silu) {
+                               const std::vector<bool>& of_silu, bool stores_bf16_alone) {
   if (job.target.kind != Target::Kind::host)
     return std::vector<Ties>(job.kernel.nodes().size(), Ties::to_even);
-  return codegen::ties(job.kernel, accuracies,
-                       has_bf16_stores_alone(job.kernel) ? of_silu : std::vector<bool>());
+  return codegen::ties(job.kernel, accuracies, stores_bf16_alone ? of_silu : std::vector<bool>());
 }
 
 /// LLVM distributes constants over chains of integer operations, looks down such chains once for
@@ -153,10 +154,10 @@ BodyFacts::BodyFacts(const Job& job)
     : stores_bf16_alone(has_bf16_stores_alone(job.kernel)), accuracies(ir::accuracies(job.kernel)),
       of_silu(sigmoids_of_silu(job.kernel, accuracies)),
       is_number(sigmoids_of_numbers(job.kernel, job.target, accuracies)),
-      slopes(slope_products(job.kernel, job.target, accuracies)),
+      slopes(slope_products(job.kernel, job.target, accuracies, stores_bf16_alone)),
       wide(wide_products(job.kernel, job.target, accuracies)),
       upper_half_nans(codegen::upper_half_nans(job.kernel, job.target)),
-      ties(ties_on_host(job, accuracies, of_silu)),
+      ties(ties_on_host(job, accuracies, of_silu, stores_bf16_alone)),
       opaque(opaque_integers(job.kernel, job.target)) {
   std::size_t size = 0;
   for (const ir::Node& node : job.kernel.nodes())

@@ -83,14 +83,8 @@ void RowLowering::emit_after_rows() {
   }
   for (const std::size_t sum : column_sums(true))
     row_values_[plan_.column_sums[sum]] = total_for_all(sum);
-  std::vector<ir::Store> by_column, by_tensor;
-  for (const ir::Store& store : job_.kernel.stores()) {
-    const Broadcast broadcast = job_.kernel.params()[store.param].broadcast;
-    if (broadcast == Broadcast::per_column)
-      by_column.push_back(store);
-    else if (broadcast == Broadcast::per_tensor)
-      by_tensor.push_back(store);
-  }
+  const std::vector<ir::Store> by_column = stores_of(job_.kernel, Broadcast::per_column);
+  const std::vector<ir::Store> by_tensor = stores_of(job_.kernel, Broadcast::per_tensor);
   if (!by_tensor.empty()) // there may be no columns
     emit_if(b_.CreateICmpEQ(begin(), constant(0)),
             [&] { store(by_tensor, place(bases_, nullptr), 1); });

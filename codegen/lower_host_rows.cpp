@@ -151,14 +151,8 @@ void RowLowering::emit_stage(const std::vector<NodeId>& reductions) {
 }
 
 void RowLowering::emit_outputs() {
-  std::vector<ir::Store> elements, groups;
-  for (const ir::Store& store : job_.kernel.stores()) {
-    const ir::Param& param = job_.kernel.params()[store.param];
-    if (param.broadcast == Broadcast::none)
-      elements.push_back(store);
-    else if (param.broadcast == Broadcast::per_group)
-      groups.push_back(store);
-  }
+  const std::vector<ir::Store> elements = stores_of(job_.kernel, Broadcast::none);
+  const std::vector<ir::Store> groups = stores_of(job_.kernel, Broadcast::per_group);
   const auto store_elements = [&](Value* column, int lanes) {
     fetch_next(column, lanes);
     accumulate_columns(column, lanes); // before anything is overwritten

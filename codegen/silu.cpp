@@ -32,6 +32,16 @@ bool is_one(const ir::Node& node) {
 
 } // namespace
 
+std::optional<NodeId> sigmoid_of_silu(const ir::Kernel& kernel, const ir::Node& node) {
+  if (node.op != Op::mul)
+    return std::nullopt;
+  for (const std::size_t i : {0, 1})
+    if (const ir::Node& function = kernel.node(node.args[i]);
+        function.op == Op::sigmoid && function.args[0] == node.args[1 - i])
+      return node.args[i];
+  return std::nullopt;
+}
+
 bool nan_comes_from_argument(const ir::Kernel& kernel, NodeId id) {
   enum : char { apart, is_nan, misses_it };
   std::vector<char> state(kernel.nodes().size(), apart);
@@ -74,8 +84,7 @@ std::vector<std::optional<SlopeProduct>> find_slope_products(const ir::Kernel& k
   std::vector<std::optional<SlopeProduct>> result(nodes.size());
   const auto is_silu = [&](const Slope& slope) {
     return std::ranges::any_of(nodes, [&](const ir::Node& node) {
-      return node.op == Op::mul && ((node.args[0] == slope.x && node.args[1] == slope.sigmoid) ||
-                                    (node.args[1] == slope.x && node.args[0] == slope.sigmoid));
+      return sigmoid_of_silu(kernel, node) == slope.sigmoid;
     });
   };
   for (NodeId id = 0; id < nodes.size(); ++id)

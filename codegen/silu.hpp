@@ -8,6 +8,9 @@
 
 namespace swage::codegen {
 
+/// The sigmoid(x) of a node that is x * sigmoid(x), in either order.
+std::optional<ir::NodeId> sigmoid_of_silu(const ir::Kernel& kernel, const ir::Node& node);
+
 /// Whether node `id`, a sigmoid(x) of f32, need not be NaN where x is: all that is stored and made
 /// of it is then NaN for x's sake.
 bool nan_comes_from_argument(const ir::Kernel& kernel, ir::NodeId id);

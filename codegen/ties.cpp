@@ -38,7 +38,7 @@ public:
     switch (node.op) {
     case Op::mul: {
       Product product = joined(known[node.args[0]], known[node.args[1]]);
-      product.of_silu |= is_silu(node);
+      product.of_silu |= sigmoid_of_silu(kernel_, node).has_value();
       return product;
     }
     case Op::neg: return known[node.args[0]];
@@ -75,14 +75,6 @@ private:
     if (accuracies_[id] != ir::Accuracy::half)
       return other();
     return {.sigmoid = id, .never_exact = !never_exact_.empty() && never_exact_[id]};
-  }
-
-  bool is_silu(const ir::Node& node) const {
-    for (const std::size_t i : {0, 1})
-      if (const ir::Node& function = kernel_.node(node.args[i]);
-          function.op == Op::sigmoid && function.args[0] == node.args[1 - i])
-        return true;
-    return false;
   }
 
   Product derivative_factor(NodeId id) const {
