@@ -34,11 +34,14 @@ CudaFunction::CudaFunction(llvm::Module& module, const Job& job, const CudaSched
 
 void CudaFunction::run() {
   b_.SetInsertPoint(BasicBlock::Create(context_, "entry", function_));
-  if (schedule_.dependent_launch) {
+  if (schedule_.dependent_launch != DependentLaunch::none) {
     // Before anything else, in every block: those out of range must not let the next grid
-    // believe that the one before this has finished.
-    statement("griddepcontrol.launch_dependents;");
+    // believe that the one before this has finished. A block that ends lets it start, too.
+    if (schedule_.dependent_launch == DependentLaunch::at_start)
+      statement("griddepcontrol.launch_dependents;");
     statement("griddepcontrol.wait;");
+    if (schedule_.dependent_launch == DependentLaunch::after_wait)
+      statement("griddepcontrol.launch_dependents;");
   }
   emit_body();
   b_.CreateRetVoid();

@@ -31,7 +31,8 @@ public:
       reused_[p] = param.broadcast != ir::Broadcast::none;
       // Under dependent launch the grid before may still write what this grid reads, and .nc
       // demands memory that is unchanged for the grid's lifetime.
-      constant_[p] = schedule.load == LoadPolicy::read_only && !schedule.dependent_launch &&
+      constant_[p] = schedule.load == LoadPolicy::read_only &&
+                     schedule.dependent_launch == DependentLaunch::none &&
                      param.kind == ir::ParamKind::in && !spec.aliased;
     }
     const std::vector<bool> alone = constant_; // an interleaved pair is loaded as one

@@ -35,7 +35,7 @@ Target with_ptx_for(const ir::Kernel& kernel, const Target& target,
       continue;
     if (cuda->load == LoadPolicy::no_l1_allocate || cuda->load == LoadPolicy::evict_last)
       raised.ptx = std::max(raised.ptx, 74);
-    if (cuda->dependent_launch)
+    if (cuda->dependent_launch != DependentLaunch::none)
       raised.ptx = std::max(raised.ptx, 78);
     if (in_clusters(kernel, *cuda)) // for .relaxed
       raised.ptx = std::max(raised.ptx, 80);

@@ -20,6 +20,7 @@ namespace {
 constexpr std::string_view kLoadNames[] = {"auto", "readonly", "noalloc", "streaming",
                                            "evict_last"};
 constexpr std::string_view kStoreNames[] = {"auto", "streaming"};
+constexpr std::string_view kDependentNames[] = {"0", "1", "2", "3"};
 
 template <typename Enum>
 std::string_view spelling(std::span<const std::string_view> names, Enum e) {
@@ -70,7 +71,7 @@ void set(CudaSchedule& schedule, std::string_view key, std::string_view value) {
   else if (key == "store")
     schedule.store = parse_name<StorePolicy>(key, value, kStoreNames);
   else if (key == "dependent")
-    schedule.dependent_launch = parse_flag(key, value);
+    schedule.dependent_launch = parse_name<DependentLaunch>(key, value, kDependentNames);
   else if (key == "resident")
     schedule.resident = parse_int(key, value);
   else
@@ -140,9 +141,9 @@ void check(const CudaSchedule& schedule, const ir::Kernel& kernel,
   if (schedule.load == LoadPolicy::evict_last && target.sm < 80)
     refuse_schedule(
         fmt::format("load=evict_last needs sm_80 or later, the target is sm_{}", target.sm));
-  if (schedule.dependent_launch && target.sm < 90)
-    refuse_schedule(
-        fmt::format("dependent=1 needs sm_90 or later, the target is sm_{}", target.sm));
+  if (schedule.dependent_launch != DependentLaunch::none && target.sm < 90)
+    refuse_schedule(fmt::format("dependent={} needs sm_90 or later, the target is sm_{}",
+                                spelling(kDependentNames, schedule.dependent_launch), target.sm));
   if (schedule.resident < 256 || schedule.resident % 256 != 0 ||
       schedule.resident > resident_threads(target))
     refuse_schedule(
@@ -219,7 +220,7 @@ CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specia
     count = 1;
   schedule.access_bytes = std::max(count * element, least_access(kernel));
   schedule.threads = elements / count < kItemsOfSmallGrids ? 128 : 256;
-  schedule.dependent_launch = target.sm >= 90;
+  schedule.dependent_launch = usual_dependent(target);
   schedule.resident = default_resident(kernel, target, schedule.threads);
   if (schedule.threads == 256 && specialization.valid_rows != ValidRows::all) {
     schedule.waves = kWavesOfCounts;
@@ -335,7 +336,8 @@ std::string canonical(const Schedule& schedule) {
         cuda->threads, cuda->row_threads > 0 ? fmt::format(" row={}", cuda->row_threads) : "",
         cuda->ahead ? " ahead=1" : "", cuda->access_bytes, cuda->accesses,
         cuda->waves == 0 ? "once" : std::to_string(cuda->waves), spelling(kLoadNames, cuda->load),
-        spelling(kStoreNames, cuda->store), cuda->dependent_launch ? 1 : 0, cuda->resident);
+        spelling(kStoreNames, cuda->store), spelling(kDependentNames, cuda->dependent_launch),
+        cuda->resident);
   const auto& host = std::get<HostSchedule>(schedule);
   return fmt::format("lanes={} unroll={} store={} grain={} threads={}", host.lanes, host.unroll,
                      host.streaming ? "streaming" : "auto", host.grain, host.threads);

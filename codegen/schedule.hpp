@@ -22,6 +22,16 @@ enum class LoadPolicy : std::uint8_t {
   /// so what is written leaves it sooner, and steadily.
   evict_last,
 };
+/// When the grid of the next launch on the stream may start (griddepcontrol; sm_90 and later), if
+/// that launch has the attribute; whatever it reads it waits for this grid's end. What starts early
+/// is there sooner, and where a multiprocessor has room for blocks of many grids they crowd on
+/// some.
+enum class DependentLaunch : std::uint8_t {
+  none,       ///< when this grid has ended
+  at_start,   ///< when all blocks of this one have started: many grids may wait
+  after_wait, ///< when the grid before this one has ended: one grid waits
+  at_end,     ///< as the blocks of this one end
+};
 enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
 
 /// One thread handles `accesses` items, each one access of up to `access_bytes` per tensor, that
@@ -52,7 +62,7 @@ struct CudaSchedule {
   int waves = 0; ///< 0: one pass; else persistent, so many blocks an SM; of rows: blocks a row
   LoadPolicy load = LoadPolicy::automatic;
   StorePolicy store = StorePolicy::automatic;
-  bool dependent_launch = false; ///< griddepcontrol; sm_90 and later
+  DependentLaunch dependent_launch = DependentLaunch::none;
   /// Threads that a multiprocessor holds at once, in whole blocks and at least one: the code is
   /// bound to it (.minnctapersm), so no assembler can take it away. A multiple of 256, at most
   /// `resident_threads` of the target.

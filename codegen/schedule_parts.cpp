@@ -95,11 +95,13 @@ int resident_with_more_registers(const CudaSchedule& schedule) {
 void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
                   const Specialization& specialization, const Target& target,
                   std::vector<Schedule>& schedules) {
-  for (const bool dependent : {false, true}) {
-    if (dependent && target.sm < 90)
+  for (const DependentLaunch dependent : {DependentLaunch::none, DependentLaunch::at_start,
+                                          DependentLaunch::after_wait, DependentLaunch::at_end}) {
+    if (dependent != DependentLaunch::none && target.sm < 90)
       continue;
     schedule.dependent_launch = dependent;
-    for (const LoadPolicy load : load_policies(kernel, specialization, target, dependent))
+    for (const LoadPolicy load :
+         load_policies(kernel, specialization, target, dependent != DependentLaunch::none))
       for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
         schedule.load = load;
         schedule.store = store;

@@ -56,6 +56,8 @@ private:
   int registers(const CudaSchedule& schedule) const;
   /// Whether one block has these registers, all but `spilled` of each thread.
   bool fits(const CudaSchedule& schedule, int spilled) const;
+  /// Whether launches of so many rows that wait would get in each other's way.
+  bool crowd(const CudaSchedule& schedule, std::int64_t rows) const;
   /// Threads that a multiprocessor can hold without spills, as `registers` has it.
   int resident(const CudaSchedule& schedule) const;
   static int resident_of_few(const CudaSchedule& schedule);

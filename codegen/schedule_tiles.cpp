@@ -137,7 +137,7 @@ CudaSchedule TileSchedules::usual(std::int64_t) const {
   // Codes of four bits on an H200, 8192x14336: 5 to 15 % less time with twice the threads.
   schedule.threads = packs() ? 256 : 128;
   schedule.row_threads = kWarp;
-  schedule.dependent_launch = target_.sm >= 90;
+  schedule.dependent_launch = usual_dependent(target_);
   const auto with = [&](int columns, int rows) {
     schedule.access_bytes = columns * element;
     schedule.accesses = rows;
@@ -190,7 +190,7 @@ std::vector<Schedule> TileSchedules::all() const {
           continue;
         schedule.resident = resident(schedule);
         add_policies(schedule, kernel_, specialization_, target_, schedules);
-        schedule.dependent_launch = target_.sm >= 90;
+        schedule.dependent_launch = usual_dependent(target_);
         schedule.resident += 256; // the estimate is high by so much at times
         if (schedule.resident <= resident_threads(target_))
           schedules.emplace_back(schedule);

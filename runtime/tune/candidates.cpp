@@ -14,11 +14,18 @@ namespace swage::tune {
 namespace {
 
 using codegen::CudaSchedule;
+using codegen::DependentLaunch;
 using codegen::HostSchedule;
 using codegen::Schedule;
 
 bool usual_policy(const CudaSchedule& schedule, const CudaSchedule& by_default) {
   return schedule.load == by_default.load && schedule.store == by_default.store;
+}
+
+/// Whether only the kind of dependent launch is another one.
+bool is_otherwise(CudaSchedule schedule, const CudaSchedule& by_default) {
+  schedule.dependent_launch = by_default.dependent_launch;
+  return schedule == by_default;
 }
 
 /// Places from the likeliest on; negative: not worth a measurement. Of the four thousand legal
@@ -29,7 +36,9 @@ bool usual_policy(const CudaSchedule& schedule, const CudaSchedule& by_default) 
 /// which dependent ones cannot have: on an H100 they took up to a third longer at small sizes and
 /// as long at large ones, in every combination.
 int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
-  if (by_default.dependent_launch && !schedule.dependent_launch) {
+  if (schedule.dependent_launch != by_default.dependent_launch) {
+    if (schedule.dependent_launch != DependentLaunch::none)
+      return is_otherwise(schedule, by_default) ? 3 : -1;
     const bool control = schedule.access_bytes == by_default.access_bytes &&
                          schedule.accesses == 1 && schedule.waves == 0 &&
                          schedule.store == codegen::StorePolicy::automatic;
@@ -83,6 +92,16 @@ int place_parts(const CudaSchedule& schedule, const CudaSchedule& by_default,
   return many && schedule.ahead && usual ? 1 : -1;
 }
 
+/// A warp each may have many rows whose tensors leave the cache soon (RMSNorm and LayerNorm of
+/// 2048x4096 on an H200, 1 and 4 % less time than what the rest of the search finds).
+bool leaves_soon(const CudaSchedule& schedule, const CandidateInput& input) {
+  constexpr std::int64_t kManyRows = 1024;
+  return schedule.row_threads == 32 && schedule.threads == 128 && schedule.access_bytes == 16 &&
+         schedule.load == codegen::LoadPolicy::streaming &&
+         schedule.store == codegen::StorePolicy::streaming &&
+         input.elements > kManyRows * input.specialization.columns_at_most;
+}
+
 /// The same for kernels that reach along their rows: every number of threads a row in blocks of 128
 /// threads and of one row, with accesses of the default's width, twice and half of it; cache
 /// policies for the default's geometry; what is loaded ahead, the other way, with accesses of the
@@ -98,19 +117,18 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
                     schedule.access_bytes == by_default.access_bytes &&
                     schedule.accesses == by_default.accesses &&
                     schedule.ahead == by_default.ahead && schedule.waves == by_default.waves;
-  if (schedule.dependent_launch != by_default.dependent_launch)
-    return same && usual_policy(schedule, by_default) ? 4 : -1;
-  const std::int64_t columns = input.specialization.columns_at_most;
-  // Of many rows, a warp each may want its tensors to leave the cache soon (4096 columns on an
-  // H200).
-  const bool leaves_soon = schedule.row_threads == 32 && schedule.threads == 128 &&
-                           schedule.access_bytes == 16 &&
-                           schedule.load == codegen::LoadPolicy::streaming &&
-                           schedule.store == codegen::StorePolicy::streaming &&
-                           input.elements > 1024 * columns && geometry.held;
-  if (!usual_policy(schedule, by_default))
-    return same ? 2 : leaves_soon ? 3 : -1;
   const bool apart = codegen::computes_columns_apart(input.kernel);
+  // A cluster needs room for all of its blocks at once, which launches that wait may take.
+  const bool cluster = schedule.waves > 0 && by_default.waves == 0 && !apart;
+  if (cluster ? schedule.dependent_launch == DependentLaunch::none ||
+                    schedule.dependent_launch == DependentLaunch::at_end
+              : schedule.dependent_launch != by_default.dependent_launch)
+    return !same || !usual_policy(schedule, by_default)         ? -1
+           : schedule.dependent_launch == DependentLaunch::none ? 4
+                                                                : 1;
+  const std::int64_t columns = input.specialization.columns_at_most;
+  if (!usual_policy(schedule, by_default))
+    return same ? 2 : geometry.held && leaves_soon(schedule, input) ? 3 : -1;
   if (apart && (schedule.waves > 0 || !geometry.held))
     return place_parts(schedule, by_default, input);
   if (usual.held && !geometry.held)
@@ -132,13 +150,12 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
     return schedule.ahead == by_default.ahead ? 0 : 1;
   }
   // Where one block has a row by default, clusters are good for very few rows alone, or where each
-  // block has two multiprocessors. For 16 rows of 14336 on an H200, a cluster of four is 14 %
-  // faster (f8e4m3, a scale a row); of eight as fast as blocks, or 24 % slower, as the launches
-  // around them fall.
+  // block has a multiprocessor (16 rows of 14336 on an H200, a cluster of four: softmax 13 %
+  // faster, f8e4m3 with a scale a row 14 %).
   constexpr std::int64_t kFewRows = 4;
   if (schedule.waves > 0 && by_default.waves == 0 && columns > 0 &&
       input.elements > kFewRows * columns &&
-      2 * schedule.waves * input.elements > std::int64_t{input.compute_units} * columns)
+      schedule.waves * input.elements > std::int64_t{input.compute_units} * columns)
     return -1;
   if (schedule.waves > 0)
     return schedule.access_bytes == by_default.access_bytes ? (by_default.waves > 0 ? 0 : 1) : -1;
@@ -193,16 +210,15 @@ int place(const HostSchedule& schedule, const HostSchedule& by_default) {
 }
 
 /// Whether cache policies are for calls of this size. Where reading outlives writing by default
-/// nothing else was faster in memory (35 calls of 24 MB and more on an H200, 0 to 3 % slower); but
-/// among few sets of tensors, as there is room for, some of another policy's are found in the
-/// cache. On a GPU that has it by default it is for those calls alone.
+/// little else was faster in memory (35 calls of 24 MB and more on an H200, 0 to 3 % slower). What
+/// fits the cache several times over gains nothing from it.
 bool has_fit_policy(const CudaSchedule& schedule, const CudaSchedule& by_default,
                     const CandidateInput& input) {
+  constexpr std::int64_t kOfCache = 16;
   if (by_default.load == codegen::LoadPolicy::evict_last)
-    return schedule.load == by_default.load;
+    return schedule.load == by_default.load || leaves_soon(schedule, input);
   return schedule.load != codegen::LoadPolicy::evict_last ||
-         (!codegen::has_default_policy(input.target) &&
-          codegen::fills_cache(input.kernel, input.elements));
+         codegen::fills_cache(input.kernel, kOfCache * input.elements);
 }
 
 /// The schedule as it acts on this size: every grain of at least all elements is one task.

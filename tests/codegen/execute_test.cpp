@@ -72,7 +72,8 @@ CudaSchedule random_cuda_schedule(Random& random, const ir::Kernel& kernel, cons
   schedule.waves = random.one_in(2) ? 0 : static_cast<int>(1 + random.below(3));
   schedule.load = static_cast<LoadPolicy>(random.below(target.sm >= 80 ? 5 : 4));
   schedule.store = static_cast<StorePolicy>(random.below(2));
-  schedule.dependent_launch = target.sm >= 90 && random.one_in(2);
+  if (target.sm >= 90)
+    schedule.dependent_launch = static_cast<DependentLaunch>(random.below(4));
   return schedule;
 }
 

@@ -15,6 +15,7 @@
 #include "codegen/compile.hpp"
 #include "codegen/llvm_compat.hpp"
 #include "codegen/machine.hpp"
+#include "codegen/schedule_parts.hpp"
 #include "ir/source.hpp"
 #include "kernels/catalogue.hpp"
 #include "tests/codegen/llvm_text.hpp"
@@ -217,9 +218,11 @@ TEST_CASE("under dependent launch every block waits before it touches memory") {
         LoadPolicy::streaming, LoadPolicy::evict_last})
     for (const int accesses : {1, 4})
       for (const int waves : {0, 2}) {
-        const Artifact artifact = compiled(
-            kernel, 90,
-            {.accesses = accesses, .waves = waves, .load = load, .dependent_launch = true});
+        const Artifact artifact = compiled(kernel, 90,
+                                           {.accesses = accesses,
+                                            .waves = waves,
+                                            .load = load,
+                                            .dependent_launch = DependentLaunch::at_start});
         const std::string& ptx = artifact.payload;
         CHECK(artifact.waits_for_dependencies);
         CHECK(ptx.find("griddepcontrol.launch_dependents") < ptx.find("griddepcontrol.wait"));
@@ -230,13 +233,36 @@ TEST_CASE("under dependent launch every block waits before it touches memory") {
   CHECK_FALSE(compiled(kernel, 90).waits_for_dependencies);
 }
 
+TEST_CASE("the next grid may start with this one, when this one works, or as it ends") {
+  const ir::Kernel kernel = catalogue_kernel("softmax", bf16);
+  const auto ptx_of = [&](std::string_view text) {
+    const auto schedule = parse_schedule(
+        text, default_schedule(kernel, contiguous(kernel), cuda_target(90), 128 * 4096));
+    const Artifact artifact = compile(kernel, contiguous(kernel), schedule, cuda_target(90));
+    CHECK(artifact.waits_for_dependencies == (text != "dependent=0"));
+    return artifact.payload;
+  };
+  const std::string start = ptx_of("dependent=1"), wait = ptx_of("dependent=2"),
+                    end = ptx_of("dependent=3"), none = ptx_of("dependent=0");
+  const std::string lets = "griddepcontrol.launch_dependents", waits = "griddepcontrol.wait";
+  CHECK(start.find(lets) < start.find(waits));
+  CHECK(wait.find(waits) < wait.find(lets));
+  CHECK(wait.find(lets) < wait.find("ld.global"));
+  CHECK(end.find(waits) < end.find("ld.global"));
+  CHECK(count(start, lets) == 1);
+  CHECK(count(wait, lets) == 1);
+  CHECK(count(end, lets) == 0);
+  CHECK(count(none, "griddepcontrol") == 0);
+}
+
 // Parameters carry the kernel's name, and are read before the wait.
 TEST_CASE("a kernel whose name holds the name of an instruction waits like any other") {
   for (const std::string name : {"vibrate", "exit", "ret", "bra"}) {
     const ir::Kernel kernel =
         ir::load_kernel({"kernel " + name + "(x: in f32, y: out f32) { y = -x; }"}, "", {});
     INFO(name);
-    CHECK(compiled(kernel, 90, {.dependent_launch = true}).waits_for_dependencies);
+    CHECK(compiled(kernel, 90, {.dependent_launch = DependentLaunch::at_start})
+              .waits_for_dependencies);
   }
 }
 
@@ -298,7 +324,8 @@ TEST_CASE("ptxas assembles forward and backward for every architecture and type 
       for (const char* name : {"swiglu", "swiglu_backward", "swiglu_backward_inplace"}) {
         const ir::Kernel kernel = catalogue_kernel(name, type);
         INFO(name << " of " << name_of(type) << " for sm_" << sm);
-        const Artifact artifact = compiled(kernel, sm, {.dependent_launch = sm >= 90});
+        const Artifact artifact =
+            compiled(kernel, sm, {.dependent_launch = usual_dependent(cuda_target(sm))});
         check_clean(artifact.payload);
         check_assembles(ptxas, artifact);
       }

@@ -453,21 +453,50 @@ TEST_CASE("blocks of a row load columns ahead while they meet for the last sum")
   CHECK(loads("layer_norm", "1") == 8); // weight and bias
 }
 
+CudaSchedule usual(const char* name, std::int64_t rows, std::int64_t columns) {
+  const ir::Kernel kernel = catalogue(name, bf16);
+  return std::get<CudaSchedule>(
+      default_schedule(kernel, of_columns(kernel, columns), cuda_target(90), rows * columns));
+}
+
 TEST_CASE("few rows have as many threads as one input takes, and two sums lanes that are whole") {
-  const auto schedule = [&](const char* name, std::int64_t rows) {
-    const ir::Kernel kernel = catalogue(name, bf16);
-    return std::get<CudaSchedule>(
-        default_schedule(kernel, of_columns(kernel, 14336), cuda_target(90), rows * 14336));
-  };
   for (const char* name : {"rms_norm", "rms_norm_residual"}) {
-    CHECK(schedule(name, 16).threads == 512);
-    CHECK(schedule(name, 16).access_bytes == 8);
+    CHECK(usual(name, 128, 14336).threads == 512);
+    CHECK(usual(name, 128, 14336).access_bytes == 8);
   }
   for (const char* name : {"softmax", "layer_norm"}) {
-    CHECK(schedule(name, 16).threads == 512);
-    CHECK(schedule(name, 16).access_bytes == 4);
-    CHECK(schedule(name, 4096).access_bytes == 8);
+    CHECK(usual(name, 128, 14336).threads == 512);
+    CHECK(usual(name, 128, 14336).access_bytes == 4);
+    CHECK(usual(name, 4096, 14336).access_bytes == 8);
   }
+}
+
+TEST_CASE("very few long rows are clusters, a multiprocessor for each block") {
+  for (const char* name : {"rms_norm", "rms_norm_residual", "softmax", "layer_norm"})
+    for (const std::int64_t rows : {1, 16, 64}) {
+      CHECK(usual(name, rows, 14336).waves == (rows == 64 ? 0 : 8));
+      CHECK(usual(name, rows, 4096).waves == 0);
+    }
+  CHECK(usual("rms_norm", 16, 14336).threads == 256);
+  CHECK(usual("rms_norm", 16, 8192).waves == 0);
+  CHECK(usual("rms_norm_residual", 16, 8192).waves == 8); // reads twice as much a row
+  CHECK(usual("rms_norm_residual", 16, 8192).threads == 128);
+}
+
+TEST_CASE("one launch waits where blocks of several would crowd on some multiprocessors") {
+  const auto dependent = [](const char* name, std::int64_t rows, std::int64_t columns) {
+    return usual(name, rows, columns).dependent_launch;
+  };
+  CHECK(dependent("softmax", 128, 4096) == DependentLaunch::after_wait);
+  CHECK(dependent("softmax", 128, 14336) == DependentLaunch::after_wait);
+  CHECK(dependent("softmax", 16, 14336) == DependentLaunch::after_wait);
+  CHECK(dependent("softmax", 1, 14336) == DependentLaunch::at_start); // few threads
+  CHECK(dependent("softmax", 16, 4096) == DependentLaunch::at_start);
+  CHECK(dependent("rms_norm", 128, 14336) == DependentLaunch::at_start); // room for one block
+  CHECK(dependent("softmax", 512, 14336) == DependentLaunch::at_start);  // fill the GPU
+  CHECK(dependent("softmax", 2048, 4096) == DependentLaunch::at_start);
+  CHECK(dependent("rms_norm", 16, 131'072) == DependentLaunch::at_end);
+  CHECK(dependent("rms_norm", 64, 131'072) == DependentLaunch::at_start);
 }
 
 TEST_CASE("a count of rows is read once, and nothing of a row before it is known to count") {

@@ -86,7 +86,7 @@ TEST_CASE("schedule text that is wrong is refused by name") {
                                            ContainsSubstring("threads, bytes, accesses"));
   CHECK_THROWS_WITH(parse("threads=many"), ContainsSubstring("'threads' needs a whole number"));
   CHECK_THROWS_WITH(parse("load=fast"), ContainsSubstring("auto, readonly, noalloc, streaming"));
-  CHECK_THROWS_WITH(parse("dependent=2"), ContainsSubstring("takes 0 or 1"));
+  CHECK_THROWS_WITH(parse("dependent=4"), ContainsSubstring("takes 0, 1, 2, 3"));
   CHECK_THROWS_WITH(parse("threads"), ContainsSubstring("'threads' where key=value was expected"));
   CHECK_THROWS_WITH(parse_schedule("bytes=4", HostSchedule{}),
                     ContainsSubstring("lanes, unroll, store"));
@@ -121,12 +121,12 @@ TEST_CASE("the default moves 16 bytes an access, one pass, and overlaps launches
   const CudaSchedule usual = schedule(gated(bf16), 90, std::int64_t{1} << 27);
   CHECK(usual == CudaSchedule{.threads = 256,
                               .load = LoadPolicy::evict_last,
-                              .dependent_launch = true,
+                              .dependent_launch = DependentLaunch::at_start,
                               .resident = 1536});
   CHECK(schedule(gated(bf16), 90, 14336).threads == 128);
   CHECK(schedule(gated(bf16), 90, 14336).access_bytes == 8); // four elements, to fill the GPU
   CHECK(schedule(gated(f32), 90, 14336).access_bytes == 16);
-  CHECK_FALSE(schedule(gated(bf16), 80, 14336).dependent_launch);
+  CHECK(schedule(gated(bf16), 80, 14336).dependent_launch == DependentLaunch::none);
   CHECK(schedule(large(5000), 90, 1 << 27).access_bytes == 2);
 }
 

@@ -79,7 +79,7 @@ TEST_CASE("a dependent launch reads what the grid before wrote after it let its 
   const cuda::OwnedStream stream = cuda::make_stream();
   const Producer producer;
   KernelOptions options;
-  options.schedule = "dependent=1";
+  options.schedule = GENERATE("dependent=1", "dependent=2", "dependent=3");
   const Kernel kernel =
       device->kernel("kernel reader(x: in f32, y: out f32) { y = x * 2; }", "", {}, options);
   // Small enough that blocks of both grids are resident together.
@@ -92,7 +92,7 @@ TEST_CASE("a dependent launch reads what the grid before wrote after it let its 
       producer.launch(stream.get(), x.tensor(), value);
       kernel.launch(Stream(stream.get()), {x.tensor(), y.tensor()});
       cuda::driver().cuStreamSynchronize(stream.get());
-      CAPTURE(size, repeat);
+      CAPTURE(options.schedule, size, repeat);
       REQUIRE(y.get() == std::vector<float>(size, 2 * value));
     }
   }

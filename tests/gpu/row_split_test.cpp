@@ -294,7 +294,9 @@ TEST_CASE("a long row is split by default, over as many blocks as hold it") {
     const Tensor y(reinterpret_cast<void*>(std::uintptr_t{1} << 41), bf16, {rows, columns});
     return blocks_of(launch::describe(kernel, std::vector<Arg>{x, y}).schedule);
   };
-  CHECK(blocks(16, 14336) == 0);
+  CHECK(blocks(16, 14336) == 8); // a multiprocessor for each
+  CHECK(blocks(64, 14336) == 0);
+  CHECK(blocks(16, 8192) == 0);
   CHECK(blocks(1, 32'768) == 8);
   CHECK(blocks(16, 131'072) == 8);
   CHECK(blocks(64, 131'072) == 2);
