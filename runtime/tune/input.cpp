@@ -79,8 +79,12 @@ ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> argum
   kernel.classify(arguments, call);
   find_groups(arguments, call);
   allocate(size, static_cast<std::int64_t>(bytes_of_set()));
-  for (Group& group : groups_)
-    fill(group, stream);
+  for (Group& group : groups_) {
+    const std::vector<std::byte> tile = random_tile(group.dtype, group.mixed);
+    group.tile = DeviceAccess::make(kernel.device).allocate(tile.size());
+    group.tile.write(tile.data(), tile.size());
+    fill(group, static_cast<std::byte*>(group.slab.data()), group.slab.size(), stream);
+  }
 
   for (std::size_t set = 0; set < count_; ++set) {
     auto own = std::make_unique<launch::Call>(call);
@@ -161,26 +165,18 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
     if (count_ == apart)
       std::shuffle(group.places.begin(), group.places.end(), random);
     group.slab = device.allocate(apart * pitch + kPage);
-    if (group.updated())
-      group.pristine = device.allocate(group.stride);
   }
 }
 
-void ArgumentPool::fill(Group& group, cuda::StreamHandle stream) {
-  const std::vector<std::byte> tile = random_tile(group.dtype, group.mixed);
-  const auto fill_buffer = [&](Buffer& buffer) {
-    std::size_t filled = std::min(tile.size(), buffer.size());
-    buffer.write(tile.data(), filled);
-    while (filled < buffer.size()) {
-      const std::size_t more = std::min(filled, buffer.size() - filled);
-      auto* data = static_cast<char*>(buffer.data());
-      copy_on_device(*kernel_.device, data + filled, data, more, stream);
-      filled += more;
-    }
-  };
-  fill_buffer(group.slab);
-  if (group.updated())
-    fill_buffer(group.pristine);
+void ArgumentPool::fill(const Group& group, std::byte* to, std::size_t bytes,
+                        cuda::StreamHandle stream) const {
+  std::size_t filled = std::min(group.tile.size(), bytes);
+  copy_on_device(*kernel_.device, to, group.tile.data(), filled, stream);
+  while (filled < bytes) {
+    const std::size_t more = std::min(filled, bytes - filled);
+    copy_on_device(*kernel_.device, to + filled, to, more, stream);
+    filled += more;
+  }
 }
 
 std::uint64_t ArgumentPool::moved(std::uint64_t address, std::size_t set) const {
@@ -193,9 +189,21 @@ std::uint64_t ArgumentPool::moved(std::uint64_t address, std::size_t set) const 
 void ArgumentPool::seed(std::size_t set, cuda::StreamHandle stream) const {
   for (const Group& group : groups_)
     if (group.updated())
-      copy_on_device(*kernel_.device,
-                     reinterpret_cast<void*>(base_of(group.slab) + group.places[set % count_]),
-                     group.pristine.data(), group.stride, stream);
+      fill(group, reinterpret_cast<std::byte*>(base_of(group.slab) + group.places[set % count_]),
+           group.stride, stream);
+}
+
+void ArgumentPool::seed_first(std::size_t count, cuda::StreamHandle stream) const {
+  // Copies of many sets take the host longer than the GPU takes to fill all of the memory.
+  constexpr std::size_t kFew = 8;
+  if (count <= std::min(kFew, count_ / 2)) {
+    for (std::size_t set = 0; set < count; ++set)
+      seed(set, stream);
+    return;
+  }
+  for (const Group& group : groups_)
+    if (group.updated())
+      fill(group, static_cast<std::byte*>(group.slab.data()), group.slab.size(), stream);
 }
 
 } // namespace swage::tune

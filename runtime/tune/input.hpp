@@ -29,8 +29,9 @@ public:
   const launch::Call& call(std::size_t set) const noexcept { return *calls_[set % calls_.size()]; }
   bool in_place() const noexcept { return in_place_; }
 
-  /// Gives tensors that are read and written their first values back. Asynchronous on `stream`;
-  /// the CPU ignores it.
+  /// Gives tensors of the first `count` sets, or of one, that are read and written ordinary values
+  /// again. Asynchronous on `stream`; the CPU ignores it.
+  void seed_first(std::size_t count, cuda::StreamHandle stream) const;
   void seed(std::size_t set, cuda::StreamHandle stream) const;
 
 private:
@@ -46,12 +47,12 @@ private:
     /// apart the tensors of a call lie moves its time, by 9 % in one case seen on an H100, and a
     /// winner has to win wherever the caller's lie.
     std::vector<std::size_t> places{};
-    Buffer slab, pristine;
+    Buffer slab, tile; ///< what the slab is filled with, over and over
   };
 
   void find_groups(std::span<const Arg> arguments, const launch::Call& call);
   void allocate(PoolSize size, std::int64_t bytes_of_set);
-  void fill(Group& group, cuda::StreamHandle stream);
+  void fill(const Group& group, std::byte* to, std::size_t bytes, cuda::StreamHandle stream) const;
   std::uint64_t moved(std::uint64_t address, std::size_t set) const;
 
   const KernelState& kernel_;

@@ -11,13 +11,16 @@ namespace swage::tune {
 
 namespace {
 
-/// A sample fills this: a hundred times what starting a graph, or reading a clock, costs.
-constexpr double kCudaSampleSeconds = 200e-6;
+/// A sample fills this: a hundred times what starting a graph, or reading a clock, costs; and so
+/// many launches of few rows that those which wait are as many as they get to be.
+constexpr double kCudaSampleSeconds = 300e-6;
 constexpr double kHostSampleSeconds = 300e-6;
 /// Three at least, so that a launch meets the end of the one before it, as in a program.
 constexpr double kMinCudaLaunches = 3, kMaxCudaLaunches = 256;
 constexpr double kMaxHostLaunches = 2000;
-constexpr std::size_t kMostLaunchesBefore = 4; ///< of calls that need more it makes no difference
+constexpr std::size_t kLeastTimedSets = 3;
+constexpr std::size_t kMostLaunchesBefore =
+    64; ///< more write so little that it makes no difference
 /// So few that nearly all launches of a graph find their set in the cache, and in a quarter of it:
 /// the cache of a Hopper GPU has two halves, and a line may lie in both.
 constexpr std::size_t kMaxCachedSets = 8;
@@ -80,8 +83,7 @@ double Sampler::seconds_of(const Interval& interval) {
 
 Sample Sampler::sample_cuda(const Entry& entry) {
   if (pool_.in_place())
-    for (int i = 0; i < std::min<int>(entry.launches, static_cast<int>(pool_.sets())); ++i)
-      pool_.seed(static_cast<std::size_t>(i), stream_);
+    pool_.seed_first(static_cast<std::size_t>(entry.launches), stream_);
   // All is queued at once, each timed graph behind other work: what the host takes to launch a
   // graph must not enter its time.
   drain();
@@ -140,12 +142,15 @@ std::size_t Sampler::add(launch::LaunchPlan plan, double seconds) {
   entry.launches = static_cast<int>(is_cuda ? std::clamp(wanted, kMinCudaLaunches, kMaxCudaLaunches)
                                             : std::clamp(wanted, 1.0, kMaxHostLaunches));
   if (is_cuda) {
-    entry.graph = capture(plan, entry.launches, pool_.sets());
-    const std::size_t launches = launches_before(pool_, from_.size());
-    if (pool_.sets() > 1 && launches <= kMostLaunchesBefore) {
-      entry.before =
-          capture(plan, static_cast<int>(launches), pool_.sets(), pool_.sets() - launches);
-    }
+    const std::size_t sets = pool_.sets(), before = launches_before(pool_, from_.size());
+    // What is timed finds none of its sets in the cache, whatever policy leaves them there: each is
+    // used once, and others before.
+    const bool apart = before <= kMostLaunchesBefore && before + kLeastTimedSets <= sets;
+    const std::size_t timed = apart ? sets - before : sets;
+    entry.launches = std::min(entry.launches, static_cast<int>(std::max(timed, kLeastTimedSets)));
+    entry.graph = capture(plan, entry.launches, timed);
+    if (apart)
+      entry.before = capture(plan, static_cast<int>(before), sets, timed);
     entry.cached_launches = (entry.launches + 1) / 2;
     if (cached_sets_ > 0)
       entry.cached_graph = capture(plan, entry.cached_launches, cached_sets_);
