@@ -5,7 +5,8 @@ For each case (kernel, type, shape, layout) it tunes once, then times three kind
 launches use after tuning, the default, and a fixed set of schedules. In every round all work on the
 same buffer sets, at places drawn anew, in an order drawn anew; what counts is the median over the
 rounds of the ratios within a round. A sample is a graph of many launches over buffer sets with outputs
-of their own, behind a copy that drains the cache; in warm cases the cache holds all sets. A case past
+of their own, behind a copy that drains the cache and launches on other sets that leave there what
+launches do; in warm cases the cache holds all sets. A case past
 a bound is measured again in more rounds, the tuned, the default and the best schedule alone, and that
 measurement counts: the best of many is partly luck. Where the best is ahead, it is measured once more
 with inputs in the cache (in memory, if the case is warm): one that loses there what it gains here is no
@@ -57,13 +58,15 @@ class Contest:
         else:
             self.sets = max(2, min(bench.launches, -(-bench.pool_bytes // self.layout.bytes)))
             self.launches = max(4, self.sets)
+        fill = -(-bench.cache_bytes // self.layout.bytes)
+        self.before = 0 if case.warm else min(fill, self.launches)
         self.buffers = self.place()
         self.kernels, self.left_out = {}, {}
 
     def place(self):
         bench = self.bench
-        return BufferSets(bench.driver, bench.tile(self.case.dtype), self.layout, self.sets,
-                          bench.random)
+        return BufferSets(bench.driver, bench.tile(self.case.dtype), self.layout,
+                          self.sets + self.before, bench.random)
 
     def enter(self, fixed_schedules=None):
         """Tunes, and makes the contestants; returns what the tuner found and how long it took."""
@@ -93,12 +96,12 @@ class Contest:
         old.free()
         arguments = [swage.arguments(tensors) for tensors in self.buffers.sets]
 
-        def capture(name):
+        def capture(name, launches, sets):
             kernel = self.kernels[name]
 
             def work():
-                for i in range(self.launches):
-                    swage.launch(kernel, arguments[i % self.sets], driver.stream)
+                for i in range(launches):
+                    swage.launch(kernel, sets[i % len(sets)], driver.stream)
 
             swage.prepare(kernel, arguments[0])
             return driver.capture(work)
@@ -110,12 +113,16 @@ class Contest:
                 driver.launch(graphs[name])
             else:
                 self.bench.drain()
+                driver.launch(before[name])
             return driver.time(graphs[name]) / self.launches
 
-        graphs = {name: capture(name) for name in random.sample(names, len(names))}
+        order = random.sample(names, len(names))
+        timed, others = arguments[:self.sets], arguments[self.sets:]
+        graphs = {name: capture(name, self.launches, timed) for name in order}
+        before = {name: capture(name, self.before, others) for name in order if others}
         in_turns(graphs, 1, sample, random)  # the first launch of a graph uploads it
         times = in_turns(graphs, PASSES, sample, random)
-        for graph in graphs.values():
+        for graph in [*graphs.values(), *before.values()]:
             driver.destroy(graph)
         return times
 
