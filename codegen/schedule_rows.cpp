@@ -1,4 +1,5 @@
-// schedule_rows.cpp -- CUDA schedules of kernels that work row by row: legal range, default, space.
+// schedule_rows.cpp -- CUDA schedules of kernels that work row by row: legal range, registers,
+// space.
 #include "codegen/schedule_rows.hpp"
 
 #include <algorithm>
@@ -15,28 +16,10 @@ namespace swage::codegen {
 
 namespace {
 
-/// A few registers spilled cost less than a row read anew for each stage.
-constexpr int kSpilled = 12;
-constexpr int kRegisters = 65536; ///< of a multiprocessor
-constexpr std::int64_t kMultiprocessors = 132;
-constexpr int kMostParts = 64; ///< of a row whose columns are computed apart
-
 CudaSchedule split_over(CudaSchedule schedule, int blocks) {
   schedule.waves = blocks;
   return schedule;
 }
-
-/// Tensors of elements that are read.
-int element_inputs(const ir::Kernel& kernel) {
-  return static_cast<int>(std::ranges::count_if(kernel.params(), [](const ir::Param& param) {
-    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
-  }));
-}
-
-/// Elements an access of rows that one block has: so that 256 threads reach all lanes of the order
-/// of a sum at once, and none has to be combined with another's. Eight elements of 16 bits at a
-/// time were 1 to 5 % slower on an H100, at 2048 rows and more of 4096 to 14336 columns.
-constexpr int kOfOneBlock = 4;
 
 /// Bytes of an access of `most` elements and `bytes` at most, and of no more than four
 /// instructions, as the tensors lie.
@@ -52,28 +35,13 @@ int row_access(const ir::Kernel& kernel, const Specialization& specialization, i
   return std::max(count * element, least_access(kernel));
 }
 
-/// So few that blocks of one row leave room on most multiprocessors: what counts is how long a row
-/// takes, not how many are under way.
-bool are_few(std::int64_t rows) {
-  return rows <= 2 * kMultiprocessors;
-}
-
-/// Threads a row for `accesses` of them in all, of each tensor: four accesses each, for short rows
-/// end sooner where no thread waits for another warp, and at few rows more than 256 threads take
-/// longer to meet than they save in reading, up to eight accesses each (RMSNorm and softmax on an
-/// H100 and an H200: 256 threads for 4096 and 8192 columns, 512 for 14336). More than 256 are good
-/// at few rows only; at many they leave one block a multiprocessor.
-int row_threads_for(std::int64_t accesses, std::int64_t rows, int inputs) {
-  const bool few = are_few(rows);
-  const auto of = [&](std::int64_t each) {
-    return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
-  };
-  const std::uint64_t usual = std::min<std::uint64_t>(of(4), 256);
-  const std::uint64_t held = of(few ? 8 : std::max(16 / std::max(inputs, 1), 1));
-  return static_cast<int>(std::clamp<std::uint64_t>(std::max(usual, held), 4, 1024));
-}
-
 } // namespace
+
+int RowSchedules::element_inputs() const {
+  return static_cast<int>(std::ranges::count_if(kernel_.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
+  }));
+}
 
 void RowSchedules::check(const CudaSchedule& schedule) const {
   const int row = schedule.row_threads;
@@ -173,13 +141,6 @@ bool RowSchedules::has_columns_to_load() const {
   return !plan_.reductions.empty() && bytes_a_column(kernel_) > 0;
 }
 
-/// Little of it is there soon enough, and waited for with the row (RMSNorm of 4096 and of 14336
-/// columns of bf16, with and without a second input, takes 8 to 20 % less time with it on an H200).
-bool RowSchedules::has_much_to_load_ahead(std::int64_t columns) const {
-  constexpr std::int64_t kMuch = 8 << 10;
-  return has_columns_to_load() && columns * bytes_a_column(kernel_) >= kMuch;
-}
-
 bool RowSchedules::is_held(const CudaSchedule& schedule) const {
   return make_row_geometry(kernel_, specialization_, schedule).held;
 }
@@ -216,7 +177,7 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
   const int at_hand = 2 * geometry.vector * most / 4;
   // Blocks that meet have added up all that they had when they load columns ahead.
   const bool in_turn = all_columns && in_clusters(kernel_, schedule);
-  return strand + addresses * element_inputs(kernel_) + held + sums +
+  return strand + addresses * element_inputs() + held + sums +
          (in_turn ? std::max(columns, at_hand) : columns + at_hand) + by_hand + (functions ? 8 : 0);
 }
 
@@ -239,226 +200,6 @@ int RowSchedules::resident(const CudaSchedule& schedule) const {
     return 1024;
   return std::clamp(blocks * schedule.threads / 256 * 256, 256,
                     std::min(resident_threads(target_), 1536));
-}
-
-/// Of few rows, which leave room on a multiprocessor: registers for fewer threads, and two blocks,
-/// for those of the next launch wait beside these (RMSNorm and LayerNorm of 4096 columns on an
-/// H200: 6 to 25 % less time at 1 to 128 rows).
-int RowSchedules::resident_of_few(const CudaSchedule& schedule) {
-  const int fewer = std::max(resident_with_more_registers(schedule), 2 * schedule.threads);
-  return std::clamp(fewer / 256 * 256, 256, schedule.resident);
-}
-
-/// Blocks of several launches that wait have room beside each other, and when it is their turn some
-/// multiprocessors have two of a launch and others none: softmax of 128 rows of 4096 columns, 256
-/// launches on an H200, takes 2.83 us, and 2.10 where one launch waits; 16 rows of 14336 take 3.25
-/// and 2.98. Fewer threads find room as they come.
-bool RowSchedules::crowd(const CudaSchedule& schedule, std::int64_t rows) const {
-  constexpr std::int64_t kFewThreads = 6144;
-  const std::int64_t room = schedule.resident / schedule.threads;
-  const std::int64_t threads = rows * schedule.row_threads;
-  return target_.sm >= 90 && room >= 2 && threads >= kFewThreads &&
-         5 * threads <= 4 * kMultiprocessors * room * schedule.threads;
-}
-
-std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
-                                                           std::int64_t rows) const {
-  constexpr int kMostThreads = 512;
-  // With accesses of four elements these have every lane of the order once, and hold the next row
-  // too (RMSNorm's gradient on an H200, 8192 rows of 14336: 179 us, with 512 threads 231).
-  constexpr int kMostRowThreads = 256;
-  CudaSchedule schedule;
-  schedule.access_bytes = access(kOfOneBlock);
-  schedule.dependent_launch = usual_dependent(target_);
-  const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
-  const std::int64_t accesses = (columns + vector - 1) / vector;
-  const int least = plan_.group > 0 ? 32 : 4;
-  const auto wanted = static_cast<int>(
-      std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(accesses, 1))));
-  for (int row = std::clamp(wanted, least, kMostRowThreads); row <= 1024; row *= 2)
-    for (const bool ahead : {true, false})
-      for (const int held : {1, 2, 4, 8, 16}) {
-        schedule.row_threads = schedule.threads = row;
-        schedule.accesses = held;
-        schedule.ahead = ahead;
-        const std::int64_t of_strand = rows / strands_of(rows);
-        while (schedule.threads < 128 || (schedule.threads < kMostThreads &&
-                                          of_strand >= 2 * schedule.threads / schedule.row_threads))
-          schedule.threads *= 2;
-        while (schedule.threads > row && !is_legal(schedule))
-          schedule.threads /= 2; // for shared memory
-        if (!is_held(schedule) || !is_legal(schedule) || !fits(schedule, 2 * kSpilled))
-          continue;
-        schedule.resident = resident(schedule);
-        return schedule;
-      }
-  return std::nullopt;
-}
-
-// As many blocks as there are multiprocessors for at once, and no fewer than hold the row. Two
-// large blocks a row are better than four, and four or eight of half the size than large ones,
-// which leave a multiprocessor no second one (RMSNorm and softmax on an H200, 32768 to 262144
-// columns, 1 to 256 rows). Where a row is reduced more than once, narrow accesses (softmax of
-// 131072 and 262144 columns, 16 and 64 rows: up to 11 % less time; RMSNorm up to 9 % more).
-std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
-                                                          std::int64_t rows) const {
-  constexpr std::int64_t kLong = 32'768, kLongOfFew = 8192, kFewBlocks = 24;
-  constexpr int kBlocksOfFew = 8;
-  // A multiprocessor for each block (1 and 16 rows of 14336 on an H200: RMSNorm 26 and 10 % less
-  // time than with a block a row, softmax 24 and 20 %; with a second input, 16x8192, 10 %).
-  const bool few =
-      columns * element_inputs(kernel_) > kLongOfFew && kBlocksOfFew * rows <= kMultiprocessors;
-  if (target_.sm < 90 || (columns < kLong && !few))
-    return std::nullopt;
-  CudaSchedule schedule;
-  schedule.access_bytes = access(plan_.reductions.size() > 1 || columns < kLong ? kOfOneBlock : 16);
-  schedule.dependent_launch = usual_dependent(target_);
-  const int vector = vector_elements(schedule, kernel_);
-  int wanted = 1;
-  while (wanted < 8 && 2 * wanted * rows <= kMultiprocessors)
-    wanted *= 2;
-  const bool columns_ahead = are_few(rows) && has_much_to_load_ahead(columns);
-  for (const bool large : {false, true})
-    for (int blocks = wanted; blocks <= 8; blocks *= 2)
-      for (int accesses = 1; accesses <= 16 && accesses * vector <= 64; accesses *= 2) {
-        schedule.waves = blocks == 1 ? 0 : blocks;
-        schedule.threads = schedule.row_threads = columns <= kLongOfFew  ? 128
-                                                  : columns < kLong      ? 256
-                                                  : large || blocks == 2 ? 1024
-                                                                         : 512;
-        schedule.accesses = accesses;
-        schedule.ahead = false;
-        if (!is_held(schedule) || !is_legal(schedule) || !fits(schedule, kSpilled))
-          continue;
-        schedule.ahead = columns_ahead;
-        schedule.resident = resident(schedule);
-        schedule.ahead = columns_ahead && registers(schedule) <= kRegisters / schedule.resident;
-        const int room = schedule.resident / schedule.threads;
-        const std::int64_t count = blocks * rows;
-        if (columns < kLong && count > kFewBlocks)
-          schedule.dependent_launch = DependentLaunch::after_wait;
-        // Where blocks have most multiprocessors to themselves, those of launches that wait would
-        // share some and leave others (RMSNorm of 16x131072 and 16x262144 on an H200: 5.0 and 8.4
-        // us, where one launch waits 5.6 and 9.5).
-        else if (room > 1 && 2 * count > kMultiprocessors && count <= kMultiprocessors)
-          schedule.dependent_launch = DependentLaunch::at_end;
-        return schedule;
-      }
-  return std::nullopt;
-}
-
-// Few elements as for elementwise kernels, see default_cuda. Where groups are reduced, accesses
-// that take two instructions spare exchanges between threads; of many rows a block has a whole one,
-// and loads ahead (SwiGLU with f8e4m3 groups of 128 of 14336 columns on an H200: 3.7, 11.5, 38.1
-// and 142 us at 128, 512, 2048 and 8192 rows; with accesses of 16 bytes in flight two at a time,
-// and parts of rows, 4.7, 12.5, 42 and 161). Where rows are selected, blocks that find none cost
-// their start, so they have whole rows.
-std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
-                                                         std::int64_t rows) const {
-  constexpr std::int64_t kFewElements = kMultiprocessors * 8192;
-  constexpr std::int64_t kItemsOfSmallGrids = kMultiprocessors * 512;
-  constexpr std::int64_t kManyElements = 4 * kFewElements;
-  constexpr std::int64_t kManyRows = kMultiprocessors * 8;
-  constexpr int kResidentOfLoops = 768; // 80 registers: only erf spills, on sm_120
-  const std::int64_t elements = rows * columns;
-  const bool few = elements <= kFewElements;
-  const bool selects = specialization_.valid_rows != ValidRows::all || kernel_.skip().has_value();
-  if (!plan_.apart)
-    return std::nullopt;
-  CudaSchedule schedule;
-  schedule.access_bytes =
-      few ? access(kOfOneBlock) : access(16, reduces_groups(kernel_) ? kWidestOfGroups : 16);
-  schedule.dependent_launch = usual_dependent(target_);
-  const int vector = vector_elements(schedule, kernel_);
-  const bool small = few ? elements / vector < kItemsOfSmallGrids
-                         : reduces_groups(kernel_) && elements > kManyElements;
-  schedule.threads = schedule.row_threads = small ? 128 : 256;
-  if (!few && reduces_groups(kernel_) && rows >= kManyRows) {
-    schedule.threads = schedule.row_threads = 128;
-    schedule.ahead = true;
-    if (!is_held(schedule) && is_legal(schedule) && fits(schedule, 0)) {
-      schedule.resident = std::max(resident(schedule), kResidentOfLoops);
-      return schedule;
-    }
-    schedule.ahead = false;
-  }
-  if (selects && !few)
-    return std::nullopt;
-  for (schedule.accesses = 1; schedule.accesses <= 4; schedule.accesses *= 2)
-    for (int blocks = 2; blocks <= kMostParts; blocks *= 2) {
-      schedule.waves = blocks;
-      if (!is_worth_splitting(schedule, blocks) || !is_legal(schedule) || !fits(schedule, 0))
-        continue;
-      schedule.resident = resident(schedule);
-      return schedule;
-    }
-  return std::nullopt;
-}
-
-CudaSchedule RowSchedules::usual(std::int64_t elements) const {
-  CudaSchedule schedule;
-  schedule.access_bytes = access(kOfOneBlock);
-  schedule.dependent_launch = usual_dependent(target_);
-  const std::uint32_t group = plan_.group;
-  const std::int64_t bound =
-      specialization_.columns_at_most > 0 ? specialization_.columns_at_most : 8192;
-  const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
-  const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
-  if (const auto found = usual_of_parts(bound, rows))
-    return *found;
-  if (const auto found =
-          plan_.after_rows ? usual_of_strands(bound, rows) : usual_of_blocks(bound, rows))
-    return *found;
-  const auto is_good = [&](const CudaSchedule& tried) {
-    return is_legal(tried) && fits(tried, kSpilled);
-  };
-  const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel_));
-  const bool columns_ahead = are_few(rows) && has_much_to_load_ahead(bound);
-  const int usual_bytes = schedule.access_bytes;
-  for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {
-    schedule.row_threads = row;
-    schedule.threads = std::max(row, 128);
-    schedule.access_bytes = usual_bytes;
-    // Where a row waits for two sums, threads that have every lane of their order once (softmax and
-    // LayerNorm of 1 to 128 rows of 14336 on an H200: 4 to 12 % less time).
-    if (are_few(rows) && plan_.reductions.size() > 1 && row * vector == 2 * ir::kSumLanes &&
-        usual_bytes / 2 >= least_access(kernel_))
-      schedule.access_bytes = usual_bytes / 2;
-    for (const int accesses : {1, 2, 4, 8, 16}) {
-      schedule.accesses = accesses;
-      schedule.ahead = false;
-      if (!is_held(schedule) || !is_good(schedule))
-        continue;
-      schedule.ahead = columns_ahead; // which `fits` counts
-      schedule.ahead = columns_ahead && fits(schedule, 0);
-      schedule.resident = resident(schedule);
-      if (are_few(rows))
-        schedule.resident = resident_of_few(schedule);
-      if (crowd(schedule, rows))
-        schedule.dependent_launch = DependentLaunch::after_wait;
-      return schedule;
-    }
-  }
-  // Too long to be held: read anew for each stage.
-  schedule.access_bytes = usual_bytes;
-  for (int row = std::clamp(threads, 256, 512); row >= 32; row /= 2) {
-    schedule.threads = schedule.row_threads = row;
-    schedule.accesses = 4;
-    if (!is_good(schedule))
-      continue;
-    schedule.resident = resident(schedule);
-    return schedule;
-  }
-  // What always is legal, but for the longest kernels.
-  schedule.threads = schedule.row_threads = 256;
-  schedule.accesses = 2;
-  schedule.access_bytes = std::max(least_access(kernel_), least_of_groups_);
-  schedule.resident = 256;
-  if (!is_legal(schedule)) {
-    schedule.threads = schedule.row_threads = schedule.resident = 1024;
-    schedule.accesses = 1;
-  }
-  return schedule;
 }
 
 /// A row that one block has in a few accesses is short. Where columns are computed apart, blocks

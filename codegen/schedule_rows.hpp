@@ -29,6 +29,11 @@ public:
   std::vector<Schedule> all() const;
 
 private:
+  /// A few registers spilled cost less than a row read anew for each stage.
+  static constexpr int kSpilled = 12;
+  static constexpr int kRegisters = 65536; ///< of a multiprocessor
+  static constexpr int kMostParts = 64;    ///< of a row whose columns are computed apart
+
   /// Of kernels that sum over their rows: a block has a strand, so there are at most kSumStrands of
   /// them however many rows there are, two a multiprocessor of large GPUs. What keeps memory busy
   /// is the next row, loaded while one is computed. None where no thread can hold its part of one.
@@ -49,6 +54,7 @@ private:
   /// Whether there is something that can be loaded before a row is reduced, see
   /// CudaSchedule::ahead.
   bool has_columns_to_load() const;
+  int element_inputs() const; ///< tensors of elements that are read
   bool has_much_to_load_ahead(std::int64_t columns) const;
   bool is_worth_splitting(const CudaSchedule& schedule, int blocks) const;
   /// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at

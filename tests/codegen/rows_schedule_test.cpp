@@ -1,0 +1,179 @@
+// rows_schedule_test.cpp -- CUDA schedules of kernels that work row by row: what is legal, and
+// which is the default.
+#include <string>
+#include <vector>
+
+#include "codegen/row_geometry.hpp"
+#include "codegen/schedule.hpp"
+#include "ir/source.hpp"
+#include "kernels/catalogue.hpp"
+#include "swage/error.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace swage;
+using namespace swage::codegen;
+
+namespace {
+
+ir::Kernel bound(const std::string& name, const std::vector<Binding>& bindings) {
+  const kernels::CatalogueFile* file = kernels::find(name);
+  return ir::load_kernel({file->text, file->name}, name, bindings);
+}
+ir::Kernel catalogue(const std::string& name, DType type) {
+  return bound(name, {{"T", type}});
+}
+
+Specialization of_columns(const ir::Kernel& kernel, std::int64_t columns) {
+  Specialization specialization = contiguous(kernel);
+  specialization.exact = columns % 64 == 0;
+  specialization.columns_at_most = column_bound(columns);
+  return specialization;
+}
+
+CudaSchedule schedule_of(const std::string& text) {
+  return std::get<CudaSchedule>(parse_schedule(text, CudaSchedule{}));
+}
+
+std::string refusal(const ir::Kernel& kernel, std::int64_t columns, const std::string& schedule) {
+  try {
+    check_schedule(schedule_of(schedule), kernel, of_columns(kernel, columns), cuda_target(90));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+CudaSchedule usual(const char* name, std::int64_t rows, std::int64_t columns) {
+  const ir::Kernel kernel = catalogue(name, bf16);
+  return std::get<CudaSchedule>(
+      default_schedule(kernel, of_columns(kernel, columns), cuda_target(90), rows * columns));
+}
+
+} // namespace
+
+TEST_CASE("a multiprocessor has two rows of a quantised activation at once by default") {
+  const kernels::CatalogueFile* file = kernels::find("swiglu_quantised_row");
+  const ir::Kernel kernel = ir::load_kernel({file->text, file->name}, "swiglu_quantised_row",
+                                            {{"T", bf16}, {"Q", DType::f8e4m3}});
+  const auto schedule = std::get<CudaSchedule>(default_schedule(
+      kernel, of_columns(kernel, 14336), cuda_target(90), std::int64_t{8192} * 14336));
+  INFO(canonical(schedule));
+  CHECK(schedule.resident >= 2 * schedule.threads);
+  CHECK(schedule.threads == schedule.row_threads);
+}
+
+TEST_CASE("schedules of rows are written, read and checked") {
+  const ir::Kernel kernel = catalogue("softmax", bf16);
+  CHECK(canonical(schedule_of("threads=256 row=64 accesses=16")) ==
+        "threads=256 row=64 bytes=16 accesses=16 grid=once load=auto store=auto dependent=0 "
+        "resident=1024");
+  CHECK(refusal(kernel, 4096, "threads=256 row=64 accesses=8") == "");
+  CHECK(refusal(kernel, 4096, "threads=256 row=96") ==
+        "row=96 is not a power of two from 2 to 1024 that divides threads=256");
+  CHECK(refusal(kernel, 4096, "threads=96 row=64") ==
+        "row=64 is not a power of two from 2 to 1024 that divides threads=96");
+  CHECK(refusal(kernel, 4096, "threads=256") ==
+        "row=0 is not a power of two from 2 to 1024 that divides threads=256");
+  CHECK(refusal(kernel, 4096, "threads=256 row=256 grid=3") ==
+        "grid=3 is neither 'once' nor 2, 4 or 8 blocks a row, which 'softmax' takes");
+  CHECK(refusal(kernel, 14336, "threads=256 row=256 grid=4 accesses=2") == "");
+  CHECK(refusal(kernel, 14336, "threads=256 row=64 grid=4 accesses=16") ==
+        "grid=4 splits rows that are reduced over blocks of one row of 64 threads and more, which "
+        "hold their parts and access 1024 columns at once together or more, and nothing is summed "
+        "over rows; take more threads and accesses, row=256, or grid=once");
+  CHECK(refusal(kernel, 14336, "threads=32 row=32 grid=8 accesses=16") != "");
+  CHECK(refusal(kernel, 14336, "threads=64 row=64 grid=8 bytes=2 accesses=32") != "");
+  CHECK(refusal(kernel, 14336, "threads=64 row=64 grid=8 bytes=4 accesses=16") == "");
+  CHECK(refusal(kernel, 4096, "threads=256 row=256 ahead=1") ==
+        "ahead=1 is for kernels that sum over their rows, reduce them and read [col] tensors, or "
+        "reduce nothing but groups; 'softmax' takes 0");
+  CHECK(refusal(kernel, 4096, "threads=128 row=16 accesses=4") ==
+        "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
+  CHECK(refusal(kernel, 1024, "threads=128 row=16 bytes=2 accesses=16") ==
+        "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
+  const ir::Kernel in_place = ir::load_kernel(
+      {"kernel k(x: inout bf16) { x = x * group_max(abs(x), 256) - row_mean(x); }"}, "", {});
+  CHECK(refusal(in_place, 16'384, "threads=512 row=512 grid=8 accesses=4") ==
+        "groups of 256 columns are overwritten in place, so that a warp has to access them in "
+        "whole; take row=32 or more and bytes=16 or more, and fewer blocks a row or grid=once");
+  CHECK(refusal(in_place, 16'384, "threads=512 row=512 grid=4 accesses=4") == "");
+  CHECK(refusal(catalogue("swiglu", bf16), 0, "threads=256 row=64") ==
+        "row=64 is for kernels that reach along their rows; 'swiglu' takes 0");
+}
+
+TEST_CASE("the default schedule of rows is legal and holds rows that are not very long") {
+  for (const char* name : {"rms_norm", "softmax", "layer_norm", "log_softmax_backward"})
+    for (const DType type : {f64, f32, bf16})
+      for (const std::int64_t columns :
+           {1, 2, 15, 16, 100, 1000, 4096, 11008, 14336, 50257, 131072, 262144})
+        for (const std::int64_t rows : {1, 100, 10'000}) {
+          const ir::Kernel kernel = catalogue(name, type);
+          const Specialization specialization = of_columns(kernel, columns);
+          const Target target = cuda_target(90);
+          const Schedule schedule =
+              default_schedule(kernel, specialization, target, rows * columns);
+          INFO(name << " " << name_of(type) << " " << columns << ": " << canonical(schedule));
+          check_schedule(schedule, kernel, specialization, target);
+          if (columns <= 14336 && type != f64)
+            CHECK(make_row_geometry(kernel, specialization, std::get<CudaSchedule>(schedule)).held);
+        }
+}
+
+TEST_CASE("few rows load their columns ahead by default, many do not") {
+  const auto ahead = [&](const char* name, std::int64_t rows, std::int64_t columns) {
+    const ir::Kernel kernel = catalogue(name, bf16);
+    const Specialization specialization = of_columns(kernel, columns);
+    return std::get<CudaSchedule>(
+               default_schedule(kernel, specialization, cuda_target(90), rows * columns))
+        .ahead;
+  };
+  CHECK(ahead("rms_norm", 1, 14336));
+  CHECK(ahead("rms_norm", 128, 14336));
+  CHECK(ahead("layer_norm", 16, 4096));
+  CHECK_FALSE(ahead("rms_norm", 2048, 14336));
+  CHECK(ahead("rms_norm", 16, 4096));
+  CHECK_FALSE(ahead("rms_norm", 16, 2048)); // a weight of 4 KiB
+  CHECK_FALSE(ahead("softmax", 1, 14336));
+  CHECK(ahead("rms_norm", 16, 131'072));
+  CHECK_FALSE(ahead("rms_norm", 16, 262'144)); // for want of registers
+}
+
+TEST_CASE("few rows have as many threads as one input takes, and two sums lanes that are whole") {
+  for (const char* name : {"rms_norm", "rms_norm_residual"}) {
+    CHECK(usual(name, 128, 14336).threads == 512);
+    CHECK(usual(name, 128, 14336).access_bytes == 8);
+  }
+  for (const char* name : {"softmax", "layer_norm"}) {
+    CHECK(usual(name, 128, 14336).threads == 512);
+    CHECK(usual(name, 128, 14336).access_bytes == 4);
+    CHECK(usual(name, 4096, 14336).access_bytes == 8);
+  }
+}
+
+TEST_CASE("very few long rows are clusters, a multiprocessor for each block") {
+  for (const char* name : {"rms_norm", "rms_norm_residual", "softmax", "layer_norm"})
+    for (const std::int64_t rows : {1, 16, 64}) {
+      CHECK(usual(name, rows, 14336).waves == (rows == 64 ? 0 : 8));
+      CHECK(usual(name, rows, 4096).waves == 0);
+    }
+  CHECK(usual("rms_norm", 16, 14336).threads == 256);
+  CHECK(usual("rms_norm", 16, 8192).waves == 0);
+  CHECK(usual("rms_norm_residual", 16, 8192).waves == 8); // reads twice as much a row
+  CHECK(usual("rms_norm_residual", 16, 8192).threads == 128);
+}
+
+TEST_CASE("one launch waits where blocks of several would crowd on some multiprocessors") {
+  const auto dependent = [](const char* name, std::int64_t rows, std::int64_t columns) {
+    return usual(name, rows, columns).dependent_launch;
+  };
+  CHECK(dependent("softmax", 128, 4096) == DependentLaunch::after_wait);
+  CHECK(dependent("softmax", 128, 14336) == DependentLaunch::after_wait);
+  CHECK(dependent("softmax", 16, 14336) == DependentLaunch::after_wait);
+  CHECK(dependent("softmax", 1, 14336) == DependentLaunch::at_start); // few threads
+  CHECK(dependent("softmax", 16, 4096) == DependentLaunch::at_start);
+  CHECK(dependent("rms_norm", 128, 14336) == DependentLaunch::at_start); // room for one block
+  CHECK(dependent("softmax", 512, 14336) == DependentLaunch::at_start);  // fill the GPU
+  CHECK(dependent("softmax", 2048, 4096) == DependentLaunch::at_start);
+  CHECK(dependent("rms_norm", 16, 131'072) == DependentLaunch::at_end);
+  CHECK(dependent("rms_norm", 64, 131'072) == DependentLaunch::at_start);
+}
