@@ -111,8 +111,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
                                                           std::int64_t rows) const {
   constexpr std::int64_t kLong = 32'768, kLongOfFew = 8192, kFewBlocks = 24;
   constexpr int kBlocksOfFew = 8;
-  // A multiprocessor for each block (1 and 16 rows of 14336 on an H200: RMSNorm 26 and 10 % less
-  // time than with a block a row, softmax 24 and 20 %; with a second input, 16x8192, 10 %).
+  // A multiprocessor for each block (1 and 16 rows of 14336 on an H200: RMSNorm 4 and 11 % less
+  // time than with a block a row, softmax 18 and 26 %; with a second input, 16x8192, 10 %).
   const bool few =
       columns * element_inputs() > kLongOfFew && kBlocksOfFew * rows <= kMultiprocessors;
   if (target_.sm < 90 || (columns < kLong && !few))

@@ -73,12 +73,15 @@ std::future<double> measure_roofline(const DeviceState& device, cuda::ContextRef
   return std::async(std::launch::deferred, measure);
 }
 
-/// Eight times the cache, so that a set is long gone from it when its turn comes again, and there
-/// are some for each launch of a sample and those before it.
+/// Four times the cache, so that a set is long gone from it when its turn comes again; eight times
+/// a GPU's, for each launch of a sample and those before it.
 PoolSize pool_size(const DeviceState& device, std::int64_t bytes) {
   const std::int64_t cache = device.is_cuda() ? device.info.cache_bytes : device.limits.cache_bytes;
   const std::int64_t memory = std::max<std::int64_t>(device.info.memory_bytes, 1);
-  return {measure::runs_in_cache(device, bytes) ? 1 : std::max(8 * cache, 2 * bytes), memory / 8};
+  return {measure::runs_in_cache(device, bytes)
+              ? 1
+              : std::max((device.is_cuda() ? 8 : 4) * cache, 2 * bytes),
+          memory / 8};
 }
 
 void check_call(const KernelState& kernel, const launch::Call& call) {
