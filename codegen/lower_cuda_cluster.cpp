@@ -2,11 +2,11 @@
 // has.
 //
 // A block has neighbouring lanes of the order in every pass, so its sum is a subtree of the lanes.
-// It has fewer of them than threads, so its runs meet in shared memory, where a few warps add runs,
-// then lanes. What has no order is one value of a block from the start. These values are written
-// into the shared memory of every block, and all threads add up all, in their order. So a stage
-// moves a few values and meets once. Stages take turns in two regions: who writes into one knows
-// from the barrier between that all have read what was there.
+// Mostly it has fewer of them than threads, so its runs meet in shared memory, where a few warps
+// add runs, then lanes. What has no order is one value of a block from the start. These values are
+// written into the shared memory of every block, and all threads add up all, in their order. So a
+// stage moves a few values and meets once. Stages take turns in two regions: who writes into one
+// knows from the barrier between that all have read what was there.
 #include <algorithm>
 #include <iterator>
 

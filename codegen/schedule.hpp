@@ -22,15 +22,15 @@ enum class LoadPolicy : std::uint8_t {
   /// so what is written leaves it sooner, and steadily.
   evict_last,
 };
-/// When the grid of the next launch on the stream may start (griddepcontrol; sm_90 and later), if
-/// that launch has the attribute; whatever it reads it waits for this grid's end. What starts early
-/// is there sooner, and where a multiprocessor has room for blocks of many grids they crowd on
-/// some.
+/// Whether a launch is dependent (griddepcontrol; sm_90 and later): its blocks may start before the
+/// grid before it has ended, for which they wait before they touch memory. And when it lets the
+/// next launch start, if that one is dependent. What starts early is there sooner; where a
+/// multiprocessor has room for blocks of many grids, they crowd on some.
 enum class DependentLaunch : std::uint8_t {
-  none,       ///< when this grid has ended
-  at_start,   ///< when all blocks of this one have started: many grids may wait
-  after_wait, ///< when the grid before this one has ended: one grid waits
-  at_end,     ///< as the blocks of this one end
+  none,       ///< not dependent; the next may start when all blocks of this one have ended
+  at_start,   ///< the next may start when all blocks of this one have: many grids may wait
+  after_wait, ///< the same, and when the grid before this one has ended: one grid waits
+  at_end,     ///< the next may start when all blocks of this one have ended
 };
 enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
 

@@ -72,7 +72,7 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
     refuse_schedule(fmt::format(
         "grid={} splits rows that are reduced over blocks of one row of 64 threads and "
         "more, which hold their parts and access 1024 columns at once together or more, "
-        "and nothing is summed over rows; take more threads and accesses, row={}, or "
+        "and nothing is summed over rows; take more threads, bytes or accesses, row={}, or "
         "grid=once",
         blocks, schedule.threads));
   const std::uint32_t group = plan_.group;
@@ -210,8 +210,9 @@ bool RowSchedules::is_worth_splitting(const CudaSchedule& schedule, int blocks) 
   if (plan_.apart)
     return schedule.threads == schedule.row_threads && schedule.threads >= 128 && is_held(split) &&
            !is_held(split_over(schedule, blocks / 2));
-  if (schedule.row_threads < 256 || schedule.threads != schedule.row_threads ||
-      specialization_.columns_at_most <= kShort || !is_held(split))
+  const bool is_short = specialization_.columns_at_most <= kShort; // but not all inputs of it
+  if (schedule.row_threads < (is_short ? 128 : 256) || schedule.threads != schedule.row_threads ||
+      specialization_.columns_at_most * element_inputs() <= kShort || !is_held(split))
     return false;
   split.accesses /= 2; // as few as hold it
   return split.accesses == 0 || !is_held(split);

@@ -62,6 +62,8 @@ int RowSchedules::resident_of_few(const CudaSchedule& schedule) {
 /// and 2.98. Fewer threads find room as they come.
 bool RowSchedules::crowd(const CudaSchedule& schedule, std::int64_t rows) const {
   constexpr std::int64_t kFewThreads = 6144;
+  if (rows > kMultiprocessors * resident_threads(target_))
+    return false;
   const std::int64_t room = schedule.resident / schedule.threads;
   const std::int64_t threads = rows * schedule.row_threads;
   return target_.sm >= 90 && room >= 2 && threads >= kFewThreads &&
@@ -111,8 +113,9 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
                                                           std::int64_t rows) const {
   constexpr std::int64_t kLong = 32'768, kLongOfFew = 8192, kFewBlocks = 24;
   constexpr int kBlocksOfFew = 8;
-  // A multiprocessor for each block (1 and 16 rows of 14336 on an H200: RMSNorm 4 and 11 % less
-  // time than with a block a row, softmax 18 and 26 %; with a second input, 16x8192, 10 %).
+  // A multiprocessor for each block, or half of one: calls of a size class have one default (1 and
+  // 16 rows of 14336 on an H200: RMSNorm 4 and 11 % less time than with a block a row, softmax 18
+  // and 26 %; with a second input, 16x8192, 10 %).
   const bool few =
       columns * element_inputs() > kLongOfFew && kBlocksOfFew * rows <= kMultiprocessors;
   if (target_.sm < 90 || (columns < kLong && !few))
@@ -140,6 +143,11 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
         schedule.ahead = columns_ahead;
         schedule.resident = resident(schedule);
         schedule.ahead = columns_ahead && registers(schedule) <= kRegisters / schedule.resident;
+        // Two blocks of few threads leave more registers.
+        if (columns < kLong && registers(schedule) > kRegisters / schedule.resident)
+          schedule.resident = std::max(2 * schedule.threads, 512);
+        if (columns < kLong && registers(schedule) > kRegisters / schedule.resident + kSpilled)
+          continue;
         const int room = schedule.resident / schedule.threads;
         const std::int64_t count = blocks * rows;
         if (columns < kLong && count > kFewBlocks)

@@ -118,10 +118,10 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
                     schedule.accesses == by_default.accesses &&
                     schedule.ahead == by_default.ahead && schedule.waves == by_default.waves;
   const bool apart = codegen::computes_columns_apart(input.kernel);
-  // A cluster needs room for all of its blocks at once, which launches that wait may take.
+  // How launches that wait get in the way of a cluster, which needs room for all of its blocks at
+  // once, another geometry does not tell.
   const bool cluster = schedule.waves > 0 && by_default.waves == 0 && !apart;
-  if (cluster ? schedule.dependent_launch == DependentLaunch::none ||
-                    schedule.dependent_launch == DependentLaunch::at_end
+  if (cluster ? schedule.dependent_launch == DependentLaunch::none
               : schedule.dependent_launch != by_default.dependent_launch)
     return !same || !usual_policy(schedule, by_default)         ? -1
            : schedule.dependent_launch == DependentLaunch::none ? 4

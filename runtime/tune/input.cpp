@@ -17,8 +17,8 @@ namespace {
 /// is measured.
 constexpr std::uint64_t kPage = 4096;
 constexpr std::size_t kMaxSets = 4096;
-/// Sets of large calls share memory, shifted: each is larger than the cache, so what the one before
-/// left there is of no use, and two distances between tensors would be too few to judge by.
+/// Sets of large calls share memory, shifted: two distances between tensors would be too few to
+/// judge by, and when memory comes round the cache has long held others.
 constexpr std::size_t kLeastSets = 16;
 
 /// Bytes that a set may lie further on than the one before it ends.
@@ -150,7 +150,7 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
     gaps += static_cast<std::int64_t>(most_gap(group.stride));
   const std::int64_t wanted = (size.wanted + bytes_of_set - 1) / bytes_of_set;
   const std::int64_t possible = std::max<std::int64_t>(size.limit / (bytes_of_set + gaps), 1);
-  const auto apart = static_cast<std::size_t>(
+  const std::size_t apart = apart_ = static_cast<std::size_t>(
       std::clamp<std::int64_t>(std::min(wanted, possible), 1, std::int64_t{kMaxSets}));
   // In whole rounds, so that the last set and the first, which follows it, share no memory.
   count_ = apart == 1 ? 1 : (kLeastSets + apart - 1) / apart * apart;

@@ -25,6 +25,8 @@ public:
                cuda::StreamHandle stream);
 
   std::size_t sets() const noexcept { return calls_.size(); }
+  /// How many of them, one after the other, share no memory.
+  std::size_t apart() const noexcept { return apart_; }
   std::size_t bytes_of_set() const noexcept;
   const launch::Call& call(std::size_t set) const noexcept { return *calls_[set % calls_.size()]; }
   bool in_place() const noexcept { return in_place_; }
@@ -57,7 +59,7 @@ private:
 
   const KernelState& kernel_;
   std::vector<Group> groups_;
-  std::size_t count_ = 0;
+  std::size_t count_ = 0, apart_ = 0;
   bool in_place_ = false;
   std::vector<std::unique_ptr<launch::Call>> calls_;
 };

@@ -143,14 +143,15 @@ std::size_t Sampler::add(launch::LaunchPlan plan, double seconds) {
                                             : std::clamp(wanted, 1.0, kMaxHostLaunches));
   if (is_cuda) {
     const std::size_t sets = pool_.sets(), before = launches_before(pool_, from_.size());
-    // What is timed finds none of its sets in the cache, whatever policy leaves them there: each is
-    // used once, and others before.
-    const bool apart = before <= kMostLaunchesBefore && before + kLeastTimedSets <= sets;
-    const std::size_t timed = apart ? sets - before : sets;
+    // What is timed finds none of its memory in the cache, whatever policy leaves it there: it uses
+    // none twice, and launches before it use other.
+    const bool spare = before <= kMostLaunchesBefore && before + kLeastTimedSets <= sets;
+    const bool once = spare && before + kLeastTimedSets <= pool_.apart();
+    const std::size_t timed = (once ? pool_.apart() : sets) - (spare ? before : 0);
     entry.launches = std::min(entry.launches, static_cast<int>(std::max(timed, kLeastTimedSets)));
     entry.graph = capture(plan, entry.launches, timed);
-    if (apart)
-      entry.before = capture(plan, static_cast<int>(before), sets, timed);
+    if (spare)
+      entry.before = capture(plan, static_cast<int>(before), sets, sets - before);
     entry.cached_launches = (entry.launches + 1) / 2;
     if (cached_sets_ > 0)
       entry.cached_graph = capture(plan, entry.cached_launches, cached_sets_);

@@ -21,14 +21,14 @@ struct Sample {
 /// CUDA: each sample is one launch of a graph of many kernels between two events, each kernel on
 /// the next set; all plans use the same sets, for where tensors lie moves their time. Before each
 /// sample twice the cache is streamed through memory, so that none finds its tensors in cache, and
-/// what kernels update in place gets its first values back. A call that fills much of the cache is
-/// then launched, untimed, until it has filled it (what is in place is updated by that): else one
-/// that leaves more of what it writes to the cache, which somebody has to write to memory later,
-/// looks the faster one. Where some sets fit a quarter of the cache a second graph of half as many
-/// goes round those: a program finds the inputs of a small call in the cache or not, and the winner
-/// has to hold in either. CPU: each sample is as many launches as fill a few hundred microseconds,
-/// by the steady clock. A call that fits the cache has one set and so is timed in it: there, what
-/// comes before a kernel has just written its inputs.
+/// what kernels update in place gets ordinary values again. Other sets are then launched on,
+/// untimed, until they have filled it, if a hundred launches do: else a schedule that leaves more
+/// of what it writes to the cache, which somebody has to write to memory later, looks the faster
+/// one. Where some sets fit a quarter of the cache a second graph of half as many goes round those:
+/// a program finds the inputs of a small call in the cache or not, and the winner has to hold in
+/// either. CPU: each sample is as many launches as fill a few hundred microseconds, by the steady
+/// clock. A call that fits the cache has one set and so is timed in it: there, what comes before a
+/// kernel has just written its inputs.
 class Sampler {
 public:
   /// `stream` is for CUDA alone.

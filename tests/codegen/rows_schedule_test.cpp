@@ -1,5 +1,6 @@
 // rows_schedule_test.cpp -- CUDA schedules of kernels that work row by row: what is legal, and
 // which is the default.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -80,7 +81,7 @@ TEST_CASE("schedules of rows are written, read and checked") {
   CHECK(refusal(kernel, 14336, "threads=256 row=64 grid=4 accesses=16") ==
         "grid=4 splits rows that are reduced over blocks of one row of 64 threads and more, which "
         "hold their parts and access 1024 columns at once together or more, and nothing is summed "
-        "over rows; take more threads and accesses, row=256, or grid=once");
+        "over rows; take more threads, bytes or accesses, row=256, or grid=once");
   CHECK(refusal(kernel, 14336, "threads=32 row=32 grid=8 accesses=16") != "");
   CHECK(refusal(kernel, 14336, "threads=64 row=64 grid=8 bytes=2 accesses=32") != "");
   CHECK(refusal(kernel, 14336, "threads=64 row=64 grid=8 bytes=4 accesses=16") == "");
@@ -160,6 +161,30 @@ TEST_CASE("very few long rows are clusters, a multiprocessor for each block") {
   CHECK(usual("rms_norm", 16, 8192).waves == 0);
   CHECK(usual("rms_norm_residual", 16, 8192).waves == 8); // reads twice as much a row
   CHECK(usual("rms_norm_residual", 16, 8192).threads == 128);
+}
+
+TEST_CASE("the default is in the tuner's space, with every kind of dependent launch") {
+  const std::string many =
+      "kernel k(a: in f32, b: in f32, c: in f32, d: in f32, y: out f32) { let s "
+      "= a * b + c * d; y = (a + b + c + d) * (s - row_max(s)) / row_sum(s); }";
+  const ir::Kernel wide = ir::load_kernel({many, "test"}, "k", {});
+  const ir::Kernel two = catalogue("rms_norm_residual", bf16), one = catalogue("softmax", bf16);
+  for (const ir::Kernel* kernel : {&wide, &two, &one})
+    for (const std::int64_t columns : {5000, 8192, 14336, 28'672})
+      for (const std::int64_t rows : {1, 16}) {
+        const Specialization specialization = of_columns(*kernel, columns);
+        const auto schedule = std::get<CudaSchedule>(
+            default_schedule(*kernel, specialization, cuda_target(90), rows * columns));
+        INFO(columns << " " << canonical(schedule));
+        const auto all = all_schedules(*kernel, specialization, cuda_target(90));
+        CHECK(std::ranges::any_of(all, [&](const Schedule& each) {
+          const auto& other = std::get<CudaSchedule>(each);
+          return other.threads == schedule.threads && other.waves == schedule.waves &&
+                 other.accesses == schedule.accesses &&
+                 other.access_bytes == schedule.access_bytes && other.ahead == schedule.ahead &&
+                 other.dependent_launch != schedule.dependent_launch;
+        }));
+      }
 }
 
 TEST_CASE("one launch waits where blocks of several would crowd on some multiprocessors") {

@@ -167,6 +167,39 @@ TEST_CASE("tensors that are updated in place get their first values back") {
   std::fill_n(values, 100, 1e30f);
   pool.seed(1, nullptr);
   CHECK(std::vector<float>(values, values + 100) == first);
+  for (const std::size_t count : {std::size_t{1}, std::size_t{2}, pool.sets()}) {
+    for (std::size_t set = 0; set < pool.sets(); ++set)
+      std::fill_n(static_cast<float*>(pool.call(set).tensors[0].data), 100, 1e30f);
+    pool.seed_first(count, nullptr);
+    for (std::size_t set = 0; set < count; ++set) {
+      const auto* seeded = static_cast<const float*>(pool.call(set).tensors[0].data);
+      CHECK(std::all_of(seeded, seeded + 100, [](float x) { return x >= -2 && x <= 2; }));
+    }
+  }
+}
+
+TEST_CASE("sets that follow each other share no memory, nor does the last with the first") {
+  const Kernel kernel =
+      Device::open("cpu").kernel("kernel copy(x: in f32, y: out f32) { y = x; }", "");
+  std::vector<float> from(5000), to(5000);
+  const Tensor x(from.data(), f32, {5000}), y(to.data(), f32, {5000});
+  const Arg arguments[] = {x, y};
+  const tune::ArgumentPool one(KernelAccess::state(kernel), arguments, {1, 1 << 30}, nullptr);
+  const auto bytes = static_cast<std::int64_t>(one.bytes_of_set());
+  for (const std::int64_t apart : {2, 3, 7, 15, 20}) {
+    const tune::ArgumentPool pool(KernelAccess::state(kernel), arguments, {apart * bytes, 1 << 30},
+                                  nullptr);
+    CHECK(pool.apart() == static_cast<std::size_t>(apart));
+    REQUIRE(pool.sets() % pool.apart() == 0);
+    CHECK(pool.sets() >= 16);
+    for (std::size_t set = 0; set < pool.sets(); ++set)
+      for (std::size_t next = 1; next < pool.apart(); ++next)
+        for (const int tensor : {0, 1}) {
+          const auto* a = static_cast<const char*>(pool.call(set).tensors[tensor].data);
+          const auto* b = static_cast<const char*>(pool.call(set + next).tensors[tensor].data);
+          CHECK(std::abs(a - b) >= 5000 * 4);
+        }
+  }
 }
 
 TEST_CASE("candidates are legal, begin with the default, and are enough on every GPU") {
