@@ -234,7 +234,11 @@ Schedule as_launched(const Schedule& schedule, const CandidateInput& input) {
 
 } // namespace
 
-std::vector<Schedule> candidates(const CandidateInput& input, const Schedule& by_default) {
+std::vector<Schedule> candidates(const CandidateInput& given, const Schedule& by_default) {
+  // Products of it are compared; beyond this all calls are alike.
+  constexpr std::int64_t kMostElements = std::int64_t{1} << 50;
+  CandidateInput input = given;
+  input.elements = std::min(given.elements, kMostElements);
   std::vector<std::pair<int, Schedule>> ranked;
   for (const Schedule& schedule :
        codegen::all_schedules(input.kernel, input.specialization, input.target)) {

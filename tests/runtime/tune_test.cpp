@@ -362,6 +362,7 @@ TEST_CASE("clusters are tried for very few rows, warps that stream for very many
     });
   };
   const auto clusters = [](const codegen::CudaSchedule& schedule) { return schedule.waves > 1; };
+  CHECK_FALSE(tried(std::int64_t{1} << 47, 14336, clusters)); // as many as can be
   CHECK(tried(1, 14336, clusters));
   CHECK(tried(16, 14336, clusters)); // each block may have a multiprocessor
   CHECK_FALSE(
