@@ -118,10 +118,11 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   // and 26 %; with a second input, 16x8192, 10 %).
   const bool few =
       columns * element_inputs() > kLongOfFew && kBlocksOfFew * rows <= kMultiprocessors;
-  if (target_.sm < 90 || (columns < kLong && !few))
+  const bool is_long = columns >= kLong;
+  if (target_.sm < 90 || (!is_long && !few))
     return std::nullopt;
   CudaSchedule schedule;
-  schedule.access_bytes = access(plan_.reductions.size() > 1 || columns < kLong ? kOfOneBlock : 16);
+  schedule.access_bytes = access(plan_.reductions.size() > 1 || !is_long ? kOfOneBlock : 16);
   schedule.dependent_launch = usual_dependent(target_);
   const int vector = vector_elements(schedule, kernel_);
   int wanted = 1;
@@ -133,7 +134,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
       for (int accesses = 1; accesses <= 16 && accesses * vector <= 64; accesses *= 2) {
         schedule.waves = blocks == 1 ? 0 : blocks;
         schedule.threads = schedule.row_threads = columns <= kLongOfFew  ? 128
-                                                  : columns < kLong      ? 256
+                                                  : !is_long             ? 256
                                                   : large || blocks == 2 ? 1024
                                                                          : 512;
         schedule.accesses = accesses;
@@ -143,14 +144,14 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
         schedule.ahead = columns_ahead;
         schedule.resident = resident(schedule);
         schedule.ahead = columns_ahead && registers(schedule) <= kRegisters / schedule.resident;
-        // Two blocks of few threads leave more registers.
-        if (columns < kLong && registers(schedule) > kRegisters / schedule.resident)
-          schedule.resident = std::max(2 * schedule.threads, 512);
-        if (columns < kLong && registers(schedule) > kRegisters / schedule.resident + kSpilled)
-          continue;
+        if (!is_long && registers(schedule) > kRegisters / schedule.resident) {
+          schedule.resident = std::max(2 * schedule.threads, 512); // two blocks leave more of them
+          if (registers(schedule) > kRegisters / schedule.resident + kSpilled)
+            continue;
+        }
         const int room = schedule.resident / schedule.threads;
         const std::int64_t count = blocks * rows;
-        if (columns < kLong && count > kFewBlocks)
+        if (!is_long && count > kFewBlocks)
           schedule.dependent_launch = DependentLaunch::after_wait;
         // Where blocks have most multiprocessors to themselves, those of launches that wait would
         // share some and leave others (RMSNorm of 16x131072 and 16x262144 on an H200: 5.0 and 8.4

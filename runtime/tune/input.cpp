@@ -150,21 +150,21 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
     gaps += static_cast<std::int64_t>(most_gap(group.stride));
   const std::int64_t wanted = (size.wanted + bytes_of_set - 1) / bytes_of_set;
   const std::int64_t possible = std::max<std::int64_t>(size.limit / (bytes_of_set + gaps), 1);
-  const std::size_t apart = apart_ = static_cast<std::size_t>(
+  apart_ = static_cast<std::size_t>(
       std::clamp<std::int64_t>(std::min(wanted, possible), 1, std::int64_t{kMaxSets}));
   // In whole rounds, so that the last set and the first, which follows it, share no memory.
-  count_ = apart == 1 ? 1 : (kLeastSets + apart - 1) / apart * apart;
+  count_ = apart_ == 1 ? 1 : (kLeastSets + apart_ - 1) / apart_ * apart_;
   const Device device = DeviceAccess::make(kernel_.device);
   std::minstd_rand random; // the same for every search
   for (Group& group : groups_) {
     const std::size_t gap = most_gap(group.stride), pitch = group.stride + gap;
     for (std::size_t set = 0; set < count_; ++set)
-      group.places.push_back(set % apart * pitch + random() % (gap / kPage + 1) * kPage);
+      group.places.push_back(set % apart_ * pitch + random() % (gap / kPage + 1) * kPage);
     // One set right behind the other is found by the memory faster than a program's tensors are;
     // sets that share memory must not follow each other.
-    if (count_ == apart)
+    if (count_ == apart_)
       std::shuffle(group.places.begin(), group.places.end(), random);
-    group.slab = device.allocate(apart * pitch + kPage);
+    group.slab = device.allocate(apart_ * pitch + kPage);
   }
 }
 

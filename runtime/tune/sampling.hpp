@@ -22,7 +22,7 @@ struct Sample {
 /// the next set; all plans use the same sets, for where tensors lie moves their time. Before each
 /// sample twice the cache is streamed through memory, so that none finds its tensors in cache, and
 /// what kernels update in place gets ordinary values again. Other sets are then launched on,
-/// untimed, until they have filled it, if a hundred launches do: else a schedule that leaves more
+/// untimed, until they have filled it, if 64 launches do: else a schedule that leaves more
 /// of what it writes to the cache, which somebody has to write to memory later, looks the faster
 /// one. Where some sets fit a quarter of the cache a second graph of half as many goes round those:
 /// a program finds the inputs of a small call in the cache or not, and the winner has to hold in

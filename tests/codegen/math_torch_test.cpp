@@ -5,9 +5,9 @@
 #include <cmath>
 
 #include "ir/source.hpp"
-#include "kernels/catalogue.hpp"
 #include "tests/codegen/math_jit.hpp"
 #include "tests/codegen/math_reference.hpp"
+#include "tests/codegen/row_calls.hpp"
 #include "tests/codegen/run.hpp"
 #include "tests/support/catch.hpp"
 
@@ -55,8 +55,7 @@ ir::Kernel kernel_of(Op op) {
 }
 
 ir::Kernel catalogue_kernel(const char* name) {
-  const kernels::CatalogueFile* file = kernels::find(name);
-  return ir::load_kernel({file->text, file->name}, name, {{"T", f32}});
+  return codegen::test::catalogue(name, f32);
 }
 
 /// 64-bit FNV-1a of the bytes of `values`, every NaN as 0x7fc00000.

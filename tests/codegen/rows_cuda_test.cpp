@@ -13,34 +13,18 @@
 #include "codegen/kept_values.hpp"
 #include "codegen/row_geometry.hpp"
 #include "ir/source.hpp"
-#include "kernels/catalogue.hpp"
-#include "swage/error.hpp"
 #include "tests/codegen/llvm_text.hpp"
+#include "tests/codegen/row_calls.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
 using namespace swage::codegen;
+using test::bound;
+using test::catalogue;
+using test::of_columns;
+using test::schedule_of;
 
 namespace {
-
-ir::Kernel bound(const std::string& name, const std::vector<Binding>& bindings) {
-  const kernels::CatalogueFile* file = kernels::find(name);
-  return ir::load_kernel({file->text, file->name}, name, bindings);
-}
-ir::Kernel catalogue(const std::string& name, DType type) {
-  return bound(name, {{"T", type}});
-}
-
-Specialization of_columns(const ir::Kernel& kernel, std::int64_t columns) {
-  Specialization specialization = contiguous(kernel);
-  specialization.exact = columns % 64 == 0;
-  specialization.columns_at_most = column_bound(columns);
-  return specialization;
-}
-
-CudaSchedule schedule_of(const std::string& text) {
-  return std::get<CudaSchedule>(parse_schedule(text, CudaSchedule{}));
-}
 
 std::size_t count(const std::string& text, const std::string& what) {
   std::size_t found = 0;
@@ -226,9 +210,8 @@ TEST_CASE("a row that is not held is read anew for each stage") {
 TEST_CASE("a quantised activation is computed once, and kept in place of what it is made of") {
   const auto code_of = [&](const std::string& name, std::vector<Binding> bindings,
                            const std::string& schedule) {
-    const kernels::CatalogueFile* file = kernels::find(name);
     bindings.push_back({"T", bf16});
-    return ptx(ir::load_kernel({file->text, file->name}, name, bindings), 14336, schedule);
+    return ptx(bound(name, bindings), 14336, schedule);
   };
   const Binding fp8{"Q", DType::f8e4m3};
   for (const char* schedule : {"threads=512 row=512 bytes=8 accesses=8",

@@ -4,36 +4,17 @@
 #include <string>
 #include <vector>
 
-#include "codegen/row_geometry.hpp"
-#include "codegen/schedule.hpp"
-#include "ir/source.hpp"
-#include "kernels/catalogue.hpp"
-#include "swage/error.hpp"
+#include "tests/codegen/row_calls.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
 using namespace swage::codegen;
+using test::bound;
+using test::catalogue;
+using test::of_columns;
+using test::schedule_of;
 
 namespace {
-
-ir::Kernel bound(const std::string& name, const std::vector<Binding>& bindings) {
-  const kernels::CatalogueFile* file = kernels::find(name);
-  return ir::load_kernel({file->text, file->name}, name, bindings);
-}
-ir::Kernel catalogue(const std::string& name, DType type) {
-  return bound(name, {{"T", type}});
-}
-
-Specialization of_columns(const ir::Kernel& kernel, std::int64_t columns) {
-  Specialization specialization = contiguous(kernel);
-  specialization.exact = columns % 64 == 0;
-  specialization.columns_at_most = column_bound(columns);
-  return specialization;
-}
-
-CudaSchedule schedule_of(const std::string& text) {
-  return std::get<CudaSchedule>(parse_schedule(text, CudaSchedule{}));
-}
 
 std::string refusal(const ir::Kernel& kernel, std::int64_t columns, const std::string& schedule) {
   try {
@@ -53,9 +34,7 @@ CudaSchedule usual(const char* name, std::int64_t rows, std::int64_t columns) {
 } // namespace
 
 TEST_CASE("a multiprocessor has two rows of a quantised activation at once by default") {
-  const kernels::CatalogueFile* file = kernels::find("swiglu_quantised_row");
-  const ir::Kernel kernel = ir::load_kernel({file->text, file->name}, "swiglu_quantised_row",
-                                            {{"T", bf16}, {"Q", DType::f8e4m3}});
+  const ir::Kernel kernel = bound("swiglu_quantised_row", {{"T", bf16}, {"Q", DType::f8e4m3}});
   const auto schedule = std::get<CudaSchedule>(default_schedule(
       kernel, of_columns(kernel, 14336), cuda_target(90), std::int64_t{8192} * 14336));
   INFO(canonical(schedule));

@@ -8,9 +8,9 @@
 #include "codegen/specialization_text.hpp"
 #include "codegen/tile_geometry.hpp"
 #include "ir/source.hpp"
-#include "kernels/catalogue.hpp"
 #include "swage/error.hpp"
 #include "tests/codegen/llvm_text.hpp"
+#include "tests/codegen/row_calls.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
@@ -19,11 +19,10 @@ using namespace swage::codegen;
 namespace {
 
 ir::Kernel catalogue(const std::string& name) {
-  const kernels::CatalogueFile* file = kernels::find(name);
   std::vector<Binding> bindings{{"T", bf16}};
   if (name.find("mxfp8") != name.npos)
     bindings.push_back({"Q", f8e4m3});
-  return ir::load_kernel({file->text, file->name}, name, bindings);
+  return test::bound(name, bindings);
 }
 
 /// Rows aligned to 16 bytes, `transposed` lying column by column.
@@ -107,9 +106,8 @@ TEST_CASE("codes of four bits are written in wide accesses, two columns or two r
 
 TEST_CASE("what is held from one pass to the next is as narrow as its type") {
   const ir::Kernel plain = catalogue("swiglu_mxfp8_both");
-  const kernels::CatalogueFile* file = kernels::find("swiglu_mxfp8_both");
-  const ir::Kernel rounded = ir::load_kernel({file->text, file->name}, "swiglu_mxfp8_both",
-                                             {{"T", bf16}, {"Q", f8e4m3}, {"round_product", true}});
+  const ir::Kernel rounded =
+      test::bound("swiglu_mxfp8_both", {{"T", bf16}, {"Q", f8e4m3}, {"round_product", true}});
   for (const auto& [kernel, columns] : {std::pair{&plain, 2}, std::pair{&rounded, 4}}) {
     const Specialization specialization = contiguous(*kernel);
     const TileGeometry geometry = make_tile_geometry(
