@@ -4,7 +4,8 @@
 bf16 gate and up are halves of one tensor. Each launch is captured with others in a graph that goes round
 through buffer sets of ten times the L2 cache, with outputs of their own; rivals take turns. Prints
 microseconds a launch, Swage's ratio to the better peer, and the share of what a copy moves in a second.
-Peers whose codes are not Swage's, but for those that the last bits of an exponential decide, are named. With --regret
+Peers whose codes are not Swage's, but for those that the last bits of an exponential decide, are named. These Triton
+kernels take an approximate exponential and quotient; --math triton times Swage with the same arithmetic too. With --regret
 Swage's rivals are its own: the tuned schedule is held against the default and a fixed set. --self-test holds what the
 peers compute to Swage's codes on the CPU, Triton's kernels in its interpreter, and needs no GPU.
 
@@ -70,9 +71,9 @@ def number_of(kind):
 class SwagePeer:
     """Swage's kernel, tuned for the first tensors that it gets."""
 
-    def __init__(self, swage, kind, tune, schedule=None):
+    def __init__(self, swage, kind, tune, schedule=None, math=None):
         self.swage, self.kind, self.tune, self.made = swage, kind, tune, {}
-        self.kernel = swage.kernel(KINDS[kind].kernel, KINDS[kind].bound, schedule=schedule)
+        self.kernel = swage.kernel(KINDS[kind].kernel, KINDS[kind].bound, math=math, schedule=schedule)
 
     def use(self, sets):
         self.made = {}
@@ -164,7 +165,10 @@ def main():
     parser.add_argument("--columns", type=int, default=14336)
     parser.add_argument("--no-tune", action="store_true")
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--no-compile", action="store_true", help="without torch.compile, which takes its time")
     parser.add_argument("--schedule", help="of Swage, in place of tuning")
+    parser.add_argument("--math", nargs="+", choices=["triton", "fast"], default=[],
+                        help="Swage in these modes too, beside its kernel's own")
     parser.add_argument("--regret", action="store_true", help="hold the tuned schedule against others")
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--json", metavar="FILE")
@@ -187,12 +191,15 @@ def main():
                 peers |= own_rivals(swage, kind, options.columns,
                                     [(sample, number_of(kind))])
             elif not options.no_peers:
-                torch._dynamo.reset()
-                peers["compile"] = torch.compile(compiled[kind], dynamic=False)
+                if not options.no_compile:
+                    torch._dynamo.reset()
+                    peers["compile"] = torch.compile(compiled[kind], dynamic=False)
                 if kind in triton:
                     peers["triton"] = triton[kind]
+                peers |= {f"swage-{math}": SwagePeer(swage, kind, tune, options.schedule, math)
+                          for math in options.math}
             times = measure(peers, kind, rows, options.columns)
-            others = [value for name, value in times.items() if name != "swage"]
+            others = [value for name, value in times.items() if not name.startswith("swage")]
             ratio = times["swage"] / min(others) if others else float("nan")
             share = KINDS[kind].moved(rows, options.columns) / (1e-6 * times["swage"]) / bandwidth
             results.append({"kind": kind, "rows": rows, "columns": options.columns, "ratio": ratio,

@@ -64,6 +64,8 @@ private:
   bool fits(const CudaSchedule& schedule, int spilled) const;
   /// Whether launches of so many rows that wait would get in each other's way.
   bool crowd(const CudaSchedule& schedule, std::int64_t rows) const;
+  /// Whether so many rows take nearly all of the GPU at once, and no more.
+  bool nearly_fill(const CudaSchedule& schedule, std::int64_t rows) const;
   /// Threads that a multiprocessor can hold without spills, as `registers` has it.
   int resident(const CudaSchedule& schedule) const;
   static int resident_of_few(const CudaSchedule& schedule);

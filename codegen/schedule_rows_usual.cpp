@@ -70,6 +70,13 @@ bool RowSchedules::crowd(const CudaSchedule& schedule, std::int64_t rows) const 
          5 * threads <= 4 * kMultiprocessors * room * schedule.threads;
 }
 
+bool RowSchedules::nearly_fill(const CudaSchedule& schedule, std::int64_t rows) const {
+  const std::int64_t room = std::int64_t{kMultiprocessors} *
+                            (schedule.resident / schedule.threads) *
+                            (schedule.threads / schedule.row_threads);
+  return target_.sm >= 90 && rows <= room && 5 * rows > 4 * room;
+}
+
 std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
                                                            std::int64_t rows) const {
   constexpr int kMostThreads = 512;
@@ -252,6 +259,11 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
         schedule.resident = resident_of_few(schedule);
       if (crowd(schedule, rows))
         schedule.dependent_launch = DependentLaunch::after_wait;
+      // Then the next launch finds room only where blocks have ended, and what it loads ahead is
+      // worth little (512 rows of 4096 on an H200: RMSNorm and LayerNorm 3 % less time, with a
+      // residual 11 %; 8192 columns 1 %; softmax, which has no columns to load, 3 % more).
+      else if (has_columns_to_load() && nearly_fill(schedule, rows))
+        schedule.dependent_launch = DependentLaunch::at_end;
       return schedule;
     }
   }

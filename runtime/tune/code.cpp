@@ -1,6 +1,9 @@
 // code.cpp -- the candidates' code, made the way that launches have theirs made.
 #include "runtime/tune/code.hpp"
 
+#include <algorithm>
+#include <atomic>
+#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -20,6 +23,15 @@ CandidateCode::load(const codegen::Schedule& schedule) const {
   return functions::load_uncached(request, context_);
 }
 
+/// Elements that a thread has at once, which the time to compile follows.
+std::int64_t CandidateCode::size(const codegen::Schedule& schedule) const {
+  const std::int64_t elements = codegen::vector_elements(schedule, kernel_.graph);
+  const auto* cuda = std::get_if<codegen::CudaSchedule>(&schedule);
+  return cuda ? elements * cuda->accesses
+              : elements * std::get<codegen::HostSchedule>(schedule).unroll;
+}
+
+/// The longest first, so that none is left for one thread in the end.
 void CandidateCode::compile(std::vector<Candidate>& candidates) {
   std::map<std::string, codegen::Schedule> missing;
   for (const Candidate& candidate : candidates) {
@@ -28,7 +40,10 @@ void CandidateCode::compile(std::vector<Candidate>& candidates) {
       missing.emplace(std::move(line), candidate.schedule);
   }
   std::vector<std::pair<std::string, codegen::Schedule>> work(missing.begin(), missing.end());
+  std::ranges::stable_sort(work, std::greater(),
+                           [&](const auto& each) { return size(each.second); });
   std::mutex mutex;
+  std::atomic<std::size_t> next = 0;
   const auto compile_one = [&](std::size_t i) {
     const auto& [line, schedule] = work[i];
     try {
@@ -43,7 +58,7 @@ void CandidateCode::compile(std::vector<Candidate>& candidates) {
   base::parallel_ranges(static_cast<std::int64_t>(work.size()), 1,
                         [&](std::int64_t begin, std::int64_t end) {
                           for (std::int64_t i = begin; i < end; ++i)
-                            compile_one(static_cast<std::size_t>(i));
+                            compile_one(next++);
                         });
   for (Candidate& candidate : candidates)
     describe(candidate);

@@ -1,6 +1,7 @@
 // code.hpp -- the candidates' code, made the way that launches have theirs made.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <span>
@@ -35,6 +36,7 @@ public:
 private:
   std::shared_ptr<const device::LoadedFunction> load(const codegen::Schedule& schedule) const;
   void describe(Candidate& candidate) const;
+  std::int64_t size(const codegen::Schedule& schedule) const;
 
   const KernelState& kernel_;
   const codegen::Specialization specialization_;

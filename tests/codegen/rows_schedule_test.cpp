@@ -178,6 +178,11 @@ TEST_CASE("one launch waits where blocks of several would crowd on some multipro
   CHECK(dependent("rms_norm", 128, 14336) == DependentLaunch::at_start); // room for one block
   CHECK(dependent("softmax", 512, 14336) == DependentLaunch::at_start);  // fill the GPU
   CHECK(dependent("softmax", 2048, 4096) == DependentLaunch::at_start);
+  CHECK(dependent("rms_norm_residual", 512, 4096) == DependentLaunch::at_end); // nearly fill it
+  CHECK(dependent("rms_norm", 512, 4096) == DependentLaunch::at_end);
+  CHECK(dependent("softmax", 512, 4096) == DependentLaunch::at_start); // no weights
+  CHECK(dependent("rms_norm_residual", 1024, 4096) == DependentLaunch::at_start);
+  CHECK(dependent("rms_norm_residual", 512, 14336) == DependentLaunch::at_start);
   CHECK(dependent("rms_norm", 16, 131'072) == DependentLaunch::at_end);
   CHECK(dependent("rms_norm", 64, 131'072) == DependentLaunch::at_start);
 }
