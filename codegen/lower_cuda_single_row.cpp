@@ -1,5 +1,5 @@
-// lower_cuda_single_row.cpp -- sums over rows of a call of one row on CUDA: they are known where the
-// strand ends, in registers of its threads, which store what is made of them. No second launch
+// lower_cuda_single_row.cpp -- sums over rows of a call of one row on CUDA: they are known where
+// the strand ends, in registers of its threads, which store what is made of them. No second launch
 // follows then.
 #include "codegen/cuda_rows.hpp"
 #include "codegen/total_stores.hpp"
@@ -41,8 +41,7 @@ std::vector<Value*> CudaRows::totals_of(std::size_t index) {
   std::vector<Value*> totals;
   std::size_t first = 0;
   for (std::size_t sum = 0; sum < strands_.count(); first += accumulators_of(sum++))
-    totals.push_back(
-        strands_.total(accumulators_[first + (strands_.is_for_all(sum) ? 0 : index)]));
+    totals.push_back(strands_.total(accumulators_[first + (strands_.is_for_all(sum) ? 0 : index)]));
   return totals;
 }
 

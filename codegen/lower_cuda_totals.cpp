@@ -66,8 +66,9 @@ private:
                                 stores_.shared_by_columns(scalars, place));
         });
       if (stores_.has_tensors())
-        emit_if(b_.CreateICmpEQ(b_.CreateOr(block_, thread_), word(0)),
-                [&] { stores_.store_tensors(scalars, {arguments_.base, none, nullptr}, totals); });
+        emit_if(b_.CreateICmpEQ(b_.CreateOr(block_, thread_), word(0)), [&] {
+          stores_.store_tensors(scalars, {arguments_.base, none, nullptr}, totals);
+        });
     });
   }
 

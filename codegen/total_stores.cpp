@@ -88,8 +88,7 @@ void TotalStores::store_tensors(const Values& scalars, const Place& place,
 
 void TotalStores::store(std::span<const ir::Store> stores, const Place& place, int lanes,
                         const Values& values) {
-  const Values bits =
-      lower_stores(b_, job_, lanes, stores, [&](NodeId id) { return values[id]; });
+  const Values bits = lower_stores(b_, job_, lanes, stores, [&](NodeId id) { return values[id]; });
   tensors_.store(place, lanes, stores, bits);
 }
 

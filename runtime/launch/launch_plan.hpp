@@ -63,8 +63,9 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
 
 /// One driver call: no lock, no heap, no query; two where there is something to store when all rows
 /// are done and the code leaves it to a second launch, with memory for that taken and given back in
-/// the order of the stream unless the call has some. Returns what the driver said. Throws Error(invalid_argument) when the call does not
-/// fit one grid, and Error where a second launch, or taking memory, fails.
+/// the order of the stream unless the call has some. Returns what the driver said. Throws
+/// Error(invalid_argument) when the call does not fit one grid, and Error where a second launch, or
+/// taking memory, fails.
 cuda::Result launch_cuda(const LaunchPlan& plan, const Signature& signature, const Call& call,
                          cuda::StreamHandle stream);
 /// The same through cuLaunchKernel without attributes, the least that a launch can cost; `count`

@@ -35,8 +35,8 @@ public:
                       lines = codegen::canonical(schedule);
     embedded::Image image;
     image.kernels = {{named.name(), line}};
-    image.codes = {
-        {said.empty() ? level : said, artifact.entry, false, false, false, "", "", artifact.payload}};
+    image.codes = {{said.empty() ? level : said, artifact.entry, false, false, false, "", "",
+                    artifact.payload}};
     image.variants = {{0, 0, 0, 40, spec, lines}};
     bytes_ = embedded::encode(image);
     image_ = {bytes_.data(), bytes_.size(), nullptr};
