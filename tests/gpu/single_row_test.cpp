@@ -104,6 +104,10 @@ TEST_CASE("sums over one row take the place of what its threads have read") {
                "dw: out f32 [col], all: out f32 [tensor]) { y = x * row_mean(x * w) * t;"
                " dw = col_sum(x * w) + w; all = col_sum(row_sum(x)) * t; }",
                {}, {.in_place = true});
+  // Nothing that they add up makes these threads wait.
+  check_widths("kernel k(x: in f32, w: in f32 [col], t: inout f32 [tensor], y: out f32, "
+               "s: out f32 [col]) { y = x * t; s = w * 2; t = t + col_sum(f32(1)); }",
+               {});
 }
 
 TEST_CASE("what is stored beside one row without a sum over it has the evaluator's bits") {
