@@ -145,8 +145,8 @@ BuiltImage Builder::finish() {
     const std::string_view payload = job.artifact.payload;
     image_.codes.push_back({job.target->name, job.artifact.entry,
                             job.artifact.waits_for_dependencies, job.artifact.has_totals,
-                            is_cuda ? payload : std::string_view(), job.cubin,
-                            is_cuda ? std::string_view() : payload});
+                            job.artifact.stores_single_row, is_cuda ? payload : std::string_view(),
+                            job.cubin, is_cuda ? std::string_view() : payload});
     built.with_machine_code += !job.cubin.empty();
   }
   for (embedded::ImageVariant& variant : image_.variants)

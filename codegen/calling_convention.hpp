@@ -14,8 +14,8 @@ namespace swage::codegen {
 ///   - what host objects may call (runtime/host/code_blob.cpp) and the names of entries,
 ///   - the format of an image (runtime/embedded/image.hpp).
 /// Raise it when any of these changes for code that could be built before; additions, such as a new
-/// operation or a schedule key that old lines do not have, leave it. tests/codegen's
-/// calling_convention_test.cpp notices most changes.
+/// operation, a schedule key that old lines do not have or a flag that old code lacks, leave it.
+/// tests/codegen's calling_convention_test.cpp notices most changes.
 inline constexpr unsigned kCallingConvention = 1;
 
 } // namespace swage::codegen

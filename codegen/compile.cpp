@@ -289,6 +289,9 @@ Artifact compile(const ir::Kernel& kernel, const Specialization& specialization,
     spent.emit = watch.lap();
   });
   artifact.has_totals = target.kind == Target::Kind::cuda && stores_after_rows(kernel);
+  if (artifact.has_totals)
+    artifact.stores_single_row =
+        stores_single_row(kernel, specialization, std::get<CudaSchedule>(code));
   if (target.kind == Target::Kind::cuda)
     artifact.waits_for_dependencies =
         waits_for_dependencies(artifact.payload, artifact.entry) &&

@@ -21,6 +21,9 @@ struct Artifact {
   /// The PTX holds griddepcontrol.wait before its first load, so the launch attribute is allowed.
   bool waits_for_dependencies = false;
   bool has_totals = false; ///< a second symbol, `totals_entry`, is to be launched after it
+  /// But not where the call has one row: the first stores all by itself then, and touches no
+  /// workspace.
+  bool stores_single_row = false;
 };
 
 /// Host time of the stages of one compile, in seconds.

@@ -118,6 +118,15 @@ private:
   void store_strand();
   Value* term_at(std::size_t sum, Value* row, Value* column);
   void block_sync();
+  /// Columns of a thread where a block has several rows.
+  std::size_t columns_each() const;
+
+  // lower_cuda_single_row.cpp
+  void store_sums();
+  void store_single_row();
+  std::vector<Chunk> columns_of_sums();
+  std::vector<Value*> totals_of(std::size_t index);
+  bool overwrites_what_rows_read() const;
 
   // lower_cuda_groups.cpp
   int group_lanes() const;

@@ -4,7 +4,7 @@
 // held and in the workspace where it is not. Where a block has several rows, they are neighbours in
 // the strand: their terms meet in shared memory, and each thread adds those of some columns in the
 // order of the rows. In the end the sums of the strand go to the workspace; lower_cuda_totals.cpp
-// adds strands.
+// adds strands. The only row of a call ends in lower_cuda_single_row.cpp.
 #include <algorithm>
 #include <array>
 #include <numeric>
@@ -34,6 +34,10 @@ std::size_t CudaRows::accumulators_of(std::size_t sum) const {
     return 0;
   if (geometry_.rows == 1)
     return static_cast<std::size_t>(geometry_.chunks);
+  return columns_each();
+}
+
+std::size_t CudaRows::columns_each() const {
   const std::int64_t threads = schedule_.threads;
   return static_cast<std::size_t>((held_width(geometry_) + threads - 1) / threads);
 }
@@ -160,7 +164,7 @@ void CudaRows::emit_rows_of_strand(Value* end) {
   accumulators_.assign(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(sums));
   if (selects || hops)
     clear_strand(hops ? b_.CreateICmpUGE(start, end) : found[sums]);
-  store_strand();
+  store_sums();
 }
 
 /// The first row that is selected of `row`, and those `apart` each after it; if none is, one that

@@ -10,15 +10,12 @@
 #include <bit>
 
 #include "codegen/cuda_function.hpp"
-#include "codegen/needed_nodes.hpp"
 #include "codegen/strand_sums.hpp"
+#include "codegen/total_stores.hpp"
 #include "ir/sum_order.hpp"
 
 namespace swage::codegen {
 
-using ir::Broadcast;
-using ir::NodeId;
-using ir::Op;
 using llvm::Type;
 using llvm::Value;
 
@@ -36,12 +33,9 @@ public:
              const std::string& entry)
       : CudaFunction(module, job, schedule, entry), plan_(make_row_plan(job.kernel)),
         sums_(b_, job, plan_, arguments_), tensors_(b_, job, *memory_, arguments_, true),
-        by_column_(stores_of(job.kernel, Broadcast::per_column)),
-        by_tensor_(stores_of(job.kernel, Broadcast::per_tensor)),
-        values_(job.kernel.nodes().size()) {}
+        stores_(b_, job, plan_, tensors_, *memory_) {}
 
 private:
-  const ir::Node& node(NodeId id) const { return job_.kernel.node(id); }
   Value* word(std::int64_t value) { return b_.getInt64(static_cast<std::uint64_t>(value)); }
 
   void emit_body() override {
@@ -61,13 +55,20 @@ private:
       statement("bar.sync 0;");
     emit_if(b_.CreateICmpULT(thread_, word(kTotalsColumns)), [&] {
       Value* column = b_.CreateAdd(b_.CreateMul(block_, word(kTotalsColumns)), thread_);
+      std::vector<Value*> totals;
       for (std::size_t sum = 0; sum < sums_.count(); ++sum)
-        values_[plan_.column_sums[sum]] = total(sum);
-      for (NodeId id = 0; id < values_.size(); ++id)
-        if (node(id).op == Op::scalar)
-          values_[id] = scalars[node(id).param];
-      store_columns(column, scalars);
-      store_tensors();
+        totals.push_back(total(sum));
+      const std::vector<Value*> none(arguments_.base.size());
+      if (stores_.has_columns())
+        emit_if(b_.CreateICmpULT(column, columns_), [&] {
+          const Place place{arguments_.base, none, column};
+          stores_.store_columns({place, column, 1, {}}, totals,
+                                stores_.shared_by_columns(scalars, place));
+        });
+      if (stores_.has_tensors())
+        emit_if(b_.CreateICmpEQ(b_.CreateOr(block_, thread_), word(0)), [&] {
+          stores_.store_tensors(scalars, {arguments_.base, none, nullptr}, totals);
+        });
     });
   }
 
@@ -176,76 +177,13 @@ private:
           type, at(sum, index),
           llvm::Align(static_cast<std::uint64_t>(plan_.column_sum_bytes[sum]))));
     }
-    return sums_.plus(tree(warps), llvm::Constant::getNullValue(type)); // no sum is -0
-  }
-
-  /// The loads of `broadcast` that `stores` need, sums over rows being known.
-  std::vector<NodeId> loads_of(std::span<const ir::Store> stores, Broadcast broadcast) const {
-    std::vector<NodeId> roots, loads;
-    for (const ir::Store& store : stores)
-      roots.push_back(store.node);
-    const std::vector<bool> needed = needed_nodes(job_.kernel, roots, [&](NodeId id) {
-      return ir::info(node(id).op).form != ir::OpForm::over_col;
-    });
-    for (auto id = static_cast<NodeId>(needed.size()); id-- > 0;)
-      if (needed[id] && node(id).op == Op::load && node(id).space.broadcast == broadcast)
-        loads.push_back(id);
-    return loads;
-  }
-
-  void load_tensors(std::span<const ir::Store> stores, const Place& place) {
-    for (const NodeId id : loads_of(stores, Broadcast::per_tensor))
-      if (!values_[id])
-        values_[id] = tensors_.load_row_value(place, node(id).param);
-  }
-
-  void store_columns(Value* column, const std::vector<Value*>& scalars) {
-    if (by_column_.empty())
-      return;
-    emit_if(b_.CreateICmpULT(column, columns_), [&] {
-      const std::vector<Value*> before = values_;
-      const Place place{arguments_.base, std::vector<Value*>(arguments_.base.size()), column};
-      load_tensors(by_column_, place);
-      std::vector<Value*> fixed = scalars;
-      for (std::size_t p = 0; p < fixed.size(); ++p)
-        if (!fixed[p])
-          fixed[p] = llvm::PoisonValue::get(
-              value_type(context_, compute_type(job_.kernel.params()[p].dtype), 1));
-      const std::vector<NodeId> loads = loads_of(by_column_, Broadcast::per_column);
-      for (const NodeId id : loads)
-        fixed[node(id).param] = nullptr;
-      const std::vector<Value*> loaded = tensors_.load(place, 1, fixed);
-      for (const NodeId id : loads)
-        values_[id] = loaded[node(id).param];
-      for (NodeId id = 0; id < values_.size(); ++id)
-        if (node(id).op == Op::col_index)
-          values_[id] = column;
-      store(by_column_, place);
-      values_ = before; // what was read here is not known elsewhere
-    });
-  }
-
-  void store_tensors() {
-    if (by_tensor_.empty())
-      return;
-    emit_if(b_.CreateICmpEQ(b_.CreateOr(block_, thread_), word(0)), [&] {
-      const Place place{arguments_.base, std::vector<Value*>(arguments_.base.size()), nullptr};
-      load_tensors(by_tensor_, place);
-      store(by_tensor_, place);
-    });
-  }
-
-  void store(const std::vector<ir::Store>& stores, const Place& place) {
-    const std::vector<Value*> bits =
-        lower_stores(b_, job_, 1, stores, [&](NodeId id) { return values_[id]; });
-    tensors_.store(place, 1, stores, bits);
+    return sums_.total(tree(warps));
   }
 
   RowPlan plan_;
   StrandSums sums_;
   Tensors tensors_;
-  std::vector<ir::Store> by_column_, by_tensor_;
-  std::vector<Value*> values_; ///< by node: known to the thread
+  TotalStores stores_;
   std::vector<std::int64_t> regions_;
   llvm::GlobalVariable* shared_ = nullptr;
   Value *thread_ = nullptr, *block_ = nullptr, *columns_ = nullptr, *strand_count_ = nullptr;

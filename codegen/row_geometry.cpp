@@ -141,6 +141,14 @@ bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept 
   return geometry.held && narrow * geometry.chunks * geometry.vector > kManyValues;
 }
 
+bool stores_single_row(const ir::Kernel& kernel, const Specialization& specialization,
+                       const CudaSchedule& schedule) {
+  // A row that is left out has no strand that would end.
+  const bool takes_all = specialization.valid_rows == ValidRows::all && !kernel.skip();
+  return stores_after_rows(kernel) && takes_all &&
+         make_row_geometry(kernel, specialization, schedule).held;
+}
+
 int bytes_a_column(const ir::Kernel& kernel) noexcept {
   int bytes = 0;
   for (const ir::Param& param : kernel.params())

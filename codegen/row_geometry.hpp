@@ -74,6 +74,12 @@ std::optional<std::uint32_t> groups_in_place(const ir::Kernel& kernel,
 /// from them for each stage: where the values would be many.
 bool holds_bits(const ir::Kernel& kernel, const RowGeometry& geometry) noexcept;
 
+/// Whether CUDA code of a kernel that stores when all rows are done does so itself where the call
+/// has one row, so that no second launch follows: what the threads of that row have added up is in
+/// their registers.
+bool stores_single_row(const ir::Kernel& kernel, const Specialization& specialization,
+                       const CudaSchedule& schedule);
+
 /// Bytes that are read of tensors with one value a column, for each column.
 int bytes_a_column(const ir::Kernel& kernel) noexcept;
 

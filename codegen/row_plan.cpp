@@ -50,10 +50,6 @@ std::vector<std::uint32_t> group_sizes(const ir::Kernel& kernel, Broadcast kind)
 
 namespace {
 
-bool is_shared(Broadcast broadcast) {
-  return broadcast == Broadcast::per_column || broadcast == Broadcast::per_tensor;
-}
-
 /// Whether a value needs a reduction along a row other than by way of a sum over rows.
 bool needs_row(const ir::Kernel& kernel, ir::NodeId root) {
   const std::vector<bool> needed = needed_nodes(kernel, std::array{root}, [&](ir::NodeId id) {
@@ -147,6 +143,10 @@ void check_cuda(const ir::Kernel& kernel) {
 }
 
 } // namespace
+
+bool is_shared(Broadcast broadcast) noexcept {
+  return broadcast == Broadcast::per_column || broadcast == Broadcast::per_tensor;
+}
 
 bool stores_after_rows(const ir::Kernel& kernel) noexcept {
   return std::ranges::any_of(kernel.stores(), [&](const ir::Store& store) {

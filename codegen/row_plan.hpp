@@ -63,6 +63,9 @@ RowPlan make_row_plan(const ir::Kernel& kernel);
 /// or over them, or stored that is one value a row. Parts of a row are then blocks that never meet.
 bool computes_columns_apart(const ir::Kernel& kernel) noexcept;
 
+/// Whether all rows share a value: [col] or [tensor].
+bool is_shared(ir::Broadcast broadcast) noexcept;
+
 /// RowPlan::after_rows, without the rest.
 bool stores_after_rows(const ir::Kernel& kernel) noexcept;
 

@@ -40,4 +40,8 @@ Value* StrandSums::plus(Value* a, Value* b) {
   return a->getType()->isFPOrFPVectorTy() ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
 }
 
+Value* StrandSums::total(Value* sum) {
+  return plus(sum, llvm::Constant::getNullValue(sum->getType()));
+}
+
 } // namespace swage::codegen

@@ -32,6 +32,8 @@ public:
   llvm::Value* address(std::size_t sum, llvm::Value* strand, llvm::Value* column);
   /// a + b in the type of `sum`.
   llvm::Value* plus(llvm::Value* a, llvm::Value* b);
+  /// The sum over all rows, of what all strands add up to: no sum is -0.
+  llvm::Value* total(llvm::Value* sum);
 
 private:
   llvm::IRBuilderBase& b_;

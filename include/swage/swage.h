@@ -325,7 +325,7 @@ SWAGE_EXPORT swage_status swage_kernel_launch_with(const swage_kernel* kernel, v
                                                    const swage_arg* args, size_t count,
                                                    const swage_launch_options* options);
 
-/* Bytes of device memory that launching these arguments needs beside them: for sums over rows,
+/* Bytes of device memory that launching these arguments may need beside them: for sums over rows,
  * whose parts wait there for a second launch. A function of the shape alone; 0 for kernels without
  * such sums, and on the CPU. Compiles nothing. */
 SWAGE_EXPORT swage_status swage_kernel_workspace_bytes(const swage_kernel* kernel,

@@ -262,9 +262,9 @@ public:
   /// without rows.
   void launch(Stream stream, std::span<const Arg> arguments, const LaunchOptions& options) const;
 
-  /// Bytes of device memory that launching `arguments` needs beside them: for sums over rows, whose
-  /// parts wait there for a second launch. A function of the shape alone, whatever the schedule; 0
-  /// for kernels without such sums, and on the CPU. Compiles nothing.
+  /// Bytes of device memory that launching `arguments` may need beside them: for sums over rows,
+  /// whose parts wait there for a second launch. A function of the shape alone, whatever the
+  /// schedule; 0 for kernels without such sums, and on the CPU. Compiles nothing.
   std::size_t workspace_bytes(std::span<const Arg> arguments) const;
   std::size_t workspace_bytes(std::initializer_list<Arg> arguments) const {
     return workspace_bytes(std::span<const Arg>(arguments.begin(), arguments.size()));

@@ -20,6 +20,7 @@ struct LoadedFunction {
   std::unique_ptr<cuda::LoadedModule> module;
   cuda::Function function = nullptr;
   cuda::Function totals = nullptr;             ///< of the second launch, if there is one
+  bool stores_single_row = false;              ///< see codegen::Artifact
   const cuda::ContextState* context = nullptr; ///< null for the CPU
   cuda::CodeFacts facts;
   // host

@@ -18,7 +18,7 @@ constexpr store::Envelope kEnvelope{{"\x89SWGI\r\n\x1a", 8},
                                     codegen::kCallingConvention,
                                     "an image of kernels",
                                     "an image of kernels"};
-constexpr unsigned kWaits = 1, kTotals = 2; // flags
+constexpr unsigned kWaits = 1, kTotals = 2, kSingleRow = 4; // flags
 
 void write(ByteWriter& out, const Image& image) {
   out.u32(static_cast<std::uint32_t>(image.kernels.size()));
@@ -31,7 +31,8 @@ void write(ByteWriter& out, const Image& image) {
     out.string(code.target);
     out.string(code.entry_symbol);
     out.u8(static_cast<std::uint8_t>((code.waits_for_dependencies ? kWaits : 0) |
-                                     (code.has_totals ? kTotals : 0)));
+                                     (code.has_totals ? kTotals : 0) |
+                                     (code.stores_single_row ? kSingleRow : 0)));
     for (const std::string_view section : {code.ptx, code.cubin, code.object})
       out.string(section);
   }
@@ -59,9 +60,10 @@ bool read(ByteReader& in, Image& image) {
     const unsigned flags = in.u8();
     code.waits_for_dependencies = (flags & kWaits) != 0;
     code.has_totals = (flags & kTotals) != 0;
+    code.stores_single_row = (flags & kSingleRow) != 0;
     for (std::string_view* section : {&code.ptx, &code.cubin, &code.object})
       *section = in.string();
-    if (flags > (kWaits | kTotals))
+    if (flags > (kWaits | kTotals | kSingleRow))
       return false;
     image.codes.push_back(code);
   }

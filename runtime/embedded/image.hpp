@@ -15,6 +15,7 @@ struct ImageCode {
   std::string_view entry_symbol;
   bool waits_for_dependencies = false; ///< see codegen::Artifact
   bool has_totals = false;             ///< likewise
+  bool stores_single_row = false;      ///< likewise
   std::string_view ptx;                ///< text: serves its architecture and every later one
   std::string_view cubin;              ///< may be empty
   std::string_view object;             ///< of a host level

@@ -181,8 +181,8 @@ std::optional<Found> find_in(const Registry& all, const Wanted& wanted) {
   return Found{std::move(best.specialization), best.schedule,
                std::string(code.target),       std::string(code.entry_symbol),
                code.waits_for_dependencies,    code.has_totals,
-               std::string(code.ptx),          std::string(code.cubin),
-               std::string(code.object)};
+               code.stores_single_row,         std::string(code.ptx),
+               std::string(code.cubin),        std::string(code.object)};
 }
 
 } // namespace

@@ -36,6 +36,7 @@ struct Found {
   std::string entry_symbol;
   bool waits_for_dependencies = false;
   bool has_totals = false;
+  bool stores_single_row = false;
   std::string ptx, cubin, object;
 };
 

@@ -70,6 +70,7 @@ std::shared_ptr<device::LoadedFunction> load_cuda(const store::CacheEntry& entry
   loaded->function = loaded->module->function(entry.entry_symbol, &loaded->facts);
   if (entry.has_totals)
     loaded->totals = loaded->module->function(codegen::totals_entry(entry.entry_symbol), nullptr);
+  loaded->stores_single_row = entry.stores_single_row;
   loaded->context = &cuda::state_of(context);
   return loaded;
 }
@@ -166,6 +167,7 @@ std::shared_ptr<const device::LoadedFunction> load_embedded(const embedded::Foun
   entry.entry_symbol = found.entry_symbol;
   entry.waits_for_dependencies = found.waits_for_dependencies;
   entry.has_totals = found.has_totals;
+  entry.stores_single_row = found.stores_single_row;
   if (!device.is_cuda()) {
     entry.object = found.object;
     return load_host(entry);
@@ -225,6 +227,7 @@ store::CacheEntry compile_entry(const CompileRequest& request, store::EntryKey k
   entry.entry_symbol = std::move(artifact.entry);
   entry.waits_for_dependencies = artifact.waits_for_dependencies;
   entry.has_totals = artifact.has_totals;
+  entry.stores_single_row = artifact.stores_single_row;
   entry.created = std::chrono::duration_cast<std::chrono::seconds>(
                       std::chrono::system_clock::now().time_since_epoch())
                       .count();

@@ -110,6 +110,12 @@ struct Prepared {
   }
 };
 
+/// Whether a second launch stores what is known when all rows are done.
+bool is_in_two(const LaunchPlan& plan, const Call& call) noexcept {
+  const device::LoadedFunction& function = *plan.function;
+  return function.totals && !(function.stores_single_row && call.rows == 1);
+}
+
 unsigned totals_grid(const Call& call) {
   return static_cast<unsigned>(codegen::totals_blocks(call.columns));
 }
@@ -166,7 +172,7 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
 
 cuda::Result launch_cuda(const LaunchPlan& plan, const Signature& signature, const Call& call,
                          cuda::StreamHandle stream) {
-  if (plan.function->totals) [[unlikely]]
+  if (is_in_two(plan, call)) [[unlikely]]
     return launch_both(plan, signature, call, stream);
   Prepared prepared(plan, signature, call, stream);
   return cuda::driver().cuLaunchKernelEx.raw(&prepared.config, plan.function->function,
@@ -181,7 +187,7 @@ void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const 
     if (config.grid_x > 0)
       cuda::driver().cuLaunchKernel(plan.function->function, config.grid_x, 1, 1, config.block_x, 1,
                                     1, 0, stream, prepared.params, nullptr);
-    if (plan.function->totals)
+    if (is_in_two(plan, call))
       cuda::driver().cuLaunchKernel(plan.function->totals, totals_grid(call), 1, 1,
                                     codegen::kTotalsThreads, 1, 1, 0, stream, prepared.params,
                                     nullptr);
@@ -189,7 +195,7 @@ void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const 
 }
 
 std::int64_t workspace_bytes(const LaunchPlan& plan, const Call& call) noexcept {
-  if (!plan.function->totals)
+  if (!is_in_two(plan, call))
     return 0;
   return codegen::cuda_workspace_bytes(*plan.rows, call.rows, call.columns);
 }

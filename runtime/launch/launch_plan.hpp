@@ -62,9 +62,10 @@ LaunchPlan make_plan(const ir::Kernel& kernel, const codegen::Specialization& sp
                      std::shared_ptr<const device::LoadedFunction> function);
 
 /// One driver call: no lock, no heap, no query; two where there is something to store when all rows
-/// are done, with memory for that taken and given back in the order of the stream unless the call
-/// has some. Returns what the driver said. Throws Error(invalid_argument) when the call does not
-/// fit one grid, and Error where a second launch, or taking memory, fails.
+/// are done and the code leaves it to a second launch, with memory for that taken and given back in
+/// the order of the stream unless the call has some. Returns what the driver said. Throws
+/// Error(invalid_argument) when the call does not fit one grid, and Error where a second launch, or
+/// taking memory, fails.
 cuda::Result launch_cuda(const LaunchPlan& plan, const Signature& signature, const Call& call,
                          cuda::StreamHandle stream);
 /// The same through cuLaunchKernel without attributes, the least that a launch can cost; `count`
@@ -72,7 +73,7 @@ cuda::Result launch_cuda(const LaunchPlan& plan, const Signature& signature, con
 void launch_cuda_bare(const LaunchPlan& plan, const Signature& signature, const Call& call,
                       cuda::StreamHandle stream, int count);
 
-/// Device memory that a call needs beside its tensors: the same for every schedule; 0 on the CPU.
+/// Device memory that launches of this plan use beside the call's tensors; 0 on the CPU.
 std::int64_t workspace_bytes(const LaunchPlan& plan, const Call& call) noexcept;
 
 void launch_host(const LaunchPlan& plan, const Signature& signature, const Call& call);

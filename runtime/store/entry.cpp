@@ -27,7 +27,7 @@ EntryKey read_key(ByteReader& in) {
   return key;
 }
 
-constexpr unsigned kWaits = 1, kTotals = 2; // flags
+constexpr unsigned kWaits = 1, kTotals = 2, kSingleRow = 4; // flags
 
 Decoded defect(std::string message) {
   return {std::nullopt, std::move(message)};
@@ -42,11 +42,12 @@ bool read_body(std::string_view body, CacheEntry& entry) {
   const std::uint8_t flags = in.u8();
   entry.waits_for_dependencies = (flags & kWaits) != 0;
   entry.has_totals = (flags & kTotals) != 0;
+  entry.stores_single_row = (flags & kSingleRow) != 0;
   entry.created = static_cast<std::int64_t>(in.u64());
   entry.compile_microseconds = static_cast<std::int64_t>(in.u64());
   for (std::string* section : {&entry.ptx, &entry.cubin, &entry.object})
     *section = in.string();
-  return in.ok() && in.at_end() && flags <= (kWaits | kTotals);
+  return in.ok() && in.at_end() && flags <= (kWaits | kTotals | kSingleRow);
 }
 
 } // namespace
@@ -66,7 +67,8 @@ std::string encode(const CacheEntry& entry) {
   out.string(entry.kernel_name);
   out.string(entry.entry_symbol);
   out.u8(static_cast<std::uint8_t>((entry.waits_for_dependencies ? kWaits : 0) |
-                                   (entry.has_totals ? kTotals : 0)));
+                                   (entry.has_totals ? kTotals : 0) |
+                                   (entry.stores_single_row ? kSingleRow : 0)));
   out.u64(static_cast<std::uint64_t>(entry.created));
   out.u64(static_cast<std::uint64_t>(entry.compile_microseconds));
   for (const std::string* section : {&entry.ptx, &entry.cubin, &entry.object})

@@ -43,6 +43,7 @@ struct CacheEntry {
   std::string entry_symbol;
   bool waits_for_dependencies = false; ///< see codegen::Artifact
   bool has_totals = false;             ///< likewise
+  bool stores_single_row = false;      ///< likewise
   std::int64_t created = 0;            ///< seconds since 1970, by the clock of the maker
   std::int64_t compile_microseconds = 0;
 

@@ -363,6 +363,34 @@ TEST_CASE("a count of rows is read once, and nothing of a row before it is known
         loads("rms_norm_backward", ValidRows::all, code) + 2);
 }
 
+TEST_CASE(
+    "code that holds a row stores what is made of its sums itself where the call has no other, "
+    "in accesses as wide as the row's") {
+  const ir::Kernel kernel = catalogue("rms_norm_backward", bf16);
+  const auto of = [&](const ir::Kernel& made, const char* text, ValidRows valid) {
+    Specialization known = of_columns(made, 4096);
+    known.valid_rows = valid;
+    return compile(made, known, schedule_of(text), cuda_target(90));
+  };
+  const Artifact held = of(kernel, "threads=512 row=512 accesses=1", ValidRows::all);
+  INFO(held.payload);
+  CHECK(held.has_totals);
+  CHECK(held.stores_single_row);
+  CHECK(count(held.payload, "cvt.rn.bf16x2.f32") == 4 + 4);    // d_x and d_weight, eight of each
+  CHECK(count(held.payload, "st.global.v4.b32") == 1 + 1 + 2); // and sums, which are f32
+  const Artifact looped = of(kernel, "threads=256 row=256 accesses=1", ValidRows::all);
+  CHECK(looped.has_totals);
+  CHECK_FALSE(looped.stores_single_row);
+  for (const ValidRows valid : {ValidRows::one, ValidRows::per_batch})
+    CHECK_FALSE(of(kernel, "threads=512 row=512 accesses=1", valid).stores_single_row);
+  const ir::Kernel skips = ir::load_kernel({"kernel k(x: in bf16, id: in i32 [row], s: out f32 "
+                                            "[col]) { skip where id < 0; s = col_sum(f32(x)); }"},
+                                           "", {});
+  CHECK_FALSE(of(skips, "threads=512 row=512 accesses=1", ValidRows::all).stores_single_row);
+  CHECK_FALSE(of(catalogue("softmax", bf16), "threads=512 row=512 accesses=1", ValidRows::all)
+                  .stores_single_row);
+}
+
 TEST_CASE("a row over several blocks is a cluster, whose blocks share what they add up") {
   const std::string code = ptx(catalogue("softmax", bf16), 131'072,
                                "threads=1024 row=1024 grid=8 accesses=2 resident=1024");

@@ -66,6 +66,7 @@ inline CacheEntry sample_entry(const EntryKey& key, std::size_t bytes = 64) {
   entry.kernel_name = key.kernel.substr(7);
   entry.entry_symbol = "swage_kernel";
   entry.waits_for_dependencies = true;
+  entry.stores_single_row = true;
   entry.created = 1'700'000'000;
   entry.compile_microseconds = 4321;
   entry.object = key.kernel;

@@ -16,8 +16,8 @@ namespace {
 Image small() {
   Image image;
   image.kernels = {{"k", "kernel k(x: in f32, y: out f32) { y = x; }"}};
-  image.codes = {{"sm_90", "swage_k", true, false, "ptx", "cubin", ""},
-                 {"x86-64-v3", "swage_k", false, false, "", "", "object"}};
+  image.codes = {{"sm_90", "swage_k", true, true, true, "ptx", "cubin", ""},
+                 {"x86-64-v3", "swage_k", false, false, false, "", "", "object"}};
   image.variants = {{0, 0, 0, 40, "flat i32 x=unit@16 y=unit@16", "threads=256"},
                     {0, 1, 3, 9, "flat i32 x=unit@4 y=unit@4", "lanes=16"}};
   return image;
@@ -44,6 +44,8 @@ TEST_CASE("an image of kernels is read back, and encodes to the same bytes") {
   const Decoded decoded = decode(bytes);
   REQUIRE(decoded.image);
   CHECK(decoded.image->codes[0].cubin == "cubin");
+  CHECK(decoded.image->codes[0].stores_single_row);
+  CHECK_FALSE(decoded.image->codes[1].stores_single_row);
   CHECK(decoded.image->variants[1].last_size == 9);
   CHECK(encode(*decoded.image) == bytes);
 }

@@ -35,8 +35,8 @@ public:
                       lines = codegen::canonical(schedule);
     embedded::Image image;
     image.kernels = {{named.name(), line}};
-    image.codes = {
-        {said.empty() ? level : said, artifact.entry, false, false, "", "", artifact.payload}};
+    image.codes = {{said.empty() ? level : said, artifact.entry, false, false, false, "", "",
+                    artifact.payload}};
     image.variants = {{0, 0, 0, 40, spec, lines}};
     bytes_ = embedded::encode(image);
     image_ = {bytes_.data(), bytes_.size(), nullptr};
@@ -190,7 +190,7 @@ TEST_CASE("code of each level that this CPU runs gives the bits of the compiler'
                       lines = codegen::canonical(schedule);
     embedded::Image image;
     image.kernels = {{kernel.name(), line}};
-    image.codes = {{level.name, artifact.entry, false, false, "", "", artifact.payload}};
+    image.codes = {{level.name, artifact.entry, false, false, false, "", "", artifact.payload}};
     image.variants = {{0, 0, 0, 40, spec, lines}};
     const std::string bytes = embedded::encode(image);
     swage_kernel_image node{bytes.data(), bytes.size(), nullptr};

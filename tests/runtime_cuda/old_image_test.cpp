@@ -65,6 +65,25 @@ TEST_CASE("an image of calling convention 1 serves a GPU, or is left out for its
   CHECK(compiles_of(test::gpu()) == expected());
 }
 
+TEST_CASE("code of an image that left the sums of one row to a second launch gets one") {
+  const Registered image(read("convention_1_sums.image"));
+  const Device device = test::gpu();
+  constexpr std::int64_t kColumns = 128;
+  const test::DeviceArray x(device, test::counting(kColumns)),
+      y(device, std::vector<float>(kColumns)), t(device, std::vector<float>(1));
+  const auto before = codegen::compile_count();
+  const std::uint64_t launched = test::calls("cuLaunchKernelEx");
+  device.kernel(read("sums.swg"), "")
+      .launch(nullptr, {Tensor(x.tensor().data, f32, {1, kColumns}), y.tensor(),
+                        Tensor(t.tensor().data, f32, {})});
+  device.synchronize();
+  CHECK(y.get()[127] == 127);
+  CHECK(t.get()[0] == 128 * 127 / 2);
+  const bool serves = codegen::kCallingConvention == 1;
+  CHECK(codegen::compile_count() - before == (serves ? 0 : 1));
+  CHECK(test::calls("cuLaunchKernelEx") - launched == (serves ? 2u : 1u));
+}
+
 #if defined(__x86_64__)
 TEST_CASE("an image of calling convention 1 serves a CPU, or is left out for its number") {
   const Registered image(read("convention_1.image"));
