@@ -67,6 +67,12 @@ double largest_of(DType storage) {
   });
 }
 
+/// Whether an f32 is a number of e8m0 by what made it, or NaN.
+bool is_power(const ir::Node& node) {
+  return node.type == DType::f32 &&
+         (node.op == Op::e8m0_up || (node.op == Op::cast && node.storage == DType::e8m0));
+}
+
 /// The attributes of `caller` as a function, but for those of a kernel's launch.
 llvm::AttributeList attributes_of_functions(const llvm::Function& caller) {
   llvm::AttrBuilder attributes(caller.getContext(), caller.getAttributes().getFnAttrs());
@@ -121,6 +127,7 @@ Rounding Body::rounding(ir::NodeId id, DType storage) const {
           .ties = facts_.ties[id],
           .saturates = bound == largest,
           .in_range = bound <= largest,
+          .is_power = is_power(job_.kernel.node(id)),
           .to_nearest = job_.kernel.node(id).op == Op::round};
 }
 
@@ -247,6 +254,8 @@ Value* Body::emit_float(const ir::Node& node, Accuracy accuracy) {
     operands.push_back(arg(node, static_cast<std::size_t>(i)));
   if (divides_by_shared(node, accuracy))
     return half_.emit_quotient_of_shared(operands[0], operands[1]);
+  if (node.op == Op::rcp && is_power(job_.kernel.node(node.args[0])))
+    return full_.emit_reciprocal_of_power(operands[0]);
   if (is_shared_quotient(node))
     return full_.emit(node.op, operands);
   if (!is_function(node, job_.kernel.node(node.args[0]).type))

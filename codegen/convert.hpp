@@ -29,6 +29,8 @@ struct Rounding {
   bool saturates = false;
   /// Nothing is beyond the largest number, but NaN.
   bool in_range = false;
+  /// e8m0: it is one of its numbers, or NaN.
+  bool is_power = false;
   /// Integers: to the nearest one, of two the even one, in place of towards zero. Only where
   /// `rounds_to_integer`.
   bool to_nearest = false;
@@ -95,7 +97,7 @@ private:
   llvm::Value* narrow_byte(DType storage, llvm::Value* f32, Rounding rounding);
   llvm::Value* narrow_byte_in_integers(DType storage, llvm::Value* f32);
   llvm::Value* narrow_byte_by_hardware(DType storage, llvm::Value* f32, Rounding rounding);
-  llvm::Value* narrow_power(llvm::Value* f32);
+  llvm::Value* narrow_power(llvm::Value* f32, Rounding rounding);
   llvm::Value* narrow_e2m1(llvm::Value* f32);
   llvm::Value* within_e2m1(llvm::Value* f32);
   llvm::Value* widen_byte(DType storage, llvm::Value* bits);

@@ -55,7 +55,7 @@ Value* element(llvm::IRBuilderBase& b, Value* value, int i) {
 
 Value* Converter::narrow_byte(DType storage, Value* f32, Rounding rounding) {
   if (storage == DType::e8m0)
-    return narrow_power(f32);
+    return narrow_power(f32, rounding);
   const bool paired = storage == DType::f8e4m3 || storage == DType::f8e5m2;
   return hardware_f8_ && paired ? narrow_byte_by_hardware(storage, f32, rounding)
                                 : narrow_byte_in_integers(storage, f32);
@@ -129,8 +129,10 @@ Value* Converter::narrow_byte_by_hardware(DType storage, Value* f32, Rounding ro
 }
 
 /// To the nearest power of two, of two the larger: half a step is added to the exponent.
-Value* Converter::narrow_power(Value* f32) {
+Value* Converter::narrow_power(Value* f32, Rounding rounding) {
   Value* bits = b_.CreateBitCast(f32, like(b_.getInt32Ty(), f32));
+  if (rounding.is_power) // 2^-127 is subnormal, and its code 0; that of NaN is 255
+    return b_.CreateTrunc(b_.CreateLShr(bits, word(f32, 23)), like(b_.getInt8Ty(), f32));
   // Numbers with a sign, and NaN, have larger bits than infinity; all of them give NaN.
   Value* capped = b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, bits, word(f32, 0x7f800000u));
   Value* code = b_.CreateLShr(b_.CreateAdd(capped, word(f32, 0x400000)), word(f32, 23));

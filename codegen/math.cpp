@@ -234,6 +234,12 @@ llvm::Value* MathBuilder::emit_quotient_of_shared(llvm::Value* a, llvm::Value* b
   return math::nvptx::divide_by_shared(real_of(b_, a), real_of(b_, b)).v;
 }
 
+llvm::Value* MathBuilder::emit_reciprocal_of_power(llvm::Value* x) {
+  const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
+  b_.setFastMathFlags(llvm::FastMathFlags());
+  return math::reciprocal_of_power(real_of(b_, x)).v;
+}
+
 MathBuilder::Factors MathBuilder::emit_factors(ir::Op op, llvm::Value* x, bool of_silu,
                                                bool is_bf16) {
   const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);

@@ -35,6 +35,9 @@ public:
   /// products depend on b alone, so that common subexpressions leave them.
   llvm::Value* emit_quotient_of_shared(llvm::Value* a, llvm::Value* b);
 
+  /// 1 / x of an f32 that is a number of e8m0. Exact, and no quotient.
+  llvm::Value* emit_reciprocal_of_power(llvm::Value* x);
+
   /// erfc(x), or on CUDA sigmoid(x), in `accurate` mode at half accuracy, as a product of two
   /// factors that are normal where it is subnormal; `of_silu` and `is_bf16` as above.
   struct Factors {

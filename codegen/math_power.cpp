@@ -1,4 +1,4 @@
-// math_power.cpp -- the power of two above a number, in integers.
+// math_power.cpp -- powers of two of e8m0, in integers: the one above a number, and reciprocals.
 #include <limits>
 
 #include "codegen/math_functions.hpp"
@@ -18,6 +18,14 @@ Real power_above(Real x) {
   const Real raised = select(x <= 0x1p-127, lowest, next.real()); // it is subnormal in f32
   const Mask inside = (x >= 0.0) & (x <= 0x1p127);
   return select(inside, raised, std::numeric_limits<double>::quiet_NaN());
+}
+
+Real reciprocal_of_power(Real x) {
+  // The exponents are those from -127 to 127, so only the sign of one changes. 2^-127 is subnormal,
+  // and has the bits of no exponent.
+  const Bits exponent = x.bits() & ~std::uint64_t{0x7fffff};
+  const Real reciprocal = (exponent.constant(0x7f000000) - exponent).real();
+  return select(is_nan(x), x, select(x >= 0x1p127, x.constant(0x1p-127), reciprocal));
 }
 
 } // namespace swage::codegen::math

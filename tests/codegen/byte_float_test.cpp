@@ -115,6 +115,36 @@ TEST_CASE("a power of two above is the same on both back ends") {
   check(in_ptx(kernel, all_values(bf16), 65536, 90, 8));
 }
 
+TEST_CASE("reciprocals of powers of two are exact on both back ends, without a quotient") {
+  for (const char* text : {"rcp(e8m0_up(x))", "rcp(e8m0(x))"}) {
+    const ir::Kernel kernel = kernel_of(bf16, f32, text);
+    const std::vector<std::byte> powers =
+        in_ptx(kernel_of(bf16, f32, std::string(text).substr(4, std::strlen(text) - 5)),
+               all_values(bf16), 65536, 90, 8);
+    const auto wrong = [&](const std::vector<std::byte>& y) {
+      int count = 0;
+      for (std::size_t i = 0; i < 65536; ++i) {
+        const auto at = [&](const std::vector<std::byte>& values) {
+          return value_of_bits(
+              f32, static_cast<std::uint32_t>(ir::load_bits(f32, values.data() + 4 * i)));
+        };
+        const double power = at(powers), got = at(y);
+        count += std::isnan(power) ? !std::isnan(got) : got != 1 / power;
+      }
+      return count;
+    };
+    INFO(text);
+    CHECK(wrong(on_host(kernel, all_values(bf16), 65536, 16)) == 0);
+    CHECK(wrong(on_host(kernel, all_values(bf16), 65536, 1)) == 0);
+    for (const int sm : {75, 90})
+      CHECK(wrong(in_ptx(kernel, all_values(bf16), 65536, sm, 8)) == 0);
+    const std::string ptx =
+        compile(kernel, contiguous(kernel), CudaSchedule{}, cuda_target(90)).payload;
+    CHECK(ptx.find("rcp.") == std::string::npos);
+    CHECK(ptx.find("div.") == std::string::npos);
+  }
+}
+
 TEST_CASE("all f32 convert to byte floats as defined, on the host", "[.exhaustive]") {
   constexpr std::size_t kChunk = 1 << 22;
   for (const DType to : kByteFloats) {
