@@ -77,8 +77,13 @@ void check_both(const ir::Kernel& kernel, std::string_view code) {
   };
   for (ir::NodeId id = 0; id < after.size(); ++id) {
     const ir::Node& node = kernel.node(id);
-    if (node.op == ir::Op::constant || ir::info(node.op).form == OpForm::over_col)
+    if (node.op == ir::Op::constant)
       continue;
+    if (ir::info(node.op).form == OpForm::over_col) {
+      if (after[node.args[0]])
+        refuse_within_rows();
+      continue;
+    }
     const bool shared = is_shared(node.space.broadcast);
     if (after[id] && (!shared || ir::is_reduction(node.op)))
       refuse_within_rows();

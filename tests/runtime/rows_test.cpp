@@ -426,6 +426,9 @@ TEST_CASE("what has no code yet is refused by name when the kernel is made") {
         "kernel 'k' uses the result of col_sum within rows, which no CPU code is made for yet: it "
         "can "
         "be stored [col] or [tensor]");
+  CHECK(made("kernel k(x: in f32, w: in f32 [col], z: out f32, y: out f32 [col]) { z = x; y = "
+             "col_sum(col_sum(w)); }") ==
+        made("kernel k(x: in f32, y: out f32) { y = x * col_sum(x); }"));
   CHECK(made("kernel k(x: in f32, y: out f32) { y = col_sum(x); }") ==
         made("kernel k(x: in f32, y: out f32) { y = x * col_sum(x); }"));
   CHECK(
