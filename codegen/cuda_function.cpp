@@ -101,6 +101,12 @@ void CudaFunction::statement(const char* text) {
   call->setConvergent();
 }
 
+void CudaFunction::keep_loads_before() {
+  Value* never = b_.CreateICmpEQ(arguments_.columns,
+                                 llvm::Constant::getAllOnesValue(arguments_.columns->getType()));
+  emit_if(never, [&] { statement("trap;"); });
+}
+
 Value* CudaFunction::any(const char* text, Value* condition) {
   auto* type = llvm::FunctionType::get(b_.getInt1Ty(), {b_.getInt1Ty()}, false);
   llvm::CallInst* call =

@@ -30,6 +30,10 @@ protected:
   /// Tells the selection of rows how to read them.
   void select_by(Tensors& tensors, const std::vector<llvm::Value*>& scalars);
   void statement(const char* text);
+  /// The assembler moves loads towards their use, to save registers, as far as a branch. One that
+  /// is never taken, for no call has so many columns, keeps those before it where they are, so that
+  /// what comes after hides their time.
+  void keep_loads_before();
   /// A special register as an index.
   llvm::Value* special(llvm::Intrinsic::ID id);
   /// What the thread of the warp whose number differs in bit `distance` has: `value`, lane by lane.

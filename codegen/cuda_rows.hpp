@@ -59,6 +59,7 @@ private:
   void emit_body() override;
   void prepare();
   void make_shared();
+  bool holds_many() const;
   void emit_selected(Value* inside, const std::function<void()>& body);
   Value* any_meets(Value* inside);
   /// What follows is of row `row`, 64 bits; `inside` null: there is one.
@@ -87,6 +88,7 @@ private:
   // lower_cuda_stores.cpp
   void find_early_stores();
   void emit_outputs();
+  bool stores_codes_of_half_bytes() const;
   void emit_looped_chunks();
   void emit_chunks(std::vector<Chunk>& chunks);
   /// `stores`: of elements.

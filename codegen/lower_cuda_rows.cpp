@@ -50,11 +50,24 @@ void CudaRows::emit_body() {
       load_held(needed_loads(Broadcast::none));
       if (!meet) // else while blocks meet: a thread has the most registers free then
         load_held(needed_loads(Broadcast::per_column));
+      if (geometry_.held && bytes_a_column(job_.kernel) == 0)
+        keep_loads_before();
+    } else if (meet && holds_many()) {
+      load_held(needed_loads(Broadcast::none));
+      keep_loads_before();
     }
     emit_row();
     if (meet)
       await_cluster();
   });
+}
+
+/// So that all loads are under way before the first of them is waited for (RMSNorm of 64x262144 on
+/// an H200: without weights 20.2 us for 22.3, with them 22.4 for 24.0; of 16 rows, softmax, and
+/// half the columns 0 to 1 %).
+bool CudaRows::holds_many() const {
+  constexpr int kMany = 64;
+  return geometry_.held && schedule_.accesses * geometry_.vector >= kMany;
 }
 
 /// Emits `body`, which computes the rows of the threads where `inside`, so that it is left out

@@ -62,6 +62,8 @@ private:
   int registers(const CudaSchedule& schedule) const;
   /// Whether one block has these registers, all but `spilled` of each thread.
   bool fits(const CudaSchedule& schedule, int spilled) const;
+  /// Whether blocks have their whole row under way before they compute.
+  bool loads_row_ahead(std::int64_t columns, std::int64_t rows) const;
   /// Whether launches of so many rows that wait would get in each other's way.
   bool crowd(const CudaSchedule& schedule, std::int64_t rows) const;
   /// Whether so many rows take nearly all of the GPU at once, and no more.

@@ -65,8 +65,11 @@ TEST_CASE("schedules of rows are written, read and checked") {
   CHECK(refusal(kernel, 14336, "threads=64 row=64 grid=8 bytes=2 accesses=32") != "");
   CHECK(refusal(kernel, 14336, "threads=64 row=64 grid=8 bytes=4 accesses=16") == "");
   CHECK(refusal(kernel, 4096, "threads=256 row=256 ahead=1") ==
-        "ahead=1 is for kernels that sum over their rows, reduce them and read [col] tensors, or "
-        "reduce nothing but groups; 'softmax' takes 0");
+        "ahead=1 needs threads that hold a row; take more of them or more accesses");
+  CHECK(refusal(kernel, 4096, "threads=256 row=256 accesses=4 ahead=1") == "");
+  CHECK(refusal(kernel, 14336, "threads=256 row=256 grid=8 accesses=2 ahead=1") ==
+        "ahead=1 is for kernels that sum over their rows or reduce them, by clusters that read "
+        "[col] tensors; 'softmax' takes 0 here");
   CHECK(refusal(kernel, 4096, "threads=128 row=16 accesses=4") ==
         "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
   CHECK(refusal(kernel, 1024, "threads=128 row=16 bytes=2 accesses=16") ==
@@ -175,12 +178,11 @@ TEST_CASE("one launch waits where blocks of several would crowd on some multipro
   CHECK(dependent("softmax", 16, 14336) == DependentLaunch::after_wait);
   CHECK(dependent("softmax", 1, 14336) == DependentLaunch::at_start); // few threads
   CHECK(dependent("softmax", 16, 4096) == DependentLaunch::at_start);
-  CHECK(dependent("rms_norm", 128, 14336) == DependentLaunch::at_start); // room for one block
-  CHECK(dependent("softmax", 512, 14336) == DependentLaunch::at_start);  // fill the GPU
+  CHECK(dependent("rms_norm", 128, 14336) == DependentLaunch::at_end);  // nearly fill the GPU
+  CHECK(dependent("softmax", 512, 14336) == DependentLaunch::at_start); // fill the GPU
   CHECK(dependent("softmax", 2048, 4096) == DependentLaunch::at_start);
   CHECK(dependent("rms_norm_residual", 512, 4096) == DependentLaunch::at_end); // nearly fill it
-  CHECK(dependent("rms_norm", 512, 4096) == DependentLaunch::at_end);
-  CHECK(dependent("softmax", 512, 4096) == DependentLaunch::at_start); // no weights
+  CHECK(dependent("softmax", 128, 16384) != DependentLaunch::at_end);          // without weights
   CHECK(dependent("rms_norm_residual", 1024, 4096) == DependentLaunch::at_start);
   CHECK(dependent("rms_norm_residual", 512, 14336) == DependentLaunch::at_start);
   CHECK(dependent("rms_norm", 16, 131'072) == DependentLaunch::at_end);
