@@ -92,7 +92,7 @@ std::vector<Run> Builder::runs(const BuildTarget& target, const Specialization& 
     if (auto* host = std::get_if<codegen::HostSchedule>(&schedule))
       host->streaming = streaming;
     if (const std::string* text = nearest(tuned, size))
-      schedule = codegen::parse_schedule(*text, schedule);
+      schedule = codegen::parse_schedule(*text, schedule, *kernel_);
     codegen::check_schedule(schedule, *kernel_, specialization, target.target);
     if (!result.empty() && result.back().schedule == schedule)
       result.back().last = size;

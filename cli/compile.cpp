@@ -103,7 +103,7 @@ Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel) {
   const codegen::Specialization specialization = parse_layout(options.layout, kernel);
   codegen::Schedule schedule = codegen::default_schedule(kernel, specialization, target, kElements);
   if (!options.schedule.empty())
-    schedule = codegen::parse_schedule(options.schedule, schedule);
+    schedule = codegen::parse_schedule(options.schedule, schedule, kernel);
   codegen::check_schedule(schedule, kernel, specialization, target);
   std::string text = codegen::emit_text(kernel, specialization, schedule, target, form);
   if (options.emit == "cubin")

@@ -73,6 +73,10 @@ private:
   void store_columns();
   Value* column_value(NodeId id);
 
+  // lower_cuda_shared_tiles.cpp: tiles that several warps share
+  /// What all warps of the tile have of the reductions of a pass, of what this one has.
+  std::vector<Value*> meet(int pass, const std::vector<Value*>& accumulators);
+
   // lower_cuda_tile_rows.cpp: a row
   std::vector<Value*> bases_at(Value* row, const std::vector<bool>& used);
   std::vector<Value*> next_bases(const std::vector<Value*>& bases, Value* row,
@@ -132,6 +136,7 @@ private:
   std::vector<std::vector<bool>> needed_; ///< by pass and node, of rows and elements
   std::vector<std::vector<bool>> used_; ///< by pass and parameter: tensors of rows that it accesses
   Value* lane_ = nullptr;               ///< of the warp, index type
+  Value* warp_ = nullptr;               ///< of the block, index type
   Value* group_ = nullptr;              ///< of rows, 64 bits
   Value* column_ = nullptr;             ///< the thread's first, 64 bits
   Value* inside_ = nullptr;             ///< whether it is one of the call's; null: it is
@@ -143,6 +148,7 @@ private:
   std::map<NodeId, std::vector<Value*>> kept_;       ///< by held node and row
   std::map<std::uint32_t, Gathered> gathered_;       ///< by parameter
   std::unique_ptr<Body> shared_, columns_;
+  llvm::GlobalVariable* meeting_ = nullptr; ///< where warps meet
 };
 
 } // namespace swage::codegen

@@ -2,7 +2,8 @@
 // kernel.
 //
 // Few groups are cut, so their code is small rather than fast: a loop over the rows that are
-// computed, one at a time, which reads them again in each pass.
+// computed, one at a time, which reads them again in each pass; by one warp, where several share a
+// tile.
 #include "codegen/cuda_tiles.hpp"
 
 namespace swage::codegen {
@@ -17,10 +18,14 @@ void CudaTiles::emit_selected(const std::function<void()>& tile) {
   const auto [all, any] = selected_rows(counted);
   if (plan_.rows == 1) // which no count cuts
     return emit_if(all, tile);
-  emit_if(all, tile, [&, any = any] {
-    emit_if(any, [&] {
-      const TileGeometry whole = geometry_;
-      geometry_.rows = 1;
+  const TileGeometry whole = geometry_;
+  Value* some = any;
+  emit_if(all, tile, [&] {
+    if (whole.warps > 1)
+      some = b_.CreateAnd(some, b_.CreateICmpEQ(warp_, constant(0)));
+    emit_if(some, [&] {
+      geometry_.warps = geometry_.rows = 1;
+      geometry_.own_rows = static_cast<int>(plan_.rows);
       geometry_.held = geometry_.whole = false;
       counted_ = counted;
       find_needed();

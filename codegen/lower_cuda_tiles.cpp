@@ -33,7 +33,7 @@ void CudaTiles::find_needed() {
     std::vector<bool> may_hold(nodes(), true);
     for (NodeId id = 0; id < nodes(); ++id) // a part of a product has no value of its own
       may_hold[id] = facts_.wide.folded.empty() || !facts_.wide.folded[id];
-    held_ = passed_on(job_.kernel, plan_, late_, may_hold);
+    held_ = passed_on(job_.kernel, plan_, late_, geometry_.warps, may_hold);
   }
   for (int pass = 0; pass < plan_.passes(); ++pass) {
     std::vector<NodeId> roots;
@@ -76,9 +76,11 @@ void CudaTiles::emit_body() {
   Value* thread = special(llvm::Intrinsic::nvvm_read_ptx_sreg_tid_x);
   Value* block = special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
   lane_ = b_.CreateAnd(thread, constant(31));
-  Value* tile = b_.CreateAdd(
-      b_.CreateMul(block, constant(static_cast<std::uint64_t>(schedule_.threads / 32))),
-      b_.CreateLShr(thread, constant(5)));
+  warp_ = b_.CreateLShr(thread, constant(5));
+  Value* tile = block;
+  if (geometry_.warps == 1)
+    tile = b_.CreateAdd(
+        b_.CreateMul(block, constant(static_cast<std::uint64_t>(schedule_.threads / 32))), warp_);
   Value* across = b_.CreateLShr(b_.CreateAdd(arguments_.columns, constant(each - 1)),
                                 constant(static_cast<std::uint64_t>(std::countr_zero(each))));
   Value* rows = arguments_.rows; // of which a count leaves no whole groups
@@ -96,10 +98,11 @@ void CudaTiles::emit_body() {
 
 void CudaTiles::emit_columns_from(Value* column) {
   Value* begins = b_.CreateICmpULT(column, arguments_.columns);
-  if (plan_.group > 0) { // whose size the accesses divide
+  if (plan_.group > 0 || geometry_.warps > 1) { // the accesses divide what there is, and all meet
     inside_ = begins;
     return emit_tile(b_.CreateSelect(begins, column, constant(0)), geometry_.vector);
   }
+  inside_ = nullptr;
   const int least = ir::has_packed_tensors(job_.kernel) ? 2 : 1; // divides the columns
   if (geometry_.vector == least || job_.specialization.exact)
     return emit_if(begins, [&] { emit_tile(column, geometry_.vector); });
@@ -175,9 +178,10 @@ void CudaTiles::emit_pass(int pass) {
   for (const NodeId id : reductions)
     accumulators.push_back(reduction_identity(node(id).op, node(id).type,
                                               value_type(context_, node(id).type, lanes_)));
-  const auto rows = static_cast<int>(plan_.rows);
-  Value* first = b_.CreateMul(group_, wide(rows));
-  const int together = geometry_.rows;
+  const int rows = geometry_.own_rows, together = geometry_.rows;
+  Value* first = b_.CreateMul(group_, wide(std::int64_t{plan_.rows}));
+  if (geometry_.warps > 1)
+    first = b_.CreateAdd(first, b_.CreateMul(wide(warp_), wide(rows)));
   if (counted_) {
     accumulators = emit_some_rows(pass, first, accumulators);
   } else if (geometry_.whole) {
@@ -196,6 +200,8 @@ void CudaTiles::emit_pass(int pass) {
       emit_rows(pass, b_.CreateAdd(first, wide(looped)), looped, rows - looped, accumulators);
   }
   store_gathered();
+  if (geometry_.warps > 1 && !reductions.empty())
+    accumulators = meet(pass, accumulators);
   for (std::size_t i = 0; i < reductions.size(); ++i)
     reduced_[reductions[i]] = accumulators[i];
 }
@@ -248,7 +254,10 @@ void CudaTiles::store_columns() {
     }
   if (!any)
     return;
-  memory_->set_guard({inside_, {}});
+  Value* writes = inside_;
+  if (geometry_.warps > 1)
+    writes = b_.CreateAnd(inside_, b_.CreateICmpEQ(warp_, constant(0)));
+  memory_->set_guard({writes, {}});
   memory_of_rows_.begin(-1);
   for (const bool is_spread : {false, true}) {
     std::vector<Value*> some = bits;

@@ -64,8 +64,9 @@ std::vector<Value*> CudaTiles::bytes_down(const std::vector<Value*>& rows) {
 
 int CudaTiles::rows_at_once(std::uint32_t param) const {
   constexpr int kBytes = 16;
-  return static_cast<int>(std::min(elements_in(job_.kernel.params()[param].dtype, kBytes),
-                                   std::int64_t{1} << std::countr_zero(plan_.rows)));
+  return static_cast<int>(
+      std::min(elements_in(job_.kernel.params()[param].dtype, kBytes),
+               std::int64_t{1} << std::countr_zero(static_cast<unsigned>(geometry_.own_rows))));
 }
 
 void CudaTiles::gather(std::uint32_t param, const Row& row, int number, Value* bits) {

@@ -383,6 +383,15 @@ Schedule parse_schedule(std::string_view text, const Schedule& base) {
   return schedule;
 }
 
+Schedule parse_schedule(std::string_view text, const Schedule& base, const ir::Kernel& kernel) {
+  Schedule schedule = parse_schedule(text, base);
+  auto* cuda = std::get_if<CudaSchedule>(&schedule);
+  if (cuda && rows_of_groups(kernel) > 0 && text.find("row=") == std::string_view::npos &&
+      cuda->row_threads != cuda->threads)
+    cuda->row_threads = 32;
+  return schedule;
+}
+
 bool fills_cache(const ir::Kernel& kernel, std::int64_t elements) {
   constexpr std::int64_t kMuch = 24 << 20; // an H100 and an H200 have 50 MB
   std::int64_t read = 0, written = 0;      // bits an element

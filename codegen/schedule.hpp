@@ -44,7 +44,7 @@ enum class StorePolicy : std::uint8_t { automatic, streaming /**< .cs */ };
 ///
 /// Kernels with groups of rows (tile_geometry.hpp): a warp has the rows of a group and as many
 /// columns as its threads access at once, so `row_threads` is 32; `accesses` rows are loaded
-/// together.
+/// together. Or all warps of a block share these rows, and `row_threads` are all of its threads.
 struct CudaSchedule {
   int threads = 256; ///< threads a block: 32 to 1024, a multiple of 32
   /// Bytes an access of the widest tensor type: a power of two from the size of one element to 16
@@ -56,8 +56,9 @@ struct CudaSchedule {
   int row_threads = 0;
   /// What is needed later is loaded ahead. Where a row is held, of kernels that store when all rows
   /// are done (RowPlan::after_rows) the next row of a thread, while it computes one; of others what
-  /// has one value a column, before the row is reduced. Where it is not held, of rows of which
-  /// nothing but groups is reduced (RowPlan::apart), the next accesses of a thread.
+  /// has one value a column, before the row is reduced, or without any of that all of the row,
+  /// before anything is computed of it. Where it is not held, of rows of which nothing but groups
+  /// is reduced (RowPlan::apart), the next accesses of a thread.
   bool ahead = false;
   int waves = 0; ///< 0: one pass; else persistent, so many blocks an SM; of rows: blocks a row
   LoadPolicy load = LoadPolicy::automatic;
@@ -94,6 +95,9 @@ Schedule code_schedule(const Schedule& schedule);
 std::string code_line(const Schedule& schedule);
 /// Throws Error(invalid_argument) that names the keys and the legal values.
 Schedule parse_schedule(std::string_view text, const Schedule& base);
+/// The same over `base` of `kernel`. Where warps share a tile by default and `text` has other
+/// threads and no row, each warp has a tile.
+Schedule parse_schedule(std::string_view text, const Schedule& base, const ir::Kernel& kernel);
 
 /// A good schedule without tuning for `elements` elements in all.
 Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specialization,

@@ -2,6 +2,7 @@
 #include "codegen/schedule_tiles.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include <fmt/format.h>
 
@@ -14,15 +15,13 @@ namespace {
 
 constexpr int kRegisters = 65536; ///< of a multiprocessor
 constexpr int kWarp = 32;
+constexpr std::int64_t kSharedBytes = 48 << 10; ///< of a block, without asking for more
 
 } // namespace
 
 void TileSchedules::check(const CudaSchedule& schedule) const {
   if (schedule.row_threads != kWarp)
-    refuse_schedule(
-        fmt::format("row={} is not 32, the threads that have the columns of a tile of a "
-                    "kernel with groups of rows",
-                    schedule.row_threads));
+    check_shared(schedule);
   if (schedule.waves != 0)
     refuse_schedule(fmt::format("grid={} is not 'once', which kernels with groups of rows take",
                                 schedule.waves));
@@ -37,7 +36,7 @@ void TileSchedules::check(const CudaSchedule& schedule) const {
                                 "those of {} to {}",
                                 schedule.access_bytes, geometry.vector, group,
                                 std::max((group + kWarp - 1) / kWarp, 1), group));
-  if (!geometry.whole && geometry.rows % 2 != 0 && packs_rows())
+  if (!geometry.whole && geometry.rows % 2 != 0 && stores_transposed(true))
     refuse_schedule(fmt::format("accesses={} is odd, and two rows of a transposed output of '{}' "
                                 "share a byte; take 2 or more",
                                 schedule.accesses, kernel_.name()));
@@ -49,6 +48,46 @@ void TileSchedules::check(const CudaSchedule& schedule) const {
                                 schedule.access_bytes, schedule.accesses));
 }
 
+/// Of tiles that several warps share.
+void TileSchedules::check_shared(const CudaSchedule& schedule) const {
+  const int warps = schedule.row_threads / kWarp;
+  if (schedule.row_threads != schedule.threads || warps * kWarp != schedule.row_threads ||
+      warps > 8 || !std::has_single_bit(static_cast<unsigned>(std::max(warps, 1))))
+    refuse_schedule(fmt::format(
+        "row={} is not 32, the threads that have the columns of a tile of a kernel with groups of "
+        "rows, and not 64, 128 or 256 threads of a block of as many, whose warps share a tile",
+        schedule.row_threads));
+  if (plan_.rows % static_cast<std::uint32_t>(warps) != 0)
+    refuse_schedule(fmt::format("row={} are {} warps that share a group of {} rows, which they do "
+                                "not divide; take row=32",
+                                schedule.row_threads, warps, plan_.rows));
+  for (const auto& reductions : plan_.reductions)
+    for (const ir::NodeId id : reductions)
+      if (const ir::Node& node = kernel_.node(id); !ir::is_extreme(node.op) && is_float(node.type))
+        refuse_schedule(fmt::format("row={} gives a group of rows to several warps, and '{}' adds "
+                                    "them in their order; take row=32",
+                                    schedule.row_threads, kernel_.name()));
+  const TileGeometry geometry = this->geometry(schedule);
+  if (plan_.passes() == 1 || !geometry.held)
+    refuse_schedule(fmt::format("row={} is for warps that share a tile and hold its rows for a "
+                                "second look; take row=32{}",
+                                schedule.row_threads,
+                                plan_.passes() == 1 ? "" : ", or less of bytes"));
+  if (plan_.group == 0 && geometry.vector > least_access(kernel_) / widest_element(kernel_) &&
+      !specialization_.exact)
+    refuse_schedule(fmt::format("row={} is for columns that are a multiple of an access; take "
+                                "row=32",
+                                schedule.row_threads));
+  if (stores_transposed(true) && geometry.own_rows % 2 != 0)
+    refuse_schedule(fmt::format("row={} gives each warp an odd number of rows, and two rows of a "
+                                "transposed output of '{}' share a byte; take less",
+                                schedule.row_threads, kernel_.name()));
+  if (tile_shared_bytes(kernel_, plan_, geometry) > kSharedBytes)
+    refuse_schedule(fmt::format("row={} bytes={} take more than {} bytes of shared memory; take "
+                                "less of either",
+                                schedule.row_threads, schedule.access_bytes, kSharedBytes));
+}
+
 bool TileSchedules::is_legal(const CudaSchedule& schedule) const {
   try {
     check(schedule);
@@ -58,11 +97,11 @@ bool TileSchedules::is_legal(const CudaSchedule& schedule) const {
   }
 }
 
-bool TileSchedules::packs_rows() const {
+bool TileSchedules::stores_transposed(bool packed) const {
   std::size_t tensor = 0;
   for (const ir::Param& param : kernel_.params())
     if (param.is_tensor() && specialization_.tensors.at(tensor++).layout == Layout::column_major &&
-        is_packed(param.dtype) && param.is_written())
+        (!packed || is_packed(param.dtype)) && param.is_written())
       return true;
   return false;
 }
@@ -128,7 +167,53 @@ int TileSchedules::rows_together() const {
   return rows;
 }
 
-CudaSchedule TileSchedules::usual(std::int64_t) const {
+// 8192x14336 on an H200, us, beside the best of one warp a tile: SwiGLU in MXFP8 along both
+// dimensions 197 for 311, its gradient 388 for 1078, in MXFP4 307 for 442; with the codes along
+// columns transposed, 16 of which a thread then stores at once, 247 for 393, 545 for 1128. Codes of
+// four bits that lie so, of one input, are better with a warp a tile (240 for 255), and so are
+// codes along columns alone (165 for 172, transposed 177 for 236). Few tiles have eight warps each,
+// and half the columns (SwiGLU in MXFP8 of 512x4096: 6.0 for 10.3).
+std::optional<CudaSchedule> TileSchedules::usual_shared(std::int64_t elements) const {
+  constexpr int kMostHeld = 64, kMostResident = 768, kFewWords = 32;
+  constexpr int kOfValue = 20; // registers for each value that is reduced, and for codes of 4 bits
+  const int element = widest_element(kernel_);
+  const bool transposed = stores_transposed();
+  const auto inputs = std::ranges::count_if(kernel_.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
+  });
+  if ((transposed && packs() && inputs == 1) || plan_.group == 0)
+    return std::nullopt;
+  constexpr std::int64_t kFewElements = std::int64_t{132} * 4 * 32 * 256; // four blocks each
+  const bool few = !transposed && elements < kFewElements && plan_.rows % 8 == 0;
+  // GPUs before that round and widen floats of 8 and 16 bits in integers, some or all.
+  int values = packs() + (target_.sm < 90 ? 2 : 0);
+  for (const auto& reductions : plan_.reductions)
+    values += static_cast<int>(reductions.size());
+  CudaSchedule schedule;
+  schedule.threads = schedule.row_threads = (transposed ? 2 : few ? 8 : 4) * kWarp;
+  schedule.dependent_launch = usual_dependent(target_);
+  // Codes of four bits take many registers, so fewer of them at a time where that is four still.
+  for (const int most : {packs() ? kFewWords : kMostHeld, kMostHeld, 2 * kMostHeld})
+    for (const int columns : {8, 4}) {
+      schedule.access_bytes = columns * element;
+      schedule.accesses = most > kMostHeld ? 8 : 4;
+      if (schedule.access_bytes > 16 || ((transposed || few) && columns > 4) ||
+          4 * narrowest_alignment(kernel_, specialization_) < schedule.access_bytes ||
+          (most > kMostHeld && !transposed) || !is_legal(schedule) ||
+          geometry(schedule).held_words > most)
+        continue;
+      const int held = geometry(schedule).held_words;
+      schedule.resident =
+          std::clamp(kRegisters / (held + kOfValue * values) / 256 * 256, 256,
+                     std::min(kMostResident, resident_threads(target_) / 256 * 256));
+      return schedule;
+    }
+  return std::nullopt;
+}
+
+CudaSchedule TileSchedules::usual(std::int64_t elements) const {
+  if (const auto shared = usual_shared(elements))
+    return *shared;
   constexpr int kColumns = 4, kMostHeld = 168, kMostOfBlocks = 240, kMostOfCodes = 190;
   const int element = widest_element(kernel_);
   const int least = least_access(kernel_) / element; // columns, and rows, that share a byte
@@ -175,26 +260,34 @@ CudaSchedule TileSchedules::usual(std::int64_t) const {
   return schedule;
 }
 
+/// Whether fewer accesses are as many rows, all that a warp has.
+bool TileSchedules::is_alike(const CudaSchedule& schedule) const {
+  return schedule.row_threads > kWarp && schedule.accesses / 2 >= geometry(schedule).own_rows;
+}
+
 std::vector<Schedule> TileSchedules::all() const {
   std::vector<Schedule> schedules;
   for (int bytes = 16; bytes >= least_access(kernel_); bytes /= 2)
     for (const int rows : {1, 2, 4, 8, 16}) {
       if (rows > 1 && static_cast<std::uint32_t>(rows / 2) >= plan_.rows)
         continue; // the same code
-      if (rows == 2 && plan_.rows > 2)
-        continue; // never good
-      for (const int threads : {64, 128, 256, 512, 1024}) {
-        CudaSchedule schedule{
-            .threads = threads, .access_bytes = bytes, .accesses = rows, .row_threads = kWarp};
-        if (!is_legal(schedule))
-          continue;
-        schedule.resident = resident(schedule);
-        add_policies(schedule, kernel_, specialization_, target_, schedules);
-        schedule.dependent_launch = usual_dependent(target_);
-        schedule.resident += 256; // the estimate is high by so much at times
-        if (schedule.resident <= resident_threads(target_))
-          schedules.emplace_back(schedule);
-      }
+      for (const bool shared : {false, true})
+        for (const int threads : {64, 128, 256, 512, 1024}) {
+          CudaSchedule schedule{.threads = threads,
+                                .access_bytes = bytes,
+                                .accesses = rows,
+                                .row_threads = shared ? threads : kWarp};
+          if (!shared && rows == 2 && plan_.rows > 2)
+            continue; // never good
+          if (!is_legal(schedule) || is_alike(schedule))
+            continue;
+          schedule.resident = resident(schedule);
+          add_policies(schedule, kernel_, specialization_, target_, schedules);
+          schedule.dependent_launch = usual_dependent(target_);
+          schedule.resident += 256; // the estimate is high by so much at times
+          if (schedule.resident <= resident_threads(target_))
+            schedules.emplace_back(schedule);
+        }
     }
   return schedules;
 }

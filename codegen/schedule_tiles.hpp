@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "codegen/schedule.hpp"
@@ -25,12 +26,16 @@ public:
   std::vector<Schedule> all() const;
 
 private:
+  void check_shared(const CudaSchedule& schedule) const;
   bool is_legal(const CudaSchedule& schedule) const;
+  bool is_alike(const CudaSchedule& schedule) const;
   TileGeometry geometry(const CudaSchedule& schedule) const {
     return make_tile_geometry(kernel_, plan_, specialization_, schedule);
   }
-  /// Whether two rows of an output share a byte.
-  bool packs_rows() const;
+  /// See `usual`, where warps share a tile.
+  std::optional<CudaSchedule> usual_shared(std::int64_t elements) const;
+  /// Whether an output lies column by column; `packed`: one of which two rows share a byte.
+  bool stores_transposed(bool packed = false) const;
   /// Whether an output of elements has two of them to a byte.
   bool packs() const;
   /// Rows that are loaded together, where nothing else is wanted.

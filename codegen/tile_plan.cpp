@@ -145,7 +145,7 @@ int pass_of(const TilePlan& plan, const ir::Store& store, bool late) noexcept {
   return late ? plan.last() : plan.stage[store.node];
 }
 
-std::vector<NodeId> passed_on(const ir::Kernel& kernel, const TilePlan& plan, bool late,
+std::vector<NodeId> passed_on(const ir::Kernel& kernel, const TilePlan& plan, bool late, int warps,
                               const std::vector<bool>& may_hold) {
   std::vector<NodeId> roots;
   for (int pass = 1; pass < plan.passes(); ++pass)
@@ -188,7 +188,7 @@ std::vector<NodeId> passed_on(const ir::Kernel& kernel, const TilePlan& plan, bo
     return sum;
   };
   const std::vector<NodeId> values = down_to(true), read = down_to(false);
-  return bytes(values) <= bytes(read) ? values : read;
+  return bytes(values) <= (warps > 1 ? 2 : 1) * bytes(read) ? values : read;
 }
 
 } // namespace swage::codegen

@@ -50,10 +50,11 @@ std::int64_t host_tiles(std::uint32_t group_rows, std::uint32_t group, std::int6
 
 /// What is known of an element, or of a group of columns of a row, when the first pass is done, and
 /// needed by later ones: the values nearest to what these compute that take no more memory than
-/// what they are made of, or all that is read. `may_hold`, by node, false: not that one. `late`:
-/// every store is left to the last pass.
+/// what they are made of, or all that is read. Where several `warps` share a tile each holds
+/// little, and values may take twice that memory, for nothing is computed twice then. `may_hold`,
+/// by node, false: not that one. `late`: every store is left to the last pass.
 std::vector<ir::NodeId> passed_on(const ir::Kernel& kernel, const TilePlan& plan, bool late,
-                                  const std::vector<bool>& may_hold);
+                                  int warps, const std::vector<bool>& may_hold);
 /// Bytes that a thread takes for one value of `id` where it holds several.
 int held_bytes(const ir::Kernel& kernel, ir::NodeId id) noexcept;
 

@@ -53,11 +53,12 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
   // A wrong schedule is reported where it was written, not at the first launch.
   if (!schedule_text.empty()) {
     codegen::Specialization usual = codegen::contiguous(graph);
+    usual.exact = true; // whether accesses divide the columns is said when there are some
     const codegen::Schedule base =
         codegen::default_schedule(graph, usual, device->target, std::int64_t{1} << 20);
     if (device->is_cuda() && !ir::is_elementwise(graph))
       usual.columns_at_most = 1; // whether a schedule holds a row is said when there is one
-    codegen::check_schedule(codegen::parse_schedule(schedule_text, base), graph, usual,
+    codegen::check_schedule(codegen::parse_schedule(schedule_text, base, graph), graph, usual,
                             device->target);
   }
 }

@@ -12,7 +12,7 @@ codegen::Schedule choose_schedule(const ir::Kernel& kernel,
   if (auto* host = std::get_if<codegen::HostSchedule>(&schedule))
     host->streaming = key.streaming();
   if (!text.empty()) {
-    schedule = codegen::parse_schedule(text, schedule);
+    schedule = codegen::parse_schedule(text, schedule, kernel);
     codegen::check_schedule(schedule, kernel, specialization, device.target);
   }
   return schedule;

@@ -92,6 +92,12 @@ int place_parts(const CudaSchedule& schedule, const CudaSchedule& by_default,
   return many && schedule.ahead && usual ? 1 : -1;
 }
 
+/// The schedule that loads ahead what this one does not.
+CudaSchedule toggled(CudaSchedule schedule) {
+  schedule.ahead = !schedule.ahead;
+  return schedule;
+}
+
 /// Elements of a tensor that a thread holds.
 std::int64_t held_elements(const CudaSchedule& schedule, const CandidateInput& input) {
   return std::int64_t{schedule.accesses} * codegen::vector_elements(schedule, input.kernel);
@@ -149,6 +155,8 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
   if (schedule.ahead != by_default.ahead && !sums_over_rows && !apart) {
     CudaSchedule other = schedule;
     other.ahead = by_default.ahead;
+    if (codegen::bytes_a_column(input.kernel) == 0 && schedule != toggled(by_default))
+      return -1;
     const int otherwise = place_rows(other, by_default, input);
     return otherwise == 0 ? 1 : -1;
   }
@@ -182,11 +190,13 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
 }
 
 /// The same for kernels with groups of rows: accesses of the default's width, twice and half of it,
-/// of any number of rows at a time, in blocks of up to 256 threads, with the registers that they
-/// are thought to take and with fewer; cache policies for the default's.
+/// of any number of rows at a time, in blocks of up to 256 threads, with a tile for each warp or
+/// one that all share, with the registers that they are thought to take and with fewer; cache
+/// policies for the default's.
 int place_tiles(const CudaSchedule& schedule, const CudaSchedule& by_default) {
   const bool full = schedule.access_bytes == by_default.access_bytes;
   const bool same = full && schedule.threads == by_default.threads &&
+                    schedule.row_threads == by_default.row_threads &&
                     schedule.accesses == by_default.accesses &&
                     schedule.resident == by_default.resident;
   if (schedule.dependent_launch != by_default.dependent_launch)
@@ -197,6 +207,10 @@ int place_tiles(const CudaSchedule& schedule, const CudaSchedule& by_default) {
                     2 * schedule.access_bytes == by_default.access_bytes;
   if (!near || schedule.threads > 256)
     return -1;
+  // Where warps share a tile by default, one each is seldom better.
+  const bool shared = by_default.row_threads > 32;
+  if (shared && schedule.row_threads == 32)
+    return full && schedule.threads == by_default.threads ? 3 : -1;
   return full ? (schedule.threads == by_default.threads ? 0 : 1)
               : (schedule.threads == by_default.threads ? 1 : 3);
 }

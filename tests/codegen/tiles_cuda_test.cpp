@@ -53,7 +53,8 @@ std::size_t count(const std::string& text, const std::string& what) {
 TEST_CASE("codes in both directions are written in wide accesses of one read of the inputs") {
   const ir::Kernel kernel = catalogue("mxfp8_both");
   const Specialization specialization = with_transposed(kernel, "q_columns");
-  const CudaSchedule schedule = usual(kernel, specialization);
+  const auto schedule = std::get<CudaSchedule>(
+      parse_schedule("threads=128 row=32 bytes=8 accesses=16 dependent=1", CudaSchedule{}));
   const TileGeometry geometry =
       make_tile_geometry(kernel, make_tile_plan(kernel), specialization, schedule);
   REQUIRE(geometry.held);
@@ -71,7 +72,127 @@ TEST_CASE("codes in both directions are written in wide accesses of one read of 
   CHECK(count(ptx, "shfl.sync") == 3 * 32);
   // Bytes change places two columns and four rows at a time.
   CHECK(count(ptx, "prmt") >= 2 * 8 * 4);
+  CHECK(count(ptx, "bar.sync") == 0);
   CHECK(count(ptx, ".local") == 0);
+}
+
+TEST_CASE("two warps share a tile by default where codes lie transposed, and meet once") {
+  const ir::Kernel kernel = catalogue("mxfp8_both");
+  const Specialization specialization = with_transposed(kernel, "q_columns");
+  const CudaSchedule schedule = usual(kernel, specialization);
+  CHECK(schedule.threads == 64);
+  const TileGeometry geometry =
+      make_tile_geometry(kernel, make_tile_plan(kernel), specialization, schedule);
+  CHECK(geometry.warps == 2);
+  CHECK(geometry.own_rows == 16);
+  const std::string ptx =
+      test::as_newest(compile(kernel, specialization, schedule, cuda_target(90)).payload);
+  CHECK(count(ptx, "ld.global") == 16);
+  CHECK(count(ptx, "st.global.v4.b32") == 4); // 16 codes of each column
+  CHECK(count(ptx, "bar.sync") == 1);
+  CHECK(count(ptx, "st.shared.v4.b32") == 1); // the maxima of four columns
+  CHECK(count(ptx, "ld.shared.v4.b32") == 2); // of both warps
+  CHECK(count(ptx, ".local") == 0);
+}
+
+TEST_CASE("few tiles have eight warps each by default, and kernels along columns alone one") {
+  const auto threads = [](const char* name, std::int64_t rows, std::int64_t columns) {
+    const ir::Kernel kernel = catalogue(name);
+    Specialization specialization = contiguous(kernel);
+    specialization.exact = true;
+    return std::get<CudaSchedule>(
+               default_schedule(kernel, specialization, cuda_target(90), rows * columns))
+        .row_threads;
+  };
+  CHECK(threads("swiglu_mxfp8_both", 512, 4096) == 256);
+  CHECK(threads("swiglu_mxfp8_both", 512, 14336) == 128);
+  CHECK(threads("swiglu_mxfp8_columns", 8192, 14336) == 32);
+}
+
+TEST_CASE("warps that share a tile compute nothing twice") {
+  const ir::Kernel kernel = catalogue("swiglu_mxfp8_both_gradient");
+  const Specialization specialization = contiguous(kernel);
+  const CudaSchedule schedule = usual(kernel, specialization);
+  const TileGeometry geometry =
+      make_tile_geometry(kernel, make_tile_plan(kernel), specialization, schedule);
+  REQUIRE(geometry.warps == 4);
+  CHECK(geometry.held_words == 2 * 8 * 4); // two values of eight rows and four columns
+  const std::string ptx = compile(kernel, specialization, schedule, cuda_target(90)).payload;
+  CHECK(count(ptx, "rcp.approx") == 8 * 4); // one sigmoid an element, and no other quotient
+  CHECK(count(ptx, "bar.sync") == 1);
+}
+
+TEST_CASE("a tile of which some rows are left out is one warp's, where others share theirs") {
+  for (const char* name : {"mxfp8_both", "swiglu_mxfp8_columns"}) { // with groups of columns or not
+    const ir::Kernel kernel = catalogue(name);
+    Specialization specialization = contiguous(kernel);
+    specialization.exact = true;
+    specialization.valid_rows = ValidRows::one;
+    const auto schedule = std::get<CudaSchedule>(
+        parse_schedule("threads=128 row=128 bytes=8 accesses=4", CudaSchedule{}));
+    INFO(name);
+    const std::string ptx = compile(kernel, specialization, schedule, cuda_target(90)).payload;
+    CHECK(count(ptx, "bar.sync") == 1); // not in the loop over some rows
+  }
+}
+
+TEST_CASE("a schedule's text that says other threads and no row has a tile for each warp") {
+  const ir::Kernel kernel = catalogue("mxfp8_both");
+  const Specialization specialization = contiguous(kernel);
+  const CudaSchedule base = usual(kernel, specialization);
+  REQUIRE(base.row_threads == 128);
+  const auto row = [&](const char* text) {
+    const Schedule schedule = parse_schedule(text, base, kernel);
+    check_schedule(schedule, kernel, specialization, cuda_target(90));
+    return std::get<CudaSchedule>(schedule).row_threads;
+  };
+  CHECK(row("threads=256") == 32);
+  CHECK(row("threads=256 bytes=8") == 32);
+  CHECK(row("threads=256 row=256") == 256);
+  CHECK(row("threads=128 bytes=8") == 128);
+  CHECK(row("load=streaming") == 128);
+}
+
+TEST_CASE("warps share a tile where they can") {
+  const auto refusal = [](const std::string& text, const std::string& schedule,
+                          bool exact = false) -> std::string {
+    const ir::Kernel kernel = ir::load_kernel({text}, "", {});
+    Specialization specialization = contiguous(kernel);
+    specialization.exact = exact;
+    const Target target = cuda_target(90);
+    try {
+      check_schedule(parse_schedule(schedule, usual(kernel, specialization)), kernel,
+                     specialization, target);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const auto quantised = [](const std::string& rows, const std::string& reduction = "max",
+                            const std::string& type = "f32") {
+    return "kernel k(x: in " + type + ", y: out f32, s: out " + type + " [col group " + rows +
+           "]) { let m = col_group_" + reduction + "(x, " + rows + "); s = m; y = f32(x + m); }";
+  };
+  const std::string four = "threads=128 row=128 bytes=16 accesses=1";
+  CHECK(refusal(quantised("32"), four, true) == "");
+  CHECK(refusal(quantised("32", "sum", "i32"), four, true) == "");
+  CHECK_THAT(refusal(quantised("32"), four),
+             Catch::Matchers::ContainsSubstring("columns that are a multiple of an access"));
+  CHECK(refusal(quantised("32"), "threads=128 row=128 bytes=4 accesses=1") == "");
+  CHECK_THAT(refusal(quantised("32", "sum"), four, true),
+             Catch::Matchers::ContainsSubstring("adds them in their order; take row=32"));
+  CHECK_THAT(refusal(quantised("6"), four, true),
+             Catch::Matchers::ContainsSubstring("4 warps that share a group of 6 rows"));
+  CHECK(refusal(quantised("6"), "threads=64 row=64 bytes=16 accesses=1", true) == "");
+  for (const char* other : {"threads=256 row=128 bytes=16", "threads=96 row=96 bytes=16",
+                            "threads=512 row=512 bytes=16"})
+    CHECK_THAT(refusal(quantised("32"), other, true),
+               Catch::Matchers::ContainsSubstring("64, 128 or 256 threads of a block of as many"));
+  CHECK_THAT(refusal("kernel k(x: in f32, s: in f32 [col group 32], y: out f32) { y = x * s; }",
+                     four, true),
+             Catch::Matchers::ContainsSubstring("hold its rows for a second look"));
+  CHECK_THAT(refusal(quantised("1024"), four, true),
+             Catch::Matchers::ContainsSubstring("hold its rows for a second look"));
 }
 
 TEST_CASE("codes of four bits are written in wide accesses, two columns or two rows to a byte") {
@@ -108,13 +229,13 @@ TEST_CASE("what is held from one pass to the next is as narrow as its type") {
   const ir::Kernel plain = catalogue("swiglu_mxfp8_both");
   const ir::Kernel rounded =
       test::bound("swiglu_mxfp8_both", {{"T", bf16}, {"Q", f8e4m3}, {"round_product", true}});
-  for (const auto& [kernel, columns] : {std::pair{&plain, 2}, std::pair{&rounded, 4}}) {
+  for (const auto& [kernel, words] : {std::pair{&plain, 64}, std::pair{&rounded, 32}}) {
     const Specialization specialization = contiguous(*kernel);
     const TileGeometry geometry = make_tile_geometry(
         *kernel, make_tile_plan(*kernel), specialization, usual(*kernel, specialization));
     CHECK(geometry.held);
-    CHECK(geometry.held_words == 64);
-    CHECK(geometry.vector == columns);
+    CHECK(geometry.held_words == words);
+    CHECK(geometry.vector == 8);
   }
 }
 
@@ -141,6 +262,10 @@ TEST_CASE("a grid has a warp for every group of rows and every 32 accesses of co
   CHECK(row_launch_shape(schedule, plan, 4, 96, 256).blocks == 2);
   CHECK(row_launch_shape(schedule, plan, 4, 96, 257).blocks == 3);
   CHECK(row_launch_shape(schedule, plan, 4, 0, 256).blocks == 0);
+  CudaSchedule shared = schedule; // whose warps have one tile
+  shared.row_threads = 128;
+  CHECK(row_launch_shape(shared, plan, 4, 64, 256).blocks == 4);
+  CHECK(row_launch_shape(shared, plan, 4, 96, 257).blocks == 9);
 }
 
 TEST_CASE("default schedules of groups of rows are legal, and so is every other that is tried") {

@@ -66,6 +66,33 @@ TEST_CASE("rows that a kernel skips are no part of their groups on the device") 
       }
 }
 
+TEST_CASE("rows left out of tiles that warps share are no part of their groups on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  const std::string text =
+      "kernel k<T>(x: in T, y: out f32, s: out f32 [col group "
+      "32]) { let m = col_group_max(abs(f32(x)), 32); s = m; y = f32(x) + m; }";
+  std::uint64_t seed = 900;
+  for (const std::string& each : {text, skipping(text)})
+    for (const std::int64_t columns : {64, 128, 320}) { // multiples of 64: whole accesses
+      const Kernel kernel = device->kernel(each, "", {{"T", columns == 128 ? f32 : bf16}});
+      RowCase call(*device, kernel, {96, columns}, {}, ++seed);
+      call.count_rows({70});
+      REQUIRE(call.run() == "");
+      for (const codegen::Schedule& schedule : call.schedules()) {
+        const auto& cuda = std::get<codegen::CudaSchedule>(schedule);
+        const bool usual = cuda.load == codegen::LoadPolicy::automatic &&
+                           cuda.store == codegen::StorePolicy::automatic &&
+                           cuda.dependent_launch == codegen::DependentLaunch::at_start;
+        if (cuda.row_threads == 32 || !usual || cuda.accesses > 2)
+          continue;
+        INFO(each << columns << ", " << codegen::canonical(schedule));
+        REQUIRE(call.run(&schedule) == "");
+      }
+    }
+}
+
 TEST_CASE("what has one value a row is written beside groups of rows on the device") {
   const auto device = gpu();
   if (!device)
