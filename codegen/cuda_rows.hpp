@@ -88,7 +88,7 @@ private:
   // lower_cuda_stores.cpp
   void find_early_stores();
   void emit_outputs();
-  bool stores_codes_of_half_bytes() const;
+  bool keeps_codes_apart() const;
   void emit_looped_chunks();
   void emit_chunks(std::vector<Chunk>& chunks);
   /// `stores`: of elements.

@@ -27,14 +27,16 @@ std::vector<Value*> CudaTiles::meet(int pass, const std::vector<Value*>& accumul
     for (const NodeId id : plan_.reductions[static_cast<std::size_t>(before)])
       begin += values * size_of(node(id).type);
   const std::vector<NodeId>& reductions = plan_.reductions[static_cast<std::size_t>(pass)];
+  std::vector<std::int64_t> regions;
+  for (const NodeId id : reductions) {
+    regions.push_back(begin);
+    begin += values * size_of(node(id).type);
+  }
   const auto place = [&](std::size_t i, Value* warp) {
-    std::int64_t region = begin;
-    for (std::size_t before = 0; before < i; ++before)
-      region += values * size_of(node(reductions[before]).type);
     Value* thread = b_.CreateAdd(b_.CreateMul(warp, constant(32)), lane_);
     return b_.CreateGEP(
         value_type(context_, node(reductions[i]).type, lanes_),
-        b_.CreateConstGEP1_64(b_.getInt8Ty(), meeting_, static_cast<std::uint64_t>(region)),
+        b_.CreateConstGEP1_64(b_.getInt8Ty(), meeting_, static_cast<std::uint64_t>(regions[i])),
         wide(thread));
   };
   const auto align = [&](std::size_t i) {

@@ -93,7 +93,7 @@ void CudaRows::emit_looped_chunks() {
   carry(constant(0), columns_, step, load_from(constant(0)),
         [&](Value* from, const std::vector<Value*>& now) {
           const std::vector<Value*> next = load_from(b_.CreateAdd(from, step));
-          if (stores_codes_of_half_bytes())
+          if (keeps_codes_apart())
             keep_loads_before();
           held_.replace(now);
           std::vector<Chunk> chunks = chunks_from(from);
@@ -106,10 +106,8 @@ void CudaRows::emit_looped_chunks() {
 /// (SwiGLU in MXFP4, 8192x14336 on an H200: 202 us where it moves loads ahead and quantised values
 /// at will, 170 where neither passes the group's reduction; in MXFP8 1 to 2 % more for many rows,
 /// which load ahead, and 2 % less for few).
-bool CudaRows::stores_codes_of_half_bytes() const {
-  return std::ranges::any_of(job_.kernel.params(), [](const ir::Param& param) {
-    return param.is_written() && is_packed(param.dtype);
-  });
+bool CudaRows::keeps_codes_apart() const {
+  return stores_packed_elements(job_.kernel);
 }
 
 /// Every load of some chunks before the first store: an output may be an input.
@@ -127,7 +125,7 @@ void CudaRows::emit_chunks(std::vector<Chunk>& chunks) {
       load(chunks[k], needed);
     for (std::size_t k = from; k < to; ++k) {
       emit_groups(chunks[k], needed);
-      if (reduces_groups(job_.kernel) && (!schedule_.ahead || stores_codes_of_half_bytes()))
+      if (reduces_groups(job_.kernel) && (!schedule_.ahead || keeps_codes_apart()))
         keep_loads_before();
       accumulate(chunks[k]);
       store_groups(chunks[k]);

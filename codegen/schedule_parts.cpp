@@ -59,6 +59,12 @@ bool reduces_groups(const ir::Kernel& kernel) {
          });
 }
 
+bool stores_packed_elements(const ir::Kernel& kernel) {
+  return std::ranges::any_of(kernel.params(), [](const ir::Param& param) {
+    return param.is_written() && param.broadcast == ir::Broadcast::none && is_packed(param.dtype);
+  });
+}
+
 int widest_access(const ir::Kernel& kernel, const Target& target) {
   return target.sm >= 100 || reduces_groups(kernel) ? kWidestOfGroups : 16;
 }

@@ -1,4 +1,5 @@
-// schedule_parts.hpp -- what the schedules of elements and of rows share; private to schedule*.cpp.
+// schedule_parts.hpp -- what the schedules of elements, rows and tiles share, and facts of kernels
+// that lowering and the tuner ask too.
 #pragma once
 
 #include <string>
@@ -18,6 +19,8 @@ int widest_element(const ir::Kernel& kernel);
 int least_access(const ir::Kernel& kernel);
 /// Whether there are reductions of groups of columns, and none of groups of rows.
 bool reduces_groups(const ir::Kernel& kernel);
+/// Whether an output of elements has two of them to a byte.
+bool stores_packed_elements(const ir::Kernel& kernel);
 /// Bytes: what one instruction moves; of kernels that reduce groups two, for threads with more
 /// columns of a group spare exchanges.
 int widest_access(const ir::Kernel& kernel, const Target& target);

@@ -107,9 +107,7 @@ bool TileSchedules::stores_transposed(bool packed) const {
 }
 
 bool TileSchedules::packs() const {
-  return std::ranges::any_of(kernel_.params(), [](const ir::Param& param) {
-    return param.is_written() && param.broadcast == ir::Broadcast::none && is_packed(param.dtype);
-  });
+  return stores_packed_elements(kernel_);
 }
 
 int TileSchedules::registers(const CudaSchedule& schedule) const {

@@ -6,6 +6,7 @@
 
 #include "codegen/compile.hpp"
 #include "tests/codegen/row_calls.hpp"
+#include "tests/codegen/text_count.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
@@ -21,13 +22,6 @@ std::string ptx(const std::string& name, const std::string& schedule, std::int64
   const ir::Kernel kernel = bound(name, bindings);
   return compile(kernel, of_columns(kernel, columns), schedule_of(schedule), cuda_target(90))
       .payload;
-}
-
-std::size_t count(const std::string& text, const std::string& what) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1))
-    ++found;
-  return found;
 }
 
 CudaSchedule by_default(const std::string& name, std::int64_t rows, std::int64_t columns,

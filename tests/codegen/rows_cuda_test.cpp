@@ -15,23 +15,18 @@
 #include "ir/source.hpp"
 #include "tests/codegen/llvm_text.hpp"
 #include "tests/codegen/row_calls.hpp"
+#include "tests/codegen/text_count.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
 using namespace swage::codegen;
 using test::bound;
 using test::catalogue;
+using test::count;
 using test::of_columns;
 using test::schedule_of;
 
 namespace {
-
-std::size_t count(const std::string& text, const std::string& what) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1))
-    ++found;
-  return found;
-}
 
 std::string ptx(const ir::Kernel& kernel, std::int64_t columns, const std::string& schedule,
                 int sm = 90) {

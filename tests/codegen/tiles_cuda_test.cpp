@@ -11,10 +11,12 @@
 #include "swage/error.hpp"
 #include "tests/codegen/llvm_text.hpp"
 #include "tests/codegen/row_calls.hpp"
+#include "tests/codegen/text_count.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace swage;
 using namespace swage::codegen;
+using test::count;
 
 namespace {
 
@@ -39,13 +41,6 @@ Specialization with_transposed(const ir::Kernel& kernel, const std::string& tran
 CudaSchedule usual(const ir::Kernel& kernel, const Specialization& specialization, int sm = 90) {
   return std::get<CudaSchedule>(
       default_schedule(kernel, specialization, cuda_target(sm), std::int64_t{1} << 24));
-}
-
-std::size_t count(const std::string& text, const std::string& what) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + 1))
-    ++found;
-  return found;
 }
 
 } // namespace

@@ -10,49 +10,34 @@
 #include "ir/passes.hpp"
 #include "ir/source.hpp"
 #include "runtime/embedded/image.hpp"
-#include "swage/embed.h"
 #include "swage/swage.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/registered_image.hpp"
 
 using namespace swage;
 
 namespace {
 
-/// An image in memory, registered while it lives. Its code is that of `body`, under the line of
+/// The bytes of an image. Its code is that of `body`, under the line of
 /// `text`: so a result tells which was run. The image says that it is for `said`.
-class Registered {
-public:
-  Registered(const std::string& text, const std::string& body, std::string_view level,
-             std::string_view said = {}) {
-    const ir::Kernel named = ir::load_kernel({text}, "", {}), run = ir::load_kernel({body}, "", {});
-    const codegen::Target target = codegen::target_of(*codegen::find_host_level(level));
-    codegen::Specialization made = codegen::contiguous(run);
-    for (codegen::TensorSpec& tensor : made.tensors)
-      tensor.align_log2 = 2;
-    const codegen::Schedule schedule = codegen::default_schedule(run, made, target, 4096);
-    const codegen::Artifact artifact = codegen::compile(run, made, schedule, target);
-    const std::string line = ir::canonical(named), spec = codegen::canonical(made, named),
-                      lines = codegen::canonical(schedule);
-    embedded::Image image;
-    image.kernels = {{named.name(), line}};
-    image.codes = {{said.empty() ? level : said, artifact.entry, false, false, false, "", "",
-                    artifact.payload}};
-    image.variants = {{0, 0, 0, 40, spec, lines}};
-    bytes_ = embedded::encode(image);
-    image_ = {bytes_.data(), bytes_.size(), nullptr};
-    swage_register_kernels(&image_);
-  }
-  Registered(const Registered&) = delete;
-  Registered& operator=(const Registered&) = delete;
-  ~Registered() { swage_unregister_kernels(&image_); }
-
-  std::string& bytes() { return bytes_; }
-  void again() { swage_register_kernels(&image_); }
-
-private:
-  std::string bytes_;
-  swage_kernel_image image_{};
-};
+std::string image_of(const std::string& text, const std::string& body, std::string_view level,
+                     std::string_view said = {}) {
+  const ir::Kernel named = ir::load_kernel({text}, "", {}), run = ir::load_kernel({body}, "", {});
+  const codegen::Target target = codegen::target_of(*codegen::find_host_level(level));
+  codegen::Specialization made = codegen::contiguous(run);
+  for (codegen::TensorSpec& tensor : made.tensors)
+    tensor.align_log2 = 2;
+  const codegen::Schedule schedule = codegen::default_schedule(run, made, target, 4096);
+  const codegen::Artifact artifact = codegen::compile(run, made, schedule, target);
+  const std::string line = ir::canonical(named), spec = codegen::canonical(made, named),
+                    lines = codegen::canonical(schedule);
+  embedded::Image image;
+  image.kernels = {{named.name(), line}};
+  image.codes = {
+      {said.empty() ? level : said, artifact.entry, false, false, false, "", "", artifact.payload}};
+  image.variants = {{0, 0, 0, 40, spec, lines}};
+  return embedded::encode(image);
+}
 
 float result_of(const std::string& text) {
   const Kernel kernel = Device::open("cpu").kernel(text, "");
@@ -76,7 +61,7 @@ std::string_view lowest() {
 } // namespace
 
 TEST_CASE("a kernel that the program carries is launched without compiling") {
-  const Registered image(doubled("carried"), tripled("carried"), lowest());
+  const test::RegisteredImage image(image_of(doubled("carried"), tripled("carried"), lowest()));
   const auto compiles = codegen::compile_count();
   CHECK(result_of(doubled("carried")) == 11); // the code of the image, which is another on purpose
   CHECK(codegen::compile_count() == compiles);
@@ -88,18 +73,18 @@ TEST_CASE("of two images the one for the higher level of the CPU is launched, in
     SUCCEED("this CPU has one level");
   const auto best = codegen::best_host_level().name;
   {
-    const Registered low(doubled("levels_a"), tripled("levels_a"), lowest());
-    const Registered high(doubled("levels_a"), doubled("levels_a"), best);
+    const test::RegisteredImage low(image_of(doubled("levels_a"), tripled("levels_a"), lowest()));
+    const test::RegisteredImage high(image_of(doubled("levels_a"), doubled("levels_a"), best));
     CHECK(result_of(doubled("levels_a")) == (best == lowest() ? 11 : 7));
   }
-  const Registered high(doubled("levels_b"), doubled("levels_b"), best);
-  const Registered low(doubled("levels_b"), tripled("levels_b"), lowest());
+  const test::RegisteredImage high(image_of(doubled("levels_b"), doubled("levels_b"), best));
+  const test::RegisteredImage low(image_of(doubled("levels_b"), tripled("levels_b"), lowest()));
   CHECK(result_of(doubled("levels_b")) == 7);
 }
 
 TEST_CASE("an image that is registered twice, before its first use and after, is there once") {
   {
-    Registered image(doubled("again"), tripled("again"), lowest());
+    test::RegisteredImage image(image_of(doubled("again"), tripled("again"), lowest()));
     image.again();
     CHECK(result_of(doubled("again")) == 11);
     image.again();
@@ -109,17 +94,17 @@ TEST_CASE("an image that is registered twice, before its first use and after, is
 }
 
 TEST_CASE("an image that was unregistered, before or after its first use, is not looked in") {
-  { const Registered unused(doubled("gone"), tripled("gone"), lowest()); }
+  { const test::RegisteredImage unused(image_of(doubled("gone"), tripled("gone"), lowest())); }
   CHECK(result_of(doubled("gone")) == 7);
   {
-    const Registered used(doubled("used"), tripled("used"), lowest());
+    const test::RegisteredImage used(image_of(doubled("used"), tripled("used"), lowest()));
     CHECK(result_of(doubled("used")) == 11);
   }
   CHECK(result_of(doubled("used")) == 7);
 }
 
 TEST_CASE("a kernel of another text, or with an explicit schedule, is not served by the image") {
-  const Registered image(doubled("other"), tripled("other"), lowest());
+  const test::RegisteredImage image(image_of(doubled("other"), tripled("other"), lowest()));
   CHECK(result_of("kernel other(x: in f32, y: out f32) { y = x + x + 2; }") == 8);
   KernelOptions options;
   options.schedule = "lanes=2 unroll=4";
@@ -133,17 +118,19 @@ TEST_CASE("code for the CPUs of another architecture is never run, even beside o
   for (const codegen::HostLevel& level : codegen::host_levels()) {
     if (level.triple == codegen::native_levels().front().triple)
       continue;
-    const Registered other(doubled("foreign"), tripled("foreign"), lowest(), level.name);
+    const test::RegisteredImage other(
+        image_of(doubled("foreign"), tripled("foreign"), lowest(), level.name));
     CHECK(result_of(doubled("foreign")) == 7); // 11 is the image's
-    const Registered ours(doubled("foreign_beside"), tripled("foreign_beside"), lowest());
-    const Registered beside(doubled("foreign_beside"), doubled("foreign_beside"), lowest(),
-                            level.name);
+    const test::RegisteredImage ours(
+        image_of(doubled("foreign_beside"), tripled("foreign_beside"), lowest()));
+    const test::RegisteredImage beside(
+        image_of(doubled("foreign_beside"), doubled("foreign_beside"), lowest(), level.name));
     CHECK(result_of(doubled("foreign_beside")) == 11);
   }
 }
 
 TEST_CASE("a damaged image is left out, and the kernel is compiled") {
-  Registered image(doubled("damaged"), tripled("damaged"), lowest());
+  test::RegisteredImage image(image_of(doubled("damaged"), tripled("damaged"), lowest()));
   image.bytes()[image.bytes().size() / 2] ^= 1; // nobody has looked yet
   CHECK(result_of(doubled("damaged")) == 7);
 }

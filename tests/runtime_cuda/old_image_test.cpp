@@ -9,8 +9,8 @@
 #include "codegen/calling_convention.hpp"
 #include "codegen/compile.hpp"
 #include "runtime/embedded/image.hpp"
-#include "swage/embed.h"
 #include "tests/runtime_cuda/fake_device.hpp"
+#include "tests/support/registered_image.hpp"
 
 using namespace swage;
 
@@ -20,21 +20,6 @@ std::string read(const std::string& name) {
   std::ifstream file(SWAGE_SOURCE_DIR "/tests/fixtures/images/" + name, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
-
-class Registered {
-public:
-  explicit Registered(std::string bytes) : bytes_(std::move(bytes)) {
-    image_ = {bytes_.data(), bytes_.size(), nullptr};
-    swage_register_kernels(&image_);
-  }
-  Registered(const Registered&) = delete;
-  Registered& operator=(const Registered&) = delete;
-  ~Registered() { swage_unregister_kernels(&image_); }
-
-private:
-  std::string bytes_;
-  swage_kernel_image image_{};
-};
 
 /// Launches both kernels on `device`; gives how many compiles that took.
 std::int64_t compiles_of(const Device& device) {
@@ -61,12 +46,12 @@ std::int64_t expected() {
 } // namespace
 
 TEST_CASE("an image of calling convention 1 serves a GPU, or is left out for its number") {
-  const Registered image(read("convention_1.image"));
+  const test::RegisteredImage image(read("convention_1.image"));
   CHECK(compiles_of(test::gpu()) == expected());
 }
 
 TEST_CASE("code of an image that left the sums of one row to a second launch gets one") {
-  const Registered image(read("convention_1_sums.image"));
+  const test::RegisteredImage image(read("convention_1_sums.image"));
   const Device device = test::gpu();
   constexpr std::int64_t kColumns = 128;
   const test::DeviceArray x(device, test::counting(kColumns)),
@@ -86,7 +71,7 @@ TEST_CASE("code of an image that left the sums of one row to a second launch get
 
 #if defined(__x86_64__)
 TEST_CASE("an image of calling convention 1 serves a CPU, or is left out for its number") {
-  const Registered image(read("convention_1.image"));
+  const test::RegisteredImage image(read("convention_1.image"));
   CHECK(compiles_of(Device::open("cpu")) == expected());
 }
 #endif

@@ -11,8 +11,8 @@
 #include "ir/source.hpp"
 #include "runtime/embedded/image.hpp"
 #include "runtime/launch/inspect.hpp"
-#include "swage/embed.h"
 #include "tests/runtime_cuda/fake_device.hpp"
+#include "tests/support/registered_image.hpp"
 
 using namespace swage;
 using namespace swage::test;
@@ -74,36 +74,24 @@ Kernel kernel_with(const Device& device, const std::string& text, const char* sc
   return device.kernel(text, "", {}, options);
 }
 
-/// An image of `text`, compiled with `schedule` for calls as Memory makes them.
-class Registered {
-public:
-  Registered(const Device& device, const std::string& text, const char* schedule,
-             std::int64_t rows) {
-    const Kernel kernel = kernel_with(device, text, schedule);
-    const ir::Kernel& graph = launch::ir_kernel(kernel);
-    const launch::CallDescription call = launch::describe(kernel, Memory{device, rows}.arguments());
-    const codegen::Artifact artifact =
-        codegen::compile(graph, call.specialization, call.schedule, launch::target(device));
-    const std::string line = ir::canonical(graph),
-                      known = codegen::canonical(call.specialization, graph),
-                      laid = codegen::canonical(call.schedule);
-    embedded::Image image;
-    image.kernels = {{graph.name(), line}};
-    image.codes = {{"sm_90", artifact.entry, artifact.waits_for_dependencies, artifact.has_totals,
-                    artifact.stores_single_row, artifact.payload, "", ""}};
-    image.variants = {{0, 0, 0, 40, known, laid}};
-    bytes_ = embedded::encode(image);
-    image_ = {bytes_.data(), bytes_.size(), nullptr};
-    swage_register_kernels(&image_);
-  }
-  Registered(const Registered&) = delete;
-  Registered& operator=(const Registered&) = delete;
-  ~Registered() { swage_unregister_kernels(&image_); }
-
-private:
-  std::string bytes_;
-  swage_kernel_image image_{};
-};
+/// The bytes of an image of `text`, compiled with `schedule` for calls as Memory makes them.
+std::string image_of(const Device& device, const std::string& text, const char* schedule,
+                     std::int64_t rows) {
+  const Kernel kernel = kernel_with(device, text, schedule);
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
+  const launch::CallDescription call = launch::describe(kernel, Memory{device, rows}.arguments());
+  const codegen::Artifact artifact =
+      codegen::compile(graph, call.specialization, call.schedule, launch::target(device));
+  const std::string line = ir::canonical(graph),
+                    known = codegen::canonical(call.specialization, graph),
+                    laid = codegen::canonical(call.schedule);
+  embedded::Image image;
+  image.kernels = {{graph.name(), line}};
+  image.codes = {{"sm_90", artifact.entry, artifact.waits_for_dependencies, artifact.has_totals,
+                  artifact.stores_single_row, artifact.payload, "", ""}};
+  image.variants = {{0, 0, 0, 40, known, laid}};
+  return embedded::encode(image);
+}
 
 } // namespace
 
@@ -149,7 +137,7 @@ TEST_CASE("a call of one row leaves the workspace that it is given as it was") {
 TEST_CASE("whether one row takes a second launch is for the image to say whose code it is") {
   const Device device = gpu();
   const auto with_image = [&](const std::string& text, const char* schedule, std::int64_t rows) {
-    const Registered image(device, text, schedule, rows);
+    const RegisteredImage image(image_of(device, text, schedule, rows));
     const auto before = codegen::compile_count();
     const Took found = took(device, device.kernel(text, ""), rows);
     CHECK(codegen::compile_count() == before);
