@@ -20,6 +20,7 @@
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 
+#include "codegen/assembler_faults.hpp"
 #include "codegen/cut.hpp"
 #include "codegen/llvm_compat.hpp"
 #include "codegen/llvm_start.hpp"
@@ -27,7 +28,6 @@
 #include "codegen/machine.hpp"
 #include "codegen/memory_reserve.hpp"
 #include "codegen/nvptx.hpp"
-#include "codegen/opaque_negation.hpp"
 #include "codegen/overlap.hpp"
 #include "codegen/own_stack.hpp"
 #include "codegen/row_geometry.hpp"
@@ -135,8 +135,10 @@ public:
     std::string result(emitter_->buffer);
     emitter_.reset();
     check();
-    if (target_.kind == Target::Kind::cuda)
+    if (target_.kind == Target::Kind::cuda) {
       compat::add_clusters(result, module_);
+      replace_faulty_shifts(result);
+    }
     return result;
   }
 

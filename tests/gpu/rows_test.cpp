@@ -161,7 +161,7 @@ TEST_CASE(
   CHECK(ran > (emulated() ? 10 : 100));
 }
 
-// An assembler lost the minus of the second operand; see codegen/opaque_negation.hpp.
+// An assembler lost the minus of the second operand; see codegen/assembler_faults.hpp.
 TEST_CASE("maxima and minima of negated integers have the evaluator's bits on the device") {
   const auto device = gpu();
   if (!device)
@@ -178,6 +178,26 @@ TEST_CASE("maxima and minima of negated integers have the evaluator's bits on th
       INFO(text);
       check_rows(*device, device->kernel(text, ""), {3, 216}, {}, schedules_of_call(1, 2), 139);
     }
+}
+
+// An assembler negated them beside loops; see codegen/assembler_faults.hpp.
+TEST_CASE(
+    "products with powers of two of 64-bit integers have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  for (const char* factor :
+       {"2147483648", "-2147483648", "1073741824", "4294967296", "-4294967296"}) {
+    INFO(factor);
+    for (const char* kernel :
+         {"kernel k(x: in f8e4m3fnuz, s: i64, y: out i64 [col group 32]) {{ y = s * {}; }}",
+          "kernel k(x: in f8e4m3fnuz, a: in i64, s: i64, y: out i64, z: out i64 [group 24])"
+          " {{ y = a * {0}; z = s * {0}; }}",
+          "kernel k(a: in i64, r: in i64 [row], s: i64, y: out i64 [row], z: out i64 [col])"
+          " {{ y = row_sum(a * {0}) + r * {0}; z = s * {0}; }}"})
+      check_rows(*device, device->kernel(fmt::format(fmt::runtime(kernel), factor), ""), {64, 216},
+                 {}, schedules_of_call(1, 2), 141);
+  }
 }
 
 TEST_CASE("one element of a row is picked by its column on the device") {

@@ -1,6 +1,7 @@
-// opaque_negation.cpp -- finds negations of 32-bit integers and replaces them.
-#include "codegen/opaque_negation.hpp"
+// assembler_faults.cpp -- finds what ptxas gets wrong, and replaces it.
+#include "codegen/assembler_faults.hpp"
 
+#include <string_view>
 #include <vector>
 
 #include <llvm/IR/IRBuilder.h>
@@ -56,6 +57,17 @@ void make_negations_opaque(llvm::Module& module) {
       instruction->replaceAllUsesWith(opaque_negation(b, negated(*instruction)));
       instruction->eraseFromParent();
     }
+  }
+}
+
+void replace_faulty_shifts(std::string& ptx) {
+  constexpr std::string_view shift = "shl.b64", by_31 = ", 31;";
+  for (std::size_t at = ptx.find(shift); at != std::string::npos; at = ptx.find(shift, at + 1)) {
+    const std::size_t end = ptx.find(';', at);
+    if (end == std::string::npos || !std::string_view(ptx).substr(0, end + 1).ends_with(by_31))
+      continue;
+    ptx.replace(end + 1 - by_31.size(), by_31.size(), ", 2147483648;");
+    ptx.replace(at, shift.size(), "mul.lo.s64");
   }
 }
 
