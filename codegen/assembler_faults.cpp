@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/InstIterator.h>
@@ -44,31 +45,130 @@ Value* opaque_negation(llvm::IRBuilderBase& b, Value* x) {
   return b.CreateCall(negation, {x});
 }
 
+/// `value`, an f64 chosen among constants, rounded to f32 before the choice; null if it is another.
+Value* rounded_choice(llvm::IRBuilderBase& b, Value* value, llvm::Type* f32) {
+  if (llvm::isa<llvm::Constant>(value))
+    return b.CreateFPTrunc(value, f32);
+  auto* choice = llvm::dyn_cast<llvm::SelectInst>(value);
+  if (!choice)
+    return nullptr;
+  Value* chosen = rounded_choice(b, choice->getTrueValue(), f32);
+  Value* other = chosen ? rounded_choice(b, choice->getFalseValue(), f32) : nullptr;
+  return other ? b.CreateSelect(choice->getCondition(), chosen, other) : nullptr;
+}
+
+std::string_view assembly_of(const llvm::CallBase& call) {
+  const auto* code = llvm::dyn_cast<llvm::InlineAsm>(call.getCalledOperand());
+  return code ? std::string_view(code->getAsmString()) : std::string_view();
+}
+
+bool is_zero(const Value* value) {
+  return llvm::PatternMatch::match(value, llvm::PatternMatch::m_AnyZeroFP());
+}
+
+/// Whether the float `value` may be a maximum with 0 in the eyes of the assembler, which also looks
+/// behind roundings to integers.
+bool may_be_maximum_with_zero(const Value* value) {
+  if (const auto* element = llvm::dyn_cast<llvm::ExtractElementInst>(value))
+    return may_be_maximum_with_zero(element->getVectorOperand());
+  if (llvm::isa<llvm::SelectInst, llvm::PHINode>(value))
+    return true;
+  if (const auto* one = llvm::dyn_cast<llvm::UnaryOperator>(value))
+    return may_be_maximum_with_zero(one->getOperand(0));
+  const auto* call = llvm::dyn_cast<llvm::CallBase>(value);
+  if (!call)
+    return false;
+  if (call->arg_size() == 1)
+    return may_be_maximum_with_zero(call->getArgOperand(0));
+  switch (call->getIntrinsicID()) {
+  case llvm::Intrinsic::maximum:
+  case llvm::Intrinsic::maxnum:
+  case llvm::Intrinsic::maximumnum:
+    for (const Value* argument : call->args())
+      if (llvm::isa<llvm::Constant>(argument) && !is_zero(argument))
+        return false;
+    return true;
+  default: return assembly_of(*call).starts_with("max");
+  }
+}
+
+/// Where `call` packs bytes of floats made integers, none of these is a maximum with 0 after it.
+void keep_maxima_apart(llvm::CallBase& call) {
+  const std::string_view code = assembly_of(call);
+  const bool is_signed = code.starts_with("cvt.pack.sat.s8");
+  if (!is_signed && !code.starts_with("cvt.pack.sat.u8"))
+    return;
+  for (unsigned i : {0u, 1u}) {
+    auto* made = llvm::dyn_cast<llvm::Instruction>(call.getArgOperand(i));
+    if (!made || !made->getOperand(0)->getType()->isFloatTy() ||
+        !may_be_maximum_with_zero(made->getOperand(0)))
+      continue;
+    llvm::IRBuilder<> b(made);
+    llvm::Instruction* other = made->clone();
+    other->setOperand(0, b.CreateBinaryIntrinsic(
+                             llvm::Intrinsic::minimum, made->getOperand(0),
+                             llvm::ConstantFP::get(b.getFloatTy(), is_signed ? 128.0 : 256.0)));
+    b.Insert(other);
+    call.setArgOperand(i, other);
+  }
+}
+
+/// Replaces the `mnemonic`s in `ptx` by what `make` writes of their operands, "d, a, b"; it writes
+/// nothing where they may stay.
+template <class Make>
+void replace_instructions(std::string& ptx, std::string_view mnemonic, Make make) {
+  for (std::size_t at = ptx.find(mnemonic); at != std::string::npos;
+       at = ptx.find(mnemonic, at + 1)) {
+    const std::size_t operands = ptx.find_first_not_of(" \t", at + mnemonic.size());
+    const std::size_t end = ptx.find(';', at);
+    if (operands == std::string::npos || end == std::string::npos)
+      return;
+    const std::string made = make(std::string_view(ptx).substr(operands, end - operands));
+    if (!made.empty())
+      ptx.replace(at, end - at, made);
+  }
+}
+
 } // namespace
 
-void make_negations_opaque(llvm::Module& module) {
+void avoid_assembler_faults(llvm::Module& module) {
   for (llvm::Function& function : module) {
     std::vector<llvm::Instruction*> found;
-    for (llvm::Instruction& instruction : llvm::instructions(function))
-      if (negated(instruction))
+    for (llvm::Instruction& instruction : llvm::instructions(function)) {
+      if (negated(instruction) || llvm::isa<llvm::FPTruncInst>(instruction))
         found.push_back(&instruction);
+      if (auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction))
+        keep_maxima_apart(*call);
+    }
     for (llvm::Instruction* instruction : found) {
       llvm::IRBuilder<> b(instruction);
-      instruction->replaceAllUsesWith(opaque_negation(b, negated(*instruction)));
+      Value* x = negated(*instruction);
+      Value* other = x ? opaque_negation(b, x)
+                       : rounded_choice(b, instruction->getOperand(0), instruction->getType());
+      if (!other)
+        continue;
+      instruction->replaceAllUsesWith(other);
       instruction->eraseFromParent();
     }
   }
 }
 
-void replace_faulty_shifts(std::string& ptx) {
-  constexpr std::string_view shift = "shl.b64", by_31 = ", 31;";
-  for (std::size_t at = ptx.find(shift); at != std::string::npos; at = ptx.find(shift, at + 1)) {
-    const std::size_t end = ptx.find(';', at);
-    if (end == std::string::npos || !std::string_view(ptx).substr(0, end + 1).ends_with(by_31))
-      continue;
-    ptx.replace(end + 1 - by_31.size(), by_31.size(), ", 2147483648;");
-    ptx.replace(at, shift.size(), "mul.lo.s64");
-  }
+void avoid_assembler_faults(std::string& ptx) {
+  replace_instructions(ptx, "shl.b64", [](std::string_view operands) {
+    constexpr std::string_view by_31 = ", 31";
+    return operands.ends_with(by_31)
+               ? fmt::format("mul.lo.s64 \t{}, 2147483648",
+                             operands.substr(0, operands.size() - by_31.size()))
+               : std::string();
+  });
+  for (const int bits : {16, 32, 64})
+    replace_instructions(ptx, fmt::format("abs.s{}", bits), [bits](std::string_view operands) {
+      const std::string_view result = operands.substr(0, operands.find(','));
+      const std::string_view x = operands.substr(operands.find_last_of(" \t") + 1);
+      return fmt::format("not.b{0} \t{1}, {2};\n\tadd.s{0} \t{1}, {1}, 1;\n\t"
+                         "max.s{0} \t{1}, {1}, {2}",
+                         bits, result, x);
+    });
 }
 
 } // namespace swage::codegen

@@ -119,7 +119,7 @@ public:
       if (!function.isDeclaration())
         passes.run(function, functions);
     if (target_.kind == Target::Kind::cuda)
-      make_negations_opaque(module_);
+      avoid_assembler_faults(module_);
     else
       overlap_iterations(module_);
     optimiser_.reset();
@@ -137,7 +137,7 @@ public:
     check();
     if (target_.kind == Target::Kind::cuda) {
       compat::add_clusters(result, module_);
-      replace_faulty_shifts(result);
+      avoid_assembler_faults(result);
     }
     return result;
   }

@@ -268,17 +268,20 @@ Value* Converter::odd_f32(Value* f64) {
   return b_.CreateBitCast(odd, nearest->getType());
 }
 
-/// The same from i64 to f64: beyond 2^53 the 11 bits that cannot be kept are folded into the one
-/// above them.
-Value* Converter::odd_f64(Value* i64) {
-  const auto constant = [&](std::uint64_t v) { return llvm::ConstantInt::get(i64->getType(), v); };
-  Value* dropped = b_.CreateICmpNE(b_.CreateAnd(i64, constant(0x7ff)), constant(0));
-  Value* large = b_.CreateICmpUGT(b_.CreateAdd(i64, constant(std::uint64_t{1} << 53)),
-                                  constant(std::uint64_t{1} << 54));
-  Value* kept = b_.CreateAnd(i64, constant(~std::uint64_t{0x7ff}));
-  Value* odd = b_.CreateOr(kept, constant(0x800));
-  Value* exact = b_.CreateSelect(b_.CreateAnd(dropped, large), odd, i64);
-  return b_.CreateSIToFP(exact, like(b_.getDoubleTy(), i64));
+/// The same from i32 to f32 and from i64 to f64: beyond 2^24 and 2^53 the 8 and 11 bits that cannot
+/// be kept are folded into the one above them.
+Value* Converter::odd_float(DType from, Value* integer) {
+  const auto constant = [&](std::uint64_t v) {
+    return llvm::ConstantInt::get(integer->getType(), v);
+  };
+  const int bits = from == DType::i64 ? 53 : 24, lost = from == DType::i64 ? 11 : 8;
+  const std::uint64_t above = std::uint64_t{1} << lost, exact = std::uint64_t{1} << bits;
+  Value* dropped = b_.CreateICmpNE(b_.CreateAnd(integer, constant(above - 1)), constant(0));
+  Value* large = b_.CreateICmpUGT(b_.CreateAdd(integer, constant(exact)), constant(2 * exact));
+  Value* odd =
+      b_.CreateOr(b_.CreateAnd(integer, b_.CreateNot(constant(above - 1))), constant(above));
+  return b_.CreateSIToFP(b_.CreateSelect(b_.CreateAnd(dropped, large), odd, integer),
+                         like(from == DType::i64 ? b_.getDoubleTy() : b_.getFloatTy(), integer));
 }
 
 Value* Converter::integer_to_float(DType from, DType storage, Value* value, Value** bits) {
@@ -291,8 +294,8 @@ Value* Converter::integer_to_float(DType from, DType storage, Value* value, Valu
   if (storage == DType::f64 || storage == DType::f32)
     return b_.CreateSIToFP(value, storage == DType::f64 ? f64 : f32);
   // By way of f32 rounded to nearest there would be two roundings.
-  Value* wide = from == DType::i64 ? odd_f64(value) : b_.CreateSIToFP(value, f64);
-  return round_to_half(storage, odd_f32(wide), bits, Rounding());
+  Value* wide = odd_float(from, value);
+  return round_to_half(storage, from == DType::i64 ? odd_f32(wide) : wide, bits, Rounding());
 }
 
 Value* Converter::integer_to_integer(DType from, DType storage, Value* value) {

@@ -89,7 +89,7 @@ private:
   llvm::Value* round_to_half(DType storage, llvm::Value* f32, llvm::Value** bits,
                              Rounding rounding);
   llvm::Value* odd_f32(llvm::Value* f64);
-  llvm::Value* odd_f64(llvm::Value* i64);
+  llvm::Value* odd_float(DType from, llvm::Value* integer);
   llvm::Value* narrow_bf16(llvm::Value* f32, Rounding rounding);
   llvm::Value* bits_with_safe_nan(llvm::Value* f32, Rounding rounding);
   llvm::Value* pair_of_upper(llvm::Value* even, llvm::Value* odd);

@@ -379,20 +379,3 @@ TEST_CASE("ptxas assembles every policy and width") {
         }
     }
 }
-
-// ptxas 13.0 negates `shl.b64 x, 31` beside loops.
-TEST_CASE("no 64-bit integer is shifted by 31, which the assembler gets wrong beside loops") {
-  for (const char* text :
-       {"kernel k(x: in i64, y: out i64) { y = x * 2147483648; }",
-        "kernel k(x: in i64, y: out i64 [row]) { y = row_sum(x * -2147483648); }",
-        "kernel k(x: in f32, s: i64, y: out i64 [col group 32]) { y = s * -2147483648; }"}) {
-    const ir::Kernel kernel = ir::load_kernel({text}, "", {});
-    const Specialization flat = contiguous(kernel);
-    const Schedule schedule =
-        default_schedule(kernel, flat, cuda_target(90), std::int64_t{1} << 30);
-    const std::string code = compile(kernel, flat, schedule, cuda_target(90)).payload;
-    INFO(code);
-    CHECK(count(code, R"(shl\.b64[^;]*, 31;)") == 0);
-    CHECK(count(code, R"((mul|mad)\.lo\.s64[^;]*, 2147483648[,;])") > 0);
-  }
-}

@@ -438,18 +438,3 @@ TEST_CASE("what is rounded or clamped by its store may be what a thread keeps of
   compiles("f8e4m3", "clamp(f32(a) * f32(b), -448, 448)", "row_max");
   compiles("f8e5m2", "clamp(f32(a) * f32(b), -57344, 57344)", "row_max");
 }
-
-// ptxas 12.9 and 13.0 lose the minus of max(max(a, -b), c) on sm_90 and sm_100.
-TEST_CASE("no negation of an integer is left to the assembler, which may lose it in a maximum") {
-  for (const char* negation : {"-i32(x)", "0 - i32(x)", "i32(x) * -1"})
-    for (const char* type : {"f32", "f64", "i32", "i16"}) {
-      const std::string text = fmt::format(
-          "kernel k(x: in {}, y: out i32 [row]) {{ y = row_max({}); }}", type, negation);
-      const std::string code =
-          ptx(ir::load_kernel({text}, "", {}), 1000, "threads=32 row=32 accesses=4");
-      INFO(code);
-      CHECK(count(code, "neg.s32") == 0);
-      CHECK(count(code, "mul.lo.s32") == 0);
-      CHECK(count(code, "not.b32") > 0);
-    }
-}

@@ -161,45 +161,6 @@ TEST_CASE(
   CHECK(ran > (emulated() ? 10 : 100));
 }
 
-// An assembler lost the minus of the second operand; see codegen/assembler_faults.hpp.
-TEST_CASE("maxima and minima of negated integers have the evaluator's bits on the device") {
-  const auto device = gpu();
-  if (!device)
-    return;
-  for (const char* type : {"i8", "i16", "i32"})
-    for (const char* value :
-         {"max(max(a, -b), c)", "min(min(a, 0 - b), c)", "max(max(a, b * -1), c)",
-          "max(max(a, -abs(b)), c)", "row_max(-a)", "row_min(-a)"}) {
-      const bool is_row = std::string_view(value).starts_with("row");
-      const std::string text =
-          fmt::format("kernel k(a: in {0}, b: in {0}, c: in {0}, y: out {0}{1}, z: out {0} [row]) "
-                      "{{ y = {2}; z = row_max(max(max(a, -b), c)); }}",
-                      type, is_row ? " [row]" : "", value);
-      INFO(text);
-      check_rows(*device, device->kernel(text, ""), {3, 216}, {}, schedules_of_call(1, 2), 139);
-    }
-}
-
-// An assembler negated them beside loops; see codegen/assembler_faults.hpp.
-TEST_CASE(
-    "products with powers of two of 64-bit integers have the evaluator's bits on the device") {
-  const auto device = gpu();
-  if (!device)
-    return;
-  for (const char* factor :
-       {"2147483648", "-2147483648", "1073741824", "4294967296", "-4294967296"}) {
-    INFO(factor);
-    for (const char* kernel :
-         {"kernel k(x: in f8e4m3fnuz, s: i64, y: out i64 [col group 32]) {{ y = s * {}; }}",
-          "kernel k(x: in f8e4m3fnuz, a: in i64, s: i64, y: out i64, z: out i64 [group 24])"
-          " {{ y = a * {0}; z = s * {0}; }}",
-          "kernel k(a: in i64, r: in i64 [row], s: i64, y: out i64 [row], z: out i64 [col])"
-          " {{ y = row_sum(a * {0}) + r * {0}; z = s * {0}; }}"})
-      check_rows(*device, device->kernel(fmt::format(fmt::runtime(kernel), factor), ""), {64, 216},
-                 {}, schedules_of_call(1, 2), 141);
-  }
-}
-
 TEST_CASE("one element of a row is picked by its column on the device") {
   const auto device = gpu();
   if (!device)
