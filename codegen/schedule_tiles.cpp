@@ -167,43 +167,55 @@ int TileSchedules::rows_together() const {
 
 // 8192x14336 on an H200, us, beside the best of one warp a tile: SwiGLU in MXFP8 along both
 // dimensions 197 for 311, its gradient 388 for 1078, in MXFP4 307 for 442; with the codes along
-// columns transposed, 16 of which a thread then stores at once, 247 for 393, 545 for 1128. Codes of
-// four bits that lie so, of one input, are better with a warp a tile (240 for 255), and so are
-// codes along columns alone (165 for 172, transposed 177 for 236). Few tiles have eight warps each,
-// and half the columns (SwiGLU in MXFP8 of 512x4096: 6.0 for 10.3).
+// columns transposed, 16 of which a thread then stores at once, 247 for 393, 545 for 1128; along
+// columns alone 154 for 165. Codes of four bits that lie transposed, of one input, are better with
+// a warp a tile (240 for 255), and so are many codes along columns alone (177 for 236; of 512x14336
+// 14.3 for 15.7). Few tiles have more warps each or fewer columns, transposed ones all of their
+// rows at once (SwiGLU in MXFP8 of 512x4096: 6.0 for 10.3, transposed 7.4 for 10.9, along columns
+// alone 4.5 for 5.5).
 std::optional<CudaSchedule> TileSchedules::usual_shared(std::int64_t elements) const {
-  constexpr int kMostHeld = 64, kMostResident = 768, kFewWords = 32;
+  constexpr int kMostHeld = 64, kFewWords = 32;
   constexpr int kOfValue = 20; // registers for each value that is reduced, and for codes of 4 bits
+  constexpr std::int64_t kFewElements = std::int64_t{132} * 4 * 32 * 256; // four blocks each
+  constexpr std::int64_t kMoreElements = std::int64_t{1} << 24, kManyElements = kMoreElements << 1;
   const int element = widest_element(kernel_);
-  const bool transposed = stores_transposed();
+  const bool transposed = stores_transposed(), alone = plan_.group == 0;
   const auto inputs = std::ranges::count_if(kernel_.params(), [](const ir::Param& param) {
     return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
   });
-  if ((transposed && packs() && inputs == 1) || plan_.group == 0)
+  if (transposed && packs() && inputs == 1)
     return std::nullopt;
-  constexpr std::int64_t kFewElements = std::int64_t{132} * 4 * 32 * 256; // four blocks each
-  const bool few = !transposed && elements < kFewElements && plan_.rows % 8 == 0;
+  if (alone && (packs() || (transposed && elements > kManyElements)))
+    return std::nullopt;
+  const bool few = elements < kFewElements && plan_.rows % 8 == 0;
+  const int most_columns = alone ? (transposed || few ? 2 : 4) : few || transposed ? 4 : 8;
+  const int least_columns = alone || (few && transposed) ? 2 : 4;
+  const int together = alone                                     ? (transposed ? 8 : few ? 2 : 4)
+                       : transposed && elements <= kMoreElements ? 16
+                                                                 : 4;
+  const int most_resident = !alone ? 768 : transposed ? 512 : 1024;
   // GPUs before that round and widen floats of 8 and 16 bits in integers, some or all.
   int values = packs() + (target_.sm < 90 ? 2 : 0);
   for (const auto& reductions : plan_.reductions)
     values += static_cast<int>(reductions.size());
   CudaSchedule schedule;
-  schedule.threads = schedule.row_threads = (transposed ? 2 : few ? 8 : 4) * kWarp;
+  schedule.threads = schedule.row_threads = (transposed ? 2 : few && !alone ? 8 : 4) * kWarp;
   schedule.dependent_launch = usual_dependent(target_);
   // Codes of four bits take many registers, so fewer of them at a time where that is four still.
   for (const int most : {packs() ? kFewWords : kMostHeld, kMostHeld, 2 * kMostHeld})
-    for (const int columns : {8, 4}) {
+    for (int columns = few && transposed ? least_columns : most_columns; columns >= least_columns;
+         columns /= 2) {
       schedule.access_bytes = columns * element;
-      schedule.accesses = most > kMostHeld ? 8 : 4;
-      if (schedule.access_bytes > 16 || ((transposed || few) && columns > 4) ||
+      schedule.accesses = most > kMostHeld ? std::max(together, 8) : together;
+      if (schedule.access_bytes > 16 ||
           4 * narrowest_alignment(kernel_, specialization_) < schedule.access_bytes ||
-          (most > kMostHeld && !transposed) || !is_legal(schedule) ||
+          (most > kMostHeld && !transposed) || !is_legal(schedule) || is_alike(schedule) ||
           geometry(schedule).held_words > most)
         continue;
       const int held = geometry(schedule).held_words;
       schedule.resident =
           std::clamp(kRegisters / (held + kOfValue * values) / 256 * 256, 256,
-                     std::min(kMostResident, resident_threads(target_) / 256 * 256));
+                     std::min(most_resident, resident_threads(target_) / 256 * 256));
       return schedule;
     }
   return std::nullopt;

@@ -15,18 +15,33 @@ std::string microseconds(double seconds) {
   return fmt::format("{:.2f} us", 1e6 * seconds);
 }
 
-} // namespace
-
-std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates) {
+/// The running candidates that were measured, by what `of` makes of their samples.
+template <class Of>
+std::vector<std::size_t> ranking_by(const std::vector<Candidate>& candidates, Of of) {
   std::vector<std::pair<double, std::size_t>> order;
   for (std::size_t i = 0; i < candidates.size(); ++i)
     if (candidates[i].runs() && !candidates[i].seconds.empty())
-      order.emplace_back(base::summarise(candidates[i].seconds).median, i);
+      order.emplace_back(of(candidates[i].seconds), i);
   std::sort(order.begin(), order.end());
   std::vector<std::size_t> result;
-  for (const auto& [median, i] : order)
+  for (const auto& [seconds, i] : order)
     result.push_back(i);
   return result;
+}
+
+constexpr int kRoundsByFastest = 2;
+
+} // namespace
+
+std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates) {
+  return ranking_by(candidates, [](const std::vector<double>& samples) {
+    return base::summarise(samples).median;
+  });
+}
+
+std::vector<std::size_t> ranking_by_fastest(const std::vector<Candidate>& candidates) {
+  return ranking_by(candidates,
+                    [](const std::vector<double>& samples) { return std::ranges::min(samples); });
 }
 
 double allowed_lag(int round, double noise) {
@@ -35,7 +50,7 @@ double allowed_lag(int round, double noise) {
 }
 
 int allowed_count(int round) {
-  return round <= 1 ? 32 : round == 2 ? 24 : round <= 4 ? 16 : 8;
+  return round <= 1 ? 48 : round == 2 ? 24 : round <= 4 ? 16 : 8;
 }
 
 std::size_t best_of(const std::vector<Candidate>& candidates) {
@@ -44,10 +59,12 @@ std::size_t best_of(const std::vector<Candidate>& candidates) {
 }
 
 void eliminate(std::vector<Candidate>& candidates, int round, double noise) {
-  const std::vector<std::size_t> order = ranking(candidates);
-  if (order.empty())
+  const std::vector<std::size_t> by_median = ranking(candidates);
+  if (by_median.empty())
     return;
-  const double best = base::summarise(candidates[order.front()].seconds).median;
+  const double best = base::summarise(candidates[by_median.front()].seconds).median;
+  const std::vector<std::size_t> order =
+      round <= kRoundsByFastest ? ranking_by_fastest(candidates) : by_median;
   const double lag = allowed_lag(round, noise);
   int kept = 0;
   for (const std::size_t i : order) {

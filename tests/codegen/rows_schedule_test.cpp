@@ -187,4 +187,8 @@ TEST_CASE("one launch waits where blocks of several would crowd on some multipro
   CHECK(dependent("rms_norm_residual", 512, 14336) == DependentLaunch::at_start);
   CHECK(dependent("rms_norm", 16, 131'072) == DependentLaunch::at_end);
   CHECK(dependent("rms_norm", 64, 131'072) == DependentLaunch::at_start);
+  for (const std::int64_t rows : {1, 4, 8})
+    CHECK(dependent("softmax", rows, 131'072) == DependentLaunch::after_wait);
+  CHECK(dependent("rms_norm", 8, 131'072) == DependentLaunch::after_wait);
+  CHECK(dependent("rms_norm", 1, 131'072) == DependentLaunch::at_start); // loads weights ahead
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "codegen/arguments.hpp"
 #include "codegen/compile.hpp"
 #include "codegen/specialization_text.hpp"
@@ -90,18 +92,26 @@ TEST_CASE("two warps share a tile by default where codes lie transposed, and mee
   CHECK(count(ptx, ".local") == 0);
 }
 
-TEST_CASE("few tiles have eight warps each by default, and kernels along columns alone one") {
-  const auto threads = [](const char* name, std::int64_t rows, std::int64_t columns) {
+TEST_CASE("few tiles have more warps each by default, and many transposed columns alone one") {
+  const auto chosen = [](const char* name, std::int64_t rows, std::int64_t columns,
+                         const char* transposed = "") {
     const ir::Kernel kernel = catalogue(name);
-    Specialization specialization = contiguous(kernel);
+    Specialization specialization = with_transposed(kernel, transposed);
     specialization.exact = true;
-    return std::get<CudaSchedule>(
-               default_schedule(kernel, specialization, cuda_target(90), rows * columns))
-        .row_threads;
+    const auto schedule = std::get<CudaSchedule>(
+        default_schedule(kernel, specialization, cuda_target(90), rows * columns));
+    return fmt::format("row={} bytes={} accesses={}", schedule.row_threads, schedule.access_bytes,
+                       schedule.accesses);
   };
-  CHECK(threads("swiglu_mxfp8_both", 512, 4096) == 256);
-  CHECK(threads("swiglu_mxfp8_both", 512, 14336) == 128);
-  CHECK(threads("swiglu_mxfp8_columns", 8192, 14336) == 32);
+  CHECK(chosen("swiglu_mxfp8_both", 512, 4096) == "row=256 bytes=8 accesses=4");
+  CHECK(chosen("swiglu_mxfp8_both", 512, 14336) == "row=128 bytes=16 accesses=4");
+  CHECK(chosen("swiglu_mxfp8_both", 512, 4096, "q_columns") == "row=64 bytes=4 accesses=16");
+  CHECK(chosen("swiglu_mxfp8_both", 512, 14336, "q_columns") == "row=64 bytes=8 accesses=16");
+  CHECK(chosen("swiglu_mxfp8_both", 2048, 14336, "q_columns") == "row=64 bytes=8 accesses=4");
+  CHECK(chosen("swiglu_mxfp8_columns", 512, 4096) == "row=128 bytes=4 accesses=2");
+  CHECK(chosen("swiglu_mxfp8_columns", 8192, 14336) == "row=128 bytes=8 accesses=4");
+  CHECK(chosen("swiglu_mxfp8_columns", 2048, 14336, "q") == "row=64 bytes=4 accesses=8");
+  CHECK(chosen("swiglu_mxfp8_columns", 8192, 14336, "q").starts_with("row=32"));
 }
 
 TEST_CASE("warps that share a tile compute nothing twice") {

@@ -45,6 +45,20 @@ TEST_CASE("no more candidates run on than a round allows") {
   CHECK_THAT(candidates[49].eliminated, Contains("outranked"));
 }
 
+TEST_CASE("one slow sample of the first two does not outrank a candidate that once was fastest") {
+  std::vector<Candidate> candidates;
+  for (int i = 0; i < 40; ++i)
+    candidates.push_back({.schedule = codegen::CudaSchedule{}, .seconds = {1e-6, 1e-6}});
+  candidates.push_back({.schedule = codegen::CudaSchedule{}, .seconds = {1.1e-6, 0.95e-6}});
+  eliminate(candidates, 2, 0.01);
+  CHECK(candidates.back().runs());
+  candidates.back().seconds = {1.1e-6, 0.95e-6, 1.1e-6};
+  for (Candidate& candidate : candidates)
+    candidate.eliminated.clear();
+  eliminate(candidates, 3, 0.01);
+  CHECK_FALSE(candidates.back().runs()); // by then the median counts
+}
+
 TEST_CASE("a search ends at the roofline, with its budget, its rounds, or its candidates") {
   const std::vector<Candidate> two = racers({1e-6, 1e-6});
   CHECK(reason_to_stop(two, {1, 0.1, 1, 1e12, 4e12}).empty());
