@@ -203,7 +203,13 @@ std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
   constexpr std::int64_t kItemsOfSmallGrids = kMultiprocessors * 512;
   constexpr std::int64_t kManyElements = 4 * kFewElements;
   constexpr std::int64_t kManyRows = kMultiprocessors * 8;
-  constexpr int kResidentOfLoops = 768; // 80 registers: only erf spills, on sm_120
+  // 80 registers: only erf spills, on sm_120. On sm_90 and sm_100 64 are enough, but for erf.
+  const bool has_erf = std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
+    return node.op == ir::Op::erf || node.op == ir::Op::erfc;
+  });
+  const bool are_enough =
+      target_.sm >= 90 && target_.sm < 120 && !stores_packed_elements(kernel_) && !has_erf;
+  const int resident_of_loops = are_enough ? 1024 : 768;
   const std::int64_t elements = rows * columns;
   const bool few = elements <= kFewElements;
   const bool selects = specialization_.valid_rows != ValidRows::all || kernel_.skip().has_value();
@@ -221,7 +227,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
     schedule.threads = schedule.row_threads = 128;
     schedule.ahead = true;
     if (!is_held(schedule) && is_legal(schedule) && fits(schedule, 0)) {
-      schedule.resident = std::max(resident(schedule), kResidentOfLoops);
+      schedule.resident = std::max(resident(schedule), resident_of_loops);
       return schedule;
     }
     schedule.ahead = false;

@@ -168,11 +168,11 @@ int TileSchedules::rows_together() const {
 // 8192x14336 on an H200, us, beside the best of one warp a tile: SwiGLU in MXFP8 along both
 // dimensions 197 for 311, its gradient 388 for 1078, in MXFP4 307 for 442; with the codes along
 // columns transposed, 16 of which a thread then stores at once, 247 for 393, 545 for 1128; along
-// columns alone 154 for 165. Codes of four bits that lie transposed, of one input, are better with
-// a warp a tile (240 for 255), and so are many codes along columns alone (177 for 236; of 512x14336
-// 14.3 for 15.7). Few tiles have more warps each or fewer columns, transposed ones all of their
-// rows at once (SwiGLU in MXFP8 of 512x4096: 6.0 for 10.3, transposed 7.4 for 10.9, along columns
-// alone 4.5 for 5.5).
+// columns alone 154 for 165, in MXFP4 193 for 200. Codes of four bits that lie transposed, of one
+// input, are better with a warp a tile (240 for 255), and so are many codes along columns alone
+// (177 for 236; of 512x14336 14.3 for 15.7). Few tiles have more warps each or fewer columns,
+// transposed ones all of their rows at once (SwiGLU in MXFP8 of 512x4096: 6.0 for 10.3,
+// transposed 7.4 for 10.9, along columns alone 4.5 for 5.5).
 std::optional<CudaSchedule> TileSchedules::usual_shared(std::int64_t elements) const {
   constexpr int kMostHeld = 64, kFewWords = 32;
   constexpr int kOfValue = 20; // registers for each value that is reduced, and for codes of 4 bits
@@ -185,26 +185,30 @@ std::optional<CudaSchedule> TileSchedules::usual_shared(std::int64_t elements) c
   });
   if (transposed && packs() && inputs == 1)
     return std::nullopt;
-  if (alone && (packs() || (transposed && elements > kManyElements)))
+  if (alone && (transposed ? packs() || elements > kManyElements
+                           : packs() && inputs == 1 && elements > kMoreElements))
     return std::nullopt;
   const bool few = elements < kFewElements && plan_.rows % 8 == 0;
-  const int most_columns = alone ? (transposed || few ? 2 : 4) : few || transposed ? 4 : 8;
-  const int least_columns = alone || (few && transposed) ? 2 : 4;
-  const int together = alone                                     ? (transposed ? 8 : few ? 2 : 4)
+  const bool small = alone ? transposed || (few && !packs()) : few && transposed;
+  const int most_columns = small ? 2 : alone || few || transposed ? 4 : 8;
+  const int least_columns = alone || small ? 2 : 4;
+  const int together = alone                                     ? (transposed ? 8
+                                                                    : small    ? 2
+                                                                               : 4)
                        : transposed && elements <= kMoreElements ? 16
                                                                  : 4;
   const int most_resident = !alone ? 768 : transposed ? 512 : 1024;
+  const bool pairs = transposed || (alone && packs() && inputs == 1); // of warps
   // GPUs before that round and widen floats of 8 and 16 bits in integers, some or all.
-  int values = packs() + (target_.sm < 90 ? 2 : 0);
+  int values = (packs() && !alone) + (target_.sm < 90 ? 2 : 0);
   for (const auto& reductions : plan_.reductions)
     values += static_cast<int>(reductions.size());
   CudaSchedule schedule;
-  schedule.threads = schedule.row_threads = (transposed ? 2 : few && !alone ? 8 : 4) * kWarp;
+  schedule.threads = schedule.row_threads = (pairs ? 2 : few && !alone ? 8 : 4) * kWarp;
   schedule.dependent_launch = usual_dependent(target_);
   // Codes of four bits take many registers, so fewer of them at a time where that is four still.
   for (const int most : {packs() ? kFewWords : kMostHeld, kMostHeld, 2 * kMostHeld})
-    for (int columns = few && transposed ? least_columns : most_columns; columns >= least_columns;
-         columns /= 2) {
+    for (int columns = most_columns; columns >= least_columns; columns /= 2) {
       schedule.access_bytes = columns * element;
       schedule.accesses = most > kMostHeld ? std::max(together, 8) : together;
       if (schedule.access_bytes > 16 ||

@@ -157,8 +157,16 @@ bool Race::beats_default(std::size_t i) {
   report_.gain = base::gain_of(base.mean, winner.mean);
   const base::Gain in_memory = base::gain_of(base.in_memory, winner.in_memory),
                    in_cache = base::gain_of(base.in_cache, winner.in_cache);
-  const bool wins = i != 0 && report_.gain.is_real() && !in_memory.is_loss_beside(in_cache) &&
-                    !in_cache.is_loss_beside(in_memory);
+  const bool loses_in_memory = in_memory.is_loss_beside(in_cache),
+             loses_in_cache = in_cache.is_loss_beside(in_memory);
+  const bool wins = i != 0 && report_.gain.is_real() && !loses_in_memory && !loses_in_cache;
+  if (i != 0 && !wins)
+    report_.candidates[i].eliminated =
+        !report_.gain.is_real()
+            ? fmt::format("beside the default {:.1f} % faster, noise {:.1f} %",
+                          100 * report_.gain.median, 100 * report_.gain.noise)
+            : fmt::format("beside the default {:.1f} % faster in memory, {:.1f} % in the cache",
+                          100 * in_memory.median, 100 * in_cache.median);
   report_.best = report_.candidates[wins ? i : 0].schedule;
   report_.seconds = (wins ? of_winner : of_default).median;
   report_.spread = (wins ? of_winner : of_default).spread();

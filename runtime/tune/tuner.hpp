@@ -28,7 +28,7 @@ struct TunerOptions {
 
 /// Seconds. A search on a GPU ends within kCudaWhole, compiling and buffers included, unless those
 /// leave less than kCudaLeast to measure in; large calls on a CPU take tens of milliseconds each.
-inline constexpr double kCudaWhole = 0.55;
+inline constexpr double kCudaWhole = 0.52;
 inline constexpr double kCudaBudget = 0.4, kCudaLeast = 0.15;
 inline constexpr double kHostBudget = 2.0;
 

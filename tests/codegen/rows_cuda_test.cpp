@@ -301,7 +301,7 @@ TEST_CASE("many rows of groups are gone over by default, with the next columns l
         default_schedule(kernel, of_columns(kernel, 14336), cuda_target(90), rows * 14336));
   };
   CHECK(usual(2048) == "threads=128 row=128 ahead=1 bytes=32 accesses=1 grid=once load=auto "
-                       "store=auto dependent=1 resident=768");
+                       "store=auto dependent=1 resident=1024");
   CHECK(usual(512).starts_with("threads=128 row=128 bytes=32 accesses=1 grid=8 "));
   CHECK(usual(128).starts_with("threads=256 row=256 bytes=32 accesses=1 grid=4 "));
   CHECK(usual(1).starts_with("threads=128 row=128 bytes=8 accesses=1 grid=32 "));
