@@ -185,19 +185,16 @@ std::optional<CudaSchedule> TileSchedules::usual_shared(std::int64_t elements) c
   });
   if (transposed && packs() && inputs == 1)
     return std::nullopt;
-  if (alone && (transposed ? packs() || elements > kManyElements
-                           : packs() && inputs == 1 && elements > kMoreElements))
+  if (alone && (transposed ? packs() || elements >= kManyElements
+                           : packs() && inputs == 1 && elements >= kMoreElements))
     return std::nullopt;
   const bool few = elements < kFewElements && plan_.rows % 8 == 0;
   const bool small = alone ? transposed || (few && !packs()) : few && transposed;
   const int most_columns = small ? 2 : alone || few || transposed ? 4 : 8;
   const int least_columns = alone || small ? 2 : 4;
-  const int together = alone                                     ? (transposed ? 8
-                                                                    : small    ? 2
-                                                                               : 4)
-                       : transposed && elements <= kMoreElements ? 16
-                                                                 : 4;
-  const int most_resident = !alone ? 768 : transposed ? 512 : 1024;
+  const bool all_rows = transposed && !alone && elements < kMoreElements;
+  const int together = alone ? (transposed ? 8 : small ? 2 : 4) : all_rows ? 16 : 4;
+  const int most_resident = alone && !transposed ? 1024 : alone || all_rows ? 512 : 768;
   const bool pairs = transposed || (alone && packs() && inputs == 1); // of warps
   // GPUs before that round and widen floats of 8 and 16 bits in integers, some or all.
   int values = (packs() && !alone) + (target_.sm < 90 ? 2 : 0);

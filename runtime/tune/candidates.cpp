@@ -28,15 +28,6 @@ bool is_otherwise(CudaSchedule schedule, const CudaSchedule& by_default) {
   return schedule == by_default;
 }
 
-/// Two accesses a thread, and the next launch where blocks end. Where blocks fill the GPU not quite
-/// twice, launches that start at once take 6.4 us or 7.0, as it comes, these 6.3 (the gradient of
-/// SwiGLU in place, f32, 64x14336 on an H200).
-bool starts_at_end(const CudaSchedule& schedule, const CudaSchedule& by_default) {
-  return schedule.dependent_launch == DependentLaunch::at_end && schedule.accesses == 2 &&
-         schedule.waves == 0 && (schedule.threads == 128 || schedule.threads == 256) &&
-         schedule.access_bytes == by_default.access_bytes && usual_policy(schedule, by_default);
-}
-
 /// Places from the likeliest on; negative: not worth a measurement. Of the four thousand legal
 /// schedules these are kept: every block size with one or two accesses of full or half width; every
 /// cache policy on one access of full width; persistent grids of full width, last, for on an H200
@@ -47,7 +38,7 @@ bool starts_at_end(const CudaSchedule& schedule, const CudaSchedule& by_default)
 int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
   if (schedule.dependent_launch != by_default.dependent_launch) {
     if (schedule.dependent_launch != DependentLaunch::none)
-      return is_otherwise(schedule, by_default) ? 3 : starts_at_end(schedule, by_default) ? 2 : -1;
+      return is_otherwise(schedule, by_default) ? 3 : -1;
     const bool control = schedule.access_bytes == by_default.access_bytes &&
                          schedule.accesses == 1 && schedule.waves == 0 &&
                          schedule.store == codegen::StorePolicy::automatic;

@@ -51,6 +51,15 @@ bool Race::enter(std::size_t i) {
   }
 }
 
+/// A sample of this round.
+void Race::record(std::size_t i) {
+  const Sample sample = sampler_.sample(numbers_[i]);
+  Candidate& candidate = report_.candidates[i];
+  candidate.seconds.push_back(sample.mean());
+  candidate.in_memory.push_back(sample.in_memory);
+  candidate.in_cache.push_back(sample.in_cache);
+}
+
 void Race::check_noise(double limit) {
   if (!report_.candidates[0].runs())
     throw Error(ErrorCode::internal, "the default schedule " + report_.candidates[0].eliminated);
@@ -91,7 +100,7 @@ void Race::screen() {
       continue;
     if (estimate_ < 1e-3)
       take(i); // uploads the graph, warms the code
-    candidate.seconds.push_back(take(i));
+    record(i);
     ++report_.measured;
     tell(kScreeningShare * static_cast<double>(i + 1) / static_cast<double>(count), "screening");
   }
@@ -99,7 +108,7 @@ void Race::screen() {
 
 void Race::measure(const std::vector<std::size_t>& order) {
   for (const std::size_t i : order)
-    report_.candidates[i].seconds.push_back(take(i));
+    record(i);
 }
 
 void Race::run() {
@@ -138,7 +147,29 @@ struct Series {
   }
 };
 
+/// What a candidate that the default is not left for gains in either place.
+std::string what_is_gained(const base::Gain& in_memory, const base::Gain& in_cache) {
+  return fmt::format("beside the default {:.1f} % faster in memory, {:.1f} % in the cache",
+                     100 * in_memory.median, 100 * in_cache.median);
+}
+
 } // namespace
+
+/// Whether the rounds so far say that candidate `i` loses to the default in memory or in the cache,
+/// which no comparison of their own would undo.
+bool Race::gives_and_takes(std::size_t i) {
+  const Candidate& base = report_.candidates[0];
+  Candidate& candidate = report_.candidates[i];
+  const base::Gain in_memory = base::gain_of(base.in_memory, candidate.in_memory),
+                   in_cache = base::gain_of(base.in_cache, candidate.in_cache);
+  const auto loses = [](const base::Gain& here, const base::Gain& elsewhere) {
+    return here.is_loss_beside(elsewhere) && -here.median > here.noise;
+  };
+  if (!loses(in_memory, in_cache) && !loses(in_cache, in_memory))
+    return false;
+  candidate.eliminated = what_is_gained(in_memory, in_cache);
+  return true;
+}
 
 /// Whether candidate `i` is taken instead of the default; the report then has its times.
 bool Race::beats_default(std::size_t i) {
@@ -162,11 +193,9 @@ bool Race::beats_default(std::size_t i) {
   const bool wins = i != 0 && report_.gain.is_real() && !loses_in_memory && !loses_in_cache;
   if (i != 0 && !wins)
     report_.candidates[i].eliminated =
-        !report_.gain.is_real()
-            ? fmt::format("beside the default {:.1f} % faster, noise {:.1f} %",
-                          100 * report_.gain.median, 100 * report_.gain.noise)
-            : fmt::format("beside the default {:.1f} % faster in memory, {:.1f} % in the cache",
-                          100 * in_memory.median, 100 * in_cache.median);
+        !report_.gain.is_real() ? fmt::format("beside the default {:.1f} % faster, noise {:.1f} %",
+                                              100 * report_.gain.median, 100 * report_.gain.noise)
+                                : what_is_gained(in_memory, in_cache);
   report_.best = report_.candidates[wins ? i : 0].schedule;
   report_.seconds = (wins ? of_winner : of_default).median;
   report_.spread = (wins ? of_winner : of_default).spread();
@@ -175,6 +204,7 @@ bool Race::beats_default(std::size_t i) {
 
 void Race::confirm() {
   std::vector<std::size_t> order = ranking(report_.candidates);
+  std::erase_if(order, [&](std::size_t i) { return i != 0 && gives_and_takes(i); });
   // What ranks behind the default, and more than a few, is not worth the time.
   order.resize(std::min(order.size(), kConfirmed));
   order.erase(std::find(order.begin(), order.end(), std::size_t{0}), order.end());

@@ -20,14 +20,16 @@ public:
   void run();
   /// The winner against the default in rounds of their own: a best of many is partly luck, and what
   /// made it best does not count again here. It has to win in the mean, and to lose neither in
-  /// memory nor in the cache; else the next has its turn, up to three while the budget lasts. The
-  /// budget holds one such comparison back.
+  /// memory nor in the cache, where the rounds so far leave that open; else the next has its turn,
+  /// up to three while the budget lasts. The budget holds one such comparison back.
   void confirm();
 
 private:
   double elapsed() const;
   bool enter(std::size_t i);
   double take(std::size_t i) { return sampler_.sample(numbers_[i]).mean(); }
+  void record(std::size_t i);
+  bool gives_and_takes(std::size_t i);
   bool beats_default(std::size_t i);
   void screen();
   void measure(const std::vector<std::size_t>& order);

@@ -19,8 +19,9 @@ struct Occupancy {
 struct Candidate {
   codegen::Schedule schedule;
   Occupancy occupancy{};         ///< of a CUDA schedule
-  std::vector<double> seconds{}; ///< of one launch, by round
-  std::string eliminated{};      ///< why it dropped out; empty while it runs
+  std::vector<double> seconds{}; ///< of one launch, by round: in memory and in the cache, the mean
+  std::vector<double> in_memory{}, in_cache{}; ///< the same apart
+  std::string eliminated{};                    ///< why it dropped out; empty while it runs
   bool runs() const noexcept { return eliminated.empty(); }
 };
 
