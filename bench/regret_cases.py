@@ -26,6 +26,8 @@ FIXED = [
     "threads=512 bytes=16 accesses=1 load=readonly store=auto dependent=0",
 ]
 
+LONG = 32768  # columns of rows that are split over blocks
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -68,6 +70,8 @@ def row_grid():
         ("rms_norm", "softmax"), ("bf16",), (1, 16, 128, 2048, 8192), (4096, 8192, 14336))]
     cases += [Case(*key) for key in itertools.product(
         ("residual", "layer_norm"), ("bf16",), (16, 128, 2048), (4096, 14336))]
+    cases += [Case(kind, "bf16", rows, columns) for kind in ("rms_norm", "softmax")
+              for rows, columns in ((1, 131072), (8, 131072), (64, 131072), (16, 262144))]
     return cases + [
         Case("rms_norm", "f32", 2048, 4096),
         Case("softmax", "f32", 2048, 8192),
@@ -80,11 +84,23 @@ def row_grid():
     ]
 
 
+def clusters(columns, size):
+    """Blocks that have a long row together, and hold it."""
+    return [f"threads={row} row={row} bytes={size_of_access} accesses={accesses} grid={blocks} "
+            f"dependent={dependent} resident=1024"
+            for row, blocks, size_of_access, dependent in itertools.product(
+                (512, 1024), (2, 4, 8), (8, 16), (1, 2, 3))
+            if (accesses := -(-columns * size // (row * blocks * size_of_access))) *
+            size_of_access // size <= 64]
+
+
 def fixed(case):
     """The schedules that a case is held against."""
     if case.kind not in ROW_KINDS:
         return FIXED
     size = DLPACK_CODE[case.dtype][1] // 8
+    if case.columns >= LONG:
+        return clusters(case.columns, size)
     schedules = []
     for size_of_access, policies in ((16, "load=auto store=auto"), (8, "load=auto store=auto"),
                                      (8, "load=evict_last store=auto"),
