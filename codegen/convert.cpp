@@ -179,10 +179,18 @@ Value* Converter::narrow_bf16(Value* f32, Rounding rounding) {
                             i16);
   Value* bits = bits_with_safe_nan(f32, rounding);
   Value* kept =
-      b_.CreateAdd(bits, word(f32, rounding.ties == Ties::away_from_zero ? 0x8000 : 0x7fff));
-  if (rounding.ties == Ties::to_even)
-    kept = b_.CreateAdd(kept, b_.CreateAnd(b_.CreateLShr(bits, word(f32, 16)), word(f32, 1)));
+      rounding.ties == Ties::to_even
+          ? add_half_to_even(bits)
+          : b_.CreateAdd(bits, word(f32, rounding.ties == Ties::away_from_zero ? 0x8000 : 0x7fff));
   return upper_bf16_ ? kept : b_.CreateTrunc(b_.CreateLShr(kept, word(f32, 16)), i16);
+}
+
+/// 0x7fff more, or 0x8000 where the lowest bit that is kept is set. GPUs add three numbers at once;
+/// AVX-512 has the negative of the sum in one operation less.
+Value* Converter::add_half_to_even(Value* bits) {
+  Value* odd = b_.CreateAnd(b_.CreateLShr(bits, word(bits, 16)), word(bits, 1));
+  return is_cuda_ ? b_.CreateAdd(b_.CreateAdd(bits, word(bits, 0x7fff)), odd)
+                  : b_.CreateSub(bits, b_.CreateXor(odd, word(bits, 0xffff8001u)));
 }
 
 /// The bits of f32 with nothing in the lower halves of NaNs, so that rounding carries into none,

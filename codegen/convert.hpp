@@ -91,6 +91,7 @@ private:
   llvm::Value* odd_f32(llvm::Value* f64);
   llvm::Value* odd_float(DType from, llvm::Value* integer);
   llvm::Value* narrow_bf16(llvm::Value* f32, Rounding rounding);
+  llvm::Value* add_half_to_even(llvm::Value* bits);
   llvm::Value* bits_with_safe_nan(llvm::Value* f32, Rounding rounding);
   llvm::Value* pair_of_upper(llvm::Value* even, llvm::Value* odd);
   llvm::Value* pair_of_lower(llvm::Value* even, llvm::Value* odd);

@@ -86,7 +86,8 @@ private:
   Value* emit_vectors(const std::vector<Value*>& bases, Value* first, Value* last) {
     constexpr int kSmallestRemainder = 128; // bits
     const bool is_short = job_.kernel.nodes().size() <= kRemainderNodes;
-    const bool overlaps = is_short && schedule_.unroll == 1 && gains_from_overlap(job_.target);
+    const bool overlaps =
+        is_short && schedule_.unroll == 1 && gains_from_overlap(job_.target, job_.split_bf16);
     Value* at = first;
     const auto loop = [&](int lanes, int unroll) {
       const std::int64_t step = std::int64_t{lanes} * unroll;

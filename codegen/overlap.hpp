@@ -7,8 +7,9 @@
 
 namespace swage::codegen {
 
-/// Whether a CPU is known to gain from `overlap_iterations`.
-bool gains_from_overlap(const Target& target);
+/// Whether a CPU is known to gain from `overlap_iterations`; `is_bf16`: of kernels whose tensors
+/// are all bf16, whose words wait for their turn in half as many registers.
+bool gains_from_overlap(const Target& target, bool is_bf16);
 
 /// Marks the loop that `branch` closes for `overlap_iterations`: one block, whose loads come before
 /// its stores and read nothing that other turns store.

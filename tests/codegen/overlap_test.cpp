@@ -3,6 +3,7 @@
 
 #include <regex>
 
+#include "codegen/host_level.hpp"
 #include "tests/codegen/run.hpp"
 #include "tests/support/catalogue.hpp"
 
@@ -27,6 +28,10 @@ Target named(const char* cpu, int vector_bits) {
   target.cpu = cpu;
   target.vector_bits = vector_bits;
   return target;
+}
+
+Target level(std::string_view name) {
+  return target_of(*find_host_level(name));
 }
 
 void run(Call& call, const HostSchedule& schedule, const Target& target) {
@@ -63,12 +68,17 @@ TEST_CASE("turns that overlap give the bits of turns that do not, for every numb
           const auto expected = call.snapshot();
           run(call, schedule, named("znver5", 512));
           CHECK(call.difference(expected) == "");
+          if (!runs_here(*find_host_level("x86-64-v3")))
+            continue;
+          run(call, schedule, level("x86-64-v3"));
+          CHECK(call.difference(expected) == "");
         }
       }
     }
 }
 
-TEST_CASE("turns overlap where a CPU gains from it: long chains in whole vectors, on Zen 5") {
+TEST_CASE("turns overlap where a CPU gains from it: long chains in whole vectors, on Zen 5, and of "
+          "bf16 in code for AVX2") {
   const ir::Kernel long_chain = gate_kernel("swiglu_backward", bf16);
   CHECK(keeps_vectors(long_chain, named("znver5", 512)));
   for (const Target& target : {named("znver5", 256), named("znver4", 512), named("znver3", 256)})
@@ -76,6 +86,26 @@ TEST_CASE("turns overlap where a CPU gains from it: long chains in whole vectors
   CHECK_FALSE(keeps_vectors(long_chain, named("znver5", 512), {.lanes = 1}));
   CHECK_FALSE(keeps_vectors(long_chain, named("znver5", 512), {.unroll = 2}));
   CHECK_FALSE(keeps_vectors(gate_kernel("reglu", bf16), named("znver5", 512)));
+  CHECK(keeps_vectors(long_chain, level("x86-64-v3")));
+  CHECK_FALSE(keeps_vectors(long_chain, level("x86-64-v2")));
+  for (const DType type : {f32, f16})
+    CHECK_FALSE(keeps_vectors(gate_kernel("swiglu_backward", type), level("x86-64-v3")));
+}
+
+TEST_CASE(
+    "vectors that registers are too few for cross no cache line on the stack, and so no page") {
+  for (const auto& [name, bytes] : {std::pair{"x86-64-v3", 32}, {"x86-64-v4", 64}})
+    for (const DType type : {f32, bf16}) {
+      const ir::Kernel kernel = gate_kernel("swiglu_backward", type);
+      const std::string text =
+          emit_text(kernel, contiguous(kernel), HostSchedule{.lanes = 64, .unroll = 4}, level(name),
+                    Emit::assembly);
+      INFO(name << " " << swage::name_of(type) << "\n" << text);
+      CHECK(text.find("andq\t$-" + std::to_string(bytes) + ", %rsp") != std::string::npos);
+      CHECK(
+          std::regex_search(text, std::regex("vmov(aps|dqa)[0-9]*\t%[yz]mm[0-9]+, [0-9]*\\(%rsp")));
+      CHECK_FALSE(std::regex_search(text, std::regex("vmov(ups|dqu)[0-9]*\t[^\n]*\\(%r[sb]p")));
+    }
 }
 
 #endif

@@ -4,11 +4,13 @@
 
 #include <cmath>
 
+#include "codegen/host_level.hpp"
 #include "codegen/ties.hpp"
 #include "ir/evaluate.hpp"
 #include "ir/number.hpp"
 #include "ir/source.hpp"
 #include "tests/codegen/run.hpp"
+#include "tests/codegen/text_count.hpp"
 
 using namespace swage;
 using namespace swage::codegen;
@@ -256,3 +258,18 @@ TEST_CASE("ties cost operations only where they are no accidents") {
   CHECK(product.find("(i32 32767)") == std::string::npos);
   CHECK(product.find("32768") == std::string::npos);
 }
+
+#if defined(__x86_64__)
+TEST_CASE(
+    "with AVX-512 a CPU rounds to even in three operations, and takes what is kept in a fourth") {
+  const ir::Kernel kernel = kernel_of("bf16(a * b) * a", "f32");
+  const std::string text = emit_text(kernel, contiguous(kernel), HostSchedule{.lanes = 16},
+                                     target_of(*find_host_level("x86-64-v4")), Emit::assembly);
+  const std::string loop = text.substr(0, text.find("jl\t"));
+  INFO(loop);
+  for (const char* once : {"vpsrld\t", "vpternlogd\t", "vpsubd\t"})
+    CHECK(count(loop, once) == 1);
+  for (const char* never : {"vpaddd\t", "vpxord\t"})
+    CHECK(count(loop, never) == 0);
+}
+#endif
