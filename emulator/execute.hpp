@@ -80,7 +80,8 @@ struct LaunchConfig {
   bool check_read_only = true;
   /// Fail where a thread touches global bytes that another thread of the grid writes, in whatever
   /// order: nothing says who comes first. Not for kernels with barriers (of a warp, too) or
-  /// atomics, nor in allocations above 16 MiB.
+  /// atomics, nor in allocations above 16 MiB. And, in every kernel, where a thread touches bytes
+  /// of shared memory that another thread of the cluster writes, and no barrier orders the two.
   bool check_races = true;
   /// The grid was launched to overlap with the one before it: fail where a thread touches global
   /// memory before griddepcontrol.wait, loads through .nc, or a block ends without having waited.

@@ -1,4 +1,4 @@
-// grid.cpp -- address checks: bounds, alignment, read-only loads, dependent launches.
+// grid.cpp -- address checks: bounds, alignment, read-only loads, races, dependent launches.
 #include "emulator/grid.hpp"
 
 #include <cstdlib>
@@ -26,22 +26,30 @@ Grid::Grid(const Program& the_program, const LaunchConfig& the_config, Memory& t
     : program(the_program), config(the_config), memory(the_memory),
       shared(program.kernel.cluster,
              std::vector<std::byte>((program.shared_bytes + 15) / 16 * 16 + config.dynamic_shared)),
+      warps((std::size_t{config.block[0]} * config.block[1] * config.block[2] + kLanes - 1) /
+            kLanes),
       counts(program.steps.size()),
       check_read_only_(config.check_read_only && program.has_read_only_loads),
       check_races_(config.check_races && !program.has_barrier && !program.has_warp_barrier &&
                    !program.has_atomics),
-      recent_(program.steps.size()) {}
+      recent_(program.steps.size()) {
+  if (config.check_races && !shared[0].empty())
+    races.emplace(shared.size(), warps, shared[0].size());
+}
+
+std::string Grid::thread(unsigned number) const {
+  const unsigned x = config.block[0];
+  const unsigned y = config.block[1];
+  return "thread " + triple(number % x, number / x % y, number / x / y);
+}
 
 void Grid::fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,
                  std::uint64_t address, const std::string& message) const {
   const Instruction& instruction = program.kernel.instructions[step.index];
-  const unsigned thread = warp.first_thread + lane;
-  const unsigned x = config.block[0];
-  const unsigned y = config.block[1];
   throw Fault(kind, address,
               message + ": '" + instruction.text + "' (line " + std::to_string(instruction.line) +
-                  " of kernel '" + program.kernel.name + "'), address " + hex(address) +
-                  ", thread " + triple(thread % x, thread / x % y, thread / x / y) + " of block " +
+                  " of kernel '" + program.kernel.name + "'), address " + hex(address) + ", " +
+                  thread(warp.first_thread + lane) + " of block " +
                   triple(block_index[0] + warp.block, block_index[1], block_index[2]));
 }
 
@@ -61,9 +69,13 @@ std::byte* Grid::locate(Warp& warp, const Step& step, unsigned lane, std::uint64
   case Space::shared: {
     // What mapa gives names its block.
     const std::uint64_t named = address / kClusterWindow;
-    std::vector<std::byte>& of = shared[named == 0 ? warp.block : named - 1];
-    return inside(warp, step, lane, of.data(), of.size(), address % kClusterWindow, bytes,
-                  "shared");
+    const std::size_t block = named == 0 ? warp.block : named - 1;
+    std::vector<std::byte>& of = shared[block];
+    std::byte* const at =
+        inside(warp, step, lane, of.data(), of.size(), address % kClusterWindow, bytes, "shared");
+    if (races)
+      check_shared(warp, step, lane, block, address % kClusterWindow, bytes);
+    return at;
   }
   case Space::local:
     return inside(warp, step, lane, warp.local + lane * program.local_bytes, program.local_bytes,
@@ -85,6 +97,30 @@ std::byte* Grid::inside(Warp& warp, const Step& step, unsigned lane, std::byte* 
   return base + offset;
 }
 
+void Grid::check_shared(const Warp& warp, const Step& step, unsigned lane, std::size_t block,
+                        std::uint64_t offset, unsigned bytes) {
+  const auto number = static_cast<std::uint16_t>(warp_number(warp));
+  const std::uint64_t place = kSharedWindow + block * kClusterWindow + offset;
+  if (step.strong)
+    races->clocks.acquire_at(number, place);
+  const auto race = races->access({0, step.index, number, static_cast<std::uint8_t>(lane), false},
+                                  step.stores, block, offset, bytes);
+  if (step.strong)
+    races->clocks.release_at(number, place);
+  if (!race)
+    return;
+  const Access& other = race->other;
+  const Instruction& instruction = program.kernel.instructions[other.index];
+  const auto first = static_cast<unsigned>(other.warp % warps) * kLanes;
+  fault(FaultKind::race, warp, step, lane, offset,
+        "a race for byte " + std::to_string(race->offset) + " of shared memory of block " +
+            std::to_string(block) + " of the cluster: no barrier orders this access after '" +
+            instruction.text + "' (line " + std::to_string(instruction.line) + ") of " +
+            thread(first + other.lane) + " of block " +
+            triple(block_index[0] + other.warp / static_cast<unsigned>(warps), block_index[1],
+                   block_index[2]));
+}
+
 std::byte* Grid::locate_global(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
                                unsigned bytes) {
   Recent& recent = recent_[step.index];
@@ -101,6 +137,10 @@ std::byte* Grid::locate_global(Warp& warp, const Step& step, unsigned lane, std:
     if (step.read_only)
       fault(FaultKind::dependency, warp, step, lane, address,
             "a read-only load in a dependent launch: the grid before may still write there");
+  }
+  if (races && step.strong) {
+    races->clocks.acquire_at(warp_number(warp), address);
+    races->clocks.release_at(warp_number(warp), address);
   }
   if (recent.touches != nullptr)
     touch(warp, step, lane, recent, address, bytes);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "emulator/decoder.hpp"
+#include "emulator/races.hpp"
 
 #include <map>
 #include <memory>
@@ -25,12 +26,17 @@ struct Grid {
                     unsigned bytes);
   [[noreturn]] void fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,
                           std::uint64_t address, const std::string& message) const;
+  std::size_t warp_number(const Warp& warp) const { ///< in the cluster
+    return warp.block * warps + warp.first_thread / kLanes;
+  }
 
   const Program& program;
   const LaunchConfig& config;
   Memory& memory;
   std::vector<std::vector<std::byte>> shared; ///< of the blocks that run, a cluster
   std::array<unsigned, 3> block_index{};      ///< of the first of them
+  std::size_t warps = 0;                      ///< of a block
+  std::optional<SharedRaces> races;           ///< if they are looked for
   std::uint64_t executed = 0;
   std::vector<std::uint64_t> counts; ///< of each step, summed over threads
 
@@ -48,6 +54,9 @@ private:
                            unsigned bytes);
   std::byte* inside(Warp& warp, const Step& step, unsigned lane, std::byte* base, std::size_t size,
                     std::uint64_t offset, unsigned bytes, const char* what) const;
+  void check_shared(const Warp& warp, const Step& step, unsigned lane, std::size_t block,
+                    std::uint64_t offset, unsigned bytes);
+  std::string thread(unsigned number) const;
   void recall(Recent& recent, std::uint64_t address);
   void touch(const Warp& warp, const Step& step, unsigned lane, const Recent& recent,
              std::uint64_t address, unsigned bytes) const;
