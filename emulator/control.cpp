@@ -20,7 +20,7 @@ void wait_for_dependencies(Warp& warp, const Step&) {
 
 void fence(Warp& warp, const Step&) {
   if (warp.grid->races)
-    warp.grid->races->clocks.fence(warp.grid->warp_number(warp));
+    warp.grid->races->clocks().fence(warp.grid->warp_number(warp));
 }
 
 void active_mask(Warp& warp, const Step& step) {
@@ -128,7 +128,7 @@ void arrive_at_cluster(Warp& warp, const Step& step) {
                      "a thread arrives at a barrier of its cluster before it waited at the last");
   warp.arrived |= warp.mask;
   if (warp.grid->races)
-    warp.grid->races->clocks.arrive(warp.grid->warp_number(warp), step.relaxed);
+    warp.grid->races->clocks().arrive(warp.grid->warp_number(warp), step.relaxed);
 }
 
 // Blocks of a cluster wait for each other at the wait.

@@ -82,7 +82,7 @@ public:
     for (std::vector<std::byte>& shared : grid_.shared)
       std::fill(shared.begin(), shared.end(), kPoison);
     if (grid_.races)
-      grid_.races->clocks.start();
+      grid_.races->start();
     bool waited = false;
     if (!together_) {
       for (unsigned first = 0; first < threads_; first += kLanes) {
@@ -147,7 +147,7 @@ private:
       warp.running = std::exchange(warp.clustered, 0);
     }
     if (grid_.races)
-      grid_.races->clocks.cluster_barrier(passing);
+      grid_.races->clocks().cluster_barrier(passing);
     return !passing.empty();
   }
 
@@ -171,7 +171,7 @@ private:
       warp.waiting = 0;
     }
     if (grid_.races && first != nullptr)
-      grid_.races->clocks.block_barrier(passing);
+      grid_.races->clocks().block_barrier(passing);
     return first != nullptr;
   }
 
@@ -198,7 +198,7 @@ private:
       stuck = grid_.executed == before;
       warp.running = std::exchange(warp.parked, 0);
       if (std::exchange(warp.meets, false) && grid_.races)
-        grid_.races->clocks.warp_barrier(grid_.warp_number(warp));
+        grid_.races->clocks().warp_barrier(grid_.warp_number(warp));
     }
   }
 

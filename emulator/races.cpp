@@ -1,7 +1,8 @@
-// races.cpp -- vector clocks of warps, and the last accesses to each byte of shared memory.
+// races.cpp -- vector clocks of warps, and the last accesses to each byte.
 #include "emulator/races.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace swage::emulator {
 namespace {
@@ -15,8 +16,7 @@ bool is_ordered(const Access& before, const Access& access, const std::uint32_t*
 // Both read, in one warp.
 void add_reader(Access& before, const Access& access, const std::uint32_t* known) {
   const bool many = !is_ordered(before, access, known);
-  before = access;
-  before.many = many;
+  before = {access.epoch, access.index, access.warp, access.lane, many};
 }
 
 } // namespace
@@ -86,60 +86,99 @@ void Clocks::release_at(std::size_t warp, std::uint64_t place) {
   release(warp, clock.data());
 }
 
-std::uint32_t SharedRaces::new_row() {
+void Races::start() {
+  for (std::size_t warp = 0; warp < clocks_.warps(); ++warp)
+    started_[warp] = clocks_.epoch(warp);
+  clocks_.start();
+}
+
+std::uint32_t Races::new_row() {
   if (!free_rows_.empty()) {
     const std::uint32_t free = free_rows_.back();
     free_rows_.pop_back();
-    std::fill_n(row(free), clocks.warps(), Access{});
+    std::fill_n(row(free), clocks_.warps(), Access{});
     return free;
   }
-  readers_.resize(readers_.size() + clocks.warps());
-  return static_cast<std::uint32_t>(readers_.size() / clocks.warps());
+  readers_.resize(readers_.size() + clocks_.warps());
+  return static_cast<std::uint32_t>(readers_.size() / clocks_.warps());
 }
 
-const Access* SharedRaces::read(Byte& byte, const Access& access) {
-  const std::uint32_t* const known = clocks.known(access.warp);
-  if (byte.readers != 0) {
-    add_reader(row(byte.readers)[access.warp], access, known);
-  } else if (byte.reader.warp == access.warp) {
-    add_reader(byte.reader, access, known);
-  } else if (is_ordered(byte.reader, access, known)) {
-    byte.reader = access; // who comes after this one comes after that one
+bool Races::is_unordered(const Access& before, const Access& access, bool of_grid) const {
+  if (of_grid && is_earlier(before))
+    return before.epoch != 0;
+  return !is_ordered(before, access, clocks_.known(access.warp));
+}
+
+inline const Access* Races::read(TouchedByte& byte, const Access& access, bool of_grid) {
+  const std::uint32_t* const known = clocks_.known(access.warp);
+  Access& before = byte.readers != 0 ? row(byte.readers)[access.warp] : byte.reader;
+  // Most reads are such that nothing changes.
+  if (before.epoch == access.epoch && before.warp == access.warp &&
+      (before.many || before.lane == access.lane) &&
+      (byte.writer.epoch == 0 || (!of_grid && byte.writer.epoch <= known[byte.writer.warp])))
+    return nullptr;
+  if (of_grid && before.epoch != 0 && is_earlier(before))
+    byte.earlier = std::exchange(before, {});
+  if (byte.readers != 0 || before.warp == access.warp) {
+    add_reader(before, access, known);
+  } else if (is_ordered(before, access, known)) {
+    before = access; // who comes after this one comes after that one
   } else {
+    const Access other = std::exchange(byte.reader, {});
     byte.readers = new_row();
-    row(byte.readers)[byte.reader.warp] = byte.reader;
+    row(byte.readers)[other.warp] = other;
     row(byte.readers)[access.warp] = access;
   }
-  return is_ordered(byte.writer, access, known) ? nullptr : &byte.writer;
+  return is_unordered(byte.writer, access, of_grid) ? &byte.writer : nullptr;
 }
 
-const Access* SharedRaces::write(Byte& byte, const Access& access) {
-  const std::uint32_t* const known = clocks.known(access.warp);
-  if (!is_ordered(byte.writer, access, known))
-    return &byte.writer;
+inline const Access* Races::write(TouchedByte& byte, const Access& access, bool of_grid) {
+  for (const Access* const before : {&byte.writer, &byte.reader, &byte.earlier})
+    if (is_unordered(*before, access, of_grid))
+      return before;
   if (byte.readers != 0) {
     const Access* const readers = row(byte.readers);
-    for (std::size_t warp = 0; warp < clocks.warps(); ++warp)
-      if (!is_ordered(readers[warp], access, known))
+    for (std::size_t warp = 0; warp < clocks_.warps(); ++warp)
+      if (is_unordered(readers[warp], access, of_grid))
         return &readers[warp];
     free_rows_.push_back(byte.readers);
     byte.readers = 0;
-  } else if (!is_ordered(byte.reader, access, known)) {
-    return &byte.reader;
   }
   byte.writer = access;
   byte.reader = {};
   return nullptr;
 }
 
-std::optional<SharedRaces::Race> SharedRaces::access(Access access, bool stores, std::size_t block,
-                                                     std::uint64_t offset, unsigned bytes) {
-  access.epoch = clocks.epoch(access.warp);
-  Byte* const first = &touched_[block * bytes_ + offset];
-  for (unsigned i = 0; i < bytes; ++i)
-    if (const Access* const other = stores ? write(first[i], access) : read(first[i], access))
-      return Race{*other, offset + i};
-  return std::nullopt;
+void Races::split(TouchedByte* word) {
+  for (std::size_t i = 1; i < kWord; ++i) {
+    word[i] = *word;
+    if (word->readers != 0) {
+      word[i].readers = new_row();
+      std::copy_n(row(word->readers), clocks_.warps(), row(word[i].readers));
+    }
+  }
+  word->split = true;
+}
+
+const Races::Race* Races::access(std::uint32_t index, std::size_t warp, unsigned lane, bool stores,
+                                 TouchedByte* memory, std::uint64_t offset, unsigned bytes,
+                                 bool of_grid) {
+  const Access access{clocks_.epoch(warp), index, static_cast<std::uint16_t>(warp),
+                      static_cast<std::uint8_t>(lane), false};
+  const bool words = (offset | bytes) % kWord == 0;
+  for (unsigned i = 0; i < bytes;) {
+    TouchedByte* const word = memory + (offset + i) / kWord * kWord;
+    if (!words && !word->split)
+      split(word);
+    TouchedByte& byte = memory[offset + i];
+    if (const Access* const other =
+            stores ? write(byte, access, of_grid) : read(byte, access, of_grid)) {
+      found_ = {*other, i, of_grid && is_earlier(*other)};
+      return &found_;
+    }
+    i += word->split ? 1U : kWord;
+  }
+  return nullptr;
 }
 
 } // namespace swage::emulator

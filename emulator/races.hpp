@@ -1,10 +1,9 @@
-// races.hpp -- which accesses to shared memory nothing orders.
+// races.hpp -- which accesses to memory nothing orders.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <vector>
 
 namespace swage::emulator {
@@ -59,40 +58,60 @@ private:
   std::map<std::uint64_t, Clock> places_;
 };
 
-/// The accesses to the shared memory of a cluster of blocks.
-class SharedRaces {
-public:
-  /// `warps` and `bytes` are of a block.
-  SharedRaces(std::size_t blocks, std::size_t warps, std::size_t bytes)
-      : clocks(blocks * warps), bytes_(bytes), touched_(blocks * bytes) {}
+/// What has been done to one byte or, while all have touched it as a whole, to a word of four: then
+/// the first byte's stands for it. Those of memory are all of its words'.
+struct TouchedByte {
+  Access writer;
+  Access reader;             ///< unless there are `readers`
+  Access earlier;            ///< a reader of blocks that ran before, of global memory
+  std::uint32_t readers = 0; ///< a row of Races, counted from 1, where warps read at once
+  bool split = false;        ///< of a word's first: the four bytes have their own
+};
+constexpr unsigned kWord = 4;
 
-  /// Notes an access to `bytes` bytes from `offset` of the memory of block `block`, of this epoch.
-  /// Gives the access that it races with, and the offset of their byte.
+/// The accesses of a cluster of blocks to memory.
+class Races {
+public:
+  explicit Races(std::size_t warps) : clocks_(warps), started_(warps) {}
+
+  /// Whether a load of the word at `word` by this lane, in this epoch, is as one that was noted, so
+  /// that nothing changes: of most loads by several lanes.
+  bool is_noted(const TouchedByte& word, std::size_t warp, unsigned lane) const {
+    const Access& reader = word.reader;
+    return reader.warp == warp && reader.epoch == clocks_.epoch(warp) && word.readers == 0 &&
+           !word.split && (reader.many || reader.lane == lane) &&
+           word.writer.epoch <= clocks_.known(warp)[word.writer.warp];
+  }
+
+  void start(); ///< other blocks
+  Clocks& clocks() { return clocks_; }
+
+  /// Notes an access of instruction `index` to `bytes` bytes from `offset` of what `memory` is of.
+  /// Gives the access that it races with, and which of the bytes they meet at, until the next call;
+  /// null if there is none. With `of_grid` the memory is global: what blocks did that ran before is
+  /// in no order with it.
   struct Race {
     Access other;
-    std::uint64_t offset;
+    unsigned byte;
+    bool earlier; ///< of such a block
   };
-  std::optional<Race> access(Access access, bool stores, std::size_t block, std::uint64_t offset,
-                             unsigned bytes);
-
-  Clocks clocks;
+  const Race* access(std::uint32_t index, std::size_t warp, unsigned lane, bool stores,
+                     TouchedByte* memory, std::uint64_t offset, unsigned bytes, bool of_grid);
 
 private:
-  struct Byte {
-    Access writer;
-    Access reader;             ///< unless there are `readers`
-    std::uint32_t readers = 0; ///< row of readers_, counted from 1, where warps read at once
-  };
-
-  const Access* read(Byte& byte, const Access& access);
-  const Access* write(Byte& byte, const Access& access);
-  Access* row(std::uint32_t readers) { return &readers_[(readers - 1) * clocks.warps()]; }
+  void split(TouchedByte* word);
+  const Access* read(TouchedByte& byte, const Access& access, bool of_grid);
+  const Access* write(TouchedByte& byte, const Access& access, bool of_grid);
+  bool is_earlier(const Access& access) const { return access.epoch <= started_[access.warp]; }
+  bool is_unordered(const Access& before, const Access& access, bool of_grid) const;
+  Access* row(std::uint32_t readers) { return &readers_[(readers - 1) * clocks_.warps()]; }
   std::uint32_t new_row();
 
-  std::size_t bytes_;
-  std::vector<Byte> touched_;
-  std::vector<Access> readers_; ///< a row for each byte that has several, by warp
+  Clocks clocks_;
+  std::vector<std::uint32_t> started_; ///< by warp: the last epoch of the blocks before
+  std::vector<Access> readers_;        ///< a row for each byte that has several, by warp
   std::vector<std::uint32_t> free_rows_;
+  Race found_{};
 };
 
 } // namespace swage::emulator

@@ -96,6 +96,14 @@ TEST_CASE("of several warps that read, a store waits for each") {
 TEST_CASE("bytes beside each other, and blocks of a grid, do not race") {
   CHECK(race_of(kernel("mov.b32 %r6, words;\nadd.s32 %r6, %r6, %r0;\nst.shared.b8 [%r6], %r0;\n"
                        "ld.shared.b8 %r5, [%r6];\n")) == "");
+  // A word that is also touched byte by byte.
+  const std::string byte = "xor.b32 %r6, %r1, 128;\nld.shared.b8 %r5, [%r6+3];\n";
+  CHECK(race_of(kernel(kStore + kBarrier + byte)) == "");
+  CHECK(race_of(kernel(kStore + byte)).find("byte 131 ") != std::string::npos);
+  CHECK(race_of(kernel("st.shared.b8 [%r1+2], %r0;\n" + kLoadOfWarp)).find("byte 130 ") !=
+        std::string::npos);
+  CHECK(race_of(kernel(kLoadOfWarp + "st.shared.b8 [%r1+1], %r0;\n")).find("byte 1 ") !=
+        std::string::npos);
   CHECK(race_of(kernel(kStore), 64, 3) == "");
   CHECK(race_of(kernel(kLoadOfWarp + kBarrier + kStore), 64, 3) == "");
 }
@@ -154,4 +162,46 @@ TEST_CASE("atomics do not race with each other, but with what is not atomic") {
   // What a strong store tells a strong load.
   CHECK(race_of(kernel("setp.eq.s32 %p0, %r0, 0;\n@%p0 st.release.cta.shared.b32 [words], 1;\n"
                        "ld.acquire.cta.shared.b32 %r5, [words];\n")) == "");
+}
+
+TEST_CASE("blocks of a grid are in no order in global memory, threads of a block by its barrier") {
+  std::vector<std::uint32_t> words(256);
+  const auto race = [&](const std::string& body) {
+    Memory memory;
+    memory.add(words.data(), words.size() * 4);
+    LaunchConfig config;
+    config.grid = {2, 1, 1};
+    config.block = {64, 1, 1};
+    config.parameters = (Arguments() << words.data()).bytes;
+    // %rd1 and %rd2: the thread's own word and that of thread `tid ^ 32`; %rd0: the first.
+    const std::string text =
+        std::string(kHeader) +
+        ".visible .entry k(.param .u64 words)\n{\n.reg .b32 %r<9>;\n.reg .b64 %rd<3>;\n"
+        ".reg .pred %p<2>;\nmov.u32 %r0, %tid.x;\nmov.u32 %r1, %ctaid.x;\n"
+        "setp.eq.s32 %p1, %r1, 1;\nmad.lo.s32 %r1, %r1, 64, %r0;\nxor.b32 %r2, %r1, 32;\n"
+        "ld.param.u64 %rd0, [words];\nmad.wide.u32 %rd1, %r1, 4, %rd0;\n"
+        "mad.wide.u32 %rd2, %r2, 4, %rd0;\n" +
+        body + "ret;\n}\n";
+    try {
+      run(text, config, memory);
+    } catch (const Fault& fault) {
+      CHECK(fault.kind() == FaultKind::race);
+      return std::string(fault.what());
+    }
+    return std::string();
+  };
+  const std::string store = "st.global.b32 [%rd1], %r0;\n";
+  const std::string load = "ld.global.b32 %r5, [%rd2];\n";
+  const std::string load_first = "ld.global.b32 %r5, [%rd0];\n";
+  CHECK(race(store + kBarrier + load) == "");
+  CHECK(race(load + kBarrier + store) == "");
+  CHECK(race(load_first + kBarrier + load_first) == "");
+  // Between threads of a block: before the barrier, or after it.
+  CHECK(race(store + load + kBarrier) != "");
+  CHECK(race(kBarrier + load + store) != "");
+  // Between blocks a barrier of the block orders nothing, whichever comes first.
+  CHECK(race(load_first + kBarrier + "@%p1 st.global.b32 [%rd0], %r0;\n").find("another block") !=
+        std::string::npos);
+  CHECK(race(store + kBarrier + "@%p1 " + load_first).find("'st.global.b32 [%rd1], %r0'") !=
+        std::string::npos);
 }
