@@ -90,8 +90,9 @@ std::byte* Grid::locate(Warp& warp, const Step& step, unsigned lane, std::uint64
     std::byte* const at =
         inside(warp, step, lane, of.data(), of.size(), address % kClusterWindow, bytes, "shared");
     const std::uint64_t offset = address % kClusterWindow;
-    if (races && (step.stores || step.strong || offset % kWord != 0 || bytes != kWord ||
-                  !races->is_noted(shared_bytes_[block][offset], warp_number(warp), lane)))
+    if (races && (step.strong || (offset | bytes) % kWord != 0 ||
+                  !races->note(step.index, warp_number(warp), lane, step.stores,
+                               &shared_bytes_[block][offset], bytes)))
       check_race(warp, step, lane, shared_bytes_[block].data(), offset,
                  kSharedWindow + block * kClusterWindow + offset, bytes, false);
     return at;

@@ -74,13 +74,27 @@ class Races {
 public:
   explicit Races(std::size_t warps) : clocks_(warps), started_(warps) {}
 
-  /// Whether a load of the word at `word` by this lane, in this epoch, is as one that was noted, so
-  /// that nothing changes: of most loads by several lanes.
-  bool is_noted(const TouchedByte& word, std::size_t warp, unsigned lane) const {
-    const Access& reader = word.reader;
-    return reader.warp == warp && reader.epoch == clocks_.epoch(warp) && word.readers == 0 &&
-           !word.split && (reader.many || reader.lane == lane) &&
-           word.writer.epoch <= clocks_.known(warp)[word.writer.warp];
+  /// Notes an access to whole words of shared memory, if it is a simple one, as most are: no race,
+  /// no warp more that reads at once. Else `access` has to.
+  bool note(std::uint32_t index, std::size_t warp, unsigned lane, bool stores, TouchedByte* word,
+            unsigned bytes) {
+    const std::uint32_t* const known = clocks_.known(warp);
+    const std::uint32_t epoch = clocks_.epoch(warp);
+    for (; bytes != 0; bytes -= kWord, word += kWord) {
+      Access& reader = word->readers != 0 ? row(word->readers)[warp] : word->reader;
+      const bool is_read = reader.epoch > known[reader.warp]; // in no order with this access
+      if (word->split || word->writer.epoch > known[word->writer.warp] ||
+          (stores ? is_read || word->readers != 0 : is_read && reader.warp != warp))
+        return false;
+      const bool many = is_read && (reader.many || reader.lane != lane);
+      Access& noted = stores ? word->writer : reader;
+      noted.epoch = epoch; // one by one: a copy of the whole would wait for these stores
+      noted.index = index;
+      noted.warp = static_cast<std::uint16_t>(warp);
+      noted.lane = static_cast<std::uint8_t>(lane);
+      noted.many = many;
+    }
+    return true;
   }
 
   void start(); ///< other blocks
