@@ -67,7 +67,7 @@ void CudaRows::emit_body() {
 /// half the columns 0 to 1 %).
 bool CudaRows::holds_many() const {
   constexpr int kMany = 64;
-  return geometry_.held && schedule_.accesses * geometry_.vector >= kMany;
+  return geometry_.held && thread_elements(schedule_, job_.kernel) >= kMany;
 }
 
 /// Emits `body`, which computes the rows of the threads where `inside`, so that it is left out

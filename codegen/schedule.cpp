@@ -453,4 +453,10 @@ int vector_elements(const Schedule& schedule, const ir::Kernel& kernel) {
   return std::get<HostSchedule>(schedule).lanes;
 }
 
+int thread_elements(const Schedule& schedule, const ir::Kernel& kernel) {
+  const auto* cuda = std::get_if<CudaSchedule>(&schedule);
+  return vector_elements(schedule, kernel) *
+         (cuda ? cuda->accesses : std::get<HostSchedule>(schedule).unroll);
+}
+
 } // namespace swage::codegen

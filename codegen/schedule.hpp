@@ -114,6 +114,10 @@ std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specializati
 /// Elements an item: access_bytes over the widest tensor element (CUDA), lanes (host).
 int vector_elements(const Schedule& schedule, const ir::Kernel& kernel);
 
+/// Elements of a tensor that a thread has at once: of all its accesses (CUDA), or of an iteration's
+/// items (host). Of a row that they cover more than once a thread has fewer: RowGeometry::chunks.
+int thread_elements(const Schedule& schedule, const ir::Kernel& kernel);
+
 /// Whether a call of so many elements fills most of a GPU's L2 cache, and a third of that or more
 /// is written.
 bool fills_cache(const ir::Kernel& kernel, std::int64_t elements);

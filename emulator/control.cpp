@@ -18,6 +18,11 @@ void wait_for_dependencies(Warp& warp, const Step&) {
   warp.waited |= warp.mask;
 }
 
+void fence(Warp& warp, const Step&) {
+  if (warp.grid->races)
+    warp.grid->races->clocks().fence(warp.grid->warp_number(warp));
+}
+
 void active_mask(Warp& warp, const Step& step) {
   const std::uint32_t mask = warp.mask;
   for_lanes(warp, [&](unsigned lane) { warp.row(step.d)[lane] = mask; });
@@ -122,6 +127,8 @@ void arrive_at_cluster(Warp& warp, const Step& step) {
                      static_cast<unsigned>(std::countr_zero(warp.arrived & warp.mask)), 0,
                      "a thread arrives at a barrier of its cluster before it waited at the last");
   warp.arrived |= warp.mask;
+  if (warp.grid->races)
+    warp.grid->races->clocks().arrive(warp.grid->warp_number(warp), step.relaxed);
 }
 
 // Blocks of a cluster wait for each other at the wait.
@@ -130,7 +137,7 @@ void decode_cluster_barrier(Decoder& d) {
   if (!arrive && !d.take("wait"))
     d.fail("expected .arrive or .wait");
   if (arrive)
-    d.take_one_of({"release", "relaxed"}, 0);
+    d.step.relaxed = d.take_one_of({"release", "relaxed"}, 0) == 1;
   else
     d.take("acquire");
   d.take("aligned");
@@ -207,9 +214,12 @@ void decode_barrier(Decoder& d) {
   d.program().has_barrier = true;
 }
 
+// One of the block is none for the cluster; within the block only barriers and strong operations
+// make use of one, and those order memory here without it.
 void decode_fence(Decoder& d) {
+  const bool of_block = d.take("cta");
   d.take_all("");
-  d.step.run = nothing;
+  d.step.run = of_block ? nothing : fence;
 }
 
 void decode_nanosleep(Decoder& d) {

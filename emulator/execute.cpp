@@ -81,6 +81,8 @@ public:
   void run_block() {
     for (std::vector<std::byte>& shared : grid_.shared)
       std::fill(shared.begin(), shared.end(), kPoison);
+    if (grid_.races)
+      grid_.races->start();
     bool waited = false;
     if (!together_) {
       for (unsigned first = 0; first < threads_; first += kLanes) {
@@ -107,6 +109,7 @@ private:
     warp.running = lanes == kLanes ? ~0U : (1U << lanes) - 1;
     warp.waiting = 0;
     warp.parked = 0;
+    warp.meets = false;
     warp.clustered = 0;
     warp.arrived = 0;
     warp.reducing = nullptr;
@@ -137,18 +140,22 @@ private:
 
   // No thread of any block runs or waits for its block.
   bool open_cluster_barrier() {
-    bool any = false;
+    std::vector<std::size_t> passing;
     for (Warp& warp : warps_) {
-      any |= warp.clustered != 0;
+      if (warp.clustered != 0)
+        passing.push_back(grid_.warp_number(warp));
       warp.running = std::exchange(warp.clustered, 0);
     }
-    return any;
+    if (grid_.races)
+      grid_.races->clocks().cluster_barrier(passing);
+    return !passing.empty();
   }
 
   // Every thread of the block that has not left is at a barrier: let them pass.
   bool open_barrier(unsigned block) {
     give_reduced(block);
     const Warp* first = nullptr;
+    std::vector<std::size_t> passing;
     for (Warp& warp : warps_) {
       if (warp.block != block || warp.waiting == 0)
         continue;
@@ -159,9 +166,12 @@ private:
         grid_.fault(FaultKind::deadlock, warp, program_.steps[0], 0, 0,
                     "threads of one block wait at different barriers");
       first = first == nullptr ? &warp : first;
+      passing.push_back(grid_.warp_number(warp));
       warp.running = warp.waiting;
       warp.waiting = 0;
     }
+    if (grid_.races && first != nullptr)
+      grid_.races->clocks().block_barrier(passing);
     return first != nullptr;
   }
 
@@ -187,6 +197,8 @@ private:
       run_to_barrier(warp, stuck);
       stuck = grid_.executed == before;
       warp.running = std::exchange(warp.parked, 0);
+      if (std::exchange(warp.meets, false) && grid_.races)
+        grid_.races->clocks().warp_barrier(grid_.warp_number(warp));
     }
   }
 
@@ -281,6 +293,7 @@ private:
       break;
     case Flow::warp_barrier:
       warp.parked |= warp.mask;
+      warp.meets |= warp.mask != 0;
       warp.running &= ~warp.mask;
       leave(warp, warp.mask, pc + 1);
       break;

@@ -78,9 +78,9 @@ struct LaunchConfig {
   /// Fail where bytes loaded through .nc are stored to in the same grid, in whatever order; in
   /// allocations up to 64 MiB.
   bool check_read_only = true;
-  /// Fail where a thread touches global bytes that another thread of the grid writes, in whatever
-  /// order: nothing says who comes first. Not for kernels with barriers (of a warp, too) or
-  /// atomics, nor in allocations above 16 MiB.
+  /// Fail where a thread touches bytes that another thread of the grid writes, and no barrier says
+  /// who comes first: in shared memory, and in global allocations up to 16 MiB, of kernels with
+  /// barriers (of a warp, too) up to 4 MiB, of kernels with atomics none.
   bool check_races = true;
   /// The grid was launched to overlap with the one before it: fail where a thread touches global
   /// memory before griddepcontrol.wait, loads through .nc, or a block ends without having waited.

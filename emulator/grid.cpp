@@ -1,4 +1,4 @@
-// grid.cpp -- address checks: bounds, alignment, read-only loads, dependent launches.
+// grid.cpp -- address checks: bounds, alignment, read-only loads, races, dependent launches.
 #include "emulator/grid.hpp"
 
 #include <cstdlib>
@@ -16,6 +16,19 @@ std::string hex(std::uint64_t value) {
   return "0x" + text;
 }
 
+// One a byte of an allocation, made the first time.
+template <class Owner>
+auto* never_touched(Owner& owner, std::size_t size) {
+  using Byte = typename Owner::element_type;
+  if (!owner) {
+    // calloc: pages that are never touched cost nothing.
+    owner.reset(static_cast<Byte*>(std::calloc(size, sizeof(Byte))));
+    if (!owner)
+      throw std::bad_alloc();
+  }
+  return owner.get();
+}
+
 std::string triple(unsigned x, unsigned y, unsigned z) {
   return "(" + std::to_string(x) + "," + std::to_string(y) + "," + std::to_string(z) + ")";
 }
@@ -26,28 +39,39 @@ Grid::Grid(const Program& the_program, const LaunchConfig& the_config, Memory& t
     : program(the_program), config(the_config), memory(the_memory),
       shared(program.kernel.cluster,
              std::vector<std::byte>((program.shared_bytes + 15) / 16 * 16 + config.dynamic_shared)),
+      warps((std::size_t{config.block[0]} * config.block[1] * config.block[2] + kLanes - 1) /
+            kLanes),
       counts(program.steps.size()),
       check_read_only_(config.check_read_only && program.has_read_only_loads),
       check_races_(config.check_races && !program.has_barrier && !program.has_warp_barrier &&
                    !program.has_atomics),
-      recent_(program.steps.size()) {}
+      follows_global_(config.check_races && !check_races_ && !program.has_atomics),
+      recent_(program.steps.size()) {
+  if (!config.check_races)
+    return;
+  races.emplace(shared.size() * warps);
+  shared_bytes_.assign(shared.size(), std::vector<TouchedByte>(shared[0].size() + kWord - 1));
+}
+
+std::string Grid::thread(unsigned number) const {
+  const unsigned x = config.block[0];
+  const unsigned y = config.block[1];
+  return "thread " + triple(number % x, number / x % y, number / x / y);
+}
 
 void Grid::fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,
                  std::uint64_t address, const std::string& message) const {
   const Instruction& instruction = program.kernel.instructions[step.index];
-  const unsigned thread = warp.first_thread + lane;
-  const unsigned x = config.block[0];
-  const unsigned y = config.block[1];
   throw Fault(kind, address,
               message + ": '" + instruction.text + "' (line " + std::to_string(instruction.line) +
-                  " of kernel '" + program.kernel.name + "'), address " + hex(address) +
-                  ", thread " + triple(thread % x, thread / x % y, thread / x / y) + " of block " +
+                  " of kernel '" + program.kernel.name + "'), address " + hex(address) + ", " +
+                  thread(warp.first_thread + lane) + " of block " +
                   triple(block_index[0] + warp.block, block_index[1], block_index[2]));
 }
 
 std::byte* Grid::locate(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
                         unsigned bytes) {
-  if (address % bytes != 0)
+  if ((address & (bytes - 1)) != 0) // a power of two
     fault(FaultKind::misaligned_address, warp, step, lane, address,
           "misaligned address for an access of " + std::to_string(bytes) + " bytes");
   Space space = step.space;
@@ -61,9 +85,17 @@ std::byte* Grid::locate(Warp& warp, const Step& step, unsigned lane, std::uint64
   case Space::shared: {
     // What mapa gives names its block.
     const std::uint64_t named = address / kClusterWindow;
-    std::vector<std::byte>& of = shared[named == 0 ? warp.block : named - 1];
-    return inside(warp, step, lane, of.data(), of.size(), address % kClusterWindow, bytes,
-                  "shared");
+    const std::size_t block = named == 0 ? warp.block : named - 1;
+    std::vector<std::byte>& of = shared[block];
+    std::byte* const at =
+        inside(warp, step, lane, of.data(), of.size(), address % kClusterWindow, bytes, "shared");
+    const std::uint64_t offset = address % kClusterWindow;
+    if (races && (step.strong || (offset | bytes) % kWord != 0 ||
+                  !races->note(step.index, warp_number(warp), lane, step.stores,
+                               &shared_bytes_[block][offset], bytes)))
+      check_race(warp, step, lane, shared_bytes_[block].data(), offset,
+                 kSharedWindow + block * kClusterWindow + offset, bytes, false);
+    return at;
   }
   case Space::local:
     return inside(warp, step, lane, warp.local + lane * program.local_bytes, program.local_bytes,
@@ -85,6 +117,40 @@ std::byte* Grid::inside(Warp& warp, const Step& step, unsigned lane, std::byte* 
   return base + offset;
 }
 
+void Grid::check_race(const Warp& warp, const Step& step, unsigned lane, TouchedByte* touched,
+                      std::uint64_t offset, std::uint64_t place, unsigned bytes, bool of_grid) {
+  Clocks& clocks = races->clocks();
+  const std::size_t number = warp_number(warp);
+  if (step.strong)
+    clocks.acquire_at(number, place);
+  const Races::Race* const race =
+      races->access(step.index, number, lane, step.stores, touched, offset, bytes, of_grid);
+  if (step.strong)
+    clocks.release_at(number, place);
+  if (race == nullptr)
+    return;
+  report(*race, warp, step, lane, place, of_grid);
+}
+
+void Grid::report(const Races::Race& race, const Warp& warp, const Step& step, unsigned lane,
+                  std::uint64_t place, bool of_grid) const {
+  const std::uint64_t at = place + race.byte;
+  const std::string where =
+      of_grid ? "at " + hex(at)
+              : std::to_string(at % kClusterWindow) + " of shared memory of block " +
+                    std::to_string(at % kSharedWindow / kClusterWindow) + " of the cluster";
+  const Access& other = race.other;
+  const auto block = static_cast<unsigned>(other.warp / warps);
+  const auto first_thread = static_cast<unsigned>(other.warp % warps) * kLanes;
+  const Instruction& instruction = program.kernel.instructions[other.index];
+  fault(FaultKind::race, warp, step, lane, at,
+        "a race for byte " + where + ": no barrier orders this access after '" + instruction.text +
+            "' (line " + std::to_string(instruction.line) + ") of " +
+            (race.earlier ? "another block"
+                          : thread(first_thread + other.lane) + " of block " +
+                                triple(block_index[0] + block, block_index[1], block_index[2])));
+}
+
 std::byte* Grid::locate_global(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
                                unsigned bytes) {
   Recent& recent = recent_[step.index];
@@ -102,6 +168,14 @@ std::byte* Grid::locate_global(Warp& warp, const Step& step, unsigned lane, std:
       fault(FaultKind::dependency, warp, step, lane, address,
             "a read-only load in a dependent launch: the grid before may still write there");
   }
+  if (races && step.strong && recent.bytes == nullptr) { // what atomics order elsewhere
+    races->clocks().acquire_at(warp_number(warp), address);
+    races->clocks().release_at(warp_number(warp), address);
+  }
+  // A store to what is read by .nc is one of the other kind, whatever the order.
+  if (recent.bytes != nullptr && !(step.read_only && check_read_only_))
+    check_race(warp, step, lane, recent.bytes, address - recent.allocation.base, address, bytes,
+               true);
   if (recent.touches != nullptr)
     touch(warp, step, lane, recent, address, bytes);
   return recent.allocation.host + (address - recent.allocation.base);
@@ -109,18 +183,13 @@ std::byte* Grid::locate_global(Warp& warp, const Step& step, unsigned lane, std:
 
 void Grid::recall(Recent& recent, std::uint64_t address) {
   constexpr std::uint64_t kLargest = 16U << 20; // a Touch is many times a byte
-  recent = {memory.find(address).value_or(Allocation{}), nullptr};
+  recent = {memory.find(address).value_or(Allocation{}), nullptr, nullptr};
   const std::uint64_t size = recent.allocation.size;
+  if (follows_global_ && size != 0 && size <= kLargest / 4)
+    recent.bytes = never_touched(bytes_[recent.allocation.base], size + kWord - 1);
   if (size == 0 || size > (check_read_only_ ? 4 * kLargest : check_races_ ? kLargest : 0))
     return;
-  auto& touches = touches_[recent.allocation.base];
-  if (!touches) {
-    // calloc: pages that are never touched cost nothing.
-    touches.reset(static_cast<Touch*>(std::calloc(size, sizeof(Touch))));
-    if (!touches)
-      throw std::bad_alloc();
-  }
-  recent.touches = touches.get();
+  recent.touches = never_touched(touches_[recent.allocation.base], size);
 }
 
 std::uint32_t Grid::thread_number(const Warp& warp, unsigned lane) const {

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "emulator/decoder.hpp"
+#include "emulator/races.hpp"
 
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace swage::emulator {
 
@@ -25,38 +27,52 @@ struct Grid {
                     unsigned bytes);
   [[noreturn]] void fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,
                           std::uint64_t address, const std::string& message) const;
+  std::size_t warp_number(const Warp& warp) const { ///< in the cluster
+    return warp.block * warps + warp.first_thread / kLanes;
+  }
 
   const Program& program;
   const LaunchConfig& config;
   Memory& memory;
   std::vector<std::vector<std::byte>> shared; ///< of the blocks that run, a cluster
   std::array<unsigned, 3> block_index{};      ///< of the first of them
+  std::size_t warps = 0;                      ///< of a block
+  std::optional<Races> races;                 ///< if they are looked for
   std::uint64_t executed = 0;
   std::vector<std::uint64_t> counts; ///< of each step, summed over threads
 
 private:
   struct Release {
-    void operator()(Touch* touches) const { std::free(touches); }
+    void operator()(void* touches) const { std::free(touches); }
   };
   // What each step touched last, so that the registry is asked rarely.
   struct Recent {
     Allocation allocation;
-    Touch* touches = nullptr; ///< null: not followed
+    Touch* touches = nullptr;     ///< null: not followed
+    TouchedByte* bytes = nullptr; ///< the same, where threads wait for one another
   };
 
   std::byte* locate_global(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
                            unsigned bytes);
   std::byte* inside(Warp& warp, const Step& step, unsigned lane, std::byte* base, std::size_t size,
                     std::uint64_t offset, unsigned bytes, const char* what) const;
+  void check_race(const Warp& warp, const Step& step, unsigned lane, TouchedByte* touched,
+                  std::uint64_t offset, std::uint64_t place, unsigned bytes, bool of_grid);
+  [[noreturn]] void report(const Races::Race& race, const Warp& warp, const Step& step,
+                           unsigned lane, std::uint64_t place, bool of_grid) const;
+  std::string thread(unsigned number) const;
   void recall(Recent& recent, std::uint64_t address);
   void touch(const Warp& warp, const Step& step, unsigned lane, const Recent& recent,
              std::uint64_t address, unsigned bytes) const;
   std::uint32_t thread_number(const Warp& warp, unsigned lane) const;
 
   bool check_read_only_ = false;
-  bool check_races_ = false;
-  std::vector<Recent> recent_; // by step
+  bool check_races_ = false;    // where no thread waits for another
+  bool follows_global_ = false; // where they do
+  std::vector<Recent> recent_;  // by step
   std::map<std::uint64_t, std::unique_ptr<Touch, Release>> touches_;
+  std::map<std::uint64_t, std::unique_ptr<TouchedByte, Release>> bytes_;
+  std::vector<std::vector<TouchedByte>> shared_bytes_; // of the blocks that run
 };
 
 } // namespace swage::emulator

@@ -16,7 +16,7 @@ enum class FaultKind {
   misaligned_address,
   illegal_instruction, ///< trap, or an instruction outside its defined domain
   read_only_conflict,  ///< bytes read through .nc were written by the same grid
-  race,                ///< two threads touch a byte that one of them writes
+  race,                ///< two threads touch a byte that one of them writes, in no order
   dependency,          ///< a dependent grid touched memory before griddepcontrol.wait
   deadlock,            ///< threads wait at a barrier that can never open
   timeout,             ///< the instruction limit was passed

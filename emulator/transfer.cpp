@@ -170,11 +170,12 @@ Space take_space(Decoder& d) {
   return found < 0 ? Space::generic : kSpaces[found];
 }
 
-// Ordering and caching change nothing where threads run one after the other.
+// Ordering and caching change nothing where threads run one after the other, but in what races.
 void take_hints(Decoder& d) {
   for (const char* const prefix : {"L1::", "L2::"})
     d.take_all(prefix);
-  d.take_one_of({"weak", "volatile", "relaxed", "acquire", "release", "acq_rel"}, 0);
+  d.step.strong |=
+      d.take_one_of({"weak", "volatile", "relaxed", "acquire", "release", "acq_rel"}, 0) != 0;
   d.take_one_of({"cta", "cluster", "gpu", "sys"}, 0);
   d.take_one_of({"ca", "cg", "cs", "lu", "cv", "wb", "wt"}, 0);
   d.take("noftz");
@@ -329,6 +330,7 @@ void decode_atom(Decoder& d) {
   d.program().has_atomics = true;
   d.step.space = take_space(d);
   d.step.stores = true;
+  d.step.strong = true;
   take_hints(d);
   const int operation =
       d.take_one_of({"add", "min", "max", "exch", "cas", "and", "or", "xor", "inc", "dec"}, -1);

@@ -46,7 +46,9 @@ struct Step {
   Space space = Space::generic;
   bool of_warp = false;       ///< lanes of the warp that part before meet here
   bool read_only = false;     ///< ld...nc
+  bool relaxed = false;       ///< barrier.cluster.arrive.relaxed
   bool stores = false;        ///< writes memory
+  bool strong = false;        ///< atomic, or ordered by its address: .volatile, .relaxed, ...
   bool has_base = false;      ///< `a` is added to `immediate` to form the address
   std::uint8_t size = 0;      ///< of one element, in bytes
   std::uint8_t count = 0;     ///< of vector elements
@@ -66,6 +68,7 @@ struct Warp {
   std::uint32_t running = 0;      ///< lanes that neither left nor wait at a barrier
   std::uint32_t waiting = 0;      ///< lanes at a barrier
   std::uint32_t parked = 0;       ///< lanes at a barrier of the warp
+  bool meets = false;             ///< at one that orders memory, not at a shuffle or vote
   std::uint32_t waited = 0;       ///< lanes that passed griddepcontrol.wait
   std::uint32_t clustered = 0;    ///< lanes at a barrier of the cluster
   std::uint32_t arrived = 0;      ///< lanes that arrived at the next barrier of the cluster

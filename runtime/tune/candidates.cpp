@@ -98,11 +98,6 @@ CudaSchedule toggled(CudaSchedule schedule) {
   return schedule;
 }
 
-/// Elements of a tensor that a thread holds.
-std::int64_t held_elements(const CudaSchedule& schedule, const CandidateInput& input) {
-  return std::int64_t{schedule.accesses} * codegen::vector_elements(schedule, input.kernel);
-}
-
 /// A warp each may have many rows whose tensors leave the cache soon (RMSNorm and LayerNorm of
 /// 2048x4096 on an H200, 1 and 4 % less time than what the rest of the search finds).
 bool leaves_soon(const CudaSchedule& schedule, const CandidateInput& input) {
@@ -145,9 +140,10 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
   if (usual.held && !geometry.held)
     return -1;
   // They take half a second to assemble, a few of them longer than all others.
-  constexpr std::int64_t kManyElements = 128;
-  if (geometry.held && held_elements(schedule, input) >= kManyElements &&
-      held_elements(schedule, input) > held_elements(by_default, input))
+  constexpr int kManyElements = 128;
+  const int elements = codegen::thread_elements(schedule, input.kernel);
+  if (geometry.held && elements >= kManyElements &&
+      elements > codegen::thread_elements(by_default, input.kernel))
     return -1;
   if (schedule.row_threads > 4 && columns > 0 && geometry.step >= 2 * columns)
     return -1; // half of the threads have nothing

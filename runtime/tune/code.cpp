@@ -23,15 +23,8 @@ CandidateCode::load(const codegen::Schedule& schedule) const {
   return functions::load_uncached(request, context_);
 }
 
-/// Elements that a thread has at once, which the time to compile follows.
-std::int64_t CandidateCode::size(const codegen::Schedule& schedule) const {
-  const std::int64_t elements = codegen::vector_elements(schedule, kernel_.graph);
-  const auto* cuda = std::get_if<codegen::CudaSchedule>(&schedule);
-  return cuda ? elements * cuda->accesses
-              : elements * std::get<codegen::HostSchedule>(schedule).unroll;
-}
-
-/// The longest first, so that none is left for one thread in the end.
+/// The longest first, so that none is left for one thread in the end: the time to compile follows
+/// how many elements a thread has.
 void CandidateCode::compile(std::vector<Candidate>& candidates) {
   std::map<std::string, codegen::Schedule> missing;
   for (const Candidate& candidate : candidates) {
@@ -40,8 +33,9 @@ void CandidateCode::compile(std::vector<Candidate>& candidates) {
       missing.emplace(std::move(line), candidate.schedule);
   }
   std::vector<std::pair<std::string, codegen::Schedule>> work(missing.begin(), missing.end());
-  std::ranges::stable_sort(work, std::greater(),
-                           [&](const auto& each) { return size(each.second); });
+  std::ranges::stable_sort(work, std::greater(), [&](const auto& each) {
+    return codegen::thread_elements(each.second, kernel_.graph);
+  });
   std::mutex mutex;
   std::atomic<std::size_t> next = 0;
   const auto compile_one = [&](std::size_t i) {

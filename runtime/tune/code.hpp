@@ -36,7 +36,6 @@ public:
 private:
   std::shared_ptr<const device::LoadedFunction> load(const codegen::Schedule& schedule) const;
   void describe(Candidate& candidate) const;
-  std::int64_t size(const codegen::Schedule& schedule) const;
 
   const KernelState& kernel_;
   const codegen::Specialization specialization_;

@@ -221,6 +221,15 @@ TEST_CASE("read-only loads are offered only where something stays unwritten") {
   CHECK_FALSE(offered(gated(bf16, ir::ParamKind::inout)));
 }
 
+TEST_CASE("a thread has the elements of all its accesses at once, on the host of an iteration") {
+  for (const int accesses : {1, 4}) {
+    const CudaSchedule schedule{.access_bytes = 16, .accesses = accesses};
+    CHECK(thread_elements(schedule, gated(bf16)) == 8 * accesses);
+    CHECK(thread_elements(schedule, gated(f64)) == 2 * accesses);
+  }
+  CHECK(thread_elements(HostSchedule{.lanes = 32, .unroll = 2}, gated(f64)) == 64);
+}
+
 TEST_CASE("what only the launch needs is not in the code line") {
   CHECK(code_line(CudaSchedule{.threads = 64}) == code_line(CudaSchedule{.threads = 256}));
   CHECK(code_line(CudaSchedule{.threads = 64}) != code_line(CudaSchedule{.threads = 512}));

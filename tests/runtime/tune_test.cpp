@@ -347,7 +347,7 @@ TEST_CASE("some dozens of schedules of rows are tried, all legal, that hold a ro
       const auto& cuda = std::get<codegen::CudaSchedule>(schedule);
       CHECK((columns > 14336 || codegen::make_row_geometry(graph, usual, cuda).held));
       // Such code takes half a second to assemble; a warp that streams many rows is worth it.
-      const int elements_held = cuda.accesses * codegen::vector_elements(cuda, graph);
+      const int elements_held = codegen::thread_elements(cuda, graph);
       CHECK(
           (elements_held < 128 || schedule == base || cuda.load == codegen::LoadPolicy::streaming));
     }

@@ -67,6 +67,7 @@ struct RandomKernelOptions {
   std::vector<std::uint32_t> groups = {1, 2, 3, 4, 8, 12}; ///< sizes; all divide 24
   /// Rows of groups of rows; 0: none. With them nothing is reduced along rows or over all of them.
   std::uint32_t group_rows = 0;
+  bool orderless = false;        ///< no sums of floats down groups of rows
   bool special_constants = true; ///< infinities, NaN, -0 and extremes among the constants
   ir::MathMode math = ir::MathMode::accurate;
   std::vector<DType> dtypes = all_dtypes();
@@ -163,8 +164,11 @@ private:
                                                 ir::Broadcast::per_tensor};
     param.broadcast = random_.pick(kSpaces);
     if (options_.group_rows > 0 && (param.is_written() || random_.one_in(2)))
-      param.broadcast =
-          random_.one_in(3) ? ir::Broadcast::per_group : ir::Broadcast::per_column_group;
+      param.broadcast = random_.one_in(3) && !options_.groups.empty()
+                            ? ir::Broadcast::per_group
+                            : ir::Broadcast::per_column_group;
+    if (options_.groups.empty() && param.broadcast == ir::Broadcast::per_group)
+      param.broadcast = ir::Broadcast::per_column_group;
     if (!options_.over_rows && param.is_written() &&
         (param.broadcast == ir::Broadcast::per_column ||
          param.broadcast == ir::Broadcast::per_tensor))
@@ -301,13 +305,19 @@ private:
     static constexpr ir::Op kOfGroups[] = {ir::Op::group_sum,     ir::Op::group_max,
                                            ir::Op::col_group_sum, ir::Op::col_group_max,
                                            ir::Op::col_group_sum, ir::Op::col_group_min};
-    const ir::Op op = options_.group_rows > 0 ? random_.pick(kOfGroups) : random_.pick(kReductions);
+    ir::Op op = options_.group_rows > 0 ? random_.pick(kOfGroups) : random_.pick(kReductions);
+    if (options_.groups.empty())
+      op = op == ir::Op::group_sum   ? ir::Op::col_group_sum
+           : op == ir::Op::group_max ? ir::Op::col_group_max
+                                     : op;
     const bool mean = op == ir::Op::row_mean;
     if (!options_.over_rows && op == ir::Op::col_sum)
       return;
     if (!admitted(mean ? ir::TypeRule::real : ir::TypeRule::number))
       return;
     const ir::NodeId of = operand(mean ? float_type() : number_type());
+    if (options_.orderless && op == ir::Op::col_group_sum && is_float(type(of)))
+      op = ir::Op::col_group_min;
     add(builder_.make(op, std::array{of},
                       ir::info(op).form == ir::OpForm::over_group       ? group()
                       : ir::info(op).form == ir::OpForm::over_col_group ? options_.group_rows

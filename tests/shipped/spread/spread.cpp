@@ -39,6 +39,8 @@ constexpr Layout kRows[] = {{"rows", 7, 256, 256, 1},        {"halves", 5, 512, 
                             {"narrow16", 301, 16, 16, 1},    {"wide", 3, 6144, 6144, 1},
                             {"misaligned", 11, 128, 131, 1}};
 
+constexpr std::int64_t kTable = 5; // numbers that a table has
+
 /// One argument: memory with room around what is written, so that a store beside it shows.
 struct Argument {
   Parameter parameter;
@@ -60,6 +62,11 @@ struct Argument {
       tensor = Tensor(nullptr, of.dtype, {at.rows, groups});
       count = at.rows * groups;
       break;
+    case Space::column_group:
+      tensor = Tensor(nullptr, of.dtype, {at.rows / of.group, at.columns});
+      count = at.rows / of.group * at.columns;
+      break;
+    case Space::table: tensor = Tensor(nullptr, of.dtype, {count = kTable}); break;
     default: tensor = Tensor(nullptr, of.dtype, {}); break;
     }
     const std::size_t size = static_cast<std::size_t>(size_of(of.dtype));
@@ -82,6 +89,8 @@ struct Argument {
       std::uint64_t bits = test::value_bits(parameter.dtype, seed, i, row % 10 == 3);
       if (parameter.space == Space::row && parameter.dtype == i64) // the column that is meant
         bits %= static_cast<std::uint64_t>(at.columns);
+      if (parameter.space == Space::row && parameter.dtype == i32) // of a table, or of no row
+        bits = static_cast<std::uint32_t>(bits % (kTable + 2)) - 2U;
       std::memcpy(bytes.data() + from + i * size, &bits, size);
     }
   }
@@ -145,10 +154,14 @@ void run_case(const Kernel& kernel, const std::string& name, const Layout& at) {
   std::printf("%s %s %016" PRIx64 "\n", name.c_str(), at.name, digest.value());
 }
 
-/// Kernels whose tensors have groups want their columns in whole ones.
+/// Kernels whose tensors have groups want their columns, or rows, in whole ones; of packed ones two
+/// columns share a byte.
 bool takes(const Kernel& kernel, const Layout& at) {
+  const bool pairs = at.columns % 2 == 0 && at.pitch % 2 == 0 && at.step == 1;
   for (const Parameter& parameter : kernel.parameters())
-    if (parameter.space == Space::group && at.columns % parameter.group != 0)
+    if ((is_packed(parameter.dtype) && !pairs) ||
+        (parameter.space == Space::group && at.columns % parameter.group != 0) ||
+        (parameter.space == Space::column_group && at.rows % parameter.group != 0))
       return false;
   return true;
 }
@@ -210,7 +223,7 @@ void run(const std::string& folder) {
     spread.all(name, floats);
   for (const char* name : {"exponentials", "logarithms", "circles", "powers", "jumps"})
     spread.own(spread.functions, name, {f32, bf16, f16, f64});
-  for (const char* name : {"column_sums", "row_sums"})
+  for (const char* name : {"column_sums", "row_sums", "tiles", "skipped_rows", "skipped_tiles"})
     spread.own(spread.kernels, name, floats);
   for (const char* name : {"words", "longs", "bytes", "narrowed", "widened", "integer_sums"})
     run_kernel(spread.device.kernel(spread.kernels, name), name);
