@@ -1,10 +1,13 @@
 // assembler_faults.cpp -- finds what ptxas gets wrong, and replaces it.
 #include "codegen/assembler_faults.hpp"
 
+#include <algorithm>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+#include <llvm/ADT/DenseMap.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/InstIterator.h>
@@ -45,16 +48,25 @@ Value* opaque_negation(llvm::IRBuilderBase& b, Value* x) {
   return b.CreateCall(negation, {x});
 }
 
-/// `value`, an f64 chosen among constants, rounded to f32 before the choice; null if it is another.
-Value* rounded_choice(llvm::IRBuilderBase& b, Value* value, llvm::Type* f32) {
+/// What has been rounded to a type before the choices that it is an operand of; null what cannot
+/// be.
+using Rounded = llvm::DenseMap<std::pair<Value*, llvm::Type*>, Value*>;
+
+/// `value`, a float chosen among constants, rounded to `type` before the choice; null if it is
+/// another. Choices that share parts have them rounded once.
+Value* rounded_choice(Value* value, llvm::Type* type, Rounded& known) {
   if (llvm::isa<llvm::Constant>(value))
-    return b.CreateFPTrunc(value, f32);
+    return llvm::IRBuilder<>(value->getContext()).CreateFPTrunc(value, type);
   auto* choice = llvm::dyn_cast<llvm::SelectInst>(value);
   if (!choice)
     return nullptr;
-  Value* chosen = rounded_choice(b, choice->getTrueValue(), f32);
-  Value* other = chosen ? rounded_choice(b, choice->getFalseValue(), f32) : nullptr;
-  return other ? b.CreateSelect(choice->getCondition(), chosen, other) : nullptr;
+  if (const auto found = known.find({value, type}); found != known.end())
+    return found->second;
+  Value* chosen = rounded_choice(choice->getTrueValue(), type, known);
+  Value* other = chosen ? rounded_choice(choice->getFalseValue(), type, known) : nullptr;
+  return known[{value, type}] =
+             other ? llvm::IRBuilder<>(choice).CreateSelect(choice->getCondition(), chosen, other)
+                   : nullptr;
 }
 
 std::string_view assembly_of(const llvm::CallBase& call) {
@@ -80,16 +92,13 @@ bool may_be_maximum_with_zero(const Value* value) {
     return false;
   if (call->arg_size() == 1)
     return may_be_maximum_with_zero(call->getArgOperand(0));
-  switch (call->getIntrinsicID()) {
-  case llvm::Intrinsic::maximum:
-  case llvm::Intrinsic::maxnum:
-  case llvm::Intrinsic::maximumnum:
-    for (const Value* argument : call->args())
-      if (llvm::isa<llvm::Constant>(argument) && !is_zero(argument))
-        return false;
-    return true;
-  default: return assembly_of(*call).starts_with("max");
-  }
+  // By name: LLVM before 20 has no llvm.maximumnum.
+  const llvm::Function* callee = call->getCalledFunction();
+  return (callee ? callee->getName().starts_with("llvm.max")
+                 : assembly_of(*call).starts_with("max")) &&
+         std::ranges::none_of(call->args(), [](const Value* argument) {
+           return llvm::isa<llvm::Constant>(argument) && !is_zero(argument);
+         });
 }
 
 /// Where `call` packs bytes of floats made integers, none of these is a maximum with 0 after it.
@@ -134,6 +143,7 @@ void replace_instructions(std::string& ptx, std::string_view mnemonic, Make make
 void avoid_assembler_faults(llvm::Module& module) {
   for (llvm::Function& function : module) {
     std::vector<llvm::Instruction*> found;
+    Rounded rounded;
     for (llvm::Instruction& instruction : llvm::instructions(function)) {
       if (negated(instruction) || llvm::isa<llvm::FPTruncInst>(instruction))
         found.push_back(&instruction);
@@ -143,8 +153,9 @@ void avoid_assembler_faults(llvm::Module& module) {
     for (llvm::Instruction* instruction : found) {
       llvm::IRBuilder<> b(instruction);
       Value* x = negated(*instruction);
-      Value* other = x ? opaque_negation(b, x)
-                       : rounded_choice(b, instruction->getOperand(0), instruction->getType());
+      Value* other =
+          x ? opaque_negation(b, x)
+            : rounded_choice(instruction->getOperand(0), instruction->getType(), rounded);
       if (!other)
         continue;
       instruction->replaceAllUsesWith(other);
@@ -165,6 +176,8 @@ void avoid_assembler_faults(std::string& ptx) {
     replace_instructions(ptx, fmt::format("abs.s{}", bits), [bits](std::string_view operands) {
       const std::string_view result = operands.substr(0, operands.find(','));
       const std::string_view x = operands.substr(operands.find_last_of(" \t") + 1);
+      if (result == x) // is needed to the end
+        return std::string();
       return fmt::format("not.b{0} \t{1}, {2};\n\tadd.s{0} \t{1}, {1}, 1;\n\t"
                          "max.s{0} \t{1}, {1}, {2}",
                          bits, result, x);

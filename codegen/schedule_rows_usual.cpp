@@ -203,13 +203,16 @@ std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
   constexpr std::int64_t kItemsOfSmallGrids = kMultiprocessors * 512;
   constexpr std::int64_t kManyElements = 4 * kFewElements;
   constexpr std::int64_t kManyRows = kMultiprocessors * 8;
-  // 80 registers: only erf spills, on sm_120. On sm_90 and sm_100 64 are enough, but for erf.
-  const bool has_erf = std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
-    return node.op == ir::Op::erf || node.op == ir::Op::erfc;
+  // 80 registers: only erf spills, on sm_120. On sm_90 and sm_100 64 are enough for two inputs of
+  // 16 bits, three of 32 or two and one along columns, all of which are estimated too high here,
+  // but not for what takes many at once.
+  constexpr int kResidentOfLoops = 768, kResidentOfSmallLoops = 1024, kMostOfSmallLoops = 112;
+  const bool has_large_function = std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
+    return node.op == ir::Op::erf || node.op == ir::Op::erfc ||
+           instructions(node) * static_cast<std::size_t>(ir::info(node.op).gpu_cost.f32) >= 32;
   });
-  const bool are_enough =
-      target_.sm >= 90 && target_.sm < 120 && !stores_packed_elements(kernel_) && !has_erf;
-  const int resident_of_loops = are_enough ? 1024 : 768;
+  const bool may_be_small = target_.sm >= 90 && target_.sm < 120 &&
+                            !stores_packed_elements(kernel_) && !has_large_function;
   const std::int64_t elements = rows * columns;
   const bool few = elements <= kFewElements;
   const bool selects = specialization_.valid_rows != ValidRows::all || kernel_.skip().has_value();
@@ -227,7 +230,9 @@ std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
     schedule.threads = schedule.row_threads = 128;
     schedule.ahead = true;
     if (!is_held(schedule) && is_legal(schedule) && fits(schedule, 0)) {
-      schedule.resident = std::max(resident(schedule), resident_of_loops);
+      const bool is_small = may_be_small && registers(schedule) <= kMostOfSmallLoops;
+      schedule.resident =
+          std::max(resident(schedule), is_small ? kResidentOfSmallLoops : kResidentOfLoops);
       return schedule;
     }
     schedule.ahead = false;

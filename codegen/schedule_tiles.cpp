@@ -168,55 +168,70 @@ int TileSchedules::rows_together() const {
 // 8192x14336 on an H200, us, beside the best of one warp a tile: SwiGLU in MXFP8 along both
 // dimensions 197 for 311, its gradient 388 for 1078, in MXFP4 307 for 442; with the codes along
 // columns transposed, 16 of which a thread then stores at once, 247 for 393, 545 for 1128; along
-// columns alone 154 for 165, in MXFP4 193 for 200. Codes of four bits that lie transposed, of one
-// input, are better with a warp a tile (240 for 255), and so are many codes along columns alone
-// (177 for 236; of 512x14336 14.3 for 15.7). Few tiles have more warps each or fewer columns,
-// transposed ones all of their rows at once (SwiGLU in MXFP8 of 512x4096: 6.0 for 10.3,
-// transposed 7.4 for 10.9, along columns alone 4.5 for 5.5).
-std::optional<CudaSchedule> TileSchedules::usual_shared(std::int64_t elements) const {
-  constexpr int kMostHeld = 64, kFewWords = 32;
-  constexpr int kOfValue = 20; // registers for each value that is reduced, and for codes of 4 bits
+// columns alone 154 for 165, in MXFP4 193 for 200. Few tiles have more warps each or fewer columns,
+// transposed ones all of their rows at once (SwiGLU in MXFP8 of 512x4096: 6.0 for 10.3, transposed
+// 7.4 for 10.9, along columns alone 4.5 for 5.5).
+std::optional<TileSchedules::SharedTile>
+TileSchedules::usual_shared_tile(std::int64_t elements) const {
   constexpr std::int64_t kFewElements = std::int64_t{132} * 4 * 32 * 256; // four blocks each
   constexpr std::int64_t kMoreElements = std::int64_t{1} << 24, kManyElements = kMoreElements << 1;
-  const int element = widest_element(kernel_);
-  const bool transposed = stores_transposed(), alone = plan_.group == 0;
   const auto inputs = std::ranges::count_if(kernel_.params(), [](const ir::Param& param) {
     return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
   });
-  if (transposed && packs() && inputs == 1)
-    return std::nullopt;
-  if (alone && (transposed ? packs() || elements >= kManyElements
-                           : packs() && inputs == 1 && elements >= kMoreElements))
-    return std::nullopt;
   const bool few = elements < kFewElements && plan_.rows % 8 == 0;
-  const bool small = alone ? transposed || (few && !packs()) : few && transposed;
-  const int most_columns = small ? 2 : alone || few || transposed ? 4 : 8;
-  const int least_columns = alone || small ? 2 : 4;
-  const bool all_rows = transposed && !alone && elements < kMoreElements;
-  const int together = alone ? (transposed ? 8 : small ? 2 : 4) : all_rows ? 16 : 4;
-  const int most_resident = alone && !transposed ? 1024 : alone || all_rows ? 512 : 768;
-  const bool pairs = transposed || (alone && packs() && inputs == 1); // of warps
+  const bool codes = packs(), one_input = inputs == 1, alone = plan_.group == 0;
+  if (stores_transposed()) {
+    // A warp a tile is better for codes of four bits of one input (240 us for 255), and for many
+    // codes along columns alone (177 for 236; of 512x14336, which are few, 14.3 shared for 15.7).
+    if ((codes && (one_input || alone)) || (alone && elements >= kManyElements))
+      return std::nullopt;
+    if (alone)
+      return SharedTile{2, 2, 2, 8, 512};
+    if (few)
+      return SharedTile{2, 2, 2, 16, 512};
+    return elements < kMoreElements ? SharedTile{2, 4, 4, 16, 512} : SharedTile{2, 4, 4, 4, 768};
+  }
+  if (!alone)
+    return few ? SharedTile{8, 4, 4, 4, 768} : SharedTile{4, 8, 4, 4, 768};
+  if (!codes)
+    return few ? SharedTile{4, 2, 2, 2, 1024} : SharedTile{4, 4, 2, 4, 1024};
+  if (!one_input)
+    return SharedTile{4, 4, 2, 4, 1024};
+  // Of many a warp a tile is better (94 us for 97).
+  return elements < kMoreElements ? std::optional(SharedTile{2, 4, 2, 4, 1024}) : std::nullopt;
+}
+
+std::optional<CudaSchedule> TileSchedules::usual_shared(std::int64_t elements) const {
+  constexpr int kMostHeld = 64, kFewWords = 32;
+  constexpr int kOfValue = 20; // registers for each value that is reduced, and for codes of 4 bits
+  const std::optional<SharedTile> tile = usual_shared_tile(elements);
+  if (!tile)
+    return std::nullopt;
+  const int element = widest_element(kernel_);
+  const bool transposed = stores_transposed(), alone = plan_.group == 0;
   // GPUs before that round and widen floats of 8 and 16 bits in integers, some or all.
   int values = (packs() && !alone) + (target_.sm < 90 ? 2 : 0);
   for (const auto& reductions : plan_.reductions)
     values += static_cast<int>(reductions.size());
   CudaSchedule schedule;
-  schedule.threads = schedule.row_threads = (pairs ? 2 : few && !alone ? 8 : 4) * kWarp;
+  schedule.threads = schedule.row_threads = tile->warps * kWarp;
   schedule.dependent_launch = usual_dependent(target_);
   // Codes of four bits take many registers, so fewer of them at a time where that is four still.
   for (const int most : {packs() ? kFewWords : kMostHeld, kMostHeld, 2 * kMostHeld})
-    for (int columns = most_columns; columns >= least_columns; columns /= 2) {
+    for (int columns = tile->most_columns; columns >= tile->least_columns; columns /= 2) {
       schedule.access_bytes = columns * element;
-      schedule.accesses = most > kMostHeld ? std::max(together, 8) : together;
+      schedule.accesses = most > kMostHeld ? std::max(tile->rows, 8) : tile->rows;
       if (schedule.access_bytes > 16 ||
           4 * narrowest_alignment(kernel_, specialization_) < schedule.access_bytes ||
-          (most > kMostHeld && !transposed) || !is_legal(schedule) || is_alike(schedule) ||
+          (most > kMostHeld && !transposed) || !is_legal(schedule) ||
           geometry(schedule).held_words > most)
         continue;
+      while (is_alike(schedule))
+        schedule.accesses /= 2;
       const int held = geometry(schedule).held_words;
       schedule.resident =
           std::clamp(kRegisters / (held + kOfValue * values) / 256 * 256, 256,
-                     std::min(most_resident, resident_threads(target_) / 256 * 256));
+                     std::min(tile->resident, resident_threads(target_) / 256 * 256));
       return schedule;
     }
   return std::nullopt;

@@ -32,8 +32,14 @@ private:
   TileGeometry geometry(const CudaSchedule& schedule) const {
     return make_tile_geometry(kernel_, plan_, specialization_, schedule);
   }
+  /// A tile that warps share: how many do, columns of an access from the first that is legal on,
+  /// rows loaded together, and threads of a multiprocessor at most.
+  struct SharedTile {
+    int warps, most_columns, least_columns, rows, resident;
+  };
   /// See `usual`, where warps share a tile.
   std::optional<CudaSchedule> usual_shared(std::int64_t elements) const;
+  std::optional<SharedTile> usual_shared_tile(std::int64_t elements) const;
   /// Whether an output lies column by column; `packed`: one of which two rows share a byte.
   bool stores_transposed(bool packed = false) const;
   /// Whether an output of elements has two of them to a byte.

@@ -155,19 +155,15 @@ std::string what_is_gained(const base::Gain& in_memory, const base::Gain& in_cac
 
 } // namespace
 
-/// Whether the rounds so far say that candidate `i` loses to the default in memory or in the cache,
-/// which no comparison of their own would undo.
-bool Race::gives_and_takes(std::size_t i) {
+/// Whether candidate `i` is passed over for what the rounds so far say, which no comparison of
+/// their own would undo.
+bool Race::is_passed_over(std::size_t i) {
   const Candidate& base = report_.candidates[0];
   Candidate& candidate = report_.candidates[i];
-  const base::Gain in_memory = base::gain_of(base.in_memory, candidate.in_memory),
-                   in_cache = base::gain_of(base.in_cache, candidate.in_cache);
-  const auto loses = [](const base::Gain& here, const base::Gain& elsewhere) {
-    return here.is_loss_beside(elsewhere) && -here.median > here.noise;
-  };
-  if (!loses(in_memory, in_cache) && !loses(in_cache, in_memory))
+  if (!gives_and_takes(base, candidate))
     return false;
-  candidate.eliminated = what_is_gained(in_memory, in_cache);
+  candidate.eliminated = what_is_gained(base::gain_of(base.in_memory, candidate.in_memory),
+                                        base::gain_of(base.in_cache, candidate.in_cache));
   return true;
 }
 
@@ -204,7 +200,7 @@ bool Race::beats_default(std::size_t i) {
 
 void Race::confirm() {
   std::vector<std::size_t> order = ranking(report_.candidates);
-  std::erase_if(order, [&](std::size_t i) { return i != 0 && gives_and_takes(i); });
+  std::erase_if(order, [&](std::size_t i) { return i != 0 && is_passed_over(i); });
   // What ranks behind the default, and more than a few, is not worth the time.
   order.resize(std::min(order.size(), kConfirmed));
   order.erase(std::find(order.begin(), order.end(), std::size_t{0}), order.end());

@@ -58,6 +58,17 @@ std::size_t best_of(const std::vector<Candidate>& candidates) {
   return order.empty() ? 0 : order.front();
 }
 
+bool gives_and_takes(const Candidate& base, const Candidate& candidate) {
+  if (candidate.seconds.size() <= kRoundsByFastest)
+    return false;
+  const base::Gain in_memory = base::gain_of(base.in_memory, candidate.in_memory),
+                   in_cache = base::gain_of(base.in_cache, candidate.in_cache);
+  const auto loses = [](const base::Gain& here, const base::Gain& elsewhere) {
+    return here.is_loss_beside(elsewhere) && -here.median > here.noise;
+  };
+  return loses(in_memory, in_cache) || loses(in_cache, in_memory);
+}
+
 void eliminate(std::vector<Candidate>& candidates, int round, double noise) {
   const std::vector<std::size_t> by_median = ranking(candidates);
   if (by_median.empty())

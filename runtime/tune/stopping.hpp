@@ -45,6 +45,10 @@ std::vector<std::size_t> ranking_by_fastest(const std::vector<Candidate>& candid
 /// The first of them; the default where there is none.
 std::size_t best_of(const std::vector<Candidate>& candidates);
 
+/// Whether `candidate` is slower than the default, `base`, in memory or in the cache, by more than
+/// noise and than what it gains in the other pays for. After few rounds nothing says so.
+bool gives_and_takes(const Candidate& base, const Candidate& candidate);
+
 inline constexpr int kMaxRounds = 11;
 /// Nothing to be gained above this share of the measured roofline.
 inline constexpr double kRooflineReached = 0.98;

@@ -62,7 +62,8 @@ TEST_CASE("instructions are replaced with their operands, wherever they stand in
                 "2147483648;\n\tshl.b64 \t%rd5, %rd6, 3;\n\tshl.b64 \t%rd7, %rd8, %r31;\n\t"
                 "not.b64 \t%rd9, %rd10;\n\tadd.s64 \t%rd9, %rd9, 1;\n\t"
                 "max.s64 \t%rd9, %rd9, %rd10;");
-  for (std::string whole : {"", "shl.b64", "abs.s32 ", "abs.s16 \t%rs1, %rs2"}) {
+  for (std::string whole :
+       {"", "shl.b64", "abs.s32 ", "abs.s16 \t%rs1, %rs2", "abs.s32 \t%r1, %r1;"}) {
     const std::string before = whole;
     avoid_assembler_faults(whole);
     CHECK(whole == before);
@@ -110,4 +111,20 @@ TEST_CASE("constants are rounded before one is chosen, and no integer is rounded
       CHECK(count(code, "cvt.rn.f32.f64") == 0);
     }
   CHECK(count(ptx("kernel k(x: in i32, y: out bf16) { y = bf16(x); }"), "f64") == 0);
+}
+
+// Each has the one before it twice, and the last is chosen among 2^40 constants.
+TEST_CASE("choices that share parts have them rounded once") {
+  std::string text = "kernel k(x: in f32, w: in f32, z: out f64, y: out f32) {"
+                     " let t0 = x < 0 ? f64(1.5) : f64(2.5);";
+  constexpr int kLevels = 40;
+  for (int i = 1; i <= kLevels; ++i)
+    text += fmt::format(" let t{0} = x < {0} ? (w < {0}.5 ? t{1} : f64({0}.25))"
+                        " : (w > {2} ? f64({0}.125) : t{1});",
+                        i, i - 1, 3 * i);
+  const std::string code = ptx(text + fmt::format(" z = t{0}; y = f32(t{0}); }}", kLevels),
+                               "threads=32 bytes=8 accesses=1");
+  INFO(code);
+  CHECK(count(code, "cvt.rn.f32.f64") == 0);
+  CHECK(count(code, "selp.f32") <= 2 * (3 * kLevels + 1)); // twice: an element, two
 }

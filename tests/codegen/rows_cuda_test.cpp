@@ -294,6 +294,24 @@ TEST_CASE("tensors of columns are loaded ahead of the sums of a row where the sc
   CHECK(before_the_sum("threads=256 row=256 bytes=8 accesses=4 ahead=1 resident=1024") == 8);
 }
 
+TEST_CASE("loops over rows of groups have more registers for many inputs and large functions") {
+  const auto resident = [](const char* inputs, const char* value) {
+    const ir::Kernel kernel = ir::load_kernel(
+        {fmt::format("kernel k({}, y: out i8, s: out f32 [group 128]) {{ let v = {};"
+                     "  let m = group_max(abs(v), 128) / 127; s = m; y = i8(round(v / m)); }}",
+                     inputs, value)},
+        "", {});
+    return std::get<CudaSchedule>(default_schedule(kernel, of_columns(kernel, 14336),
+                                                   cuda_target(90), std::int64_t{2048} * 14336))
+        .resident;
+  };
+  CHECK(resident("a: in bf16", "a * sigmoid(a)") == 1024);
+  CHECK(resident("a: in bf16, b: in bf16", "a * sigmoid(b)") == 1024);
+  CHECK(resident("a: in bf16, b: in bf16, c: in bf16", "a * sigmoid(b) + c") == 768);
+  for (const char* large : {"erf(a)", "erfc(a)", "sin(a)", "pow(a, 3.5)"})
+    CHECK(resident("a: in bf16", large) == 768);
+}
+
 TEST_CASE("many rows of groups are gone over by default, with the next columns loaded ahead") {
   const ir::Kernel kernel = bound("swiglu_quantised_group", {{"T", bf16}, {"Q", DType::f8e4m3}});
   const auto usual = [&](std::int64_t rows) {

@@ -59,6 +59,23 @@ TEST_CASE("one slow sample of the first two does not outrank a candidate that on
   CHECK_FALSE(candidates.back().runs()); // by then the median counts
 }
 
+TEST_CASE(
+    "a candidate gives and takes if three rounds show a loss in one place, two show nothing") {
+  const auto measured = [](std::vector<double> in_memory, std::vector<double> in_cache) {
+    return Candidate{.schedule = codegen::CudaSchedule{},
+                     .seconds = std::vector<double>(in_memory.size(), 1.0),
+                     .in_memory = in_memory,
+                     .in_cache = in_cache};
+  };
+  const Candidate base = measured({1, 1, 1}, {1, 1, 1});
+  CHECK(gives_and_takes(base, measured({1.02, 1.02, 1.02}, {0.9, 0.9, 0.9})));
+  CHECK(gives_and_takes(base, measured({0.9, 0.9, 0.9}, {1.02, 1.02, 1.02})));
+  CHECK_FALSE(gives_and_takes(base, measured({1.02, 1.02}, {0.9, 0.9})));
+  CHECK_FALSE(gives_and_takes(base, measured({0.9, 0.9, 0.9}, {0.99, 0.99, 0.99})));
+  CHECK_FALSE(gives_and_takes(base, measured({1.002, 1.002, 1.002}, {0.9, 0.9, 0.9})));
+  CHECK_FALSE(gives_and_takes(base, measured({0.95, 1.02, 1.1}, {0.9, 0.9, 0.9}))); // noise
+}
+
 TEST_CASE("a search ends at the roofline, with its budget, its rounds, or its candidates") {
   const std::vector<Candidate> two = racers({1e-6, 1e-6});
   CHECK(reason_to_stop(two, {1, 0.1, 1, 1e12, 4e12}).empty());
