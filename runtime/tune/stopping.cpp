@@ -29,6 +29,13 @@ std::vector<std::size_t> ranking_by(const std::vector<Candidate>& candidates, Of
   return result;
 }
 
+/// The lowest sample first: after few rounds a candidate whose launches at times get in each
+/// other's way has not lost yet.
+std::vector<std::size_t> ranking_by_fastest(const std::vector<Candidate>& candidates) {
+  return ranking_by(candidates,
+                    [](const std::vector<double>& samples) { return std::ranges::min(samples); });
+}
+
 constexpr int kRoundsByFastest = 2;
 
 } // namespace
@@ -37,11 +44,6 @@ std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates) {
   return ranking_by(candidates, [](const std::vector<double>& samples) {
     return base::summarise(samples).median;
   });
-}
-
-std::vector<std::size_t> ranking_by_fastest(const std::vector<Candidate>& candidates) {
-  return ranking_by(candidates,
-                    [](const std::vector<double>& samples) { return std::ranges::min(samples); });
 }
 
 double allowed_lag(int round, double noise) {

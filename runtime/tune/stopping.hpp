@@ -39,9 +39,6 @@ void eliminate(std::vector<Candidate>& candidates, int round, double noise);
 
 /// The running candidates that were measured, the lowest median first.
 std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates);
-/// The same, the lowest sample first: after few rounds a candidate whose launches at times get in
-/// each other's way has not lost yet.
-std::vector<std::size_t> ranking_by_fastest(const std::vector<Candidate>& candidates);
 /// The first of them; the default where there is none.
 std::size_t best_of(const std::vector<Candidate>& candidates);
 
