@@ -21,6 +21,13 @@ constexpr double kScreeningShare = 0.6;
 constexpr std::size_t kScreenedAtLeast = 8;
 constexpr std::size_t kNone = ~std::size_t{0};
 
+/// Puts `sample` with those of `candidate`.
+void add(Candidate& candidate, const Sample& sample) {
+  candidate.seconds.push_back(sample.mean());
+  candidate.in_memory.push_back(sample.in_memory);
+  candidate.in_cache.push_back(sample.in_cache);
+}
+
 } // namespace
 
 Race::Race(TuneReport& report, const CandidateCode& code, Sampler& sampler,
@@ -53,11 +60,7 @@ bool Race::enter(std::size_t i) {
 
 /// A sample of this round.
 void Race::record(std::size_t i) {
-  const Sample sample = sampler_.sample(numbers_[i]);
-  Candidate& candidate = report_.candidates[i];
-  candidate.seconds.push_back(sample.mean());
-  candidate.in_memory.push_back(sample.in_memory);
-  candidate.in_cache.push_back(sample.in_cache);
+  add(report_.candidates[i], sampler_.sample(numbers_[i]));
 }
 
 void Race::check_noise(double limit) {
@@ -137,16 +140,6 @@ void Race::run() {
 
 namespace {
 
-/// Samples of one schedule in the rounds of a comparison.
-struct Series {
-  std::vector<double> mean, in_memory, in_cache;
-  void add(const Sample& sample) {
-    mean.push_back(sample.mean());
-    in_memory.push_back(sample.in_memory);
-    in_cache.push_back(sample.in_cache);
-  }
-};
-
 /// What a candidate that the default is not left for gains in either place.
 std::string what_is_gained(const base::Gain& in_memory, const base::Gain& in_cache) {
   return fmt::format("beside the default {:.1f} % faster in memory, {:.1f} % in the cache",
@@ -169,19 +162,19 @@ bool Race::is_passed_over(std::size_t i) {
 
 /// Whether candidate `i` is taken instead of the default; the report then has its times.
 bool Race::beats_default(std::size_t i) {
-  Series base, winner;
+  Candidate base, winner; // with samples of these rounds alone
   for (int round = 0; round < kConfirmRounds; ++round) {
     const bool first = round % 2 == 0;
     if (first)
-      winner.add(sampler_.sample(numbers_[i]));
-    base.add(sampler_.sample(numbers_[0]));
+      add(winner, sampler_.sample(numbers_[i]));
+    add(base, sampler_.sample(numbers_[0]));
     if (!first)
-      winner.add(sampler_.sample(numbers_[i]));
+      add(winner, sampler_.sample(numbers_[i]));
   }
-  const base::Summary of_default = base::summarise(base.mean),
-                      of_winner = base::summarise(winner.mean);
+  const base::Summary of_default = base::summarise(base.seconds),
+                      of_winner = base::summarise(winner.seconds);
   report_.default_seconds = of_default.median;
-  report_.gain = base::gain_of(base.mean, winner.mean);
+  report_.gain = base::gain_of(base.seconds, winner.seconds);
   const base::Gain in_memory = base::gain_of(base.in_memory, winner.in_memory),
                    in_cache = base::gain_of(base.in_cache, winner.in_cache);
   const bool loses_in_memory = in_memory.is_loss_beside(in_cache),

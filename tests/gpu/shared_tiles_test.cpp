@@ -37,10 +37,7 @@ public:
     options.inputs = 1 + random_.below(4);
     options.outputs = 1 + random_.below(4);
     options.inouts = random_.one_in(3) ? 1 : 0;
-    options.ops = all_ops();
-    std::erase_if(options.ops, [](ir::Op op) {
-      return !ir::eval::is_exactly_rounded(op) || op == ir::Op::copysign;
-    });
+    options.ops = ops_with_bits();
     switch (random_.below(4)) {
     case 0: options.dtypes = {f32, bf16, f8e4m3, DType::e8m0}; break;
     case 1: options.dtypes = {f32, bf16, f4e2m1}; break;
@@ -110,13 +107,6 @@ private:
   bool packed_ = false;
   std::int64_t batches_ = 1, batch_rows_ = 1;
 };
-
-/// What the device says that it has no code for in this layout.
-bool is_limit(const std::string& found) {
-  return found.starts_with("refused: ") &&
-         (found.find("overwritten in place") != found.npos ||
-          found.find("more than 8 tensors whose rows or groups") != found.npos);
-}
 
 } // namespace
 

@@ -119,7 +119,7 @@ private:
 
   RandomKernelOptions exact_options() {
     RandomKernelOptions options;
-    options.ops = exact_ops();
+    options.ops = ops_with_bits();
     options.nodes = 2 + random_.below(20);
     options.inputs = 1 + random_.below(4);
     options.inouts = random_.below(2);
@@ -130,14 +130,6 @@ private:
     if (random_.one_in(2))
       options.dtypes = {random_.pick(floats)}; // alike, so that views can pair and alias
     return options;
-  }
-
-  /// The sign of a NaN is nobody's promise, and copysign would show it.
-  static std::vector<ir::Op> exact_ops() {
-    std::vector<ir::Op> ops = all_ops();
-    std::erase_if(
-        ops, [](ir::Op op) { return !ir::eval::is_exactly_rounded(op) || op == ir::Op::copysign; });
-    return ops;
   }
 
   ir::Kernel function_kernel() {

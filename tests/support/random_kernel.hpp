@@ -96,6 +96,15 @@ inline std::vector<ir::Op> all_ops() {
   return ops;
 }
 
+/// Those whose bits are promised everywhere. The sign of a NaN is nobody's promise, and copysign
+/// would show it.
+inline std::vector<ir::Op> ops_with_bits() {
+  std::vector<ir::Op> ops = all_ops();
+  std::erase_if(
+      ops, [](ir::Op op) { return !ir::eval::is_exactly_rounded(op) || op == ir::Op::copysign; });
+  return ops;
+}
+
 namespace detail {
 
 class KernelMaker {
@@ -463,10 +472,7 @@ inline std::optional<ir::Kernel> random_row_kernel(std::uint64_t seed, bool over
   options.places = places;
   options.groups = {4};
   options.nodes = 20;
-  options.ops = all_ops();
-  std::erase_if(options.ops, [](ir::Op op) {
-    return !ir::eval::is_exactly_rounded(op) || op == ir::Op::copysign;
-  });
+  options.ops = ops_with_bits();
   ir::Kernel kernel = random_kernel(seed, options);
   const bool shaped = std::ranges::any_of(kernel.params(), [](const ir::Param& param) {
     return param.is_tensor() && param.broadcast == ir::Broadcast::none;
@@ -486,10 +492,7 @@ inline std::optional<ir::Kernel> random_tile_kernel(std::uint64_t seed, std::uin
   options.nodes = 20;
   options.outputs = 3;
   options.inouts = seed % 3 == 0;
-  options.ops = all_ops();
-  std::erase_if(options.ops, [](ir::Op op) {
-    return !ir::eval::is_exactly_rounded(op) || op == ir::Op::copysign;
-  });
+  options.ops = ops_with_bits();
   ir::Kernel kernel = random_kernel(seed, options);
   const bool shaped = std::ranges::any_of(kernel.params(), [](const ir::Param& param) {
     return param.is_tensor() && param.broadcast == ir::Broadcast::none;

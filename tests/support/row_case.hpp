@@ -37,6 +37,13 @@ struct RowView {
   bool in_place = false;
 };
 
+/// Whether `found`, of RowCase::run, is what the device says that it has no code for in a layout.
+inline bool is_limit(const std::string& found) {
+  return found.starts_with("refused: ") &&
+         (found.find("overwritten in place") != found.npos ||
+          found.find("more than 8 tensors whose rows or groups") != found.npos);
+}
+
 /// One call of `kernel` on rows x columns, with memory around each tensor that must stay as it is.
 /// Outputs are held to the evaluator in `arithmetic`.
 class RowCase {
