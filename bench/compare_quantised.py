@@ -40,15 +40,18 @@ def fixed(kind, columns):
                 for threads in (128, 256, 512) for size, accesses in ((16, 1), (16, 2), (8, 1))]
 
     def blocks(row, size):  # as many as hold a row in one access each
-        count = 1 << (-(-2 * columns // (row * size)) - 1).bit_length()
+        count = -(-2 * columns // (row * size))
         return count if count > 1 else "once"
 
-    parts = [(row, size, 1, blocks(row, size), "") for row in (64, 128, 256, 512) for size in (8, 16, 32)]
-    whole = [(128, 32, 1, " ahead=1"), (64, 32, 1, " ahead=1"), (128, 16, 2, ""), (256, 16, 8, ""), (512, 8, 8, ""),
-             (512, 16, 4, ""), (1024, 16, 2, ""), (1024, 8, 4, ""), (512, 32, 2, "")]
-    return [f"threads={row} row={row} bytes={size} accesses={accesses} grid={grid} dependent=1 resident=1024{more}"
-            for row, size, accesses, grid, more in
-            parts + [(row, size, accesses, "once", more) for row, size, accesses, more in whole]]
+    parts = [(row, size, 1, blocks(row, size), resident, "")
+             for row, size, most in ((128, 32, 1536), (256, 32, 1536), (256, 16, 2048), (512, 16, 2048), (512, 32, 1024),
+                                     (256, 8, 1536), (128, 8, 1536))
+             for resident in ((512, 1024, most) if size > 8 else (most,))]
+    whole = [(128, 32, 1, " ahead=1"), (64, 32, 1, " ahead=1"), (256, 16, 8, ""), (512, 8, 8, ""), (512, 16, 4, ""),
+             (1024, 16, 2, ""), (1024, 8, 4, ""), (512, 32, 2, "")]
+    return [f"threads={row} row={row} bytes={size} accesses={accesses} grid={grid} dependent=1 resident={resident}{more}"
+            for row, size, accesses, grid, resident, more in
+            parts + [(row, size, accesses, "once", 1024, more) for row, size, accesses, more in whole]]
 
 
 def own_rivals(swage, kind, columns, arguments):

@@ -30,8 +30,8 @@ void CudaRows::emit_body() {
   Value* block = special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
   if (geometry_.blocks > 1) {
     const auto blocks = static_cast<std::uint64_t>(geometry_.blocks);
-    part_ = b_.CreateAnd(block, constant(blocks - 1));
-    block = b_.CreateLShr(block, constant(static_cast<std::uint64_t>(std::countr_zero(blocks))));
+    part_ = b_.CreateURem(block, constant(blocks));
+    block = b_.CreateUDiv(block, constant(blocks));
   }
   Value* row = wide(block);
   Value* inside = nullptr;

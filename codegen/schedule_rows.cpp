@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -52,10 +53,10 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
                     schedule.threads));
   const int blocks = schedule.waves;
   const int most_blocks = plan_.apart ? kMostParts : 8;
-  if (blocks != 0 &&
-      (blocks < 2 || blocks > most_blocks || !std::has_single_bit(static_cast<unsigned>(blocks))))
+  const bool in_halves = plan_.apart || std::has_single_bit(static_cast<unsigned>(blocks));
+  if (blocks != 0 && (blocks < 2 || blocks > most_blocks || !in_halves))
     refuse_schedule(fmt::format("grid={} is neither 'once' nor {} blocks a row, which '{}' takes",
-                                blocks, plan_.apart ? "2, 4, 8, 16, 32 or 64" : "2, 4 or 8",
+                                blocks, plan_.apart ? "from 2 to 64" : "2, 4 or 8",
                                 kernel_.name()));
   if (blocks > 1 && !plan_.apart && target_.sm < 90)
     refuse_schedule(fmt::format("grid={} makes clusters of blocks, which need sm_90 or later; the "
@@ -203,20 +204,59 @@ int RowSchedules::resident(const CudaSchedule& schedule) const {
                     std::min(resident_threads(target_), 1536));
 }
 
-/// A row that one block has in a few accesses is short. Where columns are computed apart, blocks
-/// are as few as hold it in so many accesses.
+int RowSchedules::resident_of_part(const CudaSchedule& schedule, int wanted) const {
+  constexpr int kLeast = 24; // addresses, and what one column takes
+  const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
+  const int loaded = geometry.chunks * geometry.vector * held_bits_ / 4;
+  const int most = std::min(kRegisters / (kLeast + loaded), resident_threads(target_));
+  return std::clamp(std::min(wanted, most) / 256 * 256, 256, resident_threads(target_));
+}
+
+std::int64_t RowSchedules::parts(const CudaSchedule& schedule) const {
+  const std::int64_t width =
+      std::int64_t{schedule.threads} * schedule.accesses * vector_elements(schedule, kernel_);
+  return (specialization_.columns_at_most + width - 1) / width;
+}
+
+bool RowSchedules::split(CudaSchedule& schedule) const {
+  const std::int64_t count = parts(schedule);
+  if (count < 2 || count > kMostParts)
+    return false;
+  const CudaSchedule tried = split_over(schedule, static_cast<int>(count));
+  if (!is_legal(tried) || !fits(tried, 0))
+    return false;
+  schedule = tried;
+  return true;
+}
+
+/// A row that one block has in a few accesses is short.
 bool RowSchedules::is_worth_splitting(const CudaSchedule& schedule, int blocks) const {
   constexpr std::int64_t kShort = 8192;
   CudaSchedule split = split_over(schedule, blocks);
-  if (plan_.apart)
-    return schedule.threads == schedule.row_threads && schedule.threads >= 128 && is_held(split) &&
-           !is_held(split_over(schedule, blocks / 2));
   const bool is_short = specialization_.columns_at_most <= kShort; // but not all inputs of it
   if (schedule.row_threads < (is_short ? 128 : 256) || schedule.threads != schedule.row_threads ||
       specialization_.columns_at_most * element_inputs() <= kShort || !is_held(split))
     return false;
   split.accesses /= 2; // as few as hold it
   return split.accesses == 0 || !is_held(split);
+}
+
+void RowSchedules::add_residents(CudaSchedule schedule, std::vector<Schedule>& schedules) const {
+  constexpr int kFewElements = 8; // take few registers however many there are
+  if (!plan_.apart || !reduces_groups(kernel_) || schedule.accesses > 1 ||
+      schedule.threads != schedule.row_threads || vector_elements(schedule, kernel_) < kFewElements)
+    return;
+  std::vector<int> seen{schedule.resident / schedule.threads}; // blocks of a multiprocessor
+  for (const int wanted : {512, 1024, 1280, 1536, 2048}) {
+    if (schedule.ahead && wanted != kResidentOfSmallLoops)
+      continue;
+    schedule.resident = schedule.ahead ? wanted : resident_of_part(schedule, wanted);
+    const int blocks = schedule.resident / schedule.threads;
+    if (blocks == 0 || std::ranges::count(seen, blocks) > 0)
+      continue;
+    seen.push_back(blocks);
+    add_policies(schedule, kernel_, specialization_, target_, schedules);
+  }
 }
 
 std::vector<Schedule> RowSchedules::all() const {
@@ -228,31 +268,39 @@ std::vector<Schedule> RowSchedules::all() const {
     schedule.resident = resident(schedule);
     add_policies(schedule, kernel_, specialization_, target_, schedules);
     // Where a row is held and computed apart, there is nothing later.
+    if (plan_.apart && is_held(schedule))
+      return add_residents(schedule, schedules);
     schedule.ahead = true;
-    if (!is_legal(schedule) || (plan_.apart && is_held(schedule)))
+    if (!is_legal(schedule))
       return;
     schedule.resident = resident(schedule);
+    if (plan_.apart && reduces_groups(kernel_))
+      schedule.resident = std::max(schedule.resident, kResidentOfLoops);
     add_policies(schedule, kernel_, specialization_, target_, schedules);
+    add_residents(schedule, schedules);
   };
   for (int bytes = widest_access(kernel_, target_); bytes >= least_bytes; bytes /= 2)
     for (const int row : {4, 8, 16, 32, 64, 128, 256, 512, 1024})
       for (const int threads : {32, 64, 128, 256, 512, 1024}) {
         if (threads < row)
           continue;
-        const CudaSchedule least{
+        const CudaSchedule single{
             .threads = threads, .access_bytes = bytes, .accesses = 1, .row_threads = row};
         bool held = false;
         for (const int accesses : {1, 2, 4, 8, 16}) {
-          CudaSchedule schedule = least;
+          CudaSchedule schedule = single;
           schedule.accesses = accesses;
-          for (int blocks = 2; blocks <= (plan_.apart ? kMostParts : 8); blocks *= 2)
+          if (plan_.apart && threads == row && threads >= 128 && split(schedule))
+            add(std::exchange(schedule, split_over(schedule, 0)));
+          for (int blocks = 2; blocks <= 8 && !plan_.apart; blocks *= 2)
             if (is_worth_splitting(schedule, blocks))
               add(split_over(schedule, blocks));
           if (is_held(schedule)) {
             if (!held) // more accesses than a row has are the same code
               add(schedule);
             held = true;
-          } else if (accesses == 2 || accesses == 4) {
+          } else if (accesses == 2 || accesses == 4 ||
+                     (accesses == 1 && plan_.apart && reduces_groups(kernel_))) {
             add(schedule);
           }
         }

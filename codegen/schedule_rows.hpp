@@ -33,6 +33,9 @@ private:
   static constexpr int kSpilled = 12;
   static constexpr int kRegisters = 65536; ///< of a multiprocessor
   static constexpr int kMostParts = 64;    ///< of a row whose columns are computed apart
+  /// Of blocks that go over rows and reduce their groups, and where 64 registers a thread are
+  /// enough.
+  static constexpr int kResidentOfLoops = 768, kResidentOfSmallLoops = 1024;
 
   /// Of kernels that sum over their rows: a block has a strand, so there are at most kSumStrands of
   /// them however many rows there are, two a multiprocessor of large GPUs. What keeps memory busy
@@ -44,6 +47,13 @@ private:
   /// Where columns are computed apart: parts of a row as blocks of their own. None where the row is
   /// short.
   std::optional<CudaSchedule> usual_of_parts(std::int64_t columns, std::int64_t rows) const;
+  /// The same where groups of a row are reduced and elements are not few; `selects`: rows are
+  /// selected.
+  std::optional<CudaSchedule> usual_of_groups(std::int64_t columns, std::int64_t rows,
+                                              bool selects) const;
+  /// Makes a schedule whose columns are computed apart one of parts of a row. Returns false, and
+  /// leaves it, where one block holds the row, or that is not legal, or spills.
+  bool split(CudaSchedule& schedule) const;
   /// Bytes of the narrowest access with which a warp has groups in whole where it has to, for they
   /// are overwritten in place; 0 where it need not, or cannot.
   int least_bytes_of_groups() const;
@@ -57,6 +67,8 @@ private:
   int element_inputs() const; ///< tensors of elements that are read
   bool has_much_to_load_ahead(std::int64_t columns) const;
   bool is_worth_splitting(const CudaSchedule& schedule, int blocks) const;
+  /// Where columns are computed apart: the fewest blocks of a row that hold it.
+  std::int64_t parts(const CudaSchedule& schedule) const;
   /// Registers of a thread, roughly: what it holds of each tensor, sums and two values a column at
   /// hand, and addresses. The assembler found place in so many for the catalogue's kernels.
   int registers(const CudaSchedule& schedule) const;
@@ -68,8 +80,15 @@ private:
   bool crowd(const CudaSchedule& schedule, std::int64_t rows) const;
   /// Whether so many rows take nearly all of the GPU at once, and no more.
   bool nearly_fill(const CudaSchedule& schedule, std::int64_t rows) const;
+  /// Of a schedule that reduces groups of rows, whose threads hold parts of them in one access or
+  /// load the next one ahead: the same with other numbers of registers.
+  void add_residents(CudaSchedule schedule, std::vector<Schedule>& schedules) const;
   /// Threads that a multiprocessor can hold without spills, as `registers` has it.
   int resident(const CudaSchedule& schedule) const;
+  /// The same of parts of a row that reduce its groups, which are short programs: as many as leave
+  /// each thread what it loads and little besides, `wanted` at most. The assembler finds place for
+  /// the rest then, and blocks that wait hide each other.
+  int resident_of_part(const CudaSchedule& schedule, int wanted) const;
   static int resident_of_few(const CudaSchedule& schedule);
 
   const ir::Kernel& kernel_;

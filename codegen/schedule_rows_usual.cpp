@@ -191,60 +191,88 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   return std::nullopt;
 }
 
-// Few elements as for elementwise kernels, see default_cuda. Where groups are reduced, accesses
-// that take two instructions spare exchanges between threads; of many rows a block has a whole one,
-// and loads ahead (SwiGLU with f8e4m3 groups of 128 of 14336 columns on an H200: 3.7, 11.5, 38.1
-// and 142 us at 128, 512, 2048 and 8192 rows; with accesses of 16 bytes in flight two at a time,
-// and parts of rows, 4.7, 12.5, 42 and 161). Where rows are selected, blocks that find none cost
-// their start, so they have whole rows.
+// Few elements as for elementwise kernels, see default_cuda. Where rows are selected, blocks that
+// find none cost their start, so they have whole rows.
 std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
                                                          std::int64_t rows) const {
-  constexpr std::int64_t kFewElements = kMultiprocessors * 8192;
+  constexpr std::int64_t kFewElements = kMultiprocessors * 8192, kFewOfGroups = 3 << 18;
   constexpr std::int64_t kItemsOfSmallGrids = kMultiprocessors * 512;
-  constexpr std::int64_t kManyElements = 4 * kFewElements;
-  constexpr std::int64_t kManyRows = kMultiprocessors * 8;
+  if (!plan_.apart)
+    return std::nullopt;
+  const std::int64_t elements = rows * columns;
+  const bool groups = reduces_groups(kernel_);
+  const bool few = elements <= (groups ? kFewOfGroups : kFewElements);
+  const bool selects = specialization_.valid_rows != ValidRows::all || kernel_.skip().has_value();
+  if (groups && !few)
+    return usual_of_groups(columns, rows, selects);
+  if (selects && !few)
+    return std::nullopt;
+  CudaSchedule schedule;
+  schedule.access_bytes = access(few ? kOfOneBlock : 16);
+  schedule.dependent_launch = usual_dependent(target_);
+  const bool small = few && elements / vector_elements(schedule, kernel_) < kItemsOfSmallGrids;
+  schedule.threads = schedule.row_threads = small ? 128 : 256;
+  for (schedule.accesses = 1; schedule.accesses <= 4; schedule.accesses *= 2)
+    if (split(schedule)) {
+      schedule.resident = resident(schedule);
+      return schedule;
+    }
+  return std::nullopt;
+}
+
+// Accesses that take two instructions spare exchanges between threads. Blocks of parts of a row
+// with few registers are best (SwiGLU with MXFP8 of 14336 columns on an H200: 10.8, 19.7 and 37.5
+// us at 512, 1024 and 2048 rows, and with 80 registers 11.4, 21.0 and 40), of fewer elements larger
+// ones with many (128 rows: 3.9 us for 4.3). Very many rows have a block each, which loads ahead
+// (8192 rows: MXFP8 and MXFP4 141 and 167 us; in parts 142 and 174).
+std::optional<CudaSchedule> RowSchedules::usual_of_groups(std::int64_t columns, std::int64_t rows,
+                                                          bool selects) const {
+  constexpr std::int64_t kManyElements = 3 << 20, kElementsOfLoops = 3 << 24;
+  constexpr std::int64_t kPackedElementsOfLoops = 3 << 22;
+  constexpr std::int64_t kRowsOfLoops = kMultiprocessors * 8;
+  constexpr int kResidentOfMany = 1536, kResidentOfFewer = 512;
   // 80 registers: only erf spills, on sm_120. On sm_90 and sm_100 64 are enough for two inputs of
   // 16 bits, three of 32 or two and one along columns, all of which are estimated too high here,
   // but not for what takes many at once.
-  constexpr int kResidentOfLoops = 768, kResidentOfSmallLoops = 1024, kMostOfSmallLoops = 112;
+  constexpr int kMostOfSmallLoops = 112;
   const bool has_large_function = std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
     return node.op == ir::Op::erf || node.op == ir::Op::erfc ||
            instructions(node) * static_cast<std::size_t>(ir::info(node.op).gpu_cost.f32) >= 32;
   });
-  const bool may_be_small = target_.sm >= 90 && target_.sm < 120 &&
-                            !stores_packed_elements(kernel_) && !has_large_function;
   const std::int64_t elements = rows * columns;
-  const bool few = elements <= kFewElements;
-  const bool selects = specialization_.valid_rows != ValidRows::all || kernel_.skip().has_value();
-  if (!plan_.apart)
-    return std::nullopt;
   CudaSchedule schedule;
-  schedule.access_bytes =
-      few ? access(kOfOneBlock) : access(16, reduces_groups(kernel_) ? kWidestOfGroups : 16);
+  schedule.access_bytes = access(16, kWidestOfGroups);
   schedule.dependent_launch = usual_dependent(target_);
+  schedule.threads = schedule.row_threads = 128;
   const int vector = vector_elements(schedule, kernel_);
-  const bool small = few ? elements / vector < kItemsOfSmallGrids
-                         : reduces_groups(kernel_) && elements > kManyElements;
-  schedule.threads = schedule.row_threads = small ? 128 : 256;
-  if (!few && reduces_groups(kernel_) && rows >= kManyRows) {
-    schedule.threads = schedule.row_threads = 128;
+  // Threads that have groups to themselves compute the longer of them without a pause.
+  const bool packed =
+      stores_packed_elements(kernel_) && plan_.group <= static_cast<std::uint32_t>(vector);
+  const std::int64_t loops = packed ? kPackedElementsOfLoops : kElementsOfLoops;
+  if (rows >= kRowsOfLoops && (selects || elements >= loops)) {
     schedule.ahead = true;
     if (!is_held(schedule) && is_legal(schedule) && fits(schedule, 0)) {
-      const bool is_small = may_be_small && registers(schedule) <= kMostOfSmallLoops;
+      const bool is_small = target_.sm >= 90 && target_.sm < 120 && !has_large_function &&
+                            registers(schedule) <= kMostOfSmallLoops;
       schedule.resident =
           std::max(resident(schedule), is_small ? kResidentOfSmallLoops : kResidentOfLoops);
       return schedule;
     }
     schedule.ahead = false;
   }
-  if (selects && !few)
+  if (selects)
     return std::nullopt;
+  const std::int64_t width = std::int64_t{schedule.threads} * vector;
+  const bool many = elements >= kManyElements;
+  if (!many && columns > width)
+    schedule.threads = schedule.row_threads = 256;
   for (schedule.accesses = 1; schedule.accesses <= 4; schedule.accesses *= 2)
-    for (int blocks = 2; blocks <= kMostParts; blocks *= 2) {
-      schedule.waves = blocks;
-      if (!is_worth_splitting(schedule, blocks) || !is_legal(schedule) || !fits(schedule, 0))
-        continue;
-      schedule.resident = resident(schedule);
+    if (2 * columns > width && (split(schedule) || (is_held(schedule) && is_legal(schedule)))) {
+      const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
+      const bool is_short = !has_large_function && is_within_warp(geometry, plan_.group);
+      schedule.resident =
+          is_short ? resident_of_part(schedule, many ? kResidentOfMany : kResidentOfFewer)
+                   : resident(schedule);
       return schedule;
     }
   return std::nullopt;

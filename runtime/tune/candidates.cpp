@@ -88,8 +88,24 @@ int place_parts(const CudaSchedule& schedule, const CudaSchedule& by_default,
     return schedule.accesses > 4 ? -1 : schedule.accesses <= 2 ? 0 : 1;
   const bool many = input.elements >= kManyRows * input.specialization.columns_at_most;
   const bool usual = schedule.threads == schedule.row_threads && schedule.threads >= 64 &&
-                     schedule.threads <= 256 && schedule.accesses == 1;
+                     schedule.threads <= 256 && schedule.accesses == 1 &&
+                     schedule.access_bytes >= by_default.access_bytes;
   return many && schedule.ahead && usual ? 1 : -1;
+}
+
+/// Whether a multiprocessor holds twice as many of these blocks as there are for each: the same
+/// with more registers is a candidate too.
+bool is_roomy(const CudaSchedule& schedule, const CandidateInput& input) {
+  constexpr int kFewThreads = 512;
+  if (!codegen::reduces_groups(input.kernel) || schedule.threads != schedule.row_threads ||
+      schedule.resident <= kFewThreads || schedule.accesses > 1)
+    return false;
+  const std::int64_t columns = std::max<std::int64_t>(input.specialization.columns_at_most, 1);
+  const std::int64_t blocks =
+      std::max<std::int64_t>(input.elements / columns, 1) * codegen::row_blocks(schedule);
+  const std::int64_t room =
+      std::int64_t{input.compute_units} * schedule.resident / schedule.threads;
+  return room >= 2 * blocks + 2 * input.compute_units;
 }
 
 /// The schedule that loads ahead what this one does not.
@@ -118,11 +134,11 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
                const CandidateInput& input) {
   const auto geometry = codegen::make_row_geometry(input.kernel, input.specialization, schedule);
   const auto usual = codegen::make_row_geometry(input.kernel, input.specialization, by_default);
-  const bool same = schedule.row_threads == by_default.row_threads &&
-                    schedule.threads == by_default.threads &&
-                    schedule.access_bytes == by_default.access_bytes &&
-                    schedule.accesses == by_default.accesses &&
-                    schedule.ahead == by_default.ahead && schedule.waves == by_default.waves;
+  const bool same =
+      schedule.row_threads == by_default.row_threads && schedule.threads == by_default.threads &&
+      schedule.access_bytes == by_default.access_bytes &&
+      schedule.accesses == by_default.accesses && schedule.ahead == by_default.ahead &&
+      schedule.waves == by_default.waves && schedule.resident == by_default.resident;
   const bool apart = codegen::computes_columns_apart(input.kernel);
   // How launches that wait get in the way of a cluster, which needs room for all of its blocks at
   // once, another geometry does not tell.
@@ -135,6 +151,8 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
   const std::int64_t columns = input.specialization.columns_at_most;
   if (!usual_policy(schedule, by_default))
     return same ? 2 : geometry.held && leaves_soon(schedule, input) ? 3 : -1;
+  if (apart && geometry.held && is_roomy(schedule, input))
+    return -1;
   if (apart && (schedule.waves > 0 || !geometry.held))
     return place_parts(schedule, by_default, input);
   if (usual.held && !geometry.held)
@@ -278,7 +296,7 @@ std::vector<Schedule> candidates(const CandidateInput& given, const Schedule& by
     if (rank >= 0)
       ranked.emplace_back(rank, schedule);
     if (cuda && cuda->row_threads > 0 && !tiles && cuda->waves == 0 && (rank == 0 || rank == 1) &&
-        !codegen::stores_after_rows(input.kernel))
+        !codegen::stores_after_rows(input.kernel) && !codegen::reduces_groups(input.kernel))
       if (const auto more = with_more_registers(*cuda))
         ranked.emplace_back(rank + 1, *more);
   }

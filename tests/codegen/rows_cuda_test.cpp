@@ -302,7 +302,7 @@ TEST_CASE("loops over rows of groups have more registers for many inputs and lar
                      inputs, value)},
         "", {});
     return std::get<CudaSchedule>(default_schedule(kernel, of_columns(kernel, 14336),
-                                                   cuda_target(90), std::int64_t{2048} * 14336))
+                                                   cuda_target(90), std::int64_t{8192} * 14336))
         .resident;
   };
   CHECK(resident("a: in bf16", "a * sigmoid(a)") == 1024);
@@ -318,11 +318,15 @@ TEST_CASE("many rows of groups are gone over by default, with the next columns l
     return canonical(
         default_schedule(kernel, of_columns(kernel, 14336), cuda_target(90), rows * 14336));
   };
-  CHECK(usual(2048) == "threads=128 row=128 ahead=1 bytes=32 accesses=1 grid=once load=auto "
+  CHECK(usual(8192) == "threads=128 row=128 ahead=1 bytes=32 accesses=1 grid=once load=auto "
                        "store=auto dependent=1 resident=1024");
-  CHECK(usual(512).starts_with("threads=128 row=128 bytes=32 accesses=1 grid=8 "));
-  CHECK(usual(128).starts_with("threads=256 row=256 bytes=32 accesses=1 grid=4 "));
-  CHECK(usual(1).starts_with("threads=128 row=128 bytes=8 accesses=1 grid=32 "));
+  // As many parts as hold the 14336 columns, of which blocks are never without any.
+  CHECK(usual(512) == "threads=128 row=128 bytes=32 accesses=1 grid=7 load=auto store=auto "
+                      "dependent=1 resident=1536");
+  CHECK(usual(2048) == usual(512));
+  CHECK(usual(128) == "threads=256 row=256 bytes=32 accesses=1 grid=4 load=auto store=auto "
+                      "dependent=1 resident=512");
+  CHECK(usual(1).starts_with("threads=128 row=128 bytes=8 accesses=1 grid=28 "));
   for (const int sm : {75, 80, 89, 90}) {
     const std::string code = ptx(kernel, 14336, "threads=128 row=128 ahead=1 bytes=32", sm);
     INFO(code);

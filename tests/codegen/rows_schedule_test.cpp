@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "tests/codegen/row_calls.hpp"
 #include "tests/support/catch.hpp"
 
@@ -82,6 +84,24 @@ TEST_CASE("schedules of rows are written, read and checked") {
   CHECK(refusal(in_place, 16'384, "threads=512 row=512 grid=4 accesses=4") == "");
   CHECK(refusal(catalogue("swiglu", bf16), 0, "threads=256 row=64") ==
         "row=64 is for kernels that reach along their rows; 'swiglu' takes 0");
+}
+
+TEST_CASE("a row whose columns are computed apart has as many blocks as hold it") {
+  const ir::Kernel kernel = bound("swiglu_quantised_group", {{"T", bf16}, {"Q", DType::f8e4m3}});
+  CHECK(refusal(kernel, 14336, "threads=128 row=128 bytes=32 accesses=1 grid=7") == "");
+  CHECK(refusal(kernel, 14336, "threads=128 row=128 bytes=32 accesses=1 grid=64") == "");
+  CHECK(refusal(kernel, 14336, "threads=128 row=128 bytes=32 accesses=1 grid=6") ==
+        "grid=6 splits rows over blocks of one row, which hold their parts; take row=128 and more "
+        "accesses, or grid=once");
+  for (const char* grid : {"1", "65"})
+    CHECK(refusal(kernel, 14336, fmt::format("threads=128 row=128 grid={}", grid)) != "");
+  CHECK(refusal(catalogue("softmax", bf16), 14336, "threads=256 row=256 grid=7 accesses=2") ==
+        "grid=7 is neither 'once' nor 2, 4 or 8 blocks a row, which 'softmax' takes");
+  for (const int columns : {4096, 7168, 14336}) {
+    const auto schedule = std::get<CudaSchedule>(default_schedule(
+        kernel, of_columns(kernel, columns), cuda_target(90), std::int64_t{1024} * columns));
+    CHECK(schedule.waves == columns / 2048 + (columns % 2048 != 0));
+  }
 }
 
 TEST_CASE("the default schedule of rows is legal and holds rows that are not very long") {

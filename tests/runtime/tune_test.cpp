@@ -354,6 +354,36 @@ TEST_CASE("some dozens of schedules of rows are tried, all legal, that hold a ro
   }
 }
 
+TEST_CASE("rows of groups are tried in parts and whole, each with several numbers of registers") {
+  const ir::Kernel graph = ir::load_kernel(
+      {"kernel k<T>(x: in T, y: in T, q: out i8, s: out f32 [group 128]) {"
+       "  let m = group_max(abs(x * y), 128); s = m; q = i8(clamp(x * y / m, -127, 127)); }"},
+      "", {{"T", bf16}});
+  const codegen::Target target = codegen::cuda_target(90);
+  codegen::Specialization usual = codegen::contiguous(graph);
+  usual.columns_at_most = 14336;
+  for (const std::int64_t rows : {16, 128, 512, 2048, 8192}) {
+    const std::int64_t elements = rows * 14336;
+    const auto base = codegen::default_schedule(graph, usual, target, elements);
+    const auto found = tune::candidates({graph, usual, target, elements, 132}, base);
+    INFO(rows << ": " << found.size());
+    CHECK(found.size() >= 30);
+    CHECK(found.size() <= 80);
+    std::set<int> parts, loops; // threads that a multiprocessor has of them
+    for (const codegen::Schedule& schedule : found) {
+      const auto& cuda = std::get<codegen::CudaSchedule>(schedule);
+      if (cuda.waves == 7 && cuda.access_bytes == 32 && cuda.accesses == 1)
+        parts.insert(cuda.resident);
+      if (cuda.ahead && cuda.threads == 128 && cuda.access_bytes == 32)
+        loops.insert(cuda.resident);
+    }
+    // More than twice as many as there are blocks for are not.
+    CHECK(parts.contains(512));
+    CHECK(parts.contains(1536) == (rows >= 128));
+    CHECK(loops == (rows >= 512 ? std::set<int>{768, 1024} : std::set<int>{}));
+  }
+}
+
 TEST_CASE("clusters are tried for very few rows, warps that stream for very many") {
   const ir::Kernel graph = ir::load_kernel(
       {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }"}, "", {{"T", bf16}});
