@@ -8,11 +8,13 @@
 
 #include <fmt/format.h>
 #include <llvm/ADT/DenseMap.h>
+#include <llvm/Analysis/InstructionSimplify.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/PatternMatch.h>
+#include <llvm/IR/ValueHandle.h>
 
 namespace swage::codegen {
 
@@ -122,6 +124,28 @@ void keep_maxima_apart(llvm::CallBase& call) {
   }
 }
 
+/// What threads exchange of a constant is that constant. The assembler knows, and LLVM is not told.
+void know_exchanged_constants(llvm::Function& function) {
+  const auto exchanges_constant = [](const llvm::Instruction& instruction) {
+    const auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction);
+    const llvm::Function* callee = call ? call->getCalledFunction() : nullptr;
+    return callee && callee->getName().starts_with("llvm.nvvm.shfl.sync") &&
+           llvm::isa<llvm::Constant>(call->getArgOperand(1)) && !call->getType()->isStructTy();
+  };
+  const auto find = [&] {
+    auto all = llvm::instructions(function);
+    const auto found = std::find_if(all.begin(), all.end(), exchanges_constant);
+    return found == all.end() ? nullptr : &*found;
+  };
+  while (llvm::Instruction* exchange = find()) {
+    Value* constant = llvm::cast<llvm::CallBase>(exchange)->getArgOperand(1);
+    const llvm::WeakTrackingVH left(exchange);
+    llvm::replaceAndRecursivelySimplify(exchange, constant);
+    if (left)
+      exchange->eraseFromParent();
+  }
+}
+
 /// Replaces the `mnemonic`s in `ptx` by what `make` writes of their operands, "d, a, b"; it writes
 /// nothing where they may stay.
 template <class Make>
@@ -142,6 +166,7 @@ void replace_instructions(std::string& ptx, std::string_view mnemonic, Make make
 
 void avoid_assembler_faults(llvm::Module& module) {
   for (llvm::Function& function : module) {
+    know_exchanged_constants(function);
     std::vector<llvm::Instruction*> found;
     Rounded rounded;
     for (llvm::Instruction& instruction : llvm::instructions(function)) {

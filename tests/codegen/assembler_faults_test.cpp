@@ -40,6 +40,18 @@ TEST_CASE("no negation of an integer is left to the assembler, which may lose it
     }
 }
 
+TEST_CASE("a constant that threads would exchange is known to LLVM, not to the assembler alone") {
+  for (const char* product : {"s * group_max(i32(-1), 16)", "group_min(i32(-1), 16) * i32(x)"}) {
+    const std::string text = fmt::format("kernel k(x: in f32, s: i16, y: out i32 [group 16]) {{"
+                                         "  y = group_min(min({0}, s), 16); }}",
+                                         product);
+    const std::string code = ptx(text, "threads=128 row=128 bytes=8 accesses=1");
+    INFO(code);
+    CHECK(count(code, "shfl.sync") == 3); // of eight threads, for the other reduction
+    CHECK(count(code, "not.b32") > 0);
+  }
+}
+
 TEST_CASE(
     "no 64-bit integer is shifted by 31, which the assembler may take for a negative factor") {
   for (const char* text :

@@ -34,6 +34,21 @@ TEST_CASE("maxima and minima of negated integers have the evaluator's bits on th
                         type, std::string_view(value).starts_with("row") ? " [row]" : "", value));
 }
 
+TEST_CASE("products with reduced constants have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  for (const char* constant :
+       {"group_max(i32(-1), 8)", "row_max(i32(-1))", "group_sum(i32(-1), 8) + 7",
+        "row_min(i32(-1))", "group_max(i16(-1), 8)"})
+    for (const char* reduction : {"row_min", "row_max"})
+      check(*device,
+            fmt::format("kernel k(x: in i32, s: i16, y: out i32 [row], z: out i32) {{"
+                        "  let t = s * ({}); y = {}(max(t, t)); z = max(max(x, t), s); }}",
+                        constant, reduction),
+            768);
+}
+
 TEST_CASE("products of 64-bit integers and powers of two have the evaluator's bits on the device") {
   const auto device = gpu();
   if (!device)
