@@ -58,17 +58,25 @@ def warm_sets(cache_bytes, set_bytes):
     return sets if sets >= 2 else 0
 
 
-def in_turns(names, passes, sample, random):
+def in_turns(names, passes, sample, random, middle=statistics.median):
     """`sample(name)` for every name, `passes` times over, in another order each time, because the
-    place in the order counts. Returns per name the median."""
+    place in the order counts. Returns per name the median, or what `middle` makes of its samples."""
     times = {name: [] for name in names}
     for _ in range(passes):
         for name in random.sample(list(names), len(names)):
             times[name].append(sample(name))
-    return {name: statistics.median(samples) for name, samples in times.items()}
+    return {name: middle(samples) for name, samples in times.items()}
 
 
-def paired_ratio(times, others):
-    """The median of the ratios of times that were taken together: what a placement of the buffers or
-    a clock does to both drops out."""
-    return statistics.median(a / b for a, b in zip(times, others, strict=True))
+def trimmed_mean(values):
+    """The mean without the tenth part at either end. Launches that wait behind each other may settle
+    in a fast or a slow order, from sample to sample: a program pays the mean of both, and a median tells
+    only which is the more frequent."""
+    cut = len(values) // 10
+    return statistics.mean(sorted(values)[cut:len(values) - cut])
+
+
+def paired_ratio(times, others, middle=statistics.median):
+    """The median of the ratios of times that were taken together, or what `middle` makes of them: what a
+    placement of the buffers or a clock does to both drops out."""
+    return middle([a / b for a, b in zip(times, others, strict=True)])

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 """regret.py -- does tuning ever make a call slower? Measured independently of the tuner.
 
-For each case (kernel, type, shape, layout) it tunes once, then times three kinds of contestants: what
-launches use after tuning, the default, and a fixed set of schedules. In every round all work on the
-same buffer sets, at places drawn anew, in an order drawn anew; what counts is the median over the
-rounds of the ratios within a round. A sample is a graph of many launches over buffer sets with outputs
-of their own, behind a copy that drains the cache and launches on other sets that leave there what
-launches do; in warm cases the cache holds all sets. A case past
-a bound is measured again in more rounds, the tuned, the default and the best schedule alone, and that
-measurement counts: the best of many is partly luck. Where the best is ahead, it is measured once more
-with inputs in the cache (in memory, if the case is warm): one that loses there what it gains here is no
-better, and does not count.
+For each case (kernel, type, shape, layout) it tunes once, then times three kinds of contestants: what launches
+use after tuning, the default, and a fixed set of schedules. In every round all work on the same buffer sets, at
+places drawn anew, in an order drawn anew; what counts is the mean over the rounds of the ratios within a round,
+for it is what a program pays. A sample is a graph of many launches over buffer sets with outputs of their own,
+behind a copy that drains the cache and launches on other sets that leave there what launches do; in warm cases
+the cache holds all sets. A case past a bound is measured again in more rounds, the tuned, the default and the
+best schedule alone, and that measurement counts: the best of many is partly luck. Where the best is ahead, it
+is measured once more with inputs in the cache (in memory, if the case is warm): one that loses there what it
+gains here is no better, and does not count.
 
   python3 bench/regret.py --library build/release/libswage.so --json regret.json
   python3 bench/regret.py --cases 'packed bf16 *' --budget 60
@@ -32,7 +31,7 @@ import time
 
 from buffer_sets import BufferSets, Layout, Tile
 from cuda_driver import CudaDriver
-from measuring import KINDS, in_turns, paired_ratio, warm_sets
+from measuring import KINDS, in_turns, paired_ratio, trimmed_mean, warm_sets
 from regret_cases import fixed, grid
 from swage_capi import Swage
 
@@ -121,7 +120,7 @@ class Contest:
         graphs = {name: capture(name, self.launches, timed) for name in order}
         before = {name: capture(name, self.before, others) for name in order if others}
         in_turns(graphs, 1, sample, random)  # the first launch of a graph uploads it
-        times = in_turns(graphs, PASSES, sample, random)
+        times = in_turns(graphs, PASSES, sample, random, trimmed_mean)
         for graph in [*graphs.values(), *before.values()]:
             driver.destroy(graph)
         return times
@@ -146,12 +145,12 @@ class Contest:
 
 def rank(times):
     """The ratios of one measurement, and the fastest contestant besides the tuned."""
-    over = {name: paired_ratio(times["tuned"], others)
+    over = {name: paired_ratio(times["tuned"], others, trimmed_mean)
             for name, others in times.items() if name != "tuned"}
     best = max(over, key=over.get)
     return {"tuned_over_default": over["default"], "tuned_over_best": over[best], "best": best,
             "rounds": len(times["tuned"]), "times": times,
-            "seconds": {name: statistics.median(samples) for name, samples in times.items()}}
+            "seconds": {name: trimmed_mean(samples) for name, samples in times.items()}}
 
 
 def is_regret(measured):
@@ -204,7 +203,7 @@ def measure_elsewhere(bench, case, best, seconds):
         times = contest.run(["tuned", best], ROUNDS_AGAIN, time.perf_counter() + seconds)
     finally:
         contest.close()
-    return paired_ratio(times["tuned"], times[best])
+    return paired_ratio(times["tuned"], times[best], trimmed_mean)
 
 
 def is_trade(result):
