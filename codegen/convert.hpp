@@ -100,6 +100,7 @@ private:
   llvm::Value* narrow_byte_by_hardware(DType storage, llvm::Value* f32, Rounding rounding);
   llvm::Value* narrow_power(llvm::Value* f32, Rounding rounding);
   llvm::Value* narrow_e2m1(llvm::Value* f32);
+  llvm::Value* narrow_e2m1_by_fma(llvm::Value* within, llvm::Value* power);
   llvm::Value* within_e2m1(llvm::Value* f32);
   llvm::Value* widen_byte(DType storage, llvm::Value* bits);
   llvm::Value* widen_byte_by_hardware(DType storage, llvm::Value* bits);

@@ -1,6 +1,7 @@
 // convert_e2m1.cpp -- floats of four bits in integers: no target that is compiled for has
 // instructions for them.
 #include <llvm/IR/Constants.h>
+#include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/Intrinsics.h>
 
 #include "codegen/convert.hpp"
@@ -18,6 +19,8 @@ Value* Converter::narrow_e2m1(Value* f32) {
   Value* power =
       b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, b_.CreateAnd(bits, word(f32, 0x7f800000u)),
                                word(f32, 0x3f800000u)); // below 1 the spacing is that of 1
+  if (is_cuda_)
+    return narrow_e2m1_by_fma(within, power);
   Value* anchor = b_.CreateAdd(power, word(f32, 22u << 23));
   Value* sum = b_.CreateFAdd(b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, within),
                              b_.CreateBitCast(anchor, f32->getType()));
@@ -25,6 +28,34 @@ Value* Converter::narrow_e2m1(Value* f32) {
   Value* size = b_.CreateAdd(b_.CreateSub(b_.CreateBitCast(sum, i32), anchor), before);
   Value* sign = b_.CreateAnd(b_.CreateLShr(bits, word(f32, 28)), word(f32, 8));
   return b_.CreateOr(size, sign);
+}
+
+/// The anchor and two spacings more, which is `power`, are one product then. The code is twice the
+/// exponent, which `power` has from its bit 22 on as 254 and more, and what the sum has counted
+/// beyond its 2: modulo 8 their sum. A selection by bits takes three of them, and above those the
+/// sign.
+Value* Converter::narrow_e2m1_by_fma(Value* within, Value* power) {
+  llvm::Type* i32 = power->getType();
+  Value* factor = llvm::ConstantFP::get(within->getType(), 0x1p22 + 1);
+  Value* sum = b_.CreateIntrinsic(llvm::Intrinsic::fma, {within->getType()},
+                                  {b_.CreateBitCast(power, within->getType()), factor,
+                                   b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, within)});
+  Value* size = b_.CreateAdd(b_.CreateBitCast(sum, i32), b_.CreateLShr(power, word(within, 22)));
+  Value* sign = b_.CreateLShr(b_.CreateBitCast(within, i32), word(within, 28));
+  llvm::Type* one = b_.getInt32Ty();
+  auto* select = llvm::InlineAsm::get(llvm::FunctionType::get(one, {one, one}, false),
+                                      "lop3.b32 $0, $1, $2, 7, 0xe4;", "=r,r,r", false);
+  if (!i32->isVectorTy())
+    return b_.CreateCall(select, {size, sign});
+  Value* codes = llvm::PoisonValue::get(i32);
+  for (int i = 0; i < lanes_of(power); ++i) {
+    const auto at = static_cast<std::uint64_t>(i);
+    codes = b_.CreateInsertElement(codes,
+                                   b_.CreateCall(select, {b_.CreateExtractElement(size, at),
+                                                          b_.CreateExtractElement(sign, at)}),
+                                   at);
+  }
+  return codes;
 }
 
 /// The nearest number from -6 to 6; of NaN, whatever its sign, 6.

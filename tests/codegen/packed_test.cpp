@@ -12,6 +12,7 @@
 #include "swage/error.hpp"
 #include "tests/codegen/conversions.hpp"
 #include "tests/codegen/strict.hpp"
+#include "tests/codegen/text_count.hpp"
 #include "tests/support/byte_float.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/e2m1.hpp"
@@ -195,6 +196,21 @@ TEST_CASE("random kernels with tensors of four bits give the defined bits in PTX
                  << ir::print(kernel));
     REQUIRE_NOTHROW(run_in_emulator(call, schedule, target));
     REQUIRE(call.difference(expected) == "");
+  }
+}
+
+TEST_CASE("a GPU makes a code of four bits with one product and one selection by bits") {
+  const ir::Kernel kernel = kernel_of(f32, f4e2m1);
+  for (const int sm : {75, 90}) {
+    const std::string code =
+        compile(kernel, contiguous(kernel), CudaSchedule{.access_bytes = 16}, cuda_target(sm))
+            .payload;
+    INFO(code);
+    // Of four elements, and of two where a row ends.
+    CHECK(count(code, "fma.rn.f32") == 6);
+    CHECK(count(code, "lop3.b32") == 6);
+    CHECK(count(code, "max.u32") == 6);
+    CHECK(count(code, "sub.s32") == 0);
   }
 }
 
