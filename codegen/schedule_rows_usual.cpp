@@ -51,10 +51,13 @@ bool RowSchedules::has_much_to_load_ahead(std::int64_t columns) const {
 /// Where much is computed of a row and little stored, and few blocks hide each other's waiting, it
 /// pays to have all of a row under way at once (f8e4m3 of SwiGLU with a scale a row on an H200:
 /// 14336 columns 2, 3 and 4 % less time at 2048, 4096 and 8192 rows, but 4 % more at 1024; 8192
-/// columns 2 % less at 8192 rows and more at 2048; up to 7168 columns 1 % less to 3 % more).
+/// columns 2 % less at 8192 rows and more at 2048; up to 7168 columns 1 % less to 3 % more). Calls
+/// of a size class have the elements of its smallest.
 bool RowSchedules::loads_row_ahead(std::int64_t columns, std::int64_t rows) const {
-  constexpr std::int64_t kColumns = 8192, kElements = 2048 * 14336;
-  if (!has_default_policy(target_) || columns < kColumns || rows < kElements / columns ||
+  constexpr std::int64_t kColumns = 8192, kManyColumns = 12'288;
+  constexpr std::int64_t kElements = 3 << 23, kElementsOfMany = 15 << 20;
+  const std::int64_t least = columns < kManyColumns ? kElements : kElementsOfMany;
+  if (!has_default_policy(target_) || columns < kColumns || rows * columns < least ||
       plan_.after_rows || plan_.reductions.empty() || has_columns_to_load())
     return false;
   bool stores = false;
