@@ -146,6 +146,15 @@ bool Body::is_folded(ir::NodeId id) const {
   return !facts_.wide.folded.empty() && facts_.wide.folded[id];
 }
 
+Value* Body::clamped(ir::NodeId id, Range range) {
+  const ir::Node& node = job_.kernel.node(id);
+  const bool is_bf16 = node.op == Op::load && job_.kernel.params()[node.param].dtype == DType::bf16;
+  return is_bf16 && job_.split_bf16 && lanes_ > 1
+             ? convert_.clamp_split(value(id), static_cast<float>(range.low),
+                                    static_cast<float>(range.high))
+             : half_.emit_clamped(value(id), range);
+}
+
 Value* Body::inline_or_call(const std::string& name, llvm::ArrayRef<Value*> operands,
                             const Emit& emit) {
   if (!facts_.calls_functions)
@@ -200,16 +209,21 @@ Value* Body::emit(const ir::Node& node, ir::NodeId id) {
   if (!facts_.slopes.empty() && facts_.slopes[id])
     return emit(*facts_.slopes[id]);
   const DType operand = job_.kernel.node(node.args[0]).type;
-  if (!facts_.of_silu.empty() && facts_.of_silu[id])
-    return inline_or_call("sigmoid_of_silu", {arg(node, 0)}, [&](auto& builder, auto operands) {
+  if (!facts_.of_silu.empty() && facts_.of_silu[id]) {
+    const bool is_host = job_.target.kind == Target::Kind::host;
+    Value* const x = is_host ? clamped(node.args[0], kSiluRange) : arg(node, 0);
+    return inline_or_call("sigmoid_of_silu", {x}, [&](auto& builder, auto operands) {
       return MathBuilder(builder, job_.target, job_.kernel.math(), Accuracy::half)
           .emit_sigmoid_of_silu(operands[0], facts_.stores_bf16_alone);
     });
+  }
   if (facts_.is_number[id])
-    return inline_or_call("sigmoid_of_number", {arg(node, 0)}, [&](auto& builder, auto operands) {
-      return MathBuilder(builder, job_.target, job_.kernel.math(), Accuracy::half)
-          .emit_sigmoid_of_number(operands[0]);
-    });
+    return inline_or_call("sigmoid_of_number", {clamped(node.args[0], kSigmoidRange)},
+                          [&](auto& builder, auto operands) {
+                            return MathBuilder(builder, job_.target, job_.kernel.math(),
+                                               Accuracy::half)
+                                .emit_sigmoid_of_number(operands[0]);
+                          });
   return is_float(operand) ? emit_float(node, facts_.accuracies[id]) : emit_integer(node);
 }
 

@@ -19,6 +19,9 @@ int lanes_of(const llvm::Value* value);
 /// even[0] odd[0] even[1] odd[1] ...
 llvm::Value* interleave(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::Value* odd);
 
+/// even[0] even[1] ... odd[0] odd[1] ...
+llvm::Value* join_halves(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::Value* odd);
+
 /// What is known of f32 values that are rounded to bf16.
 struct Rounding {
   /// NaNs may have bits in the lower 16: not when all that made them was bf16 once.
@@ -70,6 +73,10 @@ public:
   llvm::Value* narrow_split(llvm::Value* f32, Rounding rounding);
   /// The same from what `narrow` gave with `upper_bf16`.
   llvm::Value* join_split(llvm::Value* words);
+  /// f32 that are numbers of bf16 in the order of `narrow_split`, more than one, each at least
+  /// `low` and at most `high`; of NaN some number between. The ends are numbers of bf16, the low
+  /// one negative, the high one positive. Two elements are compared together.
+  llvm::Value* clamp_split(llvm::Value* f32, float low, float high);
 
   /// `ir::Op::cast` of a value of compute type `from`: see ir::Node::storage. When the cast rounds
   /// to 16 bits, or has the bits of integers sooner than their values, `*bits` receives what

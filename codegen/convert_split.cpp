@@ -1,6 +1,8 @@
 // convert_split.cpp -- f32 whose even elements come before the odd ones, to words of two bf16.
 #include "codegen/convert.hpp"
 
+#include <bit>
+
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/Intrinsics.h>
 
@@ -21,6 +23,16 @@ Value* part(llvm::IRBuilderBase& b, Value* value, int first, int count) {
 }
 
 } // namespace
+
+Value* join_halves(llvm::IRBuilderBase& b, Value* even, Value* odd) {
+  const int lanes = lanes_of(even);
+  if (lanes == 1)
+    return interleave(b, even, odd);
+  llvm::SmallVector<int, 64> mask;
+  for (int i = 0; i < 2 * lanes; ++i)
+    mask.push_back(i);
+  return b.CreateShuffleVector(even, odd, mask);
+}
 
 Value* Converter::pair_of_upper(Value* even, Value* odd) {
   return b_.CreateOr(b_.CreateAnd(odd, word(odd, 0xffff0000u)),
@@ -54,6 +66,21 @@ Value* Converter::narrow_split(Value* f32, Rounding rounding) {
   Value* is_even = b_.CreateAnd(b_.CreateNot(upper), half(1));
   Value* over = b_.CreateBinaryIntrinsic(llvm::Intrinsic::usub_sat, lower, is_even);
   return b_.CreateBitCast(b_.CreateAdd(upper, b_.CreateLShr(over, half(15))), even->getType());
+}
+
+/// The halves of words are ordered as integers: positive numbers as signed ones, negative numbers
+/// as unsigned ones in reverse.
+Value* Converter::clamp_split(Value* f32, float low, float high) {
+  llvm::Type* halves = bits_type(b_.getContext(), DType::i16, lanes_of(f32));
+  const auto end = [&](float value) {
+    return llvm::ConstantInt::get(halves, std::bit_cast<std::uint32_t>(value) >> 16);
+  };
+  Value* words = join_split(b_.CreateBitCast(f32, like(b_.getInt32Ty(), f32)));
+  Value* below =
+      b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b_.CreateBitCast(words, halves), end(high));
+  Value* within = b_.CreateBitCast(b_.CreateBinaryIntrinsic(llvm::Intrinsic::umin, below, end(low)),
+                                   words->getType());
+  return join_halves(b_, widen_low_bf16(within), widen_high_bf16(within));
 }
 
 } // namespace swage::codegen

@@ -22,17 +22,6 @@ Value* every_second(llvm::IRBuilderBase& b, Value* value, int first, int lanes) 
   return b.CreateShuffleVector(value, mask);
 }
 
-/// All lanes of `low`, then all of `high`.
-Value* join_halves(llvm::IRBuilderBase& b, Value* low, Value* high) {
-  const int lanes = lanes_of(low);
-  if (lanes == 1)
-    return interleave(b, low, high);
-  llvm::SmallVector<int, 64> mask;
-  for (int i = 0; i < 2 * lanes; ++i)
-    mask.push_back(i);
-  return b.CreateShuffleVector(low, high, mask);
-}
-
 } // namespace
 
 bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specialization,

@@ -228,6 +228,10 @@ llvm::Value* MathBuilder::emit_sigmoid_of_number(llvm::Value* x) {
   return math::sigmoid_half_of_number(real_of(b_, x)).v;
 }
 
+llvm::Value* MathBuilder::emit_clamped(llvm::Value* x, Range range) {
+  return math::clamped_number(real_of(b_, x), range).v;
+}
+
 llvm::Value* MathBuilder::emit_quotient_of_shared(llvm::Value* a, llvm::Value* b) {
   const llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
   b_.setFastMathFlags(llvm::FastMathFlags());

@@ -11,6 +11,14 @@ namespace swage::codegen {
 
 using ir::Accuracy;
 
+struct Range {
+  double low, high;
+};
+/// Beyond it sigmoid at half accuracy is 0 and 1.
+inline constexpr Range kSigmoidRange{-104, 40};
+/// The same of the form for silu, which ends 2^-24 below 1. The ends of both are numbers of bf16.
+inline constexpr Range kSiluRange{-104, 16.5};
+
 /// Emits one operation at a time with `builder`, element-wise on values of type float, double,
 /// <N x float> or <N x double>. Straight-line code, no calls, no branches, the same operations on
 /// every lane, so results do not depend on vector width. Full accuracy uses IEEE operations alone,
@@ -25,11 +33,15 @@ public:
   /// Throws Error(unsupported) when the mode cannot offer it (triton mode, on CUDA torch mode).
   llvm::Value* emit(ir::Op op, llvm::ArrayRef<llvm::Value*> args);
   /// sigmoid(x) that is only ever multiplied by x, in `accurate` mode at half accuracy; `is_bf16`:
-  /// in a kernel that stores nothing but bf16.
+  /// in a kernel that stores nothing but bf16. On a CPU of an x within `kSiluRange`.
   llvm::Value* emit_sigmoid_of_silu(llvm::Value* x, bool is_bf16);
 
-  /// sigmoid(x) at half accuracy on a CPU, anything where x is NaN.
+  /// sigmoid(x) at half accuracy on a CPU, of an x within `kSigmoidRange`.
   llvm::Value* emit_sigmoid_of_number(llvm::Value* x);
+
+  /// x, or the end of `range` that it is beyond; of NaN some number of it. The low end is negative,
+  /// the high one positive.
+  llvm::Value* emit_clamped(llvm::Value* x, Range range);
 
   /// a / b of f32 on CUDA at half accuracy, within 2 ulp, where many quotients share b: all but two
   /// products depend on b alone, so that common subexpressions leave them.

@@ -130,9 +130,6 @@ Real scaled(Real p, Bits biased) {
 }
 
 /// Where the results of exp and exp2 are inf and 0 for sure, so that n stays within range.
-struct Range {
-  double low, high;
-};
 Range exp_range(Real x) {
   return x.is_double() ? Range{-746, 710} : Range{-104, 89};
 }
@@ -142,14 +139,6 @@ Range exp2_range(Real x) {
 
 Real clamped(Real x, Range range) {
   return at_least(at_most(x, range.high), range.low);
-}
-
-/// The same for a negative low and a positive high end, where NaN need not stay one. Integers serve
-/// to compare: the bits of positive floats are ordered as signed integers are, those of negative
-/// ones as unsigned integers in reverse.
-Bits clamped_number(Real x, Range range) {
-  const Bits below = signed_min(x.bits(), x.constant(range.high).bits());
-  return unsigned_min(below, x.constant(range.low).bits());
 }
 
 /// e^r - 1 for a reduced r, with full relative accuracy.
@@ -187,14 +176,17 @@ ExpRatio scaled_exp_ratio(Real x) {
   return {(a.bits() + (n.biased << mantissa_bits(x))).real(), a - r};
 }
 
-constexpr double kSigmoidLow = -104; ///< where the result is 0 for sure
-
 /// f32 2^f for x = n + f, to about 2^-23.
 Real exp2_half_scaled(Real f, Bits biased) {
   return scaled(polynomial_of_pairs(f, kExp2Half), biased);
 }
 
 } // namespace
+
+Real clamped_number(Real x, Range range) {
+  const Bits below = signed_min(x.bits(), x.constant(range.high).bits());
+  return unsigned_min(below, x.constant(range.low).bits()).real();
+}
 
 NegativeExp scaled_negative_exp(Real x, Real low) {
   const double magic = rounder(x, exponent_bias(x) + 64);
@@ -274,22 +266,20 @@ Real sigmoid(Real x) {
 }
 
 Real sigmoid_half(Real x) {
-  const ExpRatio e = scaled_exp_ratio(clamped(x, {kSigmoidLow, 40}));
+  const ExpRatio e = scaled_exp_ratio(clamped(x, kSigmoidRange));
   return e.above / fma(e.below, 0x1p64, e.above);
 }
 
 Real sigmoid_half_of_number(Real x) {
-  const ExpRatio e = scaled_exp_ratio(clamped_number(x, {kSigmoidLow, 40}).real());
+  const ExpRatio e = scaled_exp_ratio(x);
   return e.above / fma(e.below, 0x1p64, e.above);
 }
 
 Real sigmoid_half_of_silu(Real x, bool is_bf16) {
-  // NaN need not stay one, since x is multiplied by. Clamped to 16.5 the result is 2^-24 below 1.
-  const Bits within = clamped_number(x, {kSigmoidLow, 16.5});
-  const ExpRatio e = scaled_exp_ratio(within.real());
+  const ExpRatio e = scaled_exp_ratio(x);
   const Bits one = x.constant(0x1p64).bits();
   // Off 1/2 to the side of x: the 1 of 1 + e is too small or too large by 2^-22.
-  const Real off = select(is_negative(within), (one + 2).real(), (one - 4).real());
+  const Real off = select(is_negative(x.bits()), (one + 2).real(), (one - 4).real());
   return e.above / fma(e.below, is_bf16 ? off : one.real(), e.above);
 }
 

@@ -3,6 +3,7 @@
 // are cheaper, for f32 results that are stored in 16 bits.
 #pragma once
 
+#include "codegen/math.hpp"
 #include "codegen/math_emit.hpp"
 
 namespace swage::codegen::math {
@@ -17,6 +18,10 @@ inline constexpr Split kLn2F32 = {0x1.62e43p-1, -0x1.05c61p-29};
 inline constexpr Split kLn2F64 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
 
 // math_exp.cpp
+/// Between the ends of a range; of NaN some number between. Integers serve to compare: the bits of
+/// positive floats are ordered as signed integers are, those of negative ones as unsigned integers
+/// in reverse.
+Real clamped_number(Real x, Range range);
 Real exp(Real x);
 Real exp_half(Real x);
 Real exp2(Real x);
@@ -24,12 +29,12 @@ Real exp2_half(Real x);
 Real expm1(Real x);
 Real sigmoid(Real x);
 Real sigmoid_half(Real x);
-Real sigmoid_half_of_number(Real x); ///< the same, but some number where x is NaN
-/// sigmoid_half to multiply x by, for products that are stored in 16 bits: below 1 for every finite
-/// x and, for products stored as bf16, off 1/2 by at least 2^-24 to the side of x. A product of
-/// numbers of 8 or 11 bits is exact in f32 and often a tie of the storage type; times exactly 1 or
-/// 1/2 it stays one, and goes to even where silu, which is never exactly x or x/2, decides it.
-/// Numbers of f16 whose sigmoid is so near 1/2 are too few to matter.
+Real sigmoid_half_of_number(Real x); ///< the same of an x within `kSigmoidRange`
+/// sigmoid_half to multiply x by, of an x within `kSiluRange`, for products that are stored in 16
+/// bits: below 1 for every finite x and, for products stored as bf16, off 1/2 by at least 2^-24 to
+/// the side of x. A product of numbers of 8 or 11 bits is exact in f32 and often a tie of the
+/// storage type; times exactly 1 or 1/2 it stays one, and goes to even where silu, which is never
+/// exactly x or x/2, decides it. Numbers of f16 whose sigmoid is so near 1/2 are too few to matter.
 Real sigmoid_half_of_silu(Real x, bool is_bf16);
 /// A value as a product of two factors that are normal numbers where it is subnormal or less: what
 /// multiplies it may bring the product back.

@@ -8,6 +8,7 @@
 #include "ir/number.hpp"
 #include "ir/source.hpp"
 #include "tests/codegen/run.hpp"
+#include "tests/codegen/text_count.hpp"
 
 using namespace swage;
 using namespace swage::codegen;
@@ -67,6 +68,31 @@ TEST_CASE("a sigmoid need not be NaN where all that is stored is NaN for its arg
     INFO(body);
     CHECK_FALSE(has_nan_from_argument(body));
   }
+}
+
+TEST_CASE("a gate of bf16 is clamped as bf16, two to a word, and gives the bits of one alone") {
+  const ir::Kernel silu =
+      ir::load_kernel({"kernel k(a: in bf16, y: out bf16) { y = a * sigmoid(a); }"}, "k", {});
+  const ir::Kernel slope = ir::load_kernel(
+      {"kernel k(a: in bf16, y: out bf16) { let s = sigmoid(a); y = a * s * s; }"}, "k", {});
+  for (const ir::Kernel* kernel : {&silu, &slope}) {
+    Random random(1);
+    Call call(*kernel, random, {.rows = 1, .columns = 1 << 16, .random_layouts = false});
+    for (std::int64_t i = 0; i < call.columns(); ++i)
+      call.set(0, 0, i, static_cast<std::uint64_t>(i));
+    run_on_host(call, {.lanes = 1});
+    const auto expected = call.snapshot();
+    for (const int lanes : {2, 8, 32}) {
+      for (std::int64_t i = 0; i < call.columns(); ++i)
+        call.set(0, 0, i, static_cast<std::uint64_t>(i));
+      run_on_host(call, {.lanes = lanes});
+      CHECK(call.difference(expected) == "");
+    }
+  }
+  const std::string text =
+      emit_text(silu, contiguous(silu), HostSchedule{.lanes = 32}, host_target(), Emit::llvm);
+  CHECK(count(text, "call <32 x i16> @llvm.smin") == 1);
+  CHECK(count(text, "call <32 x i32> @llvm.smin") == 0);
 }
 
 TEST_CASE("the slope of silu shares gate * sigmoid(gate) where that is there, and only there") {
