@@ -22,6 +22,7 @@
 
 #include "codegen/assembler_faults.hpp"
 #include "codegen/cut.hpp"
+#include "codegen/host_loop.hpp"
 #include "codegen/llvm_compat.hpp"
 #include "codegen/llvm_start.hpp"
 #include "codegen/lower.hpp"

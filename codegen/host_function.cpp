@@ -115,7 +115,7 @@ void HostFunction::bind_arguments() {
 }
 
 Value* HostFunction::emit_loop(Value* first, Value* end, std::int64_t step,
-                               const std::function<void(Value*)>& body, bool overlap) {
+                               const std::function<void(Value*)>& body, Overlap overlap) {
   BasicBlock* before = b_.GetInsertBlock();
   auto* loop = BasicBlock::Create(context_, "loop", function_);
   auto* done = BasicBlock::Create(context_, "done", function_);
@@ -128,8 +128,8 @@ Value* HostFunction::emit_loop(Value* first, Value* end, std::int64_t step,
   i->addIncoming(first, before);
   i->addIncoming(next, latch);
   llvm::Instruction* branch = b_.CreateCondBr(b_.CreateICmpSLT(next, end), loop, done);
-  if (overlap)
-    mark_for_overlap(*branch);
+  if (overlap.parts > 1)
+    mark_for_overlap(*branch, overlap);
   b_.SetInsertPoint(done);
   llvm::PHINode* after = b_.CreatePHI(b_.getInt64Ty(), 2);
   after->addIncoming(first, before);

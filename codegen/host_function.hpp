@@ -9,6 +9,7 @@
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/TargetParser/Triple.h>
 
+#include "codegen/host_loop.hpp"
 #include "codegen/lower.hpp"
 #include "codegen/row_selection.hpp"
 
@@ -69,9 +70,9 @@ protected:
   llvm::Value* end() const { return function_->getArg(2); }
 
   /// for (i = first; i < end; i += step) body(i), entered if first < end. Returns i after the loop.
-  /// With `overlap`, turns may overlap, see overlap.hpp.
+  /// Turns may overlap as `overlap` says.
   llvm::Value* emit_loop(llvm::Value* first, llvm::Value* end, std::int64_t step,
-                         const std::function<void(llvm::Value*)>& body, bool overlap = false);
+                         const std::function<void(llvm::Value*)>& body, Overlap overlap = {});
   llvm::Value* smaller(llvm::Value* a, llvm::Value* b);
   /// body() if `row` is computed, leaving the builder after it.
   void emit_selected(llvm::Value* row, const std::function<void()>& body);

@@ -29,10 +29,6 @@ struct Job {
   bool split_bf16 = false;
 };
 
-/// Host kernels whose tensors, but for one value a row, are all bf16 at unit stride.
-bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specialization,
-                    const Target& target) noexcept;
-
 /// Adds the CUDA kernel function `entry` to `module`.
 void lower_cuda(llvm::Module& module, const Job& job, const CudaSchedule& schedule,
                 const std::string& entry);

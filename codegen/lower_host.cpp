@@ -3,8 +3,8 @@
 #include <functional>
 
 #include "codegen/host_function.hpp"
+#include "codegen/host_loop.hpp"
 #include "codegen/lower.hpp"
-#include "codegen/overlap.hpp"
 
 namespace swage::codegen {
 
@@ -86,15 +86,16 @@ private:
   Value* emit_vectors(const std::vector<Value*>& bases, Value* first, Value* last) {
     constexpr int kSmallestRemainder = 128; // bits
     const bool is_short = job_.kernel.nodes().size() <= kRemainderNodes;
-    const bool overlaps =
-        is_short && schedule_.unroll == 1 && gains_from_overlap(job_.target, job_.split_bf16);
+    const bool may_overlap = is_short && schedule_.unroll == 1;
     Value* at = first;
     const auto loop = [&](int lanes, int unroll) {
       const std::int64_t step = std::int64_t{lanes} * unroll;
       Value* stop = b_.CreateSub(last, b_.getInt64(static_cast<std::uint64_t>(step - 1)));
       at = emit_loop(
           at, stop, step, [&](Value* i) { compute(bases, i, lanes, unroll); },
-          overlaps && lanes == schedule_.lanes);
+          may_overlap && lanes == schedule_.lanes
+              ? overlap_of(job_.kernel, job_.specialization, job_.target, lanes)
+              : Overlap());
     };
     loop(schedule_.lanes, schedule_.unroll);
     if (schedule_.unroll > 1)

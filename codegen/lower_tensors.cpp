@@ -24,23 +24,6 @@ Value* every_second(llvm::IRBuilderBase& b, Value* value, int first, int lanes) 
 
 } // namespace
 
-bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specialization,
-                    const Target& target) noexcept {
-  // Lanes are columns where a sum goes over them.
-  if (target.kind != Target::Kind::host || !ir::is_elementwise(kernel))
-    return false;
-  std::size_t tensor = 0;
-  for (const ir::Param& param : kernel.params()) {
-    if (!param.is_tensor())
-      continue;
-    const Layout layout = specialization.tensors[tensor++].layout;
-    const bool moves_whole = layout == Layout::unit || layout == Layout::per_column;
-    if (layout != Layout::per_row && !(moves_whole && param.dtype == DType::bf16))
-      return false;
-  }
-  return true;
-}
-
 Arguments::Arguments(std::size_t params)
     : base(params), row_stride(params), column_stride(params), length(params), scalar(params),
       row_dims(params), group_dims(params) {}

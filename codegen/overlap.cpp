@@ -1,8 +1,10 @@
-// overlap.cpp -- takes loops apart in two, and computes the first part one turn ahead.
+// overlap.cpp -- takes loops apart, and computes the first part one turn ahead, step by step.
 #include "codegen/overlap.hpp"
 
+#include <algorithm>
 #include <vector>
 
+#include <llvm/ADT/SmallPtrSet.h>
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Instructions.h>
@@ -21,15 +23,37 @@ namespace {
 
 constexpr const char* kMark = "swage.overlap";
 
-class Loop {
+/// One step: the parts up to `last` of a turn, which lie in different turns already, are begun one
+/// turn sooner than the rest.
+class Step {
 public:
-  explicit Loop(BasicBlock& block) : block_(block) {}
+  struct Options {
+    int last;
+    bool repeats_loads;
+  };
+
+  Step(BasicBlock& block, llvm::PHINode& index, Stages& stages, Options options)
+      : block_(block), index_(index), stages_(stages), repeats_loads_(options.repeats_loads),
+        branch_(*llvm::cast<llvm::BranchInst>(block.getTerminator())),
+        before_(index.getIncomingBlock(index.getIncomingBlock(0) == &block ? 1 : 0)),
+        done_(branch_.getSuccessor(1)) {
+    llvm::SmallPtrSet<const llvm::User*, 32> in_first;
+    for (Instruction& each : block)
+      if (const auto stage = stages_.find(&each); stage != stages_.end()) {
+        (stage->second <= options.last ? first_ : second_).push_back(&each);
+        if (stage->second <= options.last)
+          in_first.insert(&each);
+      }
+    for (Instruction* each : first_)
+      if (!is_repeated(*each) && !std::ranges::all_of(each->users(), [&](const llvm::User* user) {
+            return in_first.contains(user);
+          }))
+        kept_.push_back(each);
+  }
 
   void overlap() {
-    auto parts = find_index() && is_ordered() ? divide_turn(block_) : std::nullopt;
-    if (!parts)
-      return;
-    parts_ = std::move(*parts);
+    for (llvm::PHINode& phi : block_.phis())
+      phis_.push_back(&phi);
     add_head();
     begin_next_turn();
     add_tail();
@@ -37,45 +61,6 @@ public:
   }
 
 private:
-  bool find_index() {
-    auto* const branch = llvm::dyn_cast<llvm::BranchInst>(block_.getTerminator());
-    if (!branch || !branch->isConditional() || block_.phis().empty())
-      return false;
-    index_ = &*block_.phis().begin();
-    more_ = llvm::dyn_cast<llvm::ICmpInst>(branch->getCondition());
-    next_ = llvm::dyn_cast<Instruction>(index_->getIncomingValueForBlock(&block_));
-    if (std::next(block_.phis().begin()) != block_.phis().end() || !more_ || !next_ ||
-        index_->getNumIncomingValues() != 2 || branch->getSuccessor(0) != &block_)
-      return false;
-    const unsigned entry = index_->getIncomingBlock(0) == &block_ ? 1 : 0;
-    before_ = index_->getIncomingBlock(entry);
-    start_ = index_->getIncomingValue(entry);
-    done_ = branch->getSuccessor(1);
-    return more_->getParent() == &block_ && more_->getOperand(0) == next_ &&
-           next_->getOpcode() == Instruction::Add && next_->getOperand(0) == index_ &&
-           llvm::isa<llvm::Constant>(next_->getOperand(1));
-  }
-
-  /// Loads, then stores, and nothing else that has to do with memory; and what goes on after the
-  /// loop goes by way of phis.
-  bool is_ordered() const {
-    bool stores = false;
-    for (const Instruction& each : block_) {
-      for (const llvm::User* user : each.users()) {
-        const auto& use = *llvm::cast<Instruction>(user);
-        if (use.getParent() != &block_ &&
-            !(use.getParent() == done_ && llvm::isa<llvm::PHINode>(use)))
-          return false;
-      }
-      if (llvm::isa<llvm::LoadInst>(each) && !stores)
-        continue;
-      if (each.mayReadOrWriteMemory() && !llvm::isa<llvm::StoreInst>(each))
-        return false;
-      stores |= llvm::isa<llvm::StoreInst>(each);
-    }
-    return stores;
-  }
-
   BasicBlock* add_block(const char* name, BasicBlock* at) {
     return BasicBlock::Create(block_.getContext(), name, block_.getParent(), at);
   }
@@ -85,33 +70,39 @@ private:
     head_ = add_block("head", &block_);
     tail_ = add_block("tail", done_);
     llvm::IRBuilder<> b(head_);
-    begun_[index_] = start_;
-    copy(b, parts_.first, begun_);
-    b.CreateCondBr(copy(b, *more_, begun_), &block_, tail_);
+    for (llvm::PHINode* phi : phis_)
+      begun_[phi] = phi->getIncomingValueForBlock(before_);
+    copy(b, first_, begun_);
+    b.CreateCondBr(copy(b, more(), begun_), &block_, tail_);
     before_->getTerminator()->replaceSuccessorWith(&block_, head_);
-    index_->replaceIncomingBlockWith(before_, head_);
+    for (llvm::PHINode* phi : phis_)
+      phi->replaceIncomingBlockWith(before_, head_);
   }
 
   /// The first part of the next turn, before the second part of this one.
   void begin_next_turn() {
-    next_->moveBefore(block_, block_.getFirstNonPHIIt());
-    llvm::IRBuilder<> b(&block_, std::next(next_->getIterator()));
-    ahead_[index_] = next_;
-    copy(b, parts_.first, ahead_);
-    auto* const branch = llvm::cast<llvm::BranchInst>(block_.getTerminator());
-    b.SetInsertPoint(branch);
-    branch->setCondition(copy(b, *more_, ahead_));
-    branch->setSuccessor(1, tail_);
+    auto* const next = llvm::cast<Instruction>(index_.getIncomingValueForBlock(&block_));
+    next->moveBefore(block_, block_.getFirstNonPHIIt());
+    llvm::IRBuilder<> b(&block_, std::next(next->getIterator()));
+    for (llvm::PHINode* phi : phis_)
+      ahead_[phi] = phi->getIncomingValueForBlock(&block_);
+    copy(b, first_, ahead_);
+    b.SetInsertPoint(&branch_);
+    branch_.setCondition(copy(b, more(), ahead_));
+    branch_.setSuccessor(1, tail_);
   }
+
+  Instruction& more() const { return *llvm::cast<Instruction>(branch_.getCondition()); }
 
   /// The second part of the last turn, after the loop.
   void add_tail() {
     llvm::IRBuilder<> b(tail_);
     llvm::ValueToValueMapTy last;
-    for (Instruction* value : parts_.kept)
+    for (Instruction* value : kept_)
       last[value] = join(*tail_, *value);
-    last[index_] = join(*tail_, *index_);
-    copy(b, parts_.second, last);
+    for (llvm::PHINode* phi : phis_)
+      last[phi] = join(*tail_, *phi);
+    copy(b, second_, last);
     for (llvm::PHINode& phi : done_->phis()) {
       const auto from = static_cast<unsigned>(phi.getBasicBlockIndex(&block_));
       auto* const value = llvm::dyn_cast<Instruction>(phi.getIncomingValue(from));
@@ -131,22 +122,24 @@ private:
   }
 
   void take_out_first_part() {
-    for (Instruction* value : parts_.kept)
+    for (Instruction* value : kept_)
       value->replaceAllUsesWith(join(block_, *value));
-    for (auto each = parts_.first.rbegin(); each != parts_.first.rend(); ++each)
-      if ((*each)->use_empty())
+    for (auto each = first_.rbegin(); each != first_.rend(); ++each)
+      if ((*each)->use_empty()) {
+        stages_.erase(*each);
         (*each)->eraseFromParent();
+      }
   }
 
   /// `part` once more, with what `map` has in place of its operands.
   void copy(llvm::IRBuilder<>& b, const std::vector<Instruction*>& part,
-            llvm::ValueToValueMapTy& map) const {
+            llvm::ValueToValueMapTy& map) {
     for (Instruction* each : part)
       copy(b, *each, map);
   }
 
-  /// One instruction, after the addresses that it needs.
-  Value* copy(llvm::IRBuilder<>& b, Instruction& instruction, llvm::ValueToValueMapTy& map) const {
+  /// One instruction, after the addresses that it needs, and the loads that are repeated.
+  Value* copy(llvm::IRBuilder<>& b, Instruction& instruction, llvm::ValueToValueMapTy& map) {
     if (map.count(&instruction))
       return map[&instruction];
     for (Value* operand : instruction.operands()) {
@@ -157,34 +150,100 @@ private:
     Instruction* const made = b.Insert(instruction.clone());
     llvm::RemapInstruction(made, map, llvm::RF_NoModuleLevelChanges | llvm::RF_IgnoreMissingLocals);
     map[&instruction] = made;
+    if (const auto stage = stages_.find(&instruction); stage != stages_.end())
+      stages_[made] = stage->second;
     return made;
   }
 
+  bool is_repeated(const Instruction& instruction) const {
+    return repeats_loads_ && llvm::isa<llvm::LoadInst>(instruction);
+  }
+
   BasicBlock& block_;
-  llvm::PHINode* index_ = nullptr;
-  llvm::ICmpInst* more_ = nullptr; ///< whether there is a next turn
-  Instruction* next_ = nullptr;    ///< its index
-  Value* start_ = nullptr;
-  BasicBlock *before_ = nullptr, *done_ = nullptr, *head_ = nullptr, *tail_ = nullptr;
-  TurnParts parts_;
+  llvm::PHINode& index_;
+  Stages& stages_;
+  bool repeats_loads_;
+  llvm::BranchInst& branch_;
+  BasicBlock *before_, *done_;
+  BasicBlock *head_ = nullptr, *tail_ = nullptr;
+  std::vector<Instruction*> first_, second_, kept_; ///< kept: of the first, what the second takes
+  std::vector<llvm::PHINode*> phis_;                ///< the index, and what steps before keep
   llvm::ValueToValueMapTy begun_, ahead_; ///< the first part of the first turn, of the next one
 };
 
-} // namespace
+class Loop {
+public:
+  Loop(BasicBlock& block, Overlap overlap) : block_(block), overlap_(overlap) {}
 
-// Zen 5 takes 2 to 25 % less time for sigmoids and tanh, f32 and bf16, and up to 5 % more for erf
-// of f32. Models of Zen 4, Intel's CPUs and Neoverse gain nothing, or lose to the copies.
-// With the sixteen registers of AVX2 what lives on is spilled: f32 gains nothing by it. bf16, of
-// which a register holds twice as many, does: a Zen 5 takes 4 to 18 % less time for nearly all
-// gated units and their gradients, and 2 to 4 % more for `gelu_tanh` and `glu` alone; models of
-// Zen 2 and 3, Skylake and Alder Lake take from a fifth less to an eighth more for SwiGLU.
-bool gains_from_overlap(const Target& target, bool is_bf16) {
-  return (target.cpu == "znver5" && target.vector_bits == 512) ||
-         (target.cpu == "x86-64-v3" && is_bf16);
+  void overlap() {
+    auto stages = find_index() && is_ordered() ? divide_turn(block_, overlap_) : std::nullopt;
+    for (int last = 0; stages && last + 1 < overlap_.parts; ++last)
+      Step(block_, *index_, *stages, {.last = last, .repeats_loads = overlap_.repeats_loads})
+          .overlap();
+  }
+
+private:
+  bool find_index() {
+    auto* const branch = llvm::dyn_cast<llvm::BranchInst>(block_.getTerminator());
+    if (!branch || !branch->isConditional() || block_.phis().empty())
+      return false;
+    index_ = &*block_.phis().begin();
+    const auto* const more = llvm::dyn_cast<llvm::ICmpInst>(branch->getCondition());
+    if (std::next(block_.phis().begin()) != block_.phis().end() || !more ||
+        index_->getNumIncomingValues() != 2 || branch->getSuccessor(0) != &block_)
+      return false;
+    const auto* const next = llvm::dyn_cast<Instruction>(index_->getIncomingValueForBlock(&block_));
+    return next && more->getParent() == &block_ && more->getOperand(0) == next &&
+           next->getOpcode() == Instruction::Add && next->getOperand(0) == index_ &&
+           llvm::isa<llvm::Constant>(next->getOperand(1));
+  }
+
+  /// Loads, then stores, and nothing else that has to do with memory; and what goes on after the
+  /// loop goes by way of phis.
+  bool is_ordered() const {
+    const BasicBlock* const done = block_.getTerminator()->getSuccessor(1);
+    bool stores = false;
+    for (const Instruction& each : block_) {
+      for (const llvm::User* user : each.users()) {
+        const auto& use = *llvm::cast<Instruction>(user);
+        if (use.getParent() != &block_ &&
+            !(use.getParent() == done && llvm::isa<llvm::PHINode>(use)))
+          return false;
+      }
+      if (llvm::isa<llvm::LoadInst>(each) && !stores)
+        continue;
+      if (each.mayReadOrWriteMemory() && !llvm::isa<llvm::StoreInst>(each))
+        return false;
+      stores |= llvm::isa<llvm::StoreInst>(each);
+    }
+    return stores;
+  }
+
+  BasicBlock& block_;
+  Overlap overlap_;
+  llvm::PHINode* index_ = nullptr;
+};
+
+/// What `mark_for_overlap` left.
+Overlap take_mark(Instruction& branch) {
+  const llvm::MDNode& mark = *branch.getMetadata(kMark);
+  const auto number = [&](unsigned i) {
+    return llvm::mdconst::extract<llvm::ConstantInt>(mark.getOperand(i))->getZExtValue();
+  };
+  const Overlap overlap{.parts = static_cast<int>(number(0)), .repeats_loads = number(1) != 0};
+  branch.setMetadata(kMark, nullptr);
+  return overlap;
 }
 
-void mark_for_overlap(Instruction& branch) {
-  branch.setMetadata(kMark, llvm::MDNode::get(branch.getContext(), {}));
+} // namespace
+
+void mark_for_overlap(Instruction& branch, Overlap overlap) {
+  llvm::IRBuilder<> b(branch.getContext());
+  const auto number = [](llvm::Constant* value) { return llvm::ConstantAsMetadata::get(value); };
+  branch.setMetadata(kMark,
+                     llvm::MDNode::get(branch.getContext(),
+                                       {number(b.getInt32(static_cast<unsigned>(overlap.parts))),
+                                        number(b.getInt1(overlap.repeats_loads))}));
 }
 
 void overlap_iterations(llvm::Module& module) {
@@ -194,8 +253,8 @@ void overlap_iterations(llvm::Module& module) {
       if (block.getTerminator()->hasMetadata(kMark))
         marked.push_back(&block);
   for (BasicBlock* block : marked) {
-    block->getTerminator()->setMetadata(kMark, nullptr);
-    Loop(*block).overlap();
+    const Overlap overlap = take_mark(*block->getTerminator());
+    Loop(*block, overlap).overlap();
   }
 }
 

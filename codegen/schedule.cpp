@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "codegen/host_loop.hpp"
 #include "codegen/schedule_parts.hpp"
 #include "codegen/schedule_rows.hpp"
 #include "codegen/schedule_tiles.hpp"
@@ -245,13 +246,16 @@ int natural_lanes(const ir::Kernel& kernel, const Target& target) {
 // until values no longer fit the register file. The shortest bodies gain from eight on a CPU of
 // sixteen registers (2 to 12 % on Zen 3), where all go through memory anyway. On AArch64, whose
 // arithmetic takes nothing from memory, eight spill (4 to 18 % more cycles in models of Neoverse).
-HostSchedule default_host(const ir::Kernel& kernel, const Target& target) {
+HostSchedule default_host(const ir::Kernel& kernel, const Specialization& specialization,
+                          const Target& target) {
   HostSchedule schedule;
   const std::size_t nodes = kernel.nodes().size();
   const int most = target.triple.starts_with("aarch64") ? 4 : 8;
   const int registers = nodes <= 24 ? most : nodes <= 48 ? 4 : nodes <= 256 ? 2 : 1;
   schedule.lanes = std::clamp(natural_lanes(kernel, target) * registers,
                               ir::has_packed_tensors(kernel) ? 2 : 1, 64);
+  if (const int lanes = lanes_of_overlap(kernel, specialization, target); lanes > 0)
+    schedule.lanes = std::min(schedule.lanes, lanes);
   return schedule;
 }
 
@@ -413,7 +417,7 @@ bool fills_cache(const ir::Kernel& kernel, std::int64_t elements) {
 Schedule default_schedule(const ir::Kernel& kernel, const Specialization& specialization,
                           const Target& target, std::int64_t elements) {
   if (target.kind != Target::Kind::cuda)
-    return default_host(kernel, target);
+    return default_host(kernel, specialization, target);
   if (rows_of_groups(kernel) > 0)
     return TileSchedules(kernel, specialization, target).usual(elements);
   CudaSchedule schedule = ir::is_elementwise(kernel)

@@ -1,26 +1,25 @@
-// turn_parts.hpp -- where one turn of a loop is best cut in two.
+// turn_parts.hpp -- where one turn of a loop is best cut.
 #pragma once
 
 #include <optional>
-#include <vector>
 
+#include <llvm/ADT/DenseMap.h>
 #include <llvm/IR/Instructions.h>
+
+#include "codegen/host_loop.hpp"
 
 namespace swage::codegen {
 
-/// The instructions of a block that is a loop, but for addresses and what else is as cheap to
-/// compute again as to keep.
-struct TurnParts {
-  std::vector<llvm::Instruction*> first;  ///< with all that they are made of
-  std::vector<llvm::Instruction*> second; ///< all stores among them
-  std::vector<llvm::Instruction*> kept;   ///< of the first, what the second, or an address, takes
-};
+/// The part that an instruction of a block is in, from 0 on, stores in the last one. A part takes
+/// what those before it make. Addresses, and what else is as cheap to compute again as to keep, are
+/// in none.
+using Stages = llvm::DenseMap<const llvm::Instruction*, int>;
 
 bool is_address(const llvm::Instruction& instruction);
 
-/// Cut where the least lives on, in the middle of the longest chain or rather late: what follows is
-/// then short, and what was begun is done when its turn comes. None where a turn is too short to
-/// pay.
-std::optional<TurnParts> divide_turn(llvm::BasicBlock& block);
+/// Cut where the least lives on: in two in the middle of the longest chain or rather late, for what
+/// follows is then short, and what was begun is done when its turn comes; in three about evenly.
+/// None where a turn is too short to pay.
+std::optional<Stages> divide_turn(llvm::BasicBlock& block, Overlap overlap);
 
 } // namespace swage::codegen

@@ -4,7 +4,9 @@
 #include <regex>
 
 #include "codegen/host_level.hpp"
+#include "codegen/host_loop.hpp"
 #include "tests/codegen/run.hpp"
+#include "tests/codegen/text_count.hpp"
 #include "tests/support/catalogue.hpp"
 
 using namespace swage;
@@ -90,6 +92,55 @@ TEST_CASE("turns overlap where a CPU gains from it: long chains in whole vectors
   CHECK_FALSE(keeps_vectors(long_chain, level("x86-64-v2")));
   for (const DType type : {f32, f16})
     CHECK_FALSE(keeps_vectors(gate_kernel("swiglu_backward", type), level("x86-64-v3")));
+}
+
+TEST_CASE("many tensors of bf16 in code for AVX2 overlap in three parts of 32 lanes, but for "
+          "kernels that compare") {
+  const Target avx2 = level("x86-64-v3");
+  const auto heads = [&](const char* name, DType type, HostSchedule schedule) {
+    const ir::Kernel kernel = gate_kernel(name, type);
+    return count(emit_text(kernel, contiguous(kernel), schedule, avx2, Emit::llvm_optimised),
+                 "\nhead");
+  };
+  const auto lanes = [&](const char* name, DType type) {
+    const ir::Kernel kernel = gate_kernel(name, type);
+    return std::get<HostSchedule>(default_schedule(kernel, contiguous(kernel), avx2, 1 << 20))
+        .lanes;
+  };
+  for (const char* name : {"swiglu_backward", "swiglu_backward_inplace", "geglu_backward"}) {
+    CHECK(heads(name, bf16, {.lanes = 32}) == 2);
+    CHECK(heads(name, bf16, {.lanes = 16}) == 2);
+    CHECK(heads(name, bf16, {.lanes = 64}) == 1);
+    CHECK(lanes(name, bf16) == 32);
+    CHECK(heads(name, f32, {.lanes = 32}) == 0);
+    CHECK(lanes(name, f32) == 64);
+  }
+  for (const char* name : {"swiglu", "swiglu_step_backward"}) {
+    CHECK(heads(name, bf16, {.lanes = 32}) == 1);
+    CHECK(lanes(name, bf16) == 64);
+  }
+}
+
+TEST_CASE("what is loaded waits in no register for a later part: it is loaded again") {
+  const auto loop_of = [](const char* name, DType type, const Target& target) {
+    const ir::Kernel kernel = gate_kernel(name, type);
+    const std::string text = emit_text(kernel, contiguous(kernel), HostSchedule{.lanes = 32},
+                                       target, Emit::llvm_optimised);
+    const std::size_t begin = text.find("\nloop"), end = text.find("\ntail", begin);
+    REQUIRE(end != std::string::npos);
+    return text.substr(begin, end - begin);
+  };
+  const auto loads = [](const std::string& loop) { return count(loop, "load <"); };
+  const auto kept = [](const std::string& loop) { return count(loop, "phi <"); };
+  const std::string avx2 = loop_of("swiglu", bf16, level("x86-64-v3"));
+  CHECK(loads(avx2) == 3); // gate twice
+  CHECK(kept(avx2) == 1);  // its sigmoid
+  const std::string f32_of_zen5 = loop_of("swiglu", f32, named("znver5", 512));
+  CHECK(loads(f32_of_zen5) == 3);
+  CHECK(kept(f32_of_zen5) == 1);
+  const std::string bf16_of_zen5 = loop_of("swiglu", bf16, named("znver5", 512));
+  CHECK(loads(bf16_of_zen5) == 2);
+  CHECK(kept(bf16_of_zen5) == 2);
 }
 
 TEST_CASE(
