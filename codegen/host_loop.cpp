@@ -7,7 +7,10 @@ namespace swage::codegen {
 
 namespace {
 
-constexpr int kLanesOfThree = 32;
+/// Lanes of loops that overlap in three parts, at most: four registers a value.
+int lanes_of_three(const Target& target) noexcept {
+  return target.vector_bits / 8;
+}
 
 /// Vectors that a turn loads and stores.
 int moved(const ir::Kernel& kernel) noexcept {
@@ -23,10 +26,10 @@ bool compares(const ir::Kernel& kernel) noexcept {
                              [](const ir::Node& node) { return node.type == DType::boolean; });
 }
 
-/// With AVX2 eight registers a value, what loops of 64 lanes take, are spilled again and again
-/// where a turn moves many tensors. Three parts keep a CPU as busy with half the lanes: gradients
-/// of gated units take a Zen 5 up to 15 % less time; one unit with few tensors takes 4 % less and
-/// the next one 10 % more, as kernels that compare do, whose truth values take registers too.
+/// Three parts keep a CPU as busy with half the lanes, where the eight registers a value that AVX2
+/// takes else are spilled again and again: gradients of gated units in bf16 take a Zen 5 3 to 17 %
+/// less time with AVX2 and 5 to 14 % less with AVX-512, one 5 % more. Of units with few tensors one
+/// takes 4 % less and the next one 10 % more; so do kernels that compare.
 bool gains_from_three(const ir::Kernel& kernel) noexcept {
   constexpr int kMany = 5;
   return moved(kernel) >= kMany && !compares(kernel);
@@ -34,6 +37,10 @@ bool gains_from_three(const ir::Kernel& kernel) noexcept {
 
 bool is_avx2(const Target& target) noexcept {
   return target.cpu == "x86-64-v3";
+}
+
+bool is_zen5(const Target& target) noexcept {
+  return target.cpu == "znver5" && target.vector_bits == 512;
 }
 
 } // namespace
@@ -62,24 +69,23 @@ bool can_split_bf16(const ir::Kernel& kernel, const Specialization& specializati
 // gated units and their gradients, and 2 to 4 % more for `gelu_tanh` and `glu` alone; models of
 // Zen 2 and 3, Skylake and Alder Lake take from a fifth less to an eighth more for SwiGLU.
 // A load that is repeated is the operand of an instruction, or spares a spill: AVX2 2 to 10 % less
-// for SwiGLU, f32 with AVX-512 4 % less on average. With the registers of AVX-512 bf16 loses as
-// much to widening twice.
+// for SwiGLU, f32 with AVX-512 4 % less on average, and bf16 in three parts. In two parts AVX-512
+// has the registers, and bf16 is not widened twice.
 Overlap overlap_of(const ir::Kernel& kernel, const Specialization& specialization,
                    const Target& target, int lanes) noexcept {
   const bool is_bf16 = can_split_bf16(kernel, specialization, target);
-  if (target.cpu == "znver5" && target.vector_bits == 512)
-    return {.parts = 2, .repeats_loads = !is_bf16};
-  if (!is_avx2(target) || !is_bf16)
-    return {};
-  return {.parts = gains_from_three(kernel) && lanes <= kLanesOfThree ? 3 : 2,
-          .repeats_loads = true};
+  const bool in_three = is_bf16 && gains_from_three(kernel) && lanes <= lanes_of_three(target);
+  if (is_zen5(target))
+    return {.parts = in_three ? 3 : 2, .repeats_loads = in_three || !is_bf16};
+  if (is_avx2(target) && is_bf16)
+    return {.parts = in_three ? 3 : 2, .repeats_loads = true};
+  return {};
 }
 
 int lanes_of_overlap(const ir::Kernel& kernel, const Specialization& specialization,
                      const Target& target) noexcept {
-  const bool overlaps_in_three =
-      is_avx2(target) && can_split_bf16(kernel, specialization, target) && gains_from_three(kernel);
-  return overlaps_in_three ? kLanesOfThree : 0;
+  const int lanes = lanes_of_three(target);
+  return overlap_of(kernel, specialization, target, lanes).parts > 2 ? lanes : 0;
 }
 
 } // namespace swage::codegen

@@ -94,30 +94,36 @@ TEST_CASE("turns overlap where a CPU gains from it: long chains in whole vectors
     CHECK_FALSE(keeps_vectors(gate_kernel("swiglu_backward", type), level("x86-64-v3")));
 }
 
-TEST_CASE("many tensors of bf16 in code for AVX2 overlap in three parts of 32 lanes, but for "
-          "kernels that compare") {
-  const Target avx2 = level("x86-64-v3");
-  const auto heads = [&](const char* name, DType type, HostSchedule schedule) {
+TEST_CASE(
+    "many tensors of bf16 overlap in three parts, four registers a value, but for kernels that "
+    "compare") {
+  const auto heads = [](const char* name, DType type, int lanes, const Target& target) {
     const ir::Kernel kernel = gate_kernel(name, type);
-    return count(emit_text(kernel, contiguous(kernel), schedule, avx2, Emit::llvm_optimised),
+    return count(emit_text(kernel, contiguous(kernel), HostSchedule{.lanes = lanes}, target,
+                           Emit::llvm_optimised),
                  "\nhead");
   };
-  const auto lanes = [&](const char* name, DType type) {
+  const auto lanes = [](const char* name, DType type, const Target& target) {
     const ir::Kernel kernel = gate_kernel(name, type);
-    return std::get<HostSchedule>(default_schedule(kernel, contiguous(kernel), avx2, 1 << 20))
-        .lanes;
+    const Schedule schedule = default_schedule(kernel, contiguous(kernel), target, 1 << 20);
+    return std::get<HostSchedule>(schedule).lanes;
   };
+  const Target avx2 = level("x86-64-v3"), zen5 = named("znver5", 512);
   for (const char* name : {"swiglu_backward", "swiglu_backward_inplace", "geglu_backward"}) {
-    CHECK(heads(name, bf16, {.lanes = 32}) == 2);
-    CHECK(heads(name, bf16, {.lanes = 16}) == 2);
-    CHECK(heads(name, bf16, {.lanes = 64}) == 1);
-    CHECK(lanes(name, bf16) == 32);
-    CHECK(heads(name, f32, {.lanes = 32}) == 0);
-    CHECK(lanes(name, f32) == 64);
+    CHECK(heads(name, bf16, 16, avx2) == 2);
+    CHECK(heads(name, bf16, 32, avx2) == 2);
+    CHECK(heads(name, bf16, 64, avx2) == 1);
+    CHECK(heads(name, bf16, 64, zen5) == 2);
+    CHECK(lanes(name, bf16, avx2) == 32);
+    CHECK(heads(name, f32, 32, avx2) == 0);
+    CHECK(heads(name, f32, 32, zen5) == 1);
+    CHECK(lanes(name, f32, avx2) == 64);
+    CHECK(lanes(name, bf16, named("znver3", 256)) == 64);
   }
   for (const char* name : {"swiglu", "swiglu_step_backward"}) {
-    CHECK(heads(name, bf16, {.lanes = 32}) == 1);
-    CHECK(lanes(name, bf16) == 64);
+    CHECK(heads(name, bf16, 32, avx2) == 1);
+    CHECK(heads(name, bf16, 32, zen5) == 1);
+    CHECK(lanes(name, bf16, avx2) == 64);
   }
 }
 
