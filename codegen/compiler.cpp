@@ -4,7 +4,7 @@
 namespace swage::codegen {
 
 const Compiler* compiler() noexcept {
-  static constexpr Compiler kCompiler{compile, host_target};
+  static constexpr Compiler kCompiler{compile, all_schedules, host_target};
   return &kCompiler;
 }
 

@@ -1,6 +1,8 @@
 // compiler.hpp -- the compiler as the runtime sees it: there, or not.
 #pragma once
 
+#include <vector>
+
 #include "codegen/compile.hpp"
 
 namespace swage::codegen {
@@ -9,6 +11,10 @@ namespace swage::codegen {
 struct Compiler {
   Artifact (*compile)(const ir::Kernel& kernel, const Specialization& specialization,
                       const Schedule& schedule, const Target& target, CompileTimes* times);
+  /// What the tuner chooses from, see schedule.hpp.
+  std::vector<Schedule> (*all_schedules)(const ir::Kernel& kernel,
+                                         const Specialization& specialization,
+                                         const Target& target);
   /// The machine this process runs on, with every feature that code could be made for.
   const Target& (*host_target)();
 };

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "codegen/schedule_parts.hpp"
+
 namespace swage::codegen {
 
 namespace {
@@ -10,15 +12,6 @@ namespace {
 /// Lanes of loops that overlap in three parts, at most: four registers a value.
 int lanes_of_three(const Target& target) noexcept {
   return target.vector_bits / 8;
-}
-
-/// Vectors that a turn loads and stores.
-int moved(const ir::Kernel& kernel) noexcept {
-  int count = 0;
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor() && param.broadcast == ir::Broadcast::none)
-      count += (param.is_read() ? 1 : 0) + (param.is_written() ? 1 : 0);
-  return count;
 }
 
 bool compares(const ir::Kernel& kernel) noexcept {
@@ -32,7 +25,7 @@ bool compares(const ir::Kernel& kernel) noexcept {
 /// takes 4 % less and the next one 10 % more; so do kernels that compare.
 bool gains_from_three(const ir::Kernel& kernel) noexcept {
   constexpr int kMany = 5;
-  return moved(kernel) >= kMany && !compares(kernel);
+  return streams(kernel) >= kMany && !compares(kernel);
 }
 
 bool is_avx2(const Target& target) noexcept {

@@ -170,26 +170,6 @@ void check(const HostSchedule& schedule, const ir::Kernel& kernel) {
 
 // --- defaults ---
 
-/// Tensors read plus tensors written.
-int streams(const ir::Kernel& kernel) {
-  int count = 0;
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor() && param.broadcast == ir::Broadcast::none)
-      count += int{param.is_read()} + int{param.is_written()};
-  return count;
-}
-
-/// Threads that a multiprocessor should hold, for blocks of so many. On an H200 what had to be
-/// spilled to hold 1536 cost 2 % (six streams of 16-bit elements) and to hold 2048 a third; without
-/// spills 1536 were as fast as any number, but in blocks of 1024, of which only 2048 are two: one
-/// alone cost 15 %.
-int default_resident(const ir::Kernel& kernel, const Target& target, int threads) {
-  constexpr int kManyStreams = 6;
-  if (streams(kernel) >= kManyStreams || widest_element(kernel) == 8)
-    return 1024;
-  return threads > 512 ? resident_threads(target) : std::min(resident_threads(target), 1536);
-}
-
 // The measurements behind these numbers: on an H200 one 16-byte access per tensor and thread and
 // one pass were best at every size, 256 to 1024 threads alike at large sizes, and small grids
 // gained from more, smaller blocks. On an H100 blocks of 128 threads lost up to 9 % from 64x14336
@@ -234,13 +214,6 @@ CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specia
   return schedule;
 }
 
-/// Lanes that fill one vector register with the widest type that is computed in.
-int natural_lanes(const ir::Kernel& kernel, const Target& target) {
-  const bool wide = std::ranges::any_of(
-      kernel.nodes(), [](const ir::Node& node) { return size_of(node.type) == 8; });
-  return std::clamp(target.vector_bits / (wide ? 64 : 32), 1, 64);
-}
-
 // Four registers a value keep the arithmetic units busy through the latency of divisions and
 // polynomials better than unrolled loops do, whose bodies follow one another (15 to 40 % on Zen 5),
 // until values no longer fit the register file. The shortest bodies gain from eight on a CPU of
@@ -257,64 +230,6 @@ HostSchedule default_host(const ir::Kernel& kernel, const Specialization& specia
   if (const int lanes = lanes_of_overlap(kernel, specialization, target); lanes > 0)
     schedule.lanes = std::min(schedule.lanes, lanes);
   return schedule;
-}
-
-// --- the tuner's space ---
-
-std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& specialization,
-                               const Target& target) {
-  std::vector<Schedule> schedules;
-  const int element = widest_element(kernel);
-  const int affordable = affordable_elements(kernel);
-  for (int bytes = widest_access(kernel, target); bytes >= least_access(kernel); bytes /= 2)
-    for (const int accesses : {1, 2, 4, 8}) {
-      const int elements = bytes / element * accesses;
-      if (elements > affordable && elements > 1)
-        continue;
-      if (bytes < 4 && bytes > element)
-        continue; // sub-word accesses of several elements never pay
-      for (const int threads : {64, 128, 256, 512, 1024})
-        for (const int waves : {0, 2, 4, 8})
-          add_policies({.threads = threads,
-                        .access_bytes = bytes,
-                        .accesses = accesses,
-                        .waves = waves,
-                        .resident = default_resident(kernel, target, threads)},
-                       kernel, specialization, target, schedules);
-    }
-  for (const int threads : {64, 128, 256, 512, 1024})
-    for (const int resident : {1024, 1536, 2048}) {
-      const CudaSchedule base = default_cuda(kernel, specialization, target, 1 << 27);
-      if (resident > resident_threads(target) ||
-          resident == default_resident(kernel, target, threads))
-        continue;
-      for (const LoadPolicy load : {LoadPolicy::automatic, LoadPolicy::evict_last})
-        if (load == LoadPolicy::automatic || has_default_policy(target))
-          schedules.emplace_back(CudaSchedule{.threads = threads,
-                                              .access_bytes = base.access_bytes,
-                                              .load = load,
-                                              .dependent_launch = base.dependent_launch,
-                                              .resident = resident});
-    }
-  return schedules;
-}
-
-std::vector<Schedule> all_host(const ir::Kernel& kernel, const Target& target) {
-  std::vector<Schedule> schedules;
-  const int natural =
-      std::max(natural_lanes(kernel, target), ir::has_packed_tensors(kernel) ? 2 : 1);
-  const auto affordable = static_cast<std::size_t>(affordable_elements(kernel)) * 16;
-  for (int lanes = natural; lanes <= std::min(natural * 8, 64); lanes *= 2)
-    for (const int unroll : {1, 2, 4}) {
-      if (static_cast<std::size_t>(lanes * unroll) > std::max<std::size_t>(affordable, 1) &&
-          unroll > 1)
-        continue;
-      for (const bool streaming : {false, true})
-        for (const int grain : {4096, 16384, 65536, 262144})
-          schedules.emplace_back(HostSchedule{
-              .lanes = lanes, .unroll = unroll, .streaming = streaming, .grain = grain});
-    }
-  return schedules;
 }
 
 } // namespace
@@ -439,16 +354,6 @@ void check_schedule(const Schedule& schedule, const ir::Kernel& kernel,
     check(std::get<CudaSchedule>(schedule), kernel, specialization, target);
   else
     check(std::get<HostSchedule>(schedule), kernel);
-}
-
-std::vector<Schedule> all_schedules(const ir::Kernel& kernel, const Specialization& specialization,
-                                    const Target& target) {
-  if (target.kind == Target::Kind::cuda && rows_of_groups(kernel) > 0)
-    return TileSchedules(kernel, specialization, target).all();
-  if (target.kind == Target::Kind::cuda && !ir::is_elementwise(kernel))
-    return RowSchedules(kernel, specialization, target).all();
-  return target.kind == Target::Kind::cuda ? all_cuda(kernel, specialization, target)
-                                           : all_host(kernel, target);
 }
 
 int vector_elements(const Schedule& schedule, const ir::Kernel& kernel) {

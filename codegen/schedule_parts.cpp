@@ -16,23 +16,6 @@ namespace {
 /// below this, which one second of assembly does not pass.
 constexpr std::size_t kStraightLineBudget = 8000;
 
-std::vector<LoadPolicy> load_policies(const ir::Kernel& kernel,
-                                      const Specialization& specialization, const Target& target,
-                                      bool dependent) {
-  std::vector<LoadPolicy> policies{LoadPolicy::automatic, LoadPolicy::no_l1_allocate,
-                                   LoadPolicy::streaming};
-  if (target.sm >= 80)
-    policies.push_back(LoadPolicy::evict_last);
-  std::size_t tensor = 0;
-  bool constant = false;
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor() && !specialization.tensors.at(tensor++).aliased)
-      constant |= param.kind == ir::ParamKind::in;
-  if (constant && !dependent)
-    policies.push_back(LoadPolicy::read_only);
-  return policies;
-}
-
 } // namespace
 
 void refuse_schedule(std::string message) {
@@ -98,22 +81,25 @@ int resident_with_more_registers(const CudaSchedule& schedule) {
   return std::max(schedule.resident * 2 / 3 / 256 * 256, 256);
 }
 
-void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
-                  const Specialization& specialization, const Target& target,
-                  std::vector<Schedule>& schedules) {
-  for (const DependentLaunch dependent : {DependentLaunch::none, DependentLaunch::at_start,
-                                          DependentLaunch::after_wait, DependentLaunch::at_end}) {
-    if (dependent != DependentLaunch::none && target.sm < 90)
-      continue;
-    schedule.dependent_launch = dependent;
-    for (const LoadPolicy load :
-         load_policies(kernel, specialization, target, dependent != DependentLaunch::none))
-      for (const StorePolicy store : {StorePolicy::automatic, StorePolicy::streaming}) {
-        schedule.load = load;
-        schedule.store = store;
-        schedules.emplace_back(schedule);
-      }
-  }
+int streams(const ir::Kernel& kernel) noexcept {
+  int count = 0;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && param.broadcast == ir::Broadcast::none)
+      count += int{param.is_read()} + int{param.is_written()};
+  return count;
+}
+
+int default_resident(const ir::Kernel& kernel, const Target& target, int threads) {
+  constexpr int kManyStreams = 6;
+  if (streams(kernel) >= kManyStreams || widest_element(kernel) == 8)
+    return 1024;
+  return threads > 512 ? resident_threads(target) : std::min(resident_threads(target), 1536);
+}
+
+int natural_lanes(const ir::Kernel& kernel, const Target& target) {
+  const bool wide = std::ranges::any_of(
+      kernel.nodes(), [](const ir::Node& node) { return size_of(node.type) == 8; });
+  return std::clamp(target.vector_bits / (wide ? 64 : 32), 1, 64);
 }
 
 } // namespace swage::codegen

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -16,11 +15,6 @@
 namespace swage::codegen {
 
 namespace {
-
-CudaSchedule split_over(CudaSchedule schedule, int blocks) {
-  schedule.waves = blocks;
-  return schedule;
-}
 
 /// Bytes of an access of `most` elements and `bytes` at most, and of no more than four
 /// instructions, as the tensors lie.
@@ -239,73 +233,6 @@ bool RowSchedules::is_worth_splitting(const CudaSchedule& schedule, int blocks) 
     return false;
   split.accesses /= 2; // as few as hold it
   return split.accesses == 0 || !is_held(split);
-}
-
-void RowSchedules::add_residents(CudaSchedule schedule, std::vector<Schedule>& schedules) const {
-  constexpr int kFewElements = 8; // take few registers however many there are
-  if (!plan_.apart || !reduces_groups(kernel_) || schedule.accesses > 1 ||
-      schedule.threads != schedule.row_threads || vector_elements(schedule, kernel_) < kFewElements)
-    return;
-  std::vector<int> seen{schedule.resident / schedule.threads}; // blocks of a multiprocessor
-  for (const int wanted : {512, 1024, 1280, 1536, 2048}) {
-    if (schedule.ahead && wanted != kResidentOfSmallLoops)
-      continue;
-    schedule.resident = schedule.ahead ? wanted : resident_of_part(schedule, wanted);
-    const int blocks = schedule.resident / schedule.threads;
-    if (blocks == 0 || std::ranges::count(seen, blocks) > 0)
-      continue;
-    seen.push_back(blocks);
-    add_policies(schedule, kernel_, specialization_, target_, schedules);
-  }
-}
-
-std::vector<Schedule> RowSchedules::all() const {
-  std::vector<Schedule> schedules;
-  const int least_bytes = least_access(kernel_);
-  const auto add = [&](CudaSchedule schedule) {
-    if (!is_legal(schedule))
-      return;
-    schedule.resident = resident(schedule);
-    add_policies(schedule, kernel_, specialization_, target_, schedules);
-    // Where a row is held and computed apart, there is nothing later.
-    if (plan_.apart && is_held(schedule))
-      return add_residents(schedule, schedules);
-    schedule.ahead = true;
-    if (!is_legal(schedule))
-      return;
-    schedule.resident = resident(schedule);
-    if (plan_.apart && reduces_groups(kernel_))
-      schedule.resident = std::max(schedule.resident, kResidentOfLoops);
-    add_policies(schedule, kernel_, specialization_, target_, schedules);
-    add_residents(schedule, schedules);
-  };
-  for (int bytes = widest_access(kernel_, target_); bytes >= least_bytes; bytes /= 2)
-    for (const int row : {4, 8, 16, 32, 64, 128, 256, 512, 1024})
-      for (const int threads : {32, 64, 128, 256, 512, 1024}) {
-        if (threads < row)
-          continue;
-        const CudaSchedule single{
-            .threads = threads, .access_bytes = bytes, .accesses = 1, .row_threads = row};
-        bool held = false;
-        for (const int accesses : {1, 2, 4, 8, 16}) {
-          CudaSchedule schedule = single;
-          schedule.accesses = accesses;
-          if (plan_.apart && threads == row && threads >= 128 && split(schedule))
-            add(std::exchange(schedule, split_over(schedule, 0)));
-          for (int blocks = 2; blocks <= 8 && !plan_.apart; blocks *= 2)
-            if (is_worth_splitting(schedule, blocks))
-              add(split_over(schedule, blocks));
-          if (is_held(schedule)) {
-            if (!held) // more accesses than a row has are the same code
-              add(schedule);
-            held = true;
-          } else if (accesses == 2 || accesses == 4 ||
-                     (accesses == 1 && plan_.apart && reduces_groups(kernel_))) {
-            add(schedule);
-          }
-        }
-      }
-  return schedules;
 }
 
 } // namespace swage::codegen

@@ -60,6 +60,10 @@ private:
   /// Bytes of an access of `most` elements and `bytes` at most, but of no less than groups take.
   int access(int most, int bytes = 16) const;
   bool is_legal(const CudaSchedule& schedule) const;
+  static CudaSchedule split_over(CudaSchedule schedule, int blocks) {
+    schedule.waves = blocks;
+    return schedule;
+  }
   bool is_held(const CudaSchedule& schedule) const;
   /// Whether there is something that can be loaded before a row is reduced, see
   /// CudaSchedule::ahead.

@@ -291,31 +291,4 @@ bool TileSchedules::is_alike(const CudaSchedule& schedule) const {
   return schedule.row_threads > kWarp && schedule.accesses / 2 >= geometry(schedule).own_rows;
 }
 
-std::vector<Schedule> TileSchedules::all() const {
-  std::vector<Schedule> schedules;
-  for (int bytes = 16; bytes >= least_access(kernel_); bytes /= 2)
-    for (const int rows : {1, 2, 4, 8, 16}) {
-      if (rows > 1 && static_cast<std::uint32_t>(rows / 2) >= plan_.rows)
-        continue; // the same code
-      for (const bool shared : {false, true})
-        for (const int threads : {64, 128, 256, 512, 1024}) {
-          CudaSchedule schedule{.threads = threads,
-                                .access_bytes = bytes,
-                                .accesses = rows,
-                                .row_threads = shared ? threads : kWarp};
-          if (!shared && rows == 2 && plan_.rows > 2)
-            continue; // never good
-          if (!is_legal(schedule) || is_alike(schedule))
-            continue;
-          schedule.resident = resident(schedule);
-          add_policies(schedule, kernel_, specialization_, target_, schedules);
-          schedule.dependent_launch = usual_dependent(target_);
-          schedule.resident += 256; // the estimate is high by so much at times
-          if (schedule.resident <= resident_threads(target_))
-            schedules.emplace_back(schedule);
-        }
-    }
-  return schedules;
-}
-
 } // namespace swage::codegen

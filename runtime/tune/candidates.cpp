@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "codegen/compiler.hpp"
 #include "codegen/row_geometry.hpp"
 #include "codegen/schedule_parts.hpp"
 #include "codegen/tile_plan.hpp"
@@ -290,7 +291,7 @@ std::vector<Schedule> candidates(const CandidateInput& given, const Schedule& by
   input.elements = std::min(given.elements, kMostElements);
   std::vector<std::pair<int, Schedule>> ranked;
   for (const Schedule& schedule :
-       codegen::all_schedules(input.kernel, input.specialization, input.target)) {
+       codegen::compiler()->all_schedules(input.kernel, input.specialization, input.target)) {
     int rank = -1;
     const bool tiles = codegen::rows_of_groups(input.kernel) > 0;
     const auto* cuda = std::get_if<CudaSchedule>(&schedule);

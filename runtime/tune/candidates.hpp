@@ -18,8 +18,8 @@ struct CandidateInput {
 };
 
 /// The schedules to measure: `by_default` first, then in the order in which they are likely to win,
-/// so that a budget that runs out cuts the unlikely ones. Picked from codegen::all_schedules; of
-/// those that launch alike for this size one is kept.
+/// so that a budget that runs out cuts the unlikely ones. Picked from all_schedules of the
+/// compiler, which must be there; of those that launch alike for this size one is kept.
 std::vector<codegen::Schedule> candidates(const CandidateInput& input,
                                           const codegen::Schedule& by_default);
 
