@@ -58,22 +58,22 @@ def warm_sets(cache_bytes, set_bytes):
     return sets if sets >= 2 else 0
 
 
-def in_turns(names, passes, sample, random, middle=statistics.median):
+def in_turns(names, passes, sample, random):
     """`sample(name)` for every name, `passes` times over, in another order each time, because the
-    place in the order counts. Returns per name the median, or what `middle` makes of its samples."""
+    place in the order counts. Returns per name the median."""
     times = {name: [] for name in names}
     for _ in range(passes):
         for name in random.sample(list(names), len(names)):
             times[name].append(sample(name))
-    return {name: middle(samples) for name, samples in times.items()}
+    return {name: statistics.median(samples) for name, samples in times.items()}
 
 
 def trimmed_mean(values):
-    """The mean without the tenth part at either end. Launches that wait behind each other may settle
-    in a fast or a slow order, from sample to sample: a program pays the mean of both, and a median tells
-    only which is the more frequent."""
-    cut = len(values) // 10
-    return statistics.mean(sorted(values)[cut:len(values) - cut])
+    """The geometric mean without the tenth part at either end, and without one at either end from five on.
+    Launches that wait behind each other may settle in a fast or a slow order, from sample to sample: a program
+    pays the mean of both, and a median tells only which is the more frequent."""
+    cut = max(len(values) // 10, len(values) >= 5)
+    return statistics.geometric_mean(sorted(values)[cut:len(values) - cut])
 
 
 def paired_ratio(times, others, middle=statistics.median):

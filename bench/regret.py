@@ -3,13 +3,13 @@
 
 For each case (kernel, type, shape, layout) it tunes once, then times three kinds of contestants: what launches
 use after tuning, the default, and a fixed set of schedules. In every round all work on the same buffer sets, at
-places drawn anew, in an order drawn anew; what counts is the mean over the rounds of the ratios within a round,
-for it is what a program pays. A sample is a graph of many launches over buffer sets with outputs of their own,
-behind a copy that drains the cache and launches on other sets that leave there what launches do; in warm cases
-the cache holds all sets. A case past a bound is measured again in more rounds, the tuned, the default and the
-best schedule alone, and that measurement counts: the best of many is partly luck. Where the best is ahead, it
-is measured once more with inputs in the cache (in memory, if the case is warm): one that loses there what it
-gains here is no better, and does not count.
+places drawn anew, in an order drawn anew; what counts is the geometric mean over the rounds of the ratios
+within a round, the odd ones at either end left out. A sample is a graph of many launches over buffer sets with
+outputs of their own, behind a copy that drains the cache and launches on other sets that leave there what
+launches do; in warm cases the cache holds all sets. A case past a bound is measured again in more rounds, the
+tuned, the default and the best schedule alone, and that measurement counts: the best of many is partly luck.
+Where the best is ahead, it is measured once more with inputs in the cache (in memory, if the case is warm): one
+that loses there what it gains here is no better, and does not count.
 
   python3 bench/regret.py --library build/release/libswage.so --json regret.json
   python3 bench/regret.py --cases 'packed bf16 *' --budget 60
@@ -40,7 +40,7 @@ POOL_BYTES = 600 << 20  # all buffer sets of a cold case together
 LAUNCHES = 256  # in a graph, at most
 PASSES = 3  # in a round
 ROUNDS = (3, 21)  # at least and at most, as the budget allows
-ROUNDS_AGAIN = (9, 31)
+ROUNDS_AGAIN = (11, 31)
 
 
 class Contest:
@@ -120,7 +120,7 @@ class Contest:
         graphs = {name: capture(name, self.launches, timed) for name in order}
         before = {name: capture(name, self.before, others) for name in order if others}
         in_turns(graphs, 1, sample, random)  # the first launch of a graph uploads it
-        times = in_turns(graphs, PASSES, sample, random, trimmed_mean)
+        times = in_turns(graphs, PASSES, sample, random)
         for graph in [*graphs.values(), *before.values()]:
             driver.destroy(graph)
         return times

@@ -146,7 +146,7 @@ bool Body::is_folded(ir::NodeId id) const {
   return !facts_.wide.folded.empty() && facts_.wide.folded[id];
 }
 
-Value* Body::clamped(ir::NodeId id, Range range) {
+Value* Body::clamped(ir::NodeId id, ClampRange range) {
   const ir::Node& node = job_.kernel.node(id);
   const bool is_bf16 = node.op == Op::load && job_.kernel.params()[node.param].dtype == DType::bf16;
   return is_bf16 && job_.split_bf16 && lanes_ > 1

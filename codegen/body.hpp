@@ -36,7 +36,7 @@ private:
   bool is_folded(ir::NodeId id) const;
   /// Node `id` between the ends of `range`, of NaN some number between: see
   /// MathBuilder::emit_clamped.
-  llvm::Value* clamped(ir::NodeId id, Range range);
+  llvm::Value* clamped(ir::NodeId id, ClampRange range);
   llvm::Value* emit(const ir::Node& node, ir::NodeId id);
   llvm::Value* emit(const WideProduct& product);
   llvm::Value* emit(const SlopeProduct& product);

@@ -18,7 +18,7 @@ namespace {
 class PolicyMemory final : public GlobalMemory {
 public:
   PolicyMemory(llvm::IRBuilderBase& builder, const Job& job, const CudaSchedule& schedule)
-      : b_(builder), schedule_(schedule), has_wide_(job.target.ptx >= 88),
+      : b_(builder), schedule_(schedule), has_wide_(job.target.sm >= 100 && job.target.ptx >= 88),
         aligns_(job.kernel.params().size(), 1), constant_(aligns_.size(), false),
         reused_(aligns_.size(), false) {
     std::size_t tensor = 0;

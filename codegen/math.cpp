@@ -228,7 +228,7 @@ llvm::Value* MathBuilder::emit_sigmoid_of_number(llvm::Value* x) {
   return math::sigmoid_half_of_number(real_of(b_, x)).v;
 }
 
-llvm::Value* MathBuilder::emit_clamped(llvm::Value* x, Range range) {
+llvm::Value* MathBuilder::emit_clamped(llvm::Value* x, ClampRange range) {
   return math::clamped_number(real_of(b_, x), range).v;
 }
 

@@ -11,13 +11,13 @@ namespace swage::codegen {
 
 using ir::Accuracy;
 
-struct Range {
+struct ClampRange {
   double low, high;
 };
 /// Beyond it sigmoid at half accuracy is 0 and 1.
-inline constexpr Range kSigmoidRange{-104, 40};
+inline constexpr ClampRange kSigmoidRange{-104, 40};
 /// The same of the form for silu, which ends 2^-24 below 1. The ends of both are numbers of bf16.
-inline constexpr Range kSiluRange{-104, 16.5};
+inline constexpr ClampRange kSiluRange{-104, 16.5};
 
 /// Emits one operation at a time with `builder`, element-wise on values of type float, double,
 /// <N x float> or <N x double>. Straight-line code, no calls, no branches, the same operations on
@@ -41,7 +41,7 @@ public:
 
   /// x, or the end of `range` that it is beyond; of NaN some number of it. The low end is negative,
   /// the high one positive.
-  llvm::Value* emit_clamped(llvm::Value* x, Range range);
+  llvm::Value* emit_clamped(llvm::Value* x, ClampRange range);
 
   /// a / b of f32 on CUDA at half accuracy, within 2 ulp, where many quotients share b: all but two
   /// products depend on b alone, so that common subexpressions leave them.

@@ -130,14 +130,14 @@ Real scaled(Real p, Bits biased) {
 }
 
 /// Where the results of exp and exp2 are inf and 0 for sure, so that n stays within range.
-Range exp_range(Real x) {
-  return x.is_double() ? Range{-746, 710} : Range{-104, 89};
+ClampRange exp_range(Real x) {
+  return x.is_double() ? ClampRange{-746, 710} : ClampRange{-104, 89};
 }
-Range exp2_range(Real x) {
-  return x.is_double() ? Range{-1080, 1025} : Range{-151, 129};
+ClampRange exp2_range(Real x) {
+  return x.is_double() ? ClampRange{-1080, 1025} : ClampRange{-151, 129};
 }
 
-Real clamped(Real x, Range range) {
+Real clamped(Real x, ClampRange range) {
   return at_least(at_most(x, range.high), range.low);
 }
 
@@ -183,7 +183,7 @@ Real exp2_half_scaled(Real f, Bits biased) {
 
 } // namespace
 
-Real clamped_number(Real x, Range range) {
+Real clamped_number(Real x, ClampRange range) {
   const Bits below = signed_min(x.bits(), x.constant(range.high).bits());
   return unsigned_min(below, x.constant(range.low).bits()).real();
 }
@@ -246,7 +246,7 @@ Real exp2_half(Real x) {
 
 Real expm1(Real x) {
   // 2^n q + (2^n - 1), q = e^r - 1, at half size so that 2^n does not overflow before the result.
-  const Real a = clamped(x, x.is_double() ? Range{-50, 710} : Range{-30, 89});
+  const Real a = clamped(x, x.is_double() ? ClampRange{-50, 710} : ClampRange{-30, 89});
   const Reduced reduced = reduce(a, exponent_bias(x) - 1);
   const Real scale = power_of_two(reduced.n.biased, x);
   const Real half = fma(scale, expm1_reduced(reduced.r), scale - 0.5);

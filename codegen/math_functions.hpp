@@ -21,7 +21,7 @@ inline constexpr Split kLn2F64 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
 /// Between the ends of a range; of NaN some number between. Integers serve to compare: the bits of
 /// positive floats are ordered as signed integers are, those of negative ones as unsigned integers
 /// in reverse.
-Real clamped_number(Real x, Range range);
+Real clamped_number(Real x, ClampRange range);
 Real exp(Real x);
 Real exp_half(Real x);
 Real exp2(Real x);

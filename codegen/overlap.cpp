@@ -45,10 +45,9 @@ public:
           in_first.insert(&each);
       }
     for (Instruction* each : first_)
-      if (!is_repeated(*each) && !std::ranges::all_of(each->users(), [&](const llvm::User* user) {
-            return in_first.contains(user);
-          }))
-        kept_.push_back(each);
+      if (!std::ranges::all_of(each->users(),
+                               [&](const llvm::User* user) { return in_first.contains(user); }))
+        (is_repeated(*each) ? repeated_ : kept_).push_back(each);
   }
 
   void overlap() {
@@ -102,6 +101,7 @@ private:
       last[value] = join(*tail_, *value);
     for (llvm::PHINode* phi : phis_)
       last[phi] = join(*tail_, *phi);
+    copy(b, repeated_, last); // before anything is stored in their place
     copy(b, second_, last);
     for (llvm::PHINode& phi : done_->phis()) {
       const auto from = static_cast<unsigned>(phi.getBasicBlockIndex(&block_));
@@ -166,8 +166,10 @@ private:
   llvm::BranchInst& branch_;
   BasicBlock *before_, *done_;
   BasicBlock *head_ = nullptr, *tail_ = nullptr;
-  std::vector<Instruction*> first_, second_, kept_; ///< kept: of the first, what the second takes
-  std::vector<llvm::PHINode*> phis_;                ///< the index, and what steps before keep
+  std::vector<Instruction*> first_, second_;
+  /// Of the first, what the second takes: from registers, and by loading it again.
+  std::vector<Instruction*> kept_, repeated_;
+  std::vector<llvm::PHINode*> phis_;      ///< the index, and what steps before keep
   llvm::ValueToValueMapTy begun_, ahead_; ///< the first part of the first turn, of the next one
 };
 

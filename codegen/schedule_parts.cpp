@@ -5,6 +5,7 @@
 #include <bit>
 #include <utility>
 
+#include "codegen/row_plan.hpp"
 #include "codegen/tile_plan.hpp"
 #include "swage/error.hpp"
 
@@ -79,6 +80,12 @@ int narrowest_alignment(const ir::Kernel& kernel, const Specialization& speciali
 
 int resident_with_more_registers(const CudaSchedule& schedule) {
   return std::max(schedule.resident * 2 / 3 / 256 * 256, 256);
+}
+
+bool comes_with_registers(const CudaSchedule& schedule, const ir::Kernel& kernel) {
+  constexpr int kMuch = 8; // elements; fewer take few registers however many there are
+  return reduces_groups(kernel) && computes_columns_apart(kernel) && schedule.accesses == 1 &&
+         schedule.threads == schedule.row_threads && vector_elements(schedule, kernel) >= kMuch;
 }
 
 int streams(const ir::Kernel& kernel) noexcept {

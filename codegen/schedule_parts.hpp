@@ -47,6 +47,10 @@ inline DependentLaunch usual_dependent(const Target& target) noexcept {
   return target.sm >= 90 ? DependentLaunch::at_start : DependentLaunch::none;
 }
 
+/// Whether the space of schedules has this one with several numbers of registers: of rows of which
+/// nothing but groups is reduced, blocks whose threads have much in one access.
+bool comes_with_registers(const CudaSchedule& schedule, const ir::Kernel& kernel);
+
 /// Tensors of elements that are read plus those that are written.
 int streams(const ir::Kernel& kernel) noexcept;
 

@@ -47,8 +47,8 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
                     schedule.threads));
   const int blocks = schedule.waves;
   const int most_blocks = plan_.apart ? kMostParts : 8;
-  const bool in_halves = plan_.apart || std::has_single_bit(static_cast<unsigned>(blocks));
-  if (blocks != 0 && (blocks < 2 || blocks > most_blocks || !in_halves))
+  const bool is_odd = !plan_.apart && !std::has_single_bit(static_cast<unsigned>(blocks));
+  if (blocks != 0 && (blocks < 2 || blocks > most_blocks || is_odd))
     refuse_schedule(fmt::format("grid={} is neither 'once' nor {} blocks a row, which '{}' takes",
                                 blocks, plan_.apart ? "from 2 to 64" : "2, 4 or 8",
                                 kernel_.name()));

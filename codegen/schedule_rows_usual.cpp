@@ -234,9 +234,9 @@ std::optional<CudaSchedule> RowSchedules::usual_of_groups(std::int64_t columns, 
   constexpr std::int64_t kPackedElementsOfLoops = 3 << 22;
   constexpr std::int64_t kRowsOfLoops = kMultiprocessors * 8;
   constexpr int kResidentOfMany = 1536, kResidentOfFewer = 512;
-  // 80 registers: only erf spills, on sm_120. On sm_90 and sm_100 64 are enough for two inputs of
-  // 16 bits, three of 32 or two and one along columns, all of which are estimated too high here,
-  // but not for what takes many at once.
+  // 80 registers, of which other GPUs than sm_90 and sm_100 spill some. On these 64 are enough for
+  // two inputs of 16 bits, three of 32 or two and one along columns, all of which are estimated too
+  // high here, but not for what takes many at once.
   constexpr int kMostOfSmallLoops = 112;
   const bool has_large_function = std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
     return node.op == ir::Op::erf || node.op == ir::Op::erfc ||
@@ -272,7 +272,9 @@ std::optional<CudaSchedule> RowSchedules::usual_of_groups(std::int64_t columns, 
   for (schedule.accesses = 1; schedule.accesses <= 4; schedule.accesses *= 2)
     if (2 * columns > width && (split(schedule) || (is_held(schedule) && is_legal(schedule)))) {
       const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
-      const bool is_short = !has_large_function && is_within_warp(geometry, plan_.group);
+      // Gradients, of three inputs, spill then.
+      const bool is_short =
+          !has_large_function && element_inputs() <= 2 && is_within_warp(geometry, plan_.group);
       schedule.resident =
           is_short ? resident_of_part(schedule, many ? kResidentOfMany : kResidentOfFewer)
                    : resident(schedule);

@@ -110,12 +110,10 @@ std::vector<Schedule> all_host(const ir::Kernel& kernel, const Target& target) {
 } // namespace
 
 void RowSchedules::add_residents(CudaSchedule schedule, std::vector<Schedule>& schedules) const {
-  constexpr int kFewElements = 8; // take few registers however many there are
-  if (!plan_.apart || !reduces_groups(kernel_) || schedule.accesses > 1 ||
-      schedule.threads != schedule.row_threads || vector_elements(schedule, kernel_) < kFewElements)
+  if (!comes_with_registers(schedule, kernel_))
     return;
   std::vector<int> seen{schedule.resident / schedule.threads}; // blocks of a multiprocessor
-  for (const int wanted : {512, 1024, 1280, 1536, 2048}) {
+  for (const int wanted : {512, 1024, 1536, 2048}) {
     if (schedule.ahead && wanted != kResidentOfSmallLoops)
       continue;
     schedule.resident = schedule.ahead ? wanted : resident_of_part(schedule, wanted);

@@ -29,15 +29,6 @@ bool is_otherwise(CudaSchedule schedule, const CudaSchedule& by_default) {
   return schedule == by_default;
 }
 
-/// Two accesses a thread, where few blocks fill a GPU and those of launches that wait crowd on some
-/// multiprocessors or do not, as it happens: one launch waits (SwiGLU backward in place, f32,
-/// 64x14336 on an H200: 6.4 or 7.0 us from sample to sample, and 6.5 in each).
-bool has_two_where_one_waits(const CudaSchedule& schedule, const CudaSchedule& by_default) {
-  return schedule.dependent_launch == DependentLaunch::after_wait && schedule.accesses == 2 &&
-         schedule.waves == 0 && schedule.access_bytes == by_default.access_bytes &&
-         (schedule.threads == 128 || schedule.threads == 256) && usual_policy(schedule, by_default);
-}
-
 /// Places from the likeliest on; negative: not worth a measurement. Of the four thousand legal
 /// schedules these are kept: every block size with one or two accesses of full or half width; every
 /// cache policy on one access of full width; persistent grids of full width, last, for on an H200
@@ -48,9 +39,7 @@ bool has_two_where_one_waits(const CudaSchedule& schedule, const CudaSchedule& b
 int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
   if (schedule.dependent_launch != by_default.dependent_launch) {
     if (schedule.dependent_launch != DependentLaunch::none)
-      return is_otherwise(schedule, by_default) || has_two_where_one_waits(schedule, by_default)
-                 ? 3
-                 : -1;
+      return is_otherwise(schedule, by_default) ? 3 : -1;
     const bool control = schedule.access_bytes == by_default.access_bytes &&
                          schedule.accesses == 1 && schedule.waves == 0 &&
                          schedule.store == codegen::StorePolicy::automatic;
@@ -99,18 +88,23 @@ int place_parts(const CudaSchedule& schedule, const CudaSchedule& by_default,
   if (schedule.waves > 0)
     return schedule.accesses > 4 ? -1 : schedule.accesses <= 2 ? 0 : 1;
   const bool many = input.elements >= kManyRows * input.specialization.columns_at_most;
-  const bool usual = schedule.threads == schedule.row_threads && schedule.threads >= 64 &&
-                     schedule.threads <= 256 && schedule.accesses == 1 &&
-                     schedule.access_bytes >= by_default.access_bytes;
+  const bool usual = schedule.threads == schedule.row_threads && schedule.threads == 128 &&
+                     schedule.accesses == 1 && schedule.access_bytes >= by_default.access_bytes;
   return many && schedule.ahead && usual ? 1 : -1;
+}
+
+/// Cache policies and kinds of launch are tried of the default, which has registers of its own.
+void take_registers(CudaSchedule& schedule, const CudaSchedule& by_default) {
+  if (!usual_policy(schedule, by_default) ||
+      schedule.dependent_launch != by_default.dependent_launch)
+    schedule.resident = by_default.resident;
 }
 
 /// Whether a multiprocessor holds twice as many of these blocks as there are for each: the same
 /// with more registers is a candidate too.
 bool is_roomy(const CudaSchedule& schedule, const CandidateInput& input) {
   constexpr int kFewThreads = 512;
-  if (!codegen::reduces_groups(input.kernel) || schedule.threads != schedule.row_threads ||
-      schedule.resident <= kFewThreads || schedule.accesses > 1)
+  if (!codegen::comes_with_registers(schedule, input.kernel) || schedule.resident <= kFewThreads)
     return false;
   const std::int64_t columns = std::max<std::int64_t>(input.specialization.columns_at_most, 1);
   const std::int64_t blocks =
@@ -146,11 +140,11 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
                const CandidateInput& input) {
   const auto geometry = codegen::make_row_geometry(input.kernel, input.specialization, schedule);
   const auto usual = codegen::make_row_geometry(input.kernel, input.specialization, by_default);
-  const bool same =
-      schedule.row_threads == by_default.row_threads && schedule.threads == by_default.threads &&
-      schedule.access_bytes == by_default.access_bytes &&
-      schedule.accesses == by_default.accesses && schedule.ahead == by_default.ahead &&
-      schedule.waves == by_default.waves && schedule.resident == by_default.resident;
+  const bool same = schedule.row_threads == by_default.row_threads &&
+                    schedule.threads == by_default.threads &&
+                    schedule.access_bytes == by_default.access_bytes &&
+                    schedule.accesses == by_default.accesses &&
+                    schedule.ahead == by_default.ahead && schedule.waves == by_default.waves;
   const bool apart = codegen::computes_columns_apart(input.kernel);
   // How launches that wait get in the way of a cluster, which needs room for all of its blocks at
   // once, another geometry does not tell.
@@ -290,11 +284,13 @@ std::vector<Schedule> candidates(const CandidateInput& given, const Schedule& by
   CandidateInput input = given;
   input.elements = std::min(given.elements, kMostElements);
   std::vector<std::pair<int, Schedule>> ranked;
-  for (const Schedule& schedule :
+  for (Schedule& schedule :
        codegen::compiler()->all_schedules(input.kernel, input.specialization, input.target)) {
     int rank = -1;
     const bool tiles = codegen::rows_of_groups(input.kernel) > 0;
-    const auto* cuda = std::get_if<CudaSchedule>(&schedule);
+    auto* cuda = std::get_if<CudaSchedule>(&schedule);
+    if (cuda && codegen::reduces_groups(input.kernel))
+      take_registers(*cuda, std::get<CudaSchedule>(by_default));
     if (cuda && !has_fit_policy(*cuda, std::get<CudaSchedule>(by_default), input))
       continue;
     if (cuda && tiles)
@@ -308,7 +304,8 @@ std::vector<Schedule> candidates(const CandidateInput& given, const Schedule& by
     if (rank >= 0)
       ranked.emplace_back(rank, schedule);
     if (cuda && cuda->row_threads > 0 && !tiles && cuda->waves == 0 && (rank == 0 || rank == 1) &&
-        !codegen::stores_after_rows(input.kernel) && !codegen::reduces_groups(input.kernel))
+        !codegen::stores_after_rows(input.kernel) &&
+        !codegen::comes_with_registers(*cuda, input.kernel))
       if (const auto more = with_more_registers(*cuda))
         ranked.emplace_back(rank + 1, *more);
   }

@@ -79,6 +79,34 @@ TEST_CASE("turns that overlap give the bits of turns that do not, for every numb
     }
 }
 
+TEST_CASE("turns that overlap store what they loaded, though a store before was to its place") {
+  Random random(2);
+  for (const char* text :
+       {"kernel k<T>(a: inout T, b: in T, z: out T) { let a0 = a; a = a0 * sigmoid(a0) * b; z = "
+        "a0; }",
+        "kernel k<T>(g: inout T, u: inout T) {"
+        "  let g0 = g; let u0 = u; g = u0 * sigmoid(g0) * tanh(u0); u = g0; }",
+        "kernel k<T>(d: inout T, g: inout T, u: inout T) {"
+        "  let g0 = g; let s = sigmoid(g0); let a = d * u * s * (1 + g0 * (1 - s));"
+        "  let b = d * g0 * s; g = a; u = b; d = g0; }"})
+    for (const DType type : {f32, bf16, f16}) {
+      const ir::Kernel kernel = ir::load_kernel({text}, "", {{"T", type}});
+      for (const std::int64_t columns : {1, 16, 33, 64, 131, 200})
+        for (const int lanes : {16, 32, 64}) {
+          Call call(kernel, random, {.rows = 2, .columns = columns});
+          INFO(call.describe());
+          run(call, {.lanes = lanes}, named("x86-64", 256));
+          const auto expected = call.snapshot();
+          run(call, {.lanes = lanes}, named("znver5", 512));
+          CHECK(call.difference(expected) == "");
+          if (!runs_here(*find_host_level("x86-64-v3")))
+            continue;
+          run(call, {.lanes = lanes}, level("x86-64-v3"));
+          CHECK(call.difference(expected) == "");
+        }
+    }
+}
+
 TEST_CASE("turns overlap where a CPU gains from it: long chains in whole vectors, on Zen 5, and of "
           "bf16 in code for AVX2") {
   const ir::Kernel long_chain = gate_kernel("swiglu_backward", bf16);

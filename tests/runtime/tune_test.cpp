@@ -384,6 +384,40 @@ TEST_CASE("rows of groups are tried in parts and whole, each with several number
   }
 }
 
+TEST_CASE("kinds of launch and cache policies are tried of the default of rows, few or many") {
+  for (const char* text :
+       {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }",
+        "kernel k<T>(x: in T, w: in T [col], y: out T) { y = x / row_max(x) * w; }",
+        "kernel k<T>(x: in T, q: out i8, s: out f32 [group 64]) {"
+        "  let m = group_max(abs(x), 64); s = m; q = i8(clamp(x / m, -127, 127)); }"}) {
+    const ir::Kernel graph = ir::load_kernel({text}, "", {{"T", bf16}});
+    const codegen::Target target = codegen::cuda_target(90);
+    codegen::Specialization usual = codegen::contiguous(graph);
+    for (const std::int64_t rows : {1, 16, 64, 128, 512, 4096})
+      for (const std::int64_t columns : {128, 1024, 4096, 14336}) {
+        usual.columns_at_most = columns;
+        const std::int64_t elements = rows * columns;
+        const auto base = codegen::default_schedule(graph, usual, target, elements);
+        auto of_default = std::get<codegen::CudaSchedule>(base);
+        std::set<codegen::DependentLaunch> launches;
+        std::set<codegen::LoadPolicy> policies;
+        for (const codegen::Schedule& schedule :
+             tune::candidates({graph, usual, target, elements, 132}, base)) {
+          const auto& cuda = std::get<codegen::CudaSchedule>(schedule);
+          if (cuda.threads == of_default.threads && cuda.row_threads == of_default.row_threads &&
+              cuda.access_bytes == of_default.access_bytes && cuda.waves == of_default.waves &&
+              cuda.accesses == of_default.accesses) {
+            launches.insert(cuda.dependent_launch);
+            policies.insert(cuda.load);
+          }
+        }
+        INFO(text << " " << rows << "x" << columns << ": " << codegen::canonical(base));
+        CHECK(launches.size() >= 2);
+        CHECK((policies.size() >= 2 || of_default.load == codegen::LoadPolicy::evict_last));
+      }
+  }
+}
+
 TEST_CASE("clusters are tried for very few rows, warps that stream for very many") {
   const ir::Kernel graph = ir::load_kernel(
       {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }"}, "", {{"T", bf16}});
