@@ -22,15 +22,24 @@ namespace {
 
 using llvm::Value;
 
-/// x where `instruction` is -x of 16 or 32 bits, in whatever form ptxas takes for it; else null.
+/// What `instruction` is the negation of, of 16 or 32 bits, where it is one or LLVM makes one of it
+/// at the very end: a product with -1 or another negative power of two, a quotient by a negative
+/// number. Null elsewhere.
 Value* negated(llvm::Instruction& instruction) {
   using namespace llvm::PatternMatch;
   Value* x = nullptr;
-  const llvm::Type* type = instruction.getType();
-  if ((type->isIntOrIntVectorTy(32) || type->isIntOrIntVectorTy(16)) &&
-      (match(&instruction, m_Neg(m_Value(x))) ||
-       match(&instruction, m_c_Mul(m_Value(x), m_AllOnes()))))
+  const llvm::APInt* by = nullptr;
+  llvm::Type* type = instruction.getType();
+  if (!type->isIntOrIntVectorTy(32) && !type->isIntOrIntVectorTy(16))
+    return nullptr;
+  if (match(&instruction, m_Neg(m_Value(x))))
     return x;
+  llvm::IRBuilder<> b(&instruction);
+  const auto is_negative = [&] { return by->isNegative() && !by->isMinSignedValue(); };
+  if (match(&instruction, m_c_Mul(m_Value(x), m_APInt(by))) && is_negative() && (-*by).isPowerOf2())
+    return by->isAllOnes() ? x : b.CreateShl(x, llvm::ConstantInt::get(type, (-*by).logBase2()));
+  if (match(&instruction, m_SDiv(m_Value(x), m_APInt(by))) && is_negative())
+    return b.CreateSDiv(x, llvm::ConstantInt::get(type, -*by));
   return nullptr;
 }
 
@@ -170,17 +179,18 @@ void avoid_assembler_faults(llvm::Module& module) {
     std::vector<llvm::Instruction*> found;
     Rounded rounded;
     for (llvm::Instruction& instruction : llvm::instructions(function)) {
-      if (negated(instruction) || llvm::isa<llvm::FPTruncInst>(instruction))
+      if (llvm::isa<llvm::BinaryOperator, llvm::FPTruncInst>(instruction))
         found.push_back(&instruction);
       if (auto* call = llvm::dyn_cast<llvm::CallBase>(&instruction))
         keep_maxima_apart(*call);
     }
     for (llvm::Instruction* instruction : found) {
       llvm::IRBuilder<> b(instruction);
-      Value* x = negated(*instruction);
-      Value* other =
-          x ? opaque_negation(b, x)
-            : rounded_choice(instruction->getOperand(0), instruction->getType(), rounded);
+      Value* other = nullptr;
+      if (llvm::isa<llvm::FPTruncInst>(instruction))
+        other = rounded_choice(instruction->getOperand(0), instruction->getType(), rounded);
+      else if (Value* x = negated(*instruction))
+        other = opaque_negation(b, x);
       if (!other)
         continue;
       instruction->replaceAllUsesWith(other);

@@ -13,9 +13,10 @@ namespace swage::codegen {
 /// would undo it. What was seen, on an H200 where no other GPU is named:
 ///
 /// - 12.9 and 13.0 make one instruction of max(max(a, -b), c) on sm_90 and sm_100, and of minima
-///   alike, and drop the minus, that of a product with -1 or of -1 - x + 1 too. Negations of 16 and
-///   32 bits are written as ~x + 1, which it does not take for one; and a factor that threads
-///   exchange is written as a constant where it is one, for the assembler finds out.
+///   alike, and drop the minus, that of a product with a negative power of two or of -1 - x + 1
+///   too. Negations of 16 and 32 bits are written as ~x + 1, which it does not take for one; and a
+///   factor that threads exchange is written as a constant where it is one, for the assembler finds
+///   out.
 /// - 13.0 makes an instruction that sm_90 does not have, F2IP with .RELU, where two floats become
 ///   bytes and both are maxima with 0; the kernel then ends with "illegal instruction". A minimum
 ///   with what the conversion saturates anyway is put between them.

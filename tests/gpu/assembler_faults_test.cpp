@@ -27,7 +27,8 @@ TEST_CASE("maxima and minima of negated integers have the evaluator's bits on th
   for (const char* type : {"i8", "i16", "i32"})
     for (const char* value :
          {"max(max(a, -b), c)", "min(min(a, 0 - b), c)", "max(max(a, b * -1), c)",
-          "max(max(a, -abs(b)), c)", "row_max(-a)", "row_min(-a)"})
+          "max(max(a, -abs(b)), c)", "max(max(a, b * -4), c)", "min(min(a, b / -4), c)",
+          "row_max(-a)", "row_min(-a)", "row_max(a * -128)"})
       check(*device,
             fmt::format("kernel k(a: in {0}, b: in {0}, c: in {0}, y: out {0}{1}, z: out {0} [row])"
                         " {{ y = {2}; z = row_max(max(max(a, -b), c)); }}",
