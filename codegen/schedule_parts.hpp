@@ -48,7 +48,8 @@ inline DependentLaunch usual_dependent(const Target& target) noexcept {
 }
 
 /// Whether the space of schedules has this one with several numbers of registers: of rows of which
-/// nothing but groups is reduced, blocks whose threads have much in one access.
+/// nothing but groups is reduced, blocks whose threads have much in one access; not of gradients,
+/// which have three inputs: they spill soon, and take long to compile.
 bool comes_with_registers(const CudaSchedule& schedule, const ir::Kernel& kernel);
 
 /// Tensors of elements that are read plus those that are written.

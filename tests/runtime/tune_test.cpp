@@ -384,6 +384,20 @@ TEST_CASE("rows of groups are tried in parts and whole, each with several number
   }
 }
 
+TEST_CASE("long code over three inputs and groups is tried in few schedules, for it takes long") {
+  const ir::Kernel graph =
+      ir::load_kernel({"kernel k<T>(d: in T, x: in T, y: in T, q: out i8, s: out f32 [group 32]) {"
+                       "  let h = d * x * sigmoid(y); let m = group_max(abs(h), 32);"
+                       "  s = m; q = i8(clamp(h / m, -127, 127)); }"},
+                      "", {{"T", bf16}});
+  const codegen::Target target = codegen::cuda_target(90);
+  codegen::Specialization usual = codegen::contiguous(graph);
+  usual.columns_at_most = 14336;
+  const std::int64_t elements = std::int64_t{2048} * 14336;
+  const auto base = codegen::default_schedule(graph, usual, target, elements);
+  CHECK(tune::candidates({graph, usual, target, elements, 132}, base).size() <= 40);
+}
+
 TEST_CASE("kinds of launch and cache policies are tried of the default of rows, few or many") {
   for (const char* text :
        {"kernel k<T>(x: in T, y: out T) { y = x * row_mean(x); }",
