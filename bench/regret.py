@@ -39,6 +39,7 @@ TUNED_OVER_DEFAULT, TUNED_OVER_BEST = 1.01, 1.02  # the bounds
 POOL_BYTES = 600 << 20  # all buffer sets of a cold case together
 LAUNCHES = 256  # in a graph, at most
 PASSES = 3  # in a round
+DRAINS = 4  # copies as large as the cache: some 100 us
 ROUNDS = (3, 21)  # at least and at most, as the budget allows
 ROUNDS_AGAIN = (11, 31)
 
@@ -279,8 +280,10 @@ class Bench:
         return self._tiles[dtype]
 
     def drain(self):
-        """Fills the cache with something else."""
-        self.driver.copy(*self._drain, self.cache_bytes)
+        """Fills the cache with something else, and keeps the GPU busy while the host queues what comes after:
+        launches that find it at rest may settle in another order than those of a program."""
+        for _ in range(DRAINS):
+            self.driver.copy(*self._drain, self.cache_bytes)
 
 
 def survey(bench, cases, budget):
