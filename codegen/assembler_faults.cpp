@@ -24,8 +24,8 @@ using llvm::Value;
 
 /// What `instruction` is the negation of, of 16 or 32 bits, where it is one or LLVM makes one of it
 /// at the very end: a product with -1 or another negative power of two, a quotient by a negative
-/// number. Null elsewhere.
-Value* negated(llvm::Instruction& instruction) {
+/// number. Null elsewhere. `b` builds what it is made of.
+Value* negated(llvm::IRBuilderBase& b, llvm::Instruction& instruction) {
   using namespace llvm::PatternMatch;
   Value* x = nullptr;
   const llvm::APInt* by = nullptr;
@@ -34,7 +34,6 @@ Value* negated(llvm::Instruction& instruction) {
     return nullptr;
   if (match(&instruction, m_Neg(m_Value(x))))
     return x;
-  llvm::IRBuilder<> b(&instruction);
   const auto is_negative = [&] { return by->isNegative() && !by->isMinSignedValue(); };
   if (match(&instruction, m_c_Mul(m_Value(x), m_APInt(by))) && is_negative() && (-*by).isPowerOf2())
     return by->isAllOnes() ? x : b.CreateShl(x, llvm::ConstantInt::get(type, (-*by).logBase2()));
@@ -189,7 +188,7 @@ void avoid_assembler_faults(llvm::Module& module) {
       Value* other = nullptr;
       if (llvm::isa<llvm::FPTruncInst>(instruction))
         other = rounded_choice(instruction->getOperand(0), instruction->getType(), rounded);
-      else if (Value* x = negated(*instruction))
+      else if (Value* x = negated(b, *instruction))
         other = opaque_negation(b, x);
       if (!other)
         continue;

@@ -84,12 +84,15 @@ int resident_with_more_registers(const CudaSchedule& schedule) {
 
 bool comes_with_registers(const CudaSchedule& schedule, const ir::Kernel& kernel) {
   constexpr int kMuch = 8; // elements; fewer take few registers however many there are
-  const auto inputs = std::ranges::count_if(kernel.params(), [](const ir::Param& param) {
-    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
-  });
-  return inputs <= 2 && reduces_groups(kernel) && computes_columns_apart(kernel) &&
+  return element_inputs(kernel) <= 2 && reduces_groups(kernel) && computes_columns_apart(kernel) &&
          schedule.accesses == 1 && schedule.threads == schedule.row_threads &&
          vector_elements(schedule, kernel) >= kMuch;
+}
+
+int element_inputs(const ir::Kernel& kernel) noexcept {
+  return static_cast<int>(std::ranges::count_if(kernel.params(), [](const ir::Param& param) {
+    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
+  }));
 }
 
 int streams(const ir::Kernel& kernel) noexcept {

@@ -52,6 +52,9 @@ inline DependentLaunch usual_dependent(const Target& target) noexcept {
 /// which have three inputs: they spill soon, and take long to compile.
 bool comes_with_registers(const CudaSchedule& schedule, const ir::Kernel& kernel);
 
+/// Tensors of elements that are read.
+int element_inputs(const ir::Kernel& kernel) noexcept;
+
 /// Tensors of elements that are read plus those that are written.
 int streams(const ir::Kernel& kernel) noexcept;
 

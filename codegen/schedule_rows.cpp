@@ -32,12 +32,6 @@ int row_access(const ir::Kernel& kernel, const Specialization& specialization, i
 
 } // namespace
 
-int RowSchedules::element_inputs() const {
-  return static_cast<int>(std::ranges::count_if(kernel_.params(), [](const ir::Param& param) {
-    return param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none;
-  }));
-}
-
 void RowSchedules::check(const CudaSchedule& schedule) const {
   const int row = schedule.row_threads;
   if (row < 2 || row > 1024 || !std::has_single_bit(static_cast<unsigned>(row)) ||
@@ -173,7 +167,7 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
   const int at_hand = 2 * geometry.vector * most / 4;
   // Blocks that meet have added up all that they had when they load columns ahead.
   const bool in_turn = all_columns && in_clusters(kernel_, schedule);
-  return strand + addresses * element_inputs() + held + sums +
+  return strand + addresses * element_inputs(kernel_) + held + sums +
          (in_turn ? std::max(columns, at_hand) : columns + at_hand) + by_hand + (functions ? 8 : 0);
 }
 
@@ -203,7 +197,7 @@ int RowSchedules::resident_of_part(const CudaSchedule& schedule, int wanted) con
   const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
   const int loaded = geometry.chunks * geometry.vector * held_bits_ / 4;
   const int most = std::min(kRegisters / (kLeast + loaded), resident_threads(target_));
-  return std::clamp(std::min(wanted, most) / 256 * 256, 256, resident_threads(target_));
+  return std::max(std::min(wanted, most) / 256 * 256, 256);
 }
 
 std::int64_t RowSchedules::parts(const CudaSchedule& schedule) const {
@@ -226,13 +220,13 @@ bool RowSchedules::split(CudaSchedule& schedule) const {
 /// A row that one block has in a few accesses is short.
 bool RowSchedules::is_worth_splitting(const CudaSchedule& schedule, int blocks) const {
   constexpr std::int64_t kShort = 8192;
-  CudaSchedule split = split_over(schedule, blocks);
+  CudaSchedule tried = split_over(schedule, blocks);
   const bool is_short = specialization_.columns_at_most <= kShort; // but not all inputs of it
   if (schedule.row_threads < (is_short ? 128 : 256) || schedule.threads != schedule.row_threads ||
-      specialization_.columns_at_most * element_inputs() <= kShort || !is_held(split))
+      specialization_.columns_at_most * element_inputs(kernel_) <= kShort || !is_held(tried))
     return false;
-  split.accesses /= 2; // as few as hold it
-  return split.accesses == 0 || !is_held(split);
+  tried.accesses /= 2; // as few as hold it
+  return tried.accesses == 0 || !is_held(tried);
 }
 
 } // namespace swage::codegen

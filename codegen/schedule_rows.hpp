@@ -68,7 +68,6 @@ private:
   /// Whether there is something that can be loaded before a row is reduced, see
   /// CudaSchedule::ahead.
   bool has_columns_to_load() const;
-  int element_inputs() const; ///< tensors of elements that are read
   bool has_much_to_load_ahead(std::int64_t columns) const;
   bool is_worth_splitting(const CudaSchedule& schedule, int blocks) const;
   /// Where columns are computed apart: the fewest blocks of a row that hold it.

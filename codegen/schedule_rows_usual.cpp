@@ -67,7 +67,7 @@ bool RowSchedules::loads_row_ahead(std::int64_t columns, std::int64_t rows) cons
         return false;
       stores = true;
     }
-  return stores && element_inputs() > 1;
+  return stores && element_inputs(kernel_) > 1;
 }
 
 /// Of few rows, which leave room on a multiprocessor: registers for fewer threads, and two blocks,
@@ -146,7 +146,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   // 16 rows of 14336 on an H200: RMSNorm 4 and 11 % less time than with a block a row, softmax 18
   // and 26 %; with a second input, 16x8192, 10 %).
   const bool few =
-      columns * element_inputs() > kLongOfFew && kBlocksOfFew * rows <= kMultiprocessors;
+      columns * element_inputs(kernel_) > kLongOfFew && kBlocksOfFew * rows <= kMultiprocessors;
   const bool is_long = columns >= kLong;
   if (target_.sm < 90 || (!is_long && !few))
     return std::nullopt;
@@ -273,8 +273,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_groups(std::int64_t columns, 
     if (2 * columns > width && (split(schedule) || (is_held(schedule) && is_legal(schedule)))) {
       const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
       // Gradients, of three inputs, spill then.
-      const bool is_short =
-          !has_large_function && element_inputs() <= 2 && is_within_warp(geometry, plan_.group);
+      const bool is_short = !has_large_function && element_inputs(kernel_) <= 2 &&
+                            is_within_warp(geometry, plan_.group);
       schedule.resident =
           is_short ? resident_of_part(schedule, many ? kResidentOfMany : kResidentOfFewer)
                    : resident(schedule);
@@ -300,7 +300,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   const auto is_good = [&](const CudaSchedule& tried) {
     return is_legal(tried) && fits(tried, kSpilled);
   };
-  const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs());
+  const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel_));
   const bool columns_ahead = are_few(rows) && has_much_to_load_ahead(bound);
   const int usual_bytes = schedule.access_bytes;
   for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {

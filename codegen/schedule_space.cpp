@@ -11,8 +11,6 @@ namespace swage::codegen {
 
 namespace {
 
-constexpr int kWarp = 32; ///< threads
-
 /// Those that a launch may have.
 std::vector<LoadPolicy> load_policies(const ir::Kernel& kernel,
                                       const Specialization& specialization, const Target& target,

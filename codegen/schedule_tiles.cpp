@@ -13,8 +13,7 @@ namespace swage::codegen {
 
 namespace {
 
-constexpr int kRegisters = 65536; ///< of a multiprocessor
-constexpr int kWarp = 32;
+constexpr int kRegisters = 65536;               ///< of a multiprocessor
 constexpr std::int64_t kSharedBytes = 48 << 10; ///< of a block, without asking for more
 
 } // namespace

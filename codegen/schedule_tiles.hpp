@@ -26,6 +26,8 @@ public:
   std::vector<Schedule> all() const;
 
 private:
+  static constexpr int kWarp = 32; ///< threads
+
   void check_shared(const CudaSchedule& schedule) const;
   bool is_legal(const CudaSchedule& schedule) const;
   bool is_alike(const CudaSchedule& schedule) const;

@@ -354,18 +354,28 @@ TEST_CASE("some dozens of schedules of rows are tried, all legal, that hold a ro
   }
 }
 
+namespace {
+
+/// The schedules that are tried for `kernel` on rows of `columns`, on sm_90; the default first.
+std::vector<codegen::Schedule> tried_for(const ir::Kernel& kernel, std::int64_t rows,
+                                         std::int64_t columns) {
+  const codegen::Target target = codegen::cuda_target(90);
+  codegen::Specialization usual = codegen::contiguous(kernel);
+  usual.columns_at_most = columns;
+  const std::int64_t elements = rows * columns;
+  return tune::candidates({kernel, usual, target, elements, 132},
+                          codegen::default_schedule(kernel, usual, target, elements));
+}
+
+} // namespace
+
 TEST_CASE("rows of groups are tried in parts and whole, each with several numbers of registers") {
   const ir::Kernel graph = ir::load_kernel(
       {"kernel k<T>(x: in T, y: in T, q: out i8, s: out f32 [group 128]) {"
        "  let m = group_max(abs(x * y), 128); s = m; q = i8(clamp(x * y / m, -127, 127)); }"},
       "", {{"T", bf16}});
-  const codegen::Target target = codegen::cuda_target(90);
-  codegen::Specialization usual = codegen::contiguous(graph);
-  usual.columns_at_most = 14336;
   for (const std::int64_t rows : {16, 128, 512, 2048, 8192}) {
-    const std::int64_t elements = rows * 14336;
-    const auto base = codegen::default_schedule(graph, usual, target, elements);
-    const auto found = tune::candidates({graph, usual, target, elements, 132}, base);
+    const auto found = tried_for(graph, rows, 14336);
     INFO(rows << ": " << found.size());
     CHECK(found.size() >= 30);
     CHECK(found.size() <= 80);
@@ -390,12 +400,7 @@ TEST_CASE("long code over three inputs and groups is tried in few schedules, for
                        "  let h = d * x * sigmoid(y); let m = group_max(abs(h), 32);"
                        "  s = m; q = i8(clamp(h / m, -127, 127)); }"},
                       "", {{"T", bf16}});
-  const codegen::Target target = codegen::cuda_target(90);
-  codegen::Specialization usual = codegen::contiguous(graph);
-  usual.columns_at_most = 14336;
-  const std::int64_t elements = std::int64_t{2048} * 14336;
-  const auto base = codegen::default_schedule(graph, usual, target, elements);
-  CHECK(tune::candidates({graph, usual, target, elements, 132}, base).size() <= 40);
+  CHECK(tried_for(graph, 2048, 14336).size() <= 40);
 }
 
 TEST_CASE("kinds of launch and cache policies are tried of the default of rows, few or many") {
@@ -405,18 +410,14 @@ TEST_CASE("kinds of launch and cache policies are tried of the default of rows, 
         "kernel k<T>(x: in T, q: out i8, s: out f32 [group 64]) {"
         "  let m = group_max(abs(x), 64); s = m; q = i8(clamp(x / m, -127, 127)); }"}) {
     const ir::Kernel graph = ir::load_kernel({text}, "", {{"T", bf16}});
-    const codegen::Target target = codegen::cuda_target(90);
-    codegen::Specialization usual = codegen::contiguous(graph);
     for (const std::int64_t rows : {1, 16, 64, 128, 512, 4096})
       for (const std::int64_t columns : {128, 1024, 4096, 14336}) {
-        usual.columns_at_most = columns;
-        const std::int64_t elements = rows * columns;
-        const auto base = codegen::default_schedule(graph, usual, target, elements);
-        auto of_default = std::get<codegen::CudaSchedule>(base);
+        const auto found = tried_for(graph, rows, columns);
+        const codegen::Schedule& base = found.front();
+        const auto& of_default = std::get<codegen::CudaSchedule>(base);
         std::set<codegen::DependentLaunch> launches;
         std::set<codegen::LoadPolicy> policies;
-        for (const codegen::Schedule& schedule :
-             tune::candidates({graph, usual, target, elements, 132}, base)) {
+        for (const codegen::Schedule& schedule : found) {
           const auto& cuda = std::get<codegen::CudaSchedule>(schedule);
           if (cuda.threads == of_default.threads && cuda.row_threads == of_default.row_threads &&
               cuda.access_bytes == of_default.access_bytes && cuda.waves == of_default.waves &&
