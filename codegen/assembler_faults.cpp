@@ -16,6 +16,8 @@
 #include <llvm/IR/PatternMatch.h>
 #include <llvm/IR/ValueHandle.h>
 
+#include "codegen/convert.hpp"
+
 namespace swage::codegen {
 
 namespace {
@@ -43,19 +45,13 @@ Value* negated(llvm::IRBuilderBase& b, llvm::Instruction& instruction) {
 }
 
 Value* opaque_negation(llvm::IRBuilderBase& b, Value* x) {
-  if (const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x->getType())) {
-    Value* all = llvm::PoisonValue::get(x->getType());
-    for (std::uint64_t i = 0; i < vector->getNumElements(); ++i)
-      all = b.CreateInsertElement(all, opaque_negation(b, b.CreateExtractElement(x, i)), i);
-    return all;
-  }
-  llvm::Type* type = x->getType();
+  llvm::Type* type = x->getType()->getScalarType();
   const bool is_short = type->isIntegerTy(16);
   auto* negation = llvm::InlineAsm::get(llvm::FunctionType::get(type, {type}, false),
                                         is_short ? "not.b16 $0, $1;\n\tadd.s16 $0, $0, 1;"
                                                  : "not.b32 $0, $1;\n\tadd.s32 $0, $0, 1;",
                                         is_short ? "=h,h" : "=r,r", false);
-  return b.CreateCall(negation, {x});
+  return by_lane(b, {x}, [&](llvm::ArrayRef<Value*> lane) { return b.CreateCall(negation, lane); });
 }
 
 /// What has been rounded to a type before the choices that it is an operand of; null what cannot

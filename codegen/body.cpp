@@ -27,13 +27,9 @@ Value* opaque(llvm::IRBuilderBase& b, Value* value) {
   auto* const function = llvm::FunctionType::get(type, {type}, false);
   const char* const constraints = type->isIntegerTy(64) ? "=l,0" : "=r,0";
   llvm::InlineAsm* const nothing = llvm::InlineAsm::get(function, "", constraints, false);
-  auto* const vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
-  if (!vector)
-    return b.CreateCall(function, nothing, {value});
-  for (unsigned i = 0; i < vector->getNumElements(); ++i)
-    value = b.CreateInsertElement(
-        value, b.CreateCall(function, nothing, {b.CreateExtractElement(value, i)}), i);
-  return value;
+  return by_lane(b, {value}, [&](llvm::ArrayRef<Value*> lane) {
+    return b.CreateCall(function, nothing, lane);
+  });
 }
 
 std::uint64_t mask_of(DType type) {

@@ -61,6 +61,21 @@ int lanes_of(const Value* value) {
   return vector ? static_cast<int>(vector->getNumElements()) : 1;
 }
 
+Value* by_lane(llvm::IRBuilderBase& b, llvm::ArrayRef<Value*> values,
+               llvm::function_ref<Value*(llvm::ArrayRef<Value*>)> one) {
+  const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(values[0]->getType());
+  if (!vector)
+    return one(values);
+  Value* all = values[0];
+  for (std::uint64_t i = 0; i < vector->getNumElements(); ++i) {
+    llvm::SmallVector<Value*, 2> lane;
+    for (Value* each : values)
+      lane.push_back(b.CreateExtractElement(each, i));
+    all = b.CreateInsertElement(all, one(lane), i);
+  }
+  return all;
+}
+
 Value* interleave(llvm::IRBuilderBase& b, Value* even, Value* odd) {
   const int lanes = lanes_of(even);
   if (lanes == 1) {

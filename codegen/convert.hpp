@@ -16,6 +16,11 @@ llvm::Type* value_type(llvm::LLVMContext& context, DType compute, int lanes);
 llvm::Type* bits_type(llvm::LLVMContext& context, DType storage, int lanes);
 /// 1 for a scalar.
 int lanes_of(const llvm::Value* value);
+/// What `one` makes of each lane of `values`, which have as many lanes, in the type of the first:
+/// for instructions that take one value.
+llvm::Value* by_lane(llvm::IRBuilderBase& builder, llvm::ArrayRef<llvm::Value*> values,
+                     llvm::function_ref<llvm::Value*(llvm::ArrayRef<llvm::Value*> lane)> one);
+
 /// even[0] odd[0] even[1] odd[1] ...
 llvm::Value* interleave(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::Value* odd);
 

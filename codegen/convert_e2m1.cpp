@@ -45,17 +45,8 @@ Value* Converter::narrow_e2m1_by_fma(Value* within, Value* power) {
   llvm::Type* one = b_.getInt32Ty();
   auto* select = llvm::InlineAsm::get(llvm::FunctionType::get(one, {one, one}, false),
                                       "lop3.b32 $0, $1, $2, 7, 0xe4;", "=r,r,r", false);
-  if (!i32->isVectorTy())
-    return b_.CreateCall(select, {size, sign});
-  Value* codes = llvm::PoisonValue::get(i32);
-  for (int i = 0; i < lanes_of(power); ++i) {
-    const auto at = static_cast<std::uint64_t>(i);
-    codes = b_.CreateInsertElement(codes,
-                                   b_.CreateCall(select, {b_.CreateExtractElement(size, at),
-                                                          b_.CreateExtractElement(sign, at)}),
-                                   at);
-  }
-  return codes;
+  return by_lane(b_, {size, sign},
+                 [&](llvm::ArrayRef<Value*> lane) { return b_.CreateCall(select, lane); });
 }
 
 /// The nearest number from -6 to 6; of NaN, whatever its sign, 6.

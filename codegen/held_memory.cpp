@@ -48,9 +48,9 @@ Value* HeldMemory::opaque(Value* bits) {
   auto* function = llvm::FunctionType::get(word, {word}, false);
   llvm::InlineAsm* nothing = llvm::InlineAsm::get(function, "", "=r,0", true);
   Value* words = b_.CreateBitCast(bits, llvm::FixedVectorType::get(word, count));
-  for (std::uint64_t i = 0; i < count; ++i)
-    words = b_.CreateInsertElement(
-        words, b_.CreateCall(function, nothing, {b_.CreateExtractElement(words, i)}), i);
+  words = by_lane(b_, {words}, [&](llvm::ArrayRef<Value*> lane) {
+    return b_.CreateCall(function, nothing, lane);
+  });
   return b_.CreateBitCast(words, type);
 }
 

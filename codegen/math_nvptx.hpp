@@ -3,6 +3,7 @@
 
 #include <llvm/IR/IntrinsicsNVPTX.h>
 
+#include "codegen/convert.hpp"
 #include "codegen/math_emit.hpp"
 
 namespace swage::codegen::math::nvptx {
@@ -12,16 +13,9 @@ using emit::Real;
 /// Applies `scalar` to each lane: the hardware's instructions take one value.
 template <typename Scalar>
 Real by_lane(Real x, Scalar scalar) {
-  const auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x.v->getType());
   Real result = x;
-  if (!vector) {
-    result.v = scalar(x.v);
-    return result;
-  }
-  for (unsigned lane = 0; lane < vector->getNumElements(); ++lane) {
-    llvm::Value* value = scalar(x.b->CreateExtractElement(x.v, lane));
-    result.v = x.b->CreateInsertElement(result.v, value, lane);
-  }
+  result.v = codegen::by_lane(*x.b, {x.v},
+                              [&](llvm::ArrayRef<llvm::Value*> lane) { return scalar(lane[0]); });
   return result;
 }
 
