@@ -1,6 +1,7 @@
 // parallel.cpp -- whether the threads of this process are there.
 #include "runtime/base/parallel.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <new>
 
@@ -25,6 +26,13 @@ bool has_threads() {
     return true;
   }();
   return noted && !forked.load(std::memory_order_relaxed);
+}
+
+int threads_at_most(std::int64_t ranges) {
+  if (!has_threads())
+    return 1;
+  return static_cast<int>(
+      std::clamp<std::int64_t>(ranges, 1, tbb::this_task_arena::max_concurrency()));
 }
 
 } // namespace swage::base

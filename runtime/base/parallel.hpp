@@ -14,6 +14,10 @@ namespace swage::base {
 /// come along, and a lock that one of them held is held for ever. Throws std::bad_alloc.
 bool has_threads();
 
+/// How many threads `parallel_ranges` of so many ranges has at most, the caller's among them.
+/// Throws std::bad_alloc.
+int threads_at_most(std::int64_t ranges);
+
 /// Calls `body(begin, end)` on disjoint ranges that cover [0, count), none of them empty, each but
 /// the last a multiple of `grain` > 0 long; on the caller's arena, or once where there are no
 /// threads. Throws what `body` throws, std::bad_alloc.

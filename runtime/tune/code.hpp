@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/launch/kernel.hpp"
+#include "runtime/tune/compile_queue.hpp"
 #include "runtime/tune/stopping.hpp"
 
 namespace swage::tune {
@@ -24,8 +25,9 @@ public:
 
   /// Compiles and loads what is missing, one by one as a launch would, on all threads. For a GPU
   /// past the caches, for all but one will not be used again. A schedule that cannot be compiled is
-  /// eliminated with the reason; of the others on a GPU the occupancy is noted.
-  void compile(std::vector<Candidate>& candidates);
+  /// eliminated with the reason, and so is what would not be compiled within `seconds`, unless it
+  /// is one of the likeliest; of the others on a GPU the occupancy is noted.
+  void compile(std::vector<Candidate>& candidates, double seconds = CompileQueue::kNoLimit);
 
   /// The code of a schedule that `compile` has seen and not eliminated.
   const device::LoadedFunction& function(const codegen::Schedule& schedule) const {

@@ -199,7 +199,9 @@ TuneReport Tuner::tune(std::span<const Arg> arguments, const TunerOptions& optio
                                          kernel_.specialization_of(call), context_)
                             .first->second;
   std::future<double> roofline = measure_roofline(*kernel_.device, context_, report.bytes);
-  code.compile(report.candidates);
+  code.compile(report.candidates, kernel_.device->is_cuda() && options.budget == 0
+                                      ? kCudaCompile
+                                      : CompileQueue::kNoLimit);
   report.roofline = roofline.get();
   report.compile_seconds = base::seconds_since(start);
   measure(arguments, options, code, report);

@@ -17,8 +17,8 @@
 namespace swage::tune {
 
 struct TunerOptions {
-  /// Seconds to spend on measuring, compiling not counted; 0: kHostBudget, and on CUDA what
-  /// kCudaWhole leaves. A budget that runs out ends the search with what is known.
+  /// Seconds to spend on measuring, all candidates being compiled before; 0: kHostBudget, and on
+  /// CUDA what kCudaWhole leaves. A budget that runs out ends the search with what is known.
   double budget = 0;
   bool force = false; ///< measure however noisy the device is
   bool record = true; ///< put the result into the tuning records
@@ -27,8 +27,9 @@ struct TunerOptions {
 };
 
 /// Seconds. A search on a GPU ends within kCudaWhole, compiling and buffers included, unless those
-/// leave less than kCudaLeast to measure in; large calls on a CPU take tens of milliseconds each.
-inline constexpr double kCudaWhole = 0.52;
+/// leave less than kCudaLeast to measure in; what is not compiled within kCudaCompile is left out,
+/// but for the likeliest. Large calls on a CPU take tens of milliseconds each.
+inline constexpr double kCudaWhole = 0.52, kCudaCompile = 0.3;
 inline constexpr double kCudaBudget = 0.4, kCudaLeast = 0.15;
 inline constexpr double kHostBudget = 2.0;
 
