@@ -55,7 +55,7 @@ TEST_CASE("rows split over blocks have the evaluator's bits on the device") {
   const auto device = gpu();
   if (!device || !has_clusters(*device))
     return;
-  const int each = emulated() ? 1 : 4;
+  const int each = schedules_of_call(1, 4);
   std::uint64_t seed = 1;
   for (const DType type : {f32, bf16}) {
     const Kernel kernel = device->kernel(kRowKernel, "", {{"T", type}});
@@ -107,6 +107,7 @@ TEST_CASE("blocks of a row add up their lanes to the evaluator's bits, whoever h
     const ir::Kernel& graph = launch::ir_kernel(kernel);
     const auto known = launch::describe(kernel, call.arguments()).specialization;
     const codegen::Target target = launch::target(*device);
+    std::vector<codegen::Schedule> schedules;
     for (const int blocks : {2, 4, 8})
       for (const int threads : {64, 128, 256, 512, 1024})
         for (const int bytes : {4, 8, 16, 32, 64}) {
@@ -116,19 +117,23 @@ TEST_CASE("blocks of a row add up their lanes to the evaluator's bits, whoever h
               codegen::CudaSchedule{});
           try {
             codegen::check_schedule(schedule, graph, known, target);
+            schedules.push_back(schedule);
           } catch (const Error&) {
             continue;
           }
-          if (emulated() && !random.one_in(3))
-            continue;
-          INFO(name_of(type) << ", groups of " << group << ", " << columns << " columns, "
-                             << codegen::canonical(schedule));
-          REQUIRE(call.run(&schedule) == "");
-          const auto geometry =
-              codegen::make_row_geometry(graph, known, std::get<codegen::CudaSchedule>(schedule));
-          runs[std::countr_zero(static_cast<unsigned>(blocks))] += geometry.runs > 1;
-          several += geometry.neighbours() < 32 * geometry.vector;
         }
+    for (int left = schedules_of_call(15, 75); left > 0 && !schedules.empty(); --left) {
+      const auto picked = schedules.begin() + static_cast<std::ptrdiff_t>(random.below(schedules.size()));
+      const codegen::Schedule schedule = *picked;
+      schedules.erase(picked);
+      INFO(name_of(type) << ", groups of " << group << ", " << columns << " columns, "
+                         << codegen::canonical(schedule));
+      REQUIRE(call.run(&schedule) == "");
+      const auto geometry =
+          codegen::make_row_geometry(graph, known, std::get<codegen::CudaSchedule>(schedule));
+      runs[std::countr_zero(static_cast<unsigned>(blocks_of(schedule)))] += geometry.runs > 1;
+      several += geometry.neighbours() < 32 * geometry.vector;
+    }
   }
   for (const int power : {1, 2, 3})
     CHECK(runs[power] > 5);
