@@ -16,8 +16,9 @@ namespace swage::codegen {
 
 namespace {
 
-/// Bytes of an access of `most` elements and `bytes` at most, and of no more than four
-/// instructions, as the tensors lie.
+/// Bytes of an access of `most` elements and `bytes` at most, and of no more than two instructions,
+/// as the tensors lie (2048x4096 at odd places on an H200: RMSNorm of bf16 25.7 us with four and
+/// 14.1 with two, softmax 25.2 and 13.8, RMSNorm of f32 29.2 and 20.6).
 int row_access(const ir::Kernel& kernel, const Specialization& specialization, int most,
                int bytes = 16) {
   const int element = widest_element(kernel);
@@ -25,7 +26,7 @@ int row_access(const ir::Kernel& kernel, const Specialization& specialization, i
     return least_access(kernel);
   const int aligned = narrowest_alignment(kernel, specialization);
   int count = std::min({bytes / element, most, affordable_elements(kernel)});
-  while (count > 1 && 4 * aligned < count * element)
+  while (count > 1 && 2 * aligned < count * element)
     count /= 2;
   return std::max(count * element, least_access(kernel));
 }

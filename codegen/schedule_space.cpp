@@ -80,6 +80,7 @@ std::vector<Schedule> all_cuda(const ir::Kernel& kernel, const Specialization& s
         if (load == LoadPolicy::automatic || has_default_policy(target))
           schedules.emplace_back(CudaSchedule{.threads = threads,
                                               .access_bytes = base.access_bytes,
+                                              .accesses = base.accesses,
                                               .load = load,
                                               .dependent_launch = base.dependent_launch,
                                               .resident = resident});

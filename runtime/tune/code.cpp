@@ -1,6 +1,7 @@
 // code.cpp -- the candidates' code, made the way that launches have theirs made.
 #include "runtime/tune/code.hpp"
 
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -42,22 +43,33 @@ void CandidateCode::compile(std::vector<Candidate>& candidates, double seconds) 
   }
   const auto start = base::Clock::now();
   const auto count = static_cast<std::int64_t>(missing.size());
-  CompileQueue queue(std::move(missing), seconds, base::threads_at_most(count));
+  CompileQueue queue(std::move(missing), seconds, base::threads_at_most(count),
+                     [&] { return base::seconds_since(start); });
   std::mutex mutex;
-  const auto compile_next = [&] {
-    const auto begin = base::Clock::now();
-    const std::optional<CompileJob> job = queue.take(base::seconds_since(start));
-    if (!job)
-      return;
+  const auto compile = [&](const CompileJob& job) {
     try {
-      auto loaded = load(job->schedule);
+      auto loaded = load(job.schedule);
       const std::lock_guard lock(mutex);
-      functions_[job->line] = std::move(loaded);
+      functions_[job.line] = std::move(loaded);
     } catch (const Error& error) {
       const std::lock_guard lock(mutex);
-      failures_[job->line] = error.what();
+      failures_[job.line] = error.what();
     }
-    queue.done(*job, base::seconds_since(begin));
+  };
+  const auto compile_next = [&] {
+    const std::optional<CompileJob> job = queue.take();
+    if (!job)
+      return;
+    const auto begin = base::Clock::now();
+    std::exception_ptr thrown;
+    try {
+      compile(*job);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    queue.done(*job, base::seconds_since(begin)); // others may wait for it
+    if (thrown)
+      std::rethrow_exception(thrown);
   };
   base::parallel_ranges(count, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)

@@ -1,6 +1,8 @@
 // compile_queue.hpp -- which candidate is compiled next, and which are left out for want of time.
 #pragma once
 
+#include <condition_variable>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -20,19 +22,21 @@ struct CompileJob {
   double weight = 1; ///< what its time to compile follows, in any unit
 };
 
-/// Jobs for several threads, to be done within so many seconds. Until one is done, and it is known
-/// how long they take, the likeliest are given out, and then the longest, so that none is left for
-/// one thread in the end. What will not be done in time is left out, the unlikeliest first.
+/// Jobs for several threads, to be done within so many seconds. The likeliest are given out until
+/// one is done, and it is known how long they take; then the longest, so that none is left for one
+/// thread in the end. What will not be done in time is left out, the unlikeliest first.
 class CompileQueue {
 public:
   static constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 
-  /// `jobs`: the likeliest first. `seconds`: from the first `take` on.
-  CompileQueue(std::vector<CompileJob> jobs, double seconds, int threads);
+  /// `jobs`: the likeliest first. `now`: seconds since the start, of which there are `seconds`.
+  CompileQueue(std::vector<CompileJob> jobs, double seconds, int threads,
+               std::function<double()> now);
 
-  /// What to compile next, `elapsed` seconds after the start; none if nothing is left.
-  std::optional<CompileJob> take(double elapsed);
-  /// `job` took a thread so many seconds.
+  /// What to compile next, none if nothing is left. Waits while kCompiledAtLeast are under way and
+  /// it is not known how long they take.
+  std::optional<CompileJob> take();
+  /// `job`, which was taken, took a thread so many seconds; whatever came of it.
   void done(const CompileJob& job, double seconds);
   /// The code lines that `take` will never give out.
   std::vector<std::string> left_out() const;
@@ -42,13 +46,16 @@ private:
     CompileJob job;
     bool is_due = false; ///< one of kCompiledAtLeast
   };
-  void leave_out_what_is_late(double elapsed);
+  void leave_out_what_is_late();
 
   mutable std::mutex mutex_;
+  std::condition_variable first_done_;
   std::vector<Waiting> waiting_; ///< the likeliest first
   std::vector<std::string> left_out_;
   const double seconds_;
   const int threads_;
+  const std::function<double()> now_;
+  std::size_t taken_ = 0;
   double done_seconds_ = 0, done_weight_ = 0; ///< of all that is done
 };
 

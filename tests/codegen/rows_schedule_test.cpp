@@ -122,6 +122,24 @@ TEST_CASE("the default schedule of rows is legal and holds rows that are not ver
         }
 }
 
+TEST_CASE("rows at odd places are read in two pieces an access at most by default") {
+  const auto bytes = [](const char* name, DType type, std::uint8_t align_log2) {
+    const ir::Kernel kernel = catalogue(name, type);
+    Specialization known = of_columns(kernel, 4096);
+    for (TensorSpec& tensor : known.tensors)
+      tensor.align_log2 = align_log2;
+    return std::get<CudaSchedule>(
+               default_schedule(kernel, known, cuda_target(90), std::int64_t{2048} * 4096))
+        .access_bytes;
+  };
+  for (const char* name : {"rms_norm", "softmax"}) {
+    CHECK(bytes(name, bf16, 1) == 4);
+    CHECK(bytes(name, bf16, 2) == 8);
+    CHECK(bytes(name, f32, 2) == 8);
+    CHECK(bytes(name, f32, 3) == 16);
+  }
+}
+
 TEST_CASE("few rows load their columns ahead by default, many do not") {
   const auto ahead = [&](const char* name, std::int64_t rows, std::int64_t columns) {
     const ir::Kernel kernel = catalogue(name, bf16);

@@ -179,20 +179,39 @@ TEST_CASE("where rows are left out the default has few blocks, or large ones, wh
   CHECK(schedule(skips, by_id, kMany).waves == 0);
 }
 
-TEST_CASE("the default splits no access into more than four, and counts on what registers allow") {
-  const auto schedule = [](const ir::Kernel& kernel, int sm, std::uint8_t align_log2,
+TEST_CASE("pieces of one or two elements are accesses of their own by default") {
+  const auto schedule = [](const ir::Kernel& kernel, std::uint8_t align_log2,
                            std::int64_t elements) {
     Specialization known = contiguous(kernel);
     known.tensors.back().align_log2 = align_log2;
-    return std::get<CudaSchedule>(default_schedule(kernel, known, cuda_target(sm), elements));
+    const auto found =
+        std::get<CudaSchedule>(default_schedule(kernel, known, cuda_target(90), elements));
+    return std::pair(found.access_bytes, found.accesses);
   };
   constexpr std::int64_t kMany = std::int64_t{1} << 27;
-  CHECK(schedule(gated(bf16), 90, 1, kMany).access_bytes == 8);
-  CHECK(schedule(gated(bf16), 90, 2, kMany).access_bytes == 16);
-  CHECK(schedule(gated(f32), 90, 2, kMany).access_bytes == 16);
-  CHECK(schedule(gated(bf16), 90, 1, 65536).access_bytes == 2); // all in one wave
-  CHECK(schedule(gated(bf16), 75, 4, kMany).resident == 1024);
-  CHECK(schedule(gated(f64), 90, 4, kMany).resident == 1024);
+  CHECK(schedule(gated(bf16), 1, kMany) == std::pair(2, 4));
+  CHECK(schedule(gated(bf16), 2, kMany) == std::pair(4, 4));
+  CHECK(schedule(gated(bf16), 3, kMany) == std::pair(16, 1));
+  CHECK(schedule(gated(f32), 2, kMany) == std::pair(4, 4));
+  CHECK(schedule(gated(f32), 3, kMany) == std::pair(4, 4));
+  CHECK(schedule(gated(f32), 4, kMany) == std::pair(16, 1));
+  CHECK(schedule(gated(f64), 3, kMany) == std::pair(8, 2));
+  const ir::Kernel bytes =
+      ir::load_kernel({"kernel k(x: in u8, y: out u8) { y = x; }", ""}, "k", {});
+  CHECK(schedule(bytes, 0, kMany) == std::pair(1, 4));
+  CHECK(schedule(gated(bf16), 1, 65536) == std::pair(2, 1)); // a thread an element, in one wave
+  CHECK(schedule(gated(bf16), 1, 4 * 65536) == std::pair(2, 2));
+  CHECK(schedule(large(5000), 0, kMany) == std::pair(2, 1));
+}
+
+TEST_CASE("the default counts on the threads that registers allow") {
+  const auto resident = [](const ir::Kernel& kernel, int sm) {
+    return std::get<CudaSchedule>(
+               default_schedule(kernel, contiguous(kernel), cuda_target(sm), std::int64_t{1} << 27))
+        .resident;
+  };
+  CHECK(resident(gated(bf16), 75) == 1024);
+  CHECK(resident(gated(f64), 90) == 1024);
 }
 
 TEST_CASE("every default and every schedule of the space is legal") {

@@ -123,7 +123,8 @@ TEST_CASE("blocks of a row add up their lanes to the evaluator's bits, whoever h
           }
         }
     for (int left = schedules_of_call(15, 75); left > 0 && !schedules.empty(); --left) {
-      const auto picked = schedules.begin() + static_cast<std::ptrdiff_t>(random.below(schedules.size()));
+      const auto picked =
+          schedules.begin() + static_cast<std::ptrdiff_t>(random.below(schedules.size()));
       const codegen::Schedule schedule = *picked;
       schedules.erase(picked);
       INFO(name_of(type) << ", groups of " << group << ", " << columns << " columns, "
