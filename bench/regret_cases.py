@@ -18,6 +18,8 @@ FIXED = [
     "threads=128 bytes=8 accesses=1 load=auto store=auto dependent=1",
     "threads=256 bytes=8 accesses=2 load=auto store=auto dependent=1",
     "threads=256 bytes=4 accesses=1 load=auto store=auto dependent=1",
+    "threads=256 bytes=4 accesses=4 load=auto store=auto dependent=1",
+    "threads=256 bytes=2 accesses=4 load=auto store=auto dependent=1",
     "threads=128 bytes=16 accesses=1 load=evict_last store=auto dependent=1",
     "threads=256 bytes=16 accesses=1 load=evict_last store=auto dependent=1",
     "threads=256 bytes=16 accesses=1 load=noalloc store=streaming dependent=1",
@@ -61,6 +63,9 @@ def grid():
         Case("forward", "bf16", 2048, 4096, pitch=64),
         Case("backward", "bf16", 2048, 14336, pitch=64),
         Case("forward", "f16", 2048, 4096, pitch=1),
+        Case("forward", "bf16", 64, 14336, pitch=1),
+        Case("backward", "bf16", 2048, 4096, pitch=1),
+        Case("backward", "f32", 2048, 4096, pitch=2),
     ]
     return cases + row_grid()
 
@@ -79,6 +84,8 @@ def row_grid():
         Case("softmax", "bf16", 65536, 64),
         Case("softmax", "f16", 4096, 1000),
         Case("rms_norm", "bf16", 2048, 4096, pitch=64),
+        Case("rms_norm", "bf16", 2048, 4096, pitch=1),
+        Case("softmax", "bf16", 2048, 14336, pitch=1),
         Case("rms_norm", "bf16", 16, 4096, warm=True),
         Case("softmax", "bf16", 16, 14336, warm=True),
     ]
@@ -103,6 +110,7 @@ def fixed(case):
         return clusters(case.columns, size)
     schedules = []
     for size_of_access, policies in ((16, "load=auto store=auto"), (8, "load=auto store=auto"),
+                                     *([(4, "load=auto store=auto")] if case.pitch % 4 else []),
                                      (8, "load=evict_last store=auto"),
                                      (16, "load=streaming store=streaming")):
         for row in (32, 64, 128, 256, 512, 1024):

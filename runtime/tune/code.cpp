@@ -43,8 +43,7 @@ void CandidateCode::compile(std::vector<Candidate>& candidates, double seconds) 
   }
   const auto start = base::Clock::now();
   const auto count = static_cast<std::int64_t>(missing.size());
-  CompileQueue queue(std::move(missing), seconds, base::threads_at_most(count),
-                     [&] { return base::seconds_since(start); });
+  CompileQueue queue(std::move(missing), seconds, [&] { return base::seconds_since(start); });
   std::mutex mutex;
   const auto compile = [&](const CompileJob& job) {
     try {
@@ -56,25 +55,22 @@ void CandidateCode::compile(std::vector<Candidate>& candidates, double seconds) 
       failures_[job.line] = error.what();
     }
   };
-  const auto compile_next = [&] {
-    const std::optional<CompileJob> job = queue.take();
-    if (!job)
-      return;
-    const auto begin = base::Clock::now();
-    std::exception_ptr thrown;
-    try {
-      compile(*job);
-    } catch (...) {
-      thrown = std::current_exception();
+  const auto compile_all = [&] {
+    while (const std::optional<CompileJob> job = queue.take()) {
+      const auto begin = base::Clock::now();
+      std::exception_ptr thrown;
+      try {
+        compile(*job);
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+      queue.done(*job, base::seconds_since(begin)); // others may wait for it
+      if (thrown)
+        std::rethrow_exception(thrown);
     }
-    queue.done(*job, base::seconds_since(begin)); // others may wait for it
-    if (thrown)
-      std::rethrow_exception(thrown);
   };
-  base::parallel_ranges(count, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      compile_next();
-  });
+  base::parallel_ranges(base::threads_at_most(count), 1,
+                        [&](std::int64_t, std::int64_t) { compile_all(); });
   for (Candidate& candidate : candidates)
     describe(candidate);
 }

@@ -6,57 +6,58 @@
 
 namespace swage::tune {
 
-CompileQueue::CompileQueue(std::vector<CompileJob> jobs, double seconds, int threads,
+CompileQueue::CompileQueue(std::vector<CompileJob> jobs, double seconds,
                            std::function<double()> now)
-    : seconds_(seconds), threads_(std::max(threads, 1)), now_(std::move(now)) {
+    : seconds_(seconds), now_(std::move(now)) {
   for (CompileJob& job : jobs)
     waiting_.push_back({std::move(job), waiting_.size() < kCompiledAtLeast});
 }
 
 std::optional<CompileJob> CompileQueue::take() {
   std::unique_lock lock(mutex_);
-  first_done_.wait(lock, [this] { return taken_ < kCompiledAtLeast || done_weight_ > 0; });
-  leave_out_what_is_late();
-  if (waiting_.empty())
+  first_done_.wait(lock, [this] { return taken_ < kCompiledAtLeast || is_known(); });
+  const auto found = next();
+  if (found == waiting_.end())
     return std::nullopt;
-  const auto next = done_weight_ == 0
-                        ? waiting_.begin()
-                        : std::ranges::max_element(
-                              waiting_, {}, [](const Waiting& each) { return each.job.weight; });
-  CompileJob job = std::move(next->job);
-  waiting_.erase(next);
+  CompileJob job = std::move(found->job);
+  waiting_.erase(found);
   ++taken_;
+  under_way_ += job.weight;
+  ahead_ += job.weight;
   return job;
+}
+
+std::vector<CompileQueue::Waiting>::iterator CompileQueue::next() {
+  if (!is_known())
+    return waiting_.begin();
+  const double left = seconds_ - now_();
+  double room = of_a_second_ * left - ahead_;
+  auto longest = waiting_.end();
+  for (auto each = waiting_.begin(); each != waiting_.end(); ++each) {
+    const double weight = each->job.weight;
+    const bool in_time = weight * thread_seconds_ / done_ <= left && weight <= room;
+    if (!each->is_due && !in_time)
+      continue;
+    room -= weight;
+    if (longest == waiting_.end() || weight > longest->job.weight)
+      longest = each;
+  }
+  return longest;
 }
 
 void CompileQueue::done(const CompileJob& job, double seconds) {
   const std::lock_guard lock(mutex_);
-  done_seconds_ += seconds;
-  done_weight_ += job.weight;
+  thread_seconds_ += seconds;
+  done_ += job.weight;
+  under_way_ -= job.weight;
+  ahead_ = under_way_ / 2;
+  of_a_second_ = (done_ + ahead_) / now_();
   first_done_.notify_all();
 }
 
-std::vector<std::string> CompileQueue::left_out() const {
+std::size_t CompileQueue::waiting() const {
   const std::lock_guard lock(mutex_);
-  return left_out_;
-}
-
-void CompileQueue::leave_out_what_is_late() {
-  if (done_weight_ == 0)
-    return;
-  const double rate = done_seconds_ / done_weight_;
-  const double left = seconds_ - now_();
-  double all = 0;
-  for (auto each = waiting_.begin(); each != waiting_.end();) {
-    const double its_own = rate * each->job.weight;
-    if (!each->is_due && (its_own > left || all + its_own > left * threads_)) {
-      left_out_.push_back(std::move(each->job.line));
-      each = waiting_.erase(each);
-    } else {
-      all += its_own;
-      ++each;
-    }
-  }
+  return waiting_.size();
 }
 
 } // namespace swage::tune

@@ -23,40 +23,44 @@ struct CompileJob {
 };
 
 /// Jobs for several threads, to be done within so many seconds. The likeliest are given out until
-/// one is done, and it is known how long they take; then the longest, so that none is left for one
-/// thread in the end. What will not be done in time is left out, the unlikeliest first.
+/// one is done, and it is known how long they take; then, of as many of the likeliest as there is
+/// time for, the longest, so that none is left for one thread in the end.
 class CompileQueue {
 public:
   static constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 
   /// `jobs`: the likeliest first. `now`: seconds since the start, of which there are `seconds`.
-  CompileQueue(std::vector<CompileJob> jobs, double seconds, int threads,
-               std::function<double()> now);
+  CompileQueue(std::vector<CompileJob> jobs, double seconds, std::function<double()> now);
 
-  /// What to compile next, none if nothing is left. Waits while kCompiledAtLeast are under way and
-  /// it is not known how long they take.
+  /// What to compile next; none if there is no time for what is left. Waits while kCompiledAtLeast
+  /// are under way and it is not known how long they take.
   std::optional<CompileJob> take();
   /// `job`, which was taken, took a thread so many seconds; whatever came of it.
   void done(const CompileJob& job, double seconds);
-  /// The code lines that `take` will never give out.
-  std::vector<std::string> left_out() const;
+  /// How many were not given out.
+  std::size_t waiting() const;
 
 private:
   struct Waiting {
     CompileJob job;
     bool is_due = false; ///< one of kCompiledAtLeast
   };
-  void leave_out_what_is_late();
+  bool is_known() const noexcept { return done_ > 0; } ///< how long they take
+  std::vector<Waiting>::iterator next();
 
   mutable std::mutex mutex_;
   std::condition_variable first_done_;
   std::vector<Waiting> waiting_; ///< the likeliest first
-  std::vector<std::string> left_out_;
   const double seconds_;
-  const int threads_;
   const std::function<double()> now_;
   std::size_t taken_ = 0;
-  double done_seconds_ = 0, done_weight_ = 0; ///< of all that is done
+  double thread_seconds_ = 0;       ///< of all that is done
+  double done_ = 0, under_way_ = 0; ///< weights
+  /// Weight that all threads together compile in a second, when the last one was done: more threads
+  /// than cores, or than the driver compiles for, are no faster. What is under way is half done
+  /// then.
+  double of_a_second_ = 0;
+  double ahead_ = 0; ///< weight of what was taken that was still to be done then, or came since
 };
 
 } // namespace swage::tune

@@ -23,21 +23,28 @@ std::vector<CompileJob> jobs_of(const std::vector<double>& weights) {
 
 /// A queue, and the time that it sees.
 struct Timed {
-  Timed(std::vector<CompileJob> jobs, double seconds, int threads)
-      : queue(std::move(jobs), seconds, threads, [this] { return now; }) {}
+  Timed(std::vector<CompileJob> jobs, double seconds)
+      : queue(std::move(jobs), seconds, [this] { return now; }) {}
 
-  std::string next(double at) {
-    now = at;
+  std::string next() {
     const std::optional<CompileJob> job = queue.take();
     return job ? job->line : "none";
   }
 
   /// Takes one, which takes so many seconds.
-  void compile_one(double seconds) {
+  std::string compile_one(double seconds) {
     const std::optional<CompileJob> job = queue.take();
     REQUIRE(job);
     now += seconds;
     queue.done(*job, seconds);
+    return job->line;
+  }
+
+  std::vector<CompileJob> take_the_likeliest() {
+    std::vector<CompileJob> taken;
+    for (std::size_t i = 0; i < kCompiledAtLeast; ++i)
+      taken.push_back(queue.take().value());
+    return taken;
   }
 
   double now = 0;
@@ -47,48 +54,59 @@ struct Timed {
 } // namespace
 
 TEST_CASE("the likeliest are compiled first, and the longest once it is known how long they take") {
-  Timed timed(jobs_of({1, 2, 1, 5, 3}), CompileQueue::kNoLimit, 2);
-  timed.compile_one(0.1);
-  CHECK(timed.next(0.1) == "3");
-  CHECK(timed.next(0.1) == "4");
-  CHECK(timed.next(1e9) == "1");
-  CHECK(timed.next(1e9) == "2");
-  CHECK(timed.next(1e9) == "none");
-  CHECK(timed.queue.left_out().empty());
-  Timed early(jobs_of({1, 2, 1, 5, 3}), CompileQueue::kNoLimit, 2);
+  Timed timed(jobs_of({1, 2, 1, 5, 3}), CompileQueue::kNoLimit);
+  CHECK(timed.compile_one(0.1) == "0");
+  for (const char* line : {"3", "4", "1", "2", "none"})
+    CHECK(timed.next() == line);
+  Timed early(jobs_of({1, 2, 1, 5, 3}), CompileQueue::kNoLimit);
   for (const char* line : {"0", "1", "2"})
-    CHECK(early.next(0) == line);
+    CHECK(early.next() == line);
 }
 
-TEST_CASE("what would not be compiled in time is left out, the unlikeliest first") {
-  Timed timed(jobs_of(std::vector<double>(16, 1)), 1.0, 2);
-  timed.compile_one(0.125);
-  CHECK(timed.next(0.125) == "1"); // two threads compile 14 of 15 in what is left
-  CHECK(timed.queue.left_out() == std::vector<std::string>{"15"});
-  CHECK(timed.next(0.25) == "2"); // 12 of 13
-  CHECK(timed.queue.left_out() == std::vector<std::string>{"15", "14"});
+TEST_CASE("as many of the likeliest are compiled as there is time for, the longest of them first") {
+  std::vector<double> weights(16, 1);
+  weights[9] = 2, weights[14] = 3;
+  Timed timed(jobs_of(weights), 1.5);
+  const std::vector<CompileJob> taken = timed.take_the_likeliest();
+  timed.now = 1;
+  for (const CompileJob& job : taken)
+    timed.queue.done(job, 0.125); // 8 in a second, and half a second left: 8 to 10, which are 4
+  for (const char* line : {"9", "8", "10", "none"})
+    CHECK(timed.next() == line);
+  CHECK(timed.queue.waiting() == 5);
 }
 
-TEST_CASE("a candidate that alone would take too long is left out for others that do not") {
-  Timed timed(jobs_of({1, 1, 1, 1, 1, 1, 1, 1, 30, 1}), 2.0, 16);
-  timed.compile_one(0.1);
-  CHECK(timed.next(0.1) == "1");
-  CHECK(timed.queue.left_out() == std::vector<std::string>{"8"});
+TEST_CASE("what is under way counts half as done") {
+  Timed timed(jobs_of(std::vector<double>(16, 1)), 2);
+  const std::vector<CompileJob> taken = timed.take_the_likeliest();
+  timed.now = 1;
+  timed.queue.done(taken[0], 1);
+  timed.queue.done(taken[1], 1); // 2 done and 6 under way: 5 a second, of which 3 are to come
+  for (const char* line : {"8", "9", "none"})
+    CHECK(timed.next() == line);
+}
+
+TEST_CASE("a candidate that alone would take too long is passed over for others that do not") {
+  Timed timed(jobs_of({1, 1, 1, 1, 1, 1, 1, 1, 3, 1}), 10);
+  const std::vector<CompileJob> taken = timed.take_the_likeliest();
+  timed.now = 4;
+  for (const CompileJob& job : taken)
+    timed.queue.done(job, 4); // at a time: 2 a second, but 3 take one thread 12 s
+  CHECK(timed.next() == "9");
+  CHECK(timed.next() == "none");
 }
 
 TEST_CASE("the likeliest candidates are compiled however late it is") {
-  Timed timed(jobs_of(std::vector<double>(12, 1)), 0.01, 1);
+  Timed timed(jobs_of(std::vector<double>(12, 1)), 0.01);
   for (std::size_t i = 0; i < kCompiledAtLeast; ++i)
     timed.compile_one(1);
-  CHECK(timed.next(timed.now) == "none");
-  CHECK(timed.queue.left_out().size() == 12 - kCompiledAtLeast);
+  CHECK(timed.next() == "none");
+  CHECK(timed.queue.waiting() == 12 - kCompiledAtLeast);
 }
 
 TEST_CASE("more than the likeliest wait until it is known how long compiling takes") {
-  Timed timed(jobs_of(std::vector<double>(12, 1)), 1, 16);
-  std::vector<CompileJob> taken;
-  for (std::size_t i = 0; i < kCompiledAtLeast; ++i)
-    taken.push_back(timed.queue.take().value());
+  Timed timed(jobs_of(std::vector<double>(12, 1)), 1);
+  const std::vector<CompileJob> taken = timed.take_the_likeliest();
   std::atomic<bool> asks = false;
   std::future<std::optional<CompileJob>> ninth = std::async(std::launch::async, [&] {
     asks = true;
@@ -99,10 +117,10 @@ TEST_CASE("more than the likeliest wait until it is known how long compiling tak
   CHECK(ninth.wait_for(std::chrono::milliseconds(20)) == std::future_status::timeout);
   timed.queue.done(taken.front(), 10); // too long for any other
   CHECK_FALSE(ninth.get());
-  CHECK(timed.queue.left_out().size() == 12 - kCompiledAtLeast);
+  CHECK(timed.queue.waiting() == 12 - kCompiledAtLeast);
 }
 
 TEST_CASE("a queue of nothing gives nothing") {
-  Timed timed({}, 1, 0);
-  CHECK(timed.next(0) == "none");
+  Timed timed({}, 1);
+  CHECK(timed.next() == "none");
 }
