@@ -80,7 +80,11 @@ class Contest:
             text: text
             for text in (fixed(self.case) if fixed_schedules is None else fixed_schedules)}
         for name, schedule in schedules.items():
-            made = swage.kernel(kernel, self.case.dtype, schedule=schedule)
+            try:
+                made = swage.kernel(kernel, self.case.dtype, schedule=schedule)
+            except RuntimeError as error:
+                self.left_out[name] = str(error)
+                continue
             try:
                 swage.prepare(made, arguments)
                 self.kernels[name] = made
