@@ -116,7 +116,7 @@ Value* Body::stored_bits(const ir::Store& store) {
                          : convert_.narrow(storage, stored, rounding(store.node, storage));
 }
 
-Rounding Body::rounding(ir::NodeId id, DType storage) const {
+Rounding Body::rounding(ir::NodeId id, DType storage) {
   const double bound = clamped_within(job_.kernel, id);
   const double largest = largest_of(storage);
   return {.low_nan_bits = !facts_.upper_half_nans[id],
@@ -124,11 +124,33 @@ Rounding Body::rounding(ir::NodeId id, DType storage) const {
           .saturates = bound == largest,
           .in_range = bound <= largest,
           .is_power = is_power(job_.kernel.node(id)),
+          .positive_nan = storage == DType::f4e2m1 && is_plain_product(id),
           .to_nearest = job_.kernel.node(id).op == Op::round};
+}
+
+/// Whether node `id` is a product of two values that are known here, of a GPU.
+bool Body::is_plain_product(ir::NodeId id) {
+  const ir::Node& node = job_.kernel.node(id);
+  return job_.target.kind == Target::Kind::cuda && node.op == Op::mul && node.type == DType::f32 &&
+         (facts_.wide.products.empty() || !facts_.wide.products[id]) &&
+         (facts_.slopes.empty() || !facts_.slopes[id]) && value(node.args[0]) &&
+         value(node.args[1]);
+}
+
+/// What LLVM does not look through: else it might make the negation of a product of it, which gives
+/// a NaN a sign.
+Value* Body::opaque_product(const ir::Node& node) {
+  llvm::Type* f32 = b_.getFloatTy();
+  auto* product = llvm::InlineAsm::get(llvm::FunctionType::get(f32, {f32, f32}, false),
+                                       "mul.rn.f32 $0, $1, $2;", "=f,f,f", false);
+  return by_lane(b_, {arg(node, 0), arg(node, 1)},
+                 [&](llvm::ArrayRef<Value*> lane) { return b_.CreateCall(product, lane); });
 }
 
 Value* Body::to_round(ir::NodeId id, DType storage) {
   const ir::Node& node = job_.kernel.node(id);
+  if (rounding(id, storage).positive_nan)
+    return opaque_product(node);
   const bool is_implied =
       (node.op == Op::round && convert_.rounds_to_integer(node.type, storage)) ||
       (rounding(id, storage).saturates && convert_.saturates(storage));

@@ -181,7 +181,7 @@ Value* Converter::narrow(DType storage, Value* value, Rounding rounding) {
   case DType::f8e4m3fnuz:
   case DType::f8e5m2fnuz:
   case DType::e8m0: return narrow_byte(storage, value, rounding);
-  case DType::f4e2m1: return narrow_e2m1(value);
+  case DType::f4e2m1: return narrow_e2m1(value, rounding);
   case DType::boolean: return b_.CreateZExt(value, bits);
   default: return b_.CreateTrunc(value, bits);
   }

@@ -39,6 +39,8 @@ struct Rounding {
   bool in_range = false;
   /// e8m0: it is one of its numbers, or NaN.
   bool is_power = false;
+  /// f4e2m1: a NaN has no sign, as what arithmetic of a GPU makes.
+  bool positive_nan = false;
   /// Integers: to the nearest one, of two the even one, in place of towards zero. Only where
   /// `rounds_to_integer`.
   bool to_nearest = false;
@@ -111,9 +113,10 @@ private:
   llvm::Value* narrow_byte_in_integers(DType storage, llvm::Value* f32);
   llvm::Value* narrow_byte_by_hardware(DType storage, llvm::Value* f32, Rounding rounding);
   llvm::Value* narrow_power(llvm::Value* f32, Rounding rounding);
-  llvm::Value* narrow_e2m1(llvm::Value* f32);
-  llvm::Value* narrow_e2m1_by_fma(llvm::Value* within, llvm::Value* power);
+  llvm::Value* narrow_e2m1(llvm::Value* f32, Rounding rounding);
+  llvm::Value* narrow_e2m1_by_fma(llvm::Value* magnitude, llvm::Value* power, llvm::Value* bits);
   llvm::Value* within_e2m1(llvm::Value* f32);
+  llvm::Value* magnitude_within_e2m1(llvm::Value* f32);
   llvm::Value* widen_byte(DType storage, llvm::Value* bits);
   llvm::Value* widen_byte_by_hardware(DType storage, llvm::Value* bits);
   llvm::Value* widen_power(llvm::Value* bits);

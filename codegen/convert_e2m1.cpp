@@ -12,18 +12,20 @@ using llvm::Value;
 
 /// Codes as i32. A magnitude is added to a number whose spacing is that of e2m1 where the magnitude
 /// lies, which rounds it and leaves the code in the lower bits of the sum.
-Value* Converter::narrow_e2m1(Value* f32) {
+Value* Converter::narrow_e2m1(Value* f32, Rounding rounding) {
   llvm::Type* i32 = like(b_.getInt32Ty(), f32);
-  Value* within = within_e2m1(f32);
+  const bool is_bare = is_cuda_ && rounding.positive_nan;
+  Value* within = is_bare ? f32 : within_e2m1(f32);
+  Value* magnitude =
+      is_bare ? magnitude_within_e2m1(f32) : b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, within);
   Value* bits = b_.CreateBitCast(within, i32);
-  Value* power =
-      b_.CreateBinaryIntrinsic(llvm::Intrinsic::umax, b_.CreateAnd(bits, word(f32, 0x7f800000u)),
-                               word(f32, 0x3f800000u)); // below 1 the spacing is that of 1
+  Value* power = b_.CreateBinaryIntrinsic(
+      llvm::Intrinsic::umax, b_.CreateAnd(b_.CreateBitCast(magnitude, i32), word(f32, 0x7f800000u)),
+      word(f32, 0x3f800000u)); // below 1 the spacing is that of 1
   if (is_cuda_)
-    return narrow_e2m1_by_fma(within, power);
+    return narrow_e2m1_by_fma(magnitude, power, bits);
   Value* anchor = b_.CreateAdd(power, word(f32, 22u << 23));
-  Value* sum = b_.CreateFAdd(b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, within),
-                             b_.CreateBitCast(anchor, f32->getType()));
+  Value* sum = b_.CreateFAdd(magnitude, b_.CreateBitCast(anchor, f32->getType()));
   Value* before = b_.CreateSub(b_.CreateLShr(power, word(f32, 22)), word(f32, 0x3f800000u >> 22));
   Value* size = b_.CreateAdd(b_.CreateSub(b_.CreateBitCast(sum, i32), anchor), before);
   Value* sign = b_.CreateAnd(b_.CreateLShr(bits, word(f32, 28)), word(f32, 8));
@@ -33,20 +35,31 @@ Value* Converter::narrow_e2m1(Value* f32) {
 /// The anchor and two spacings more, which is `power`, are one product then. The code is twice the
 /// exponent, which `power` has from its bit 22 on as 254 and more, and what the sum has counted
 /// beyond its 2: modulo 8 their sum. A selection by bits takes three of them, and above those the
-/// sign.
-Value* Converter::narrow_e2m1_by_fma(Value* within, Value* power) {
-  llvm::Type* i32 = power->getType();
-  Value* factor = llvm::ConstantFP::get(within->getType(), 0x1p22 + 1);
-  Value* sum = b_.CreateIntrinsic(llvm::Intrinsic::fma, {within->getType()},
-                                  {b_.CreateBitCast(power, within->getType()), factor,
-                                   b_.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, within)});
-  Value* size = b_.CreateAdd(b_.CreateBitCast(sum, i32), b_.CreateLShr(power, word(within, 22)));
-  Value* sign = b_.CreateLShr(b_.CreateBitCast(within, i32), word(within, 28));
+/// sign, the first of `bits`.
+Value* Converter::narrow_e2m1_by_fma(Value* magnitude, Value* power, Value* bits) {
+  llvm::Type* f32 = magnitude->getType();
+  Value* sum = b_.CreateIntrinsic(
+      llvm::Intrinsic::fma, {f32},
+      {b_.CreateBitCast(power, f32), llvm::ConstantFP::get(f32, 0x1p22 + 1), magnitude});
+  Value* size =
+      b_.CreateAdd(b_.CreateBitCast(sum, power->getType()), b_.CreateLShr(power, word(bits, 22)));
+  Value* sign = b_.CreateLShr(bits, word(bits, 28));
   llvm::Type* one = b_.getInt32Ty();
   auto* select = llvm::InlineAsm::get(llvm::FunctionType::get(one, {one, one}, false),
                                       "lop3.b32 $0, $1, $2, 7, 0xe4;", "=r,r,r", false);
   return by_lane(b_, {size, sign},
                  [&](llvm::ArrayRef<Value*> lane) { return b_.CreateCall(select, lane); });
+}
+
+/// At most 6, and of NaN 6, in one instruction; from LLVM's fabs comes a mask of bits, which is
+/// another.
+Value* Converter::magnitude_within_e2m1(Value* f32) {
+  llvm::Type* one = b_.getFloatTy();
+  auto* minimum =
+      llvm::InlineAsm::get(llvm::FunctionType::get(one, {one}, false),
+                           "abs.f32 $0, $1;\n\tmin.f32 $0, $0, 0f40C00000;", "=f,f", false);
+  return by_lane(b_, {f32},
+                 [&](llvm::ArrayRef<Value*> lane) { return b_.CreateCall(minimum, lane); });
 }
 
 /// The nearest number from -6 to 6; of NaN, whatever its sign, 6.

@@ -198,7 +198,7 @@ CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specia
   if (mostly_strided(specialization)) {
     count = 1;
   } else if (aligned <= 2 * element && aligned < count * element) {
-    count = std::clamp(4 / element, 1, aligned / element);
+    count = std::clamp(4 / element, 1, std::max(aligned / element, 1));
     schedule.accesses =
         std::min({elements <= kOneWave / 4 ? 1
                   : elements <= kOneWave   ? kPieces / 2

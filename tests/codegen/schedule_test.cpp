@@ -199,6 +199,9 @@ TEST_CASE("pieces of one or two elements are accesses of their own by default") 
   const ir::Kernel bytes =
       ir::load_kernel({"kernel k(x: in u8, y: out u8) { y = x; }", ""}, "k", {});
   CHECK(schedule(bytes, 0, kMany) == std::pair(1, 4));
+  const ir::Kernel mixed =
+      ir::load_kernel({"kernel k(x: in f64, y: out bf16) { y = bf16(x); }", ""}, "k", {});
+  CHECK(schedule(mixed, 1, kMany) == std::pair(8, 2)); // at places that are less than one f64 apart
   CHECK(schedule(gated(bf16), 1, 65536) == std::pair(2, 1)); // a thread an element, in one wave
   CHECK(schedule(gated(bf16), 1, 4 * 65536) == std::pair(2, 2));
   CHECK(schedule(large(5000), 0, kMany) == std::pair(2, 1));
