@@ -214,6 +214,30 @@ TEST_CASE("a GPU makes a code of four bits with one product and one selection by
   }
 }
 
+TEST_CASE("a code of a product needs one limit, and that of no number has no sign") {
+  // Negated as a whole, or of what is negated: LLVM makes one of the other.
+  for (const auto& [product, factor] : {std::pair{"x * 0.75", 0.75F},
+                                        {"-x * 0.75", -0.75F},
+                                        {"-(x * 0.75)", -0.75F},
+                                        {"-x * -0.75", 0.75F}}) {
+    INFO(product);
+    std::vector<std::uint32_t> x = many_f32();
+    const std::vector<std::byte> y = in_ptx(kernel_of(f32, f4e2m1, product), elements(f32, x),
+                                            static_cast<std::int64_t>(x.size()), 90, 16);
+    for (std::uint32_t& bits : x)
+      bits = std::bit_cast<std::uint32_t>(std::bit_cast<float>(bits) * factor);
+    CHECK(first_wrong(f32, x, y) == "");
+  }
+  const ir::Kernel kernel = ir::load_kernel(
+      {"kernel k(x: in f32, s: in f32, y: out f4e2m1) { y = x * s; }", ""}, "k", {});
+  const std::string code =
+      compile(kernel, contiguous(kernel), CudaSchedule{.access_bytes = 16}, cuda_target(90))
+          .payload;
+  INFO(code);
+  CHECK(count(code, "0f40C00000") == 6);
+  CHECK(count(code, "0fC0C00000") == 0);
+}
+
 TEST_CASE("no schedule of a kernel with tensors of four bits stores half a byte") {
   const ir::Kernel kernel = kernel_of(f32, f4e2m1);
   const Specialization known = contiguous(kernel);
