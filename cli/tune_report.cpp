@@ -155,7 +155,10 @@ OrderedJson candidate_json(const Candidate& candidate) {
                    {"local_bytes", occupancy.local_bytes},
                    {"blocks_per_multiprocessor", occupancy.blocks}});
   if (summary.count > 0)
-    object.update({{"seconds", summary.median}, {"rounds", summary.count}});
+    object.update({{"seconds", summary.median},
+                   {"rounds", summary.count},
+                   {"in_memory", candidate.in_memory},
+                   {"in_cache", candidate.in_cache}});
   if (!candidate.eliminated.empty())
     object["eliminated"] = candidate.eliminated;
   return object;
