@@ -60,8 +60,7 @@ std::vector<const Candidate*> by_time(const TuneReport& report) {
   for (const Candidate& candidate : report.candidates)
     order.push_back(&candidate);
   std::stable_sort(order.begin(), order.end(), [](const Candidate* a, const Candidate* b) {
-    const double left = base::summarise(a->seconds).median;
-    const double right = base::summarise(b->seconds).median;
+    const double left = tune::seconds_of(*a), right = tune::seconds_of(*b);
     return (left > 0 ? left : 1e30) < (right > 0 ? right : 1e30);
   });
   return order;
@@ -73,7 +72,7 @@ std::string fate(const Candidate& candidate, const TuneReport& report) {
   if (&candidate == &report.candidates.front())
     return report.improved ? "the default" : "the default, kept";
   if (report.improved && candidate.schedule == report.best)
-    return fmt::format("the winner: {} faster, noise {}", percent(report.gain.median),
+    return fmt::format("the winner: {} faster, noise {}", percent(report.gain.middle),
                        percent(report.gain.noise));
   return "ran to the end";
 }
@@ -91,12 +90,12 @@ std::string occupancy_text(const tune::Occupancy& occupancy) {
 std::string candidate_table(const TunedShape& tuned, bool color) {
   const TuneReport& report = tuned.report;
   Table table(
-      {{"candidate"}, {"occupancy"}, {"median", Align::right}, {"rounds", Align::right}, {"fate"}});
+      {{"candidate"}, {"occupancy"}, {"time", Align::right}, {"rounds", Align::right}, {"fate"}});
   for (const Candidate* candidate : by_time(report)) {
-    const base::Summary summary = base::summarise(candidate->seconds);
+    const std::size_t rounds = candidate->seconds.size();
     table.row(
         {codegen::canonical(candidate->schedule), occupancy_text(candidate->occupancy),
-         summary.count > 0 ? format_seconds(summary.median) : "-", std::to_string(summary.count),
+         rounds > 0 ? format_seconds(tune::seconds_of(*candidate)) : "-", std::to_string(rounds),
          Cell(fate(*candidate, report), candidate->eliminated.empty() ? Tone::good : Tone::faint)});
   }
   return fmt::format("\n{}: {} candidates, {} measured; {} rounds: {}\n", format_shape(tuned.shape),
@@ -148,15 +147,14 @@ std::string footer(const TuneRun& run) {
 }
 
 OrderedJson candidate_json(const Candidate& candidate) {
-  const base::Summary summary = base::summarise(candidate.seconds);
   OrderedJson object = {{"schedule", codegen::canonical(candidate.schedule)}};
   if (const tune::Occupancy& occupancy = candidate.occupancy; occupancy.registers > 0)
     object.update({{"registers", occupancy.registers},
                    {"local_bytes", occupancy.local_bytes},
                    {"blocks_per_multiprocessor", occupancy.blocks}});
-  if (summary.count > 0)
-    object.update({{"seconds", summary.median},
-                   {"rounds", summary.count},
+  if (!candidate.seconds.empty())
+    object.update({{"seconds", tune::seconds_of(candidate)},
+                   {"rounds", candidate.seconds.size()},
                    {"in_memory", candidate.in_memory},
                    {"in_cache", candidate.in_cache}});
   if (!candidate.eliminated.empty())

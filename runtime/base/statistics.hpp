@@ -16,21 +16,29 @@ struct Summary {
 };
 Summary summarise(std::span<const double> samples);
 
+/// Which middle of samples decides. A GPU's launches that wait behind each other may settle in a
+/// fast or a slow order, from sample to sample, and a program pays the mean of both; a CPU's are
+/// interrupted, and such a one must not decide.
+enum class Middle { median, mean };
+
+/// The median, or the mean without the tenth part at either end, and from five on without one.
+double middle_of(std::span<const double> samples, Middle middle);
+
 /// How much faster `candidate` is than `base`, each sample against the one taken beside it, so that
 /// a clock which drifts moves both: gain 0.1 is ten percent less time.
 struct Gain {
-  double median = 0;
-  double noise = 0; ///< twice the standard error of `median`
+  double middle = 0;
+  double noise = 0; ///< twice the standard error of `middle`
   /// Beyond the noise, and beyond what is worth a change.
-  bool is_real() const noexcept { return median > noise && median > kWorthIt; }
+  bool is_real() const noexcept { return middle > noise && middle > kWorthIt; }
   /// Whether this is a loss that the gain `elsewhere` does not pay for: more than a quarter of it,
   /// or nearly the hundredth that tuning promises never to cost. Below `kUnnoticed` it is noise.
   bool is_loss_beside(const Gain& elsewhere) const noexcept {
-    return -median > std::clamp(elsewhere.median / 4, kUnnoticed, kNoticed);
+    return -middle > std::clamp(elsewhere.middle / 4, kUnnoticed, kNoticed);
   }
   static constexpr double kWorthIt = 0.005, kUnnoticed = 0.003, kNoticed = 0.009;
 };
 /// `base` and `candidate` are of equal length, sample by sample taken together.
-Gain gain_of(std::span<const double> base, std::span<const double> candidate);
+Gain gain_of(std::span<const double> base, std::span<const double> candidate, Middle middle);
 
 } // namespace swage::base

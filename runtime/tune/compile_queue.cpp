@@ -6,30 +6,44 @@
 
 namespace swage::tune {
 
+namespace {
+
+constexpr double kOfTheFirst = 2; ///< what takes longer is not compiled in any case
+
+} // namespace
+
 CompileQueue::CompileQueue(std::vector<CompileJob> jobs, double seconds,
                            std::function<double()> now)
     : seconds_(seconds), now_(std::move(now)) {
-  for (CompileJob& job : jobs)
-    waiting_.push_back({std::move(job), waiting_.size() < kCompiledAtLeast});
+  const double most = jobs.empty() ? 0 : kOfTheFirst * jobs.front().weight;
+  std::size_t due = 0;
+  for (CompileJob& job : jobs) {
+    const bool is_due = due < kCompiledAtLeast && job.weight <= most;
+    due += is_due;
+    waiting_.push_back({std::move(job), is_due});
+  }
 }
 
 std::optional<CompileJob> CompileQueue::take() {
   std::unique_lock lock(mutex_);
-  first_done_.wait(lock, [this] { return taken_ < kCompiledAtLeast || is_known(); });
+  first_done_.wait(lock, [this] {
+    return is_known() || under_way_ == 0 || std::ranges::any_of(waiting_, &Waiting::is_due);
+  });
   const auto found = next();
   if (found == waiting_.end())
     return std::nullopt;
   CompileJob job = std::move(found->job);
   waiting_.erase(found);
-  ++taken_;
   under_way_ += job.weight;
   ahead_ += job.weight;
   return job;
 }
 
 std::vector<CompileQueue::Waiting>::iterator CompileQueue::next() {
-  if (!is_known())
-    return waiting_.begin();
+  if (!is_known()) {
+    const auto due = std::ranges::find_if(waiting_, &Waiting::is_due);
+    return due != waiting_.end() ? due : waiting_.begin();
+  }
   const double left = seconds_ - now_();
   double room = of_a_second_ * left - ahead_;
   auto longest = waiting_.end();

@@ -13,7 +13,8 @@
 
 namespace swage::tune {
 
-/// The candidates that a search compiles in any case: the likeliest.
+/// The candidates that a search compiles in any case: the likeliest that take at most twice as long
+/// as the first, which is the default.
 inline constexpr std::size_t kCompiledAtLeast = 8;
 
 struct CompileJob {
@@ -32,8 +33,8 @@ public:
   /// `jobs`: the likeliest first. `now`: seconds since the start, of which there are `seconds`.
   CompileQueue(std::vector<CompileJob> jobs, double seconds, std::function<double()> now);
 
-  /// What to compile next; none if there is no time for what is left. Waits while kCompiledAtLeast
-  /// are under way and it is not known how long they take.
+  /// What to compile next; none if there is no time for what is left. Waits while none is done and
+  /// all that are compiled in any case are under way.
   std::optional<CompileJob> take();
   /// `job`, which was taken, took a thread so many seconds; whatever came of it.
   void done(const CompileJob& job, double seconds);
@@ -43,7 +44,7 @@ public:
 private:
   struct Waiting {
     CompileJob job;
-    bool is_due = false; ///< one of kCompiledAtLeast
+    bool is_due = false; ///< compiled in any case
   };
   bool is_known() const noexcept { return done_ > 0; } ///< how long they take
   std::vector<Waiting>::iterator next();
@@ -53,7 +54,6 @@ private:
   std::vector<Waiting> waiting_; ///< the likeliest first
   const double seconds_;
   const std::function<double()> now_;
-  std::size_t taken_ = 0;
   double thread_seconds_ = 0;       ///< of all that is done
   double done_ = 0, under_way_ = 0; ///< weights
   /// Weight that all threads together compile in a second, when the last one was done: more threads

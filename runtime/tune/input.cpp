@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 
 #include "ir/number.hpp"
 #include "runtime/base/parallel.hpp"
@@ -75,9 +74,8 @@ void copy_on_device(const DeviceState& device, void* to, const void* from, std::
 ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> arguments, PoolSize size,
                            cuda::StreamHandle stream)
     : kernel_(kernel) {
-  launch::Call call;
-  kernel.classify(arguments, call);
-  find_groups(arguments, call);
+  kernel.classify(arguments, call_);
+  find_groups(arguments, call_);
   allocate(size, static_cast<std::int64_t>(bytes_of_set()));
   for (Group& group : groups_) {
     const std::vector<std::byte> tile = random_tile(group.dtype, group.mixed);
@@ -85,14 +83,17 @@ ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> argum
     group.tile.write(tile.data(), tile.size());
     fill(group, static_cast<std::byte*>(group.slab.data()), group.slab.size(), stream);
   }
+  for (std::size_t set = 0; set < count_; ++set)
+    calls_.push_back(std::make_unique<launch::Call>(call_));
+  place_anew();
+}
 
-  for (std::size_t set = 0; set < count_; ++set) {
-    auto own = std::make_unique<launch::Call>(call);
-    for (std::size_t t = 0; t < kernel.signature.tensors.size(); ++t)
-      own->tensors[t].data = reinterpret_cast<void*>(
-          moved(reinterpret_cast<std::uint64_t>(call.tensors[t].data), set));
-    calls_.push_back(std::move(own));
-  }
+void ArgumentPool::place_anew() {
+  draw_places();
+  for (std::size_t set = 0; set < count_; ++set)
+    for (std::size_t t = 0; t < kernel_.signature.tensors.size(); ++t)
+      calls_[set]->tensors[t].data = reinterpret_cast<void*>(
+          moved(reinterpret_cast<std::uint64_t>(call_.tensors[t].data), set));
 }
 
 std::size_t ArgumentPool::bytes_of_set() const noexcept {
@@ -155,16 +156,20 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
   // In whole rounds, so that the last set and the first, which follows it, share no memory.
   count_ = apart_ == 1 ? 1 : (kLeastSets + apart_ - 1) / apart_ * apart_;
   const Device device = DeviceAccess::make(kernel_.device);
-  std::minstd_rand random; // the same for every search
+  for (Group& group : groups_)
+    group.slab = device.allocate(apart_ * (group.stride + most_gap(group.stride)) + kPage);
+}
+
+void ArgumentPool::draw_places() {
   for (Group& group : groups_) {
     const std::size_t gap = most_gap(group.stride), pitch = group.stride + gap;
+    group.places.clear();
     for (std::size_t set = 0; set < count_; ++set)
-      group.places.push_back(set % apart_ * pitch + random() % (gap / kPage + 1) * kPage);
+      group.places.push_back(set % apart_ * pitch + random_() % (gap / kPage + 1) * kPage);
     // One set right behind the other is found by the memory faster than a program's tensors are;
     // sets that share memory must not follow each other.
     if (count_ == apart_)
-      std::shuffle(group.places.begin(), group.places.end(), random);
-    group.slab = device.allocate(apart_ * pitch + kPage);
+      std::shuffle(group.places.begin(), group.places.end(), random_);
   }
 }
 

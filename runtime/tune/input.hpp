@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <random>
 #include <span>
 #include <vector>
 
@@ -31,6 +32,10 @@ public:
   const launch::Call& call(std::size_t set) const noexcept { return *calls_[set % calls_.size()]; }
   bool in_place() const noexcept { return in_place_; }
 
+  /// Other places in the same memory for all sets: what `call` gave no longer holds. Nothing may
+  /// be at work on them.
+  void place_anew();
+
   /// Gives tensors of the first `count` sets, or of one, that are read and written ordinary values
   /// again. Asynchronous on `stream`; the CPU ignores it.
   void seed_first(std::size_t count, cuda::StreamHandle stream) const;
@@ -54,14 +59,17 @@ private:
 
   void find_groups(std::span<const Arg> arguments, const launch::Call& call);
   void allocate(PoolSize size, std::int64_t bytes_of_set);
+  void draw_places();
   void fill(const Group& group, std::byte* to, std::size_t bytes, cuda::StreamHandle stream) const;
   std::uint64_t moved(std::uint64_t address, std::size_t set) const;
 
   const KernelState& kernel_;
+  launch::Call call_;       ///< the caller's
+  std::minstd_rand random_; ///< the same for every search
   std::vector<Group> groups_;
   std::size_t count_ = 0, apart_ = 0;
   bool in_place_ = false;
-  std::vector<std::unique_ptr<launch::Call>> calls_;
+  std::vector<std::unique_ptr<launch::Call>> calls_; ///< by set
 };
 
 /// Copies within memory of `device`: asynchronous on CUDA, on all threads on the CPU.

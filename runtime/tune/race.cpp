@@ -16,6 +16,9 @@ constexpr int kNoiseSamples = 9;
 constexpr int kNoiseAttempts = 3;
 constexpr int kConfirmRounds = 15;
 constexpr std::size_t kConfirmed = 3;
+/// Tensors stay at their places for so many rounds, the first two apart: of 256 launches a graph
+/// takes half a millisecond to make.
+constexpr int kRoundsOfPlaces = 2, kConfirmRoundsOfPlaces = 3;
 /// Screening leaves this share of the budget to the rounds after it.
 constexpr double kScreeningShare = 0.6;
 constexpr std::size_t kScreenedAtLeast = 8;
@@ -120,7 +123,7 @@ void Race::run() {
     report_.rounds = round;
     eliminate(report_.candidates, round, report_.noise);
     const std::size_t best = best_of(report_.candidates);
-    const double seconds = base::summarise(report_.candidates[best].seconds).median;
+    const double seconds = seconds_of(report_.candidates[best]);
     report_.stopped =
         reason_to_stop(report_.candidates, {round, elapsed() + comparison_seconds_, budget_,
                                             static_cast<double>(report_.bytes) / seconds,
@@ -131,6 +134,8 @@ void Race::run() {
     for (std::size_t i = 0; i < report_.candidates.size(); ++i)
       if (report_.candidates[i].runs())
         order.push_back(i);
+    if (round == 1 || round % kRoundsOfPlaces == 0)
+      sampler_.place_anew();
     // Another first one each round: what runs before a candidate must not favour it.
     std::rotate(order.begin(), order.begin() + round % static_cast<int>(order.size()), order.end());
     measure(order);
@@ -143,7 +148,7 @@ namespace {
 /// What a candidate that the default is not left for gains in either place.
 std::string what_is_gained(const base::Gain& in_memory, const base::Gain& in_cache) {
   return fmt::format("beside the default {:.1f} % faster in memory, {:.1f} % in the cache",
-                     100 * in_memory.median, 100 * in_cache.median);
+                     100 * in_memory.middle, 100 * in_cache.middle);
 }
 
 } // namespace
@@ -155,15 +160,20 @@ bool Race::is_passed_over(std::size_t i) {
   Candidate& candidate = report_.candidates[i];
   if (!gives_and_takes(base, candidate))
     return false;
-  candidate.eliminated = what_is_gained(base::gain_of(base.in_memory, candidate.in_memory),
-                                        base::gain_of(base.in_cache, candidate.in_cache));
+  const base::Middle middle = middle_for(candidate.schedule);
+  candidate.eliminated = what_is_gained(base::gain_of(base.in_memory, candidate.in_memory, middle),
+                                        base::gain_of(base.in_cache, candidate.in_cache, middle));
   return true;
 }
 
 /// Whether candidate `i` is taken instead of the default; the report then has its times.
 bool Race::beats_default(std::size_t i) {
   Candidate base, winner; // with samples of these rounds alone
+  base.schedule = report_.candidates[0].schedule;
+  winner.schedule = report_.candidates[i].schedule;
   for (int round = 0; round < kConfirmRounds; ++round) {
+    if (round % kConfirmRoundsOfPlaces == 0)
+      sampler_.place_anew();
     const bool first = round % 2 == 0;
     if (first)
       add(winner, sampler_.sample(numbers_[i]));
@@ -173,20 +183,21 @@ bool Race::beats_default(std::size_t i) {
   }
   const base::Summary of_default = base::summarise(base.seconds),
                       of_winner = base::summarise(winner.seconds);
-  report_.default_seconds = of_default.median;
-  report_.gain = base::gain_of(base.seconds, winner.seconds);
-  const base::Gain in_memory = base::gain_of(base.in_memory, winner.in_memory),
-                   in_cache = base::gain_of(base.in_cache, winner.in_cache);
+  report_.default_seconds = seconds_of(base);
+  const base::Middle middle = middle_for(winner.schedule);
+  report_.gain = base::gain_of(base.seconds, winner.seconds, middle);
+  const base::Gain in_memory = base::gain_of(base.in_memory, winner.in_memory, middle),
+                   in_cache = base::gain_of(base.in_cache, winner.in_cache, middle);
   const bool loses_in_memory = in_memory.is_loss_beside(in_cache),
              loses_in_cache = in_cache.is_loss_beside(in_memory);
   const bool wins = i != 0 && report_.gain.is_real() && !loses_in_memory && !loses_in_cache;
   if (i != 0 && !wins)
     report_.candidates[i].eliminated =
         !report_.gain.is_real() ? fmt::format("beside the default {:.1f} % faster, noise {:.1f} %",
-                                              100 * report_.gain.median, 100 * report_.gain.noise)
+                                              100 * report_.gain.middle, 100 * report_.gain.noise)
                                 : what_is_gained(in_memory, in_cache);
   report_.best = report_.candidates[wins ? i : 0].schedule;
-  report_.seconds = (wins ? of_winner : of_default).median;
+  report_.seconds = seconds_of(wins ? winner : base);
   report_.spread = (wins ? of_winner : of_default).spread();
   return wins;
 }

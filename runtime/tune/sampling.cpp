@@ -40,7 +40,7 @@ std::size_t launches_before(const ArgumentPool& pool, std::size_t cache_bytes) {
 
 } // namespace
 
-Sampler::Sampler(const KernelState& kernel, const ArgumentPool& pool, cuda::StreamHandle stream)
+Sampler::Sampler(const KernelState& kernel, ArgumentPool& pool, cuda::StreamHandle stream)
     : kernel_(kernel), pool_(pool), stream_(stream) {
   if (!kernel.device->is_cuda())
     return;
@@ -81,7 +81,34 @@ double Sampler::seconds_of(const Interval& interval) {
   return 1e-3 * static_cast<double>(milliseconds);
 }
 
-Sample Sampler::sample_cuda(const Entry& entry) {
+void Sampler::place_anew() {
+  if (!kernel_.device->is_cuda())
+    return;
+  pool_.place_anew();
+  for (Entry& entry : entries_) {
+    entry.graph = {};
+    entry.before = {};
+    entry.cached_graph = {};
+  }
+}
+
+void Sampler::capture_all(Entry& entry) {
+  const auto capture_for = [&](int launches, std::size_t sets, std::size_t first = 0) {
+    cuda::OwnedGraphExec graph = capture(entry.plan, launches, sets, first);
+    cuda::driver().cuGraphUpload(graph.get(), stream_); // which its first launch would do
+    return graph;
+  };
+  entry.graph = capture_for(entry.launches, entry.timed);
+  if (entry.before_sets > 0)
+    entry.before = capture_for(static_cast<int>(entry.before_sets), pool_.sets(),
+                               pool_.sets() - entry.before_sets);
+  if (cached_sets_ > 0)
+    entry.cached_graph = capture_for(entry.cached_launches, cached_sets_);
+}
+
+Sample Sampler::sample_cuda(Entry& entry) {
+  if (!entry.graph.get())
+    capture_all(entry);
   if (pool_.in_place())
     pool_.seed_first(static_cast<std::size_t>(entry.launches), stream_);
   // All is queued at once, each timed graph behind other work: what the host takes to launch a
@@ -148,21 +175,20 @@ std::size_t Sampler::add(launch::LaunchPlan plan, double seconds) {
     const bool spare = before <= kMostLaunchesBefore && before + kLeastTimedSets <= sets;
     const bool once = spare && before + kLeastTimedSets <= pool_.apart();
     const std::size_t timed = (once ? pool_.apart() : sets) - (spare ? before : 0);
+    entry.timed = timed;
+    entry.before_sets = spare ? before : 0;
     entry.launches = std::min(entry.launches, static_cast<int>(std::max(timed, kLeastTimedSets)));
-    entry.graph = capture(plan, entry.launches, timed);
-    if (spare)
-      entry.before = capture(plan, static_cast<int>(before), sets, sets - before);
     entry.cached_launches = (entry.launches + 1) / 2;
-    if (cached_sets_ > 0)
-      entry.cached_graph = capture(plan, entry.cached_launches, cached_sets_);
   }
   entry.plan = std::move(plan);
+  if (is_cuda)
+    capture_all(entry);
   entries_.push_back(std::move(entry));
   return entries_.size() - 1;
 }
 
 Sample Sampler::sample(std::size_t plan) {
-  const Entry& entry = entries_[plan];
+  Entry& entry = entries_[plan];
   if (kernel_.device->is_cuda())
     return sample_cuda(entry);
   const std::size_t first_set = next_set_ % pool_.sets();

@@ -32,12 +32,16 @@ struct Sample {
 class Sampler {
 public:
   /// `stream` is for CUDA alone.
-  Sampler(const KernelState& kernel, const ArgumentPool& pool, cuda::StreamHandle stream);
+  Sampler(const KernelState& kernel, ArgumentPool& pool, cuda::StreamHandle stream);
 
   /// Adds a plan; its number is the count of those before. `seconds` is about what it takes.
   std::size_t add(launch::LaunchPlan plan, double seconds);
 
   Sample sample(std::size_t plan);
+  /// All plans get other places for their sets: which of two orders launches settle in that wait
+  /// behind each other, for one, follows where the tensors of all of them lie. The CPU's samples
+  /// go from set to set anyway.
+  void place_anew();
   /// About the seconds of one launch, from a few.
   double estimate(const launch::LaunchPlan& plan);
 
@@ -48,7 +52,8 @@ private:
   struct Entry {
     launch::LaunchPlan plan;
     int launches = 1, cached_launches = 1;
-    cuda::OwnedGraphExec before, graph, cached_graph; ///< `before` may be none
+    std::size_t timed = 1, before_sets = 0; ///< sets of the graph, and of the launches before it
+    cuda::OwnedGraphExec before, graph, cached_graph; ///< none yet; `before` may stay so
   };
   struct Interval {
     cuda::OwnedEvent begin, end;
@@ -56,7 +61,8 @@ private:
 
   void enqueue(const cuda::OwnedGraphExec& graph, const Interval& interval);
   static double seconds_of(const Interval& interval);
-  Sample sample_cuda(const Entry& entry);
+  Sample sample_cuda(Entry& entry);
+  void capture_all(Entry& entry);
   double time_host(const launch::LaunchPlan& plan, std::size_t first_set, int launches);
   /// Launches of set `first` and those after it, round `sets`.
   cuda::OwnedGraphExec capture(const launch::LaunchPlan& plan, int launches, std::size_t sets,
@@ -64,7 +70,7 @@ private:
   void drain();
 
   const KernelState& kernel_;
-  const ArgumentPool& pool_;
+  ArgumentPool& pool_;
   cuda::StreamHandle stream_;
   Interval in_memory_, in_cache_; ///< of the launches timed there
   std::size_t cached_sets_ = 0;

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "runtime/base/statistics.hpp"
-
 namespace swage::tune {
 
 namespace {
@@ -15,13 +13,13 @@ std::string microseconds(double seconds) {
   return fmt::format("{:.2f} us", 1e6 * seconds);
 }
 
-/// The running candidates that were measured, by what `of` makes of their samples.
+/// The running candidates that were measured, by what `of` makes of each.
 template <class Of>
 std::vector<std::size_t> ranking_by(const std::vector<Candidate>& candidates, Of of) {
   std::vector<std::pair<double, std::size_t>> order;
   for (std::size_t i = 0; i < candidates.size(); ++i)
     if (candidates[i].runs() && !candidates[i].seconds.empty())
-      order.emplace_back(of(candidates[i].seconds), i);
+      order.emplace_back(of(candidates[i]), i);
   std::sort(order.begin(), order.end());
   std::vector<std::size_t> result;
   for (const auto& [seconds, i] : order)
@@ -33,17 +31,24 @@ std::vector<std::size_t> ranking_by(const std::vector<Candidate>& candidates, Of
 /// other's way has not lost yet.
 std::vector<std::size_t> ranking_by_fastest(const std::vector<Candidate>& candidates) {
   return ranking_by(candidates,
-                    [](const std::vector<double>& samples) { return std::ranges::min(samples); });
+                    [](const Candidate& each) { return std::ranges::min(each.seconds); });
 }
 
 constexpr int kRoundsByFastest = 2;
 
 } // namespace
 
+base::Middle middle_for(const codegen::Schedule& schedule) {
+  return std::holds_alternative<codegen::CudaSchedule>(schedule) ? base::Middle::mean
+                                                                 : base::Middle::median;
+}
+
+double seconds_of(const Candidate& candidate) {
+  return base::middle_of(candidate.seconds, middle_for(candidate.schedule));
+}
+
 std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates) {
-  return ranking_by(candidates, [](const std::vector<double>& samples) {
-    return base::summarise(samples).median;
-  });
+  return ranking_by(candidates, seconds_of);
 }
 
 double allowed_lag(int round, double noise) {
@@ -63,21 +68,22 @@ std::size_t best_of(const std::vector<Candidate>& candidates) {
 bool gives_and_takes(const Candidate& base, const Candidate& candidate) {
   if (candidate.seconds.size() <= kRoundsByFastest)
     return false;
-  const base::Gain in_memory = base::gain_of(base.in_memory, candidate.in_memory),
-                   in_cache = base::gain_of(base.in_cache, candidate.in_cache);
+  const base::Middle middle = middle_for(candidate.schedule);
+  const base::Gain in_memory = base::gain_of(base.in_memory, candidate.in_memory, middle),
+                   in_cache = base::gain_of(base.in_cache, candidate.in_cache, middle);
   const auto loses = [](const base::Gain& here, const base::Gain& elsewhere) {
-    return here.is_loss_beside(elsewhere) && -here.median > here.noise;
+    return here.is_loss_beside(elsewhere) && -here.middle > here.noise;
   };
   return loses(in_memory, in_cache) || loses(in_cache, in_memory);
 }
 
 void eliminate(std::vector<Candidate>& candidates, int round, double noise) {
-  const std::vector<std::size_t> by_median = ranking(candidates);
-  if (by_median.empty())
+  const std::vector<std::size_t> by_middle = ranking(candidates);
+  if (by_middle.empty())
     return;
-  const double best = base::summarise(candidates[by_median.front()].seconds).median;
+  const double best = seconds_of(candidates[by_middle.front()]);
   const std::vector<std::size_t> order =
-      round <= kRoundsByFastest ? ranking_by_fastest(candidates) : by_median;
+      round <= kRoundsByFastest ? ranking_by_fastest(candidates) : by_middle;
   const double lag = allowed_lag(round, noise);
   int kept = 0;
   for (const std::size_t i : order) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "codegen/schedule.hpp"
+#include "runtime/base/statistics.hpp"
 
 namespace swage::tune {
 
@@ -25,7 +26,11 @@ struct Candidate {
   bool runs() const noexcept { return eliminated.empty(); }
 };
 
-/// Share by which the fastest sample of a candidate may lie behind the best median after `round`
+base::Middle middle_for(const codegen::Schedule& schedule);
+/// The middle of its samples; 0 where there are none.
+double seconds_of(const Candidate& candidate);
+
+/// Share by which the fastest sample of a candidate may lie behind the best middle after `round`
 /// rounds. The first sample is taken with cold caches of every kind, so it alone drops only what is
 /// far behind; twice the noise of the default is never held against anybody.
 double allowed_lag(int round, double noise);
@@ -37,7 +42,7 @@ int allowed_count(int round);
 /// which every other is compared with to the end.
 void eliminate(std::vector<Candidate>& candidates, int round, double noise);
 
-/// The running candidates that were measured, the lowest median first.
+/// The running candidates that were measured, the fastest first.
 std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates);
 /// The first of them; the default where there is none.
 std::size_t best_of(const std::vector<Candidate>& candidates);

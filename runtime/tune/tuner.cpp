@@ -160,7 +160,7 @@ void Tuner::measure(std::span<const Arg> arguments, const TunerOptions& options,
   const DeviceState& device = *kernel_.device;
   const cuda::OwnedStream stream = context_ ? cuda::make_stream() : cuda::OwnedStream();
   auto start = base::Clock::now();
-  const ArgumentPool pool(kernel_, arguments, pool_size(device, report.bytes), stream.get());
+  ArgumentPool pool(kernel_, arguments, pool_size(device, report.bytes), stream.get());
   report.sets = pool.sets();
   Sampler sampler(kernel_, pool, stream.get());
   report.cached_sets = sampler.cached_sets();

@@ -58,8 +58,8 @@ TEST_CASE("the likeliest are compiled first, and the longest once it is known ho
   CHECK(timed.compile_one(0.1) == "0");
   for (const char* line : {"3", "4", "1", "2", "none"})
     CHECK(timed.next() == line);
-  Timed early(jobs_of({1, 2, 1, 5, 3}), CompileQueue::kNoLimit);
-  for (const char* line : {"0", "1", "2"})
+  Timed early(jobs_of({1, 2, 5, 1, 3}), CompileQueue::kNoLimit);
+  for (const char* line : {"0", "1", "3"}) // for others it has to be known how long they take
     CHECK(early.next() == line);
 }
 
@@ -97,9 +97,11 @@ TEST_CASE("a candidate that alone would take too long is passed over for others 
 }
 
 TEST_CASE("the likeliest candidates are compiled however late it is") {
-  Timed timed(jobs_of(std::vector<double>(12, 1)), 0.01);
+  std::vector<double> weights(12, 1);
+  weights[2] = 3; // more than twice the first
+  Timed timed(jobs_of(weights), 0.01);
   for (std::size_t i = 0; i < kCompiledAtLeast; ++i)
-    timed.compile_one(1);
+    CHECK(timed.compile_one(1) == std::to_string(i < 2 ? i : i + 1));
   CHECK(timed.next() == "none");
   CHECK(timed.queue.waiting() == 12 - kCompiledAtLeast);
 }

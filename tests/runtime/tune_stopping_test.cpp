@@ -87,16 +87,37 @@ TEST_CASE("a search ends at the roofline, with its budget, its rounds, or its ca
 }
 
 TEST_CASE("a gain is real beyond the noise of the pairs alone") {
-  CHECK(gain_of(std::vector{1.0, 2.0, 1.0, 2.0}, std::vector{0.9, 1.8, 0.9, 1.8}).is_real());
-  CHECK_FALSE(gain_of(std::vector{1.0, 1.0, 1.0, 1.0}, std::vector{0.7, 1.2, 0.8, 1.1}).is_real());
-  CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{0.999, 0.999}).is_real());
-  CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{1.1, 1.1}).is_real());
+  CHECK(gain_of(std::vector{1.0, 2.0, 1.0, 2.0}, std::vector{0.9, 1.8, 0.9, 1.8}, Middle::median)
+            .is_real());
+  CHECK_FALSE(
+      gain_of(std::vector{1.0, 1.0, 1.0, 1.0}, std::vector{0.7, 1.2, 0.8, 1.1}, Middle::median)
+          .is_real());
+  CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{0.999, 0.999}, Middle::median).is_real());
+  CHECK_FALSE(gain_of(std::vector{1.0, 1.0}, std::vector{1.1, 1.1}, Middle::median).is_real());
+}
+
+TEST_CASE("launches of two modes count by their mean on a GPU, by the more frequent one on a CPU") {
+  const std::vector<double> two_modes = {6, 6, 6, 6, 6, 6, 8, 8, 8, 8, 20};
+  CHECK(middle_of(two_modes, Middle::median) == 6);
+  CHECK(middle_of(two_modes, Middle::mean) == Approx(62.0 / 9)); // without the 20 and a 6
+  CHECK(middle_of(std::vector{1.0, 4.0}, Middle::mean) == 2.5);
+  CHECK(middle_of({}, Middle::mean) == 0);
+  std::vector<Candidate> candidates = {
+      {.schedule = codegen::CudaSchedule{}, .seconds = std::vector<double>(11, 6.5)},
+      {.schedule = codegen::CudaSchedule{}, .seconds = two_modes}};
+  CHECK(best_of(candidates) == 0);
+  for (Candidate& candidate : candidates)
+    candidate.schedule = codegen::HostSchedule{};
+  CHECK(best_of(candidates) == 1);
+  const std::vector<double> steady(11, 6.5);
+  CHECK(gain_of(steady, two_modes, Middle::mean).middle < 0);
+  CHECK(gain_of(steady, two_modes, Middle::median).middle > 0);
 }
 
 TEST_CASE(
     "a loss in one place is borne if a gain in the other pays for it, and never a hundredth") {
   const auto change = [](double ratio) {
-    return gain_of(std::vector{1.0, 1.0}, std::vector{ratio, ratio});
+    return gain_of(std::vector{1.0, 1.0}, std::vector{ratio, ratio}, Middle::median);
   };
   CHECK(change(1.01).is_loss_beside(change(0.5)));
   CHECK_FALSE(change(1.008).is_loss_beside(change(0.9)));

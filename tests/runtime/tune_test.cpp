@@ -134,15 +134,27 @@ TEST_CASE("the pool's sets are laid out as the caller's tensors, packed and in p
   const Kernel copy = cpu.kernel("kernel copy(x: in f32, y: out f32) { y = x; }", "");
   const Arg both[] = {x, y};
   for (const std::int64_t wanted : {1 << 20, 1 << 24}) {
-    const tune::ArgumentPool pool(KernelAccess::state(copy), both, {wanted, 1 << 26}, nullptr);
+    tune::ArgumentPool pool(KernelAccess::state(copy), both, {wanted, 1 << 26}, nullptr);
     REQUIRE(pool.sets() >= 16);
-    std::set<std::ptrdiff_t> distances;
-    for (std::size_t set = 0; set < 16; ++set) {
-      const launch::Call& call = pool.call(set);
-      distances.insert(static_cast<const char*>(call.tensors[1].data) -
-                       static_cast<const char*>(call.tensors[0].data));
-    }
-    CHECK(distances.size() > 8);
+    const auto distances = [&] {
+      std::vector<std::ptrdiff_t> of_sets;
+      for (std::size_t set = 0; set < 16; ++set) {
+        const launch::Call& call = pool.call(set);
+        of_sets.push_back(static_cast<const char*>(call.tensors[1].data) -
+                          static_cast<const char*>(call.tensors[0].data));
+      }
+      return of_sets;
+    };
+    const std::vector<std::ptrdiff_t> first = distances();
+    CHECK(std::set(first.begin(), first.end()).size() > 8);
+    // And at another one each time that they are placed anew.
+    pool.place_anew();
+    const std::vector<std::ptrdiff_t> second = distances();
+    CHECK(std::set(second.begin(), second.end()).size() > 8);
+    std::size_t same = 0;
+    for (std::size_t set = 0; set < 16; ++set)
+      same += first[set] == second[set];
+    CHECK(same < 8);
   }
   const auto [aliased, given] = key_kept(kMul, {gate, out, out}, true);
   CHECK(aliased.tensors[1].data == aliased.tensors[2].data);
