@@ -74,7 +74,7 @@ void Race::check_noise(double limit) {
   std::vector<double> samples;
   for (int attempt = 0; attempt < kNoiseAttempts; ++attempt) {
     samples.clear();
-    take(0); // uploads the graph, warms the code
+    take(0); // warms the code
     const double before = elapsed();
     for (int i = 0; i < kNoiseSamples; ++i)
       samples.push_back(take(0));
@@ -104,8 +104,8 @@ void Race::screen() {
     }
     if (i != 0 && !enter(i))
       continue;
-    if (estimate_ < 1e-3)
-      take(i); // uploads the graph, warms the code
+    if (estimate_ < 1e-3 && !sampler_.warms_up(numbers_[i]))
+      take(i); // warms the code
     record(i);
     ++report_.measured;
     tell(kScreeningShare * static_cast<double>(i + 1) / static_cast<double>(count), "screening");

@@ -38,6 +38,8 @@ public:
   std::size_t add(launch::LaunchPlan plan, double seconds);
 
   Sample sample(std::size_t plan);
+  /// Whether samples of it launch it before they time it, on other sets.
+  bool warms_up(std::size_t plan) const noexcept { return entries_[plan].before_sets > 0; }
   /// All plans get other places for their sets: which of two orders launches settle in that wait
   /// behind each other, for one, follows where the tensors of all of them lie. The CPU's samples
   /// go from set to set anyway.
