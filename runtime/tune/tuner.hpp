@@ -29,7 +29,7 @@ struct TunerOptions {
 /// Seconds. A search on a GPU ends within kCudaWhole, compiling and buffers included, unless those
 /// leave less than kCudaLeast to measure in; what is not compiled within kCudaCompile is left out,
 /// but for the likeliest. Large calls on a CPU take tens of milliseconds each.
-inline constexpr double kCudaWhole = 0.52, kCudaCompile = 0.3;
+inline constexpr double kCudaWhole = 0.48, kCudaCompile = 0.3;
 inline constexpr double kCudaBudget = 0.4, kCudaLeast = 0.15;
 inline constexpr double kHostBudget = 2.0;
 
