@@ -128,10 +128,12 @@ Rounding Body::rounding(ir::NodeId id, DType storage) {
           .to_nearest = job_.kernel.node(id).op == Op::round};
 }
 
-/// Whether node `id` is a product of two values that are known here, of a GPU.
+/// Whether node `id` is a product of two values that are known here, of a GPU that multiplies one
+/// pair at a time: two at once are worth as much as one limit less.
 bool Body::is_plain_product(ir::NodeId id) {
   const ir::Node& node = job_.kernel.node(id);
-  return job_.target.kind == Target::Kind::cuda && node.op == Op::mul && node.type == DType::f32 &&
+  const bool is_single = job_.target.kind == Target::Kind::cuda && job_.target.sm < 100;
+  return is_single && node.op == Op::mul && node.type == DType::f32 &&
          (facts_.wide.products.empty() || !facts_.wide.products[id]) &&
          (facts_.slopes.empty() || !facts_.slopes[id]) && value(node.args[0]) &&
          value(node.args[1]);

@@ -30,18 +30,18 @@ bool is_otherwise(CudaSchedule schedule, const CudaSchedule& by_default) {
 }
 
 /// Places from the likeliest on; negative: not worth a measurement. Of the four thousand legal
-/// schedules these are kept: every block size with one or two accesses of full or half width; every
-/// cache policy on one access of full width; persistent grids of full width, last, for on an H200
-/// they lost at the sizes measured by hand. See has_fit_policy for calls that fill the cache. Where
-/// launches can be dependent, independent ones stay only as a control and for the read-only path,
-/// which dependent ones cannot have: on an H100 they took up to a third longer at small sizes and
-/// as long at large ones, in every combination.
+/// schedules these are kept: every block size with one or two accesses of full or half width, or as
+/// many as the default has; every cache policy on as many of full width; persistent grids of full
+/// width, last, for on an H200 they lost at the sizes measured by hand. See has_fit_policy for
+/// calls that fill the cache. Where launches can be dependent, independent ones stay only as a
+/// control and for the read-only path, which dependent ones cannot have: on an H100 they took up to
+/// a third longer at small sizes and as long at large ones, in every combination.
 int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
   if (schedule.dependent_launch != by_default.dependent_launch) {
     if (schedule.dependent_launch != DependentLaunch::none)
       return is_otherwise(schedule, by_default) ? 3 : -1;
     const bool control = schedule.access_bytes == by_default.access_bytes &&
-                         schedule.accesses == 1 && schedule.waves == 0 &&
+                         schedule.accesses == by_default.accesses && schedule.waves == 0 &&
                          schedule.store == codegen::StorePolicy::automatic;
     const bool usual =
         schedule.load == by_default.load || schedule.load == codegen::LoadPolicy::read_only;
@@ -51,9 +51,14 @@ int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
   const bool wider = schedule.access_bytes > by_default.access_bytes;
   const bool half = 2 * schedule.access_bytes == by_default.access_bytes;
   if (schedule.waves == 0 && usual_policy(schedule, by_default)) {
+    if (full && schedule.accesses == by_default.accesses)
+      return 0;
     if (full && schedule.accesses <= 2)
-      return schedule.accesses == 1 ? 0 : 2;
+      return 2;
     if (half && schedule.accesses <= 2)
+      return 3;
+    // Where alignment splits accesses, see default_schedule.
+    if (by_default.accesses > 1 && wider && schedule.access_bytes * schedule.accesses <= 16)
       return 3;
     if ((full && schedule.accesses == 4) || (wider && schedule.accesses == 1))
       return 4;
@@ -62,7 +67,7 @@ int place(const CudaSchedule& schedule, const CudaSchedule& by_default) {
   if (!full || schedule.threads < 128 || schedule.threads > 512)
     return -1;
   if (schedule.waves == 0)
-    return schedule.accesses == 1 ? 1 : -1;
+    return schedule.accesses == by_default.accesses ? 1 : -1;
   return usual_policy(schedule, by_default) && schedule.accesses <= 2 && schedule.threads <= 256
              ? 5
              : -1;

@@ -261,6 +261,34 @@ TEST_CASE("candidates are legal, begin with the default, and are enough on every
     }
 }
 
+TEST_CASE("of tensors at odd places other numbers of pieces are tried, and cache policies of the "
+          "default") {
+  const Kernel kernel = Device::open("cpu").catalogue_kernel("swiglu", {{"T", bf16}});
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
+  codegen::Specialization known = codegen::contiguous(graph);
+  for (codegen::TensorSpec& tensor : known.tensors)
+    tensor.align_log2 = 1;
+  const codegen::Target target = codegen::cuda_target(90);
+  constexpr std::int64_t kElements = 64 * 14336; // which the cache holds
+  const codegen::Schedule base = codegen::default_schedule(graph, known, target, kElements);
+  const auto found = tune::candidates({graph, known, target, kElements, 132}, base);
+  CHECK(found.size() <= 120);
+  std::set<std::pair<int, int>> pieces;
+  int policies = 0;
+  const auto& usual = std::get<codegen::CudaSchedule>(base);
+  REQUIRE(usual.accesses == 4);
+  for (const codegen::Schedule& schedule : found) {
+    const auto& each = std::get<codegen::CudaSchedule>(schedule);
+    pieces.emplace(each.access_bytes, each.accesses);
+    policies += each.threads == usual.threads && each.access_bytes == usual.access_bytes &&
+                each.accesses == usual.accesses && each.load != usual.load;
+  }
+  for (const auto& wanted :
+       {std::pair{2, 1}, {2, 2}, {2, 4}, {4, 1}, {4, 2}, {4, 4}, {8, 1}, {8, 2}})
+    CHECK(pieces.contains(wanted));
+  CHECK(policies > 3);
+}
+
 TEST_CASE("SWAGE_AUTOTUNE tunes at the first launch of a size class and never without it") {
   const Kernel kernel = Device::open("cpu").kernel(
       "kernel automatic(a: in f32, b: in f32, c: out f32) { c = a * b - 2; }", "");
