@@ -116,7 +116,7 @@ Value* Body::stored_bits(const ir::Store& store) {
                          : convert_.narrow(storage, stored, rounding(store.node, storage));
 }
 
-Rounding Body::rounding(ir::NodeId id, DType storage) {
+Rounding Body::rounding(ir::NodeId id, DType storage) const {
   const double bound = clamped_within(job_.kernel, id);
   const double largest = largest_of(storage);
   return {.low_nan_bits = !facts_.upper_half_nans[id],
@@ -128,15 +128,16 @@ Rounding Body::rounding(ir::NodeId id, DType storage) {
           .to_nearest = job_.kernel.node(id).op == Op::round};
 }
 
-/// Whether node `id` is a product of two values that are known here, of a GPU that multiplies one
-/// pair at a time: two at once are worth as much as one limit less.
-bool Body::is_plain_product(ir::NodeId id) {
+/// Whether node `id` is a product that was computed here, of a GPU that multiplies one pair at a
+/// time: two at once are worth as much as one limit less. What a thread keeps is not: nothing says
+/// what its operands are.
+bool Body::is_plain_product(ir::NodeId id) const {
   const ir::Node& node = job_.kernel.node(id);
   const bool is_single = job_.target.kind == Target::Kind::cuda && job_.target.sm < 100;
   return is_single && node.op == Op::mul && node.type == DType::f32 &&
          (facts_.wide.products.empty() || !facts_.wide.products[id]) &&
-         (facts_.slopes.empty() || !facts_.slopes[id]) && value(node.args[0]) &&
-         value(node.args[1]);
+         (facts_.slopes.empty() || !facts_.slopes[id]) && values_.lookup(node.args[0]) &&
+         values_.lookup(node.args[1]);
 }
 
 /// What LLVM does not look through: else it might make the negation of a product of it, which gives

@@ -29,11 +29,11 @@ public:
 private:
   llvm::Value* arg(const ir::Node& node, std::size_t i) { return value(node.args[i]); }
   /// How node `id` is rounded to `storage`.
-  Rounding rounding(ir::NodeId id, DType storage);
+  Rounding rounding(ir::NodeId id, DType storage) const;
   /// What is rounded to `storage` for node `id`: itself, but for a clamp or a `round` that the
   /// rounding does too.
   llvm::Value* to_round(ir::NodeId id, DType storage);
-  bool is_plain_product(ir::NodeId id);
+  bool is_plain_product(ir::NodeId id) const;
   llvm::Value* opaque_product(const ir::Node& node);
   bool is_folded(ir::NodeId id) const;
   /// Node `id` between the ends of `range`, of NaN some number between: see

@@ -259,6 +259,9 @@ void CudaRows::load(Chunk& chunk, const std::vector<bool>& needed) {
   held_.begin(chunk.held);
   const Place place{chunk.bases, std::vector<Value*>(chunk.bases.size()), chunk.offset};
   chunk.loaded = tensors_.load(place, geometry_.vector, load_fixed(needed));
+  for (Value*& loaded : chunk.loaded) // what is not needed is nothing that anything is made of
+    if (loaded && llvm::isa<llvm::PoisonValue>(loaded))
+      loaded = nullptr;
   memory_->set_guard({});
   for (const auto& [id, kept] : chunk.kept)
     chunk.kept_values[id] =

@@ -193,17 +193,17 @@ CudaSchedule default_cuda(const ir::Kernel& kernel, const Specialization& specia
   constexpr int kWavesOfCounts = 64, kFewStreams = 4;
   CudaSchedule schedule;
   const int element = widest_element(kernel);
-  const int aligned = narrowest_alignment(kernel, specialization);
+  const int aligned = aligned_elements(kernel, specialization);
   int count = std::min(16 / element, affordable_elements(kernel));
   if (mostly_strided(specialization)) {
     count = 1;
-  } else if (aligned <= 2 * element && aligned < count * element) {
-    count = std::clamp(4 / element, 1, std::max(aligned / element, 1));
-    schedule.accesses =
-        std::min({elements <= kOneWave / 4 ? 1
-                  : elements <= kOneWave   ? kPieces / 2
-                                           : kPieces,
-                  16 / (count * element), std::max(affordable_elements(kernel) / count, 1)});
+  } else if (aligned <= 2 && aligned < count) {
+    count = std::max(std::clamp(4 / element, 1, aligned), least_access(kernel) / element);
+    schedule.accesses = std::min({elements <= kOneWave / 4 ? 1
+                                  : elements <= kOneWave   ? kPieces / 2
+                                                           : kPieces,
+                                  std::max(16 / (count * element), 1),
+                                  std::max(affordable_elements(kernel) / count, 1)});
   } else if (elements <= 4 * kOneWave) {
     count = std::min(count, 4);
   }

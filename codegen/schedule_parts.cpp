@@ -78,6 +78,20 @@ int narrowest_alignment(const ir::Kernel& kernel, const Specialization& speciali
   return bytes;
 }
 
+int aligned_elements(const ir::Kernel& kernel, const Specialization& specialization) {
+  int elements = 32;
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    const TensorSpec& spec = specialization.tensors.at(tensor++);
+    if (spec.layout == Layout::unit)
+      elements = std::min(elements, std::max(1, (1 << spec.align_log2) / size_of(param.dtype) *
+                                                    (is_packed(param.dtype) ? 2 : 1)));
+  }
+  return elements;
+}
+
 int resident_with_more_registers(const CudaSchedule& schedule) {
   return std::max(schedule.resident * 2 / 3 / 256 * 256, 256);
 }

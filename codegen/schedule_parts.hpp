@@ -33,9 +33,12 @@ bool mostly_strided(const Specialization& specialization);
 /// The largest power of two of elements whose straight-line code stays within the budget.
 int affordable_elements(const ir::Kernel& kernel);
 
-/// Bytes that every row of every contiguous tensor is aligned to, and an access of `bytes` at most
-/// splits into.
+/// Bytes that every row of every contiguous tensor is aligned to.
 int narrowest_alignment(const ir::Kernel& kernel, const Specialization& specialization);
+
+/// Elements of every contiguous tensor that one instruction may read or write, as they lie: an
+/// access of more is split.
+int aligned_elements(const ir::Kernel& kernel, const Specialization& specialization);
 
 /// Of a schedule of rows, `resident` for two thirds of the threads at once, which have registers
 /// for more: the assembler orders instructions otherwise then, which is worth up to a tenth of the

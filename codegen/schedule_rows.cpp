@@ -24,9 +24,9 @@ int row_access(const ir::Kernel& kernel, const Specialization& specialization, i
   const int element = widest_element(kernel);
   if (mostly_strided(specialization))
     return least_access(kernel);
-  const int aligned = narrowest_alignment(kernel, specialization);
+  const int aligned = aligned_elements(kernel, specialization);
   int count = std::min({bytes / element, most, affordable_elements(kernel)});
-  while (count > 1 && 2 * aligned < count * element)
+  while (count > 1 && 2 * aligned < count)
     count /= 2;
   return std::max(count * element, least_access(kernel));
 }

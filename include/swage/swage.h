@@ -380,9 +380,10 @@ typedef struct swage_tune_result {
   size_t size; /* in: sizeof(swage_tune_result); out: how many bytes are filled in */
   char schedule[SWAGE_SCHEDULE_SIZE];         /* the winner, as swage_options.schedule takes it */
   char default_schedule[SWAGE_SCHEDULE_SIZE]; /* what launches use without tuning */
-  double seconds;                             /* of one launch of the winner, median */
+  double seconds; /* of one launch of the winner: on a GPU the mean without odd samples, on the CPU
+                     the median */
   double default_seconds;
-  double spread;           /* of `seconds`: between the quartiles over the median */
+  double spread;           /* of its times: between the quartiles over the median */
   int64_t bytes;           /* that one launch reads and writes */
   double bytes_per_second; /* that memory gave in the same run; 0 if not known */
   int32_t candidates;      /* schedules measured */

@@ -214,20 +214,21 @@ private:
 
 /// How Kernel::tune searches.
 struct TuneOptions {
-  /// Seconds to spend on measuring, compiling not counted; 0: 2 on the CPU; on CUDA 0.4, or what
-  /// 0.55 leave after compiling.
+  /// Seconds to spend on measuring, all candidates being compiled before; 0: 2 on the CPU; on CUDA
+  /// 0.4, or what 0.48 leave after compiling as many as 0.3 are enough for.
   double budget_seconds = 0;
   bool force = false; ///< measure however noisy the device is
   bool record = true; ///< keep the result in the tuning records, for this and other processes
 };
 
-/// What Kernel::tune found. Times are medians of one launch.
+/// What Kernel::tune found. Times are of one launch: on a GPU the mean without odd samples, on the
+/// CPU the median.
 struct TuneResult {
   std::string schedule;         ///< the winner, as KernelOptions::schedule takes it
   std::string default_schedule; ///< what launches use without tuning
   double seconds = 0;
   double default_seconds = 0;
-  double spread = 0;           ///< of `seconds`: between the quartiles over the median
+  double spread = 0;           ///< of its times: between the quartiles over the median
   std::int64_t bytes = 0;      ///< that one launch reads and writes
   double bytes_per_second = 0; ///< that memory gave in the same run; 0 if not known
   int candidates = 0;          ///< schedules measured

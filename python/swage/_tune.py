@@ -20,9 +20,9 @@ class Tuned(NamedTuple):
 
     schedule: str  #: the winner, as `swage.kernel` takes it
     default_schedule: str  #: what calls use without tuning
-    seconds: float  #: of one launch of the winner, median
+    seconds: float  #: of one launch of the winner; on a GPU the mean without odd samples, on the CPU the median
     default_seconds: float
-    spread: float  #: of `seconds`: between the quartiles over the median
+    spread: float  #: of its times: between the quartiles over the median
     bytes: int  #: that one launch reads and writes
     bytes_per_second: float  #: that memory gave in the same run; 0 if not known
     candidates: int  #: schedules measured

@@ -6,8 +6,8 @@
 
 namespace swage::base {
 
-/// The median, because one interrupted launch must not decide, and the distance between the
-/// quartiles over it, which half of all samples fall into whatever their distribution.
+/// The median, and the distance between the quartiles over it, which half of all samples fall into
+/// whatever their distribution.
 struct Summary {
   double median = 0;
   double low = 0, high = 0; ///< quartiles

@@ -14,7 +14,7 @@
 namespace swage::tune {
 
 /// The candidates that a search compiles in any case: the likeliest that take at most twice as long
-/// as the first, which is the default.
+/// as the first.
 inline constexpr std::size_t kCompiledAtLeast = 8;
 
 struct CompileJob {

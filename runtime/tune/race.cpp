@@ -61,9 +61,16 @@ bool Race::enter(std::size_t i) {
   }
 }
 
-/// A sample of this round.
+/// A sample of this round. Who cannot be launched any more drops out; not the default.
 void Race::record(std::size_t i) {
-  add(report_.candidates[i], sampler_.sample(numbers_[i]));
+  Candidate& candidate = report_.candidates[i];
+  try {
+    add(candidate, sampler_.sample(numbers_[i]));
+  } catch (const Error& error) {
+    if (i == 0)
+      throw;
+    candidate.eliminated = fmt::format("cannot be launched: {}", error.what());
+  }
 }
 
 void Race::check_noise(double limit) {
@@ -75,10 +82,15 @@ void Race::check_noise(double limit) {
   for (int attempt = 0; attempt < kNoiseAttempts; ++attempt) {
     samples.clear();
     take(0); // warms the code
-    const double before = elapsed();
+    double before = elapsed();
     for (int i = 0; i < kNoiseSamples; ++i)
       samples.push_back(take(0));
-    comparison_seconds_ = 2 * kConfirmRounds * (elapsed() - before) / kNoiseSamples;
+    const double sample = (elapsed() - before) / kNoiseSamples;
+    before = elapsed();
+    sampler_.place_anew();
+    take(0);
+    comparison_seconds_ = 2 * (kConfirmRounds * sample +
+                               kConfirmRounds / kConfirmRoundsOfPlaces * (elapsed() - before));
     report_.noise = base::summarise(samples).spread();
     if (report_.noise <= limit || options_.force)
       return;

@@ -98,12 +98,12 @@ void Sampler::capture_all(Entry& entry) {
     cuda::driver().cuGraphUpload(graph.get(), stream_); // which its first launch would do
     return graph;
   };
-  entry.graph = capture_for(entry.launches, entry.timed);
   if (entry.before_sets > 0)
     entry.before = capture_for(static_cast<int>(entry.before_sets), pool_.sets(),
                                pool_.sets() - entry.before_sets);
   if (cached_sets_ > 0)
     entry.cached_graph = capture_for(entry.cached_launches, cached_sets_);
+  entry.graph = capture_for(entry.launches, entry.timed); // the last: it says that all are there
 }
 
 Sample Sampler::sample_cuda(Entry& entry) {

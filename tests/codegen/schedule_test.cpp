@@ -202,6 +202,15 @@ TEST_CASE("pieces of one or two elements are accesses of their own by default") 
   const ir::Kernel mixed =
       ir::load_kernel({"kernel k(x: in f64, y: out bf16) { y = bf16(x); }", ""}, "k", {});
   CHECK(schedule(mixed, 1, kMany) == std::pair(8, 2)); // at places that are less than one f64 apart
+  CHECK(schedule(mixed, 2, kMany) == std::pair(16, 1)); // two of bf16 lie in one instruction
+  const ir::Kernel codes =
+      ir::load_kernel({"kernel k(x: in f32, y: out f8e4m3) { y = f8e4m3(x); }", ""}, "k", {});
+  CHECK(schedule(codes, 2, kMany) == std::pair(16, 1));
+  CHECK(schedule(codes, 1, kMany) == std::pair(4, 4));
+  const ir::Kernel packed =
+      ir::load_kernel({"kernel k(x: in f32, y: out f4e2m1) { y = f4e2m1(x); }", ""}, "k", {});
+  CHECK(schedule(packed, 1, kMany) == std::pair(16, 1));
+  CHECK(schedule(packed, 0, kMany) == std::pair(8, 2));
   CHECK(schedule(gated(bf16), 1, 65536) == std::pair(2, 1)); // a thread an element, in one wave
   CHECK(schedule(gated(bf16), 1, 4 * 65536) == std::pair(2, 2));
   CHECK(schedule(large(5000), 0, kMany) == std::pair(2, 1));
