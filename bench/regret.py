@@ -80,17 +80,15 @@ class Contest:
             text: text
             for text in (fixed(self.case) if fixed_schedules is None else fixed_schedules)}
         for name, schedule in schedules.items():
+            made = None
             try:
                 made = swage.kernel(kernel, self.case.dtype, schedule=schedule)
-            except RuntimeError as error:
-                self.left_out[name] = str(error)
-                continue
-            try:
                 swage.prepare(made, arguments)
                 self.kernels[name] = made
             except RuntimeError as error:
                 self.left_out[name] = str(error)
-                swage.destroy(made)
+                if made:
+                    swage.destroy(made)
         return found, seconds
 
     def round(self, names):

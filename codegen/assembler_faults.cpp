@@ -45,13 +45,9 @@ Value* negated(llvm::IRBuilderBase& b, llvm::Instruction& instruction) {
 }
 
 Value* opaque_negation(llvm::IRBuilderBase& b, Value* x) {
-  llvm::Type* type = x->getType()->getScalarType();
-  const bool is_short = type->isIntegerTy(16);
-  auto* negation = llvm::InlineAsm::get(llvm::FunctionType::get(type, {type}, false),
-                                        is_short ? "not.b16 $0, $1;\n\tadd.s16 $0, $0, 1;"
-                                                 : "not.b32 $0, $1;\n\tadd.s32 $0, $0, 1;",
-                                        is_short ? "=h,h" : "=r,r", false);
-  return by_lane(b, {x}, [&](llvm::ArrayRef<Value*> lane) { return b.CreateCall(negation, lane); });
+  return x->getType()->getScalarType()->isIntegerTy(16)
+             ? by_lane(b, {x}, "not.b16 $0, $1;\n\tadd.s16 $0, $0, 1;", "=h,h")
+             : by_lane(b, {x}, "not.b32 $0, $1;\n\tadd.s32 $0, $0, 1;", "=r,r");
 }
 
 /// What has been rounded to a type before the choices that it is an operand of; null what cannot

@@ -24,12 +24,7 @@ namespace {
 /// `value`, of integers, as the result of an instruction that says nothing of it.
 Value* opaque(llvm::IRBuilderBase& b, Value* value) {
   llvm::Type* const type = value->getType()->getScalarType();
-  auto* const function = llvm::FunctionType::get(type, {type}, false);
-  const char* const constraints = type->isIntegerTy(64) ? "=l,0" : "=r,0";
-  llvm::InlineAsm* const nothing = llvm::InlineAsm::get(function, "", constraints, false);
-  return by_lane(b, {value}, [&](llvm::ArrayRef<Value*> lane) {
-    return b.CreateCall(function, nothing, lane);
-  });
+  return by_lane(b, {value}, "", type->isIntegerTy(64) ? "=l,0" : "=r,0");
 }
 
 std::uint64_t mask_of(DType type) {
@@ -143,11 +138,7 @@ bool Body::is_plain_product(ir::NodeId id) const {
 /// What LLVM does not look through: else it might make the negation of a product of it, which gives
 /// a NaN a sign.
 Value* Body::opaque_product(const ir::Node& node) {
-  llvm::Type* f32 = b_.getFloatTy();
-  auto* product = llvm::InlineAsm::get(llvm::FunctionType::get(f32, {f32, f32}, false),
-                                       "mul.rn.f32 $0, $1, $2;", "=f,f,f", false);
-  return by_lane(b_, {arg(node, 0), arg(node, 1)},
-                 [&](llvm::ArrayRef<Value*> lane) { return b_.CreateCall(product, lane); });
+  return by_lane(b_, {arg(node, 0), arg(node, 1)}, "mul.rn.f32 $0, $1, $2;", "=f,f,f");
 }
 
 Value* Body::to_round(ir::NodeId id, DType storage) {

@@ -76,6 +76,17 @@ Value* by_lane(llvm::IRBuilderBase& b, llvm::ArrayRef<Value*> values,
   return all;
 }
 
+Value* by_lane(llvm::IRBuilderBase& b, llvm::ArrayRef<Value*> values, const char* text,
+               const char* constraints) {
+  llvm::SmallVector<Type*, 2> operands;
+  for (const Value* each : values)
+    operands.push_back(each->getType()->getScalarType());
+  auto* instruction = llvm::InlineAsm::get(llvm::FunctionType::get(operands[0], operands, false),
+                                           text, constraints, false);
+  return by_lane(b, values,
+                 [&](llvm::ArrayRef<Value*> lane) { return b.CreateCall(instruction, lane); });
+}
+
 Value* interleave(llvm::IRBuilderBase& b, Value* even, Value* odd) {
   const int lanes = lanes_of(even);
   if (lanes == 1) {

@@ -20,6 +20,10 @@ int lanes_of(const llvm::Value* value);
 /// for instructions that take one value.
 llvm::Value* by_lane(llvm::IRBuilderBase& builder, llvm::ArrayRef<llvm::Value*> values,
                      llvm::function_ref<llvm::Value*(llvm::ArrayRef<llvm::Value*> lane)> one);
+/// The same of an instruction by name, without side effects, whose result has the type of the
+/// first.
+llvm::Value* by_lane(llvm::IRBuilderBase& builder, llvm::ArrayRef<llvm::Value*> values,
+                     const char* text, const char* constraints);
 
 /// even[0] odd[0] even[1] odd[1] ...
 llvm::Value* interleave(llvm::IRBuilderBase& builder, llvm::Value* even, llvm::Value* odd);

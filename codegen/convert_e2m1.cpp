@@ -1,7 +1,6 @@
 // convert_e2m1.cpp -- floats of four bits in integers: no target that is compiled for has
 // instructions for them.
 #include <llvm/IR/Constants.h>
-#include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/Intrinsics.h>
 
 #include "codegen/convert.hpp"
@@ -44,22 +43,13 @@ Value* Converter::narrow_e2m1_by_fma(Value* magnitude, Value* power, Value* bits
   Value* size =
       b_.CreateAdd(b_.CreateBitCast(sum, power->getType()), b_.CreateLShr(power, word(bits, 22)));
   Value* sign = b_.CreateLShr(bits, word(bits, 28));
-  llvm::Type* one = b_.getInt32Ty();
-  auto* select = llvm::InlineAsm::get(llvm::FunctionType::get(one, {one, one}, false),
-                                      "lop3.b32 $0, $1, $2, 7, 0xe4;", "=r,r,r", false);
-  return by_lane(b_, {size, sign},
-                 [&](llvm::ArrayRef<Value*> lane) { return b_.CreateCall(select, lane); });
+  return by_lane(b_, {size, sign}, "lop3.b32 $0, $1, $2, 7, 0xe4;", "=r,r,r");
 }
 
 /// At most 6, and of NaN 6, in one instruction; from LLVM's fabs comes a mask of bits, which is
 /// another.
 Value* Converter::magnitude_within_e2m1(Value* f32) {
-  llvm::Type* one = b_.getFloatTy();
-  auto* minimum =
-      llvm::InlineAsm::get(llvm::FunctionType::get(one, {one}, false),
-                           "abs.f32 $0, $1;\n\tmin.f32 $0, $0, 0f40C00000;", "=f,f", false);
-  return by_lane(b_, {f32},
-                 [&](llvm::ArrayRef<Value*> lane) { return b_.CreateCall(minimum, lane); });
+  return by_lane(b_, {f32}, "abs.f32 $0, $1;\n\tmin.f32 $0, $0, 0f40C00000;", "=f,f");
 }
 
 /// The nearest number from -6 to 6; of NaN, whatever its sign, 6.

@@ -3,11 +3,10 @@
 // Errors as PTX states them: ex2 2^-22.5, lg2 2^-22 absolute near 1 and relative elsewhere, rcp
 // 1 ulp, div.full 2 ulp, sqrt and rsqrt 2^-22.9, tanh 2^-11, sin and cos 2^-20.5 absolute within
 // [-pi, pi].
-#include <llvm/IR/InlineAsm.h>
 
+#include "codegen/math_nvptx.hpp"
 #include "codegen/llvm_compat.hpp"
 #include "codegen/math_functions.hpp"
-#include "codegen/math_nvptx.hpp"
 #include "codegen/quotient.hpp"
 
 namespace swage::codegen::math {
@@ -145,11 +144,8 @@ Real sigmoid_triton(Real x) {
 }
 
 Real tanh_fast(Real x) {
-  llvm::Type* f32 = x.b->getFloatTy();
-  llvm::InlineAsm* instruction = llvm::InlineAsm::get(llvm::FunctionType::get(f32, {f32}, false),
-                                                      "tanh.approx.f32 $0, $1;", "=f,f", false);
-  const Real approximate =
-      by_lane(x, [&](llvm::Value* lane) { return x.b->CreateCall(instruction, {lane}); });
+  Real approximate = x;
+  approximate.v = codegen::by_lane(*x.b, {x.v}, "tanh.approx.f32 $0, $1;", "=f,f");
   return select(abs(x) > 9.5, copysign(x.constant(1), x), approximate);
 }
 

@@ -17,6 +17,21 @@ namespace {
 /// below this, which one second of assembly does not pass.
 constexpr std::size_t kStraightLineBudget = 8000;
 
+/// The least of what `of` makes of each contiguous tensor and the bytes that its rows are aligned
+/// to; `most` where there is none.
+int least_of_contiguous(const ir::Kernel& kernel, const Specialization& specialization, int most,
+                        int (*of)(const ir::Param& param, int aligned)) {
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    const TensorSpec& spec = specialization.tensors.at(tensor++);
+    if (spec.layout == Layout::unit)
+      most = std::min(most, of(param, 1 << spec.align_log2));
+  }
+  return most;
+}
+
 } // namespace
 
 void refuse_schedule(std::string message) {
@@ -66,30 +81,15 @@ int affordable_elements(const ir::Kernel& kernel) {
 }
 
 int narrowest_alignment(const ir::Kernel& kernel, const Specialization& specialization) {
-  int bytes = 16;
-  std::size_t tensor = 0;
-  for (const ir::Param& param : kernel.params()) {
-    if (!param.is_tensor())
-      continue;
-    const TensorSpec& spec = specialization.tensors.at(tensor++);
-    if (spec.layout == Layout::unit)
-      bytes = std::min(bytes, std::max(1 << spec.align_log2, size_of(param.dtype)));
-  }
-  return bytes;
+  return least_of_contiguous(kernel, specialization, 16, [](const ir::Param& param, int aligned) {
+    return std::max(aligned, size_of(param.dtype));
+  });
 }
 
 int aligned_elements(const ir::Kernel& kernel, const Specialization& specialization) {
-  int elements = 32;
-  std::size_t tensor = 0;
-  for (const ir::Param& param : kernel.params()) {
-    if (!param.is_tensor())
-      continue;
-    const TensorSpec& spec = specialization.tensors.at(tensor++);
-    if (spec.layout == Layout::unit)
-      elements = std::min(elements, std::max(1, (1 << spec.align_log2) / size_of(param.dtype) *
-                                                    (is_packed(param.dtype) ? 2 : 1)));
-  }
-  return elements;
+  return least_of_contiguous(kernel, specialization, 32, [](const ir::Param& param, int aligned) {
+    return std::max(1, aligned / size_of(param.dtype) * (is_packed(param.dtype) ? 2 : 1));
+  });
 }
 
 int resident_with_more_registers(const CudaSchedule& schedule) {

@@ -47,11 +47,12 @@ void Race::tell(double share, std::string_view what) const {
     options_.progress(share, what);
 }
 
-/// Takes a candidate up; false if it cannot be launched.
-bool Race::enter(std::size_t i) {
+/// What is done with a candidate; false if it cannot be launched, and drops out. The default does
+/// not: its error is the search's.
+bool Race::attempt(std::size_t i, const std::function<void(Candidate&)>& what) {
   Candidate& candidate = report_.candidates[i];
   try {
-    numbers_[i] = sampler_.add(code_.plan(candidate.schedule), estimate_);
+    what(candidate);
     return true;
   } catch (const Error& error) {
     if (i == 0)
@@ -61,16 +62,16 @@ bool Race::enter(std::size_t i) {
   }
 }
 
-/// A sample of this round. Who cannot be launched any more drops out; not the default.
+/// Takes a candidate up; false if it cannot be launched.
+bool Race::enter(std::size_t i) {
+  return attempt(i, [&](const Candidate& candidate) {
+    numbers_[i] = sampler_.add(code_.plan(candidate.schedule), estimate_);
+  });
+}
+
+/// A sample of this round.
 void Race::record(std::size_t i) {
-  Candidate& candidate = report_.candidates[i];
-  try {
-    add(candidate, sampler_.sample(numbers_[i]));
-  } catch (const Error& error) {
-    if (i == 0)
-      throw;
-    candidate.eliminated = fmt::format("cannot be launched: {}", error.what());
-  }
+  attempt(i, [&](Candidate& candidate) { add(candidate, sampler_.sample(numbers_[i])); });
 }
 
 void Race::check_noise(double limit) {
@@ -158,9 +159,9 @@ void Race::run() {
 namespace {
 
 /// What a candidate that the default is not left for gains in either place.
-std::string what_is_gained(const base::Gain& in_memory, const base::Gain& in_cache) {
+std::string what_is_gained(const Gains& gains) {
   return fmt::format("beside the default {:.1f} % faster in memory, {:.1f} % in the cache",
-                     100 * in_memory.middle, 100 * in_cache.middle);
+                     100 * gains.in_memory.middle, 100 * gains.in_cache.middle);
 }
 
 } // namespace
@@ -172,9 +173,7 @@ bool Race::is_passed_over(std::size_t i) {
   Candidate& candidate = report_.candidates[i];
   if (!gives_and_takes(base, candidate))
     return false;
-  const base::Middle middle = middle_for(candidate.schedule);
-  candidate.eliminated = what_is_gained(base::gain_of(base.in_memory, candidate.in_memory, middle),
-                                        base::gain_of(base.in_cache, candidate.in_cache, middle));
+  candidate.eliminated = what_is_gained(gains_over(base, candidate));
   return true;
 }
 
@@ -196,18 +195,16 @@ bool Race::beats_default(std::size_t i) {
   const base::Summary of_default = base::summarise(base.seconds),
                       of_winner = base::summarise(winner.seconds);
   report_.default_seconds = seconds_of(base);
-  const base::Middle middle = middle_for(winner.schedule);
-  report_.gain = base::gain_of(base.seconds, winner.seconds, middle);
-  const base::Gain in_memory = base::gain_of(base.in_memory, winner.in_memory, middle),
-                   in_cache = base::gain_of(base.in_cache, winner.in_cache, middle);
-  const bool loses_in_memory = in_memory.is_loss_beside(in_cache),
-             loses_in_cache = in_cache.is_loss_beside(in_memory);
+  const Gains gains = gains_over(base, winner);
+  report_.gain = gains.all;
+  const bool loses_in_memory = gains.in_memory.is_loss_beside(gains.in_cache),
+             loses_in_cache = gains.in_cache.is_loss_beside(gains.in_memory);
   const bool wins = i != 0 && report_.gain.is_real() && !loses_in_memory && !loses_in_cache;
   if (i != 0 && !wins)
     report_.candidates[i].eliminated =
         !report_.gain.is_real() ? fmt::format("beside the default {:.1f} % faster, noise {:.1f} %",
                                               100 * report_.gain.middle, 100 * report_.gain.noise)
-                                : what_is_gained(in_memory, in_cache);
+                                : what_is_gained(gains);
   report_.best = report_.candidates[wins ? i : 0].schedule;
   report_.seconds = seconds_of(wins ? winner : base);
   report_.spread = (wins ? of_winner : of_default).spread();

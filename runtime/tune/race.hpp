@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 
 #include "runtime/tune/sampling.hpp"
 #include "runtime/tune/tuner.hpp"
@@ -26,6 +27,7 @@ public:
 
 private:
   double elapsed() const;
+  bool attempt(std::size_t i, const std::function<void(Candidate&)>& what);
   bool enter(std::size_t i);
   double take(std::size_t i) { return sampler_.sample(numbers_[i]).mean(); }
   void record(std::size_t i);

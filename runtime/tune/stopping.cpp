@@ -36,15 +36,22 @@ std::vector<std::size_t> ranking_by_fastest(const std::vector<Candidate>& candid
 
 constexpr int kRoundsByFastest = 2;
 
-} // namespace
-
 base::Middle middle_for(const codegen::Schedule& schedule) {
   return std::holds_alternative<codegen::CudaSchedule>(schedule) ? base::Middle::mean
                                                                  : base::Middle::median;
 }
 
+} // namespace
+
 double seconds_of(const Candidate& candidate) {
   return base::middle_of(candidate.seconds, middle_for(candidate.schedule));
+}
+
+Gains gains_over(const Candidate& base, const Candidate& candidate) {
+  const base::Middle middle = middle_for(candidate.schedule);
+  return {base::gain_of(base.seconds, candidate.seconds, middle),
+          base::gain_of(base.in_memory, candidate.in_memory, middle),
+          base::gain_of(base.in_cache, candidate.in_cache, middle)};
 }
 
 std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates) {
@@ -68,13 +75,11 @@ std::size_t best_of(const std::vector<Candidate>& candidates) {
 bool gives_and_takes(const Candidate& base, const Candidate& candidate) {
   if (candidate.seconds.size() <= kRoundsByFastest)
     return false;
-  const base::Middle middle = middle_for(candidate.schedule);
-  const base::Gain in_memory = base::gain_of(base.in_memory, candidate.in_memory, middle),
-                   in_cache = base::gain_of(base.in_cache, candidate.in_cache, middle);
+  const Gains gains = gains_over(base, candidate);
   const auto loses = [](const base::Gain& here, const base::Gain& elsewhere) {
     return here.is_loss_beside(elsewhere) && -here.middle > here.noise;
   };
-  return loses(in_memory, in_cache) || loses(in_cache, in_memory);
+  return loses(gains.in_memory, gains.in_cache) || loses(gains.in_cache, gains.in_memory);
 }
 
 void eliminate(std::vector<Candidate>& candidates, int round, double noise) {

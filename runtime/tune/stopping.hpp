@@ -26,9 +26,14 @@ struct Candidate {
   bool runs() const noexcept { return eliminated.empty(); }
 };
 
-base::Middle middle_for(const codegen::Schedule& schedule);
 /// The middle of its samples; 0 where there are none.
 double seconds_of(const Candidate& candidate);
+
+/// How much faster a candidate is than another, sample by sample.
+struct Gains {
+  base::Gain all, in_memory, in_cache;
+};
+Gains gains_over(const Candidate& base, const Candidate& candidate);
 
 /// Share by which the fastest sample of a candidate may lie behind the best middle after `round`
 /// rounds. The first sample is taken with cold caches of every kind, so it alone drops only what is
