@@ -17,14 +17,10 @@ double quantile(const std::vector<double>& sorted, double share) {
   return std::lerp(sorted[below], sorted[above], place - static_cast<double>(below));
 }
 
-struct TrimmedMean {
-  double mean = 0, error = 0; ///< its standard error
-};
-
 /// The error is that of Tukey and McLaughlin (Sankhya A 25, 1963): the deviation of the samples
 /// with those that are left out moved to the nearest that is not, over the share that is kept.
 /// Quartiles would not see a slow order that less than a quarter of the samples have.
-TrimmedMean trimmed_mean(std::span<const double> samples) {
+Estimate trimmed_mean(std::span<const double> samples) {
   if (samples.empty())
     return {};
   std::vector<double> sorted(samples.begin(), samples.end());
@@ -56,27 +52,23 @@ Summary summarise(std::span<const double> samples) {
           static_cast<int>(sorted.size())};
 }
 
-double middle_of(std::span<const double> samples, Middle middle) {
-  if (middle == Middle::median || samples.empty())
-    return summarise(samples).median;
-  return trimmed_mean(samples).mean;
+Estimate estimate_of(std::span<const double> samples, Middle middle) {
+  if (middle == Middle::mean || samples.empty())
+    return trimmed_mean(samples);
+  const Summary summary = summarise(samples);
+  // Of normal samples the standard error of the median is 0.93 times the distance between the
+  // quartiles over the root of their number (1.2533 standard deviations, of which that distance is
+  // 1.349).
+  return {summary.median,
+          0.93 * (summary.high - summary.low) / std::sqrt(static_cast<double>(summary.count))};
 }
 
 Gain gain_of(std::span<const double> base, std::span<const double> candidate, Middle middle) {
   std::vector<double> gains;
   for (std::size_t i = 0; i < std::min(base.size(), candidate.size()); ++i)
     gains.push_back(1 - candidate[i] / base[i]);
-  if (middle == Middle::mean) {
-    const TrimmedMean mean = trimmed_mean(gains);
-    return {mean.mean, 2 * mean.error};
-  }
-  const Summary summary = summarise(gains);
-  // Of normal samples the standard error of the median is 0.93 times the distance between the
-  // quartiles over the root of their number (1.2533 standard deviations, of which that distance is
-  // 1.349).
-  const double error =
-      0.93 * (summary.high - summary.low) / std::sqrt(static_cast<double>(summary.count));
-  return {summary.median, 2 * error};
+  const Estimate gain = estimate_of(gains, middle);
+  return {gain.middle, 2 * gain.error};
 }
 
 } // namespace swage::base

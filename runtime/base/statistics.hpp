@@ -22,7 +22,11 @@ Summary summarise(std::span<const double> samples);
 enum class Middle { median, mean };
 
 /// The median, or the mean without the tenth part at either end, and from five on without one.
-double middle_of(std::span<const double> samples, Middle middle);
+struct Estimate {
+  double middle = 0;
+  double error = 0; ///< its standard error
+};
+Estimate estimate_of(std::span<const double> samples, Middle middle);
 
 /// How much faster `candidate` is than `base`, each sample against the one taken beside it, so that
 /// a clock which drifts moves both: gain 0.1 is ten percent less time.
@@ -33,10 +37,17 @@ struct Gain {
   bool is_real() const noexcept { return middle > noise && middle > kWorthIt; }
   /// Whether this is a loss that the gain `elsewhere` does not pay for: more than a quarter of it,
   /// or nearly the hundredth that tuning promises never to cost. Below `kUnnoticed` it is noise.
-  bool is_loss_beside(const Gain& elsewhere) const noexcept {
-    return -middle > std::clamp(elsewhere.middle / 4, kUnnoticed, kNoticed);
+  bool is_loss_beside(const Gain& elsewhere) const noexcept { return loses(middle, elsewhere); }
+  /// The same, if noise alone does not make it one.
+  bool is_sure_loss_beside(const Gain& elsewhere) const noexcept {
+    return loses(middle + noise, elsewhere);
   }
   static constexpr double kWorthIt = 0.005, kUnnoticed = 0.003, kNoticed = 0.009;
+
+private:
+  static bool loses(double gained, const Gain& elsewhere) noexcept {
+    return -gained > std::clamp(elsewhere.middle / 4, kUnnoticed, kNoticed);
+  }
 };
 /// `base` and `candidate` are of equal length, sample by sample taken together.
 Gain gain_of(std::span<const double> base, std::span<const double> candidate, Middle middle);

@@ -156,27 +156,6 @@ void Race::run() {
   }
 }
 
-namespace {
-
-/// What a candidate that the default is not left for gains in either place.
-std::string what_is_gained(const Gains& gains) {
-  return fmt::format("beside the default {:.1f} % faster in memory, {:.1f} % in the cache",
-                     100 * gains.in_memory.middle, 100 * gains.in_cache.middle);
-}
-
-} // namespace
-
-/// Whether candidate `i` is passed over for what the rounds so far say, which no comparison of
-/// their own would undo.
-bool Race::is_passed_over(std::size_t i) {
-  const Candidate& base = report_.candidates[0];
-  Candidate& candidate = report_.candidates[i];
-  if (!gives_and_takes(base, candidate))
-    return false;
-  candidate.eliminated = what_is_gained(gains_over(base, candidate));
-  return true;
-}
-
 /// Whether candidate `i` is taken instead of the default; the report then has its times.
 bool Race::beats_default(std::size_t i) {
   Candidate base, winner; // with samples of these rounds alone
@@ -197,9 +176,7 @@ bool Race::beats_default(std::size_t i) {
   report_.default_seconds = seconds_of(base);
   const Gains gains = gains_over(base, winner);
   report_.gain = gains.all;
-  const bool loses_in_memory = gains.in_memory.is_loss_beside(gains.in_cache),
-             loses_in_cache = gains.in_cache.is_loss_beside(gains.in_memory);
-  const bool wins = i != 0 && report_.gain.is_real() && !loses_in_memory && !loses_in_cache;
+  const bool wins = i != 0 && report_.gain.is_real() && !gains.loses_somewhere();
   if (i != 0 && !wins)
     report_.candidates[i].eliminated =
         !report_.gain.is_real() ? fmt::format("beside the default {:.1f} % faster, noise {:.1f} %",
@@ -213,7 +190,6 @@ bool Race::beats_default(std::size_t i) {
 
 void Race::confirm() {
   std::vector<std::size_t> order = ranking(report_.candidates);
-  std::erase_if(order, [&](std::size_t i) { return i != 0 && is_passed_over(i); });
   // What ranks behind the default, and more than a few, is not worth the time.
   order.resize(std::min(order.size(), kConfirmed));
   order.erase(std::find(order.begin(), order.end(), std::size_t{0}), order.end());

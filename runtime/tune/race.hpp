@@ -31,7 +31,6 @@ private:
   bool enter(std::size_t i);
   double take(std::size_t i) { return sampler_.sample(numbers_[i]).mean(); }
   void record(std::size_t i);
-  bool is_passed_over(std::size_t i);
   bool beats_default(std::size_t i);
   void screen();
   void measure(const std::vector<std::size_t>& order);

@@ -32,6 +32,10 @@ double seconds_of(const Candidate& candidate);
 /// How much faster a candidate is than another, sample by sample.
 struct Gains {
   base::Gain all, in_memory, in_cache;
+  /// What the gain in the other place does not pay for.
+  bool loses_somewhere() const noexcept {
+    return in_memory.is_loss_beside(in_cache) || in_cache.is_loss_beside(in_memory);
+  }
 };
 Gains gains_over(const Candidate& base, const Candidate& candidate);
 
@@ -43,14 +47,17 @@ double allowed_lag(int round, double noise);
 /// How many may run on after `round` rounds: time goes to those that might win.
 int allowed_count(int round);
 
-/// Drops those behind and those too many, each with its reason; never candidate 0, the default,
-/// which every other is compared with to the end.
+/// Drops those that give and take, those behind the best of the others, and those too many, each
+/// with its reason; never candidate 0, the default, which every other is compared with to the end.
 void eliminate(std::vector<Candidate>& candidates, int round, double noise);
 
 /// The running candidates that were measured, the fastest first.
 std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates);
 /// The first of them; the default where there is none.
 std::size_t best_of(const std::vector<Candidate>& candidates);
+
+/// What a candidate that the default is not left for gains in either place.
+std::string what_is_gained(const Gains& gains);
 
 /// Whether `candidate` is slower than the default, `base`, in memory or in the cache, by more than
 /// noise and than what it gains in the other pays for. After few rounds nothing says so.
