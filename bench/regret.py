@@ -123,7 +123,7 @@ class Contest:
         graphs = {name: capture(name, self.launches, timed) for name in order}
         before = {name: capture(name, self.before, others) for name in order if others}
         in_turns(graphs, 1, sample, random)  # the first launch of a graph uploads it
-        times = in_turns(graphs, PASSES, sample, random)
+        times = in_turns(graphs, PASSES, sample, random, trimmed_mean)
         for graph in [*graphs.values(), *before.values()]:
             driver.destroy(graph)
         return times

@@ -20,9 +20,11 @@ constexpr std::size_t kMaxSets = 4096;
 /// judge by, and when memory comes round the cache has long held others.
 constexpr std::size_t kLeastSets = 16;
 
-/// Bytes that a set may lie further on than the one before it ends.
+/// Bytes that a set may lie further on than the one before it ends: a quarter of it and a page, so
+/// that sets in any order lie at all places of a power of two, and memory between them, which is
+/// filled too, is little.
 std::size_t most_gap(std::size_t stride) {
-  return std::min(stride, std::size_t{256} * kPage);
+  return std::min(stride / 4 / kPage + 1, std::size_t{256}) * kPage;
 }
 
 /// A multiple of every element's size, and of no size that caches are indexed by.
@@ -175,10 +177,13 @@ void ArgumentPool::draw_places() {
 
 void ArgumentPool::fill(const Group& group, std::byte* to, std::size_t bytes,
                         cuda::StreamHandle stream) const {
+  // So much at a time that copies are few, and so little that they find it in the cache.
+  constexpr std::size_t kMostAtOnce = std::size_t{16} << 20;
   std::size_t filled = std::min(group.tile.size(), bytes);
   copy_on_device(*kernel_.device, to, group.tile.data(), filled, stream);
   while (filled < bytes) {
-    const std::size_t more = std::min(filled, bytes - filled);
+    const std::size_t at_once = std::min(filled, kMostAtOnce / kTileBytes * kTileBytes);
+    const std::size_t more = std::min(at_once, bytes - filled);
     copy_on_device(*kernel_.device, to + filled, to, more, stream);
     filled += more;
   }

@@ -69,9 +69,18 @@ bool Race::enter(std::size_t i) {
   });
 }
 
+/// The first from `i` on that can be launched, taken up; their number if there is none.
+std::size_t Race::enter_next(std::size_t i) {
+  while (i < report_.candidates.size() &&
+         !(report_.candidates[i].runs() && (numbers_[i] != kNone || enter(i))))
+    ++i;
+  return i;
+}
+
 /// A sample of this round.
-void Race::record(std::size_t i) {
-  attempt(i, [&](Candidate& candidate) { add(candidate, sampler_.sample(numbers_[i])); });
+void Race::record(std::size_t i, const std::function<void()>& meanwhile) {
+  attempt(i,
+          [&](Candidate& candidate) { add(candidate, sampler_.sample(numbers_[i], meanwhile)); });
 }
 
 void Race::check_noise(double limit) {
@@ -107,27 +116,28 @@ void Race::check_noise(double limit) {
 
 void Race::screen() {
   const std::size_t count = report_.candidates.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    Candidate& candidate = report_.candidates[i];
-    if (!candidate.runs())
-      continue;
-    if (i >= kScreenedAtLeast && elapsed() > kScreeningShare * budget_) {
-      candidate.eliminated = "not measured: the budget was spent on likelier ones";
-      continue;
-    }
-    if (i != 0 && !enter(i))
-      continue;
+  for (std::size_t i = enter_next(0), next = i; i < count; i = next) {
+    if (i >= kScreenedAtLeast && elapsed() > kScreeningShare * budget_)
+      break;
     if (estimate_ < 1e-3 && !sampler_.warms_up(numbers_[i]))
       take(i); // warms the code
-    record(i);
+    record(i, [&] { next = enter_next(i + 1); });
+    if (next == i) // its sample failed
+      next = enter_next(i + 1);
     ++report_.measured;
     tell(kScreeningShare * static_cast<double>(i + 1) / static_cast<double>(count), "screening");
   }
+  for (Candidate& candidate : report_.candidates)
+    if (candidate.runs() && candidate.seconds.empty())
+      candidate.eliminated = "not measured: the budget was spent on likelier ones";
 }
 
 void Race::measure(const std::vector<std::size_t>& order) {
-  for (const std::size_t i : order)
-    record(i);
+  for (std::size_t k = 0; k < order.size(); ++k)
+    record(order[k], [&] {
+      if (k + 1 < order.size())
+        attempt(order[k + 1], [&](Candidate&) { sampler_.prepare(numbers_[order[k + 1]]); });
+    });
 }
 
 void Race::run() {
@@ -164,12 +174,12 @@ bool Race::beats_default(std::size_t i) {
   for (int round = 0; round < kConfirmRounds; ++round) {
     if (round % kConfirmRoundsOfPlaces == 0)
       sampler_.place_anew();
+    const auto time = [&](bool of_winner, const std::function<void()>& meanwhile) {
+      add(of_winner ? winner : base, sampler_.sample(numbers_[of_winner ? i : 0], meanwhile));
+    };
     const bool first = round % 2 == 0;
-    if (first)
-      add(winner, sampler_.sample(numbers_[i]));
-    add(base, sampler_.sample(numbers_[0]));
-    if (!first)
-      add(winner, sampler_.sample(numbers_[i]));
+    time(first, [&] { sampler_.prepare(numbers_[first ? 0 : i]); });
+    time(!first, {});
   }
   const base::Summary of_default = base::summarise(base.seconds),
                       of_winner = base::summarise(winner.seconds);
@@ -190,6 +200,9 @@ bool Race::beats_default(std::size_t i) {
 
 void Race::confirm() {
   std::vector<std::size_t> order = ranking(report_.candidates);
+  std::erase_if(order, [&](std::size_t i) { // it would not win
+    return i != 0 && gains_over(report_.candidates[0], report_.candidates[i]).loses_somewhere();
+  });
   // What ranks behind the default, and more than a few, is not worth the time.
   order.resize(std::min(order.size(), kConfirmed));
   order.erase(std::find(order.begin(), order.end(), std::size_t{0}), order.end());

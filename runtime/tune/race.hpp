@@ -30,7 +30,8 @@ private:
   bool attempt(std::size_t i, const std::function<void(Candidate&)>& what);
   bool enter(std::size_t i);
   double take(std::size_t i) { return sampler_.sample(numbers_[i]).mean(); }
-  void record(std::size_t i);
+  void record(std::size_t i, const std::function<void()>& meanwhile);
+  std::size_t enter_next(std::size_t i);
   bool beats_default(std::size_t i);
   void screen();
   void measure(const std::vector<std::size_t>& order);

@@ -24,6 +24,8 @@ constexpr std::size_t kMostLaunchesBefore =
 /// So few that nearly all launches of a graph find their set in the cache, and in a quarter of it:
 /// the cache of a Hopper GPU has two halves, and a line may lie in both.
 constexpr std::size_t kMaxCachedSets = 8;
+/// Launches on each set that bring it into the cache, and settle there.
+constexpr int kLoadings = 3;
 
 std::size_t sets_in_cache(const ArgumentPool& pool, std::int64_t cache_bytes) {
   const std::size_t fit = static_cast<std::size_t>(std::max<std::int64_t>(cache_bytes, 0)) / 4 /
@@ -88,7 +90,8 @@ void Sampler::place_anew() {
   for (Entry& entry : entries_) {
     entry.graph = {};
     entry.before = {};
-    entry.cached_graph = {};
+    entry.loading = {};
+    entry.cached = {};
   }
 }
 
@@ -101,16 +104,25 @@ void Sampler::capture_all(Entry& entry) {
   if (entry.before_sets > 0)
     entry.before = capture_for(static_cast<int>(entry.before_sets), pool_.sets(),
                                pool_.sets() - entry.before_sets);
-  if (cached_sets_ > 0)
-    entry.cached_graph = capture_for(entry.cached_launches, cached_sets_);
+  if (cached_sets_ > 0) {
+    entry.loading = capture_for(entry.loading_launches, cached_sets_);
+    entry.cached = capture_for(entry.cached_launches, cached_sets_);
+  }
   entry.graph = capture_for(entry.launches, entry.timed); // the last: it says that all are there
 }
 
-Sample Sampler::sample_cuda(Entry& entry) {
-  if (!entry.graph.get())
+void Sampler::prepare(std::size_t plan) {
+  Entry& entry = entries_[plan];
+  if (kernel_.device->is_cuda() && !entry.graph.get())
     capture_all(entry);
+}
+
+Sample Sampler::sample_cuda(std::size_t plan, const std::function<void()>& meanwhile) {
+  prepare(plan);
+  const Entry& entry = entries_[plan];
+  const int launches = entry.launches, cached_launches = entry.cached_launches;
   if (pool_.in_place())
-    pool_.seed_first(static_cast<std::size_t>(entry.launches), stream_);
+    pool_.seed_first(static_cast<std::size_t>(launches), stream_);
   // All is queued at once, each timed graph behind other work: what the host takes to launch a
   // graph must not enter its time.
   drain();
@@ -118,13 +130,15 @@ Sample Sampler::sample_cuda(Entry& entry) {
     cuda::driver().cuGraphLaunch(entry.before.get(), stream_);
   enqueue(entry.graph, in_memory_);
   if (cached_sets_ > 0) {
-    cuda::driver().cuGraphLaunch(entry.cached_graph.get(), stream_); // brings the sets in
-    enqueue(entry.cached_graph, in_cache_);
+    cuda::driver().cuGraphLaunch(entry.loading.get(), stream_);
+    enqueue(entry.cached, in_cache_);
   }
-  const double seconds = seconds_of(in_memory_) / entry.launches;
+  if (meanwhile)
+    meanwhile(); // may add entries, so none is referred to after it
+  const double seconds = seconds_of(in_memory_) / launches;
   if (cached_sets_ == 0)
     return {seconds, seconds};
-  return {seconds, seconds_of(in_cache_) / entry.cached_launches};
+  return {seconds, seconds_of(in_cache_) / cached_launches};
 }
 
 double Sampler::time_host(const launch::LaunchPlan& plan, std::size_t first_set, int launches) {
@@ -179,6 +193,8 @@ std::size_t Sampler::add(launch::LaunchPlan plan, double seconds) {
     entry.before_sets = spare ? before : 0;
     entry.launches = std::min(entry.launches, static_cast<int>(std::max(timed, kLeastTimedSets)));
     entry.cached_launches = (entry.launches + 1) / 2;
+    entry.loading_launches =
+        std::min(entry.cached_launches, kLoadings * static_cast<int>(cached_sets_));
   }
   entry.plan = std::move(plan);
   if (is_cuda)
@@ -187,13 +203,15 @@ std::size_t Sampler::add(launch::LaunchPlan plan, double seconds) {
   return entries_.size() - 1;
 }
 
-Sample Sampler::sample(std::size_t plan) {
-  Entry& entry = entries_[plan];
+Sample Sampler::sample(std::size_t plan, const std::function<void()>& meanwhile) {
   if (kernel_.device->is_cuda())
-    return sample_cuda(entry);
+    return sample_cuda(plan, meanwhile);
+  const Entry& entry = entries_[plan];
   const std::size_t first_set = next_set_ % pool_.sets();
   next_set_ += static_cast<std::size_t>(entry.launches);
   const double seconds = time_host(entry.plan, first_set, entry.launches);
+  if (meanwhile)
+    meanwhile();
   return {seconds, seconds};
 }
 

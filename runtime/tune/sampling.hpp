@@ -1,6 +1,7 @@
 // sampling.hpp -- the time of one launch, on the device's own clock.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -37,7 +38,11 @@ public:
   /// Adds a plan; its number is the count of those before. `seconds` is about what it takes.
   std::size_t add(launch::LaunchPlan plan, double seconds);
 
-  Sample sample(std::size_t plan);
+  /// `meanwhile` is done while a GPU works on the sample; it may add and prepare others.
+  Sample sample(std::size_t plan, const std::function<void()>& meanwhile = {});
+  /// Makes the graphs that a sample needs, if it has none: on the host, half a millisecond of 256
+  /// launches.
+  void prepare(std::size_t plan);
   /// Whether samples of it launch it before they time it, on other sets.
   bool warms_up(std::size_t plan) const noexcept { return entries_[plan].before_sets > 0; }
   /// All plans get other places for their sets: which of two orders launches settle in that wait
@@ -53,9 +58,10 @@ public:
 private:
   struct Entry {
     launch::LaunchPlan plan;
-    int launches = 1, cached_launches = 1;
+    int launches = 1, cached_launches = 1, loading_launches = 1;
     std::size_t timed = 1, before_sets = 0; ///< sets of the graph, and of the launches before it
-    cuda::OwnedGraphExec before, graph, cached_graph; ///< none yet; `before` may stay so
+    /// None yet; of `before` and of those in the cache there may be none at all.
+    cuda::OwnedGraphExec before, graph, loading, cached;
   };
   struct Interval {
     cuda::OwnedEvent begin, end;
@@ -63,7 +69,7 @@ private:
 
   void enqueue(const cuda::OwnedGraphExec& graph, const Interval& interval);
   static double seconds_of(const Interval& interval);
-  Sample sample_cuda(Entry& entry);
+  Sample sample_cuda(std::size_t plan, const std::function<void()>& meanwhile);
   void capture_all(Entry& entry);
   double time_host(const launch::LaunchPlan& plan, std::size_t first_set, int launches);
   /// Launches of set `first` and those after it, round `sets`.

@@ -27,19 +27,26 @@ bool on_cpu(const Program& program) {
 /// Page-locked host memory of the double of the driver: an address that both sides read.
 void* page_locked(std::size_t bytes) {
   const NeverFailing made_by_the_test;
-  void* const library = dlopen(SWAGE_FAKE_CUDA_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  const auto function = [&](const char* name) { return library ? dlsym(library, name) : nullptr; };
-  const auto retain = reinterpret_cast<int (*)(void**, int)>(function("cuDevicePrimaryCtxRetain"));
-  const auto push = reinterpret_cast<int (*)(void*)>(function("cuCtxPushCurrent_v2"));
-  const auto allocate =
-      reinterpret_cast<int (*)(void**, std::size_t)>(function("cuMemAllocHost_v2"));
-  const auto pop = reinterpret_cast<int (*)(void**)>(function("cuCtxPopCurrent_v2"));
-  void *context = nullptr, *memory = nullptr;
-  if (!retain || !push || !allocate || !pop || retain(&context, 0) != 0 || push(context) != 0 ||
-      allocate(&memory, bytes) != 0 || pop(&context) != 0) {
-    std::fputs("the double of the driver gives no memory\n", stderr);
+  const auto give_up = [](const char* what, const char* why, int result) {
+    std::fprintf(stderr, "the double of the driver gives no memory: %s: %s (%d)\n", what, why,
+                 result);
     std::abort();
-  }
+  };
+  void* const library = dlopen(SWAGE_FAKE_CUDA_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  if (!library)
+    give_up("dlopen", dlerror(), 0);
+  const auto call = [&](const char* name, auto... arguments) {
+    const auto function = reinterpret_cast<int (*)(decltype(arguments)...)>(dlsym(library, name));
+    if (!function)
+      give_up(name, dlerror(), 0);
+    if (const int result = function(arguments...))
+      give_up(name, "fails", result);
+  };
+  void *context = nullptr, *memory = nullptr;
+  call("cuDevicePrimaryCtxRetain", &context, 0);
+  call("cuCtxPushCurrent_v2", context);
+  call("cuMemAllocHost_v2", &memory, bytes);
+  call("cuCtxPopCurrent_v2", &context);
   return memory;
 }
 
