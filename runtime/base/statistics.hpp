@@ -42,7 +42,7 @@ struct Gain {
   bool is_sure_loss_beside(const Gain& elsewhere) const noexcept {
     return loses(middle + noise, elsewhere);
   }
-  static constexpr double kWorthIt = 0.005, kUnnoticed = 0.003, kNoticed = 0.007;
+  static constexpr double kWorthIt = 0.005, kUnnoticed = 0.003, kNoticed = 0.009;
 
 private:
   static bool loses(double gained, const Gain& elsewhere) noexcept {

@@ -178,7 +178,7 @@ void ArgumentPool::draw_places() {
 void ArgumentPool::fill(const Group& group, std::byte* to, std::size_t bytes,
                         cuda::StreamHandle stream) const {
   // So much at a time that copies are few, and so little that they find it in the cache.
-  constexpr std::size_t kMostAtOnce = std::size_t{16} << 20;
+  constexpr std::size_t kMostAtOnce = std::size_t{32} << 20;
   std::size_t filled = std::min(group.tile.size(), bytes);
   copy_on_device(*kernel_.device, to, group.tile.data(), filled, stream);
   while (filled < bytes) {

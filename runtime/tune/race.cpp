@@ -16,8 +16,7 @@ constexpr int kNoiseSamples = 9;
 constexpr int kNoiseAttempts = 3;
 constexpr int kConfirmRounds = 15;
 constexpr std::size_t kConfirmed = 3;
-/// Tensors stay at their places for so many rounds, the first two apart: of 256 launches a graph
-/// takes half a millisecond to make.
+/// Tensors stay at their places for so many rounds: to make graphs takes longer than to run them.
 constexpr int kRoundsOfPlaces = 2, kConfirmRoundsOfPlaces = 3;
 /// Screening leaves this share of the budget to the rounds after it.
 constexpr double kScreeningShare = 0.6;
@@ -157,7 +156,7 @@ void Race::run() {
     for (std::size_t i = 0; i < report_.candidates.size(); ++i)
       if (report_.candidates[i].runs())
         order.push_back(i);
-    if (round == 1 || round % kRoundsOfPlaces == 0)
+    if (round % kRoundsOfPlaces == 0)
       sampler_.place_anew();
     // Another first one each round: what runs before a candidate must not favour it.
     std::rotate(order.begin(), order.begin() + round % static_cast<int>(order.size()), order.end());

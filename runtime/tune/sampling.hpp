@@ -40,14 +40,14 @@ public:
 
   /// `meanwhile` is done while a GPU works on the sample; it may add and prepare others.
   Sample sample(std::size_t plan, const std::function<void()>& meanwhile = {});
-  /// Makes the graphs that a sample needs, if it has none: on the host, half a millisecond of 256
+  /// Makes the graphs that a sample needs, if it has none: the host takes a millisecond for 200
   /// launches.
   void prepare(std::size_t plan);
   /// Whether samples of it launch it before they time it, on other sets.
   bool warms_up(std::size_t plan) const noexcept { return entries_[plan].before_sets > 0; }
   /// All plans get other places for their sets: which of two orders launches settle in that wait
-  /// behind each other, for one, follows where the tensors of all of them lie. The CPU's samples
-  /// go from set to set anyway.
+  /// behind each other, for one, follows where the tensors of all of them lie. Launches in the cache
+  /// keep to the places that their plan had first, and the CPU's go from set to set anyway.
   void place_anew();
   /// About the seconds of one launch, from a few.
   double estimate(const launch::LaunchPlan& plan);

@@ -74,7 +74,7 @@ double allowed_lag(int round, double noise) {
 }
 
 int allowed_count(int round) {
-  return round <= 1 ? 40 : round == 2 ? 24 : round <= 4 ? 16 : 8;
+  return round <= 1 ? 48 : round == 2 ? 24 : round <= 4 ? 16 : 8;
 }
 
 std::size_t best_of(const std::vector<Candidate>& candidates) {

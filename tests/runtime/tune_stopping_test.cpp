@@ -164,8 +164,8 @@ TEST_CASE(
     return gain_of(std::vector{1.0, 1.0}, std::vector{ratio, ratio}, Middle::median);
   };
   CHECK(change(1.01).is_loss_beside(change(0.5)));
-  CHECK_FALSE(change(1.006).is_loss_beside(change(0.9)));
-  CHECK(change(1.006).is_loss_beside(change(0.99)));
+  CHECK_FALSE(change(1.008).is_loss_beside(change(0.9)));
+  CHECK(change(1.008).is_loss_beside(change(0.99)));
   CHECK_FALSE(change(1.002).is_loss_beside(change(1.002)));
   CHECK(change(1.004).is_loss_beside(change(0.995)));
   CHECK_FALSE(change(0.9).is_loss_beside(change(1.5)));
