@@ -46,8 +46,8 @@ public:
   /// Whether samples of it launch it before they time it, on other sets.
   bool warms_up(std::size_t plan) const noexcept { return entries_[plan].before_sets > 0; }
   /// All plans get other places for their sets: which of two orders launches settle in that wait
-  /// behind each other, for one, follows where the tensors of all of them lie. Launches in the cache
-  /// keep to the places that their plan had first, and the CPU's go from set to set anyway.
+  /// behind each other, for one, follows where the tensors of all of them lie. Launches in the
+  /// cache keep to the places that their plan had first, and the CPU's go from set to set anyway.
   void place_anew();
   /// About the seconds of one launch, from a few.
   double estimate(const launch::LaunchPlan& plan);
@@ -58,10 +58,9 @@ public:
 private:
   struct Entry {
     launch::LaunchPlan plan;
-    int launches = 1, cached_launches = 1, loading_launches = 1;
+    int launches = 1, cached_launches = 1;
     std::size_t timed = 1, before_sets = 0; ///< sets of the graph, and of the launches before it
-    /// None yet; of `before` and of those in the cache there may be none at all.
-    cuda::OwnedGraphExec before, graph, loading, cached;
+    cuda::OwnedGraphExec before, graph, cached; ///< none yet; two of them may stay so
   };
   struct Interval {
     cuda::OwnedEvent begin, end;
