@@ -3,8 +3,8 @@
 
 For each case (kernel, type, shape, layout) it tunes once, then times three kinds of contestants: what launches
 use after tuning, the default, and a fixed set of schedules. In every round all work on the same buffer sets, at
-places drawn anew, in an order drawn anew; what counts is the geometric mean over the rounds of the ratios
-within a round, the odd ones at either end left out. A sample is a graph of many launches over buffer sets with
+places drawn anew, in an order drawn anew, three times; its time of the round is the geometric mean. What counts is
+the same over the rounds of the ratios within a round, from five on without the odd ones at either end. A sample is a graph of many launches over buffer sets with
 outputs of their own, behind a copy that drains the cache and launches on other sets that leave there what
 launches do; in warm cases the cache holds all sets. A case past a bound is measured again in more rounds, the
 tuned, the default and the best schedule alone, and that measurement counts: the best of many is partly luck.

@@ -21,11 +21,11 @@ Summary summarise(std::span<const double> samples);
 /// interrupted, and such a one must not decide.
 enum class Middle { median, mean };
 
-/// The median, or the mean without the tenth part at either end, and from five on without one.
 struct Estimate {
   double middle = 0;
   double error = 0; ///< its standard error
 };
+/// The median, or the mean without the tenth part at either end, and from five on without one.
 Estimate estimate_of(std::span<const double> samples, Middle middle);
 
 /// How much faster `candidate` is than `base`, each sample against the one taken beside it, so that
@@ -38,9 +38,10 @@ struct Gain {
   /// Whether this is a loss that the gain `elsewhere` does not pay for: more than a quarter of it,
   /// or nearly the hundredth that tuning promises never to cost. Below `kUnnoticed` it is noise.
   bool is_loss_beside(const Gain& elsewhere) const noexcept { return loses(middle, elsewhere); }
-  /// The same, if noise alone does not make it one.
+  /// The same, if noise alone does not make it one: four standard errors, for of three samples two
+  /// are often too few.
   bool is_sure_loss_beside(const Gain& elsewhere) const noexcept {
-    return loses(middle + noise, elsewhere);
+    return loses(middle + 2 * noise, elsewhere);
   }
   static constexpr double kWorthIt = 0.005, kUnnoticed = 0.003, kNoticed = 0.009;
 

@@ -20,9 +20,9 @@ constexpr std::size_t kMaxSets = 4096;
 /// judge by, and when memory comes round the cache has long held others.
 constexpr std::size_t kLeastSets = 16;
 
-/// Bytes that a set may lie further on than the one before it ends: a quarter of it and a page, so
-/// that sets in any order lie at all places of a power of two, and memory between them, which is
-/// filled too, is little.
+/// Bytes that a set may lie further on than the one before it ends: about a quarter of it, so that
+/// the distances of a call's tensors have all remainders, and memory between sets, which is filled
+/// too, is little.
 std::size_t most_gap(std::size_t stride) {
   return std::min(stride / 4 / kPage + 1, std::size_t{256}) * kPage;
 }
@@ -90,9 +90,9 @@ ArgumentPool::ArgumentPool(const KernelState& kernel, std::span<const Arg> argum
   place_anew();
 }
 
-void ArgumentPool::place_anew() {
-  draw_places();
-  for (std::size_t set = 0; set < count_; ++set)
+void ArgumentPool::place_anew(std::size_t kept) {
+  draw_places(kept);
+  for (std::size_t set = kept; set < count_; ++set)
     for (std::size_t t = 0; t < kernel_.signature.tensors.size(); ++t)
       calls_[set]->tensors[t].data = reinterpret_cast<void*>(
           moved(reinterpret_cast<std::uint64_t>(call_.tensors[t].data), set));
@@ -162,22 +162,26 @@ void ArgumentPool::allocate(PoolSize size, std::int64_t bytes_of_set) {
     group.slab = device.allocate(apart_ * (group.stride + most_gap(group.stride)) + kPage);
 }
 
-void ArgumentPool::draw_places() {
+void ArgumentPool::draw_places(std::size_t kept) {
   for (Group& group : groups_) {
     const std::size_t gap = most_gap(group.stride), pitch = group.stride + gap;
-    group.places.clear();
-    for (std::size_t set = 0; set < count_; ++set)
-      group.places.push_back(set % apart_ * pitch + random_() % (gap / kPage + 1) * kPage);
+    if (group.places.empty())
+      for (std::size_t set = 0; set < count_; ++set)
+        group.places.push_back(set % apart_ * pitch);
+    const auto first = group.places.begin() + static_cast<std::ptrdiff_t>(kept);
     // One set right behind the other is found by the memory faster than a program's tensors are;
     // sets that share memory must not follow each other.
     if (count_ == apart_)
-      std::shuffle(group.places.begin(), group.places.end(), random_);
+      std::shuffle(first, group.places.end(), random_);
+    std::for_each(first, group.places.end(), [&](std::size_t& place) {
+      place = place / pitch * pitch + random_() % (gap / kPage + 1) * kPage;
+    });
   }
 }
 
 void ArgumentPool::fill(const Group& group, std::byte* to, std::size_t bytes,
                         cuda::StreamHandle stream) const {
-  // So much at a time that copies are few, and so little that they find it in the cache.
+  // So much at a time that copies are few, and so little that large caches have it.
   constexpr std::size_t kMostAtOnce = std::size_t{32} << 20;
   std::size_t filled = std::min(group.tile.size(), bytes);
   copy_on_device(*kernel_.device, to, group.tile.data(), filled, stream);

@@ -32,9 +32,9 @@ public:
   const launch::Call& call(std::size_t set) const noexcept { return *calls_[set % calls_.size()]; }
   bool in_place() const noexcept { return in_place_; }
 
-  /// Other places in the same memory for all sets: what `call` gave no longer holds. Nothing may
-  /// be at work on them.
-  void place_anew();
+  /// Other places in the same memory for all sets but the first `kept`: what `call` gave for them
+  /// no longer holds. Nothing may be at work on them.
+  void place_anew(std::size_t kept = 0);
 
   /// Gives tensors of the first `count` sets, or of one, that are read and written ordinary values
   /// again. Asynchronous on `stream`; the CPU ignores it.
@@ -59,7 +59,7 @@ private:
 
   void find_groups(std::span<const Arg> arguments, const launch::Call& call);
   void allocate(PoolSize size, std::int64_t bytes_of_set);
-  void draw_places();
+  void draw_places(std::size_t kept);
   void fill(const Group& group, std::byte* to, std::size_t bytes, cuda::StreamHandle stream) const;
   std::uint64_t moved(std::uint64_t address, std::size_t set) const;
 

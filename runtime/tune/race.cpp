@@ -118,9 +118,9 @@ void Race::screen() {
   for (std::size_t i = enter_next(0), next = i; i < count; i = next) {
     if (i >= kScreenedAtLeast && elapsed() > kScreeningShare * budget_)
       break;
-    if (estimate_ < 1e-3 && !sampler_.warms_up(numbers_[i]))
-      take(i); // warms the code
-    record(i, [&] { next = enter_next(i + 1); });
+    const bool is_cold = estimate_ < 1e-3 && !sampler_.warms_up(numbers_[i]);
+    if (!is_cold || attempt(i, [&](Candidate&) { take(i); })) // warms the code
+      record(i, [&] { next = enter_next(i + 1); });
     if (next == i) // its sample failed
       next = enter_next(i + 1);
     ++report_.measured;
@@ -132,11 +132,15 @@ void Race::screen() {
 }
 
 void Race::measure(const std::vector<std::size_t>& order) {
-  for (std::size_t k = 0; k < order.size(); ++k)
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    if (!report_.candidates[order[k]].runs())
+      continue;
     record(order[k], [&] {
-      if (k + 1 < order.size())
-        attempt(order[k + 1], [&](Candidate&) { sampler_.prepare(numbers_[order[k + 1]]); });
+      const std::size_t next = k + 1 < order.size() ? order[k + 1] : 0;
+      if (next != 0) // the default's error is not another's
+        attempt(next, [&](Candidate&) { sampler_.prepare(numbers_[next]); });
     });
+  }
 }
 
 void Race::run() {
@@ -199,12 +203,12 @@ bool Race::beats_default(std::size_t i) {
 
 void Race::confirm() {
   std::vector<std::size_t> order = ranking(report_.candidates);
-  std::erase_if(order, [&](std::size_t i) { // it would not win
-    return i != 0 && gains_over(report_.candidates[0], report_.candidates[i]).loses_somewhere();
-  });
   // What ranks behind the default, and more than a few, is not worth the time.
-  order.resize(std::min(order.size(), kConfirmed));
   order.erase(std::find(order.begin(), order.end(), std::size_t{0}), order.end());
+  std::ranges::stable_partition(order, [&](std::size_t i) {
+    return !gains_over(report_.candidates[0], report_.candidates[i]).loses_somewhere();
+  });
+  order.resize(std::min(order.size(), kConfirmed));
   report_.improved = false;
   for (std::size_t i = 0; i < order.size() && !report_.improved; ++i)
     if (i == 0 || elapsed() + comparison_seconds_ <= budget_)

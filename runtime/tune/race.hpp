@@ -21,8 +21,8 @@ public:
   void run();
   /// The winner against the default in rounds of their own: a best of many is partly luck, and what
   /// made it best does not count again here. It has to win in the mean, and to lose neither in
-  /// memory nor in the cache, where the rounds so far leave that open; else the next has its turn,
-  /// up to three while the budget lasts. The budget holds one such comparison back.
+  /// memory nor in the cache; else the next has its turn, last those that seem to lose so far, up
+  /// to three while the budget lasts. The budget holds one such comparison back.
   void confirm();
 
 private:

@@ -14,10 +14,10 @@ namespace {
 /// A sample fills this: a hundred times what starting a graph, or reading a clock, costs.
 constexpr double kCudaSampleSeconds = 300e-6;
 constexpr double kHostSampleSeconds = 300e-6;
-/// Three at least, so that a launch meets the end of the one before it, as in a program; and of few
-/// rows so many that those which wait are as many as they get to be. (With 100, and 50 in the
-/// cache, a schedule won on an H200 that takes 1.45 times as long in longer chains. For each launch
-/// the host takes 5 us to make its node of a graph.)
+/// Three at least, so that a launch meets the end of the one before it, as in a program; and up to
+/// so many that those of few rows which wait are as many as they get to be. (With up to 100, half
+/// of it in the cache, a schedule won on an H200 that takes 1.45 times as long in longer chains.
+/// For each launch the host takes 5 us to make its node of a graph.)
 constexpr double kMinCudaLaunches = 3, kMaxCudaLaunches = 256;
 constexpr double kMaxHostLaunches = 2000;
 constexpr std::size_t kLeastTimedSets = 3;
@@ -86,7 +86,7 @@ double Sampler::seconds_of(const Interval& interval) {
 void Sampler::place_anew() {
   if (!kernel_.device->is_cuda())
     return;
-  pool_.place_anew();
+  pool_.place_anew(cached_sets_); // all plans use the same sets in the cache
   for (Entry& entry : entries_) {
     entry.graph = {};
     entry.before = {};

@@ -46,8 +46,8 @@ public:
   /// Whether samples of it launch it before they time it, on other sets.
   bool warms_up(std::size_t plan) const noexcept { return entries_[plan].before_sets > 0; }
   /// All plans get other places for their sets: which of two orders launches settle in that wait
-  /// behind each other, for one, follows where the tensors of all of them lie. Launches in the
-  /// cache keep to the places that their plan had first, and the CPU's go from set to set anyway.
+  /// behind each other, for one, follows where the tensors of all of them lie. The sets that
+  /// are timed in the cache stay, and the CPU's samples go from set to set anyway.
   void place_anew();
   /// About the seconds of one launch, from a few.
   double estimate(const launch::LaunchPlan& plan);

@@ -2,6 +2,7 @@
 #include "runtime/tune/stopping.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -38,17 +39,22 @@ base::Estimate estimate(const Candidate& candidate) {
   return base::estimate_of(candidate.seconds, middle_for(candidate.schedule));
 }
 
-/// Those that may yet be the best first. A candidate whose launches at times get in each other's
-/// way, and at times do not, has not lost by a few samples: after few rounds its lowest counts,
-/// then its middle less the standard error. On the CPU what is far off was interrupted.
+/// Those that may yet win first: what loses in one place much of what it gains in the other comes
+/// behind what does not. A candidate whose launches at times get in each other's way, and at times
+/// do not, has not lost by a few samples: after few rounds its lowest counts, then its middle less
+/// the standard error. On the CPU what is far off was interrupted.
 std::vector<std::size_t> ranking_by_hope(const std::vector<Candidate>& candidates, int round) {
-  return ranking_by(candidates, [&](const Candidate& each) {
+  std::vector<std::size_t> order = ranking_by(candidates, [&](const Candidate& each) {
     if (round <= kRoundsByFastest)
       return std::ranges::min(each.seconds);
     const base::Estimate time = estimate(each);
     const bool two_modes = middle_for(each.schedule) == base::Middle::mean;
     return two_modes ? time.middle - time.error : time.middle;
   });
+  std::ranges::stable_partition(order, [&](std::size_t i) {
+    return !gains_over(candidates[0], candidates[i]).loses_somewhere();
+  });
+  return order;
 }
 
 } // namespace
@@ -83,16 +89,19 @@ std::size_t best_of(const std::vector<Candidate>& candidates) {
 }
 
 std::string what_is_gained(const Gains& gains) {
-  return fmt::format("beside the default {:.1f} % faster in memory, {:.1f} % in the cache",
-                     100 * gains.in_memory.middle, 100 * gains.in_cache.middle);
+  const auto faster = [](const base::Gain& gain) {
+    return fmt::format("{:.1f} % {}", 100 * std::abs(gain.middle),
+                       gain.middle < 0 ? "slower" : "faster");
+  };
+  return gains.in_memory.middle == gains.in_cache.middle // there is one place
+             ? fmt::format("{} than the default", faster(gains.all))
+             : fmt::format("beside the default {} in memory, {} in the cache",
+                           faster(gains.in_memory), faster(gains.in_cache));
 }
 
-bool gives_and_takes(const Candidate& base, const Candidate& candidate) {
-  if (candidate.seconds.size() <= kRoundsByFastest)
-    return false;
-  const Gains gains = gains_over(base, candidate);
-  return gains.in_memory.is_sure_loss_beside(gains.in_cache) ||
-         gains.in_cache.is_sure_loss_beside(gains.in_memory);
+bool surely_loses(const Candidate& base, const Candidate& candidate) {
+  return candidate.seconds.size() > kRoundsByFastest &&
+         gains_over(base, candidate).surely_loses_somewhere();
 }
 
 void eliminate(std::vector<Candidate>& candidates, int round, double noise) {
@@ -106,7 +115,7 @@ void eliminate(std::vector<Candidate>& candidates, int round, double noise) {
     if (!candidate.runs() || candidate.seconds.empty() || &candidate == &by_default)
       continue;
     const Gains gains = gains_over(by_default, candidate);
-    if (gives_and_takes(by_default, candidate))
+    if (surely_loses(by_default, candidate))
       candidate.eliminated = what_is_gained(gains);
     else if (!gains.loses_somewhere())
       best = std::min(best, seconds_of(candidate));

@@ -36,6 +36,9 @@ struct Gains {
   bool loses_somewhere() const noexcept {
     return in_memory.is_loss_beside(in_cache) || in_cache.is_loss_beside(in_memory);
   }
+  bool surely_loses_somewhere() const noexcept {
+    return in_memory.is_sure_loss_beside(in_cache) || in_cache.is_sure_loss_beside(in_memory);
+  }
 };
 Gains gains_over(const Candidate& base, const Candidate& candidate);
 
@@ -47,8 +50,9 @@ double allowed_lag(int round, double noise);
 /// How many may run on after `round` rounds: time goes to those that might win.
 int allowed_count(int round);
 
-/// Drops those that give and take, those behind the best of the others, and those too many, each
-/// with its reason; never candidate 0, the default, which every other is compared with to the end.
+/// Drops those that surely lose somewhere, those behind the best of the others, and those too many,
+/// each with its reason; never candidate 0, the default, which every other is compared with to the
+/// end.
 void eliminate(std::vector<Candidate>& candidates, int round, double noise);
 
 /// The running candidates that were measured, the fastest first.
@@ -56,12 +60,12 @@ std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates);
 /// The first of them; the default where there is none.
 std::size_t best_of(const std::vector<Candidate>& candidates);
 
-/// What a candidate that the default is not left for gains in either place.
+/// In words, for a candidate that the default is not left for.
 std::string what_is_gained(const Gains& gains);
 
 /// Whether `candidate` is slower than the default, `base`, in memory or in the cache, by more than
 /// noise and than what it gains in the other pays for. After few rounds nothing says so.
-bool gives_and_takes(const Candidate& base, const Candidate& candidate);
+bool surely_loses(const Candidate& base, const Candidate& candidate);
 
 inline constexpr int kMaxRounds = 11;
 /// Nothing to be gained above this share of the measured roofline.

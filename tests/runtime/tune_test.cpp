@@ -155,6 +155,11 @@ TEST_CASE("the pool's sets are laid out as the caller's tensors, packed and in p
     for (std::size_t set = 0; set < 16; ++set)
       same += first[set] == second[set];
     CHECK(same < 8);
+    // Or some stay.
+    pool.place_anew(5);
+    const std::vector<std::ptrdiff_t> third = distances();
+    CHECK(std::equal(second.begin(), second.begin() + 5, third.begin()));
+    CHECK(second != third);
   }
   const auto [aliased, given] = key_kept(kMul, {gate, out, out}, true);
   CHECK(aliased.tensors[1].data == aliased.tensors[2].data);
@@ -199,8 +204,9 @@ TEST_CASE("sets that follow each other share no memory, nor does the last with t
   const tune::ArgumentPool one(KernelAccess::state(kernel), arguments, {1, 1 << 30}, nullptr);
   const auto bytes = static_cast<std::int64_t>(one.bytes_of_set());
   for (const std::int64_t apart : {2, 3, 7, 15, 20}) {
-    const tune::ArgumentPool pool(KernelAccess::state(kernel), arguments, {apart * bytes, 1 << 30},
-                                  nullptr);
+    tune::ArgumentPool pool(KernelAccess::state(kernel), arguments, {apart * bytes, 1 << 30},
+                            nullptr);
+    pool.place_anew(static_cast<std::size_t>(apart) / 2);
     CHECK(pool.apart() == static_cast<std::size_t>(apart));
     REQUIRE(pool.sets() % pool.apart() == 0);
     CHECK(pool.sets() >= 16);

@@ -1,5 +1,6 @@
 // tune_test.cpp -- tuning through the driver: modules, graphs, memory given back, captures left
 // alone.
+#include <algorithm>
 #include <cstdlib>
 
 #include "runtime/cuda/objects.hpp"
@@ -65,6 +66,32 @@ TEST_CASE("dozens of schedules are measured, and all that it took is given back"
   CHECK(y.get()[2999] == 8997);
   CHECK(codegen::canonical(launch::describe(kernel, arguments).schedule) ==
         codegen::canonical(report.best));
+}
+
+TEST_CASE("a graph that cannot be made once costs the search that candidate, and no other") {
+  const FewInstructions few;
+  const Device device = gpu();
+  const Kernel kernel = device.kernel("kernel t7(x: inout f32) { x = x * 7; }", "");
+  const DeviceArray x(device, counting(3000));
+  const Tensor in_place = x.tensor();
+  const Arg arguments[] = {in_place};
+  tune::TunerOptions options = patient();
+  options.record = false;
+  int screened = 0, compared = 0, failures = 0;
+  options.progress = [&](double, std::string_view what) {
+    if ((what == "screening" && ++screened == 2) || (what == "comparing" && ++compared == 1)) {
+      swage_fake_cuda_fail("cuGraphInstantiateWithFlags", 304, 1);
+      ++failures;
+    }
+  };
+  const std::uint64_t graphs = swage_fake_cuda_live("graph");
+  const auto report = tune::Tuner(KernelAccess::state(kernel)).tune(arguments, options);
+  CHECK(failures == 2);
+  CHECK(report.candidates[0].runs());
+  CHECK(std::ranges::count_if(report.candidates, [](const tune::Candidate& candidate) {
+          return candidate.eliminated.starts_with("cannot be launched");
+        }) == 2);
+  CHECK(swage_fake_cuda_live("graph") == graphs);
 }
 
 TEST_CASE("the code that was timed is the code that is launched, to the byte") {
