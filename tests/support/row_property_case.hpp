@@ -19,6 +19,7 @@
 #include "ir/source.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/property_case.hpp"
+#include "tests/support/random_quantiser.hpp"
 #include "tests/support/row_case.hpp"
 
 namespace swage::test {
@@ -49,11 +50,14 @@ public:
     if (!counts_.empty())
       call.count_rows(counts_, random_.one_in(2) ? i32 : i64);
     std::string found = call.run();
-    const std::vector<codegen::Schedule> schedules =
+    std::vector<codegen::Schedule> schedules =
         found.empty() ? call.schedules() : std::vector<codegen::Schedule>{};
     if (schedules.empty() && found.empty())
       return "no schedule is legal";
-    for (int i = 0; i < 2 && found.empty(); ++i) {
+    if (quantises_)
+      prefer_many_accesses(schedules);
+    const int tried = quantises_ ? 4 : 2;
+    for (int i = 0; i < tried && found.empty(); ++i) {
       const codegen::Schedule& schedule = random_.pick(schedules);
       schedule_ = codegen::canonical(schedule);
       found = call.run(&schedule);
@@ -79,11 +83,23 @@ private:
     return static_cast<std::int64_t>(random_.below(static_cast<std::size_t>(bound)));
   }
 
+  /// Threads that have much of a row keep products, or what they are made of, in their bits.
+  static void prefer_many_accesses(std::vector<codegen::Schedule>& schedules) {
+    const auto few = [](const codegen::Schedule& schedule) {
+      const auto* cuda = std::get_if<codegen::CudaSchedule>(&schedule);
+      return cuda && cuda->accesses < 8;
+    };
+    if (!std::ranges::all_of(schedules, few))
+      std::erase_if(schedules, few);
+  }
+
   /// By elements and columns, along rows, over rows, or by tiles of `rows_` rows.
   std::string make_text() {
     static constexpr std::uint32_t kRows[] = {1, 2, 3, 4, 6, 8, 10, 16, 32, 48, 64, 65};
     static constexpr std::uint32_t kOfPairs[] = {2, 4, 8, 32};
     static constexpr std::uint32_t kColumns[] = {1, 3, 4, 12, 16, 48};
+    if (seed_ % 8 == 5)
+      return make_quantiser(one_of(kOfPairs));
     const bool tiles = random_.one_in(2);
     const bool apart = !tiles && random_.one_in(3);
     packed_ = random_.one_in(2);
@@ -111,6 +127,15 @@ private:
     }
   }
 
+  std::string make_quantiser(std::uint32_t group) {
+    RandomQuantiser made = random_quantiser(random_, group);
+    quantises_ = true;
+    packed_ = made.packed;
+    rows_ = 1;
+    group_ = group;
+    return random_.one_in(3) ? skipping_by(std::move(made.text)) : std::move(made.text);
+  }
+
   /// `text` with one of several conditions to skip rows, and the parameters that it needs.
   std::string skipping_by(std::string text) {
     struct Skip {
@@ -133,7 +158,8 @@ private:
     batches_ = 1 + below(3);
     batch_rows_ = rows_ * (1 + below(rows_ > 1 ? 3 : 9));
     const std::int64_t unit = packed_ && group_ % 2 != 0 ? 2 * group_ : group_;
-    const std::int64_t most = random_.one_in(5) ? std::max<std::int64_t>(1200 / unit, 1) : 12;
+    const bool many = quantises_ ? !random_.one_in(4) : random_.one_in(5);
+    const std::int64_t most = many ? std::max<std::int64_t>(1200 / unit, 1) : 12;
     size_ = {batches_ * batch_rows_, unit * (1 + below(most))};
   }
 
@@ -160,7 +186,8 @@ private:
   std::uint64_t seed_;
   Random random_;
   std::int64_t rows_ = 1, group_ = 1; ///< of groups
-  bool packed_ = false;               ///< tensors of four bits, so that columns are even
+  bool quantises_ = false;
+  bool packed_ = false; ///< tensors of four bits, so that columns are even
   std::string text_;
   std::int64_t batches_ = 1, batch_rows_ = 1;
   ir::CallSize size_{};
