@@ -22,9 +22,8 @@ struct RandomQuantiser {
 /// Its groups have `group` columns. No bit of it depends on an approximation.
 inline RandomQuantiser random_quantiser(Random& random, std::uint32_t group) {
   using Names = std::string_view;
-  const auto input = [&] {
-    return random.pick(std::array<Names, 6>{"bf16", "bf16", "f16", "f16", "f32", "f8e4m3"});
-  };
+  constexpr std::array<Names, 6> kInputs = {"bf16", "bf16", "f16", "f16", "f32", "f8e4m3"};
+  const std::array inputs = {random.pick(kInputs), random.pick(kInputs), random.pick(kInputs)};
   const auto codes = random.pick(std::array<Names, 4>{"f8e4m3", "f8e5m2", "f4e2m1", "f4e2m1"});
   const auto rounded = random.pick(std::array<Names, 4>{"", "", "bf16", "f16"});
   const auto product = random.pick(std::array<Names, 8>{
@@ -49,8 +48,8 @@ inline RandomQuantiser random_quantiser(Random& random, std::uint32_t group) {
   const bool widens = random.one_in(3); // as what reads the codes would
   body += widens ? fmt::format("  y = f32({}({})) * m;\n", codes, scaled)
                  : fmt::format("  y = {}({});\n", codes, scaled);
-  std::string params = fmt::format("x: in {}, z: in {}, w: in {} [col], y: out {}", input(),
-                                   input(), input(), widens ? "f32" : codes);
+  std::string params = fmt::format("x: in {}, z: in {}, w: in {} [col], y: out {}", inputs[0],
+                                   inputs[1], inputs[2], widens ? "f32" : codes);
   if (scaled == "p" || random.one_in(2)) {
     params += fmt::format(", scale: out f32 [{}]", space);
     body += "  scale = m;\n";
