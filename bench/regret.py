@@ -3,13 +3,13 @@
 
 For each case (kernel, type, shape, layout) it tunes once, then times three kinds of contestants: what launches
 use after tuning, the default, and a fixed set of schedules. In every round all work on the same buffer sets, at
-places drawn anew, in an order drawn anew, three times; its time of the round is the geometric mean. What counts is
-the same over the rounds of the ratios within a round, from five on without the odd ones at either end. A sample is a graph of many launches over buffer sets with
-outputs of their own, behind a copy that drains the cache and launches on other sets that leave there what
-launches do; in warm cases the cache holds all sets. A case past a bound is measured again in more rounds, the
-tuned, the default and the best schedule alone, and that measurement counts: the best of many is partly luck.
-Where the best is ahead, it is measured once more with inputs in the cache (in memory, if the case is warm): one
-that loses there what it gains here is no better, and does not count.
+places drawn anew, in an order drawn anew, three times; its time of the round is the geometric mean. What counts
+is the same over the rounds of the ratios within a round, from five on without the odd ones at either end. A sample
+is a graph of many launches over buffer sets with outputs of their own, behind a copy that drains the cache and
+launches on other sets that leave there what launches do; in warm cases the cache holds all sets. A case past a bound
+is measured again in more rounds, the tuned, the default and the best schedule alone, and that measurement counts: the
+best of many is partly luck. Where the best is ahead, it is measured once more with inputs in the cache (in memory, if
+the case is warm): one that loses there what it gains here is no better, and does not count.
 
   python3 bench/regret.py --library build/release/libswage.so --json regret.json
   python3 bench/regret.py --cases 'packed bf16 *' --budget 60

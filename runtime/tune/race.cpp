@@ -205,9 +205,7 @@ void Race::confirm() {
   std::vector<std::size_t> order = ranking(report_.candidates);
   // What ranks behind the default, and more than a few, is not worth the time.
   order.erase(std::find(order.begin(), order.end(), std::size_t{0}), order.end());
-  std::ranges::stable_partition(order, [&](std::size_t i) {
-    return !gains_over(report_.candidates[0], report_.candidates[i]).loses_somewhere();
-  });
+  put_losers_last(order, report_.candidates);
   order.resize(std::min(order.size(), kConfirmed));
   report_.improved = false;
   for (std::size_t i = 0; i < order.size() && !report_.improved; ++i)

@@ -51,9 +51,7 @@ std::vector<std::size_t> ranking_by_hope(const std::vector<Candidate>& candidate
     const bool two_modes = middle_for(each.schedule) == base::Middle::mean;
     return two_modes ? time.middle - time.error : time.middle;
   });
-  std::ranges::stable_partition(order, [&](std::size_t i) {
-    return !gains_over(candidates[0], candidates[i]).loses_somewhere();
-  });
+  put_losers_last(order, candidates);
   return order;
 }
 
@@ -81,6 +79,12 @@ double allowed_lag(int round, double noise) {
 
 int allowed_count(int round) {
   return round <= 1 ? 48 : round == 2 ? 24 : round <= 4 ? 16 : 8;
+}
+
+void put_losers_last(std::vector<std::size_t>& order, const std::vector<Candidate>& candidates) {
+  std::ranges::stable_partition(order, [&](std::size_t i) {
+    return !gains_over(candidates[0], candidates[i]).loses_somewhere();
+  });
 }
 
 std::size_t best_of(const std::vector<Candidate>& candidates) {
@@ -127,7 +131,7 @@ void eliminate(std::vector<Candidate>& candidates, int round, double noise) {
     if (i == 0)
       continue;
     Candidate& candidate = candidates[i];
-    const double fastest = *std::min_element(candidate.seconds.begin(), candidate.seconds.end());
+    const double fastest = std::ranges::min(candidate.seconds);
     if (fastest > best * (1 + lag))
       candidate.eliminated =
           fmt::format("{} at best after {} round{}: {:.0f} % behind the best, {:.0f} % are allowed",

@@ -57,7 +57,9 @@ void eliminate(std::vector<Candidate>& candidates, int round, double noise);
 
 /// The running candidates that were measured, the fastest first.
 std::vector<std::size_t> ranking(const std::vector<Candidate>& candidates);
-/// The first of them; the default where there is none.
+/// What seems to lose somewhere beside the default comes behind what does not, else in its order.
+void put_losers_last(std::vector<std::size_t>& order, const std::vector<Candidate>& candidates);
+/// The first of `ranking`; the default where there is none.
 std::size_t best_of(const std::vector<Candidate>& candidates);
 
 /// In words, for a candidate that the default is not left for.

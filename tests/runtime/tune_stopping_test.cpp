@@ -17,6 +17,14 @@ std::vector<Candidate> racers(std::initializer_list<double> seconds) {
   return result;
 }
 
+Candidate measured(const std::vector<double>& in_memory, const std::vector<double>& in_cache) {
+  Candidate result{
+      .schedule = codegen::CudaSchedule{}, .in_memory = in_memory, .in_cache = in_cache};
+  for (std::size_t i = 0; i < in_memory.size(); ++i)
+    result.seconds.push_back((in_memory[i] + in_cache[i]) / 2);
+  return result;
+}
+
 } // namespace
 
 TEST_CASE("a candidate far behind the best drops out with the reason, the default never") {
@@ -60,12 +68,6 @@ TEST_CASE("one slow sample of the first two does not outrank a candidate that on
 }
 
 TEST_CASE("a candidate surely loses if three rounds show a loss in one place, two show nothing") {
-  const auto measured = [](std::vector<double> in_memory, std::vector<double> in_cache) {
-    return Candidate{.schedule = codegen::CudaSchedule{},
-                     .seconds = std::vector<double>(in_memory.size(), 1.0),
-                     .in_memory = in_memory,
-                     .in_cache = in_cache};
-  };
   const Candidate base = measured({1, 1, 1}, {1, 1, 1});
   CHECK(surely_loses(base, measured({1.02, 1.02, 1.02}, {0.9, 0.9, 0.9})));
   CHECK(surely_loses(base, measured({0.9, 0.9, 0.9}, {1.02, 1.02, 1.02})));
@@ -76,16 +78,13 @@ TEST_CASE("a candidate surely loses if three rounds show a loss in one place, tw
 }
 
 TEST_CASE("what gives and takes drops nobody that does not") {
-  const auto measured = [](double in_memory, double in_cache, std::size_t rounds) {
-    return Candidate{.schedule = codegen::CudaSchedule{},
-                     .seconds = std::vector<double>(rounds, (in_memory + in_cache) / 2),
-                     .in_memory = std::vector<double>(rounds, in_memory),
-                     .in_cache = std::vector<double>(rounds, in_cache)};
+  const auto steady = [](double in_memory, double in_cache, std::size_t rounds) {
+    return measured(std::vector(rounds, in_memory), std::vector(rounds, in_cache));
   };
   for (const std::size_t rounds : {std::size_t{1}, std::size_t{2}, std::size_t{3}}) {
     // Default; 5 % slower in memory and half the time in the cache; 2 % faster in memory alone.
-    std::vector<Candidate> candidates = {measured(2.0, 1.8, rounds), measured(2.1, 0.9, rounds),
-                                         measured(1.96, 1.8, rounds)};
+    std::vector<Candidate> candidates = {steady(2.0, 1.8, rounds), steady(2.1, 0.9, rounds),
+                                         steady(1.96, 1.8, rounds)};
     eliminate(candidates, static_cast<int>(rounds), 0.005);
     CHECK(candidates[1].runs() == (rounds < 3)); // until it is sure
     CHECK(candidates[2].runs());
@@ -95,13 +94,13 @@ TEST_CASE("what gives and takes drops nobody that does not") {
     // Nor do many.
     candidates.resize(1);
     for (int i = 0; i < 60; ++i)
-      candidates.push_back(measured(2.1, 0.9, rounds));
-    candidates.push_back(measured(1.96, 1.8, rounds));
+      candidates.push_back(steady(2.1, 0.9, rounds));
+    candidates.push_back(steady(1.96, 1.8, rounds));
     eliminate(candidates, static_cast<int>(rounds), 0.005);
     CHECK(candidates.back().runs());
   }
   // Where there is one place, the reason names none.
-  std::vector<Candidate> candidates = {measured(2.0, 2.0, 3), measured(2.02, 2.02, 3)};
+  std::vector<Candidate> candidates = {steady(2.0, 2.0, 3), steady(2.02, 2.02, 3)};
   eliminate(candidates, 3, 0.005);
   CHECK(candidates[1].eliminated == "1.0 % slower than the default");
 }
