@@ -31,7 +31,8 @@ void active_mask(Warp& warp, const Step& step) {
 /// Faults where PTX leaves the result undefined: a lane that its own mask does not name, or a mask
 /// that names lanes which have not left and do not come here with the others.
 void check_members(Warp& warp, const Step& step) {
-  const std::uint32_t live = warp.running | warp.parked | warp.waiting | warp.clustered;
+  const std::uint32_t live =
+      warp.running | warp.parked | warp.waiting | warp.clustered | warp.suspended;
   for_lanes(warp, [&](unsigned lane) {
     const auto members = static_cast<std::uint32_t>(warp.row(step.members)[lane]);
     if ((members >> lane & 1) == 0 || (members & live) != warp.mask)
@@ -204,6 +205,8 @@ void decode_barrier(Decoder& d) {
     d.fail("only barriers that wait are emulated");
   d.finish();
   if (warp_level) {
+    d.expect_operands(1);
+    d.step.members = d.source(0, Type::u32);
     d.step.flow = Flow::warp_barrier;
     d.program().has_warp_barrier = true;
     return;
@@ -217,6 +220,10 @@ void decode_barrier(Decoder& d) {
 // One of the block is none for the cluster; within the block only barriers and strong operations
 // make use of one, and those order memory here without it.
 void decode_fence(Decoder& d) {
+  if (d.take("mbarrier_init")) {
+    decode_fence_mbarrier_init(d);
+    return;
+  }
   const bool of_block = d.take("cta");
   d.take_all("");
   d.step.run = of_block ? nothing : fence;

@@ -70,6 +70,8 @@ public:
   Type take_type(); ///< the first type left
   Rounding take_rounding();
   void finish() const; ///< throws if a modifier is left
+  /// Throws if the module is of an older PTX ISA (10 * major + minor) or architecture.
+  void require(unsigned version, unsigned architecture) const;
 
   void expect_operands(std::size_t least, std::size_t most) const;
   void expect_operands(std::size_t count) const { expect_operands(count, count); }
@@ -169,6 +171,12 @@ void decode_ld(Decoder&);
 void decode_st(Decoder&);
 void decode_prefetch(Decoder&);
 void decode_atom(Decoder&);
+void take_address(Decoder&, const Operand&); // into a, has_base, immediate; space, if it has none
+
+// mbarrier.cpp
+void decode_mbarrier(Decoder&);
+void decode_fence_mbarrier_init(Decoder&);
+void decode_st_async(Decoder&);
 
 // control.cpp
 void decode_bra(Decoder&);

@@ -81,6 +81,7 @@ public:
   void run_block() {
     for (std::vector<std::byte>& shared : grid_.shared)
       std::fill(shared.begin(), shared.end(), kPoison);
+    grid_.mbarriers.clear();
     if (grid_.races)
       grid_.races->start();
     bool waited = false;
@@ -109,7 +110,9 @@ private:
     warp.running = lanes == kLanes ? ~0U : (1U << lanes) - 1;
     warp.waiting = 0;
     warp.parked = 0;
-    warp.meets = false;
+    warp.met = 0;
+    warp.meeting = 0;
+    warp.suspended = 0;
     warp.clustered = 0;
     warp.arrived = 0;
     warp.reducing = nullptr;
@@ -131,15 +134,48 @@ private:
     for (bool waiting = true; waiting;) {
       for (Warp& warp : warps_)
         run(warp);
-      waiting = false;
+      waiting = wake();
       for (unsigned block = 0; block < grid_.shared.size(); ++block)
         waiting |= open_barrier(block);
       waiting = waiting || open_cluster_barrier();
     }
+    check_mbarriers();
+  }
+
+  // Those whose phase of an mbarrier is complete by now.
+  bool wake() {
+    bool any = false;
+    for (Warp& warp : warps_) {
+      const std::uint32_t lanes = awoken(warp);
+      warp.suspended &= ~lanes;
+      warp.running |= lanes;
+      any |= lanes != 0;
+    }
+    return any;
+  }
+
+  // Nothing goes on: nobody may be left who waits for a phase, and nothing be on its way to a block
+  // that is over as far as its threads can tell.
+  void check_mbarriers() {
+    for (const Warp& warp : warps_) {
+      if (warp.suspended == 0)
+        continue;
+      const auto lane = static_cast<unsigned>(std::countr_zero(warp.suspended));
+      grid_.fault(FaultKind::deadlock, warp, program_.steps[warp.pc[lane] - 1], lane, 0,
+                  "a thread waits for a phase of an mbarrier that nothing completes, for want of " +
+                      warp.awaited[lane]->missing());
+    }
+    for (const auto& [place, mbarrier] : grid_.mbarriers)
+      if (const Mbarrier::Origin* const sender = mbarrier.unseen())
+        grid_.fault(FaultKind::race, *sender->warp, *sender->step, sender->lane, sender->address,
+                    "a value is sent to a block that ends without having waited for it");
   }
 
   // No thread of any block runs or waits for its block.
   bool open_cluster_barrier() {
+    for (const Warp& warp : warps_)
+      if (warp.suspended != 0)
+        return false;
     std::vector<std::size_t> passing;
     for (Warp& warp : warps_) {
       if (warp.clustered != 0)
@@ -153,6 +189,9 @@ private:
 
   // Every thread of the block that has not left is at a barrier: let them pass.
   bool open_barrier(unsigned block) {
+    for (const Warp& warp : warps_)
+      if (warp.block == block && (warp.running | warp.suspended) != 0)
+        return false; // one that waits for an mbarrier, or did until now, is not there yet
     give_reduced(block);
     const Warp* first = nullptr;
     std::vector<std::size_t> passing;
@@ -195,11 +234,29 @@ private:
     while (warp.running != 0) {
       const std::uint64_t before = grid_.executed;
       run_to_barrier(warp, stuck);
-      stuck = grid_.executed == before;
-      warp.running = std::exchange(warp.parked, 0);
-      if (std::exchange(warp.meets, false) && grid_.races)
+      const bool idle = grid_.executed == before;
+      if (idle && warp.suspended != 0)
+        return; // those who are parked wait for them
+      stuck = idle;
+      const bool meet = (warp.meeting & warp.suspended) == 0;
+      warp.running = meet ? warp.parked : warp.parked & ~warp.met;
+      warp.parked &= ~warp.running;
+      if (!meet || warp.met == 0)
+        continue;
+      warp.met = 0;
+      warp.meeting = 0;
+      if (grid_.races)
         grid_.races->clocks().warp_barrier(grid_.warp_number(warp));
     }
+  }
+
+  // Lanes at an instruction of the warp wait for those that may come there yet.
+  static bool is_early(const Warp& warp, const Step& step, std::uint32_t group) {
+    const std::uint32_t live = warp.running | warp.parked;
+    if (warp.suspended == 0)
+      return group != live;
+    const auto lane = static_cast<unsigned>(std::countr_zero(group));
+    return (warp.row(step.members)[lane] & (live | warp.suspended)) != group;
   }
 
   // With `stuck` lanes of the warp do not wait for one another, who wait at different places.
@@ -227,7 +284,7 @@ private:
                  bool stuck) {
     while (pc < limit) {
       const Step& step = program_.steps[pc];
-      if (step.of_warp && !stuck && group != (warp.running | warp.parked)) {
+      if (step.of_warp && !stuck && is_early(warp, step, group)) {
         leave(warp, group, pc);
         warp.parked |= group;
         warp.running &= ~group;
@@ -293,7 +350,9 @@ private:
       break;
     case Flow::warp_barrier:
       warp.parked |= warp.mask;
-      warp.meets |= warp.mask != 0;
+      warp.met |= warp.mask;
+      for (std::uint32_t lanes = warp.mask; lanes != 0; lanes &= lanes - 1)
+        warp.meeting |= static_cast<std::uint32_t>(warp.row(step.members)[std::countr_zero(lanes)]);
       warp.running &= ~warp.mask;
       leave(warp, warp.mask, pc + 1);
       break;
@@ -306,6 +365,14 @@ private:
       warp.running &= ~warp.mask;
       leave(warp, warp.mask, pc + 1);
       break;
+    case Flow::phase_wait: {
+      const std::uint32_t waiting = try_wait(warp, step);
+      warp.suspended |= waiting;
+      warp.running &= ~waiting;
+      leave(warp, group, pc + 1);
+      pc += waiting == 0 ? 1 : 0;
+      return waiting == 0;
+    }
     case Flow::next: break;
     }
     leave(warp, rest, pc + 1);

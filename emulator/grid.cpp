@@ -69,34 +69,73 @@ void Grid::fault(FaultKind kind, const Warp& warp, const Step& step, unsigned la
                   triple(block_index[0] + warp.block, block_index[1], block_index[2]));
 }
 
-std::byte* Grid::locate(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
-                        unsigned bytes) {
+void Grid::check_aligned(const Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
+                         unsigned bytes) const {
   if ((address & (bytes - 1)) != 0) // a power of two
     fault(FaultKind::misaligned_address, warp, step, lane, address,
           "misaligned address for an access of " + std::to_string(bytes) + " bytes");
+}
+
+SharedPlace Grid::shared_place(const Warp& warp, const Step& step, unsigned lane,
+                               std::uint64_t address, unsigned bytes) const {
+  check_aligned(warp, step, lane, address, bytes);
+  if (step.space == Space::generic && address - kSharedWindow < kLocalWindow - kSharedWindow)
+    address -= kSharedWindow;
+  else if (step.space != Space::shared)
+    fault(FaultKind::illegal_address, warp, step, lane, address,
+          "the address is not of shared memory");
+  // What mapa gives names its block.
+  const std::uint64_t named = address / kClusterWindow;
+  if (named > shared.size())
+    fault(FaultKind::illegal_address, warp, step, lane, address,
+          "the address is of no block of the cluster");
+  const SharedPlace place{named == 0 ? warp.block : named - 1, address % kClusterWindow};
+  const std::size_t size = shared[place.block].size();
+  if (place.offset > size || size - place.offset < bytes)
+    fault(FaultKind::illegal_address, warp, step, lane, place.offset,
+          "access outside the " + std::to_string(size) + " bytes of shared memory");
+  return place;
+}
+
+void Grid::check_ordinary(const Warp& warp, const Step& step, unsigned lane,
+                          const SharedPlace& place, unsigned bytes) const {
+  const auto next = mbarriers.upper_bound(place.number() - Mbarrier::kBytes);
+  if (next != mbarriers.end() && next->first < place.number() + bytes)
+    fault(FaultKind::illegal_instruction, warp, step, lane, place.offset,
+          "an access to bytes that hold an mbarrier, byte " +
+              std::to_string(next->first % kClusterWindow) + " of shared memory");
+}
+
+void Grid::check_sent(const Warp& warp, const Step& step, unsigned lane, std::size_t mbarrier,
+                      bool far, const SharedPlace& to) {
+  const Races::Race* const race = races->send(step.index, warp_number(warp), lane, mbarrier, far,
+                                              shared_bytes_[to.block].data(), to.offset, step.size);
+  if (race != nullptr)
+    report(*race, warp, step, lane, to.number(), false);
+}
+
+std::byte* Grid::locate(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
+                        unsigned bytes) {
   Space space = step.space;
-  if (space == Space::generic && address >= kSharedWindow) {
+  if (space == Space::generic && address >= kSharedWindow)
     space = address >= kParamWindow   ? Space::param
             : address >= kLocalWindow ? Space::local
                                       : Space::shared;
-    address &= kSharedWindow - 1;
-  }
-  switch (space) {
-  case Space::shared: {
-    // What mapa gives names its block.
-    const std::uint64_t named = address / kClusterWindow;
-    const std::size_t block = named == 0 ? warp.block : named - 1;
-    std::vector<std::byte>& of = shared[block];
-    std::byte* const at =
-        inside(warp, step, lane, of.data(), of.size(), address % kClusterWindow, bytes, "shared");
-    const std::uint64_t offset = address % kClusterWindow;
-    if (races && (step.strong || (offset | bytes) % kWord != 0 ||
+  if (space == Space::shared) {
+    const SharedPlace place = shared_place(warp, step, lane, address, bytes);
+    if (!mbarriers.empty())
+      check_ordinary(warp, step, lane, place, bytes);
+    if (races && (step.strong || (place.offset | bytes) % kWord != 0 ||
                   !races->note(step.index, warp_number(warp), lane, step.stores,
-                               &shared_bytes_[block][offset], bytes)))
-      check_race(warp, step, lane, shared_bytes_[block].data(), offset,
-                 kSharedWindow + block * kClusterWindow + offset, bytes, false);
-    return at;
+                               &shared_bytes_[place.block][place.offset], bytes)))
+      check_race(warp, step, lane, shared_bytes_[place.block].data(), place.offset, place.number(),
+                 bytes, false);
+    return shared[place.block].data() + place.offset;
   }
+  check_aligned(warp, step, lane, address, bytes);
+  if (space != step.space)
+    address &= kSharedWindow - 1;
+  switch (space) {
   case Space::local:
     return inside(warp, step, lane, warp.local + lane * program.local_bytes, program.local_bytes,
                   address, bytes, "local");
@@ -132,6 +171,19 @@ void Grid::check_race(const Warp& warp, const Step& step, unsigned lane, Touched
   report(*race, warp, step, lane, place, of_grid);
 }
 
+// Who did what an access races with.
+std::string Grid::originator(const Races::Race& race) const {
+  const Access& other = race.other;
+  if (race.earlier)
+    return "of another block";
+  if (other.warp >= races->clocks().warps())
+    return "whose phase this thread does not know to be complete";
+  const auto block = static_cast<unsigned>(other.warp / warps);
+  const auto first_thread = static_cast<unsigned>(other.warp % warps) * kLanes;
+  return "of " + thread(first_thread + other.lane) + " of block " +
+         triple(block_index[0] + block, block_index[1], block_index[2]);
+}
+
 void Grid::report(const Races::Race& race, const Warp& warp, const Step& step, unsigned lane,
                   std::uint64_t place, bool of_grid) const {
   const std::uint64_t at = place + race.byte;
@@ -139,16 +191,10 @@ void Grid::report(const Races::Race& race, const Warp& warp, const Step& step, u
       of_grid ? "at " + hex(at)
               : std::to_string(at % kClusterWindow) + " of shared memory of block " +
                     std::to_string(at % kSharedWindow / kClusterWindow) + " of the cluster";
-  const Access& other = race.other;
-  const auto block = static_cast<unsigned>(other.warp / warps);
-  const auto first_thread = static_cast<unsigned>(other.warp % warps) * kLanes;
-  const Instruction& instruction = program.kernel.instructions[other.index];
+  const Instruction& instruction = program.kernel.instructions[race.other.index];
   fault(FaultKind::race, warp, step, lane, at,
         "a race for byte " + where + ": no barrier orders this access after '" + instruction.text +
-            "' (line " + std::to_string(instruction.line) + ") of " +
-            (race.earlier ? "another block"
-                          : thread(first_thread + other.lane) + " of block " +
-                                triple(block_index[0] + block, block_index[1], block_index[2])));
+            "' (line " + std::to_string(instruction.line) + ") " + originator(race));
 }
 
 std::byte* Grid::locate_global(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "emulator/decoder.hpp"
+#include "emulator/mbarrier.hpp"
 #include "emulator/races.hpp"
 
 #include <map>
@@ -19,12 +20,31 @@ struct Touch {
   bool read_only = false;   ///< some load was through .nc
 };
 
+/// Where in the shared memory of a cluster.
+struct SharedPlace {
+  std::size_t block = 0;
+  std::uint64_t offset = 0;
+
+  std::uint64_t number() const { return kSharedWindow + block * kClusterWindow + offset; }
+};
+
 struct Grid {
   Grid(const Program& program, const LaunchConfig& config, Memory& memory);
 
   /// Where `bytes` bytes at `address` of the step's space are; throws Fault.
   std::byte* locate(Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
                     unsigned bytes);
+  /// The same of shared memory, and no access to it yet.
+  SharedPlace shared_place(const Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
+                           unsigned bytes) const;
+  /// Faults where an mbarrier is.
+  void check_ordinary(const Warp& warp, const Step& step, unsigned lane, const SharedPlace& place,
+                      unsigned bytes) const;
+  /// A value is sent there.
+  void check_sent(const Warp& warp, const Step& step, unsigned lane, std::size_t mbarrier, bool far,
+                  const SharedPlace& to);
+  [[noreturn]] void report(const Races::Race& race, const Warp& warp, const Step& step,
+                           unsigned lane, std::uint64_t place, bool of_grid) const;
   [[noreturn]] void fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,
                           std::uint64_t address, const std::string& message) const;
   std::size_t warp_number(const Warp& warp) const { ///< in the cluster
@@ -34,10 +54,11 @@ struct Grid {
   const Program& program;
   const LaunchConfig& config;
   Memory& memory;
-  std::vector<std::vector<std::byte>> shared; ///< of the blocks that run, a cluster
-  std::array<unsigned, 3> block_index{};      ///< of the first of them
-  std::size_t warps = 0;                      ///< of a block
-  std::optional<Races> races;                 ///< if they are looked for
+  std::vector<std::vector<std::byte>> shared;  ///< of the blocks that run, a cluster
+  std::map<std::uint64_t, Mbarrier> mbarriers; ///< in it, by SharedPlace::number
+  std::array<unsigned, 3> block_index{};       ///< of the first of them
+  std::size_t warps = 0;                       ///< of a block
+  std::optional<Races> races;                  ///< if they are looked for
   std::uint64_t executed = 0;
   std::vector<std::uint64_t> counts; ///< of each step, summed over threads
 
@@ -56,10 +77,11 @@ private:
                            unsigned bytes);
   std::byte* inside(Warp& warp, const Step& step, unsigned lane, std::byte* base, std::size_t size,
                     std::uint64_t offset, unsigned bytes, const char* what) const;
+  void check_aligned(const Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
+                     unsigned bytes) const;
   void check_race(const Warp& warp, const Step& step, unsigned lane, TouchedByte* touched,
                   std::uint64_t offset, std::uint64_t place, unsigned bytes, bool of_grid);
-  [[noreturn]] void report(const Races::Race& race, const Warp& warp, const Step& step,
-                           unsigned lane, std::uint64_t place, bool of_grid) const;
+  std::string originator(const Races::Race& race) const;
   std::string thread(unsigned number) const;
   void recall(Recent& recent, std::uint64_t address);
   void touch(const Warp& warp, const Step& step, unsigned lane, const Recent& recent,

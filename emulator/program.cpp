@@ -38,6 +38,7 @@ constexpr Opcode kOpcodes[] = {
     {"mad", decode_mad},
     {"mapa", decode_mapa},
     {"max", decode_min_max},
+    {"mbarrier", decode_mbarrier},
     {"membar", decode_fence},
     {"min", decode_min_max},
     {"mov", decode_mov},
@@ -127,7 +128,7 @@ auto find_row(const Table& table, std::string_view name) {
 class ProgramBuilder {
 public:
   ProgramBuilder(const Module& module, const Kernel& kernel, const Symbols& symbols)
-      : symbols_(symbols) {
+      : version(module.version), architecture(module.architecture), symbols_(symbols) {
     program.kernel = kernel;
     program.rows = static_cast<Row>(kernel.registers.size());
     for (const Parameter& parameter : kernel.parameters)
@@ -169,6 +170,8 @@ public:
   }
 
   Program program;
+  const unsigned version;
+  const unsigned architecture;
 
 private:
   void place(const Variable& variable, std::size_t& end) {
@@ -257,6 +260,12 @@ Rounding Decoder::take_rounding() {
 void Decoder::finish() const {
   if (!modifiers_.empty())
     fail("unsupported modifier '." + std::string(modifiers_.front()) + "'");
+}
+
+void Decoder::require(unsigned version, unsigned architecture) const {
+  if (builder_.version < version || builder_.architecture < architecture)
+    fail("the instruction needs PTX ISA " + std::to_string(version / 10) + "." +
+         std::to_string(version % 10) + " and sm_" + std::to_string(architecture));
 }
 
 void Decoder::expect_operands(std::size_t least, std::size_t most) const {

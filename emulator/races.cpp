@@ -22,7 +22,8 @@ void add_reader(Access& before, const Access& access, const std::uint32_t* known
 } // namespace
 
 Clocks::Clocks(std::size_t warps)
-    : epochs_(warps, 1), known_(warps * warps), fenced_(warps * warps), arrived_(warps) {}
+    : warps_(warps), epochs_(warps, 1), known_(warps * warps), fenced_(warps * warps),
+      arrived_(warps) {}
 
 void Clocks::start() {
   for (std::size_t warp = 0; warp < warps(); ++warp)
@@ -30,23 +31,24 @@ void Clocks::start() {
   for (std::uint32_t& epoch : epochs_)
     ++epoch;
   places_.clear();
+  phases_.assign(phases_.size(), {});
 }
 
 void Clocks::release(std::size_t warp, std::uint32_t* to) {
   const std::uint32_t* const known = row(warp);
-  for (std::size_t i = 0; i < warps(); ++i)
+  for (std::size_t i = 0; i < columns(); ++i)
     to[i] = std::max(to[i], known[i]);
   to[warp] = epochs_[warp]++;
 }
 
 void Clocks::acquire(std::size_t warp, const std::uint32_t* from) {
   std::uint32_t* const known = row(warp);
-  for (std::size_t i = 0; i < warps(); ++i)
+  for (std::size_t i = 0; i < columns(); ++i)
     known[i] = std::max(known[i], from[i]);
 }
 
 void Clocks::block_barrier(const std::vector<std::size_t>& warps) {
-  Clock all(this->warps());
+  Clock all(columns());
   for (const std::size_t warp : warps)
     release(warp, all.data());
   for (const std::size_t warp : warps)
@@ -58,14 +60,14 @@ void Clocks::warp_barrier(std::size_t warp) {
 }
 
 void Clocks::fence(std::size_t warp) {
-  release(warp, &fenced_[warp * warps()]);
+  release(warp, &fenced_[warp * columns()]);
 }
 
 void Clocks::arrive(std::size_t warp, bool relaxed) {
   if (!relaxed)
     fence(warp);
-  const std::uint32_t* const fenced = &fenced_[warp * warps()];
-  for (std::size_t i = 0; i < warps(); ++i)
+  const std::uint32_t* const fenced = &fenced_[warp * columns()];
+  for (std::size_t i = 0; i < columns(); ++i)
     arrived_[i] = std::max(arrived_[i], fenced[i]);
 }
 
@@ -82,8 +84,73 @@ void Clocks::acquire_at(std::size_t warp, std::uint64_t place) {
 
 void Clocks::release_at(std::size_t warp, std::uint64_t place) {
   Clock& clock = places_[place];
-  clock.resize(warps());
+  clock.resize(columns());
   release(warp, clock.data());
+}
+
+// Three more in every row.
+void Clocks::add_columns() {
+  const std::size_t before = columns();
+  epochs_.resize(before + kColumns, 1);
+  arrived_.resize(columns());
+  for (Clock* const matrix : {&known_, &fenced_}) {
+    Clock wider(warps_ * columns());
+    for (std::size_t warp = 0; warp < warps_; ++warp)
+      std::copy_n(&(*matrix)[warp * before], before, &wider[warp * columns()]);
+    *matrix = std::move(wider);
+  }
+  for (auto& [place, clock] : places_)
+    clock.resize(columns());
+}
+
+std::size_t Clocks::mbarrier(std::uint64_t place) {
+  const auto [found, is_new] = mbarriers_.try_emplace(place, columns());
+  if (is_new) {
+    add_columns();
+    phases_.emplace_back();
+  }
+  return found->second;
+}
+
+void Clocks::fence_made(std::size_t warp, std::size_t mbarrier) {
+  fenced_[warp * columns() + mbarrier] = epochs_[mbarrier];
+}
+
+void Clocks::arrive_at(std::size_t warp, std::size_t mbarrier) {
+  Clock& clock = phases(mbarrier).gathered[0];
+  clock.resize(columns());
+  release(warp, clock.data());
+}
+
+void Clocks::send_to(std::size_t warp, std::size_t mbarrier, bool far) {
+  Clock& clock = phases(mbarrier).gathered[far ? 1 : 0];
+  clock.resize(columns());
+  const std::uint32_t* const known = row(warp);
+  for (std::size_t i = 0; i < columns(); ++i)
+    clock[i] = std::max(clock[i], known[i]);
+}
+
+void Clocks::complete(std::size_t mbarrier) {
+  for (const std::size_t far : {0, 1}) {
+    Clock& gathered = phases(mbarrier).gathered[far];
+    Clock& completed = phases(mbarrier).completed[far];
+    gathered.resize(columns());
+    completed.resize(columns());
+    for (std::size_t i = 0; i < columns(); ++i)
+      completed[i] = std::max(completed[i], gathered[i]);
+    gathered.clear();
+    const std::size_t sent = mbarrier + 1 + far;
+    completed[sent] = epochs_[sent]++;
+  }
+}
+
+void Clocks::acquire_from(std::size_t warp, std::size_t mbarrier, bool cluster) {
+  for (Clock& completed : phases(mbarrier).completed) {
+    completed.resize(columns());
+    acquire(warp, completed.data());
+    if (!cluster)
+      return;
+  }
 }
 
 void Races::start() {
@@ -132,7 +199,8 @@ inline const Access* Races::read(TouchedByte& byte, const Access& access, bool o
   return is_unordered(byte.writer, access, of_grid) ? &byte.writer : nullptr;
 }
 
-inline const Access* Races::write(TouchedByte& byte, const Access& access, bool of_grid) {
+inline const Access* Races::write(TouchedByte& byte, const Access& access, const Access& noted,
+                                  bool of_grid) {
   for (const Access* const before : {&byte.writer, &byte.reader, &byte.earlier})
     if (is_unordered(*before, access, of_grid))
       return before;
@@ -144,7 +212,7 @@ inline const Access* Races::write(TouchedByte& byte, const Access& access, bool 
     free_rows_.push_back(byte.readers);
     byte.readers = 0;
   }
-  byte.writer = access;
+  byte.writer = noted;
   byte.reader = {};
   return nullptr;
 }
@@ -165,6 +233,30 @@ const Races::Race* Races::access(std::uint32_t index, std::size_t warp, unsigned
                                  bool of_grid) {
   const Access access{clocks_.epoch(warp), index, static_cast<std::uint16_t>(warp),
                       static_cast<std::uint8_t>(lane), false};
+  return touch(access, access, stores, memory, offset, bytes, of_grid);
+}
+
+const Races::Race* Races::send(std::uint32_t index, std::size_t warp, unsigned lane,
+                               std::size_t mbarrier, bool far, TouchedByte* memory,
+                               std::uint64_t offset, unsigned bytes) {
+  const Access access{clocks_.epoch(warp), index, static_cast<std::uint16_t>(warp),
+                      static_cast<std::uint8_t>(lane), false};
+  const std::size_t sent = mbarrier + (far ? 2 : 1);
+  Access noted = access;
+  noted.epoch = clocks_.epoch(sent);
+  noted.warp = static_cast<std::uint16_t>(sent);
+  return touch(access, noted, true, memory, offset, bytes, false);
+}
+
+bool Races::is_after(const Access& before, std::size_t warp, unsigned lane) const {
+  const Access access{0, 0, static_cast<std::uint16_t>(warp), static_cast<std::uint8_t>(lane),
+                      false};
+  return is_ordered(before, access, clocks_.known(warp));
+}
+
+const Races::Race* Races::touch(const Access& access, const Access& noted, bool stores,
+                                TouchedByte* memory, std::uint64_t offset, unsigned bytes,
+                                bool of_grid) {
   const bool words = (offset | bytes) % kWord == 0;
   for (unsigned i = 0; i < bytes;) {
     TouchedByte* const word = memory + (offset + i) / kWord * kWord;
@@ -172,7 +264,7 @@ const Races::Race* Races::access(std::uint32_t index, std::size_t warp, unsigned
       split(word);
     TouchedByte& byte = memory[offset + i];
     if (const Access* const other =
-            stores ? write(byte, access, of_grid) : read(byte, access, of_grid)) {
+            stores ? write(byte, access, noted, of_grid) : read(byte, access, of_grid)) {
       found_ = {*other, i, of_grid && is_earlier(*other)};
       return &found_;
     }

@@ -12,7 +12,7 @@ namespace swage::emulator {
 struct Access {
   std::uint32_t epoch = 0; ///< of its warp, counted from 1; 0: there was none
   std::uint32_t index = 0; ///< of the instruction in its kernel
-  std::uint16_t warp = 0;  ///< in the cluster
+  std::uint16_t warp = 0;  ///< in the cluster; or a column of an mbarrier, of what is sent
   std::uint8_t lane = 0;
   bool many = false; ///< other lanes of the warp did as much since they last met
 };
@@ -26,14 +26,29 @@ struct Access {
 /// cluster (by .relaxed only what a fence went before), and atomics and other strong operations,
 /// which order all whose address is the same. For the last two, and where some lanes of a warp do
 /// what others do not, that is more than PTX promises: no race is reported that is none.
+///
+/// An mbarrier has three columns beside those of the warps, as if they were warps that never know
+/// anything. What st.async stores is of the column `sent`, in the epoch of the phase that it counts
+/// for: nobody knows of it, not even the sender, who has not waited for that phase. `sent_far` is
+/// the same of other blocks' threads, whom an acquire at the scope of the block does not reach. Of
+/// the column `made` is the initialisation, as fence.mbarrier_init releases it and nothing else.
+///
+/// The complete-tx of st.async is a release at the scope of the cluster. It passes on what the
+/// sender had been told when it sent, by barriers and by waits: of accesses of others, and of its
+/// own as far as the last barrier that it passed. It does not pass on what the sender did since.
+/// The reason: of asynchronous operations PTX says (8.9.1.1) that they are ordered after what the
+/// thread did before, and of the complete-tx of bulk copies that it orders nothing but that copy.
+/// Of st.async it says neither; so no store is taken as released for which no barrier stands, and
+/// what one thread reads, then a barrier, then another sends, is over for who gets what is sent.
+/// Without the latter no block could ever send to the same place twice.
 class Clocks {
 public:
   explicit Clocks(std::size_t warps);
 
-  std::size_t warps() const { return epochs_.size(); }
-  std::uint32_t epoch(std::size_t warp) const { return epochs_[warp]; }
-  /// By warp.
-  const std::uint32_t* known(std::size_t warp) const { return &known_[warp * warps()]; }
+  std::size_t warps() const { return warps_; }
+  std::uint32_t epoch(std::size_t column) const { return epochs_[column]; }
+  /// By warp, and by column of mbarriers.
+  const std::uint32_t* known(std::size_t warp) const { return &known_[warp * columns()]; }
 
   void start();                                              ///< other blocks: all before is over
   void block_barrier(const std::vector<std::size_t>& warps); ///< all of these wait, and pass
@@ -45,17 +60,39 @@ public:
   void acquire_at(std::size_t warp, std::uint64_t place);
   void release_at(std::size_t warp, std::uint64_t place);
 
+  /// The first column of the mbarrier at `place`: `made`, then `sent`, then `sent_far`.
+  std::size_t mbarrier(std::uint64_t place);
+  void fence_made(std::size_t warp, std::size_t mbarrier); ///< fence.mbarrier_init
+  /// `warp`, of the mbarrier's block, arrives and releases; or sends, from there or from `far`.
+  void arrive_at(std::size_t warp, std::size_t mbarrier);
+  void send_to(std::size_t warp, std::size_t mbarrier, bool far);
+  void complete(std::size_t mbarrier); ///< its phase
+  /// `warp` has seen the last phase complete; what came from afar it acquires with `cluster`.
+  void acquire_from(std::size_t warp, std::size_t mbarrier, bool cluster);
+
 private:
   using Clock = std::vector<std::uint32_t>;
-  std::uint32_t* row(std::size_t warp) { return &known_[warp * warps()]; }
+  struct Phases {
+    Clock gathered[2];  ///< what is released to the phase that is not complete: near, far
+    Clock completed[2]; ///< to those before it
+  };
+  static constexpr std::size_t kColumns = 3; ///< of an mbarrier
+
+  std::size_t columns() const { return epochs_.size(); }
+  std::uint32_t* row(std::size_t warp) { return &known_[warp * columns()]; }
   void release(std::size_t warp, std::uint32_t* to);
   void acquire(std::size_t warp, const std::uint32_t* from);
+  Phases& phases(std::size_t mbarrier) { return phases_[(mbarrier - warps_) / kColumns]; }
+  void add_columns();
 
-  Clock epochs_;
+  std::size_t warps_;
+  Clock epochs_;  ///< of warps, then of columns of mbarriers
   Clock known_;   ///< a row a warp
   Clock fenced_;  ///< the same, as the warp's last fence found it
   Clock arrived_; ///< what those gave who wait at the barrier of the cluster
   std::map<std::uint64_t, Clock> places_;
+  std::map<std::uint64_t, std::size_t> mbarriers_; ///< first columns, by place
+  std::vector<Phases> phases_;
 };
 
 /// What has been done to one byte or, while all have touched it as a whole, to a word of four: then
@@ -99,6 +136,7 @@ public:
 
   void start(); ///< other blocks
   Clocks& clocks() { return clocks_; }
+  const Clocks& clocks() const { return clocks_; }
 
   /// Notes an access of instruction `index` to `bytes` bytes from `offset` of what `memory` is of.
   /// Gives the access that it races with, and which of the bytes they meet at, until the next call;
@@ -111,11 +149,19 @@ public:
   };
   const Race* access(std::uint32_t index, std::size_t warp, unsigned lane, bool stores,
                      TouchedByte* memory, std::uint64_t offset, unsigned bytes, bool of_grid);
+  /// The same of a value that is sent to shared memory and counts for the mbarrier's phase.
+  const Race* send(std::uint32_t index, std::size_t warp, unsigned lane, std::size_t mbarrier,
+                   bool far, TouchedByte* memory, std::uint64_t offset, unsigned bytes);
+  /// Whether an access of that thread, now, comes after `before`, of shared memory.
+  bool is_after(const Access& before, std::size_t warp, unsigned lane) const;
 
 private:
   void split(TouchedByte* word);
+  /// `access` by a thread; a store is kept as `noted`.
+  const Race* touch(const Access& access, const Access& noted, bool stores, TouchedByte* memory,
+                    std::uint64_t offset, unsigned bytes, bool of_grid);
   const Access* read(TouchedByte& byte, const Access& access, bool of_grid);
-  const Access* write(TouchedByte& byte, const Access& access, bool of_grid);
+  const Access* write(TouchedByte& byte, const Access& access, const Access& noted, bool of_grid);
   bool is_earlier(const Access& access) const { return access.epoch <= started_[access.warp]; }
   bool is_unordered(const Access& before, const Access& access, bool of_grid) const;
   Access* row(std::uint32_t readers) { return &readers_[(readers - 1) * clocks_.warps()]; }

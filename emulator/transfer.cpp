@@ -34,10 +34,6 @@ void unpack(Warp& warp, const Step& step) {
   });
 }
 
-std::uint64_t address_of(const Warp& warp, const Step& step, unsigned lane) {
-  return (step.has_base ? warp.row(step.a)[lane] : 0) + static_cast<std::uint64_t>(step.immediate);
-}
-
 template <class T>
 void load(Warp& warp, const Step& step) {
   const Row* const rows = warp.grid->program.lists.data() + step.list;
@@ -181,24 +177,6 @@ void take_hints(Decoder& d) {
   d.take("noftz");
 }
 
-void take_address(Decoder& d, const Operand& operand) {
-  if (operand.kind != OperandKind::memory)
-    d.fail("expected an address in brackets");
-  d.step.immediate = operand.offset;
-  if (operand.parts.empty())
-    return;
-  const Operand& base = operand.parts[0];
-  if (base.kind == OperandKind::symbol) {
-    const Decoder::Address address = d.address_of(base.name);
-    d.step.immediate += static_cast<std::int64_t>(address.value);
-    if (d.step.space == Space::generic)
-      d.step.space = address.space;
-  } else {
-    d.step.a = d.source(base, Type::u32, false);
-    d.step.has_base = true;
-  }
-}
-
 std::vector<Operand> elements(Decoder& d, const Operand& operand, unsigned count) {
   if (count == 1)
     return {operand};
@@ -219,6 +197,24 @@ void check_access(Decoder& d, Type type) {
 }
 
 } // namespace
+
+void take_address(Decoder& d, const Operand& operand) {
+  if (operand.kind != OperandKind::memory)
+    d.fail("expected an address in brackets");
+  d.step.immediate = operand.offset;
+  if (operand.parts.empty())
+    return;
+  const Operand& base = operand.parts[0];
+  if (base.kind == OperandKind::symbol) {
+    const Decoder::Address address = d.address_of(base.name);
+    d.step.immediate += static_cast<std::int64_t>(address.value);
+    if (d.step.space == Space::generic)
+      d.step.space = address.space;
+  } else {
+    d.step.a = d.source(base, Type::u32, false);
+    d.step.has_base = true;
+  }
+}
 
 void decode_mov(Decoder& d) {
   const Type type = d.take_type();
@@ -301,6 +297,10 @@ void decode_ld(Decoder& d) {
 }
 
 void decode_st(Decoder& d) {
+  if (d.take("async")) {
+    decode_st_async(d);
+    return;
+  }
   d.step.space = take_space(d);
   d.step.stores = true;
   take_hints(d);

@@ -26,7 +26,8 @@ enum class Flow : std::uint8_t {
   barrier,
   reducing_barrier,
   warp_barrier,
-  cluster_barrier
+  cluster_barrier,
+  phase_wait
 };
 
 enum class Combine : std::uint8_t { none, conjunction, disjunction, exclusive };
@@ -46,7 +47,7 @@ struct Step {
   Space space = Space::generic;
   bool of_warp = false;       ///< lanes of the warp that part before meet here
   bool read_only = false;     ///< ld...nc
-  bool relaxed = false;       ///< barrier.cluster.arrive.relaxed
+  bool relaxed = false;       ///< of barriers of the cluster and mbarriers: orders no memory
   bool stores = false;        ///< writes memory
   bool strong = false;        ///< atomic, or ordered by its address: .volatile, .relaxed, ...
   bool has_base = false;      ///< `a` is added to `immediate` to form the address
@@ -61,6 +62,7 @@ struct Step {
 };
 
 struct Grid;
+class Mbarrier;
 
 struct Warp {
   std::uint64_t* registers = nullptr;
@@ -68,21 +70,30 @@ struct Warp {
   std::uint32_t running = 0;      ///< lanes that neither left nor wait at a barrier
   std::uint32_t waiting = 0;      ///< lanes at a barrier
   std::uint32_t parked = 0;       ///< lanes at a barrier of the warp
-  bool meets = false;             ///< at one that orders memory, not at a shuffle or vote
+  std::uint32_t met = 0;          ///< those at one that orders memory, not at a shuffle or vote
+  std::uint32_t meeting = 0;      ///< whom they wait for there
   std::uint32_t waited = 0;       ///< lanes that passed griddepcontrol.wait
   std::uint32_t clustered = 0;    ///< lanes at a barrier of the cluster
   std::uint32_t arrived = 0;      ///< lanes that arrived at the next barrier of the cluster
+  std::uint32_t suspended = 0;    ///< lanes that wait for a phase of an mbarrier
   std::uint32_t first_thread = 0; ///< in the block
   std::uint32_t block = 0;        ///< in the cluster
   std::uint64_t barrier = 0;      ///< the id that the waiting lanes wait at
   const Step* reducing = nullptr; ///< the barrier that they wait at, where it reduces
   bool any = false;               ///< what it found in them so far
   std::uint32_t pc[kLanes] = {};
-  std::byte* local = nullptr; ///< local memory of lane 0; the other lanes' follows
+  const Mbarrier* awaited[kLanes] = {};     ///< of suspended lanes
+  std::uint32_t awaited_phase[kLanes] = {}; ///< that is not complete
+  std::byte* local = nullptr;               ///< local memory of lane 0; the other lanes' follows
   Grid* grid = nullptr;
 
   std::uint64_t* row(Row index) const { return registers + std::size_t{index} * kLanes; }
 };
+
+/// Of the memory operand in `a` and `immediate`.
+inline std::uint64_t address_of(const Warp& warp, const Step& step, unsigned lane) {
+  return (step.has_base ? warp.row(step.a)[lane] : 0) + static_cast<std::uint64_t>(step.immediate);
+}
 
 /// Before a loop: its iterations may be done at once.
 #if defined(__clang__)
