@@ -9,7 +9,7 @@ namespace swage::emulator::testing {
 
 // Two mbarriers, `bars` and `bars+8`, and 64 words. %r0: the thread; %r1: the block in its cluster;
 // %r2: the block beside it; %r3 and %r4: the words and the mbarriers there; %r5 and %r6: their own,
-// as the cluster sees them. %p0: the first thread; %p1: the first warp; %p2: the first block; %p4:
+// as the cluster sees them. %p0: the first thread; %p1: the first warp; %p2: the first block; %p3:
 // the first thread of the first block.
 inline std::string kernel(const std::string& body, unsigned cluster = 2) {
   std::string text = std::string(kHeader) + ".visible .entry k(.param .u64 out)\n";
@@ -27,7 +27,7 @@ inline std::string kernel(const std::string& body, unsigned cluster = 2) {
                         "mapa.shared::cluster.u32 %r6, %r8, %r1;\n"
                       : "mov.b32 %r5, %r7;\nmov.b32 %r6, %r8;\n") +
          "setp.eq.s32 %p0, %r0, 0;\nsetp.lt.u32 %p1, %r0, 32;\nsetp.eq.s32 %p2, %r1, 0;\n"
-         "setp.eq.s32 %p3, %r1, 0;\nand.pred %p4, %p0, %p3;\n" +
+         "and.pred %p3, %p0, %p2;\n" +
          body + "ret;\n}\n";
 }
 
@@ -44,7 +44,7 @@ inline std::string arm(unsigned bytes, unsigned bar = 0, const std::string& guar
          "], " + std::to_string(bytes) + ";\n";
 }
 
-// Spins. Each wait has a label of its own, and the block is the one that the predicate lets in.
+// Tries until the phase of that parity is complete.
 inline std::string wait(unsigned parity = 0, unsigned bar = 0,
                         const std::string& order = ".acquire.cluster") {
   static unsigned made = 0;
@@ -53,17 +53,15 @@ inline std::string wait(unsigned parity = 0, unsigned bar = 0,
          std::to_string(8 * bar) + "], " + std::to_string(parity) + ";\n@!%p8 bra " + label + ";\n";
 }
 
-// `value` to word `word` of the block beside, or to the own by `words`, `bars` = %r5, %r6.
+// The thread's number to a word of the block beside, or to the own by %r5 and %r6.
 inline std::string send(unsigned word, const std::string& guard = "@%p0 ", unsigned bar = 0,
-                        const std::string& value = "%r0", const std::string& words = "%r3",
-                        const std::string& bars = "%r4") {
+                        const std::string& words = "%r3", const std::string& bars = "%r4") {
   return guard + "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.b32 [" + words + "+" +
-         std::to_string(4 * word) + "], " + value + ", [" + bars + "+" + std::to_string(8 * bar) +
-         "];\n";
+         std::to_string(4 * word) + "], %r0, [" + bars + "+" + std::to_string(8 * bar) + "];\n";
 }
 
-inline std::string load(unsigned word, const std::string& guard = "") {
-  return guard + "ld.shared.b32 %r9, [words+" + std::to_string(4 * word) + "];\n";
+inline std::string load(unsigned word) {
+  return "ld.shared.b32 %r9, [words+" + std::to_string(4 * word) + "];\n";
 }
 
 struct Outcome {

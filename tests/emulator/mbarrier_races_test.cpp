@@ -44,7 +44,7 @@ TEST_CASE("a wait without order, of the block alone, or for something else shows
   CHECK(exchange(wait(0, 0, "")) != ""); // the same
   CHECK(exchange(wait(0, 0, ".relaxed.cluster")) != "");
   // What a block sends itself is of the block.
-  const std::string own = send(0, "@%p0 ", 0, "%r0", "%r5", "%r6");
+  const std::string own = send(0, "@%p0 ", 0, "%r5", "%r6");
   CHECK(race_of(kReady + arm(4) + own + wait(0, 0, "") + load(0)) == "");
   CHECK(race_of(kReady + arm(4) + own + load(0) + wait(0, 0, "")) != "");
   // A value of the second phase, which came in the first already, where only that is waited for.

@@ -105,7 +105,7 @@ TEST_CASE("a wait that nothing ends is a deadlock, and says where") {
   // One warp of one block waits, the others are at a barrier, of the block or of the cluster.
   for (const std::string& barrier : {kBarrier, kMeet}) {
     const Outcome one =
-        outcome_of(kernel(kReady + "@!%p4 bra REST;\n" + wait() + "REST:\n" + barrier + arm(0)));
+        outcome_of(kernel(kReady + "@!%p3 bra REST;\n" + wait() + "REST:\n" + barrier + arm(0)));
     INFO(one.what);
     CHECK(one.is(FaultKind::deadlock, "for want of 1 arrivals"));
   }
@@ -115,7 +115,7 @@ TEST_CASE("a wait that nothing ends is a deadlock, and says where") {
 
 TEST_CASE("while some wait for a phase, others of the warp, block and cluster go on") {
   // Warp 0 of block 0 waits for what warp 1 of block 1 sends last.
-  CHECK(fault_of(kReady + arm(4, 0, "@%p4 ") + "and.pred %p5, %p1, %p2;\n@!%p5 bra REST;\n" +
+  CHECK(fault_of(kReady + arm(4, 0, "@%p3 ") + "and.pred %p5, %p1, %p2;\n@!%p5 bra REST;\n" +
                  wait() + load(3) + "REST:\n" +
                  "setp.eq.s32 %p6, %r0, 32;\nsetp.eq.s32 %p7, %r1, 1;\nand.pred %p6, %p6, %p7;\n" +
                  send(3, "@%p6 ") + kBarrier) == "");
@@ -202,7 +202,7 @@ TEST_CASE("what PTX leaves undefined about mbarriers is an error") {
        "an access to bytes that hold an mbarrier, byte 8 of shared memory"},
       {kInit + "@%p0 ld.shared.b8 %r9, [bars+7];\n", FaultKind::illegal_instruction,
        "an access to bytes that hold an mbarrier, byte 0 of shared memory"},
-      {kReady + send(0, "@%p0 ", 0, "%r0", "%r4"), FaultKind::illegal_instruction,
+      {kReady + send(0, "@%p0 ", 0, "%r4"), FaultKind::illegal_instruction,
        "an access to bytes that hold an mbarrier"},
       {kInit + arm(0) + arm(4) + arm(4), FaultKind::illegal_instruction,
        "an arrival of 1 at an mbarrier whose phase waits for 0"},
@@ -226,11 +226,11 @@ TEST_CASE("what PTX leaves undefined about mbarriers is an error") {
       {kReady + send(1024), FaultKind::illegal_address, "access outside the 272 bytes"},
       {kReady + "add.u32 %r3, %r5, 0x3000000;\n" + send(0), FaultKind::illegal_address,
        "the address is of no block of the cluster"},
-      {kReady + "@%p4 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r4], 4;\n",
+      {kReady + "@%p3 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r4], 4;\n",
        FaultKind::illegal_instruction, "the mbarrier is of another block"},
       {kReady + "mbarrier.try_wait.parity.shared::cta.b64 %p8, [%r4], 1;\n",
        FaultKind::illegal_instruction, "the mbarrier is of another block"},
-      {kReady + send(0, "@%p0 ", 0, "%r0", "%r3", "%r6"), FaultKind::illegal_instruction,
+      {kReady + send(0, "@%p0 ", 0, "%r3", "%r6"), FaultKind::illegal_instruction,
        "a value is sent to another block than the mbarrier's"},
   };
   for (const auto& each : cases) {
@@ -248,7 +248,7 @@ TEST_CASE(
             .what == "");
   CHECK(outcome_of(kernel(kInit + arm(1048575) + kBarrier + wait()))
             .is(FaultKind::deadlock, "0 arrivals and 1048575 bytes"));
-  CHECK(outcome_of(kernel(kInit + kBarrier + send(0, "@%p0 ", 0, "%r0", "%r7", "%r8"), 1), 64, 1)
+  CHECK(outcome_of(kernel(kInit + kBarrier + send(0, "@%p0 ", 0, "%r7", "%r8"), 1), 64, 1)
             .is(FaultKind::illegal_instruction, "st.async in a block that is of no cluster"));
 }
 
