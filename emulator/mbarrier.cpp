@@ -8,7 +8,7 @@
 namespace swage::emulator {
 
 std::string Mbarrier::expect(std::uint32_t bytes) {
-  if (bytes > kMost || bytes_ + bytes > kMost)
+  if (bytes_ + bytes > kMost)
     return "an mbarrier expects more bytes than it can count, " + std::to_string(kMost);
   bytes_ += bytes;
   return {};

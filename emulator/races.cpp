@@ -31,7 +31,6 @@ void Clocks::start() {
   for (std::uint32_t& epoch : epochs_)
     ++epoch;
   places_.clear();
-  phases_.assign(phases_.size(), {});
 }
 
 void Clocks::release(std::size_t warp, std::uint32_t* to) {
@@ -132,13 +131,9 @@ void Clocks::send_to(std::size_t warp, std::size_t mbarrier, bool far) {
 
 void Clocks::complete(std::size_t mbarrier) {
   for (const std::size_t far : {0, 1}) {
-    Clock& gathered = phases(mbarrier).gathered[far];
     Clock& completed = phases(mbarrier).completed[far];
-    gathered.resize(columns());
+    completed = phases(mbarrier).gathered[far];
     completed.resize(columns());
-    for (std::size_t i = 0; i < columns(); ++i)
-      completed[i] = std::max(completed[i], gathered[i]);
-    gathered.clear();
     const std::size_t sent = mbarrier + 1 + far;
     completed[sent] = epochs_[sent]++;
   }

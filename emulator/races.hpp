@@ -73,8 +73,8 @@ public:
 private:
   using Clock = std::vector<std::uint32_t>;
   struct Phases {
-    Clock gathered[2];  ///< what is released to the phase that is not complete: near, far
-    Clock completed[2]; ///< to those before it
+    Clock gathered[2];  ///< what has been released: near, far
+    Clock completed[2]; ///< the same, as it was when the last phase was complete
   };
   static constexpr std::size_t kColumns = 3; ///< of an mbarrier
 

@@ -73,13 +73,20 @@ TEST_CASE("a value is its receivers' alone: the sender may neither read nor repl
 }
 
 TEST_CASE("st.async releases its value and what the sender was told, not what it stored since") {
-  const auto exchange = [](const std::string& between) {
+  const auto exchange = [](const std::string& between, const std::string& acquire) {
     return race_of(kReady + arm(4) + "@%p0 st.shared::cluster.b32 [%r3+4], %r0;\n" + between +
-                   send(0) + wait() + load(1));
+                   send(0) + wait(0, 0, acquire) + load(1));
   };
-  CHECK(exchange("") != "");
-  CHECK(exchange("fence.acq_rel.cta;\n") != "");
-  CHECK(exchange(kBarrier) == "");
+  CHECK(exchange("", ".acquire.cluster") != "");
+  CHECK(exchange("fence.acq_rel.cta;\n", ".acquire.cluster") != "");
+  CHECK(exchange(kBarrier, ".acquire.cluster") == "");
+  CHECK(exchange(kBarrier, ".acquire.cta") != ""); // the sender is of another block
+}
+
+TEST_CASE("atomics order what they ordered before there was an mbarrier") {
+  const std::string add = "red.shared.add.u32 [words], 1;\n";
+  CHECK(race_of(add + kInit + add + kBarrier + load(0)) == "");
+  CHECK(race_of(add + kInit + add + load(0)) != "");
 }
 
 TEST_CASE("a region is sent to again only after those who read it have said so") {

@@ -90,6 +90,10 @@ TEST_CASE("values may come before their phase is armed, and the phase waits for 
     CHECK(stuck.is(FaultKind::deadlock,
                    "for want of 0 arrivals and " + std::to_string(int(bytes) - 8) + " bytes"));
   }
+  // Nor while an arrival is missing.
+  CHECK(outcome_of(kernel("@%p0 mbarrier.init.shared::cta.b64 [bars], 2;\n" + kFence + kMeet +
+                          arm(4) + send(0) + wait()))
+            .is(FaultKind::deadlock, "for want of 1 arrivals and 0 bytes"));
   // A second phase is complete only when both have been: its value came in the first.
   const Outcome early = outcome_of(kernel(kReady + arm(8) + send(0) + send(1) + wait() + wait(1)));
   CHECK(early.is(FaultKind::deadlock, "for want of 1 arrivals and 0 bytes"));
@@ -104,8 +108,8 @@ TEST_CASE("a wait that nothing ends is a deadlock, and says where") {
   CHECK(never.what.find("thread (0,0,0) of block (0,0,0)") != std::string::npos);
   // One warp of one block waits, the others are at a barrier, of the block or of the cluster.
   for (const std::string& barrier : {kBarrier, kMeet}) {
-    const Outcome one =
-        outcome_of(kernel(kReady + "@!%p3 bra REST;\n" + wait() + "REST:\n" + barrier + arm(0)));
+    const Outcome one = outcome_of(kernel(kReady + "setp.eq.s32 %p5, %r0, 32;\n@!%p3 bra REST;\n" +
+                                          wait() + "REST:\n" + barrier + arm(0, 0, "@%p5 ")));
     INFO(one.what);
     CHECK(one.is(FaultKind::deadlock, "for want of 1 arrivals"));
   }
@@ -170,6 +174,13 @@ TEST_CASE("lanes of a warp wait for different phases, and meet again") {
                           1),
                    64, 1)
             .what == "");
+  // A shuffle that names those who wait, in some lanes' masks.
+  CHECK(outcome_of(kernel(kInit + "@%p0 " + arrive + "];\nbar.warp.sync -1;\n" + split + wait_own +
+                              "selp.b32 %r12, 0xffff, -1, %p0;\n"
+                              "shfl.sync.bfly.b32 %r11, %r0, 1, 31, %r12;\n",
+                          1),
+                   32, 1)
+            .is(FaultKind::illegal_instruction, "the mask of an instruction of the warp"));
   // A shuffle with those who wait for a phase that never completes.
   CHECK(outcome_of(kernel(kInit + "@%p0 " + arrive + "];\nbar.warp.sync -1;\n" + split + wait_own +
                               "shfl.sync.bfly.b32 %r11, %r0, 16, 31, -1;\n",
