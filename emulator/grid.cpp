@@ -76,25 +76,19 @@ void Grid::check_aligned(const Warp& warp, const Step& step, unsigned lane, std:
           "misaligned address for an access of " + std::to_string(bytes) + " bytes");
 }
 
-SharedPlace Grid::shared_place(const Warp& warp, const Step& step, unsigned lane,
-                               std::uint64_t address, unsigned bytes) const {
+void Grid::refuse_shared(const Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
+                         unsigned bytes) const {
   check_aligned(warp, step, lane, address, bytes);
-  if (step.space == Space::generic && address - kSharedWindow < kLocalWindow - kSharedWindow)
-    address -= kSharedWindow;
-  else if (step.space != Space::shared)
+  const bool generic = step.space == Space::generic;
+  if (generic ? address - kSharedWindow >= kLocalWindow - kSharedWindow
+              : step.space != Space::shared)
     fault(FaultKind::illegal_address, warp, step, lane, address,
           "the address is not of shared memory");
-  // What mapa gives names its block.
-  const std::uint64_t named = address / kClusterWindow;
-  if (named > shared.size())
+  if (address % kSharedWindow / kClusterWindow > shared.size())
     fault(FaultKind::illegal_address, warp, step, lane, address,
           "the address is of no block of the cluster");
-  const SharedPlace place{named == 0 ? warp.block : named - 1, address % kClusterWindow};
-  const std::size_t size = shared[place.block].size();
-  if (place.offset > size || size - place.offset < bytes)
-    fault(FaultKind::illegal_address, warp, step, lane, place.offset,
-          "access outside the " + std::to_string(size) + " bytes of shared memory");
-  return place;
+  fault(FaultKind::illegal_address, warp, step, lane, address % kClusterWindow,
+        "access outside the " + std::to_string(shared[0].size()) + " bytes of shared memory");
 }
 
 void Grid::check_ordinary(const Warp& warp, const Step& step, unsigned lane,

@@ -36,7 +36,18 @@ struct Grid {
                     unsigned bytes);
   /// The same of shared memory, and no access to it yet.
   SharedPlace shared_place(const Warp& warp, const Step& step, unsigned lane, std::uint64_t address,
-                           unsigned bytes) const;
+                           unsigned bytes) const {
+    const std::uint64_t base = step.space == Space::shared ? 0 : kSharedWindow;
+    const std::uint64_t named = (address - base) / kClusterWindow;
+    const std::uint64_t offset = address % kClusterWindow;
+    // Sizes are powers of two, and addresses of other spaces are further from the base.
+    if ((address & (bytes - 1)) != 0 || named > shared.size() ||
+        offset + bytes > shared[0].size() ||
+        (step.space != Space::shared && step.space != Space::generic))
+      refuse_shared(warp, step, lane, address, bytes);
+    // What mapa gives names its block.
+    return {named == 0 ? warp.block : named - 1, offset};
+  }
   /// Faults where an mbarrier is.
   void check_ordinary(const Warp& warp, const Step& step, unsigned lane, const SharedPlace& place,
                       unsigned bytes) const;
@@ -81,6 +92,8 @@ private:
                      unsigned bytes) const;
   void check_race(const Warp& warp, const Step& step, unsigned lane, TouchedByte* touched,
                   std::uint64_t offset, std::uint64_t place, unsigned bytes, bool of_grid);
+  [[noreturn]] void refuse_shared(const Warp& warp, const Step& step, unsigned lane,
+                                  std::uint64_t address, unsigned bytes) const;
   std::string originator(const Races::Race& race) const;
   std::string thread(unsigned number) const;
   void recall(Recent& recent, std::uint64_t address);

@@ -57,7 +57,9 @@ private:
 };
 
 /// mbarrier.try_wait: sets the lanes' predicates. Gives the lanes whose phase is not complete; they
-/// wait for it, and go on with a predicate that is false.
+/// wait for it, and go on with a predicate that is false, as if the limit of time had passed just
+/// before: who does not try again is found out. A phase that nothing completes is a deadlock,
+/// though PTX lets such a wait end, for no kernel would make progress by it.
 std::uint32_t try_wait(Warp& warp, const Step& step);
 
 /// The suspended lanes whose phase is complete by now.

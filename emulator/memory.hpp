@@ -18,7 +18,7 @@ enum class FaultKind {
   read_only_conflict,  ///< bytes read through .nc were written by the same grid
   race,                ///< two threads touch a byte that one of them writes, in no order
   dependency,          ///< a dependent grid touched memory before griddepcontrol.wait
-  deadlock,            ///< threads wait at a barrier that can never open
+  deadlock,            ///< threads wait at a barrier that can never open, or for such a phase
   timeout,             ///< the instruction limit was passed
 };
 
