@@ -200,6 +200,7 @@ std::vector<Specialization> listed_layouts(std::string_view text, const ir::Kern
       made = with_alignment(made, kernel, false);
       made.exact = false;
       made.columns_at_most = 0;
+      made.columns_known = false;
     } else if (words.find("align=") == words.npos) {
       made = with_alignment(made, kernel, true);
     }

@@ -169,7 +169,7 @@ Action add_compile(CLI::App& app) {
       ->type_name("KEYS");
   app.add_option("--layout", options->layout,
                  "flat (default), rows, strided, align=N, index64, exact, aliased, columns=N, "
-                 "transposed=OUTPUT, valid_rows=COUNTS")
+                 "columns<=N, transposed=OUTPUT, valid_rows=COUNTS")
       ->type_name("WORDS");
   app.add_option("-o,--output", options->output, "Write to a file")->type_name("FILE");
   return [options] { return compile(*options); };

@@ -136,8 +136,11 @@ void apply(std::string_view word, codegen::Specialization& result, const ir::Ker
     for (codegen::TensorSpec& tensor : result.tensors)
       tensor.align_log2 = parse_alignment(word);
   else if (word.starts_with("columns="))
-    result.columns_at_most = codegen::column_bound(parse_columns(word));
-  else if (word.starts_with("row=") || word.starts_with("group="))
+    codegen::set_columns(result, parse_columns(word));
+  else if (word.starts_with("columns<=")) {
+    codegen::set_columns(result, parse_columns(word));
+    result.columns_known = false;
+  } else if (word.starts_with("row=") || word.starts_with("group="))
     set_dims(word, result);
   else if (word.starts_with("transposed="))
     set_transposed(word.substr(word.find('=') + 1), result, kernel);
@@ -146,10 +149,11 @@ void apply(std::string_view word, codegen::Specialization& result, const ir::Ker
   else if (word != "flat")
     throw Error(
         ErrorCode::invalid_argument,
-        fmt::format("'{}' is not a word of --layout; there are flat, rows, strided, align=N, "
-                    "index64, exact, aliased, columns=N, row=R, group=RxG, transposed=NAME and "
-                    "valid_rows=COUNTS",
-                    word));
+        fmt::format(
+            "'{}' is not a word of --layout; there are flat, rows, strided, align=N, "
+            "index64, exact, aliased, columns=N, columns<=N, row=R, group=RxG, transposed=NAME and "
+            "valid_rows=COUNTS",
+            word));
 }
 
 } // namespace

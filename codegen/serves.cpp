@@ -29,7 +29,8 @@ bool serves(const TensorSpec& made, const TensorSpec& call) {
 bool serves(const Specialization& made, const Specialization& call) {
   if ((made.flat && !call.flat) || (call.index64 && !made.index64) || (made.exact && !call.exact))
     return false;
-  if (made.columns_at_most != 0 && made.columns_at_most != call.columns_at_most)
+  if (made.columns_at_most != 0 &&
+      (made.columns_at_most != call.columns_at_most || (made.columns_known && !call.columns_known)))
     return false;
   if (made.valid_rows != call.valid_rows || made.counts64 != call.counts64 ||
       made.tensors.size() != call.tensors.size())
@@ -49,8 +50,8 @@ int knowledge(const Specialization& made) {
                             tensor.layout == Layout::per_column_group_strided;
     tensors += (any_stride ? 0 : 16) + 2 * tensor.align_log2 + (tensor.aliased ? 0 : 1);
   }
-  return 16 * tensors + (made.columns_at_most != 0 ? 8 : 0) + (made.flat ? 4 : 0) +
-         (made.index64 ? 0 : 2) + (made.exact ? 1 : 0);
+  return 32 * tensors + (made.columns_at_most != 0 ? 16 : 0) + (made.flat ? 8 : 0) +
+         (made.index64 ? 0 : 4) + (made.exact ? 2 : 0) + (made.columns_known ? 1 : 0);
 }
 
 } // namespace swage::codegen

@@ -147,12 +147,18 @@ std::int64_t columns_above(std::int64_t bound) noexcept {
   return bound <= 4 ? bound - 1 : bound - quarter_octave(bound);
 }
 
+void set_columns(Specialization& specialization, std::int64_t columns) noexcept {
+  specialization.columns_at_most = column_bound(columns);
+  specialization.columns_known = columns > 0 && columns == specialization.columns_at_most;
+}
+
 std::string canonical(const Specialization& specialization, const ir::Kernel& kernel) {
   std::string line =
       fmt::format("{} {}{}", specialization.flat ? "flat" : "2d",
                   specialization.index64 ? "i64" : "i32", specialization.exact ? " exact" : "");
   if (specialization.columns_at_most > 0)
-    line += fmt::format(" columns<={}", specialization.columns_at_most);
+    line += fmt::format(" columns{}{}",
+                        specialization.columns_known ? "=" : "<=", specialization.columns_at_most);
   if (specialization.valid_rows != ValidRows::all)
     line += fmt::format(" valid_rows={}:{}",
                         specialization.valid_rows == ValidRows::one ? "one" : "per_batch",
@@ -213,9 +219,11 @@ void check_specialization(const Specialization& specialization, const ir::Kernel
   const std::int64_t bound = specialization.columns_at_most;
   if (bound < 0 || column_bound(bound) != bound || (bound > 0 && ir::is_elementwise(kernel)))
     throw Error(ErrorCode::invalid_argument,
-                fmt::format("columns<={} is no bound of columns for kernel '{}'; they are 1, 2, 3, "
+                fmt::format("columns{}{} is no bound of columns for kernel '{}'; they are 1, 2, 3, "
                             "4 and four to an octave, for kernels that reach along their rows",
-                            bound, kernel.name()));
+                            specialization.columns_known ? "=" : "<=", bound, kernel.name()));
+  if (specialization.columns_known && bound == 0)
+    throw Error(ErrorCode::invalid_argument, "columns are said to be known, but no count is given");
   std::size_t tensor = 0;
   for (std::size_t p = 0; p < kernel.params().size(); ++p)
     if (kernel.params()[p].is_tensor())

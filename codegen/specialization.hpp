@@ -71,6 +71,7 @@ struct Specialization {
   /// the one below it is less than they are; 0: nothing is known. So code knows what a thread has
   /// of a row.
   std::int64_t columns_at_most = 0;
+  bool columns_known = false;            ///< there are `columns_at_most` columns, no fewer
   ValidRows valid_rows = ValidRows::all; ///< not of what is flat
   bool counts64 = false;                 ///< the counts of valid rows are i64, else i32
   std::vector<TensorSpec> tensors; ///< by tensor parameter, in parameter order, scalars left out
@@ -82,6 +83,9 @@ struct Specialization {
 std::int64_t column_bound(std::int64_t columns) noexcept;
 /// The bound before `bound`, which is one: more columns than this there are.
 std::int64_t columns_above(std::int64_t bound) noexcept;
+
+/// Says of `specialization` what code for `columns` columns may rely on.
+void set_columns(Specialization& specialization, std::int64_t columns) noexcept;
 
 /// "flat i32 exact gate=unit@16 up=unit@16 h=unit@16".
 /// (A view of more than two dimensions: "scale=group(3x2)@1", "scale=row(3)@4".)

@@ -95,6 +95,10 @@ std::optional<Specialization> parse_specialization(std::string_view line,
   result.exact = words.next_if("exact").has_value();
   if (const auto columns = words.next_if("columns<="))
     result.columns_at_most = number(*columns);
+  else if (const auto known = words.next_if("columns=")) {
+    result.columns_at_most = number(*known);
+    result.columns_known = true;
+  }
   if (const auto counts = words.next_if("valid_rows=")) {
     result.valid_rows = counts->starts_with("one") ? ValidRows::one : ValidRows::per_batch;
     result.counts64 = counts->ends_with("i64");

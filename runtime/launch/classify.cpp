@@ -365,7 +365,7 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   if (valid_rows) [[unlikely]]
     call.key.set_valid_rows(counts.kind, valid_rows->dtype == DType::i64);
   if (signature.by_rows && signature.group_rows == 0 && limits.columns)
-    call.key.set_columns(codegen::column_bound(extent.columns));
+    call.key.set_columns(extent.columns);
   for (std::size_t t = 0; t < tensors; ++t) {
     const Working::Spec& spec = work.specs[t];
     codegen::TensorSpec known{.layout = spec.layout,

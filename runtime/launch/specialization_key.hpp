@@ -42,10 +42,12 @@ public:
     words_[0] |= static_cast<std::uint64_t>(rows) << 4 | std::uint64_t{counts64} << 6;
   }
 
-  /// A codegen::column_bound, 0 for none, in eight bits: below 8 itself, then four to an octave.
-  void set_columns(std::int64_t bound) noexcept {
+  /// Their codegen::column_bound, 0 for none, in eight bits: below 8 itself, then four to an
+  /// octave.
+  void set_columns(std::int64_t columns) noexcept {
+    const std::int64_t bound = codegen::column_bound(columns);
     const auto code = bound <= 8 ? static_cast<std::uint64_t>(bound) : code_of(bound);
-    words_[0] |= code << 16;
+    words_[0] |= code << 16 | std::uint64_t{columns > 0 && columns == bound} << 7;
   }
 
   bool streaming() const noexcept { return (words_[0] >> 3 & 1) != 0; }
@@ -59,6 +61,7 @@ public:
     result.counts64 = (words_[0] >> 6 & 1) != 0;
     const auto code = static_cast<int>(words_[0] >> 16 & 0xff);
     result.columns_at_most = code <= 8 ? code : bound_of(code);
+    result.columns_known = (words_[0] >> 7 & 1) != 0;
     for (int i = 0; i < tensors; ++i) {
       const std::uint64_t bits = words_[1 + i / 4] >> (16 * (i % 4));
       codegen::TensorSpec spec;

@@ -13,6 +13,8 @@ TuningKey tuning_key(const KernelState& kernel, const launch::Call& call) {
   codegen::Specialization specialization = kernel.specialization_of(call);
   specialization.valid_rows = codegen::ValidRows::all;
   specialization.counts64 = false;
+  specialization.columns_known =
+      false; // and so does what is best for rows of up to so many columns
   return {base::to_hex(base::checksum(kernel.line)),
           info.name,
           info.target,

@@ -1,4 +1,6 @@
 // serves_test.cpp -- specializations read back from their lines, and which calls code serves.
+#include <fmt/format.h>
+
 #include "codegen/serves.hpp"
 #include "codegen/specialization_text.hpp"
 #include "ir/source.hpp"
@@ -42,6 +44,7 @@ TEST_CASE("a specialization is read back from its line, whatever the call") {
       {"kernel k(x: in f32, w: in f32 [col], y: out f32) { y = x * w / row_sum(x); }"}, "k", {});
   for (const char* line :
        {"2d i32 columns<=4096 x=unit@16 w=col@16 y=unit@16",
+        "2d i32 columns=4096 x=unit@16 w=col@16 y=unit@16",
         "2d i64 valid_rows=per_batch:i64 x=unit@4 aliased w=colstrided@4 y=unit@4"}) {
     const auto made = parse_specialization(line, rows);
     REQUIRE(made);
@@ -85,6 +88,26 @@ TEST_CASE("code serves a call of which all holds that it relies on") {
   CHECK(knowledge(of(aligned)) > knowledge(of(in_place)));
   CHECK(knowledge(of(in_place)) > knowledge(of(loose)));
   CHECK(knowledge(of(wide)) > knowledge(of(any)));
+}
+
+TEST_CASE("code for a count of columns serves no other, code up to a bound serves the bound") {
+  const ir::Kernel kernel =
+      ir::load_kernel({"kernel k(x: in f32, y: out f32) { y = x / row_sum(x); }", "test"}, "k", {});
+  const auto read = [&](const char* columns) {
+    return *parse_specialization(fmt::format("2d i32 {}x=unit@16 y=unit@16", columns), kernel);
+  };
+  const Specialization any = read(""), up_to = read("columns<=4096 "),
+                       known = read("columns=4096 ");
+  CHECK(known.columns_known);
+  CHECK_FALSE(up_to.columns_known);
+  CHECK(serves(any, known));
+  CHECK(serves(up_to, known));
+  CHECK(serves(known, known));
+  CHECK_FALSE(serves(known, up_to));
+  CHECK_FALSE(serves(known, any));
+  CHECK_FALSE(serves(read("columns=5120 "), known));
+  CHECK(knowledge(known) > knowledge(up_to));
+  CHECK(knowledge(up_to) > knowledge(any));
 }
 
 TEST_CASE("code for all rows does not serve a call with counts of rows, nor the other way round") {

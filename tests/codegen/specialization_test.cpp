@@ -116,6 +116,8 @@ TEST_CASE("a specialization that does not fit its kernel is refused") {
              ContainsSubstring("does not fit its broadcast"));
   CHECK_THAT(refused([](auto& s) { s.tensors[0].layout = Layout::interleaved_even; }, kernel),
              ContainsSubstring("partner"));
+  CHECK_THAT(refused([](auto& s) { s.columns_known = true; }, kernel),
+             ContainsSubstring("columns are said to be known"));
   const auto swap = [&](auto& s) { s = interleaved(kernel); };
   CHECK_THAT(refused(swap, gated(ir::Broadcast::none, f16)),
              ContainsSubstring("both must be of one type"));

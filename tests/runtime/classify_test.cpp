@@ -241,9 +241,12 @@ TEST_CASE("a key keeps the bound of columns that code for rows is made for") {
       each->reset(2);
       each->set_call(false, false, true, false, 40);
     }
-    key.set_columns(bound);
-    other.set_columns(codegen::column_bound(bound + 1));
+    key.set_columns(columns);
+    other.set_columns(bound + 1);
     CHECK(key.specialization(2).columns_at_most == bound);
+    CHECK(key.specialization(2).columns_known == (columns == bound && columns > 0));
+    CHECK(key.specialization(2).flat == false);
+    CHECK(key.specialization(2).valid_rows == codegen::ValidRows::all);
     CHECK(key.specialization(2).exact);
     CHECK(key.size_class() == 40);
     CHECK_FALSE(key == other);

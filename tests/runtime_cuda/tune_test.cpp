@@ -7,6 +7,7 @@
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/inspect.hpp"
 #include "runtime/launch/kernel.hpp"
+#include "runtime/tune/key.hpp"
 #include "runtime/tune/tuner.hpp"
 #include "runtime/tune/tuning_records.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
@@ -32,6 +33,24 @@ tune::TunerOptions patient() {
 }
 
 } // namespace
+
+TEST_CASE("a record is for rows of as many columns as their bound and of fewer alike") {
+  const Device device = gpu();
+  const Kernel kernel =
+      device.kernel("kernel of_rows(x: in f32, y: out f32) { y = x / row_sum(x); }", "");
+  const KernelState& state = KernelAccess::state(kernel);
+  const auto family = [&](std::int64_t columns, bool known) {
+    const DeviceArray x(device, counting(2 * columns)), y(device, counting(2 * columns));
+    const Tensor in(x.tensor().data, f32, {2, columns}), out(y.tensor().data, f32, {2, columns});
+    const Arg arguments[] = {in, out};
+    launch::Call call;
+    state.classify(arguments, call);
+    CHECK(state.specialization_of(call).columns_known == known);
+    return tune::family_of(tune::tuning_key(state, call));
+  };
+  CHECK(family(1024, true) == family(960, false));
+  CHECK(family(1024, true) != family(896, true));
+}
 
 TEST_CASE("dozens of schedules are measured, and all that it took is given back") {
   const Device device = gpu();
