@@ -167,14 +167,20 @@ private:
   std::vector<Value*> cluster_tree(const std::vector<Partial>& partials);
   bool has_runs(NodeId id) const;
   Value* is_adding(int warps);
-  int show_partials(const std::vector<Partial>& partials, const std::vector<std::int64_t>& places);
+  int numbers_sent(NodeId id) const;
+  void send_partials(const std::vector<Partial>& partials, const std::vector<std::int64_t>& places,
+                     int turn);
   void store_runs(const Partial& partial);
   Value* sum_of_runs(NodeId id);
-  void show_value(NodeId id, Value* value, Value* number, std::int64_t region);
-  void store_to_block(Value* value, Value* at, Value* block);
-  void cluster_sync(Value* wrote, const std::function<void()>& meanwhile = {});
+  void send_value(NodeId id, Value* value, Value* number, std::int64_t place, int turn);
+  void send_to_block(Value* value, Value* at, Value* block, int turn);
+  void cluster_sync();
   void enter_cluster();
   void await_cluster();
+  std::int64_t region_at(int turn) const;
+  Value* arrivals_at(int turn);
+  void arrivals(int turn, const std::string& text);
+  void await_arrivals(int turn, int phase);
   std::vector<Value*> lanes_in(Value* vector);
   Value* lanes_tree(NodeId id, Value* vector);
   /// The values of a warp, lane by lane: which thread has which slab afterwards says `spread`.
@@ -220,7 +226,8 @@ private:
   llvm::GlobalVariable* shared_ = nullptr;
   std::int64_t exchange_bytes_ = 0, value_bytes_ = 0;
   int turn_ = 0;              ///< which of two regions the next values go to
-  int cluster_turn_ = 0;      ///< likewise of what other blocks write
+  int exchanges_ = 0;         ///< stages so far whose values blocks have sent each other
+  bool runs_stored_ = false;  ///< one of them stored runs for warps to add up
   bool cluster_runs_ = false; ///< all its blocks do
   // Of kernels that store when all rows are done:
   std::vector<bool> after_; ///< by node: needs a sum over rows

@@ -164,7 +164,7 @@ void CudaRows::store_rows() {
   if (stores.empty())
     return;
   if (writes_what_all_read())
-    geometry_.blocks > 1 ? cluster_sync(nullptr) : sync();
+    geometry_.blocks > 1 ? cluster_sync() : sync();
   const Chunk nothing;
   const std::vector<Value*> bits = lower_stores(b_, job_, 1, stores, known(nothing, 1));
   Value* number = part_ ? b_.CreateOr(thread_, part_) : thread_; // 0 in one thread of the row

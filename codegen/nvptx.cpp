@@ -37,8 +37,8 @@ Target with_ptx_for(const ir::Kernel& kernel, const Target& target,
       raised.ptx = std::max(raised.ptx, 74);
     if (cuda->dependent_launch != DependentLaunch::none)
       raised.ptx = std::max(raised.ptx, 78);
-    if (in_clusters(kernel, *cuda)) // for .relaxed
-      raised.ptx = std::max(raised.ptx, 80);
+    if (in_clusters(kernel, *cuda))
+      raised.ptx = std::max(raised.ptx, kClusterPtx);
     if (cuda->access_bytes > 16)
       raised.ptx = std::max(raised.ptx, 88);
   }

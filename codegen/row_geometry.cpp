@@ -56,7 +56,7 @@ RowGeometry make_row_geometry(const ir::Kernel& kernel, const Specialization& sp
   geometry.step = geometry.threads * geometry.vector * geometry.blocks;
   geometry.runs = std::max(geometry.step / kLanes, 1);
   const std::int64_t bound = specialization.columns_at_most;
-  geometry.above = bound > 0 ? columns_above(bound) : -1;
+  geometry.above = specialization.columns_known ? bound - 1 : bound > 0 ? columns_above(bound) : -1;
   if (bound > 0 && ceil_div(bound, geometry.step) <= schedule.accesses &&
       !reduces_in_order(kernel)) {
     geometry.held = true;
@@ -163,6 +163,11 @@ bool holds_columns(const ir::Kernel& kernel, const RowGeometry& geometry) noexce
   return geometry.held && bytes > 0 && bytes * geometry.chunks * geometry.vector <= kFewBytes;
 }
 
+bool loads_columns_early(const ir::Kernel& kernel, const CudaSchedule& schedule) {
+  constexpr int kFew = 16;
+  return thread_elements(schedule, kernel) <= kFew;
+}
+
 std::int64_t exchange_bytes(const RowGeometry& geometry, int bytes) noexcept {
   if (!geometry.ordered || geometry.runs <= 1)
     return 0;
@@ -175,11 +180,13 @@ std::int64_t cluster_bytes(const RowGeometry& geometry) noexcept {
   return geometry.blocks == 1 ? 0 : std::int64_t{geometry.blocks} * geometry.adding_warps() * 8;
 }
 
-std::int64_t cluster_bytes(const RowPlan& plan, const RowGeometry& geometry) noexcept {
+std::int64_t region_bytes(const RowPlan& plan, const RowGeometry& geometry) noexcept {
+  if (geometry.blocks == 1)
+    return 0;
   std::size_t most = 0;
   for (const auto& stage : plan.reductions)
     most = std::max(most, stage.size());
-  return static_cast<std::int64_t>(most) * cluster_bytes(geometry);
+  return kArrivalBytes + static_cast<std::int64_t>(most) * cluster_bytes(geometry);
 }
 
 std::int64_t held_width(const RowGeometry& geometry) noexcept {
@@ -211,7 +218,7 @@ std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,
     values = std::max(values, of_stage);
   }
   return exchange + 2 * values + terms_bytes(plan, geometry) +
-         cluster_regions(plan) * cluster_bytes(plan, geometry);
+         cluster_regions(plan) * region_bytes(plan, geometry);
 }
 
 } // namespace swage::codegen

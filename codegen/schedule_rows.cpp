@@ -51,6 +51,11 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
     refuse_schedule(fmt::format("grid={} makes clusters of blocks, which need sm_90 or later; the "
                                 "target is sm_{}",
                                 blocks, target_.sm));
+  if (blocks > 1 && !plan_.apart && target_.newest_ptx != 0 && target_.newest_ptx < kClusterPtx)
+    refuse_schedule(fmt::format("grid={} makes clusters of blocks, whose code is PTX {}.{}; the "
+                                "driver takes {}.{}, and one of CUDA 12.1 or newer would take it",
+                                blocks, kClusterPtx / 10, kClusterPtx % 10, target_.newest_ptx / 10,
+                                target_.newest_ptx % 10));
   const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
   if (blocks > 1 && plan_.apart && (!geometry.held || geometry.rows > 1))
     refuse_schedule(fmt::format("grid={} splits rows over blocks of one row, which hold their "
@@ -166,8 +171,9 @@ int RowSchedules::registers(const CudaSchedule& schedule) const {
   const int addresses = geometry.ordered || plan_.after_rows ? 12 : 6; // and columns past the end
   const int columns = geometry.vector * shared / 4 * (all_columns ? geometry.chunks : 1);
   const int at_hand = 2 * geometry.vector * most / 4;
-  // Blocks that meet have added up all that they had when they load columns ahead.
-  const bool in_turn = all_columns && in_clusters(kernel_, schedule);
+  // Else blocks that meet have added up all that they had when they load columns ahead.
+  const bool in_turn =
+      all_columns && in_clusters(kernel_, schedule) && !loads_columns_early(kernel_, schedule);
   return strand + addresses * element_inputs(kernel_) + held + sums +
          (in_turn ? std::max(columns, at_hand) : columns + at_hand) + by_hand + (functions ? 8 : 0);
 }
@@ -219,12 +225,15 @@ bool RowSchedules::split(CudaSchedule& schedule) const {
 }
 
 /// A row that one block has in a few accesses is short.
+bool RowSchedules::is_short(std::int64_t columns) const {
+  constexpr std::int64_t kShort = 4096, kShortOfInputs = 8192;
+  return columns <= kShort && columns * element_inputs(kernel_) <= kShortOfInputs;
+}
+
 bool RowSchedules::is_worth_splitting(const CudaSchedule& schedule, int blocks) const {
-  constexpr std::int64_t kShort = 8192;
   CudaSchedule tried = split_over(schedule, blocks);
-  const bool is_short = specialization_.columns_at_most <= kShort; // but not all inputs of it
-  if (schedule.row_threads < (is_short ? 128 : 256) || schedule.threads != schedule.row_threads ||
-      specialization_.columns_at_most * element_inputs(kernel_) <= kShort || !is_held(tried))
+  if (schedule.row_threads < 128 || schedule.threads != schedule.row_threads ||
+      is_short(specialization_.columns_at_most) || !is_held(tried))
     return false;
   tried.accesses /= 2; // as few as hold it
   return tried.accesses == 0 || !is_held(tried);

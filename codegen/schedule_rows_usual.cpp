@@ -11,19 +11,6 @@ namespace swage::codegen {
 
 namespace {
 
-constexpr std::int64_t kMultiprocessors = 132;
-
-/// Elements an access of rows that one block has: so that 256 threads reach all lanes of the order
-/// of a sum at once, and none has to be combined with another's. Eight elements of 16 bits at a
-/// time were 1 to 5 % slower on an H100, at 2048 rows and more of 4096 to 14336 columns.
-constexpr int kOfOneBlock = 4;
-
-/// So few that blocks of one row leave room on most multiprocessors: what counts is how long a row
-/// takes, not how many are under way.
-bool are_few(std::int64_t rows) {
-  return rows <= 2 * kMultiprocessors;
-}
-
 /// Threads a row for `accesses` of them in all, of each tensor: four accesses each, for short rows
 /// end sooner where no thread waits for another warp, and at few rows more than 256 threads take
 /// longer to meet than they save in reading, up to eight accesses each (RMSNorm and softmax on an
@@ -99,6 +86,19 @@ bool RowSchedules::nearly_fill(const CudaSchedule& schedule, std::int64_t rows) 
   return target_.sm >= 90 && rows <= room && 5 * rows > 4 * room;
 }
 
+/// Whether what `schedule` loads ahead takes the registers of a second block a multiprocessor, of
+/// more rows than there are of these: two waves then where one would do (RMSNorm of 256x14336 on an
+/// H200: 6.7 us for 5.3).
+bool RowSchedules::keeps_apart(CudaSchedule schedule, std::int64_t rows) const {
+  const auto one_wave = [&] {
+    return rows * schedule.row_threads <= kMultiprocessors * resident(schedule);
+  };
+  if (rows <= kMultiprocessors || one_wave())
+    return false;
+  schedule.ahead = false;
+  return one_wave();
+}
+
 std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
                                                            std::int64_t rows) const {
   constexpr int kMostThreads = 512;
@@ -128,67 +128,6 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
         if (!is_held(schedule) || !is_legal(schedule) || !fits(schedule, 2 * kSpilled))
           continue;
         schedule.resident = resident(schedule);
-        return schedule;
-      }
-  return std::nullopt;
-}
-
-// As many blocks as there are multiprocessors for at once, and no fewer than hold the row. Two
-// large blocks a row are better than four, and four or eight of half the size than large ones,
-// which leave a multiprocessor no second one (RMSNorm and softmax on an H200, 32768 to 262144
-// columns, 1 to 256 rows). Where a row is reduced more than once, narrow accesses (softmax of
-// 131072 and 262144 columns, 16 and 64 rows: up to 11 % less time; RMSNorm up to 9 % more).
-std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
-                                                          std::int64_t rows) const {
-  constexpr std::int64_t kLong = 32'768, kLongOfFew = 8192, kFewBlocks = 24;
-  constexpr int kBlocksOfFew = 8;
-  // A multiprocessor for each block, or half of one: calls of a size class have one default (1 and
-  // 16 rows of 14336 on an H200: RMSNorm 4 and 11 % less time than with a block a row, softmax 18
-  // and 26 %; with a second input, 16x8192, 10 %).
-  const bool few =
-      columns * element_inputs(kernel_) > kLongOfFew && kBlocksOfFew * rows <= kMultiprocessors;
-  const bool is_long = columns >= kLong;
-  if (target_.sm < 90 || (!is_long && !few))
-    return std::nullopt;
-  CudaSchedule schedule;
-  schedule.access_bytes = access(plan_.reductions.size() > 1 || !is_long ? kOfOneBlock : 16);
-  schedule.dependent_launch = usual_dependent(target_);
-  const int vector = vector_elements(schedule, kernel_);
-  int wanted = 1;
-  while (wanted < 8 && 2 * wanted * rows <= kMultiprocessors)
-    wanted *= 2;
-  const bool columns_ahead = are_few(rows) && has_much_to_load_ahead(columns);
-  for (const bool large : {false, true})
-    for (int blocks = wanted; blocks <= 8; blocks *= 2)
-      for (int accesses = 1; accesses <= 16 && accesses * vector <= 64; accesses *= 2) {
-        schedule.waves = blocks == 1 ? 0 : blocks;
-        schedule.threads = schedule.row_threads = columns <= kLongOfFew  ? 128
-                                                  : !is_long             ? 256
-                                                  : large || blocks == 2 ? 1024
-                                                                         : 512;
-        schedule.accesses = accesses;
-        schedule.ahead = false;
-        if (!is_held(schedule) || !is_legal(schedule) || !fits(schedule, kSpilled))
-          continue;
-        schedule.ahead = columns_ahead;
-        schedule.resident = resident(schedule);
-        schedule.ahead = columns_ahead && registers(schedule) <= kRegisters / schedule.resident;
-        if (!is_long && registers(schedule) > kRegisters / schedule.resident) {
-          schedule.resident = std::max(2 * schedule.threads, 512); // two blocks leave more of them
-          if (registers(schedule) > kRegisters / schedule.resident + kSpilled)
-            continue;
-        }
-        const int room = schedule.resident / schedule.threads;
-        const std::int64_t count = blocks * rows;
-        // Where blocks have most multiprocessors to themselves, those of launches that wait would
-        // share some and leave others (RMSNorm of 16x131072 and 16x262144 on an H200: 5.0 and 8.4
-        // us, where one launch waits 5.6 and 9.5). Of fewer one launch may, and has what it loads
-        // ahead (8x131072: softmax 4.7 us for 6.1, RMSNorm 3.6 for 4.3).
-        if (is_long && room > 1 && 2 * count > kMultiprocessors && count <= kMultiprocessors)
-          schedule.dependent_launch = DependentLaunch::at_end;
-        else if (is_long ? 2 * count <= kMultiprocessors && (count > kFewBlocks || !schedule.ahead)
-                         : count > kFewBlocks)
-          schedule.dependent_launch = DependentLaunch::after_wait;
         return schedule;
       }
   return std::nullopt;
@@ -319,6 +258,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
         continue;
       schedule.ahead = columns_ahead; // which `fits` counts
       schedule.ahead = columns_ahead && fits(schedule, 0);
+      schedule.ahead = schedule.ahead && !keeps_apart(schedule, rows);
       schedule.ahead = schedule.ahead || loads_row_ahead(bound, rows);
       schedule.resident = resident(schedule);
       if (are_few(rows))

@@ -15,8 +15,9 @@ struct Target {
   Kind kind = Kind::host;
 
   // cuda
-  int sm = 0;  ///< compute capability times ten: 75, 80, 86, 89, 90, 100, 120
-  int ptx = 0; ///< PTX ISA version times ten: 63 is 6.3; the lowest that serves
+  int sm = 0;         ///< compute capability times ten: 75, 80, 86, 89, 90, 100, 120
+  int ptx = 0;        ///< PTX ISA version times ten: 63 is 6.3; the lowest that serves
+  int newest_ptx = 0; ///< that the driver at hand takes, where it is too old for clusters; 0: any
 
   // host
   std::string triple;   ///< "x86_64-unknown-linux-gnu"

@@ -67,6 +67,8 @@ std::shared_ptr<DeviceState> describe_gpu(int index) {
   const int sm = 10 * attribute(cuda::DeviceAttribute::compute_major, state->ordinal) +
                  attribute(cuda::DeviceAttribute::compute_minor, state->ordinal);
   state->target = codegen::cuda_target(sm);
+  if (driver.version < 12010) // CUDA 12.1; Swage asks for 12.0
+    state->target.newest_ptx = 80;
   state->reads_pageable_memory =
       attribute(cuda::DeviceAttribute::pageable_memory_access, state->ordinal) != 0;
   state->has_memory_pools =

@@ -91,13 +91,16 @@ codegen::Target target_named(std::string_view name) {
 /// The schedule of a variant, if it is one that its target can have had.
 std::optional<codegen::Schedule> schedule_of(const ImageVariant& variant, const Wanted& wanted,
                                              const codegen::Specialization& made,
-                                             std::string_view target) {
+                                             const ImageCode& code) {
   const bool is_cuda = wanted.target.kind == codegen::Target::Kind::cuda;
   const codegen::Schedule base =
       is_cuda ? codegen::Schedule(codegen::CudaSchedule{}) : codegen::HostSchedule{};
   try {
     codegen::Schedule schedule = codegen::parse_schedule(variant.schedule, base);
-    codegen::check_schedule(schedule, wanted.kernel, made, target_named(target));
+    codegen::Target known = target_named(code.target);
+    if (code.cubin.empty()) // else the driver is not asked to read the text
+      known.newest_ptx = wanted.target.newest_ptx;
+    codegen::check_schedule(schedule, wanted.kernel, made, known);
     return schedule; // keys that are younger than the line are as in the schedule by default
   } catch (const Error&) {
     // A line of another time: as if it were not there.
@@ -129,7 +132,7 @@ void consider(const Image& image, const ImageVariant& variant, const Wanted& wan
   auto made = codegen::parse_specialization(variant.specialization, wanted.kernel);
   if (!made || !codegen::serves(*made, wanted.specialization))
     return;
-  auto schedule = schedule_of(variant, wanted, *made, code.target);
+  auto schedule = schedule_of(variant, wanted, *made, code);
   if (!schedule || (!wanted.code_line.empty() && codegen::code_line(*schedule) != wanted.code_line))
     return;
   const auto* host = std::get_if<codegen::HostSchedule>(&*schedule);

@@ -43,6 +43,7 @@ void* page_locked(std::size_t bytes) {
       give_up(name, "fails", result);
   };
   void *context = nullptr, *memory = nullptr;
+  call("cuInit", 0u); // where the program's first step failed nobody has
   call("cuDevicePrimaryCtxRetain", &context, 0);
   call("cuCtxPushCurrent_v2", context);
   call("cuMemAllocHost_v2", &memory, bytes);

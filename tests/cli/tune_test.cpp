@@ -124,6 +124,19 @@ TEST_CASE("the report is one page with nothing to fetch") {
     CHECK(page.find(fetched) == std::string::npos);
 }
 
+TEST_CASE("clusters are for drivers of CUDA 12.1 and newer, others have none by default") {
+  const auto planned = [](const char* version) {
+    return test::run_swage({"tune", "softmax", "-D", "T=bf16", "--shapes", "16x131072", "--dry-run",
+                            "--device", "cuda:0"},
+                           {"SWAGE_LIBCUDA_PATH=" SWAGE_FAKE_CUDA_LIBRARY, version,
+                            "SWAGE_TUNING_DIR=", "SWAGE_CACHE_DIR="});
+  };
+  CHECK_THAT(planned("SWAGE_FAKE_CUDA_VERSION=12010").out, Contains("grid=8"));
+  const test::Outcome older = planned("SWAGE_FAKE_CUDA_VERSION=12000");
+  CHECK(older.status == 0);
+  CHECK_THAT(older.out, Contains("grid=once") && !Contains("grid=8"));
+}
+
 TEST_CASE("a GPU that other work keeps busy is an error that says so, and --force goes on") {
   const auto tuned = [](std::vector<std::string> more) {
     more.insert(more.begin(), {"tune", "swiglu", "-D", "T=f32", "--shape", "1x64", "--device",

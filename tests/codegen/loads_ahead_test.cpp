@@ -43,6 +43,14 @@ TEST_CASE("with ahead=1 all of a row is under way before anything is computed of
   CHECK(count(ptx("swiglu_quantised_row", schedule + "0", 14336), "trap;") == 0);
 }
 
+TEST_CASE("tensors of columns are under way with the row where nothing looks for its end") {
+  const std::string schedule = "threads=256 row=256 bytes=8 accesses=4 ahead=1";
+  const std::string known = ptx("rms_norm", schedule, 4096);
+  REQUIRE(count(known, "trap;") == 1);
+  CHECK(count(known.substr(known.find("trap;")), "ld.global") == 0);
+  CHECK(count(ptx("rms_norm", schedule, 4000), "trap;") == 0);
+}
+
 TEST_CASE("many long rows that are quantised with a scale each are loaded so by default") {
   CHECK(by_default("swiglu_quantised_row", 8192, 14336).ahead);
   CHECK(by_default("swiglu_quantised_row", 2048, 14336).ahead);

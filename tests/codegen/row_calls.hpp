@@ -30,7 +30,7 @@ inline ir::Kernel catalogue(const std::string& name, DType type) {
 inline Specialization of_columns(const ir::Kernel& kernel, std::int64_t columns) {
   Specialization specialization = contiguous(kernel);
   specialization.exact = columns % 64 == 0;
-  specialization.columns_at_most = column_bound(columns);
+  set_columns(specialization, columns);
   return specialization;
 }
 

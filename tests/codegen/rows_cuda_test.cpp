@@ -68,6 +68,15 @@ std::size_t stores_before_barrier(const std::string& code) {
   return stores;
 }
 
+/// Loads that only some threads make.
+std::size_t guarded_loads(const std::string& code) {
+  std::istringstream lines(code);
+  std::size_t found = 0;
+  for (std::string line; std::getline(lines, line);)
+    found += line.find("@%p") != line.npos && line.find("ld.global") != line.npos;
+  return found;
+}
+
 } // namespace
 
 TEST_CASE("bounds of columns go up by a quarter of an octave") {
@@ -100,11 +109,15 @@ TEST_CASE("threads have lanes of the order, then runs of passes") {
   CHECK(block.held);
   CHECK(block.runs == 4);
   CHECK(block.chunks == 4);
-  CHECK(!block.is_always_whole(0)); // of the last run
+  CHECK(block.is_always_whole(1));
+  CHECK(!block.is_always_whole(2)); // the last run has two passes
+  CHECK(!geometry(14000, "threads=512 row=512 bytes=16 accesses=4").is_always_whole(0));
   CHECK(!geometry(14336, "threads=512 row=512 bytes=16 accesses=2").held);
   const RowGeometry whole = geometry(4096, "threads=128 row=128 bytes=16 accesses=4");
-  CHECK(whole.is_always_whole(2));
-  CHECK(!whole.is_always_whole(3)); // rows of 3585 columns have the same code
+  CHECK(whole.is_always_whole(3));
+  const RowGeometry up_to = geometry(4000, "threads=128 row=128 bytes=16 accesses=4");
+  CHECK(up_to.is_always_whole(2));
+  CHECK(!up_to.is_always_whole(3)); // rows of 3585 columns have the same code
 }
 
 TEST_CASE("blocks of a row have neighbouring lanes of every pass") {
@@ -141,9 +154,23 @@ TEST_CASE("a row that is held is read once, in whole accesses, without memory of
     CHECK(count(code, "ld.global") == 6);
     CHECK(count(code, "st.global.v4.b32") == 2);
     CHECK(count(code, ".local") == 0);
-    CHECK(count(code, "div.rn.f32") == 2); // the means
+    CHECK(count(code, "div.rn.f32") == 0); // of the means: there are 2^12 columns
     CHECK(count(code, "bar.sync") == 4);
     CHECK(count(code, "shfl.sync.bfly") == 10);
+  }
+}
+
+TEST_CASE("code for so many columns as a bound says does not look for their end") {
+  const ir::Kernel kernel = catalogue("rms_norm", bf16);
+  for (const char* schedule : {"threads=512 row=512 bytes=16 accesses=8",
+                               "threads=256 row=256 bytes=16 accesses=8 grid=8"}) {
+    const std::string known = ptx(kernel, 32'768, schedule), up_to = ptx(kernel, 32'000, schedule);
+    INFO(known << up_to);
+    CHECK(count(known, "ld.global.v4.b32") == count(up_to, "ld.global.v4.b32"));
+    CHECK(guarded_loads(known) == 0);
+    CHECK(guarded_loads(up_to) > 0);
+    for (const char* checked : {"@%p", "selp", "div.rn.f32"})
+      CHECK(count(up_to, checked) > count(known, checked));
   }
 }
 
@@ -221,10 +248,12 @@ TEST_CASE("a quantised activation is computed once, and kept in place of what it
     CHECK(count(code, "bar.sync") == 1);
     CHECK(count(code, ".local") == 0);
   }
-  // Rows of 12289 columns have the same code, so the last access of each tensor is guarded.
   const std::string code =
       code_of("swiglu_quantised_row", {fp8}, "threads=512 row=512 bytes=8 accesses=8");
-  CHECK(count(code, "@%p1 ld.global") == 2);
+  CHECK(guarded_loads(code) == 0);
+  // Rows of 12289 columns have the same code, so the last access of each tensor is guarded.
+  CHECK(guarded_loads(ptx(bound("swiglu_quantised_row", {fp8, {"T", bf16}}), 13'824,
+                          "threads=512 row=512 bytes=8 accesses=8")) == 2);
   // About 37 instructions an element; LLVM 21 takes pairs of floats apart.
   CHECK(count(code, ";\n") < 28 * (test::kLlvm == 21 ? 42 : 40));
   const std::string int8 = code_of("swiglu_int8_row", {}, "threads=512 row=512 bytes=8 accesses=8");
@@ -276,7 +305,7 @@ TEST_CASE(
         ptx(kernel, 4096, "threads=512 row=512 ahead=1 accesses=1 resident=1024", sm);
     INFO(code);
     // The first row's, the next row's in the loop, and the weight; a line of strands.
-    CHECK(count(code, "ld.global.v4.b32") == 2 + 2 + 1 + 8);
+    CHECK(count(code, "ld.global.v4.b32") + count(code, "ld.global.v2.b64") == 2 + 2 + 1 + 8);
     CHECK(count(code, "ld.global") == 2 + 2 + 1 + 8);
     CHECK(count(code, ".local") == 0);
     CHECK(count(code, ".entry") == 2);
@@ -341,20 +370,27 @@ TEST_CASE("many rows of groups are gone over by default, with the next columns l
   }
 }
 
-TEST_CASE("blocks of a row load columns ahead while they meet for the last sum") {
+TEST_CASE("blocks of a row load columns ahead while the last sum is under way") {
   const std::string schedule = "threads=512 row=512 accesses=4 grid=8 resident=1024 ahead=";
-  const auto loads = [&](const std::string& name, const std::string& ahead) {
-    const std::string code = ptx(catalogue(name, bf16), 131'072, schedule + ahead);
+  const auto code_of = [&](const std::string& name, std::int64_t columns, const char* more) {
+    const std::string code = ptx(catalogue(name, bf16), columns, schedule + more);
     INFO(code);
-    const std::size_t arrive = code.rfind("barrier.cluster.arrive");
-    const std::size_t wait = code.find("barrier.cluster.wait", arrive);
-    REQUIRE(wait != code.npos);
     CHECK(count(code, ".local") == 0);
-    return count(code.substr(arrive, wait - arrive), "ld.global.v4.b32");
+    return code;
+  };
+  const auto loads = [&](const std::string& name, const char* ahead) {
+    const std::string code = code_of(name, 131'072, ahead);
+    const std::size_t send = code.rfind("st.async");
+    const std::size_t wait = code.find("mbarrier.try_wait", send);
+    REQUIRE(wait != code.npos);
+    return count(code.substr(send, wait - send), "ld.global.v4.b32");
   };
   CHECK(loads("rms_norm", "1") == 4);
   CHECK(loads("rms_norm", "0") == 0);
   CHECK(loads("layer_norm", "1") == 8); // weight and bias
+  // Few are in registers from the start.
+  const std::string few = code_of("rms_norm", 32'768, "1 bytes=8 accesses=2");
+  CHECK(count(few.substr(0, few.find("st.async")), "ld.global.v2.b32") == 4);
 }
 
 TEST_CASE("a count of rows is read once, and nothing of a row before it is known to count") {
@@ -413,21 +449,41 @@ TEST_CASE("a row over several blocks is a cluster, whose blocks share what they 
                                "threads=1024 row=1024 grid=8 accesses=2 resident=1024");
   INFO(code);
   CHECK(count(code, ".reqnctapercluster 8") == 1);
-  CHECK(count(code, "barrier.cluster.wait") == 3); // all run; the maximum; the sum
-  CHECK(count(code, "barrier.cluster.arrive.relaxed") == 3);
-  CHECK(count(code, "barrier.cluster.arrive.release") == 2); // who wrote to others
+  CHECK(count(code, ".version 8.1") == 1);
+  CHECK(count(code, "mbarrier.init") == 2); // of the maximum, and of the sum
+  CHECK(count(code, "fence.mbarrier_init.release.cluster") == 1);
+  CHECK(count(code, "barrier.cluster.arrive.relaxed") == 1); // all run
+  CHECK(count(code, "barrier.cluster.wait") == 1);
+  CHECK(count(code, "barrier.cluster.arrive.release") == 0); // which is a fence
+  CHECK(count(code, "mbarrier.arrive.expect_tx") == 2);
+  CHECK(count(code, "], 32;") == 2); // a value of each of eight blocks
+  CHECK(count(code, "st.async") == 2);
+  CHECK(count(code, "mbarrier.try_wait.parity.acquire.cluster") == 2);
   CHECK(count(code, "bar.sync") == 2);
   CHECK(count(code, "ld.global.v4.b32") == 2);
-  CHECK(count(code, "ld.shared::cluster") == 0);
-  CHECK(count(code, "st.shared::cluster") == 2); // a value a block
+  CHECK(count(code, "shared::cluster.b32") == 0);
   CHECK(count(code, ".local") == 0);
   // What is of one stage meets once, in the block too.
   const ir::Kernel both = ir::load_kernel(
       {"kernel k(x: in bf16, y: out bf16) { y = x - row_sum(x) * row_max(x); }"}, "", {});
   const std::string of_stage =
       ptx(both, 131'072, "threads=1024 row=1024 grid=8 accesses=2 resident=1024");
-  CHECK(count(of_stage, "barrier.cluster.wait") == 2);
+  CHECK(count(of_stage, "mbarrier.init") == 1);
+  CHECK(count(of_stage, "st.async") == 2); // both values
+  CHECK(count(of_stage, "], 64;") == 1);
+  CHECK(count(of_stage, "mbarrier.try_wait") == 1);
   CHECK(count(of_stage, "bar.sync") == 1);
+  // Runs of two stages have one place; a third stage takes the first one's mbarrier again.
+  const ir::Kernel three = ir::load_kernel(
+      {"kernel k(x: in bf16, y: out bf16) { let a = x - row_mean(x); let b = a * row_sum(abs(a)); "
+       "y = b / row_sum(b * b); }"},
+      "", {});
+  const std::string of_three =
+      ptx(three, 131'072, "threads=512 row=512 grid=8 accesses=4 resident=1024");
+  CHECK(count(of_three, "mbarrier.init") == 2);
+  CHECK(count(of_three, "bar.sync") == 3 + 2);
+  for (const char* phase : {"], 0;", "], 1;"})
+    CHECK(count(of_three.substr(of_three.find("try_wait")), phase) > 0);
 }
 
 TEST_CASE("code of rows waits for the grid before it touches memory, in every geometry") {

@@ -11,6 +11,7 @@
 
 using namespace swage;
 using namespace swage::codegen;
+using Catch::Matchers::ContainsSubstring;
 using test::bound;
 using test::catalogue;
 using test::of_columns;
@@ -163,24 +164,54 @@ TEST_CASE("few rows have as many threads as one input takes, and two sums lanes 
   for (const char* name : {"rms_norm", "rms_norm_residual"}) {
     CHECK(usual(name, 128, 14336).threads == 512);
     CHECK(usual(name, 128, 14336).access_bytes == 8);
+    CHECK(usual(name, 128, 8192).threads == 256);
   }
+  CHECK(usual("layer_norm", 128, 14336).threads == 512);
+  CHECK(usual("layer_norm", 128, 14336).access_bytes == 4);
   for (const char* name : {"softmax", "layer_norm"}) {
-    CHECK(usual(name, 128, 14336).threads == 512);
-    CHECK(usual(name, 128, 14336).access_bytes == 4);
+    CHECK(usual(name, 128, 7168).threads == 256);
     CHECK(usual(name, 4096, 14336).access_bytes == 8);
   }
+  // What would be loaded ahead leaves no room for a second block, and so makes two waves.
+  CHECK(usual("rms_norm", 132, 16384).ahead);
+  CHECK_FALSE(usual("rms_norm", 256, 16384).ahead);
+  CHECK(usual("rms_norm", 256, 16384).resident == 1024);
 }
 
-TEST_CASE("very few long rows are clusters, a multiprocessor for each block") {
+TEST_CASE("few rows are clusters, and so are long ones, however many") {
   for (const char* name : {"rms_norm", "rms_norm_residual", "softmax", "layer_norm"})
     for (const std::int64_t rows : {1, 16, 64}) {
-      CHECK(usual(name, rows, 14336).waves == (rows == 64 ? 0 : 8));
+      CHECK(usual(name, rows, 14336).waves == 8);
+      CHECK(usual(name, rows, 8192).waves == 4);
       CHECK(usual(name, rows, 4096).waves == 0);
+      CHECK(usual(name, 40 * rows, 131'072).waves == 8);
+      CHECK(usual(name, 40 * rows, 131'072).threads <= 512);
     }
-  CHECK(usual("rms_norm", 16, 14336).threads == 256);
-  CHECK(usual("rms_norm", 16, 8192).waves == 0);
-  CHECK(usual("rms_norm_residual", 16, 8192).waves == 8); // reads twice as much a row
-  CHECK(usual("rms_norm_residual", 16, 8192).threads == 128);
+  CHECK(usual("rms_norm", 16, 14336).threads == 128);
+  CHECK(usual("rms_norm_residual", 16, 14336).threads == 256); // computes twice as much a row
+  CHECK(usual("rms_norm_residual", 64, 14336).threads == 128);
+  CHECK(usual("rms_norm", 128, 14336).waves == 2);
+  CHECK(usual("rms_norm", 512, 14336).waves == 0);
+  CHECK(usual("softmax", 512, 14336).waves == 2);
+  CHECK(usual("softmax", 2048, 14336).waves == 0);
+}
+
+TEST_CASE("a driver that does not know how clusters give each other values has none") {
+  const ir::Kernel kernel = catalogue("softmax", bf16);
+  const Specialization specialization = of_columns(kernel, 131'072);
+  Target target = cuda_target(90);
+  const Schedule cluster = default_schedule(kernel, specialization, target, 16 * 131'072);
+  CHECK(std::get<CudaSchedule>(cluster).waves == 8);
+  check_schedule(cluster, kernel, specialization, target);
+  target.newest_ptx = 80;
+  CHECK_THROWS_WITH(check_schedule(cluster, kernel, specialization, target),
+                    ContainsSubstring("grid=8 makes clusters of blocks, whose code is PTX 8.1") &&
+                        ContainsSubstring("the driver takes 8.0") &&
+                        ContainsSubstring("CUDA 12.1 or newer"));
+  CHECK(std::get<CudaSchedule>(default_schedule(kernel, specialization, target, 16 * 131'072))
+            .waves == 0);
+  for (const Schedule& each : all_schedules(kernel, specialization, target))
+    CHECK(std::get<CudaSchedule>(each).waves == 0);
 }
 
 TEST_CASE("the default is in the tuner's space, with every kind of dependent launch") {
@@ -216,7 +247,7 @@ TEST_CASE("one launch waits where blocks of several would crowd on some multipro
   CHECK(dependent("softmax", 16, 14336) == DependentLaunch::after_wait);
   CHECK(dependent("softmax", 1, 14336) == DependentLaunch::at_start); // few threads
   CHECK(dependent("softmax", 16, 4096) == DependentLaunch::at_start);
-  CHECK(dependent("rms_norm", 128, 14336) == DependentLaunch::at_end);  // nearly fill the GPU
+  CHECK(dependent("rms_norm", 128, 14336) == DependentLaunch::at_start);
   CHECK(dependent("softmax", 512, 14336) == DependentLaunch::at_start); // fill the GPU
   CHECK(dependent("softmax", 2048, 4096) == DependentLaunch::at_start);
   CHECK(dependent("rms_norm_residual", 512, 4096) == DependentLaunch::at_end); // nearly fill it

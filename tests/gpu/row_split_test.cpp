@@ -300,11 +300,13 @@ TEST_CASE("a long row is split by default, over as many blocks as hold it") {
     return blocks_of(launch::describe(kernel, std::vector<Arg>{x, y}).schedule);
   };
   CHECK(blocks(16, 14336) == 8); // a multiprocessor for each
-  CHECK(blocks(64, 14336) == 0);
-  CHECK(blocks(16, 8192) == 0);
+  CHECK(blocks(128, 14336) == 2);
+  CHECK(blocks(2048, 14336) == 0);
+  CHECK(blocks(16, 8192) == 4);
+  CHECK(blocks(16, 4096) == 0);
   CHECK(blocks(1, 32'768) == 8);
   CHECK(blocks(16, 131'072) == 8);
-  CHECK(blocks(64, 131'072) == 2);
+  CHECK(blocks(64, 131'072) == 8);
   CHECK(blocks(64, 262'144) == 8);
-  CHECK(blocks(1024, 131'072) == 2);
+  CHECK(blocks(1024, 131'072) == 8);
 }

@@ -259,10 +259,13 @@ TEST_CASE("clusters are tried for very few rows, warps that stream for very many
   CHECK_FALSE(tried(std::int64_t{1} << 47, 14336, clusters)); // as many as can be
   CHECK(tried(1, 14336, clusters));
   CHECK(tried(16, 14336, clusters)); // each block may have a multiprocessor
-  CHECK_FALSE(
-      tried(64, 14336, [](const codegen::CudaSchedule& schedule) { return schedule.waves > 2; }));
-  CHECK_FALSE(tried(256, 14336, clusters));
-  CHECK(tried(16, 65536, clusters)); // which the default has
+  CHECK(tried(64, 14336, clusters)); // which the default has
+  CHECK_FALSE(tried(512, 14336, clusters));
+  CHECK(tried(16, 65536, clusters));
+  for (const int bytes : {16, 8}) // of long rows in accesses of half the width, too
+    CHECK(tried(64, 131'072, [&](const codegen::CudaSchedule& schedule) {
+      return schedule.threads == 1024 && schedule.waves == 2 && schedule.access_bytes == bytes;
+    }));
   const auto streams = [](const codegen::CudaSchedule& schedule) {
     return schedule.row_threads == 32 && schedule.load == codegen::LoadPolicy::streaming &&
            schedule.store == codegen::StorePolicy::streaming;

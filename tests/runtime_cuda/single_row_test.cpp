@@ -10,6 +10,7 @@
 #include "ir/passes.hpp"
 #include "ir/source.hpp"
 #include "runtime/embedded/image.hpp"
+#include "runtime/embedded/registry.hpp"
 #include "runtime/launch/inspect.hpp"
 #include "tests/runtime_cuda/fake_device.hpp"
 #include "tests/support/registered_image.hpp"
@@ -94,6 +95,34 @@ std::string image_of(const Device& device, const std::string& text, const char* 
 }
 
 } // namespace
+
+TEST_CASE("an image's cluster that is text alone is passed over where the driver cannot read it") {
+  const Device device = gpu();
+  const Kernel kernel =
+      kernel_with(device, "kernel shipped_cluster(x: in f32, y: out f32) { y = x - row_max(x); }",
+                  "threads=256 row=256 bytes=16 accesses=1 grid=2 resident=1024");
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
+  const std::string line = ir::canonical(graph);
+  const DeviceArray x(device, counting(2048)), y(device, counting(2048));
+  const std::vector<Arg> arguments{Tensor(x.tensor().data, f32, {1, 2048}),
+                                   Tensor(y.tensor().data, f32, {1, 2048})};
+  const launch::CallDescription call = launch::describe(kernel, arguments);
+  codegen::Target target = launch::target(device);
+  const auto found = [&](const char* cubin, int newest_ptx) {
+    const std::string known = codegen::canonical(call.specialization, graph),
+                      laid = codegen::canonical(call.schedule);
+    embedded::Image image;
+    image.kernels = {{graph.name(), line}};
+    image.codes = {{"sm_90", "entry", true, false, false, "text", cubin, ""}};
+    image.variants = {{0, 0, 0, 40, known, laid}};
+    const RegisteredImage registered(embedded::encode(image));
+    target.newest_ptx = newest_ptx;
+    return embedded::find({graph, line, call.specialization, target, 11}).has_value();
+  };
+  CHECK(found("", 0));
+  CHECK(found("machine code", 80));
+  CHECK_FALSE(found("", 80));
+}
 
 TEST_CASE("sums over rows take one launch and no memory where a call has one row that is held") {
   const Device device = gpu();
