@@ -66,8 +66,11 @@ std::shared_ptr<DeviceState> describe_gpu(int index) {
   driver.cuDeviceTotalMem_v2(&memory, state->ordinal);
   const int sm = 10 * attribute(cuda::DeviceAttribute::compute_major, state->ordinal) +
                  attribute(cuda::DeviceAttribute::compute_minor, state->ordinal);
-  state->target = codegen::cuda_target(sm);
-  if (driver.version < 12010) // CUDA 12.1; Swage asks for 12.0
+  // Code for sm_89 converts floats of 8 bits by PTX 8.1, which drivers before 12.1 do not know;
+  // that for sm_86 does not, and runs there, too.
+  const bool is_old = driver.version < 12010;
+  state->target = codegen::cuda_target(is_old && sm == 89 ? 86 : sm);
+  if (is_old)
     state->target.newest_ptx = 80;
   state->reads_pageable_memory =
       attribute(cuda::DeviceAttribute::pageable_memory_access, state->ordinal) != 0;

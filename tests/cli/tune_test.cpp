@@ -137,6 +137,18 @@ TEST_CASE("clusters are for drivers of CUDA 12.1 and newer, others have none by 
   CHECK_THAT(older.out, Contains("grid=once") && !Contains("grid=8"));
 }
 
+TEST_CASE("floats of 8 bits are converted on sm_89 by drivers of CUDA 12.0, too") {
+  for (const char* version : {"SWAGE_FAKE_CUDA_VERSION=12000", "SWAGE_FAKE_CUDA_VERSION=12010"}) {
+    const test::Outcome run =
+        test::run_swage({"run", "swiglu_quantised_row", "-D", "T=bf16", "-D", "Q=f8e4m3", "--shape",
+                         "2x128", "--device", "cuda:0", "--verify"},
+                        {"SWAGE_LIBCUDA_PATH=" SWAGE_FAKE_CUDA_LIBRARY, "SWAGE_FAKE_CUDA_SM=89",
+                         version, "SWAGE_TUNING_DIR=", "SWAGE_CACHE_DIR="});
+    INFO(version << run.out << run.err);
+    CHECK(run.status == 0);
+  }
+}
+
 TEST_CASE("a GPU that other work keeps busy is an error that says so, and --force goes on") {
   const auto tuned = [](std::vector<std::string> more) {
     more.insert(more.begin(), {"tune", "swiglu", "-D", "T=f32", "--shape", "1x64", "--device",
