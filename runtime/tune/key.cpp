@@ -9,12 +9,12 @@ namespace swage::tune {
 
 TuningKey tuning_key(const KernelState& kernel, const launch::Call& call) {
   const DeviceInfo& info = kernel.device->info;
-  // What is best for all rows serves launches that may have fewer, too.
+  // What is best for all rows serves launches that may have fewer, and what is best for as many
+  // columns as their bound serves fewer, too.
   codegen::Specialization specialization = kernel.specialization_of(call);
   specialization.valid_rows = codegen::ValidRows::all;
   specialization.counts64 = false;
-  specialization.columns_known =
-      false; // and so does what is best for rows of up to so many columns
+  specialization.columns_known = false;
   return {base::to_hex(base::checksum(kernel.line)),
           info.name,
           info.target,

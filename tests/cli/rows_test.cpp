@@ -1,28 +1,20 @@
 // rows_test.cpp -- the command on kernels that reach along their rows.
-#include <sstream>
 #include <string>
 
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/subprocess.hpp"
+#include "tests/codegen/text_count.hpp"
 #include "tests/support/catch.hpp"
 
 namespace {
 
+using swage::codegen::test::guarded_loads;
 using swage::test::Outcome;
 using swage::test::run_swage;
 
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
-}
-
-/// Whether only some threads load something.
-bool loads_under_guard(const std::string& code) {
-  std::istringstream lines(code);
-  for (std::string line; std::getline(lines, line);)
-    if (line.find("@%p") != line.npos && line.find("ld.global") != line.npos)
-      return true;
-  return false;
 }
 
 } // namespace
@@ -109,11 +101,11 @@ TEST_CASE("compile says that CUDA has no sums over rows") {
                                      "--layout", "rows exact columns=4096"});
   CHECK(softmax.status == 0);
   CHECK(holds(softmax.out, "shfl.sync.bfly"));
-  CHECK_FALSE(loads_under_guard(softmax.out));
+  CHECK(guarded_loads(softmax.out) == 0);
   const Outcome up_to = run_swage({"compile", "softmax", "-D", "T=bf16", "--arch", "sm_90",
                                    "--layout", "rows exact columns<=4096"});
   CHECK(up_to.status == 0);
-  CHECK(loads_under_guard(up_to.out));
+  CHECK(guarded_loads(up_to.out) > 0);
   CHECK(run_swage({"compile", "softmax", "-D", "T=bf16", "--arch", "sm_90", "--layout",
                    "rows exact columns=4000"})
             .out == up_to.out); // no bound

@@ -23,6 +23,7 @@ using namespace swage::codegen;
 using test::bound;
 using test::catalogue;
 using test::count;
+using test::guarded_loads;
 using test::of_columns;
 using test::schedule_of;
 
@@ -66,15 +67,6 @@ std::size_t stores_before_barrier(const std::string& code) {
   INFO(code);
   CHECK(barriers > 0);
   return stores;
-}
-
-/// Loads that only some threads make.
-std::size_t guarded_loads(const std::string& code) {
-  std::istringstream lines(code);
-  std::size_t found = 0;
-  for (std::string line; std::getline(lines, line);)
-    found += line.find("@%p") != line.npos && line.find("ld.global") != line.npos;
-  return found;
 }
 
 } // namespace

@@ -77,6 +77,46 @@ inline std::uint64_t evaluate(const std::string& code, const std::vector<Input>&
   return out;
 }
 
+/// What is wrong with a module, as its parser or its image says; "accepted" if nothing is.
+inline std::string message_of(const std::string& text) {
+  try {
+    const Module module = parse(text);
+    Memory memory;
+    Image(module, memory);
+  } catch (const ParseError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+/// How a launch ended.
+struct Outcome {
+  bool failed = false;
+  FaultKind kind{};
+  std::string what;
+
+  bool is(FaultKind expected, const std::string& part) const {
+    return failed && kind == expected && what.find(part) != std::string::npos;
+  }
+};
+
+inline Outcome outcome_of(const std::string& text, unsigned threads = 64, unsigned blocks = 2,
+                          bool check_races = true) {
+  Memory memory;
+  LaunchConfig config;
+  config.grid = {blocks, 1, 1};
+  config.block = {threads, 1, 1};
+  config.check_races = check_races;
+  config.parameters.resize(8);
+  config.instruction_limit = 1U << 21;
+  try {
+    run(text, config, memory);
+  } catch (const Fault& fault) {
+    return {true, fault.kind(), fault.what()};
+  }
+  return {};
+}
+
 /// One instruction, what it reads, and the bits it must leave in `result`.
 struct Case {
   const char* code;

@@ -64,31 +64,4 @@ inline std::string load(unsigned word) {
   return "ld.shared.b32 %r9, [words+" + std::to_string(4 * word) + "];\n";
 }
 
-struct Outcome {
-  bool failed = false;
-  FaultKind kind{};
-  std::string what;
-
-  bool is(FaultKind expected, const std::string& part) const {
-    return failed && kind == expected && what.find(part) != std::string::npos;
-  }
-};
-
-inline Outcome outcome_of(const std::string& text, unsigned threads = 64, unsigned blocks = 2,
-                          bool check_races = true) {
-  Memory memory;
-  LaunchConfig config;
-  config.grid = {blocks, 1, 1};
-  config.block = {threads, 1, 1};
-  config.check_races = check_races;
-  config.parameters.resize(8);
-  config.instruction_limit = 1U << 21;
-  try {
-    run(text, config, memory);
-  } catch (const Fault& fault) {
-    return {true, fault.kind(), fault.what()};
-  }
-  return {};
-}
-
 } // namespace swage::emulator::testing

@@ -14,14 +14,7 @@ std::string fault_of(const std::string& body) {
 std::string parse_error_of(const std::string& body, const std::string& header = kHeader) {
   std::string text = kernel(body);
   text.replace(0, std::string(kHeader).size(), header);
-  try {
-    const Module module = parse(text);
-    Memory memory;
-    Image(module, memory);
-  } catch (const ParseError& error) {
-    return error.what();
-  }
-  return "accepted";
+  return message_of(text);
 }
 
 // Every block sends every block a number of its own in each phase, `bytes` wide, that depends on

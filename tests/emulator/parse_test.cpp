@@ -7,17 +7,6 @@ using namespace swage::emulator::testing;
 
 namespace {
 
-std::string message_of(const std::string& text) {
-  try {
-    const Module module = parse(text);
-    Memory memory;
-    Image(module, memory);
-  } catch (const ParseError& error) {
-    return error.what();
-  }
-  return "accepted";
-}
-
 std::string in_kernel(const std::string& code) {
   return std::string(kHeader) + ".entry k(.param .u64 p)\n{\n.reg .pred %q;\n.reg .b16 %h;\n" +
          ".reg .b32 %r<4>;\n.reg .b64 %d;\n" + code + "\n}\n";

@@ -28,18 +28,9 @@ std::string kernel(const std::string& body, unsigned cluster = 1) {
 /// What the race that is found is said to be; empty if none is.
 std::string race_of(const std::string& text, unsigned threads = 64, unsigned blocks = 1,
                     bool check_races = true) {
-  Memory memory;
-  LaunchConfig config;
-  config.grid = {blocks, 1, 1};
-  config.block = {threads, 1, 1};
-  config.check_races = check_races;
-  try {
-    run(text, config, memory);
-  } catch (const Fault& fault) {
-    CHECK(fault.kind() == FaultKind::race);
-    return fault.what();
-  }
-  return "";
+  const Outcome outcome = outcome_of(text, threads, blocks, check_races);
+  CHECK((!outcome.failed || outcome.kind == FaultKind::race));
+  return outcome.what;
 }
 
 const std::string kBarrier = "bar.sync 0;\n";
