@@ -59,7 +59,8 @@ private:
   void emit_body() override;
   void prepare();
   void make_shared();
-  bool holds_many() const;
+  bool has_row_value(NodeId id) const;
+  Value* load_row_value(NodeId id);
   void emit_selected(Value* inside, const std::function<void()>& body);
   Value* any_meets(Value* inside);
   /// What follows is of row `row`, 64 bits; `inside` null: there is one.
@@ -85,6 +86,16 @@ private:
   /// Of the threads of a row.
   void sync();
 
+  // lower_cuda_early_loads.cpp
+  void load_early(bool meet);
+  bool prepares_row_values() const;
+  void load_row_values();
+  bool holds_many() const;
+  /// Loads what is held of the row at hand.
+  void load_held(const std::vector<bool>& needed);
+  /// By node: loads of tensors of this space that the rows need.
+  std::vector<bool> needed_loads(ir::Broadcast of) const;
+
   // lower_cuda_stores.cpp
   void find_early_stores();
   void emit_outputs();
@@ -103,10 +114,6 @@ private:
   std::vector<Value*> merge_if(Value* condition, const std::vector<Value*>& before,
                                const std::function<std::vector<Value*>()>& body);
   void clear_strand(Value* is_empty);
-  /// Loads what is held of the row at hand.
-  void load_held(const std::vector<bool>& needed);
-  /// By node: loads of tensors of this space that the rows need.
-  std::vector<bool> needed_loads(ir::Broadcast of) const;
   std::vector<llvm::Type*> accumulator_types() const;
   std::size_t accumulators_of(std::size_t sum) const;
   std::vector<NodeId> terms_by_column() const;

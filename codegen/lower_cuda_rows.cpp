@@ -45,33 +45,25 @@ void CudaRows::emit_body() {
     if (meet)
       enter_cluster();
     begin_row(row, geometry_.rows > 1 ? inside : nullptr);
-    if (schedule_.ahead) {
-      held_.columns = true;
-      load_held(needed_loads(Broadcast::none));
-      // Else while values of other blocks are under way: threads have the most registers free then.
-      if (!meet || loads_columns_early(job_.kernel, schedule_))
-        load_held(needed_loads(Broadcast::per_column));
-      // Blocks that meet wait for that first; where the end of a row is looked for, the assembler
-      // leaves loads of columns where they are (RMSNorm of 1x4096: 1.07 us, else 1.25).
-      if (geometry_.held &&
-          (bytes_a_column(job_.kernel) == 0 || (job_.specialization.columns_known && !meet)))
-        keep_loads_before();
-    } else if (meet && holds_many()) {
-      load_held(needed_loads(Broadcast::none));
-      keep_loads_before();
-    }
+    load_early(meet);
     emit_row();
     if (meet)
       await_cluster();
   });
 }
 
-/// So that all loads are under way before the first of them is waited for (RMSNorm of 64x262144 on
-/// an H200: without weights 20.2 us for 22.3, with them 22.4 for 24.0; of 16 rows, softmax, and
-/// half the columns 0 to 1 %).
-bool CudaRows::holds_many() const {
-  constexpr int kMany = 64;
-  return geometry_.held && thread_elements(schedule_, job_.kernel) >= kMany;
+/// Whether a row or all of them have one value of the node.
+bool CudaRows::has_row_value(NodeId id) const {
+  const Broadcast broadcast = node(id).space.broadcast;
+  return broadcast == Broadcast::per_row || broadcast == Broadcast::per_tensor;
+}
+
+Value* CudaRows::load_row_value(NodeId id) {
+  const Place place{row_bases_, std::vector<Value*>(row_bases_.size()), nullptr};
+  memory_->set_guard({row_inside_, {}});
+  Value* value = tensors_.load_row_value(place, node(id).param);
+  memory_->set_guard({});
+  return value;
 }
 
 /// Emits `body`, which computes the rows of the threads where `inside`, so that it is left out
@@ -298,20 +290,15 @@ std::vector<Value*> CudaRows::values(Chunk& chunk, std::span<const NodeId> roots
 
 void CudaRows::emit_row_values(int stage) {
   const Chunk nothing;
-  const Place place{row_bases_, std::vector<Value*>(row_bases_.size()), nullptr};
   for (NodeId id = 0; id < nodes(); ++id) {
     const ir::Node& made = node(id);
-    const bool by_row =
-        made.space.broadcast == Broadcast::per_row || made.space.broadcast == Broadcast::per_tensor;
-    if (plan_.stage[id] != stage || !by_row || row_values_[id] || made.op == Op::constant ||
-        after_[id])
+    if (plan_.stage[id] != stage || !has_row_value(id) || row_values_[id] ||
+        made.op == Op::constant || after_[id])
       continue;
     if (made.op == Op::scalar) {
       row_values_[id] = scalars_[made.param];
     } else if (made.op == Op::load) {
-      memory_->set_guard({row_inside_, {}});
-      row_values_[id] = tensors_.load_row_value(place, made.param);
-      memory_->set_guard({});
+      row_values_[id] = load_row_value(id);
     } else if (made.op == Op::lookup) {
       Value* index = lower_nodes(b_, job_, 1, std::array{made.args[0]}, known(nothing, 1))[0];
       const TableEntry entry = tensors_.entry(index, made.param);

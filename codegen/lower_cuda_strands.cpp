@@ -54,28 +54,6 @@ std::vector<Type*> CudaRows::accumulator_types() const {
   return types;
 }
 
-std::vector<bool> CudaRows::needed_loads(Broadcast of) const {
-  std::vector<NodeId> roots = terms_by_column();
-  for (const auto& stage : plan_.reductions)
-    roots.insert(roots.end(), stage.begin(), stage.end());
-  for (const ir::Store& store : job_.kernel.stores())
-    if (!after_[store.node])
-      roots.push_back(store.node);
-  std::vector<bool> needed = needed_nodes(job_.kernel, roots, [](NodeId) { return true; });
-  for (NodeId id = 0; id < nodes(); ++id)
-    needed[id] = needed[id] && node(id).op == Op::load && node(id).space.broadcast == of;
-  return needed;
-}
-
-void CudaRows::load_held(const std::vector<bool>& needed) {
-  for (Chunk& chunk : chunks_)
-    load(chunk, needed);
-}
-
-void CudaRows::block_sync() {
-  statement("bar.sync 0;");
-}
-
 void CudaRows::emit_strand() {
   Value* end = wide(arguments_.rows);
   strand_ = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));

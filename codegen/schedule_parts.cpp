@@ -98,9 +98,11 @@ int resident_with_more_registers(const CudaSchedule& schedule) {
 
 bool comes_with_registers(const CudaSchedule& schedule, const ir::Kernel& kernel) {
   constexpr int kMuch = 8; // elements; fewer take few registers however many there are
+  const int vector = vector_elements(schedule, kernel);
+  const bool one =
+      schedule.accesses == 1 || (schedule.accesses == 2 && schedule.ahead && vector == kMuch);
   return element_inputs(kernel) <= 2 && reduces_groups(kernel) && computes_columns_apart(kernel) &&
-         schedule.accesses == 1 && schedule.threads == schedule.row_threads &&
-         vector_elements(schedule, kernel) >= kMuch;
+         one && schedule.threads == schedule.row_threads && vector >= kMuch;
 }
 
 int element_inputs(const ir::Kernel& kernel) noexcept {

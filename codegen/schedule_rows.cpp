@@ -87,10 +87,9 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
         fmt::format("threads={} row={} make blocks of {} rows, whose threads do not hold a row, "
                     "which kernels that sum over their rows need; take row={} or more accesses",
                     schedule.threads, row, geometry.rows, schedule.threads));
-  if (schedule.ahead && !plan_.after_rows && !plan_.apart && !has_columns_to_load() &&
-      (plan_.reductions.empty() || geometry.blocks > 1))
-    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows or reduce them, "
-                                "by clusters that read [col] tensors; '{}' takes 0 here",
+  if (schedule.ahead && !plan_.after_rows && !plan_.apart && plan_.reductions.empty())
+    refuse_schedule(fmt::format("ahead=1 is for kernels that sum over their rows or reduce them; "
+                                "'{}' takes 0",
                                 kernel_.name()));
   if (schedule.ahead && !plan_.apart && !geometry.held)
     refuse_schedule("ahead=1 needs threads that hold a row; take more of them or more accesses");

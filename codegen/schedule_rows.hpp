@@ -1,6 +1,7 @@
 // schedule_rows.hpp -- CUDA schedules of kernels that work row by row.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -13,6 +14,9 @@ namespace swage::codegen {
 
 /// Of the GPUs that the defaults were measured on.
 inline constexpr std::int64_t kMultiprocessors = 132;
+
+/// Threads that all of them have room for, with 64 registers each.
+inline constexpr std::int64_t kThreadsOfAll = kMultiprocessors * 1024;
 
 /// Elements an access of rows that one block has: so that 256 threads reach all lanes of the order
 /// of a sum at once, and none has to be combined with another's. Eight elements of 16 bits at a
@@ -50,6 +54,7 @@ private:
   /// Of blocks that go over rows and reduce their groups, and where 64 registers a thread are
   /// enough.
   static constexpr int kResidentOfLoops = 768, kResidentOfSmallLoops = 1024;
+  static constexpr int kResidentOfParts = 1536; ///< of blocks of parts, which load all first
 
   /// Of kernels that sum over their rows: a block has a strand, so there are at most kSumStrands of
   /// them however many rows there are, two a multiprocessor of large GPUs. What keeps memory busy
@@ -63,15 +68,17 @@ private:
   };
   /// How rows are split over clusters of blocks: long ones, and shorter ones where they are few.
   std::optional<Split> usual_split(std::int64_t columns, std::int64_t rows) const;
+  bool has_pairs_ahead(std::int64_t columns, std::int64_t rows) const;
   /// Over these blocks; none where there is no such split, or they do not hold the row.
   std::optional<CudaSchedule> usual_of_blocks(std::int64_t columns, std::int64_t rows) const;
   /// Where columns are computed apart: parts of a row as blocks of their own. None where the row is
-  /// short.
-  std::optional<CudaSchedule> usual_of_parts(std::int64_t columns, std::int64_t rows) const;
+  /// short. `rows` are likely, `least` the fewest of the size class.
+  std::optional<CudaSchedule> usual_of_parts(std::int64_t columns, std::int64_t rows,
+                                             std::int64_t least) const;
   /// The same where groups of a row are reduced and elements are not few; `selects`: rows are
   /// selected.
   std::optional<CudaSchedule> usual_of_groups(std::int64_t columns, std::int64_t rows,
-                                              bool selects) const;
+                                              std::int64_t least, bool selects) const;
   /// Makes a schedule whose columns are computed apart one of parts of a row. Returns false, and
   /// leaves it, where one block holds the row, or that is not legal, or spills.
   bool split(CudaSchedule& schedule) const;
@@ -90,6 +97,30 @@ private:
   /// CudaSchedule::ahead.
   bool has_columns_to_load() const;
   bool has_much_to_load_ahead(std::int64_t columns) const;
+  /// Whether all elements that are stored have 8 bits or less.
+  bool stores_codes() const;
+  /// Whether rows take longer to compute than to read: codes of two inputs.
+  bool are_busy() const;
+  /// Whether rows have so many columns that they are known, and come out even.
+  bool is_multiple(std::int64_t columns, std::int64_t of) const {
+    return specialization_.columns_known && columns % of == 0;
+  }
+  bool is_power(std::int64_t columns) const {
+    return specialization_.columns_known &&
+           std::has_single_bit(static_cast<std::uint64_t>(columns));
+  }
+  /// Threads of such a row in all its blocks.
+  std::int64_t threads_of_busy(std::int64_t columns, std::int64_t rows) const;
+  /// Threads of a row that one block has, by default.
+  int usual_row_threads(std::int64_t columns, std::int64_t rows) const;
+  int resident_ahead(CudaSchedule schedule, std::int64_t columns) const;
+  /// Bytes of the accesses of such a row.
+  int usual_bytes(int row, std::int64_t columns, std::int64_t rows) const;
+  /// What is loaded ahead, registers and the kind of launch, of a schedule that holds rows.
+  void complete(CudaSchedule& schedule, std::int64_t columns, std::int64_t rows,
+                std::int64_t least) const;
+  bool loads_columns_of_many() const;
+  bool leaves_room(const CudaSchedule& schedule, std::int64_t columns, std::int64_t rows) const;
   bool is_short(std::int64_t columns) const;
   bool is_worth_splitting(const CudaSchedule& schedule, int blocks) const;
   /// Where columns are computed apart: the fewest blocks of a row that hold it.

@@ -22,40 +22,68 @@ constexpr std::int64_t kLong = 32'768; ///< columns of a row that several blocks
 // 128, 16 elements each: 32x14336 2.14 for 2.61 and 2.46 for 3.18, 64x14336 2.69 for 2.93 and 3.10
 // for 3.54; 16x8192 with four 1.74 for 1.97 and 2.01 for 2.32.) 128 rows of 14336 have one wave of
 // two blocks each (3.65 for 3.77; SwiGLU with a scale a row 4.18 for 4.50), and what is reduced
-// twice has such of 256 threads at more rows, too (softmax of 512x14336 9.8 us for 10.5), if
-// it has no weights (LayerNorm of 128x14336 4.6 us, a block a row 4.1).
+// twice has two at more rows, too (softmax of 512x14336 9.8 us for 10.5, 2048x14336 29.3 for 30.0),
+// if it has no weights (LayerNorm of 128x14336 4.6 us, a block a row 4.1). Very many rows that
+// would take a block of 512 threads have more of fewer, which load all ahead (14336 columns on an
+// H200: SwiGLU with a scale a row, 2048 and 8192 rows 37.8 and 138.3 us for 39.8 and 145.4; RMSNorm
+// with a residual 55.9 and 217.6 for 57.3 and 220.5).
 std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t columns,
                                                              std::int64_t rows) const {
   constexpr std::int64_t kMedium = 8192;
   constexpr std::int64_t kFewRows = 64, kRowsOfTwo = 4 * kMultiprocessors;
   const auto wide = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(columns)));
-  const auto with = [&](int blocks, std::int64_t threads) {
-    return Split{blocks, static_cast<int>(std::clamp<std::int64_t>(threads, 128, 1024))};
+  const auto with = [&](std::int64_t blocks, std::int64_t threads) {
+    return Split{static_cast<int>(blocks),
+                 static_cast<int>(std::clamp<std::int64_t>(threads, 128, 1024))};
   };
+  // What compares columns with a number has more under way than is estimated.
+  const bool compares = std::ranges::any_of(
+      kernel_.nodes(), [](const ir::Node& node) { return node.op == ir::Op::col_index; });
   if (columns >= kLong) {
     if (8 * rows <= kMultiprocessors) // a multiprocessor for each block
       return with(8, 512);
-    // What compares columns with a number has more under way than is estimated.
-    const bool compares = std::ranges::any_of(
-        kernel_.nodes(), [](const ir::Node& node) { return node.op == ir::Op::col_index; });
     return with(8, wide / 8 / (compares || 8 * rows <= 2 * kMultiprocessors ? 32 : 64));
+  }
+  const std::int64_t few_blocks = std::clamp<std::int64_t>(wide / 16 / 128, 1, 8);
+  if (are_busy()) {
+    constexpr std::int64_t kMostOfBlock = 512, kRowsOfPairs = 1024;
+    const std::int64_t threads = threads_of_busy(columns, rows);
+    if (threads < kMostOfBlock || (threads == kMostOfBlock && rows < kRowsOfPairs))
+      return std::nullopt;
+    if (8 * rows <= kMultiprocessors)
+      return with(few_blocks, threads / few_blocks);
+    const bool large = rows < kRowsOfPairs && threads < 4 * kMostOfBlock; // blocks of 512
+    const std::int64_t blocks = std::clamp<std::int64_t>(threads / (large ? 512 : 256), 2, 8);
+    return with(blocks, threads / blocks);
   }
   if (is_short(columns))
     return std::nullopt;
   if (rows <= kFewRows) {
-    // What takes longer to compute than to read, where a multiprocessor has one block (SwiGLU with
-    // a scale a row, 16x14336: 2.12 us, with 16 elements a thread 2.50).
-    const int each = element_inputs(kernel_) > 1 && 8 * rows <= kMultiprocessors ? 8 : 16;
-    const auto blocks = static_cast<int>(std::clamp<std::int64_t>(wide / 16 / 128, 1, 8));
-    return blocks == 1 ? std::nullopt : std::optional(with(blocks, wide / each / blocks));
+    // Two inputs take long enough to load, where a multiprocessor has one block.
+    const bool more =
+        element_inputs(kernel_) > 1 && 8 * rows <= kMultiprocessors && wide / 8 / few_blocks <= 256;
+    return few_blocks == 1 ? std::nullopt
+                           : std::optional(with(few_blocks, wide / (more ? 8 : 16) / few_blocks));
   }
+  if (has_pairs_ahead(columns, rows))
+    return wide > 16'384 ? with(8, wide / 16 / 8) : with(4, wide / 16 / 4);
   if (columns <= kMedium)
     return std::nullopt;
   if (rows <= kMultiprocessors && plan_.reductions.size() == 1)
     return with(2, wide / 16 / 2);
-  if (rows <= kRowsOfTwo && plan_.reductions.size() > 1 && !has_columns_to_load())
-    return with(2, wide / 32 / 2);
+  if (plan_.reductions.size() > 1 && !has_columns_to_load() && (rows <= kRowsOfTwo || !compares))
+    return with(2, wide / (rows <= kRowsOfTwo ? 32 : 64) / 2);
   return std::nullopt;
+}
+
+/// Whether two inputs of very many rows are loaded ahead, by clusters.
+bool RowSchedules::has_pairs_ahead(std::int64_t columns, std::int64_t rows) const {
+  constexpr std::int64_t kColumns = 8192, kElements = 7 << 20;
+  constexpr std::int64_t kWide = 16'384;
+  const bool fits = has_columns_to_load() ? is_multiple(columns, ir::kSumLanes) : columns <= kWide;
+  return columns >= kColumns && columns < kLong && fits && rows * columns >= kElements &&
+         element_inputs(kernel_) > 1 && plan_.reductions.size() == 1 && !plan_.after_rows &&
+         !stores_codes();
 }
 
 // Where a row is reduced more than once, narrow accesses (softmax of 131072 and 262144 columns, 16
@@ -63,12 +91,14 @@ std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t column
 std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
                                                           std::int64_t rows) const {
   constexpr std::int64_t kFewBlocks = 24;
+  constexpr int kResidentOfPairs = 1280;
   const bool is_long = columns >= kLong;
   const auto split = usual_split(columns, rows);
   if (target_.sm < 90 || !split)
     return std::nullopt;
   CudaSchedule schedule;
-  schedule.access_bytes = access(plan_.reductions.size() > 1 || !is_long ? kOfOneBlock : 16);
+  const bool narrow = (plan_.reductions.size() > 1 || !is_long) && plan_.group == 0;
+  schedule.access_bytes = access(narrow ? kOfOneBlock : 16);
   schedule.dependent_launch = usual_dependent(target_);
   schedule.waves = split->blocks;
   const int vector = vector_elements(schedule, kernel_);
@@ -81,10 +111,17 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
       if (!is_held(schedule) || !is_legal(schedule) || !fits(schedule, kSpilled))
         continue;
       schedule.resident = resident(schedule);
-      if (registers(schedule) > kRegisters / schedule.resident + (is_long ? kSpilled : 0)) {
+      const bool is_small = registers(schedule) <= kRegisters / schedule.resident;
+      if (!is_small &&
+          (!is_long || registers(schedule) > kRegisters / schedule.resident + kSpilled)) {
         schedule.resident = std::max(2 * threads, 512); // fewer blocks leave more of them
         if (registers(schedule) > kRegisters / schedule.resident + kSpilled)
           continue;
+      }
+      if (is_small && (has_pairs_ahead(columns, rows) || loads_row_ahead(columns, rows))) {
+        schedule.ahead = true;
+        schedule.resident = kResidentOfPairs;
+        return schedule;
       }
       schedule.ahead = columns_ahead; // which `registers` counts
       schedule.ahead = columns_ahead && registers(schedule) <= kRegisters / schedule.resident;
@@ -101,7 +138,9 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
         schedule.dependent_launch = DependentLaunch::at_end;
       else if (is_long ? !fill && (count > kFewBlocks || !schedule.ahead)
                        : count > kFewBlocks &&
-                             (schedule.waves == 8 || (one_wave && plan_.reductions.size() > 1)))
+                             (schedule.waves == 8 || (one_wave && plan_.reductions.size() > 1) ||
+                              (are_busy() && 4 * count * threads >= kThreadsOfAll &&
+                               5 * count * threads <= 4 * kThreadsOfAll)))
         schedule.dependent_launch = DependentLaunch::after_wait;
       return schedule;
     }

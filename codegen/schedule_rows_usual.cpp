@@ -9,44 +9,7 @@
 
 namespace swage::codegen {
 
-namespace {
-
-/// Threads a row for `accesses` of them in all, of each tensor: four accesses each, for short rows
-/// end sooner where no thread waits for another warp, and at few rows more than 256 threads take
-/// longer to meet than they save in reading, up to eight accesses each (RMSNorm and softmax on an
-/// H100 and an H200: 256 threads for 4096 and 8192 columns, 512 for 14336). More than 256 are good
-/// at few rows only; at many they leave one block a multiprocessor.
-int row_threads_for(std::int64_t accesses, std::int64_t rows, int inputs) {
-  const bool few = are_few(rows);
-  const auto of = [&](std::int64_t each) {
-    return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
-  };
-  const std::uint64_t usual = std::min<std::uint64_t>(of(4), 256);
-  const std::uint64_t held = of(few ? 8 : std::max(16 / std::max(inputs, 1), 1));
-  return static_cast<int>(std::clamp<std::uint64_t>(std::max(usual, held), 4, 1024));
-}
-
-} // namespace
-
-/// Little of it is there soon enough, and waited for with the row (RMSNorm of 4096 and of 14336
-/// columns of bf16, with and without a second input, takes 8 to 20 % less time with it on an H200).
-bool RowSchedules::has_much_to_load_ahead(std::int64_t columns) const {
-  constexpr std::int64_t kMuch = 8 << 10;
-  return has_columns_to_load() && columns * bytes_a_column(kernel_) >= kMuch;
-}
-
-/// Where much is computed of a row and little stored, and few blocks hide each other's waiting, it
-/// pays to have all of a row under way at once (f8e4m3 of SwiGLU with a scale a row on an H200:
-/// 14336 columns 2, 3 and 4 % less time at 2048, 4096 and 8192 rows, but 4 % more at 1024; 8192
-/// columns 2 % less at 8192 rows and more at 2048; up to 7168 columns 1 % less to 3 % more). Calls
-/// of a size class have the elements of its smallest.
-bool RowSchedules::loads_row_ahead(std::int64_t columns, std::int64_t rows) const {
-  constexpr std::int64_t kColumns = 8192, kManyColumns = 12'288;
-  constexpr std::int64_t kElements = 3 << 23, kElementsOfMany = 15 << 20;
-  const std::int64_t least = columns < kManyColumns ? kElements : kElementsOfMany;
-  if (!has_default_policy(target_) || columns < kColumns || rows * columns < least ||
-      plan_.after_rows || plan_.reductions.empty() || has_columns_to_load())
-    return false;
+bool RowSchedules::stores_codes() const {
   bool stores = false;
   for (const ir::Param& param : kernel_.params())
     if (param.is_tensor() && param.is_written() && param.broadcast == ir::Broadcast::none) {
@@ -54,7 +17,52 @@ bool RowSchedules::loads_row_ahead(std::int64_t columns, std::int64_t rows) cons
         return false;
       stores = true;
     }
-  return stores && element_inputs(kernel_) > 1;
+  return stores;
+}
+
+bool RowSchedules::are_busy() const {
+  return !plan_.reductions.empty() && !plan_.after_rows && stores_codes() &&
+         element_inputs(kernel_) > 1 && !has_columns_to_load();
+}
+
+/// As many as there is room for, with 8, 16 or 32 elements each (f8e4m3 of SwiGLU with a scale a
+/// row on an H200: 64x4096 2.12 us for 2.44, 256x8192 4.30 for 4.98, 512x4096 4.20 for 4.74,
+/// 8192x4096 41.7 for 43.7, with 256 threads a row, and 16x14336 with eight clustered blocks of
+/// 256 2.12, of 128 2.50).
+std::int64_t RowSchedules::threads_of_busy(std::int64_t columns, std::int64_t rows) const {
+  const auto wide = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(columns)));
+  const std::int64_t each = rows * (wide / 8) <= kThreadsOfAll / 2 ? 8
+                            : rows * (wide / 16) <= kThreadsOfAll  ? 16
+                                                                   : 32;
+  return std::max<std::int64_t>(wide / each, widest_element(kernel_) > 2 ? 256 : 128);
+}
+
+/// Four accesses each, for short rows end sooner where no thread waits for another warp, and at few
+/// rows more than 256 threads take longer to meet than they save in reading, up to eight accesses
+/// each (RMSNorm and softmax on an H100 and an H200: 256 threads for 4096 and 8192 columns, 512 for
+/// 14336). More than 256 are good at few rows only; at many they leave one block a multiprocessor.
+/// Where threads exchange more, or compute more that they have in common, more elements each are
+/// better of many rows (64 of them and 128 threads at least, on an H200: RMSNorm to f8e4m3 with a
+/// scale a row 8192x4096 27.2 us for 31.5, 8192x8192 50.7 for 53.6; LayerNorm 33.4 for 36.7
+/// and 64.3 for 65.6).
+int RowSchedules::usual_row_threads(std::int64_t columns, std::int64_t rows) const {
+  const bool sooner = stores_codes() && columns > 4096 && is_power(columns);
+  const std::int64_t many = (sooner ? 2 : 4) * kMultiprocessors;
+  // Else they have twice as many elements each, and load columns ahead.
+  const bool few = rows <= kMultiprocessors ||
+                   (are_few(rows) && !(loads_columns_of_many() && has_much_to_load_ahead(columns)));
+  const int vector = std::max(access(kOfOneBlock) / widest_element(kernel_), 1);
+  const std::int64_t accesses = (columns + vector - 1) / vector;
+  const auto of = [&](std::int64_t each) {
+    return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
+  };
+  if (are_busy() && columns >= 2048)
+    return static_cast<int>(std::min<std::int64_t>(threads_of_busy(columns, rows), 1024));
+  const std::uint64_t held = of(few ? 8 : std::max(16 / std::max(element_inputs(kernel_), 1), 1));
+  if ((stores_codes() || (plan_.reductions.size() > 1 && has_columns_to_load())) && rows > many)
+    return static_cast<int>(std::clamp<std::uint64_t>(held, 128, 1024));
+  const std::uint64_t usual = std::min<std::uint64_t>(of(4), 256);
+  return static_cast<int>(std::clamp<std::uint64_t>(std::max(usual, held), 4, 1024));
 }
 
 /// Of few rows, which leave room on a multiprocessor: registers for fewer threads, and two blocks,
@@ -84,19 +92,6 @@ bool RowSchedules::nearly_fill(const CudaSchedule& schedule, std::int64_t rows) 
                             (schedule.resident / schedule.threads) *
                             (schedule.threads / schedule.row_threads);
   return target_.sm >= 90 && rows <= room && 5 * rows > 4 * room;
-}
-
-/// Whether what `schedule` loads ahead takes the registers of a second block a multiprocessor, of
-/// more rows than there are of these: two waves then where one would do (RMSNorm of 256x14336 on an
-/// H200: 6.7 us for 5.3).
-bool RowSchedules::keeps_apart(CudaSchedule schedule, std::int64_t rows) const {
-  const auto one_wave = [&] {
-    return rows * schedule.row_threads <= kMultiprocessors * resident(schedule);
-  };
-  if (rows <= kMultiprocessors || one_wave())
-    return false;
-  schedule.ahead = false;
-  return one_wave();
 }
 
 std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
@@ -133,148 +128,84 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
   return std::nullopt;
 }
 
-// Few elements as for elementwise kernels, see default_cuda. Where rows are selected, blocks that
-// find none cost their start, so they have whole rows.
-std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns,
-                                                         std::int64_t rows) const {
-  constexpr std::int64_t kFewElements = kMultiprocessors * 8192, kFewOfGroups = 3 << 18;
-  constexpr std::int64_t kItemsOfSmallGrids = kMultiprocessors * 512;
-  if (!plan_.apart)
-    return std::nullopt;
-  const std::int64_t elements = rows * columns;
-  const bool groups = reduces_groups(kernel_);
-  const bool few = elements <= (groups ? kFewOfGroups : kFewElements);
-  const bool selects = specialization_.valid_rows != ValidRows::all || kernel_.skip().has_value();
-  if (groups && !few)
-    return usual_of_groups(columns, rows, selects);
-  if (selects && !few)
-    return std::nullopt;
-  CudaSchedule schedule;
-  schedule.access_bytes = access(few ? kOfOneBlock : 16);
-  schedule.dependent_launch = usual_dependent(target_);
-  const bool small = few && elements / vector_elements(schedule, kernel_) < kItemsOfSmallGrids;
-  schedule.threads = schedule.row_threads = small ? 128 : 256;
-  for (schedule.accesses = 1; schedule.accesses <= 4; schedule.accesses *= 2)
-    if (split(schedule)) {
-      schedule.resident = resident(schedule);
-      return schedule;
-    }
-  return std::nullopt;
+// Where a row waits for two sums, threads that have every lane of their order once (softmax and
+// LayerNorm of 1 to 128 rows of 14336 on an H200: 4 to 12 % less time). So have 128 with twice the
+// width, and threads that exchange less of groups take what they can (RMSNorm in groups of 128,
+// 8192x4096 on an H200: 30.6 us for 39.2).
+int RowSchedules::usual_bytes(int row, std::int64_t columns, std::int64_t rows) const {
+  constexpr int kMostOfWide = 256;
+  const int bytes = access(kOfOneBlock);
+  const int lanes = row * std::max(bytes / widest_element(kernel_), 1);
+  if (are_few(rows) && plan_.reductions.size() > 1 && lanes == 2 * ir::kSumLanes &&
+      !(stores_codes() && specialization_.columns_known) && bytes / 2 >= least_access(kernel_))
+    return bytes / 2;
+  if (!stores_codes() || are_busy() || plan_.reductions.empty())
+    return bytes;
+  const bool wide_groups =
+      plan_.group > 0 &&
+      (rows <= kMultiprocessors || (row <= kMostOfWide && is_multiple(columns, ir::kSumLanes)));
+  return wide_groups || 2 * lanes == ir::kSumLanes ? access(2 * kOfOneBlock) : bytes;
 }
 
-// Accesses that take two instructions spare exchanges between threads. Blocks of parts of a row
-// with few registers are best (SwiGLU with MXFP8 of 14336 columns on an H200: 10.8, 19.7 and 37.5
-// us at 512, 1024 and 2048 rows, and with 80 registers 11.4, 21.0 and 40), of fewer elements larger
-// ones with many (128 rows: 3.9 us for 4.3). Very many rows have a block each, which loads ahead
-// (8192 rows: MXFP8 and MXFP4 141 and 167 us; in parts 142 and 174).
-std::optional<CudaSchedule> RowSchedules::usual_of_groups(std::int64_t columns, std::int64_t rows,
-                                                          bool selects) const {
-  constexpr std::int64_t kManyElements = 3 << 20, kElementsOfLoops = 3 << 24;
-  constexpr std::int64_t kPackedElementsOfLoops = 3 << 22;
-  constexpr std::int64_t kRowsOfLoops = kMultiprocessors * 8;
-  constexpr int kResidentOfMany = 1536, kResidentOfFewer = 512;
-  // 80 registers, of which other GPUs than sm_90 and sm_100 spill some. On these 64 are enough for
-  // two inputs of 16 bits, three of 32 or two and one along columns, all of which are estimated too
-  // high here, but not for what takes many at once.
-  constexpr int kMostOfSmallLoops = 112;
-  const bool has_large_function = std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
-    return node.op == ir::Op::erf || node.op == ir::Op::erfc ||
-           instructions(node) * static_cast<std::size_t>(ir::info(node.op).gpu_cost.f32) >= 32;
-  });
-  const std::int64_t elements = rows * columns;
-  CudaSchedule schedule;
-  schedule.access_bytes = access(16, kWidestOfGroups);
-  schedule.dependent_launch = usual_dependent(target_);
-  schedule.threads = schedule.row_threads = 128;
-  const int vector = vector_elements(schedule, kernel_);
-  // Threads that have groups to themselves compute the longer of them without a pause.
-  const bool packed =
-      stores_packed_elements(kernel_) && plan_.group <= static_cast<std::uint32_t>(vector);
-  const std::int64_t loops = packed ? kPackedElementsOfLoops : kElementsOfLoops;
-  if (rows >= kRowsOfLoops && (selects || elements >= loops)) {
-    schedule.ahead = true;
-    if (!is_held(schedule) && is_legal(schedule) && fits(schedule, 0)) {
-      const bool is_small = target_.sm >= 90 && target_.sm < 120 && !has_large_function &&
-                            registers(schedule) <= kMostOfSmallLoops;
-      schedule.resident =
-          std::max(resident(schedule), is_small ? kResidentOfSmallLoops : kResidentOfLoops);
-      return schedule;
-    }
-    schedule.ahead = false;
-  }
-  if (selects)
-    return std::nullopt;
-  const std::int64_t width = std::int64_t{schedule.threads} * vector;
-  const bool many = elements >= kManyElements;
-  if (!many && columns > width)
-    schedule.threads = schedule.row_threads = 256;
-  for (schedule.accesses = 1; schedule.accesses <= 4; schedule.accesses *= 2)
-    if (2 * columns > width && (split(schedule) || (is_held(schedule) && is_legal(schedule)))) {
-      const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
-      // Gradients, of three inputs, spill then.
-      const bool is_short = !has_large_function && element_inputs(kernel_) <= 2 &&
-                            is_within_warp(geometry, plan_.group);
-      schedule.resident =
-          is_short ? resident_of_part(schedule, many ? kResidentOfMany : kResidentOfFewer)
-                   : resident(schedule);
-      return schedule;
-    }
-  return std::nullopt;
+void RowSchedules::complete(CudaSchedule& schedule, std::int64_t columns, std::int64_t rows,
+                            std::int64_t least) const {
+  constexpr int kManyCodes = 32, kResidentOfCodes = 1024;
+  const bool few = are_few(rows);
+  schedule.ahead = has_much_to_load_ahead(columns); // which `fits` counts
+  schedule.ahead = schedule.ahead && leaves_room(schedule, columns, rows) &&
+                   !(few && keeps_apart(schedule, rows));
+  schedule.ahead = schedule.ahead || loads_row_ahead(columns, rows);
+  schedule.resident =
+      schedule.ahead && !few ? resident_ahead(schedule, columns) : resident(schedule);
+  const std::int64_t threads = rows * schedule.row_threads;
+  if (few)
+    schedule.resident = resident_of_few(schedule);
+  else if (stores_codes() && !plan_.reductions.empty() &&
+           (thread_elements(schedule, kernel_) >= kManyCodes || threads <= kThreadsOfAll))
+    schedule.resident = std::min(schedule.resident, kResidentOfCodes); // more spill, or need not
+  // Launches of more rows, which have what they load ahead under way, come as they may.
+  const bool waits = !schedule.ahead || few;
+  if ((waits || 2 * threads <= kThreadsOfAll) && crowd(schedule, least))
+    schedule.dependent_launch = DependentLaunch::after_wait;
+  // Then the next launch finds room only where blocks have ended, and what it loads ahead is worth
+  // little (RMSNorm with a residual, 512 rows of 4096 on an H200: 11 % less time; softmax, which
+  // has no columns to load, 3 % more).
+  else if (waits && has_columns_to_load() && nearly_fill(schedule, least))
+    schedule.dependent_launch = DependentLaunch::at_end;
 }
 
 CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   CudaSchedule schedule;
-  schedule.access_bytes = access(kOfOneBlock);
   schedule.dependent_launch = usual_dependent(target_);
   const std::uint32_t group = plan_.group;
   const std::int64_t bound =
       specialization_.columns_at_most > 0 ? specialization_.columns_at_most : 8192;
-  const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
-  const std::int64_t rows = std::max<std::int64_t>(elements / bound, 1);
-  if (const auto found = usual_of_parts(bound, rows))
+  const std::int64_t least = std::max<std::int64_t>(elements / bound, 1);
+  // Calls of a size class have the elements of its smallest; a power of two of rows is likely.
+  const auto rows = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(least)));
+  if (const auto found = usual_of_parts(bound, rows, least))
     return *found;
   if (const auto found =
-          plan_.after_rows ? usual_of_strands(bound, rows) : usual_of_blocks(bound, rows))
+          plan_.after_rows ? usual_of_strands(bound, least) : usual_of_blocks(bound, rows))
     return *found;
   const auto is_good = [&](const CudaSchedule& tried) {
     return is_legal(tried) && fits(tried, kSpilled);
   };
-  const int threads = row_threads_for((bound + vector - 1) / vector, rows, element_inputs(kernel_));
-  const bool columns_ahead = are_few(rows) && has_much_to_load_ahead(bound);
-  const int usual_bytes = schedule.access_bytes;
+  const int threads = usual_row_threads(bound, rows);
   for (int row = std::max(threads, group > 0 ? 32 : 4); row <= 1024; row *= 2) {
     schedule.row_threads = row;
     schedule.threads = std::max(row, 128);
-    schedule.access_bytes = usual_bytes;
-    // Where a row waits for two sums, threads that have every lane of their order once (softmax and
-    // LayerNorm of 1 to 128 rows of 14336 on an H200: 4 to 12 % less time).
-    if (are_few(rows) && plan_.reductions.size() > 1 && row * vector == 2 * ir::kSumLanes &&
-        usual_bytes / 2 >= least_access(kernel_))
-      schedule.access_bytes = usual_bytes / 2;
+    schedule.access_bytes = usual_bytes(row, bound, rows);
     for (const int accesses : {1, 2, 4, 8, 16}) {
       schedule.accesses = accesses;
-      schedule.ahead = false;
       if (!is_held(schedule) || !is_good(schedule))
         continue;
-      schedule.ahead = columns_ahead; // which `fits` counts
-      schedule.ahead = columns_ahead && fits(schedule, 0);
-      schedule.ahead = schedule.ahead && !keeps_apart(schedule, rows);
-      schedule.ahead = schedule.ahead || loads_row_ahead(bound, rows);
-      schedule.resident = resident(schedule);
-      if (are_few(rows))
-        schedule.resident = resident_of_few(schedule);
-      if (crowd(schedule, rows))
-        schedule.dependent_launch = DependentLaunch::after_wait;
-      // Then the next launch finds room only where blocks have ended, and what it loads ahead is
-      // worth little (RMSNorm with a residual, 512 rows of 4096 on an H200: 11 % less time;
-      // softmax, which has no columns to load, 3 % more).
-      else if (has_columns_to_load() && nearly_fill(schedule, rows))
-        schedule.dependent_launch = DependentLaunch::at_end;
+      complete(schedule, bound, rows, least);
       return schedule;
     }
   }
   // Too long to be held: read anew for each stage.
-  schedule.access_bytes = usual_bytes;
+  schedule.access_bytes = access(kOfOneBlock);
   for (int row = std::clamp(threads, 256, 512); row >= 32; row /= 2) {
     schedule.threads = schedule.row_threads = row;
     schedule.accesses = 4;

@@ -112,8 +112,9 @@ void RowSchedules::add_residents(CudaSchedule schedule, std::vector<Schedule>& s
   if (!comes_with_registers(schedule, kernel_))
     return;
   std::vector<int> seen{schedule.resident / schedule.threads}; // blocks of a multiprocessor
-  for (const int wanted : {512, 1024, 1536, 2048}) {
-    if (schedule.ahead && wanted != kResidentOfSmallLoops)
+  const bool held = is_held(schedule);
+  for (const int wanted : {512, 1024, 1280, 1536, 2048}) {
+    if (schedule.ahead && wanted != kResidentOfSmallLoops && !(held && wanted == kResidentOfParts))
       continue;
     schedule.resident = schedule.ahead ? wanted : resident_of_part(schedule, wanted);
     const int blocks = schedule.resident / schedule.threads;
@@ -132,12 +133,17 @@ std::vector<Schedule> RowSchedules::all() const {
       return;
     schedule.resident = resident(schedule);
     add_policies(schedule, kernel_, specialization_, target_, schedules);
-    // Where a row is held and computed apart, there is nothing later.
-    if (plan_.apart && is_held(schedule))
-      return add_residents(schedule, schedules);
+    const bool parts = plan_.apart && is_held(schedule);
+    if (parts)
+      add_residents(schedule, schedules);
+    // Of parts of a row this is for those that reduce groups, which else load as they compute.
+    if (parts && !reduces_groups(kernel_))
+      return;
     schedule.ahead = true;
     if (!is_legal(schedule))
       return;
+    if (parts)
+      return add_residents(schedule, schedules);
     schedule.resident = resident(schedule);
     if (plan_.apart && reduces_groups(kernel_))
       schedule.resident = std::max(schedule.resident, kResidentOfLoops);

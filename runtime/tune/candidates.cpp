@@ -84,15 +84,19 @@ bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
 }
 
 /// Of rows whose columns are computed apart: in parts, with accesses of the default's width, wider
-/// ones and half of it; of many rows, by blocks that go over a row and load ahead.
+/// ones and half of it; of many rows, those that load all first, and blocks that go over a row and
+/// load ahead.
 int place_parts(const CudaSchedule& schedule, const CudaSchedule& by_default,
                 const CandidateInput& input) {
   constexpr std::int64_t kManyRows = 256;
   if (2 * schedule.access_bytes < by_default.access_bytes)
     return -1;
+  const bool many = input.elements >= kManyRows * input.specialization.columns_at_most;
+  const bool held = codegen::make_row_geometry(input.kernel, input.specialization, schedule).held;
+  if (held && schedule.ahead)
+    return many && schedule.accesses <= 2 && schedule.threads <= 256 ? 1 : -1;
   if (schedule.waves > 0)
     return schedule.accesses > 4 ? -1 : schedule.accesses <= 2 ? 0 : 1;
-  const bool many = input.elements >= kManyRows * input.specialization.columns_at_most;
   const bool usual = schedule.threads == schedule.row_threads && schedule.threads == 128 &&
                      schedule.accesses == 1 && schedule.access_bytes >= by_default.access_bytes;
   return many && schedule.ahead && usual ? 1 : -1;
@@ -102,6 +106,17 @@ int place_parts(const CudaSchedule& schedule, const CudaSchedule& by_default,
 void take_registers(CudaSchedule& schedule, const CudaSchedule& by_default) {
   if (!usual_policy(schedule, by_default) ||
       schedule.dependent_launch != by_default.dependent_launch)
+    schedule.resident = by_default.resident;
+}
+
+/// Clusters that load no more than the default's have as few registers as it.
+void take_room(CudaSchedule& schedule, const CudaSchedule& by_default,
+               const CandidateInput& input) {
+  const auto elements = [&](const CudaSchedule& of) {
+    return codegen::thread_elements(of, input.kernel);
+  };
+  if (schedule.waves > 0 && by_default.waves > 0 &&
+      !codegen::computes_columns_apart(input.kernel) && elements(schedule) <= elements(by_default))
     schedule.resident = by_default.resident;
 }
 
@@ -165,7 +180,7 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
     return same ? 2 : geometry.held && leaves_soon(schedule, input) ? 3 : -1;
   if (apart && geometry.held && is_roomy(schedule, input))
     return -1;
-  if (apart && (schedule.waves > 0 || !geometry.held))
+  if (apart && (schedule.waves > 0 || schedule.ahead || !geometry.held))
     return place_parts(schedule, by_default, input);
   if (usual.held && !geometry.held)
     return -1;
@@ -303,6 +318,8 @@ std::vector<Schedule> candidates(const CandidateInput& given, const Schedule& by
     auto* cuda = std::get_if<CudaSchedule>(&schedule);
     if (cuda && codegen::reduces_groups(input.kernel))
       take_registers(*cuda, std::get<CudaSchedule>(by_default));
+    if (cuda)
+      take_room(*cuda, std::get<CudaSchedule>(by_default), input);
     if (cuda && !has_fit_policy(*cuda, std::get<CudaSchedule>(by_default), input))
       continue;
     if (cuda && tiles)

@@ -43,6 +43,31 @@ TEST_CASE("with ahead=1 all of a row is under way before anything is computed of
   CHECK(count(ptx("swiglu_quantised_row", schedule + "0", 14336), "trap;") == 0);
 }
 
+TEST_CASE("elements are under way while a row's own values are computed") {
+  const auto code = [](const std::string& params, const std::string& value) {
+    const std::string source =
+        "kernel k(x: in bf16, " + params + ", y: out f32) { y = " + value + "; }";
+    const ir::Kernel kernel = ir::load_kernel({source}, "", {});
+    return compile(kernel, of_columns(kernel, 2048),
+                   schedule_of("threads=128 row=128 bytes=16 accesses=4"), cuda_target(90))
+        .payload;
+  };
+  // A reciprocal, or an entry of a table, of what was loaded: both wait for that.
+  const std::string scale = code("s: in f32 [tensor]", "x * rcp(s)");
+  const std::string scale_of_row = code("s: in f32 [row]", "x * rcp(s) * row_sum(x)");
+  const std::string entry = code("id: in i32 [row], t: in f32 [table]", "x * t[id]");
+  for (const std::string* text : {&scale, &scale_of_row, &entry}) {
+    INFO(*text);
+    REQUIRE(count(*text, "trap;") == 1);
+    const std::size_t kept = text->find("trap;");
+    CHECK(count(text->substr(0, kept), "ld.global") == 5); // four of elements
+    CHECK(count(text->substr(0, kept), "rcp") == 0);
+    CHECK(count(text->substr(kept), "ld.global") == (text == &entry ? 1 : 0));
+  }
+  // What is read as it is holds nothing up.
+  CHECK(count(code("s: in f32 [row]", "x * s * row_sum(x)"), "trap;") == 0);
+}
+
 TEST_CASE("tensors of columns are under way with the row where nothing looks for its end") {
   const std::string schedule = "threads=256 row=256 bytes=8 accesses=4 ahead=1";
   const std::string known = ptx("rms_norm", schedule, 4096);

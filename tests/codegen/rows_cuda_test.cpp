@@ -315,39 +315,65 @@ TEST_CASE("tensors of columns are loaded ahead of the sums of a row where the sc
   CHECK(before_the_sum("threads=256 row=256 bytes=8 accesses=4 ahead=1 resident=1024") == 8);
 }
 
-TEST_CASE("loops over rows of groups have more registers for many inputs and large functions") {
-  const auto resident = [](const char* inputs, const char* value) {
+TEST_CASE("many rows of groups that compute more are gone over, with more registers") {
+  const auto usual = [](const char* inputs, const char* value) {
     const ir::Kernel kernel = ir::load_kernel(
         {fmt::format("kernel k({}, y: out i8, s: out f32 [group 128]) {{ let v = {};"
                      "  let m = group_max(abs(v), 128) / 127; s = m; y = i8(round(v / m)); }}",
                      inputs, value)},
         "", {});
     return std::get<CudaSchedule>(default_schedule(kernel, of_columns(kernel, 14336),
-                                                   cuda_target(90), std::int64_t{8192} * 14336))
-        .resident;
+                                                   cuda_target(90), std::int64_t{8192} * 14336));
   };
-  CHECK(resident("a: in bf16", "a * sigmoid(a)") == 1024);
-  CHECK(resident("a: in bf16, b: in bf16", "a * sigmoid(b)") == 1024);
-  CHECK(resident("a: in bf16, b: in bf16, c: in bf16", "a * sigmoid(b) + c") == 768);
-  for (const char* large : {"erf(a)", "erfc(a)", "sin(a)", "pow(a, 3.5)"})
-    CHECK(resident("a: in bf16", large) == 768);
+  for (const auto& [inputs, value] :
+       {std::pair{"a: in bf16", "a * sigmoid(a)"}, {"a: in bf16, b: in bf16", "a * sigmoid(b)"}}) {
+    CHECK(usual(inputs, value).resident == 1536);
+    CHECK(usual(inputs, value).waves == 7);
+  }
+  for (const auto& [inputs, value] :
+       {std::pair{"a: in bf16, b: in bf16, c: in bf16", "a * sigmoid(b) + c"},
+        {"a: in bf16", "erf(a)"},
+        {"a: in bf16", "erfc(a)"},
+        {"a: in bf16", "sin(a)"},
+        {"a: in bf16", "pow(a, 3.5)"}}) {
+    CHECK(usual(inputs, value).resident == 768);
+    CHECK(usual(inputs, value).waves == 0);
+    CHECK(usual(inputs, value).ahead);
+  }
 }
 
-TEST_CASE("many rows of groups are gone over by default, with the next columns loaded ahead") {
-  const ir::Kernel kernel = bound("swiglu_quantised_group", {{"T", bf16}, {"Q", DType::f8e4m3}});
-  const auto usual = [&](std::int64_t rows) {
-    return canonical(
-        default_schedule(kernel, of_columns(kernel, 14336), cuda_target(90), rows * 14336));
+TEST_CASE("rows of groups are parts by default, and load first or as they compute") {
+  const auto usual = [](const ir::Kernel& kernel, std::int64_t rows, std::int64_t columns) {
+    std::string text = canonical(
+        default_schedule(kernel, of_columns(kernel, columns), cuda_target(90), rows * columns));
+    const std::string policy = " load=auto store=auto dependent=1";
+    REQUIRE(text.find(policy) != text.npos);
+    return text.erase(text.find(policy), policy.size());
   };
-  CHECK(usual(8192) == "threads=128 row=128 ahead=1 bytes=32 accesses=1 grid=once load=auto "
-                       "store=auto dependent=1 resident=1024");
+  const ir::Kernel kernel = bound("swiglu_quantised_group", {{"T", bf16}, {"Q", DType::f8e4m3}});
   // As many parts as hold the 14336 columns, of which blocks are never without any.
-  CHECK(usual(512) == "threads=128 row=128 bytes=32 accesses=1 grid=7 load=auto store=auto "
-                      "dependent=1 resident=1536");
-  CHECK(usual(2048) == usual(512));
-  CHECK(usual(128) == "threads=256 row=256 bytes=32 accesses=1 grid=4 load=auto store=auto "
-                      "dependent=1 resident=512");
-  CHECK(usual(1).starts_with("threads=128 row=128 bytes=8 accesses=1 grid=28 "));
+  const std::string parts = "threads=128 row=128 bytes=32 accesses=1 grid=7 resident=1280";
+  const std::string ahead = "threads=128 row=128 ahead=1 bytes=32 accesses=1 grid=7 resident=1536";
+  for (const std::int64_t rows : {256, 512, 1024})
+    CHECK(usual(kernel, rows, 14336) == parts);
+  for (const std::int64_t rows : {2048, 8192})
+    CHECK(usual(kernel, rows, 14336) == ahead);
+  CHECK(usual(kernel, 8192, 4096) ==
+        "threads=256 row=256 bytes=32 accesses=1 grid=once resident=1280");
+  CHECK(usual(kernel, 1024, 11008) == // which do not come out even
+        "threads=128 row=128 bytes=32 accesses=1 grid=6 resident=1536");
+  CHECK(usual(kernel, 128, 14336) == "threads=256 row=256 bytes=32 accesses=1 grid=4 resident=512");
+  CHECK(usual(kernel, 1, 14336).starts_with("threads=128 row=128 bytes=8 accesses=1 grid=28 "));
+  const ir::Kernel packed = catalogue("swiglu_mxfp4", bf16);
+  CHECK(usual(packed, 2048, 8192) ==
+        "threads=128 row=128 ahead=1 bytes=32 accesses=1 grid=4 resident=1024");
+  CHECK(usual(packed, 512, 14336) == parts);
+  CHECK(usual(packed, 8192, 14336) ==
+        "threads=128 row=128 ahead=1 bytes=32 accesses=1 grid=once resident=1024");
+}
+
+TEST_CASE("blocks that go over rows of groups load the next columns ahead") {
+  const ir::Kernel kernel = bound("swiglu_quantised_group", {{"T", bf16}, {"Q", DType::f8e4m3}});
   for (const int sm : {75, 80, 89, 90}) {
     const std::string code = ptx(kernel, 14336, "threads=128 row=128 ahead=1 bytes=32", sm);
     INFO(code);

@@ -2,6 +2,7 @@
 // which is the default.
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -70,9 +71,10 @@ TEST_CASE("schedules of rows are written, read and checked") {
   CHECK(refusal(kernel, 4096, "threads=256 row=256 ahead=1") ==
         "ahead=1 needs threads that hold a row; take more of them or more accesses");
   CHECK(refusal(kernel, 4096, "threads=256 row=256 accesses=4 ahead=1") == "");
-  CHECK(refusal(kernel, 14336, "threads=256 row=256 grid=8 accesses=2 ahead=1") ==
-        "ahead=1 is for kernels that sum over their rows or reduce them, by clusters that read "
-        "[col] tensors; 'softmax' takes 0 here");
+  CHECK(refusal(kernel, 14336, "threads=256 row=256 grid=8 accesses=2 ahead=1") == "");
+  const ir::Kernel scaled = ir::load_kernel(
+      {"kernel scaled(x: in f32, s: in f32 [row], y: out f32) { y = x * s; }"}, "", {});
+  CHECK(refusal(scaled, 4096, "threads=256 row=256 accesses=4 ahead=1") != "");
   CHECK(refusal(kernel, 4096, "threads=128 row=16 accesses=4") ==
         "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
   CHECK(refusal(kernel, 1024, "threads=128 row=16 bytes=2 accesses=16") ==
@@ -141,9 +143,12 @@ TEST_CASE("rows at odd places are read in two pieces an access at most by defaul
   }
 }
 
-TEST_CASE("few rows load their columns ahead by default, many do not") {
-  const auto ahead = [&](const char* name, std::int64_t rows, std::int64_t columns) {
-    const ir::Kernel kernel = catalogue(name, bf16);
+TEST_CASE("rows load their columns ahead by default where that leaves room for enough of them") {
+  const auto ahead = [&](const char* name, std::int64_t rows, std::int64_t columns,
+                         DType type = bf16) {
+    const ir::Kernel kernel = name == std::string("rms_norm_quantised_row")
+                                  ? bound(name, {{"T", type}, {"Q", DType::f8e4m3}})
+                                  : catalogue(name, type);
     const Specialization specialization = of_columns(kernel, columns);
     return std::get<CudaSchedule>(
                default_schedule(kernel, specialization, cuda_target(90), rows * columns))
@@ -152,12 +157,50 @@ TEST_CASE("few rows load their columns ahead by default, many do not") {
   CHECK(ahead("rms_norm", 1, 14336));
   CHECK(ahead("rms_norm", 128, 14336));
   CHECK(ahead("layer_norm", 16, 4096));
-  CHECK_FALSE(ahead("rms_norm", 2048, 14336));
-  CHECK(ahead("rms_norm", 16, 4096));
-  CHECK_FALSE(ahead("rms_norm", 16, 2048)); // a weight of 4 KiB
+  CHECK(ahead("rms_norm", 16, 2048));
+  CHECK_FALSE(ahead("rms_norm", 16, 1024)); // a weight of 2 KiB
   CHECK_FALSE(ahead("softmax", 1, 14336));
   CHECK(ahead("rms_norm", 16, 131'072));
   CHECK_FALSE(ahead("rms_norm", 16, 262'144)); // for want of registers
+  for (const std::int64_t rows : {512, 2048, 8192})
+    for (const std::int64_t columns : {2048, 4096, 8192, 14336}) {
+      CHECK(ahead("rms_norm", rows, columns));
+      CHECK_FALSE(ahead("rms_norm", rows, columns, f32));
+      CHECK_FALSE(ahead("rms_norm", rows, columns - 3));
+    }
+  CHECK_FALSE(ahead("rms_norm", 8192, 7168)); // spills, or has room for few
+  CHECK(ahead("layer_norm", 2048, 8192));
+  CHECK_FALSE(ahead("layer_norm", 2048, 14336));
+  CHECK_FALSE(ahead("rms_norm_residual", 512, 4096)); // which have room at once
+  CHECK(ahead("rms_norm_residual", 2048, 4096));
+  CHECK(ahead("rms_norm_quantised_row", 1024, 14336));
+  CHECK_FALSE(ahead("rms_norm_quantised_row", 8192, 14336)); // computes longer than it waits
+}
+
+TEST_CASE("rows that take longer to compute have more threads where there is room for them") {
+  const auto usual = [](const char* name, std::int64_t rows, std::int64_t columns) {
+    const ir::Kernel kernel = bound(name, {{"T", bf16}, {"Q", DType::f8e4m3}});
+    const auto schedule = std::get<CudaSchedule>(
+        default_schedule(kernel, of_columns(kernel, columns), cuda_target(90), rows * columns));
+    return std::tuple(std::max(schedule.waves, 1), schedule.threads, schedule.access_bytes,
+                      schedule.ahead);
+  };
+  const auto busy = [&](std::int64_t rows, std::int64_t columns) {
+    return usual("swiglu_quantised_row", rows, columns);
+  };
+  CHECK(busy(128, 4096) == std::tuple(1, 512, 8, false));
+  CHECK(busy(512, 4096) == std::tuple(1, 256, 8, false));
+  CHECK(busy(8192, 4096) == std::tuple(1, 128, 8, false));
+  CHECK(busy(64, 8192) == std::tuple(2, 512, 8, false));
+  CHECK(busy(16, 14336) == std::tuple(8, 256, 8, false));
+  CHECK(busy(512, 14336) == std::tuple(1, 512, 8, false));
+  CHECK(busy(1024, 14336) == std::tuple(2, 256, 8, false));
+  CHECK(busy(8192, 14336) == std::tuple(2, 256, 8, true));
+  CHECK(usual("rms_norm_quantised_row", 8192, 4096) == std::tuple(1, 128, 16, false));
+  CHECK(usual("rms_norm_quantised_row", 2048, 8192) == std::tuple(1, 128, 16, true));
+  CHECK(usual("rms_norm_quantised_row", 2048, 14336) == std::tuple(1, 256, 8, false));
+  CHECK(usual("rms_norm_quantised_group", 2048, 14336) == std::tuple(1, 256, 16, false));
+  CHECK(usual("rms_norm_quantised_group", 128, 14336) == std::tuple(2, 512, 16, true));
 }
 
 TEST_CASE("few rows have as many threads as one input takes, and two sums lanes that are whole") {
@@ -172,10 +215,12 @@ TEST_CASE("few rows have as many threads as one input takes, and two sums lanes 
     CHECK(usual(name, 128, 7168).threads == 256);
     CHECK(usual(name, 4096, 14336).access_bytes == 8);
   }
-  // What would be loaded ahead leaves no room for a second block, and so makes two waves.
-  CHECK(usual("rms_norm", 132, 16384).ahead);
-  CHECK_FALSE(usual("rms_norm", 256, 16384).ahead);
-  CHECK(usual("rms_norm", 256, 16384).resident == 1024);
+  // Where that leaves room for two blocks, as many as there are rows, of fewer threads.
+  CHECK(usual("rms_norm", 128, 16384).ahead);
+  CHECK(usual("rms_norm", 256, 16384).ahead);
+  CHECK(usual("rms_norm", 256, 16384).threads == 256);
+  CHECK(usual("rms_norm", 256, 16384).resident == 512);
+  CHECK_FALSE(usual("rms_norm_residual", 256, 16384).ahead);
 }
 
 TEST_CASE("few rows are clusters, and so are long ones, however many") {
@@ -193,7 +238,17 @@ TEST_CASE("few rows are clusters, and so are long ones, however many") {
   CHECK(usual("rms_norm", 128, 14336).waves == 2);
   CHECK(usual("rms_norm", 512, 14336).waves == 0);
   CHECK(usual("softmax", 512, 14336).waves == 2);
-  CHECK(usual("softmax", 2048, 14336).waves == 0);
+  for (const std::int64_t rows : {1024, 8192}) {
+    CHECK(usual("softmax", rows, 14336).waves == 2);
+    CHECK(usual("softmax", rows, 14336).threads == 128);
+    CHECK(usual("rms_norm", rows, 14336).waves == 0);
+    // Two inputs, which a block of 512 threads would wait for, or one of 256 spill.
+    CHECK(usual("rms_norm_residual", rows, 14336).waves == 4);
+    CHECK(usual("rms_norm_residual", rows, 14336).ahead);
+    CHECK(usual("rms_norm_residual", rows, 14330).waves == 0);
+    CHECK(usual("softmax_backward", rows, 8192).waves == 4);
+    CHECK(usual("rms_norm_residual", rows, 4096).waves == 0);
+  }
 }
 
 TEST_CASE("a driver that does not know how clusters give each other values has none") {
