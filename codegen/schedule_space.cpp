@@ -142,10 +142,10 @@ std::vector<Schedule> RowSchedules::all() const {
     schedule.ahead = true;
     if (!is_legal(schedule))
       return;
-    if (parts)
-      return add_residents(schedule, schedules);
     schedule.resident = resident(schedule);
-    if (plan_.apart && reduces_groups(kernel_))
+    if (parts)
+      schedule.resident = kResidentOfSmallLoops;
+    else if (plan_.apart && reduces_groups(kernel_))
       schedule.resident = std::max(schedule.resident, kResidentOfLoops);
     add_policies(schedule, kernel_, specialization_, target_, schedules);
     add_residents(schedule, schedules);

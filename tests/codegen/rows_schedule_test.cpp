@@ -100,7 +100,7 @@ TEST_CASE("a row whose columns are computed apart has as many blocks as hold it"
     CHECK(refusal(kernel, 14336, fmt::format("threads=128 row=128 grid={}", grid)) != "");
   CHECK(refusal(catalogue("softmax", bf16), 14336, "threads=256 row=256 grid=7 accesses=2") ==
         "grid=7 is neither 'once' nor 2, 4 or 8 blocks a row, which 'softmax' takes");
-  for (const int columns : {4096, 7168, 14336}) {
+  for (const int columns : {6144, 7168, 14336}) {
     const auto schedule = std::get<CudaSchedule>(default_schedule(
         kernel, of_columns(kernel, columns), cuda_target(90), std::int64_t{1024} * columns));
     CHECK(schedule.waves == columns / 2048 + (columns % 2048 != 0));

@@ -188,17 +188,21 @@ TEST_CASE("rows of groups are tried in parts and whole, each with several number
     INFO(rows << ": " << found.size());
     CHECK(found.size() >= 30);
     CHECK(found.size() <= 80);
-    std::set<int> parts, loops; // threads that a multiprocessor has of them
+    std::set<int> parts, first, loops; // threads that a multiprocessor has of them
     for (const codegen::Schedule& schedule : found) {
       const auto& cuda = std::get<codegen::CudaSchedule>(schedule);
-      if (cuda.waves == 7 && cuda.access_bytes == 32 && cuda.accesses == 1)
-        parts.insert(cuda.resident);
-      if (cuda.ahead && cuda.threads == 128 && cuda.access_bytes == 32)
+      if (cuda.access_bytes != 32 || cuda.threads != 128)
+        continue;
+      if (cuda.waves == 7 && cuda.accesses == 1)
+        (cuda.ahead ? first : parts).insert(cuda.resident);
+      if (cuda.ahead && cuda.waves == 0)
         loops.insert(cuda.resident);
     }
     // More than twice as many as there are blocks for are not.
     CHECK(parts.contains(512));
+    CHECK(parts.contains(1280) == (rows >= 128));
     CHECK(parts.contains(1536) == (rows >= 128));
+    CHECK(first == (rows >= 512 ? std::set<int>{1024, 1536} : std::set<int>{})); // load all first
     CHECK(loops == (rows >= 512 ? std::set<int>{768, 1024} : std::set<int>{}));
   }
 }
