@@ -47,11 +47,16 @@ def fixed(kind, columns):
              for row, size, most in ((128, 32, 1536), (256, 32, 1536), (256, 16, 2048), (512, 16, 2048), (512, 32, 1024),
                                      (256, 8, 1536), (128, 8, 1536))
              for resident in ((512, 1024, most) if size > 8 else (most,))]
+    parts += [(128, 32, 1, blocks(128, 32), resident, more)
+              for resident, more in ((1280, ""), (1024, " ahead=1"), (1536, " ahead=1"))]
+    parts += [(256, 32, 1, blocks(256, 32), 1280, ""), (128, 16, 2, blocks(128, 32), 1536, " ahead=1")]
+    clusters = [(512, 8, 4, 2, 1024, ""), (256, 8, 2, 8, 1024, ""), (256, 8, 8, 2, 1024, ""), (256, 8, 8, 2, 1280, " ahead=1"),
+                (128, 8, 16, 2, 768, "")]
     whole = [(128, 32, 1, " ahead=1"), (64, 32, 1, " ahead=1"), (256, 16, 8, ""), (512, 8, 8, ""), (512, 16, 4, ""),
              (1024, 16, 2, ""), (1024, 8, 4, ""), (512, 32, 2, "")]
     return [f"threads={row} row={row} bytes={size} accesses={accesses} grid={grid} dependent=1 resident={resident}{more}"
             for row, size, accesses, grid, resident, more in
-            parts + [(row, size, accesses, "once", 1024, more) for row, size, accesses, more in whole]]
+            parts + clusters + [(row, size, accesses, "once", 1024, more) for row, size, accesses, more in whole]]
 
 
 def own_rivals(swage, kind, columns, arguments):
