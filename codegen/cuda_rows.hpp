@@ -89,6 +89,7 @@ private:
   // lower_cuda_early_loads.cpp
   void load_early(bool meet);
   bool prepares_row_values() const;
+  int held_bytes_each() const;
   void load_row_values();
   bool holds_many() const;
   /// Loads what is held of the row at hand.

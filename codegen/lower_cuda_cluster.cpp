@@ -229,7 +229,8 @@ std::vector<Value*> CudaRows::cluster_tree(const std::vector<Partial>& partials)
   });
   send_partials(partials, places, turn);
   const bool is_last = pass_ + 1 == static_cast<int>(plan_.reductions.size());
-  if (is_last && schedule_.ahead && !loads_columns_early(job_.kernel, schedule_))
+  if (is_last && schedule_.ahead && bytes_a_column(job_.kernel) > 0 &&
+      !loads_columns_early(job_.kernel, schedule_))
     load_held(needed_loads(ir::Broadcast::per_column));
   await_arrivals(turn, phase);
   std::vector<Value*> totals;

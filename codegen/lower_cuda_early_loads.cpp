@@ -1,9 +1,9 @@
 // lower_cuda_early_loads.cpp -- what the CUDA kernel loads of a row before it computes, where the
 // assembler would leave it for later.
 #include <algorithm>
+#include <iterator>
 
 #include "codegen/cuda_rows.hpp"
-#include "codegen/index_arithmetic.hpp"
 #include "codegen/needed_nodes.hpp"
 #include "codegen/schedule_parts.hpp"
 
@@ -37,21 +37,41 @@ void CudaRows::load_early(bool meet) {
   }
 }
 
-/// Whether something is computed of what a row or all of them have one of, as the reciprocal of a
-/// scale is: elements are under way meanwhile (SwiGLU to f8e4m3 with a given scale, 16x14336 on an
-/// H200: 1.69 us, else 1.92). Values of groups need it later than their elements.
+/// Whether elements would wait for something that takes its time and is computed of what a row or
+/// all of them have one of, as the reciprocal of a scale does: they are under way meanwhile (SwiGLU
+/// to f8e4m3 with a given scale, 16x14336 on an H200: 1.69 us, else 1.92). Not where they are many,
+/// for they stay in registers then.
 bool CudaRows::prepares_row_values() const {
+  constexpr int kMostBytes = 128; // of a thread
+  if (held_bytes_each() * thread_elements(schedule_, job_.kernel) > kMostBytes)
+    return false;
+  std::vector<NodeId> roots;
+  for (const auto& stage : plan_.reductions)
+    roots.insert(roots.end(), stage.begin(), stage.end());
+  std::ranges::transform(job_.kernel.stores(), std::back_inserter(roots), &ir::Store::node);
+  const std::vector<bool> needed = // by elements: what selects rows is known by then
+      needed_nodes(job_.kernel, roots, [](NodeId) { return true; });
   std::vector<bool> loaded(nodes(), false);
   for (NodeId id = 0; id < nodes(); ++id) {
     const ir::Node& made = node(id);
-    const bool is_load = made.op == Op::load && has_row_value(id);
-    loaded[id] = is_load;
+    loaded[id] = made.op == Op::load && has_row_value(id);
     for (int i = 0; i < ir::info(made.op).arity; ++i)
       loaded[id] = loaded[id] || loaded[made.args[static_cast<std::size_t>(i)]];
-    if (loaded[id] && !is_load && plan_.stage[id] == 0 && has_row_value(id) && !after_[id])
+    const bool takes_time = made.op == Op::lookup || instructions(made) > 1;
+    if (loaded[id] && needed[id] && takes_time && plan_.stage[id] == 0 && has_row_value(id) &&
+        made.op != Op::load)
       return true;
   }
   return false;
+}
+
+/// Of all elements that are read.
+int CudaRows::held_bytes_each() const {
+  int bytes = 0;
+  for (const ir::Param& param : job_.kernel.params())
+    if (param.is_tensor() && param.is_read() && param.broadcast == Broadcast::none)
+      bytes += size_of(param.dtype);
+  return bytes;
 }
 
 /// So that all loads are under way before the first of them is waited for (RMSNorm of 64x262144 on
@@ -65,7 +85,7 @@ bool CudaRows::holds_many() const {
 /// Those that are there for the loading.
 void CudaRows::load_row_values() {
   for (NodeId id = 0; id < nodes(); ++id)
-    if (node(id).op == Op::load && has_row_value(id) && !after_[id] && !row_values_[id])
+    if (node(id).op == Op::load && has_row_value(id) && !row_values_[id])
       row_values_[id] = load_row_value(id);
 }
 
@@ -85,10 +105,6 @@ std::vector<bool> CudaRows::needed_loads(Broadcast of) const {
 void CudaRows::load_held(const std::vector<bool>& needed) {
   for (Chunk& chunk : chunks_)
     load(chunk, needed);
-}
-
-void CudaRows::block_sync() {
-  statement("bar.sync 0;");
 }
 
 } // namespace swage::codegen

@@ -54,6 +54,10 @@ std::vector<Type*> CudaRows::accumulator_types() const {
   return types;
 }
 
+void CudaRows::block_sync() {
+  statement("bar.sync 0;");
+}
+
 void CudaRows::emit_strand() {
   Value* end = wide(arguments_.rows);
   strand_ = wide(special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x));

@@ -15,7 +15,7 @@ namespace swage::codegen {
 /// Of the GPUs that the defaults were measured on.
 inline constexpr std::int64_t kMultiprocessors = 132;
 
-/// Threads that all of them have room for, with 64 registers each.
+/// Threads that all multiprocessors have room for, with 64 registers each.
 inline constexpr std::int64_t kThreadsOfAll = kMultiprocessors * 1024;
 
 /// Elements an access of rows that one block has: so that 256 threads reach all lanes of the order
@@ -99,6 +99,8 @@ private:
   bool has_much_to_load_ahead(std::int64_t columns) const;
   /// Whether all elements that are stored have 8 bits or less.
   bool stores_codes() const;
+  /// Whether a function takes many registers at once.
+  bool has_large_function() const;
   /// Whether rows take longer to compute than to read: codes of two inputs.
   bool are_busy() const;
   /// Whether rows have so many columns that they are known, and come out even.
@@ -109,12 +111,12 @@ private:
     return specialization_.columns_known &&
            std::has_single_bit(static_cast<std::uint64_t>(columns));
   }
-  /// Threads of such a row in all its blocks.
+  /// Threads of a busy row in all its blocks.
   std::int64_t threads_of_busy(std::int64_t columns, std::int64_t rows) const;
   /// Threads of a row that one block has, by default.
   int usual_row_threads(std::int64_t columns, std::int64_t rows) const;
   int resident_ahead(CudaSchedule schedule, std::int64_t columns) const;
-  /// Bytes of the accesses of such a row.
+  /// Bytes of the accesses of a row that one block of `row` threads has, by default.
   int usual_bytes(int row, std::int64_t columns, std::int64_t rows) const;
   /// What is loaded ahead, registers and the kind of launch, of a schedule that holds rows.
   void complete(CudaSchedule& schedule, std::int64_t columns, std::int64_t rows,

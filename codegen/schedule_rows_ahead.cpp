@@ -8,25 +8,25 @@
 
 namespace swage::codegen {
 
-/// Little of it is there soon enough, and waited for with the row (RMSNorm of 4096 and of 14336
-/// columns of bf16, with and without a second input, takes 8 to 20 % less time with it on an H200).
+/// Little of it is there soon enough, and waited for with the row (RMSNorm of 2048 to 14336 columns
+/// of bf16, with and without a second input, takes 6 to 24 % less time with it on an H200).
 bool RowSchedules::has_much_to_load_ahead(std::int64_t columns) const {
-  constexpr std::int64_t kMuch = 4 << 10;
-  return has_columns_to_load() && columns * bytes_a_column(kernel_) >= kMuch;
+  constexpr std::int64_t kMuch = 4 << 10, kColumns = 2048;
+  return has_columns_to_load() && columns >= kColumns && columns * bytes_a_column(kernel_) >= kMuch;
 }
 
-/// Threads of `schedule`, which loads columns ahead, that a multiprocessor holds. What up to 32
-/// elements of rows of a power of two are multiplied with takes the place of what their sum took;
-/// of others some would spill, and be waited for at once (2048x5120: 16.0 us for 12.0).
+/// Threads of `schedule`, which loads ahead, that a multiprocessor holds. What up to 32 elements of
+/// rows of a power of two are multiplied with, of 16 bits each, takes the place of what their sum
+/// took; of others some would spill, and be waited for at once (2048x5120: 16.0 us for 12.0).
 int RowSchedules::resident_ahead(CudaSchedule schedule, std::int64_t columns) const {
-  constexpr int kFewElements = 32;
-  const int room = resident(schedule);
+  constexpr int kMostBytes = 64, kMostOfColumn = 2;
+  const int room = resident(schedule), each = bytes_a_column(kernel_);
   if (stores_codes() && schedule.threads == 256 && is_multiple(columns, ir::kSumLanes))
-    return std::max(room, 3 * schedule.threads);
+    return each <= kMostOfColumn ? std::max(room, 3 * schedule.threads) : room;
   schedule.ahead = false;
-  const bool fits = plan_.reductions.size() == 1 && is_power(columns) &&
-                    thread_elements(schedule, kernel_) <= kFewElements;
-  return fits ? std::max(room, resident(schedule)) : room;
+  const bool share = plan_.reductions.size() == 1 && is_power(columns) &&
+                     each * thread_elements(schedule, kernel_) <= kMostBytes;
+  return share ? std::max(room, resident(schedule)) : room;
 }
 
 /// Whether columns are loaded ahead of more than a few rows at all (RMSNorm of 8192x4096 in f32 on

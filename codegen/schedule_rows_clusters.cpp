@@ -71,7 +71,8 @@ std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t column
     return std::nullopt;
   if (rows <= kMultiprocessors && plan_.reductions.size() == 1)
     return with(2, wide / 16 / 2);
-  if (plan_.reductions.size() > 1 && !has_columns_to_load() && (rows <= kRowsOfTwo || !compares))
+  if (plan_.reductions.size() > 1 && !has_columns_to_load() &&
+      (rows <= kRowsOfTwo || (!compares && widest_element(kernel_) <= 2)))
     return with(2, wide / (rows <= kRowsOfTwo ? 32 : 64) / 2);
   return std::nullopt;
 }
@@ -80,8 +81,10 @@ std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t column
 bool RowSchedules::has_pairs_ahead(std::int64_t columns, std::int64_t rows) const {
   constexpr std::int64_t kColumns = 8192, kElements = 7 << 20;
   constexpr std::int64_t kWide = 16'384;
-  const bool fits = has_columns_to_load() ? is_multiple(columns, ir::kSumLanes) : columns <= kWide;
-  return columns >= kColumns && columns < kLong && fits && rows * columns >= kElements &&
+  const bool comes_out =
+      has_columns_to_load() ? is_multiple(columns, ir::kSumLanes) : columns <= kWide;
+  return columns >= kColumns && columns < kLong && comes_out && rows * columns >= kElements &&
+         widest_element(kernel_) <= 2 && bytes_a_column(kernel_) <= 2 &&
          element_inputs(kernel_) > 1 && plan_.reductions.size() == 1 && !plan_.after_rows &&
          !stores_codes();
 }
@@ -118,7 +121,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
         if (registers(schedule) > kRegisters / schedule.resident + kSpilled)
           continue;
       }
-      if (is_small && (has_pairs_ahead(columns, rows) || loads_row_ahead(columns, rows))) {
+      if (is_small && !has_large_function() &&
+          (has_pairs_ahead(columns, rows) || loads_row_ahead(columns, rows))) {
         schedule.ahead = true;
         schedule.resident = kResidentOfPairs;
         return schedule;

@@ -37,6 +37,13 @@ std::optional<CudaSchedule> RowSchedules::usual_of_parts(std::int64_t columns, s
   return std::nullopt;
 }
 
+bool RowSchedules::has_large_function() const {
+  return std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
+    return node.op == ir::Op::erf || node.op == ir::Op::erfc ||
+           instructions(node) * static_cast<std::size_t>(ir::info(node.op).gpu_cost.f32) >= 32;
+  });
+}
+
 // Accesses that take two instructions spare exchanges between threads, and blocks of parts of a row
 // with few registers are best, of fewer elements larger ones with many (128 rows of 14336: 3.9 us
 // for 4.3). 48 registers leave the assembler room to load some before it computes what it has
@@ -56,10 +63,6 @@ std::optional<CudaSchedule> RowSchedules::usual_of_groups(std::int64_t columns, 
   // two inputs of 16 bits, three of 32 or two and one along columns, all of which are estimated too
   // high here, but not for what takes many at once.
   constexpr int kMostOfSmallLoops = 112;
-  const bool has_large_function = std::ranges::any_of(kernel_.nodes(), [](const ir::Node& node) {
-    return node.op == ir::Op::erf || node.op == ir::Op::erfc ||
-           instructions(node) * static_cast<std::size_t>(ir::info(node.op).gpu_cost.f32) >= 32;
-  });
   CudaSchedule schedule;
   schedule.access_bytes = access(16, kWidestOfGroups);
   schedule.dependent_launch = usual_dependent(target_);
@@ -68,20 +71,22 @@ std::optional<CudaSchedule> RowSchedules::usual_of_groups(std::int64_t columns, 
   const std::int64_t width = std::int64_t{schedule.threads} * vector;
   const bool whole_parts = is_multiple(columns, width);
   // Gradients, of three inputs, spill with few registers.
-  const bool is_short = !has_large_function && element_inputs(kernel_) <= 2;
+  const bool takes_few_registers = !has_large_function() && element_inputs(kernel_) <= 2;
   // Many are more where parts come out even.
-  const std::int64_t elements = (is_short && whole_parts ? rows : least) * columns;
+  const std::int64_t elements = (takes_few_registers && whole_parts ? rows : least) * columns;
   const bool packed = stores_packed_elements(kernel_);
   const bool even = is_power(columns);
   // Threads that have groups to themselves compute the longer of them without a pause.
   const bool whole = plan_.group <= static_cast<std::uint32_t>(vector);
   const std::int64_t least_of_loops =
-      packed && (is_short || whole) ? kPackedElementsOfLoops : kElementsOfLoops;
-  const bool loops = elements >= least_of_loops && !(is_short && (even || !packed));
+      packed && (takes_few_registers || whole) ? kPackedElementsOfLoops : kElementsOfLoops;
+  // What is multiplied with values of columns would spill, if it loaded them first.
+  const bool loads_first = takes_few_registers && bytes_a_column(kernel_) == 0;
+  const bool loops = elements >= least_of_loops && !(loads_first && (even || !packed));
   if (least >= kRowsOfLoops && (selects || loops)) {
     schedule.ahead = true;
     if (!is_held(schedule) && is_legal(schedule) && fits(schedule, 0)) {
-      const bool is_small = target_.sm >= 90 && target_.sm < 120 && !has_large_function &&
+      const bool is_small = target_.sm >= 90 && target_.sm < 120 && !has_large_function() &&
                             registers(schedule) <= kMostOfSmallLoops;
       schedule.resident =
           std::max(resident(schedule), is_small ? kResidentOfSmallLoops : kResidentOfLoops);
@@ -98,12 +103,13 @@ std::optional<CudaSchedule> RowSchedules::usual_of_groups(std::int64_t columns, 
   for (schedule.accesses = 1; schedule.accesses <= 4; schedule.accesses *= 2)
     if (2 * columns > width && (split(schedule) || (is_held(schedule) && is_legal(schedule)))) {
       const RowGeometry geometry = make_row_geometry(kernel_, specialization_, schedule);
-      if (!is_short || !is_within_warp(geometry, plan_.group)) {
+      if (!takes_few_registers || !is_within_warp(geometry, plan_.group)) {
         schedule.resident = resident(schedule);
         return schedule;
       }
       const bool ahead =
-          packed ? many && even : elements >= kElementsAhead && !one_block && columns > width;
+          loads_first &&
+          (packed ? many && even : elements >= kElementsAhead && !one_block && columns > width);
       const int wanted = !many                                      ? kResidentOfFewer
                          : ahead && packed                          ? kResidentOfSmallLoops
                          : !ahead && whole_parts && columns > width ? kResidentOfMany

@@ -56,12 +56,13 @@ int RowSchedules::usual_row_threads(std::int64_t columns, std::int64_t rows) con
   const auto of = [&](std::int64_t each) {
     return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
   };
-  if (are_busy() && columns >= 2048)
-    return static_cast<int>(std::min<std::int64_t>(threads_of_busy(columns, rows), 1024));
+  if (are_busy() && columns >= 2048) // more of them are clusters, where there are such
+    return static_cast<int>(std::min<std::int64_t>(threads_of_busy(columns, rows), 512));
   const std::uint64_t held = of(few ? 8 : std::max(16 / std::max(element_inputs(kernel_), 1), 1));
-  if ((stores_codes() || (plan_.reductions.size() > 1 && has_columns_to_load())) && rows > many)
-    return static_cast<int>(std::clamp<std::uint64_t>(held, 128, 1024));
   const std::uint64_t usual = std::min<std::uint64_t>(of(4), 256);
+  if ((stores_codes() || (plan_.reductions.size() > 1 && has_columns_to_load())) && rows > many &&
+      usual >= 128 && is_multiple(columns, ir::kSumLanes))
+    return static_cast<int>(std::clamp<std::uint64_t>(held, 128, 1024));
   return static_cast<int>(std::clamp<std::uint64_t>(std::max(usual, held), 4, 1024));
 }
 
@@ -180,7 +181,8 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   const std::uint32_t group = plan_.group;
   const std::int64_t bound =
       specialization_.columns_at_most > 0 ? specialization_.columns_at_most : 8192;
-  const std::int64_t least = std::max<std::int64_t>(elements / bound, 1);
+  constexpr std::int64_t kMostElements = std::int64_t{1} << 50; // products of rows are compared
+  const std::int64_t least = std::max<std::int64_t>(std::min(elements, kMostElements) / bound, 1);
   // Calls of a size class have the elements of its smallest; a power of two of rows is likely.
   const auto rows = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(least)));
   if (const auto found = usual_of_parts(bound, rows, least))

@@ -137,8 +137,8 @@ std::vector<Schedule> RowSchedules::all() const {
     if (parts)
       add_residents(schedule, schedules);
     // Of parts of a row this is for those that reduce groups, which else load as they compute.
-    if (parts && !reduces_groups(kernel_))
-      return;
+    if (parts && (!reduces_groups(kernel_) || element_inputs(kernel_) > 2))
+      return; // more inputs spill then
     schedule.ahead = true;
     if (!is_legal(schedule))
       return;

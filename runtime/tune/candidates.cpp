@@ -117,7 +117,7 @@ void take_room(CudaSchedule& schedule, const CudaSchedule& by_default,
   };
   if (schedule.waves > 0 && by_default.waves > 0 &&
       !codegen::computes_columns_apart(input.kernel) && elements(schedule) <= elements(by_default))
-    schedule.resident = by_default.resident;
+    schedule.resident = std::max(schedule.resident, by_default.resident);
 }
 
 /// Whether a multiprocessor holds twice as many of these blocks as there are for each: the same

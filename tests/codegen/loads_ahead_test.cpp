@@ -64,8 +64,16 @@ TEST_CASE("elements are under way while a row's own values are computed") {
     CHECK(count(text->substr(0, kept), "rcp") == 0);
     CHECK(count(text->substr(kept), "ld.global") == (text == &entry ? 1 : 0));
   }
-  // What is read as it is holds nothing up.
+  // What is read as it is, or compared, holds nothing up.
   CHECK(count(code("s: in f32 [row]", "x * s * row_sum(x)"), "trap;") == 0);
+  CHECK(count(code("s: in f32 [row]", "s > 0 ? x * row_sum(x) : 0"), "trap;") == 0);
+  const ir::Kernel skips = ir::load_kernel({"kernel k(x: in bf16, s: in f32 [row], y: out f32) { "
+                                            "skip where 1 / s < 1; y = x * row_sum(x); }"},
+                                           "", {});
+  CHECK(count(compile(skips, of_columns(skips, 2048),
+                      schedule_of("threads=128 row=128 bytes=16 accesses=4"), cuda_target(90))
+                  .payload,
+              "trap;") == 0);
 }
 
 TEST_CASE("tensors of columns are under way with the row where nothing looks for its end") {

@@ -72,9 +72,11 @@ TEST_CASE("schedules of rows are written, read and checked") {
         "ahead=1 needs threads that hold a row; take more of them or more accesses");
   CHECK(refusal(kernel, 4096, "threads=256 row=256 accesses=4 ahead=1") == "");
   CHECK(refusal(kernel, 14336, "threads=256 row=256 grid=8 accesses=2 ahead=1") == "");
-  const ir::Kernel scaled = ir::load_kernel(
-      {"kernel scaled(x: in f32, s: in f32 [row], y: out f32) { y = x * s; }"}, "", {});
-  CHECK(refusal(scaled, 4096, "threads=256 row=256 accesses=4 ahead=1") != "");
+  const ir::Kernel scaled = ir::load_kernel({"kernel scaled(x: in f32, s: in f32 [row], y: out "
+                                             "f32, z: out f32 [row]) { y = x * s; z = s; }"},
+                                            "", {});
+  CHECK(refusal(scaled, 4096, "threads=256 row=256 accesses=4 ahead=1") ==
+        "ahead=1 is for kernels that sum over their rows or reduce them; 'scaled' takes 0");
   CHECK(refusal(kernel, 4096, "threads=128 row=16 accesses=4") ==
         "row=16 is below 32, and they do not hold a row; take more threads a row or more accesses");
   CHECK(refusal(kernel, 1024, "threads=128 row=16 bytes=2 accesses=16") ==
@@ -105,6 +107,26 @@ TEST_CASE("a row whose columns are computed apart has as many blocks as hold it"
         kernel, of_columns(kernel, columns), cuda_target(90), std::int64_t{1024} * columns));
     CHECK(schedule.waves == columns / 2048 + (columns % 2048 != 0));
   }
+}
+
+TEST_CASE("short rows share a block by default, however many there are") {
+  for (const char* name : {"layer_norm", "rms_norm_quantised_row", "swiglu_quantised_row"})
+    for (const std::int64_t columns : {1, 32, 64, 128}) {
+      std::vector<Binding> bindings{{"T", bf16}};
+      if (name != std::string("layer_norm"))
+        bindings.push_back({"Q", DType::f8e4m3});
+      const ir::Kernel kernel = bound(name, bindings);
+      const std::int64_t rows = columns == 1 ? std::int64_t{1} << 31 : 131'072;
+      const auto schedule = std::get<CudaSchedule>(
+          default_schedule(kernel, of_columns(kernel, columns), cuda_target(90), rows * columns));
+      INFO(name << " " << columns << ": " << canonical(schedule));
+      CHECK(schedule.row_threads <= 32);
+      CHECK(schedule.threads >= 4 * schedule.row_threads);
+    }
+  const ir::Kernel kernel = catalogue("rms_norm", bf16); // as many elements as views of stride 0
+  check_schedule(
+      default_schedule(kernel, of_columns(kernel, 1), cuda_target(90), std::int64_t{1} << 61),
+      kernel, of_columns(kernel, 1), cuda_target(90));
 }
 
 TEST_CASE("the default schedule of rows is legal and holds rows that are not very long") {
