@@ -9,14 +9,13 @@ from swage_capi import Swage
 
 # Of numbers that no exponential was asked for: all bits are owed.
 TEXT = """
-fn power_below(x) = e8m0_up(x) == x ? x : 0.5 * e8m0_up(x);
 kernel mxfp8(h: in f32, q: out f8e4m3, scale: out e8m0 [group 32]) {
   let s = e8m0_up(group_max(abs(h), 32) * (1.0 / 448));
   scale = s;
   q = f8e4m3(clamp(h * rcp(s), -448, 448));
 }
 kernel mxfp4(h: in f32, q: out f4e2m1, scale: out e8m0 [group 32]) {
-  let s = e8m0(power_below(0.25 * group_max(abs(h), 32)));
+  let s = e8m0_down(0.25 * group_max(abs(h), 32));
   scale = s;
   q = h * rcp(s);
 }

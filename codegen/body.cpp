@@ -60,8 +60,8 @@ double largest_of(DType storage) {
 
 /// Whether an f32 is a number of e8m0 by what made it, or NaN.
 bool is_power(const ir::Node& node) {
-  return node.type == DType::f32 &&
-         (node.op == Op::e8m0_up || (node.op == Op::cast && node.storage == DType::e8m0));
+  return node.type == DType::f32 && (node.op == Op::e8m0_up || node.op == Op::e8m0_down ||
+                                     (node.op == Op::cast && node.storage == DType::e8m0));
 }
 
 /// The attributes of `caller` as a function, but for those of a kernel's launch.

@@ -48,6 +48,7 @@ std::optional<Real> emit_exact(Op op, llvm::ArrayRef<Real> x) {
   case Op::clamp: return minimum(maximum(x[0], x[1]), x[2]);
   case Op::relu: return maximum(x[0], x[0].constant(0));
   case Op::e8m0_up: return math::power_above(x[0]);
+  case Op::e8m0_down: return math::power_below(x[0]);
   default: return std::nullopt;
   }
 }

@@ -102,6 +102,8 @@ Real pow(Real x, Real y);
 // math_power.cpp
 /// The smallest power of two of e8m0 that is at least x; NaN where there is none.
 Real power_above(Real x);
+/// The largest that is at most x, or the smallest there is; NaN where x is negative or infinite.
+Real power_below(Real x);
 /// 1 / x of an f32 that is one of these powers of two, or NaN. Exact.
 Real reciprocal_of_power(Real x);
 

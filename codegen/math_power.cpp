@@ -1,4 +1,4 @@
-// math_power.cpp -- powers of two of e8m0, in integers: the one above a number, and reciprocals.
+// math_power.cpp -- powers of two of e8m0, in integers: above and below a number, and reciprocals.
 #include <limits>
 
 #include "codegen/math_functions.hpp"
@@ -18,6 +18,15 @@ Real power_above(Real x) {
   const Real raised = select(x <= 0x1p-127, lowest, next.real()); // it is subnormal in f32
   const Mask inside = (x >= 0.0) & (x <= 0x1p127);
   return select(inside, raised, std::numeric_limits<double>::quiet_NaN());
+}
+
+Real power_below(Real x) {
+  const std::uint64_t fraction = x.is_double() ? 0xfffffffffffff : 0x7fffff;
+  const Real power = (x.bits() & ~fraction).real(); // infinite of infinity and NaN
+  const Real raised = select(x < 0x1p-126, x.constant(0x1p-127), power); // it is subnormal in f32
+  const Real capped = x.is_double() ? select(x >= 0x1p127, x.constant(0x1p127), raised) : raised;
+  const Mask inside = (x >= 0.0) & (power <= (x.is_double() ? 0x1p1023 : 0x1p127));
+  return select(inside, capped, std::numeric_limits<double>::quiet_NaN());
 }
 
 Real reciprocal_of_power(Real x) {

@@ -56,6 +56,21 @@ Real power_above(Real x) noexcept {
   return std::ldexp(Real(1), fraction == Real(0.5) ? exponent - 1 : exponent);
 }
 
+/// The largest power of two of e8m0 that is at most x; of what is less than the smallest, that. NaN
+/// where x is negative or infinite.
+template <class Real>
+Real power_below(Real x) noexcept {
+  if (!(x >= 0 && x < std::numeric_limits<Real>::infinity()))
+    return std::numeric_limits<Real>::quiet_NaN();
+  if (x <= Real(0x1p-127L))
+    return Real(0x1p-127L);
+  if (x >= Real(0x1p127))
+    return Real(0x1p127);
+  int exponent = 0;
+  std::frexp(x, &exponent);
+  return std::ldexp(Real(1), exponent - 1);
+}
+
 inline std::int64_t wrap_add(std::int64_t a, std::int64_t b) noexcept {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }

@@ -96,27 +96,40 @@ TEST_CASE("all byte floats widen exactly on both back ends") {
   }
 }
 
-TEST_CASE("a power of two above is the same on both back ends") {
-  const ir::Kernel kernel = kernel_of(bf16, e8m0, "e8m0_up(x)");
-  const auto check = [&](const std::vector<std::byte>& y) {
-    for (std::uint32_t i = 0; i < 65536; ++i) {
-      const double value = value_of_bits(bf16, i);
-      unsigned expected = 255;
-      if (value >= 0 && value <= 0x1p127)
-        for (expected = 0; byte_number(e8m0, expected) < value;)
-          ++expected;
-      if (static_cast<unsigned>(y[i]) != expected) {
-        FAIL_CHECK("e8m0_up of bf16 " << i << " gave " << static_cast<unsigned>(y[i]));
-        return;
+TEST_CASE("powers of two above and below are the same on both back ends") {
+  for (const bool up : {true, false}) {
+    const ir::Kernel kernel = kernel_of(bf16, e8m0, up ? "e8m0_up(x)" : "e8m0_down(x)");
+    const auto check = [&](const std::vector<std::byte>& y) {
+      for (std::uint32_t i = 0; i < 65536; ++i) {
+        const double value = value_of_bits(bf16, i);
+        unsigned expected = 255;
+        if (value >= 0 && value <= 0x1p127)
+          for (expected = 0; byte_number(e8m0, expected) < value;)
+            ++expected;
+        if (!up && value >= 0 && !std::isinf(value))
+          for (expected = 0; expected < 254 && byte_number(e8m0, expected + 1) <= value;)
+            ++expected;
+        if (static_cast<unsigned>(y[i]) != expected) {
+          FAIL_CHECK((up ? "up" : "down")
+                     << " of bf16 " << i << " gave " << static_cast<unsigned>(y[i]));
+          return;
+        }
       }
-    }
-  };
-  check(on_host(kernel, all_values(bf16), 65536, 16));
-  check(in_ptx(kernel, all_values(bf16), 65536, 90, 8));
+    };
+    check(on_host(kernel, all_values(bf16), 65536, 16));
+    for (const int sm : {75, 90})
+      check(in_ptx(kernel, all_values(bf16), 65536, sm, 8));
+  }
+  // Of f64 there is more on both sides.
+  const ir::Kernel wide =
+      ir::load_kernel({"kernel k(x: in bf16, y: out e8m0) { y = e8m0(e8m0_down(f64(x) * (x > 1 ? "
+                       "1.0e30 : 1.0e-30))); }"},
+                      "", {});
+  CHECK(on_host(wide, all_values(bf16), 65536, 16) == in_ptx(wide, all_values(bf16), 65536, 90, 8));
 }
 
 TEST_CASE("reciprocals of powers of two are exact on both back ends, without a quotient") {
-  for (const char* text : {"rcp(e8m0_up(x))", "rcp(e8m0(x))"}) {
+  for (const char* text : {"rcp(e8m0_up(x))", "rcp(e8m0_down(x))", "rcp(e8m0(x))"}) {
     const ir::Kernel kernel = kernel_of(bf16, f32, text);
     const std::vector<std::byte> powers =
         in_ptx(kernel_of(bf16, f32, std::string(text).substr(4, std::strlen(text) - 5)),

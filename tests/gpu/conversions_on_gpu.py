@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """conversions_on_gpu.py -- floats of one byte on a GPU: all 2^32 floats converted, and every code widened.
 
-Held to PyTorch's conversions, which do not saturate either; e8m0 and e8m0_up to integer arithmetic on the
+Held to PyTorch's conversions, which do not saturate either; e8m0, e8m0_up and e8m0_down to integer arithmetic on the
 bits of the float. All values of bf16 and f16 are converted, too.
 
   python3 tests/gpu/conversions_on_gpu.py --library build/release/libswage.so
@@ -25,10 +25,14 @@ FLOATS = {"f8e4m3": torch.float8_e4m3fn, "f8e5m2": torch.float8_e5m2,
 SMALLEST = 0x400000  # the bits of 2^-127
 
 
-def power(x, up):
-    """The code of the power of two nearest to x, or the smallest that is at least x."""
+def power(x, way):
+    """The code of the power of two nearest to x, or of the smallest that is at least x, or the largest at most."""
     bits = x.view(torch.int32)
     fraction = bits & 0x7fffff
+    if way == "down":
+        code = torch.where((bits < 0) & (x != 0) | ~torch.isfinite(x), 255, bits >> 23)
+        return torch.where(x == 0, 0, code).to(torch.uint8)
+    up = way == "up"
     code = (bits >> 23) + (fraction > 0 if up else fraction >= SMALLEST)
     small = bits > SMALLEST if up else bits >= SMALLEST + SMALLEST // 2
     code = torch.where(bits < 0x800000, small.int(), code)
@@ -38,7 +42,7 @@ def power(x, up):
 
 def expected(name, x):
     wide = x.float()
-    return (power(wide, name == "e8m0_up") if name.startswith("e8m0")
+    return (power(wide, name[5:]) if name.startswith("e8m0")
             else wide.to(FLOATS[name]).view(torch.uint8))
 
 
@@ -47,7 +51,7 @@ def is_nan(codes, name):
 
 
 def conversion(swage, name, dtype):
-    stored = "e8m0" if name == "e8m0_up" else name
+    stored = "e8m0" if name.startswith("e8m0") else name
     kernel = swage.kernel("k", source=f"kernel k(x: in {dtype}, y: out {stored}) {{ y = {name}(x); }}")
     total, wrong, first = 1 << (32 if dtype == "f32" else 16), 0, None
     for low in range(-total // 2, total // 2, CHUNK):
@@ -86,7 +90,7 @@ def main():
     options = parser.parse_args()
     swage = Swage(options.libswage, f"cuda:{torch.cuda.current_device()}")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Swage {swage.version()}")
-    wrong = sum(conversion(swage, name, dtype) for name in (*FLOATS, "e8m0", "e8m0_up")
+    wrong = sum(conversion(swage, name, dtype) for name in (*FLOATS, "e8m0", "e8m0_up", "e8m0_down")
                 for dtype in TYPES)
     wrong += sum(widening(swage, name) for name in (*FLOATS, "e8m0"))
     sys.exit(wrong > 0)

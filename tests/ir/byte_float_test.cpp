@@ -88,18 +88,24 @@ TEST_CASE("a cast to a byte float overflows to NaN or infinity, and a clamp befo
   CHECK(std::isnan(computed("f8e5m2fnuz(x)", -61440)));
 }
 
-TEST_CASE("e8m0 is the nearest power of two and e8m0_up the next, of what is positive") {
+TEST_CASE("e8m0 is the nearest power of two, e8m0_up the next and e8m0_down the last of what is "
+          "positive") {
   CHECK(computed("e8m0(x)", 1.49L) == 1);
   CHECK(computed("e8m0(x)", 1.5L) == 2);
   CHECK(computed("e8m0_up(x)", 1) == 1);
   CHECK(computed("e8m0_up(x)", 1.0001L) == 2);
   CHECK(computed("e8m0_up(x)", 0x1p127L) == 0x1p127L);
-  for (const char* text : {"e8m0(x)", "e8m0_up(x)"}) {
+  CHECK(computed("e8m0_down(x)", 1) == 1);
+  CHECK(computed("e8m0_down(x)", 1.9999L) == 1);
+  CHECK(computed("e8m0_down(x)", 0x1.8p-127L) == 0x1p-127L);
+  CHECK(computed("e8m0_down(x)", 0x1.8p127L) == 0x1p127L);
+  CHECK(computed("e8m0_down(x)", 0x1p300L) == 0x1p127L);
+  for (const char* text : {"e8m0(x)", "e8m0_up(x)", "e8m0_down(x)"}) {
     CHECK(computed(text, 0) == 0x1p-127L);
     CHECK(computed(text, -0.0L) == 0x1p-127L);
     CHECK(computed(text, 0x1p-149L) == 0x1p-127L);
     CHECK(std::isnan(computed(text, -1)));
-    CHECK(std::isnan(computed(text, 0x1.8p127L)));
+    CHECK(std::isnan(computed(text, 0x1.8p127L)) == (std::string(text) != "e8m0_down(x)"));
     CHECK(std::isnan(computed(text, std::numeric_limits<long double>::infinity())));
   }
 }
