@@ -140,14 +140,18 @@ TEST_CASE("kernels of bf16 alone give the defined bits on both back ends") {
 }
 
 TEST_CASE("kernels too large for one function give the defined bits") {
-  for (std::uint64_t seed = 0; seed < 4; ++seed) {
+  int large = 0;
+  for (std::uint64_t seed = 0; large < 4; ++seed) {
+    REQUIRE(seed < 32);
     Random random(seed);
     swage::test::RandomKernelOptions options;
     options.ops = exact_ops();
     options.nodes = 6000;
     options.inouts = 1;
     const ir::Kernel kernel = exact_kernel(seed, options);
-    REQUIRE(kernel.nodes().size() > 1100);
+    if (kernel.nodes().size() <= 1100)
+      continue; // what is stored needs few of them
+    ++large;
     Call call(kernel, random, {.rows = 2, .columns = 37});
     const auto expected = call.expected();
     run_on_host(call, {.lanes = 8, .unroll = 2, .streaming = random.one_in(2)});
