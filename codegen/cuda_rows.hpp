@@ -94,6 +94,8 @@ private:
   bool holds_many() const;
   /// Loads what is held of the row at hand.
   void load_held(const std::vector<bool>& needed);
+  /// By node: whether reductions of the rows or what is stored while they are gone over need it.
+  std::vector<bool> needed_of_rows() const;
   /// By node: loads of tensors of this space that the rows need.
   std::vector<bool> needed_loads(ir::Broadcast of) const;
 

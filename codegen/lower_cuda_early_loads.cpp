@@ -1,8 +1,5 @@
 // lower_cuda_early_loads.cpp -- what the CUDA kernel loads of a row before it computes, where the
 // assembler would leave it for later.
-#include <algorithm>
-#include <iterator>
-
 #include "codegen/cuda_rows.hpp"
 #include "codegen/needed_nodes.hpp"
 #include "codegen/schedule_parts.hpp"
@@ -45,12 +42,7 @@ bool CudaRows::prepares_row_values() const {
   constexpr int kMostBytes = 128; // of a thread
   if (held_bytes_each() * thread_elements(schedule_, job_.kernel) > kMostBytes)
     return false;
-  std::vector<NodeId> roots;
-  for (const auto& stage : plan_.reductions)
-    roots.insert(roots.end(), stage.begin(), stage.end());
-  std::ranges::transform(job_.kernel.stores(), std::back_inserter(roots), &ir::Store::node);
-  const std::vector<bool> needed = // by elements: what selects rows is known by then
-      needed_nodes(job_.kernel, roots, [](NodeId) { return true; });
+  const std::vector<bool> needed = needed_of_rows(); // what selects rows is known by then
   std::vector<bool> loaded(nodes(), false);
   for (NodeId id = 0; id < nodes(); ++id) {
     const ir::Node& made = node(id);
@@ -89,14 +81,18 @@ void CudaRows::load_row_values() {
       row_values_[id] = load_row_value(id);
 }
 
-std::vector<bool> CudaRows::needed_loads(Broadcast of) const {
+std::vector<bool> CudaRows::needed_of_rows() const {
   std::vector<NodeId> roots = terms_by_column();
   for (const auto& stage : plan_.reductions)
     roots.insert(roots.end(), stage.begin(), stage.end());
   for (const ir::Store& store : job_.kernel.stores())
     if (!after_[store.node])
       roots.push_back(store.node);
-  std::vector<bool> needed = needed_nodes(job_.kernel, roots, [](NodeId) { return true; });
+  return needed_nodes(job_.kernel, roots, [](NodeId) { return true; });
+}
+
+std::vector<bool> CudaRows::needed_loads(Broadcast of) const {
+  std::vector<bool> needed = needed_of_rows();
   for (NodeId id = 0; id < nodes(); ++id)
     needed[id] = needed[id] && node(id).op == Op::load && node(id).space.broadcast == of;
   return needed;

@@ -86,13 +86,12 @@ bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
 /// Of rows whose columns are computed apart: in parts, with accesses of the default's width, wider
 /// ones and half of it; of many rows, those that load all first, and blocks that go over a row and
 /// load ahead.
-int place_parts(const CudaSchedule& schedule, const CudaSchedule& by_default,
+int place_parts(const CudaSchedule& schedule, const CudaSchedule& by_default, bool held,
                 const CandidateInput& input) {
   constexpr std::int64_t kManyRows = 256;
   if (2 * schedule.access_bytes < by_default.access_bytes)
     return -1;
   const bool many = input.elements >= kManyRows * input.specialization.columns_at_most;
-  const bool held = codegen::make_row_geometry(input.kernel, input.specialization, schedule).held;
   if (held && schedule.ahead)
     return many && schedule.accesses <= 2 && schedule.threads <= 256 ? 1 : -1;
   if (schedule.waves > 0)
@@ -190,7 +189,7 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
   if (apart && geometry.held && is_roomy(schedule, input) && !loads_as_it_computes(schedule))
     return -1;
   if (apart && (schedule.waves > 0 || schedule.ahead || !geometry.held))
-    return place_parts(schedule, by_default, input);
+    return place_parts(schedule, by_default, geometry.held, input);
   if (usual.held && !geometry.held)
     return -1;
   // They take half a second to assemble, a few of them longer than all others.
