@@ -221,6 +221,15 @@ std::byte* Grid::locate_global(Warp& warp, const Step& step, unsigned lane, std:
   return recent.allocation.host + (address - recent.allocation.base);
 }
 
+void Grid::check_allocated(Warp& warp, const Step& step, unsigned lane, std::uint64_t address) {
+  Recent& recent = recent_[step.index];
+  if (!recent.allocation.contains(address, 1))
+    recall(recent, address);
+  if (!recent.allocation.contains(address, 1))
+    fault(FaultKind::illegal_address, warp, step, lane, address,
+          "a prefetch of memory at " + memory.describe(address));
+}
+
 void Grid::recall(Recent& recent, std::uint64_t address) {
   constexpr std::uint64_t kLargest = 16U << 20; // a Touch is many times a byte
   recent = {memory.find(address).value_or(Allocation{}), nullptr, nullptr};

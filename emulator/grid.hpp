@@ -58,6 +58,8 @@ struct Grid {
                            unsigned lane, std::uint64_t place, bool of_grid) const;
   [[noreturn]] void fault(FaultKind kind, const Warp& warp, const Step& step, unsigned lane,
                           std::uint64_t address, const std::string& message) const;
+  /// A fault unless the byte at `address` of global memory is somebody's.
+  void check_allocated(Warp& warp, const Step& step, unsigned lane, std::uint64_t address);
   std::size_t warp_number(const Warp& warp) const { ///< in the cluster
     return warp.block * warps + warp.first_thread / kLanes;
   }

@@ -49,7 +49,6 @@ constexpr Opcode kOpcodes[] = {
     {"or", decode_logic},
     {"popc", decode_bit_count},
     {"prefetch", decode_prefetch},
-    {"prefetchu", decode_prefetch},
     {"prmt", decode_prmt},
     {"rcp", decode_rcp},
     {"red", decode_atom},

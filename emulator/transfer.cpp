@@ -66,6 +66,13 @@ void store(Warp& warp, const Step& step) {
   });
 }
 
+// It changes nothing, but of memory that is nobody's it is a mistake all the same.
+void prefetch(Warp& warp, const Step& step) {
+  for_lanes(warp, [&](unsigned lane) {
+    warp.grid->check_allocated(warp, step, lane, address_of(warp, step, lane));
+  });
+}
+
 Handler load_of(Type type) {
   switch (type) {
   case Type::s8: return load<std::int8_t>;
@@ -321,8 +328,15 @@ void decode_st(Decoder& d) {
 }
 
 void decode_prefetch(Decoder& d) {
-  d.take_all("");
-  d.step.run = [](Warp&, const Step&) {};
+  d.step.space = take_space(d);
+  if (!d.take("L1") && !d.take("L2"))
+    d.fail("expected .L1 or .L2");
+  d.finish();
+  d.expect_operands(1);
+  take_address(d, d.operand(0));
+  if (d.step.space != Space::global)
+    d.fail("only a prefetch of .global is supported");
+  d.step.run = prefetch;
 }
 
 void decode_atom(Decoder& d) {

@@ -422,6 +422,25 @@ TEST_CASE("a dependent launch must wait before it touches memory, in every block
   CHECK_NOTHROW(run(kernel("", load), config, memory));
 }
 
+TEST_CASE("a prefetch may come before the wait, but only of memory that is somebody's") {
+  const auto kernel = [](const std::string& prefetch) {
+    return std::string(kHeader) + ".entry k(.param .u64 p)\n{\n.reg .b64 %rd;\n.reg .pred %q;\n" +
+           "ld.param.u64 %rd, [p];\nsetp.eq.u64 %q, %rd, 0;\n" + prefetch +
+           "griddepcontrol.wait;\nret;\n}\n";
+  };
+  char data[3] = {};
+  Memory memory;
+  memory.add(data, sizeof(data));
+  LaunchConfig config;
+  config.parameters = (Arguments() << &data[0]).bytes;
+  config.programmatic = true;
+  CHECK(run(kernel("prefetch.global.L2 [%rd+2];\n"), config, memory)
+            .executed.at("prefetch.global.L2") == 1);
+  CHECK_NOTHROW(run(kernel("@%q prefetch.global.L2 [%rd+4096];\n"), config, memory));
+  CHECK(fault_of(kernel("prefetch.global.L1 [%rd+3];\n"), config, memory) ==
+        FaultKind::illegal_address);
+}
+
 TEST_CASE("constant tables, local arrays and generic addresses work") {
   const std::string text = std::string(kHeader) + R"(
 .const .align 4 .b32 table[4] = {10, 20, 30, 40};
