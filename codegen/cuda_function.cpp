@@ -17,6 +17,8 @@ using llvm::Value;
 namespace {
 
 constexpr unsigned kGlobal = 1; ///< NVPTX address space of global memory
+/// Of a large GPU; later blocks begin when the launch before has ended, and need not fetch.
+constexpr std::uint64_t kBlocksAtOnce = 132 * 16;
 
 } // namespace
 
@@ -39,9 +41,8 @@ void CudaFunction::run() {
     // believe that the one before this has finished. A block that ends lets it start, too.
     if (schedule_.dependent_launch == DependentLaunch::at_start)
       statement("griddepcontrol.launch_dependents;");
-    statement("griddepcontrol.wait;");
-    if (schedule_.dependent_launch == DependentLaunch::after_wait)
-      statement("griddepcontrol.launch_dependents;");
+    if (!schedule_.fetch)
+      await_launch_before();
   }
   emit_body();
   b_.CreateRetVoid();
@@ -101,10 +102,34 @@ void CudaFunction::statement(const char* text) {
   call->setConvergent();
 }
 
+void CudaFunction::await_launch_before() {
+  statement("griddepcontrol.wait;");
+  if (schedule_.dependent_launch == DependentLaunch::after_wait)
+    statement("griddepcontrol.launch_dependents;");
+}
+
+void CudaFunction::fetch_and_wait(const std::function<void()>& loads) {
+  if (!schedule_.fetch)
+    return;
+  Value* block = special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
+  memory_->set_fetching(b_.CreateICmpULT(block, constant(kBlocksAtOnce)));
+  loads();
+  memory_->set_fetching(nullptr);
+  // The assembler would wait first, but for what may end the thread: no call has so many columns.
+  // Without a branch, for every thread has to be seen to wait (waits_for_dependencies).
+  auto* type = llvm::FunctionType::get(b_.getVoidTy(), {b_.getInt1Ty()}, false);
+  b_.CreateCall(type, llvm::InlineAsm::get(type, "@$0 trap;", "b,~{memory}", true),
+                {columns_are_impossible()});
+  await_launch_before();
+}
+
+Value* CudaFunction::columns_are_impossible() {
+  return b_.CreateICmpEQ(arguments_.columns,
+                         llvm::Constant::getAllOnesValue(arguments_.columns->getType()));
+}
+
 void CudaFunction::keep_loads_before() {
-  Value* never = b_.CreateICmpEQ(arguments_.columns,
-                                 llvm::Constant::getAllOnesValue(arguments_.columns->getType()));
-  emit_if(never, [&] { statement("trap;"); });
+  emit_if(columns_are_impossible(), [&] { statement("trap;"); });
 }
 
 Value* CudaFunction::any(const char* text, Value* condition) {

@@ -34,6 +34,9 @@ protected:
   /// is never taken, for no call has so many columns, keeps those before it where they are, so that
   /// what comes after hides their time.
   void keep_loads_before();
+  /// Where a schedule has it (CudaSchedule::fetch): what `loads` loads comes into the L2 cache, and
+  /// into no register; then this waits for the launch before, which else was waited for at once.
+  void fetch_and_wait(const std::function<void()>& loads);
   /// A special register as an index.
   llvm::Value* special(llvm::Intrinsic::ID id);
   /// What the thread of the warp whose number differs in bit `distance` has: `value`, lane by lane.
@@ -74,6 +77,8 @@ protected:
   llvm::Function* function_ = nullptr;
 
 private:
+  void await_launch_before();
+  llvm::Value* columns_are_impossible();
   llvm::Value* any(const char* text, llvm::Value* condition);
   llvm::Value* exchange(llvm::Intrinsic::ID how, llvm::Value* value, int with);
   void make_function(const std::string& entry);

@@ -88,6 +88,7 @@ private:
 
   // lower_cuda_early_loads.cpp
   void load_early(bool meet);
+  void fetch_row(Value* row);
   bool prepares_row_values() const;
   int held_bytes_each() const;
   void load_row_values();
@@ -147,6 +148,8 @@ private:
   Guard group_guard(const Chunk& chunk, int lane);
   void emit_groups(Chunk& chunk, const std::vector<bool>& needed);
   Value* load_groups(Chunk& chunk, std::uint32_t param);
+  void fetch_groups(const Chunk& chunk, std::uint32_t param);
+  Value* is_first_of_group(const Chunk& chunk, int lane);
   Value* reduce_within_warp(Chunk& chunk, NodeId id);
   Value* spread(Value* groups, int lanes);
   void store_groups(Chunk& chunk);

@@ -30,6 +30,7 @@ private:
     select_by(tensors, scalars_);
     prepare();
     Value* first = b_.CreateAdd(b_.CreateMul(block_, per_block_), thread_);
+    fetch_and_wait([&] { fetch_items(first); });
     if (schedule_.waves == 0)
       emit_items(first);
     else if (selection_.leaves_out_runs())
@@ -167,6 +168,20 @@ private:
     if (!at.row || !selection_.is_by_row())
       return nullptr;
     return selection_.selects(b_.CreateZExt(at.row, b_.getInt64Ty()), inside);
+  }
+
+  /// What the items of a thread from `first` on load that are full vectors.
+  void fetch_items(Value* first) {
+    Value* item = first;
+    for (int access = 0; access < schedule_.accesses; ++access) {
+      if (access > 0)
+        item = b_.CreateAdd(item, width_);
+      const Split at = split(item);
+      Value* full = b_.CreateICmpULT(at.item, full_);
+      memory_->set_guard({at.row ? b_.CreateAnd(b_.CreateICmpULT(item, items_), full) : full, {}});
+      tensors_->load(vector_place(at), lanes_, scalars_);
+      memory_->set_guard({});
+    }
   }
 
   /// The items of a thread from `first` on. Where all of them are full vectors, which is nearly

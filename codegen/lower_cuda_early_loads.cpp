@@ -34,6 +34,35 @@ void CudaRows::load_early(bool meet) {
   }
 }
 
+/// All that is loaded of a row that is held, but for entries of tables, once: what all rows have
+/// for the first of them, and what several threads have by one (all threads that ask for one
+/// address, SwiGLU of 512x14336 with a given scale on an H200: 52 us for 10).
+void CudaRows::fetch_row(Value* row) {
+  const std::vector<bool> all = needed_of_rows();
+  Value* of_all_rows = b_.CreateICmpEQ(row, wide(std::int64_t{0}));
+  Value* first_thread = b_.CreateICmpEQ(thread_, constant(0));
+  const auto is_loaded = [&](NodeId id) { return all[id] && node(id).op == Op::load; };
+  for (Chunk chunk : chunks_) { // a copy: nothing is loaded of it
+    chunk.held = -1;
+    chunk.guard.lanes.clear();
+    load(chunk, needed_loads(Broadcast::none));
+    for (NodeId id = 0; id < nodes(); ++id)
+      if (is_loaded(id) && by_group(id))
+        fetch_groups(chunk, node(id).param);
+    chunk.guard.whole = both(chunk.guard.whole, of_all_rows);
+    load(chunk, needed_loads(Broadcast::per_column));
+  }
+  for (NodeId id = 0; id < nodes(); ++id) {
+    if (!is_loaded(id) || !has_row_value(id))
+      continue;
+    const bool of_tensor = node(id).space.broadcast == Broadcast::per_tensor;
+    Value* inside = row_inside_;
+    row_inside_ = both(both(inside, first_thread), of_tensor ? of_all_rows : nullptr);
+    load_row_value(id);
+    row_inside_ = inside;
+  }
+}
+
 /// Whether elements would wait for something that takes its time and is computed of what a row or
 /// all of them have one of, as the reciprocal of a scale does: they are under way meanwhile (SwiGLU
 /// to f8e4m3 with a given scale, 16x14336 on an H200: 1.69 us, else 1.92). Not where they are many,

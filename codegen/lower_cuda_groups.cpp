@@ -56,6 +56,23 @@ Value* CudaRows::load_groups(Chunk& chunk, std::uint32_t param) {
   return all;
 }
 
+/// See CudaFunction::fetch_and_wait.
+void CudaRows::fetch_groups(const Chunk& chunk, std::uint32_t param) {
+  for (int lane = 0; lane < group_lanes(); ++lane) {
+    memory_->set_guard({both(chunk.guard.whole, is_first_of_group(chunk, lane)), {}});
+    tensors_.load_row_value(
+        {row_bases_, std::vector<Value*>(row_bases_.size()), group_of(chunk, lane)}, param);
+    memory_->set_guard({});
+  }
+}
+
+/// Whether a thread has the first column of the group of lane `lane`.
+Value* CudaRows::is_first_of_group(const Chunk& chunk, int lane) {
+  const int columns = geometry_.vector / group_lanes();
+  Value* column = b_.CreateAdd(chunk.column, constant(static_cast<std::uint64_t>(lane * columns)));
+  return b_.CreateICmpEQ(b_.CreateURem(column, constant(plan_.group)), constant(0));
+}
+
 void CudaRows::emit_groups(Chunk& chunk, const std::vector<bool>& needed) {
   bool any = false;
   for (NodeId id = 0; id < nodes(); ++id)
@@ -111,11 +128,7 @@ void CudaRows::store_groups(Chunk& chunk) {
   const int lanes = group_lanes();
   const std::vector<Value*> bits = lower_stores(b_, job_, lanes, stores, known(chunk, lanes));
   for (int lane = 0; lane < lanes; ++lane) {
-    // Whoever has the first column of a group.
-    const int columns = geometry_.vector / lanes;
-    Value* column =
-        b_.CreateAdd(chunk.column, constant(static_cast<std::uint64_t>(lane * columns)));
-    Value* first = b_.CreateICmpEQ(b_.CreateURem(column, constant(plan_.group)), constant(0));
+    Value* first = is_first_of_group(chunk, lane);
     std::vector<Value*> of_lane = bits;
     for (Value*& each : of_lane)
       if (lanes > 1)

@@ -42,9 +42,12 @@ void CudaRows::emit_body() {
   inside = both(inside, selection_.selects(row, inside));
   emit_selected(inside, [&] {
     const bool meet = in_clusters(job_.kernel, schedule_);
-    if (meet)
+    if (meet && !schedule_.fetch)
       enter_cluster();
     begin_row(row, geometry_.rows > 1 ? inside : nullptr);
+    fetch_and_wait([&] { fetch_row(row); });
+    if (meet && schedule_.fetch)
+      enter_cluster();
     load_early(meet);
     emit_row();
     if (meet)

@@ -64,6 +64,10 @@ struct CudaSchedule {
   LoadPolicy load = LoadPolicy::automatic;
   StorePolicy store = StorePolicy::automatic;
   DependentLaunch dependent_launch = DependentLaunch::none;
+  /// Blocks of a dependent launch ask the L2 cache for what they are to load before they wait: it
+  /// comes from memory meanwhile. Of elements in one pass, and of rows that are held. The cache is
+  /// where all writes meet, so what the grid before writes is what is loaded after the wait.
+  bool fetch = false;
   /// Threads that a multiprocessor holds at once, in whole blocks and at least one: the code is
   /// bound to it (.minnctapersm), so no assembler can take it away. A multiple of 256, at most
   /// `resident_threads` of the target.
@@ -121,7 +125,8 @@ int thread_elements(const Schedule& schedule, const ir::Kernel& kernel);
 /// Whether a call of so many elements fills most of a GPU's L2 cache, and a third of that or more
 /// is written.
 bool fills_cache(const ir::Kernel& kernel, std::int64_t elements);
-/// Whether default_schedule says which calls read with evict_last; else that is the tuner's.
+/// Whether default_schedule says which calls read with evict_last, and which fetch what they read
+/// before they wait; else that is the tuner's.
 inline bool has_default_policy(const Target& target) noexcept {
   return target.sm == 90;
 }

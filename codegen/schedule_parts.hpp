@@ -45,6 +45,10 @@ int aligned_elements(const ir::Kernel& kernel, const Specialization& specializat
 /// time.
 int resident_with_more_registers(const CudaSchedule& schedule);
 
+/// Whether what a thread loads is known before it waits for anything, see CudaSchedule::fetch.
+bool can_fetch(const CudaSchedule& schedule, const ir::Kernel& kernel,
+               const Specialization& specialization);
+
 /// Where launches can be dependent they are, from the start: 25 to 35 % less time up to 16 rows.
 inline DependentLaunch usual_dependent(const Target& target) noexcept {
   return target.sm >= 90 ? DependentLaunch::at_start : DependentLaunch::none;

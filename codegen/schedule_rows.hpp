@@ -69,6 +69,7 @@ private:
   /// How rows are split over clusters of blocks: long ones, and shorter ones where they are few.
   std::optional<Split> usual_split(std::int64_t columns, std::int64_t rows) const;
   bool has_pairs_ahead(std::int64_t columns, std::int64_t rows) const;
+  bool fetches_long(std::int64_t columns, std::int64_t rows) const;
   /// Over these blocks; none where there is no such split, or they do not hold the row.
   std::optional<CudaSchedule> usual_of_blocks(std::int64_t columns, std::int64_t rows) const;
   /// Where columns are computed apart: parts of a row as blocks of their own. None where the row is

@@ -29,7 +29,8 @@ std::vector<LoadPolicy> load_policies(const ir::Kernel& kernel,
   return policies;
 }
 
-/// `schedule` with every cache policy and every kind of dependent launch.
+/// `schedule` with every cache policy and every kind of dependent launch. What can be fetched
+/// before a launch waits is so under the policies that are the default somewhere.
 void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
                   const Specialization& specialization, const Target& target,
                   std::vector<Schedule>& schedules) {
@@ -45,6 +46,16 @@ void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
         schedule.store = store;
         schedules.emplace_back(schedule);
       }
+    if (dependent == DependentLaunch::none || !can_fetch(schedule, kernel, specialization))
+      continue;
+    CudaSchedule fetching = schedule;
+    fetching.fetch = true;
+    fetching.store = StorePolicy::automatic;
+    for (const LoadPolicy load : {LoadPolicy::automatic, LoadPolicy::evict_last}) {
+      fetching.load = load;
+      if (load == LoadPolicy::automatic || has_default_policy(target))
+        schedules.emplace_back(fetching);
+    }
   }
 }
 

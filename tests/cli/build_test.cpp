@@ -266,7 +266,7 @@ TEST_CASE("build: tuning records give the schedules of their kinds of call and s
                 "flat i32 exact x=unit@16 y=unit@16",
                 20};
   record.name = "twice";
-  record.schedule = record.default_schedule = "threads=96 bytes=8 accesses=2 load=auto";
+  record.schedule = record.default_schedule = "threads=96 bytes=8 accesses=2 load=auto dependent=1";
   record.rows = 1;
   record.columns = 1 << 20;
   record.seconds = record.default_seconds = 1e-5;

@@ -3,6 +3,7 @@
 #include "tests/support/catch.hpp"
 
 #include "codegen/lower.hpp"
+#include "codegen/schedule_parts.hpp"
 #include "ir/passes.hpp"
 #include "tests/codegen/run.hpp"
 #include "tests/codegen/strict.hpp"
@@ -53,14 +54,6 @@ HostSchedule random_host_schedule(Random& random) {
   return schedule;
 }
 
-int widest_element(const ir::Kernel& kernel) {
-  int bytes = 1;
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor())
-      bytes = std::max(bytes, size_of(param.dtype));
-  return bytes;
-}
-
 CudaSchedule random_cuda_schedule(Random& random, const ir::Kernel& kernel, const Target& target) {
   CudaSchedule schedule;
   schedule.threads = 32 << random.below(6);
@@ -74,6 +67,8 @@ CudaSchedule random_cuda_schedule(Random& random, const ir::Kernel& kernel, cons
   schedule.store = static_cast<StorePolicy>(random.below(2));
   if (target.sm >= 90)
     schedule.dependent_launch = static_cast<DependentLaunch>(random.below(4));
+  schedule.fetch = schedule.dependent_launch != DependentLaunch::none &&
+                   can_fetch(schedule, kernel, contiguous(kernel)) && random.one_in(2);
   return schedule;
 }
 

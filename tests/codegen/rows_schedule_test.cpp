@@ -182,7 +182,7 @@ TEST_CASE("rows load their columns ahead by default where that leaves room for e
   CHECK(ahead("rms_norm", 16, 2048));
   CHECK_FALSE(ahead("rms_norm", 16, 1024)); // a weight of 2 KiB
   CHECK_FALSE(ahead("softmax", 1, 14336));
-  CHECK(ahead("rms_norm", 16, 131'072));
+  CHECK(ahead("rms_norm", 8, 131'072));
   CHECK_FALSE(ahead("rms_norm", 16, 262'144)); // for want of registers
   for (const std::int64_t rows : {512, 2048, 8192})
     for (const std::int64_t columns : {2048, 4096, 8192, 14336}) {
@@ -331,8 +331,8 @@ TEST_CASE("one launch waits where blocks of several would crowd on some multipro
   CHECK(dependent("softmax", 128, 16384) != DependentLaunch::at_end);          // without weights
   CHECK(dependent("rms_norm_residual", 1024, 4096) == DependentLaunch::at_start);
   CHECK(dependent("rms_norm_residual", 512, 14336) == DependentLaunch::at_start);
-  CHECK(dependent("rms_norm", 16, 131'072) == DependentLaunch::at_end);
-  CHECK(dependent("rms_norm", 64, 131'072) == DependentLaunch::at_start);
+  CHECK(dependent("rms_norm", 16, 262'144) == DependentLaunch::at_end);
+  CHECK(dependent("rms_norm", 128, 131'072) == DependentLaunch::at_start);
   for (const std::int64_t rows : {1, 4, 8})
     CHECK(dependent("softmax", rows, 131'072) == DependentLaunch::after_wait);
   CHECK(dependent("rms_norm", 8, 131'072) == DependentLaunch::after_wait);

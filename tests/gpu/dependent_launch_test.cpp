@@ -67,33 +67,69 @@ private:
   cuda::Function function_ = nullptr;
 };
 
+/// Whether this is a GPU whose launches can be dependent. (The test double runs one grid after the
+/// other.)
+bool is_tested(const std::optional<Device>& device) {
+  return device && !emulated() && std::stoi(device->info().target.substr(3)) >= 90;
+}
+
+/// Launches `kernel`, which doubles x, all of one value, behind a grid that writes x late. Before
+/// every other launch nothing of x is in the cache, so what is fetched before the wait is old.
+void double_what_comes_late(const Device& device, const Kernel& kernel,
+                            std::initializer_list<std::int64_t> shape, int repeats) {
+  constexpr std::size_t kMoreThanCache = 32u << 20; // floats
+  const CurrentDevice current(device.info().index);
+  const cuda::OwnedStream stream = cuda::make_stream();
+  const Producer producer;
+  const Kernel other = device.kernel("kernel other(z: inout f32) { z = z + 1; }", "", {}, {});
+  std::size_t size = 1;
+  for (const std::int64_t extent : shape)
+    size *= static_cast<std::size_t>(extent);
+  const DeviceArray x(device, std::vector<float>(size, -1)), y(device, std::vector<float>(size)),
+      z(device, std::vector<float>(kMoreThanCache));
+  const Tensor in(x.tensor().data, f32, shape), out(y.tensor().data, f32, shape);
+  kernel.prepare({in, out});
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    const auto value = static_cast<float>(repeat);
+    if (repeat % 2 == 0)
+      other.launch(Stream(stream.get()), {z.tensor()});
+    producer.launch(stream.get(), x.tensor(), value);
+    kernel.launch(Stream(stream.get()), {in, out});
+    cuda::driver().cuStreamSynchronize(stream.get());
+    CAPTURE(size, repeat);
+    REQUIRE(y.get() == std::vector<float>(size, 2 * value));
+  }
+}
+
 } // namespace
 
 TEST_CASE("a dependent launch reads what the grid before wrote after it let its dependents start") {
   const auto device = gpu();
-  if (!device || emulated()) // the test double runs one grid after the other
+  if (!is_tested(device))
     return;
-  if (std::stoi(device->info().target.substr(3)) < 90)
-    return;
-  const CurrentDevice current(device->info().index);
-  const cuda::OwnedStream stream = cuda::make_stream();
-  const Producer producer;
   KernelOptions options;
-  options.schedule = GENERATE("dependent=1", "dependent=2", "dependent=3");
+  options.schedule = GENERATE("dependent=1 fetch=0", "dependent=2 fetch=0", "dependent=3",
+                              "dependent=1 fetch=1", "dependent=2 fetch=1");
+  CAPTURE(options.schedule);
   const Kernel kernel =
       device->kernel("kernel reader(x: in f32, y: out f32) { y = x * 2; }", "", {}, options);
   // Small enough that blocks of both grids are resident together.
-  for (const std::size_t size : {256u, 2048u, 3420u, 8192u}) {
-    const DeviceArray x(*device, std::vector<float>(size, -1)),
-        y(*device, std::vector<float>(size));
-    kernel.prepare({x.tensor(), y.tensor()});
-    for (int repeat = 0; repeat < 100; ++repeat) {
-      const auto value = static_cast<float>(repeat);
-      producer.launch(stream.get(), x.tensor(), value);
-      kernel.launch(Stream(stream.get()), {x.tensor(), y.tensor()});
-      cuda::driver().cuStreamSynchronize(stream.get());
-      CAPTURE(options.schedule, size, repeat);
-      REQUIRE(y.get() == std::vector<float>(size, 2 * value));
-    }
+  for (const std::int64_t size : {256, 2048, 3420, 8192})
+    double_what_comes_late(*device, kernel, {size}, 100);
+}
+
+TEST_CASE("rows fetched while the grid before still writes them are read as it leaves them") {
+  const auto device = gpu();
+  if (!is_tested(device))
+    return;
+  constexpr const char* kSource =
+      "kernel reader(x: in f32, y: out f32) { y = x + row_max(x) + 0 * row_sum(x); }";
+  KernelOptions options;
+  for (const char* dependent : {" dependent=1 fetch=1", " dependent=2 fetch=1"}) {
+    options.schedule = std::string("threads=256 row=256 bytes=4 accesses=4") + dependent;
+    CAPTURE(options.schedule);
+    double_what_comes_late(*device, device->kernel(kSource, "", {}, options), {6, 1024}, 100);
+    options.schedule = std::string("threads=128 row=128 bytes=16 accesses=1 grid=8") + dependent;
+    double_what_comes_late(*device, device->kernel(kSource, "", {}, options), {2, 4096}, 100);
   }
 }
