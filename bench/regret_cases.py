@@ -15,6 +15,9 @@ FIXED = [
     "threads=512 bytes=16 accesses=1 load=auto store=auto dependent=1",
     "threads=1024 bytes=16 accesses=1 load=auto store=auto dependent=1",
     "threads=128 bytes=16 accesses=2 load=auto store=auto dependent=1",
+    "threads=128 bytes=8 accesses=1 load=auto store=auto dependent=1 fetch=1",
+    "threads=128 bytes=16 accesses=1 load=auto store=auto dependent=2 fetch=1",
+    "threads=256 bytes=16 accesses=1 load=auto store=auto dependent=1 fetch=1",
     "threads=128 bytes=8 accesses=1 load=auto store=auto dependent=1",
     "threads=256 bytes=8 accesses=2 load=auto store=auto dependent=1",
     "threads=256 bytes=4 accesses=1 load=auto store=auto dependent=1",
@@ -28,6 +31,7 @@ FIXED = [
     "threads=512 bytes=16 accesses=1 load=readonly store=auto dependent=0",
 ]
 
+MUCH = 8 << 20  # bytes read; of more, what is fetched early may come from memory sooner, but not from the cache
 LONG = 32768  # columns of rows that are split over blocks
 
 
@@ -96,20 +100,23 @@ def clusters(columns, size):
     return [f"threads={row} row={row} bytes={size_of_access} accesses={accesses} grid={blocks} "
             f"dependent={dependent} resident=1024"
             for row, blocks, size_of_access, dependent in itertools.product(
-                (512, 1024), (2, 4, 8), (8, 16), (1, 2, 3))
+                (512, 1024), (2, 4, 8), (8, 16), ("1", "2", "3", "2 fetch=1"))
             if (accesses := -(-columns * size // (row * blocks * size_of_access))) *
             size_of_access // size <= 64]
 
 
 def fixed(case):
     """The schedules that a case is held against."""
-    if case.kind not in ROW_KINDS:
-        return FIXED
     size = DLPACK_CODE[case.dtype][1] // 8
+    if case.kind not in ROW_KINDS:
+        read = sum(role != "out" for role in ELEMENT_KINDS[case.kind].tensors)
+        few = read * size * case.rows * case.columns < MUCH
+        return [schedule for schedule in FIXED if few or "fetch=1" not in schedule]
     if case.columns >= LONG:
         return clusters(case.columns, size)
     schedules = []
     for size_of_access, policies in ((16, "load=auto store=auto"), (8, "load=auto store=auto"),
+                                     (8, "load=auto store=auto fetch=1"),
                                      *([(4, "load=auto store=auto")] if case.pitch % 4 else []),
                                      (8, "load=evict_last store=auto"),
                                      (16, "load=streaming store=streaming")):
