@@ -5,7 +5,6 @@
 #include <bit>
 #include <utility>
 
-#include "codegen/row_geometry.hpp"
 #include "codegen/row_plan.hpp"
 #include "codegen/tile_plan.hpp"
 #include "swage/error.hpp"
@@ -104,15 +103,6 @@ bool comes_with_registers(const CudaSchedule& schedule, const ir::Kernel& kernel
       schedule.accesses == 1 || (schedule.accesses == 2 && schedule.ahead && vector == kMuch);
   return element_inputs(kernel) <= 2 && reduces_groups(kernel) && computes_columns_apart(kernel) &&
          one && schedule.threads == schedule.row_threads && vector >= kMuch;
-}
-
-bool can_fetch(const CudaSchedule& schedule, const ir::Kernel& kernel,
-               const Specialization& specialization) {
-  if (specialization.valid_rows != ValidRows::all || kernel.skip() || rows_of_groups(kernel) > 0)
-    return false;
-  if (ir::is_elementwise(kernel))
-    return schedule.waves == 0;
-  return !stores_after_rows(kernel) && make_row_geometry(kernel, specialization, schedule).held;
 }
 
 int element_inputs(const ir::Kernel& kernel) noexcept {

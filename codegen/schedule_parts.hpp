@@ -48,6 +48,13 @@ int resident_with_more_registers(const CudaSchedule& schedule);
 /// Whether what a thread loads is known before it waits for anything, see CudaSchedule::fetch.
 bool can_fetch(const CudaSchedule& schedule, const ir::Kernel& kernel,
                const Specialization& specialization);
+/// Throws Error(invalid_argument) where it is not.
+void check_fetch(const CudaSchedule& schedule, const ir::Kernel& kernel,
+                 const Specialization& specialization);
+/// Makes a default schedule one that fetches where that is good by default, for `elements` elements
+/// in all, and says how launches follow then.
+void fetch_early(CudaSchedule& schedule, const ir::Kernel& kernel,
+                 const Specialization& specialization, std::int64_t elements);
 
 /// Where launches can be dependent they are, from the start: 25 to 35 % less time up to 16 rows.
 inline DependentLaunch usual_dependent(const Target& target) noexcept {
