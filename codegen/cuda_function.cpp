@@ -17,7 +17,8 @@ using llvm::Value;
 namespace {
 
 constexpr unsigned kGlobal = 1; ///< NVPTX address space of global memory
-/// Of a large GPU; later blocks begin when the launch before has ended, and need not fetch.
+/// Of 128 threads, on a large GPU; later blocks begin when the launch before has ended, and need
+/// not fetch.
 constexpr std::uint64_t kBlocksAtOnce = 132 * 16;
 
 } // namespace
@@ -108,13 +109,13 @@ void CudaFunction::await_launch_before() {
     statement("griddepcontrol.launch_dependents;");
 }
 
-void CudaFunction::fetch_and_wait(const std::function<void()>& loads) {
+void CudaFunction::fetch_and_wait(const std::function<void()>& loads, bool shared) {
   if (!schedule_.fetch)
     return;
   Value* block = special(llvm::Intrinsic::nvvm_read_ptx_sreg_ctaid_x);
-  memory_->set_fetching(b_.CreateICmpULT(block, constant(kBlocksAtOnce)));
+  memory_->set_fetching(b_.CreateICmpULT(block, constant(kBlocksAtOnce)), shared);
   loads();
-  memory_->set_fetching(nullptr);
+  memory_->set_fetching(nullptr, false);
   // The assembler would wait first, but for what may end the thread: no call has so many columns.
   // Without a branch, for every thread has to be seen to wait (waits_for_dependencies).
   auto* type = llvm::FunctionType::get(b_.getVoidTy(), {b_.getInt1Ty()}, false);

@@ -36,7 +36,9 @@ protected:
   void keep_loads_before();
   /// Where a schedule has it (CudaSchedule::fetch): what `loads` loads comes into the L2 cache, and
   /// into no register; then this waits for the launch before, which else was waited for at once.
-  void fetch_and_wait(const std::function<void()>& loads);
+  /// `shared`: values of several elements too, which `loads` guards so that few threads ask for
+  /// one.
+  void fetch_and_wait(const std::function<void()>& loads, bool shared);
   /// A special register as an index.
   llvm::Value* special(llvm::Intrinsic::ID id);
   /// What the thread of the warp whose number differs in bit `distance` has: `value`, lane by lane.

@@ -30,7 +30,7 @@ private:
     select_by(tensors, scalars_);
     prepare();
     Value* first = b_.CreateAdd(b_.CreateMul(block_, per_block_), thread_);
-    fetch_and_wait([&] { fetch_items(first); });
+    fetch_and_wait([&] { fetch_items(first); }, false);
     if (schedule_.waves == 0)
       emit_items(first);
     else if (selection_.leaves_out_runs())
@@ -170,7 +170,8 @@ private:
     return selection_.selects(b_.CreateZExt(at.row, b_.getInt64Ty()), inside);
   }
 
-  /// What the items of a thread from `first` on load that are full vectors.
+  /// What the items of a thread from `first` on load that are full vectors. The addresses of items
+  /// beyond the last mean nothing, and nobody asks for them.
   void fetch_items(Value* first) {
     Value* item = first;
     for (int access = 0; access < schedule_.accesses; ++access) {

@@ -50,11 +50,14 @@ public:
     lane_ = 0;
   }
 
-  void set_fetching(Value* fetching) override { fetching_ = fetching; }
+  void set_fetching(Value* fetching, bool shared) override {
+    fetching_ = fetching;
+    fetches_shared_ = shared;
+  }
 
   Value* load(Value* address, int unit, int count, std::uint32_t param) override {
     if (fetching_)
-      return fetch(address, unit, count);
+      return fetch(address, unit, count, param);
     if (guard_.lanes.empty())
       return load_whole(address, unit, count, param, guard_.whole);
     if (count == 1)
@@ -106,17 +109,19 @@ public:
 
 private:
   /// Where some elements of an access may be left out, all are: nothing depends on it.
-  Value* fetch(Value* address, int unit, int count) {
+  Value* fetch(Value* address, int unit, int count, std::uint32_t param) {
     constexpr int kSector = 32; // bytes that come at once
-    Value* guard = count == 1 && !guard_.lanes.empty() ? next_lane() : guard_.whole;
-    guard = guard ? b_.CreateAnd(fetching_, guard) : fetching_;
+    Value* nothing = llvm::PoisonValue::get(bits_of(unit, count));
+    if (reused_[param] && !fetches_shared_)
+      return nothing;
+    Value* guard = guard_.whole ? b_.CreateAnd(fetching_, guard_.whole) : fetching_;
     auto* type =
         llvm::FunctionType::get(b_.getVoidTy(), {address->getType(), b_.getInt1Ty()}, false);
     llvm::InlineAsm* fetch =
         llvm::InlineAsm::get(type, "@$1 prefetch.global.L2 [$0];", "l,b", true);
     for (int at = 0; at < unit * count; at += kSector)
       b_.CreateCall(type, fetch, {advance(address, at), guard});
-    return llvm::PoisonValue::get(bits_of(unit, count));
+    return nothing;
   }
 
   Value* next_lane() { return guard_.lanes[lane_++ % guard_.lanes.size()]; }
@@ -349,6 +354,7 @@ private:
   std::vector<bool> reused_;   ///< by parameter: broadcast, so worth its place in every cache
   Value* evict_last_ = nullptr;
   Value* fetching_ = nullptr;
+  bool fetches_shared_ = false;
   Guard guard_;
   std::size_t lane_ = 0; ///< of the accesses of single lanes
 };

@@ -22,8 +22,8 @@ public:
   /// order, beginning with the first.
   virtual void set_guard(Guard guard) = 0;
   /// Unless null: loads from now on ask the L2 cache for what they would load, where `fetching`
-  /// holds, and give poison.
-  virtual void set_fetching(llvm::Value* fetching) = 0;
+  /// holds, and give poison; of tensors that have one value for several elements if `shared`.
+  virtual void set_fetching(llvm::Value* fetching, bool shared) = 0;
   /// `count` values of `unit` bytes of memory that is no parameter's, aligned to all of them or 16
   /// bytes; 0 where `guard`, unless null, is false.
   virtual llvm::Value* load_own(llvm::Value* address, int unit, int count, llvm::Value* guard) = 0;

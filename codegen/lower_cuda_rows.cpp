@@ -45,7 +45,7 @@ void CudaRows::emit_body() {
     if (meet && !schedule_.fetch)
       enter_cluster();
     begin_row(row, geometry_.rows > 1 ? inside : nullptr);
-    fetch_and_wait([&] { fetch_row(row); });
+    fetch_and_wait([&] { fetch_row(row); }, true);
     if (meet && schedule_.fetch)
       enter_cluster();
     load_early(meet);

@@ -12,9 +12,32 @@
 
 namespace swage::codegen {
 
+namespace {
+
+/// Whether addresses of what is loaded are few, so that they stay in registers until it is (SwiGLU
+/// of strided rows spilled 424 bytes), and found without a division of 64 bits, which is a branch:
+/// then not every thread would be seen to wait.
+bool has_plain_addresses(const ir::Kernel& kernel, const Specialization& specialization) {
+  std::size_t tensor = 0;
+  for (const ir::Param& param : kernel.params()) {
+    if (!param.is_tensor())
+      continue;
+    const TensorSpec& spec = specialization.tensors.at(tensor++);
+    const bool lies_apart =
+        spec.layout == Layout::strided || spec.layout == Layout::per_column_strided;
+    if ((param.is_read() && lies_apart) ||
+        (specialization.index64 && (spec.row_dims > 1 || spec.group_dims > 1)))
+      return false;
+  }
+  return true;
+}
+
+} // namespace
+
 bool can_fetch(const CudaSchedule& schedule, const ir::Kernel& kernel,
                const Specialization& specialization) {
-  if (specialization.valid_rows != ValidRows::all || kernel.skip() || rows_of_groups(kernel) > 0)
+  if (specialization.valid_rows != ValidRows::all || kernel.skip() || rows_of_groups(kernel) > 0 ||
+      !has_plain_addresses(kernel, specialization))
     return false;
   if (ir::is_elementwise(kernel))
     return schedule.waves == 0;
@@ -24,11 +47,12 @@ bool can_fetch(const CudaSchedule& schedule, const ir::Kernel& kernel,
 void check_fetch(const CudaSchedule& schedule, const ir::Kernel& kernel,
                  const Specialization& specialization) {
   if (schedule.dependent_launch == DependentLaunch::none)
-    refuse_schedule("fetch=1 is for launches that wait for the one before; take dependent=1, 2 or "
-                    "3, or fetch=0");
+    refuse_schedule("fetch=1 is for launches that wait for the one before; take fetch=0, or from "
+                    "sm_90 on dependent=1, 2 or 3");
   if (!can_fetch(schedule, kernel, specialization))
     refuse_schedule(fmt::format("fetch=1 is for elements with grid=once and for rows that threads "
-                                "hold, of calls that take all rows; this one of '{}' takes fetch=0",
+                                "hold, neighbours in memory, of calls that take all rows; this one "
+                                "of '{}' takes fetch=0",
                                 kernel.name()));
 }
 

@@ -194,8 +194,7 @@ CudaSchedule varied(CudaSchedule schedule, const CandidateInput& input) {
   return schedule;
 }
 
-/// Of elements, which compile soon, whatever fetches is tried without, too, where that is the
-/// default.
+/// Where the default does not fetch, and may, whatever is tried with it is tried without, too.
 CudaSchedule fetches_either(CudaSchedule schedule, const CudaSchedule& by_default,
                             const CudaSchedule& varied) {
   if (!by_default.fetch && varied.fetch)
@@ -265,11 +264,13 @@ std::vector<Schedule> candidates(const CandidateInput& given, const Schedule& by
     if (cuda && tiles)
       rank = place_tiles(*cuda, usual);
     else if (cuda && cuda->row_threads > 0)
-      rank = place_rows(*cuda, usual, input);
+      rank = place_rows(fetches_either(*cuda, *of_gpu, usual), usual, input);
     else if (cuda)
       rank = is_idle(*cuda, input) ? -1 : place(fetches_either(*cuda, *of_gpu, usual), usual);
     else
       rank = place(std::get<HostSchedule>(schedule), std::get<HostSchedule>(by_default));
+    if (rank >= 0 && cuda && cuda->fetch != usual.fetch)
+      ++rank; // of these one is the default
     if (rank >= 0)
       ranked.emplace_back(rank, schedule);
     if (cuda && cuda->row_threads > 0 && !tiles && cuda->waves == 0 && (rank == 0 || rank == 1) &&

@@ -54,7 +54,8 @@ HostSchedule random_host_schedule(Random& random) {
   return schedule;
 }
 
-CudaSchedule random_cuda_schedule(Random& random, const ir::Kernel& kernel, const Target& target) {
+CudaSchedule random_cuda_schedule(Random& random, const Call& call, const Target& target) {
+  const ir::Kernel& kernel = call.kernel();
   CudaSchedule schedule;
   schedule.threads = 32 << random.below(6);
   const int widest = target.sm >= 100 ? 32 : 16;
@@ -68,7 +69,7 @@ CudaSchedule random_cuda_schedule(Random& random, const ir::Kernel& kernel, cons
   if (target.sm >= 90)
     schedule.dependent_launch = static_cast<DependentLaunch>(random.below(4));
   schedule.fetch = schedule.dependent_launch != DependentLaunch::none &&
-                   can_fetch(schedule, kernel, contiguous(kernel)) && random.one_in(2);
+                   can_fetch(schedule, kernel, call.specialization()) && random.one_in(2);
   return schedule;
 }
 
@@ -97,7 +98,7 @@ TEST_CASE("random kernels of exact operations give the defined bits in PTX") {
     const ir::Kernel kernel = exact_kernel(seed, exact_options(random));
     Call call(kernel, random, call_options(random));
     const auto expected = call.expected();
-    const CudaSchedule schedule = random_cuda_schedule(random, kernel, target);
+    const CudaSchedule schedule = random_cuda_schedule(random, call, target);
     INFO("seed " << seed << ": " << canonical(target) << ", " << call.describe() << "\n"
                  << canonical(schedule) << "\n"
                  << ir::print(kernel));
@@ -129,7 +130,7 @@ TEST_CASE("kernels of bf16 alone give the defined bits on both back ends") {
     REQUIRE(call.difference(expected) == "");
     call.reset();
     const Target target = cuda_target(random.one_in(2) ? 75 : 120);
-    run_in_emulator(call, random_cuda_schedule(random, kernel, target), target);
+    run_in_emulator(call, random_cuda_schedule(random, call, target), target);
     REQUIRE(call.difference(expected) == "");
   }
 }

@@ -120,6 +120,18 @@ TEST_CASE("what many threads load is asked for by one, and weights for the first
   CHECK(std::set(guards.begin(), guards.end()).size() == 2); // any row, and the first
 }
 
+TEST_CASE("of kernels of elements nobody asks for what a row or a column has one of") {
+  const ir::Kernel scaled =
+      ir::load_kernel({"kernel k(x: in bf16, s: in f32 [row], w: in bf16 [col], y: out bf16) { y = "
+                       "x * s * w; }"},
+                      "", {});
+  Specialization by_row = contiguous(scaled);
+  by_row.flat = false;
+  const std::string code =
+      compile(scaled, by_row, schedule_of("bytes=8 dependent=1 fetch=1"), cuda_target(90)).payload;
+  CHECK(fitting(code, kAsks) == 1);
+}
+
 TEST_CASE("fetch=1 is for launches that wait and threads that know what they load") {
   const ir::Kernel rows = catalogue("rms_norm", bf16), sums = catalogue("rms_norm_backward", bf16),
                    elements = catalogue("swiglu", bf16);
@@ -142,6 +154,19 @@ TEST_CASE("fetch=1 is for launches that wait and threads that know what they loa
   Specialization counted = of_columns(rows, 4096);
   counted.valid_rows = ValidRows::one;
   CHECK_THROWS_WITH(check(rows, held + " dependent=1", counted), ContainsSubstring("fetch=0"));
+  // Addresses of every lane, or divisions of 64 bits, which are branches.
+  Specialization strided = contiguous(elements);
+  strided.flat = false;
+  strided.tensors[1].layout = Layout::strided;
+  CHECK_THROWS_WITH(check(elements, "fetch=1 dependent=1", strided), ContainsSubstring("fetch=0"));
+  CHECK_NOTHROW(check(elements, "dependent=1", strided));
+  const ir::Kernel scaled = ir::load_kernel(
+      {"kernel k(x: in bf16, s: in f32 [row], y: out bf16) { y = x * s + row_max(x); }"}, "", {});
+  Specialization view = of_columns(scaled, 4096);
+  view.tensors[1].row_dims = 2;
+  CHECK_NOTHROW(check(scaled, held + " dependent=1", view));
+  view.index64 = true;
+  CHECK_THROWS_WITH(check(scaled, held + " dependent=1", view), ContainsSubstring("fetch=0"));
   const ir::Kernel skips = ir::load_kernel({"kernel k(x: in bf16, id: in i32 [row], y: out bf16) { "
                                             "skip where id < 0; y = x * 2; }"},
                                            "", {});
