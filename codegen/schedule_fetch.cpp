@@ -85,7 +85,7 @@ void fetch_early(CudaSchedule& schedule, const ir::Kernel& kernel,
   const std::int64_t likely =
       by_element ? bit_ceil(elements + 1)
                  : bit_ceil(std::max<std::int64_t>(elements / columns, 1)) * columns;
-  if (bytes * likely > most)
+  if (bytes == 0 || bytes * likely > most)
     return;
   schedule.fetch = true;
   if (by_element && likely / thread_elements(schedule, kernel) >= kFewThreads)

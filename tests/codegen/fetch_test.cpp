@@ -191,6 +191,10 @@ TEST_CASE(
   CHECK_FALSE(fetches("rms_norm", 512, 4096));
   CHECK(fetches("swiglu_quantised_group", 16, 14336));
   CHECK_FALSE(fetches("swiglu_quantised_group", 128, 14336));
+  const ir::Kernel writes = ir::load_kernel({"kernel k(y: out f32) { y = 1; }"}, "", {});
+  CHECK_FALSE(
+      std::get<CudaSchedule>(default_schedule(writes, contiguous(writes), cuda_target(90), 4096))
+          .fetch);
   for (const int sm : {89, 100}) // not measured there, or not to be had
     CHECK_FALSE(by_default("swiglu", 1, 4096, sm).fetch);
 }
