@@ -90,7 +90,6 @@ private:
   void load_early(bool meet);
   void fetch_row(Value* row);
   bool prepares_row_values() const;
-  int held_bytes_each() const;
   void load_row_values();
   bool holds_many() const;
   /// Loads what is held of the row at hand.

@@ -35,9 +35,9 @@ void CudaRows::load_early(bool meet) {
 }
 
 /// What is loaded of a row that is held, but for entries of tables and accesses that are not whole,
-/// once: what all rows have
-/// for the first of them, and what several threads have by one (all threads that ask for one
-/// address, SwiGLU of 512x14336 with a given scale on an H200: 52 us for 10).
+/// once: what all rows have for the first of them, and what several threads have by one (all
+/// threads that ask for one address, SwiGLU of 512x14336 with a given scale on an H200: 52 us for
+/// 10).
 void CudaRows::fetch_row(Value* row) {
   const std::vector<bool> all = needed_of_rows();
   Value* of_all_rows = b_.CreateICmpEQ(row, wide(std::int64_t{0}));
@@ -70,7 +70,7 @@ void CudaRows::fetch_row(Value* row) {
 /// for they stay in registers then.
 bool CudaRows::prepares_row_values() const {
   constexpr int kMostBytes = 128; // of a thread
-  if (held_bytes_each() * thread_elements(schedule_, job_.kernel) > kMostBytes)
+  if (bytes_of_inputs(job_.kernel) * thread_elements(schedule_, job_.kernel) > kMostBytes)
     return false;
   const std::vector<bool> needed = needed_of_rows(); // what selects rows is known by then
   std::vector<bool> loaded(nodes(), false);
@@ -85,15 +85,6 @@ bool CudaRows::prepares_row_values() const {
       return true;
   }
   return false;
-}
-
-/// Of all elements that are read.
-int CudaRows::held_bytes_each() const {
-  int bytes = 0;
-  for (const ir::Param& param : job_.kernel.params())
-    if (param.is_tensor() && param.is_read() && param.broadcast == Broadcast::none)
-      bytes += size_of(param.dtype);
-  return bytes;
 }
 
 /// So that all loads are under way before the first of them is waited for (RMSNorm of 64x262144 on

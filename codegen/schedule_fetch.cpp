@@ -68,15 +68,11 @@ void fetch_early(CudaSchedule& schedule, const ir::Kernel& kernel,
   constexpr std::int64_t kFewBytes = 2 << 20, kFewOfRows = 15 << 18, kFewThreads = 6144;
   const bool by_element = ir::is_elementwise(kernel);
   const std::int64_t most = by_element || computes_columns_apart(kernel) ? kFewBytes : kFewOfRows;
-  const bool waits = schedule.dependent_launch == DependentLaunch::at_start ||
-                     schedule.dependent_launch == DependentLaunch::after_wait;
-  if (!waits || std::max(elements, specialization.columns_at_most) > most ||
+  if (!lets_next_wait(schedule.dependent_launch) ||
+      std::max(elements, specialization.columns_at_most) > most ||
       !can_fetch(schedule, kernel, specialization))
     return;
-  std::int64_t bytes = 0; // an element
-  for (const ir::Param& param : kernel.params())
-    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
-      bytes += size_of(param.dtype);
+  const std::int64_t bytes = bytes_of_inputs(kernel); // an element
   // Calls of a size class have the elements of its smallest; a power of two of rows is likely.
   const auto bit_ceil = [](std::int64_t value) {
     return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));

@@ -111,6 +111,14 @@ int element_inputs(const ir::Kernel& kernel) noexcept {
   }));
 }
 
+int bytes_of_inputs(const ir::Kernel& kernel) noexcept {
+  int bytes = 0;
+  for (const ir::Param& param : kernel.params())
+    if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
+      bytes += size_of(param.dtype);
+  return bytes;
+}
+
 int streams(const ir::Kernel& kernel) noexcept {
   int count = 0;
   for (const ir::Param& param : kernel.params())

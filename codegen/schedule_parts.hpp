@@ -45,6 +45,11 @@ int aligned_elements(const ir::Kernel& kernel, const Specialization& specializat
 /// time.
 int resident_with_more_registers(const CudaSchedule& schedule);
 
+/// Whether blocks of the next launch, if that is dependent, may wait while this one's work.
+inline bool lets_next_wait(DependentLaunch how) noexcept {
+  return how == DependentLaunch::at_start || how == DependentLaunch::after_wait;
+}
+
 /// Whether what a thread loads is known before it waits for anything, see CudaSchedule::fetch.
 bool can_fetch(const CudaSchedule& schedule, const ir::Kernel& kernel,
                const Specialization& specialization);
@@ -68,6 +73,8 @@ bool comes_with_registers(const CudaSchedule& schedule, const ir::Kernel& kernel
 
 /// Tensors of elements that are read.
 int element_inputs(const ir::Kernel& kernel) noexcept;
+/// Bytes that are read of these, for each element.
+int bytes_of_inputs(const ir::Kernel& kernel) noexcept;
 
 /// Tensors of elements that are read plus those that are written.
 int streams(const ir::Kernel& kernel) noexcept;

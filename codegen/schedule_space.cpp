@@ -34,6 +34,7 @@ std::vector<LoadPolicy> load_policies(const ir::Kernel& kernel,
 void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
                   const Specialization& specialization, const Target& target,
                   std::vector<Schedule>& schedules) {
+  const bool fetches = can_fetch(schedule, kernel, specialization);
   for (const DependentLaunch dependent : {DependentLaunch::none, DependentLaunch::at_start,
                                           DependentLaunch::after_wait, DependentLaunch::at_end}) {
     if (dependent != DependentLaunch::none && target.sm < 90)
@@ -46,7 +47,7 @@ void add_policies(CudaSchedule schedule, const ir::Kernel& kernel,
         schedule.store = store;
         schedules.emplace_back(schedule);
       }
-    if (dependent == DependentLaunch::none || !can_fetch(schedule, kernel, specialization))
+    if (dependent == DependentLaunch::none || !fetches)
       continue;
     CudaSchedule fetching = schedule;
     fetching.fetch = true;

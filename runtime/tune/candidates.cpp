@@ -182,8 +182,7 @@ bool has_fit_policy(const CudaSchedule& schedule, const CudaSchedule& by_default
 bool may_fetch(const CudaSchedule& schedule, const CandidateInput& input) {
   constexpr std::int64_t kMuch = 8 << 20; // bytes
   const auto bytes = codegen::element_inputs(input.kernel) * codegen::widest_element(input.kernel);
-  return (schedule.dependent_launch == DependentLaunch::at_start ||
-          schedule.dependent_launch == DependentLaunch::after_wait) &&
+  return codegen::lets_next_wait(schedule.dependent_launch) &&
          input.elements < kMuch / std::max(bytes, 1) &&
          codegen::can_fetch(schedule, input.kernel, input.specialization);
 }
