@@ -265,13 +265,11 @@ void CudaRows::accumulate(Chunk& chunk) {
 
 /// Where a row of the block has its term; `column` null where it has one for all.
 Value* CudaRows::term_at(std::size_t sum, Value* row, Value* column) {
-  std::int64_t before = exchange_bytes_ + 2 * value_bytes_;
-  const auto columns = [&](std::size_t of) {
-    return strands_.is_for_all(of) ? 1 : held_width(geometry_);
-  };
-  for (std::size_t i = 0; i < sum; ++i)
-    before += geometry_.rows * plan_.column_sum_bytes[i] * columns(i);
-  Value* index = b_.CreateMul(row, wide(columns(sum)));
+  const std::int64_t before =
+      exchange_bytes_ + 2 * value_bytes_ + terms_offset(plan_, geometry_, sum);
+  Value* index = row;
+  if (!strands_.is_for_all(sum))
+    index = b_.CreateMul(row, wide(held_width(geometry_)));
   if (column)
     index = b_.CreateAdd(index, column);
   return shared(before, b_.CreateMul(index, wide(std::int64_t{plan_.column_sum_bytes[sum]})));

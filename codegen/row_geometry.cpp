@@ -193,14 +193,22 @@ std::int64_t held_width(const RowGeometry& geometry) noexcept {
   return std::int64_t{geometry.chunks} * geometry.vector * geometry.threads;
 }
 
-std::int64_t terms_bytes(const RowPlan& plan, const RowGeometry& geometry) noexcept {
+std::int64_t terms_offset(const RowPlan& plan, const RowGeometry& geometry,
+                          std::size_t sum) noexcept {
   if (geometry.rows == 1)
     return 0;
+  constexpr std::int64_t kAligned = 16; // as accesses of several columns need it
   std::int64_t bytes = 0;
-  for (std::size_t i = 0; i < plan.column_sums.size(); ++i)
-    bytes += geometry.rows * plan.column_sum_bytes[i] *
-             (plan.column_sum_for_all[i] ? 1 : held_width(geometry));
-  return (bytes + 15) / 16 * 16;
+  for (std::size_t i = 0; i < sum; ++i) {
+    const std::int64_t columns = plan.column_sum_for_all[i] ? 1 : held_width(geometry);
+    bytes += geometry.rows * plan.column_sum_bytes[i] * columns;
+    bytes = (bytes + kAligned - 1) / kAligned * kAligned;
+  }
+  return bytes;
+}
+
+std::int64_t terms_bytes(const RowPlan& plan, const RowGeometry& geometry) noexcept {
+  return terms_offset(plan, geometry, plan.column_sums.size());
 }
 
 std::int64_t shared_bytes(const RowPlan& plan, const ir::Kernel& kernel,

@@ -118,6 +118,9 @@ std::int64_t held_width(const RowGeometry& geometry) noexcept;
 /// Shared memory through which the rows of a block, all of one strand, are added to its sums in
 /// their order; 0 where a block has one row, whose threads add their own columns.
 std::int64_t terms_bytes(const RowPlan& plan, const RowGeometry& geometry) noexcept;
+/// Of these, the bytes before the terms of the column sum `sum`, a multiple of 16.
+std::int64_t terms_offset(const RowPlan& plan, const RowGeometry& geometry,
+                          std::size_t sum) noexcept;
 
 /// A block's shared memory without asking for more.
 inline constexpr std::int64_t kSharedBytes = 48 << 10;

@@ -22,6 +22,13 @@ const std::string kSums =
     "  y = T(a - mean); dw = col_sum((a - mean) * r) + t; db = T(col_sum(a) * f32(w));"
     "  all = col_sum(row_sum(a * a) * r) * s + t; }";
 
+/// Terms of one value a row lie before those of columns, which are stored several at once.
+const std::string kOneBefore =
+    "kernel k<A, B>(x: in A, v: in B, all: out A [tensor], other: out B [tensor], dw: out A [col], "
+    "dv: out B [col]) {"
+    "  all = col_sum(row_sum(x)); other = col_sum(row_sum(v) * row_sum(v));"
+    "  dw = col_sum(x); dv = col_sum(v * v); }";
+
 constexpr std::int64_t kWidths[] = {1, 3, 8, 33, 64, 200, 1000, 1025, 4096, 14336};
 
 /// `rows` rows of kWidths `first` to `last`.
@@ -123,6 +130,27 @@ TEST_CASE("random kernels with sums over rows have the evaluator's bits on the d
     ++ran;
   }
   CHECK(ran > (emulated() ? 5 : 30));
+}
+
+TEST_CASE(
+    "sums of one value a row before sums of columns have the evaluator's bits on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  std::uint64_t seed = 0;
+  for (const auto& [a, b] : {std::pair{f32, f32}, {f32, f64}, {i32, i64}, {f64, i32}})
+    for (const auto& [rows, columns] :
+         {std::pair<std::int64_t, std::int64_t>{4, 100}, {3, 127}, {40, 65}, {16, 96}}) {
+      const Kernel usual = device->kernel(kOneBefore, "", {{"A", a}, {"B", b}});
+      check_some(*device, usual, {rows, columns}, {}, schedules_of_call(2, 8), ++seed);
+      for (const char* schedule : {"threads=64 row=32 accesses=8", "threads=96 row=32 accesses=8",
+                                   "threads=128 row=64 accesses=8"}) {
+        KernelOptions options;
+        options.schedule = schedule; // two and three rows a block
+        const Kernel kernel = device->kernel(kOneBefore, "", {{"A", a}, {"B", b}}, options);
+        check_some(*device, kernel, {rows, columns}, {}, 0, ++seed);
+      }
+    }
 }
 
 TEST_CASE("a value for all that outputs of columns are made of is not overwritten on the device") {
