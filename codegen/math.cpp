@@ -98,7 +98,7 @@ std::optional<Real> emit_nvptx_half(Op op, llvm::ArrayRef<Real> x) {
   case Op::rcp: return math::nvptx::divide(x[0].constant(1), x[0], false);
   case Op::sqrt: return math::nvptx::sqrt(x[0], false);
   case Op::rsqrt: return math::nvptx::rsqrt(x[0], false);
-  case Op::exp: return math::nvptx::exp(x[0], false);
+  case Op::exp: return math::nvptx::exp_half(x[0]);
   case Op::exp2: return math::nvptx::exp2(x[0], false);
   case Op::sigmoid: return math::nvptx::sigmoid(x[0]);
   case Op::tanh: return math::nvptx::tanh(x[0]);

@@ -114,6 +114,8 @@ Real hypot(Real x, Real y);
 // and results may be zero.
 namespace nvptx {
 Real exp(Real x, bool flush);
+/// To 2^-19.5 for |x| up to 17, subnormal results too, in the fewest instructions.
+Real exp_half(Real x);
 Real exp2(Real x, bool flush);
 Real log(Real x);  ///< flushes, and is accurate relative to 1 near x = 1
 Real log2(Real x); ///< the same

@@ -52,6 +52,12 @@ Real call(Intrinsic::ID id, Real x) {
 Real exp(Real x, bool flush) {
   return ex2(x * kLog2e, flush);
 }
+Real exp_half(Real x) {
+  // The root of a subnormal result is normal, so the instruction may flush. Where it may not, the
+  // assembler compares every operand, halves those below -126 and squares their results.
+  const Real root = ex2(x * (kLog2e / 2), true);
+  return root * root;
+}
 Real exp2(Real x, bool flush) {
   return ex2(x, flush);
 }
@@ -98,7 +104,7 @@ Real divide_by_shared(Real a, Real b) {
 
 Real sigmoid(Real x) {
   // 1 - q is exactly 1 where q is small, whatever the reciprocal of 1 is approximated by.
-  const Real e = exp(-abs(x), false);
+  const Real e = exp_half(-abs(x));
   const Real q = e * rcp(e + 1.0);
   return select(x < 0.0, q, 1.0 - q);
 }
@@ -153,7 +159,7 @@ Real tanh(Real x) {
   // 1 - 2t / (1 + t), t = e^(-2|x|), is exactly 1 where t is small, whatever the reciprocal of 1 is
   // approximated by. It cancels near zero: a polynomial takes over there.
   const Real a = abs(x);
-  const Real two_t = ex2(fma(a, -2 * kLog2e, 1.0), false);
+  const Real two_t = ex2(fma(a, -2 * kLog2e, 1.0), true); // subnormal, it does not show
   const Real large = fma(-two_t, rcp(fma(two_t, 0.5, 1.0)), 1.0);
   return copysign(select(a < 0.5, tanh_near_zero(a), large), x);
 }
