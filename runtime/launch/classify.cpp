@@ -290,6 +290,11 @@ void check_apart(const Signature& signature, const Working& work, const Tensor& 
       refuse_counts_written(signature, signature.tensors[t]);
 }
 
+/// Then its address is not looked at.
+bool has_no_elements(const Tensor& view) {
+  return std::find(view.shape, view.shape + view.rank, 0) != view.shape + view.rank;
+}
+
 /// Whether stores should go past the cache: nothing written was read, so a line need not be fetched
 /// at all, and the call touches more than the cache would keep.
 bool should_stream(const Signature& signature, bool aliased, std::int64_t elements,
@@ -322,7 +327,11 @@ void classify(const Signature& signature, std::span<const Arg> arguments,
   const std::size_t tensors = signature.tensors.size();
   call.spreads = 0;
   for (std::size_t t = 0; t < tensors; ++t) {
-    call.tensors[t].data = work.views[t]->data;
+    // Of a call with elements a table alone may have none.
+    const bool may_be_empty =
+        elements == 0 || signature.params[signature.tensors[t]].broadcast == ir::Broadcast::table;
+    call.tensors[t].data =
+        may_be_empty && has_no_elements(*work.views[t]) ? nullptr : work.views[t]->data;
     call.tensors[t].spread = -1;
   }
   const Extent extent =

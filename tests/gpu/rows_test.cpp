@@ -1,6 +1,8 @@
 // rows_test.cpp -- kernels that reach along their rows on a CUDA device: the evaluator's bits in
 // every schedule, layout and batch.
+#include <cmath>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -282,6 +284,33 @@ TEST_CASE("rows of no columns have a sum of 0 on the device") {
   sums.read(got, sizeof got);
   for (const float sum : got)
     CHECK(sum == 0);
+}
+
+TEST_CASE("the address of a tensor without elements is not looked at on the device") {
+  const auto device = gpu();
+  if (!device)
+    return;
+  float here = 0; // no memory of the device
+  Buffer memory = device->allocate(64);
+  const Tensor none(&here, f32, {3, 0}), sums(memory.data(), f32, {3});
+  device->kernel("kernel k(x: in f32, s: out f32 [row]) { s = row_sum(x) + 2; }", "")
+      .launch(nullptr, {none, sums});
+  device->kernel("kernel k(x: in f32, s: out f32 [col]) { s = col_sum(x) + 2; }", "")
+      .launch(nullptr, {Tensor(&here, f32, {0, 3}),
+                        Tensor(static_cast<std::byte*>(memory.data()) + 12, f32, {3})});
+  device->synchronize();
+  float got[6];
+  memory.read(got, sizeof got);
+  for (const float sum : got)
+    CHECK(sum == 2);
+  memory.write(std::vector<std::byte>(64).data(), 64);
+  const Tensor id(memory.data(), i32, {3}),
+      y(static_cast<std::byte*>(memory.data()) + 16, f32, {3, 1});
+  device->kernel("kernel k(id: in i32 [row], t: in f32 [table], y: out f32) { y = t[id]; }", "")
+      .launch(nullptr, {id, Tensor(&here, f32, {0}), y});
+  device->synchronize();
+  memory.read(got, sizeof got);
+  CHECK(std::isnan(got[4]));
 }
 
 TEST_CASE("an output of rows may be the input itself on the device") {
