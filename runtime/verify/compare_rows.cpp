@@ -26,7 +26,7 @@ public:
               const CompareOptions& options)
       : kernel_(kernel), operands_(operands.all()), options_(options),
         columns_(shape.empty() ? 1 : shape.back()),
-        rows_(columns_ > 0 ? element_count(shape) / columns_ : 0) {
+        rows_(shape.empty() ? 1 : element_count(Shape(shape.begin(), shape.end() - 1))) {
     for (const ir::Store& store : kernel.stores()) {
       OutputComparison& total = totals_.emplace_back();
       total.param = store.param;
@@ -123,8 +123,13 @@ private:
     const std::scoped_lock lock(mutex_);
     for (std::size_t s = 0; s < results_.size(); ++s)
       for (std::size_t i = 0; i < exact[s].size(); ++i)
-        if (is_written(s, i))
+        if (is_written(s, i) && !is_another_time(s, row))
           judge(s, row, static_cast<std::int64_t>(i), exact[s][i], reach[s][i]);
+  }
+
+  /// Whether rows after the first have the same values of a store.
+  bool is_another_time(std::size_t store, std::int64_t row) const {
+    return row > 0 && is_shared(kernel_.params()[kernel_.stores()[store].param].space());
   }
 
   std::vector<ir::Scalar> values(const Operand& operand, std::int64_t row,

@@ -12,6 +12,8 @@ namespace {
 using swage::codegen::test::guarded_loads;
 using swage::test::Outcome;
 using swage::test::run_swage;
+using swage::test::TemporaryFolder;
+using swage::test::write_text;
 
 bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
@@ -31,6 +33,23 @@ TEST_CASE("run --verify holds whole rows of the catalogue's norms and softmax to
       CHECK(ran.status == 0);
       CHECK(holds(ran.out, "\nverified"));
     }
+}
+
+TEST_CASE("run --verify counts what it compares: values of rows of no columns, one for all once") {
+  const TemporaryFolder folder;
+  const std::string kernel = folder.file("k.swg");
+  write_text(kernel, "kernel rows(x: in f32, y: out f32 [row]) { y = row_sum(x) + 1; }\n"
+                     "kernel all(x: in f32, y: out f32 [tensor], r: out f32 [row]) { y = 3; r = "
+                     "row_sum(x); }");
+  const auto checked = [&](const char* name, const char* of_shape) {
+    const Outcome ran = run_swage({"run", kernel, "--kernel", name, "--shape", of_shape, "--device",
+                                   "cpu", "--verify", "--repeat", "0", "--json"});
+    INFO(ran.out << ran.err);
+    REQUIRE(ran.status == 0);
+    return nlohmann::json::parse(ran.out)["outputs"][0]["checked"].get<int>();
+  };
+  CHECK(checked("rows", "4x0") == 4);
+  CHECK(checked("all", "10x8") == 1);
 }
 
 TEST_CASE("a limit that no result can meet is seen by run --verify") {
