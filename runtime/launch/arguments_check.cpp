@@ -38,10 +38,15 @@ namespace {
 
 [[noreturn]] void refuse_dtype(const Signature& signature, std::size_t param, DType found) {
   const bool known = static_cast<int>(found) < kDTypeCount;
-  refuse(fmt::format("tensor '{}' holds {}, expected {}; convert it, or bind the kernel's type to "
-                     "match",
-                     signature.names[param], known ? name_of(found) : "an unknown type",
-                     name_of(signature.params[param].dtype)));
+  const DType wanted = signature.params[param].dtype;
+  const bool may_hold_codes = known && !is_float(found) && is_float(wanted) && size_of(wanted) == 1;
+  refuse(fmt::format(
+      "tensor '{}' holds {}, expected {}; {}, or bind the kernel's type to match",
+      signature.names[param], known ? name_of(found) : "an unknown type", name_of(wanted),
+      may_hold_codes ? fmt::format("if its bytes are such codes, give a view of them "
+                                   "as {}; else convert it",
+                                   name_of(wanted))
+                     : "convert it"));
 }
 
 [[noreturn]] void refuse_rank(const Signature& signature, std::size_t param, int rank) {
@@ -227,6 +232,32 @@ bool fits_column_groups(const Tensor& tensor, const Tensor& full, std::int64_t g
          leading_row_dims(tensor, rows_of(full) / group, columns_of(full)) > 0;
 }
 
+/// Whether a view has tiles of its own for each batch, which rows of the batch do not fill: rows
+/// are counted through all batches, so those of the second would lie in the padding of the first.
+bool pads_each_batch(ir::Space space, const Tensor& tensor, const Tensor& full) {
+  constexpr int kOfTiles = 4; // batches, tiles, and two within a tile
+  const bool by_group = space.broadcast == ir::Broadcast::per_group;
+  if (full.rank < 3 || tensor.rank < kOfTiles || tensor.shape[0] != full.shape[0] ||
+      full.shape[0] < 2 || !(by_group || space.broadcast == ir::Broadcast::per_row))
+    return false;
+  const std::int64_t rows = rows_of(full);
+  const int row_dims =
+      by_group ? leading_row_dims(tensor, rows, columns_of(full) / space.group) : tensor.rank;
+  std::int64_t each = 1; // rows that a batch has room for
+  for (int i = 1; i < row_dims; ++i)
+    each *= tensor.shape[i];
+  return row_dims >= kOfTiles && rows % each != 0;
+}
+
+[[noreturn]] void refuse_padded_batches(const Signature& signature, std::size_t param,
+                                        const Tensor& tensor, const Tensor& full) {
+  refuse(fmt::format("tensor '{}' has shape {}, tiles of its own for each of {} batches, which "
+                     "their {} rows do not fill; launch once for each, or with as many rows as "
+                     "the tiles have",
+                     signature.names[param], shape_text(tensor), full.shape[0],
+                     rows_of(full) / full.shape[0]));
+}
+
 bool fits_shape(ir::Space space, const Tensor& tensor, const Tensor& full) {
   switch (space.broadcast) {
   case ir::Broadcast::per_group: return fits_groups(tensor, full, space.group);
@@ -310,6 +341,8 @@ std::int64_t check_arguments(const Signature& signature, std::span<const Arg> ar
     if (views[t] != &full && !fits_shape(signature.params[param].space(), *views[t], full))
         [[unlikely]]
       refuse_shape(signature, param, *views[t], full);
+    if (pads_each_batch(signature.params[param].space(), *views[t], full)) [[unlikely]]
+      refuse_padded_batches(signature, param, *views[t], full);
     if (signature.packed && is_packed(signature.params[param].dtype)) [[unlikely]]
       check_packed(signature, param, *views[t]);
     if (signature.params[param].broadcast == ir::Broadcast::table) [[unlikely]]

@@ -125,6 +125,23 @@ TEST_CASE("views that do not hold the scales of a call, or hold two in one place
         "most 5 are possible; make it contiguous");
 }
 
+TEST_CASE("tiles of a batch of its own that its rows do not fill are refused") {
+  float memory[8192] = {};
+  const Kernel kernel = Device::open("cpu").kernel(kGroups, "k");
+  const auto launch = [&](std::int64_t rows, std::initializer_list<std::int64_t> shape,
+                          std::initializer_list<std::int64_t> strides) {
+    return refusal([&] {
+      kernel.launch(
+          nullptr, {Tensor(memory, f32, {3, rows, 8}), Tensor(memory + 6144, f32, shape, strides)});
+    });
+  };
+  CHECK_THAT(launch(100, {3, 1, 4, 32, 1, 4}, {512, 512, 4, 16, 512, 1}),
+             Catch::Matchers::Contains("shape [3, 1, 4, 32, 1, 4], tiles of its own for each of 3 "
+                                       "batches, which their 100 rows do not fill"));
+  CHECK(launch(128, {3, 1, 4, 32, 1, 4}, {512, 512, 4, 16, 512, 1}) == "");
+  CHECK(launch(100, {3, 4, 32, 1, 4}, {512, 4, 16, 512, 1}) == ""); // rows of all batches
+}
+
 TEST_CASE("what may be meant for columns is not taken for a tile that is padded") {
   float memory[4096] = {};
   const Device device = Device::open("cpu");
