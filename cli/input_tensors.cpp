@@ -58,6 +58,20 @@ SafetensorsEntry rows_of(const SafetensorsEntry& entry, const RowRange& range) {
   return part;
 }
 
+/// What the parameter makes of it: bytes that a file says are U8 hold the codes of any type of 8
+/// bits of its own, or two of 4 bits.
+SafetensorsEntry as_read(SafetensorsEntry entry, DType type) {
+  if (entry.dtype != DType::u8 || !is_float(type) || size_of(type) != 1)
+    return entry;
+  if (is_packed(type)) {
+    if (entry.shape.empty())
+      return entry;
+    entry.shape.back() *= 2;
+  }
+  entry.dtype = type;
+  return entry;
+}
+
 } // namespace
 
 InputTensors::InputTensors(const std::vector<std::string>& values) {
@@ -140,7 +154,7 @@ void InputTensors::check_names(const ir::Kernel& kernel) const {
 }
 
 std::span<const std::byte> InputTensors::entry(const ir::Param& param, const Shape& shape) const {
-  const SafetensorsEntry& entry = require(param.name);
+  const SafetensorsEntry entry = as_read(require(param.name), param.dtype);
   if (entry.dtype != param.dtype)
     refuse(fmt::format(
         "{} is {}, but the parameter is {}; bind the kernel's types with -D, or convert the tensor",
@@ -163,16 +177,16 @@ std::span<const std::byte> InputTensors::entry(const ir::Param& param, const Sha
 Shape shape_of_input(const ir::Kernel& kernel, const InputTensors& input) {
   for (const ir::Param& param : kernel.params())
     if (param.is_tensor() && param.is_read() && param.broadcast == ir::Broadcast::none)
-      return input.require(param.name).shape;
+      return as_read(input.require(param.name), param.dtype).shape;
   refuse("no input of the kernel has the shape of its outputs; give it with --shape");
 }
 
-bool types_match(const ir::Kernel& kernel, const InputTensors& input) {
+bool types_match(const ir::Kernel& kernel, const InputTensors& input, bool codes) {
   return std::all_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
     if (!param.is_tensor() || !param.is_read())
       return true;
     const SafetensorsEntry* entry = input.find(param.name);
-    return entry != nullptr && entry->dtype == param.dtype;
+    return entry != nullptr && (codes ? as_read(*entry, param.dtype) : *entry).dtype == param.dtype;
   });
 }
 

@@ -41,7 +41,8 @@ std::vector<DType> all_types() {
 void infer_from_input(KernelText& text, const InputTensors& input) {
   if (unbound_generics(text).empty())
     return;
-  const auto all = [&](const ir::Kernel& kernel) { return types_match(kernel, input); };
+  const auto all = [&](const ir::Kernel& kernel) { return types_match(kernel, input, false); };
+  const auto as_codes = [&](const ir::Kernel& kernel) { return types_match(kernel, input, true); };
   const auto any = [&](const ir::Kernel& kernel) {
     return std::any_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
       const SafetensorsEntry* entry = param.is_tensor() ? input.find(param.name) : nullptr;
@@ -49,8 +50,8 @@ void infer_from_input(KernelText& text, const InputTensors& input) {
     });
   };
   const auto whatever = [](const ir::Kernel&) { return true; };
-  infer_generics(text, all_types(), all) || infer_generics(text, all_types(), any) ||
-      infer_generics(text, all_types(), whatever);
+  infer_generics(text, all_types(), all) || infer_generics(text, all_types(), as_codes) ||
+      infer_generics(text, all_types(), any) || infer_generics(text, all_types(), whatever);
 }
 
 Shape choose_shape(const RunOptions& options, const ir::Kernel& kernel, const InputTensors& input) {

@@ -10,7 +10,7 @@ from swage import _arrays, _dlpack
 from swage._error import Error
 from swage._structs import (ARG_INTEGER, ARG_REAL, ARG_TENSOR, COLUMN, COLUMN_GROUP, CPU, CUDA, ELEMENT, GROUP,
                             IN, INOUT, OUT, ROW, SCALAR, Arg)
-from swage._types import PACKED, elements_of_pairs, name_of
+from swage._types import CODES, PACKED, elements_of_pairs, name_of
 
 
 class Signature:
@@ -121,8 +121,8 @@ class Call:
     def _array(self, i: int, value: Any, device: Tuple[int, int]) -> None:
         name = self.signature.names[i]
         view = _dlpack.view(value, name, self._order(value, device))
-        if self.signature.types[i] == PACKED:
-            view = _dlpack.of_pairs(view)
+        if self.signature.types[i] in CODES:
+            view = _dlpack.of_codes(view, self.signature.types[i])
         if self.signature.roles[i] != IN and i not in self._made:
             if view.read_only or _arrays.is_immutable(value):
                 raise Error(f"parameter '{name}': its array is read-only, expected one that can be "

@@ -12,7 +12,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 from swage import _arrays
 from swage._error import Error
 from swage._structs import CPU, DataType, DLTensor, ManagedVersioned
-from swage._types import dlpack_of
+from swage._types import DLPACK, dlpack_of
 
 _api = ctypes.pythonapi
 _is_valid = _api.PyCapsule_IsValid
@@ -78,14 +78,15 @@ def view(value: Any, name: str, stream: Optional[int] = None) -> View:
         raise Error(f"parameter '{name}': its array is not handed out: {error}") from error
 
 
-def of_pairs(given: View) -> View:
-    """Of bytes that hold two elements each, as uint8 or as PyTorch's float4_e2m1fn_x2: the DLTensor
-    that says so. The one that was given is its library's own."""
+def of_codes(given: View, kind: str) -> View:
+    """Of bytes, uint8, that are codes of `kind`, two each if it has four bits: the DLTensor that says so. The
+    one that was given is its library's own."""
     tensor = given.tensor
     if (tensor.dtype.code, tensor.dtype.bits, tensor.dtype.lanes) != (1, 8, 1):
         return given
+    code, bits = DLPACK[kind]
     made = DLTensor(tensor.data, tensor.device_type, tensor.device_id, tensor.ndim,
-                    DataType(17, 4, 2), tensor.shape, tensor.strides, tensor.byte_offset)
+                    DataType(code, bits, 8 // bits), tensor.shape, tensor.strides, tensor.byte_offset)
     return View(ctypes.addressof(made), (made, given.keep), given.read_only)
 
 

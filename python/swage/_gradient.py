@@ -22,8 +22,8 @@ def gradient(kernel: Any, inputs: Sequence[str], into: Dict[str, str], name: Opt
         parameter.name for parameter in kernel.parameters
         if parameter.role in ("in", "scalar") and parameter.type in FLOATS and parameter.space != "table"]
     if not wanted:
-        raise Error(f"kernel '{kernel.name}' has no parameter with a gradient: none is of a float "
-                    "type and read")
+        raise Error(f"kernel '{kernel.name}' reads nothing of type {', '.join(FLOATS)}; name the "
+                    "parameters to take gradients of")
     items = ", ".join(f"{asked} -> {into[asked]}" if asked in into else asked for asked in wanted)
     derived = name or f"{kernel.name}_gradient"
     if not derived.isidentifier():

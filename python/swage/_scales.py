@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import NamedTuple, Tuple
 
 from swage._error import Error
@@ -23,6 +24,9 @@ def scale_view(layout: str, rows: int, groups: int) -> ScaleView:
     and `swizzled_128x4` (tiles of 128 rows and 4 groups, as block-scaled matrix products take them).
     Padding is not written: take memory of zeros where a consumer reads it.
     """
+    rows, groups = operator.index(rows), operator.index(groups)
+    if rows < 0 or groups < 0:
+        raise Error(f"found {rows} rows of {groups} groups, expected none or more of both")
     rows4, tiles, row_tiles = -(-rows // 4) * 4, -(-groups // 4), -(-rows // 128)
     layouts = {
         "row_major": (rows * groups, (rows, groups), (groups, 1)),

@@ -236,6 +236,24 @@ TEST_CASE("run takes tensors of four bits from files and writes them, two elemen
     CHECK(test::load_element(f4e2m1, bytes.data(), i) == test::e2m1_code(numbers[i]));
 }
 
+TEST_CASE("codes of eight and four bits are taken from tensors of U8") {
+  const TemporaryFolder folder;
+  const std::string kernel = folder.file("k.swg"), in = folder.file("in"), out = folder.file("out");
+  write_text(kernel,
+             "kernel k<T>(q: in f4e2m1, s: in e8m0 [group 4], y: out T) { y = T(q) * T(s); }");
+  const std::byte codes[] = {std::byte{0x21}, std::byte{0x43}, std::byte{0x65}, std::byte{0x87}};
+  const std::byte scales[] = {std::byte{127}, std::byte{128}};
+  cli::write_safetensors(in, {{"q", u8, {1, 4}, codes}, {"s", u8, {1, 2}, scales}});
+  const Outcome outcome = run_swage({"run", kernel, "-D", "T=f32", "--input", in, "--output", out,
+                                     "--device", "cpu", "--verify", "--repeat", "0"},
+                                    {"SWAGE_CACHE_DIR="});
+  INFO(outcome.out << outcome.err);
+  REQUIRE(outcome.status == 0);
+  cli::Shape shape;
+  CHECK(floats(out, "y", shape) == std::vector<float>{0.5F, 1, 1.5F, 2, 6, 8, 12, -0.0F});
+  CHECK(shape == cli::Shape{1, 8});
+}
+
 TEST_CASE("rows of a tensor of four bits are taken by number, where they are whole bytes") {
   const TemporaryFolder folder;
   const std::string kernel = folder.file("k.swg"), in = folder.file("in"), out = folder.file("out");
