@@ -137,7 +137,10 @@ DerivedParams make_params(const Kernel& forward, const GradRequest& request) {
         throw GradError{i, "'" + what + "' is asked for twice"};
     const auto p = find_param(forward.params(), what);
     if (!p)
-      throw GradError{i, "'" + what + "' is no parameter of '" + forward.name() + "'", false, true};
+      throw GradError{i,
+                      "'" + what + "' is no parameter of '" + forward.name() +
+                          "' that a call gives: neither a tensor nor a scalar",
+                      false, true};
     const Param& param = forward.params()[*p];
     if (!param.is_written()) {
       check_variable(param, i);

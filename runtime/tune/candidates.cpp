@@ -180,10 +180,10 @@ bool has_fit_policy(const CudaSchedule& schedule, const CudaSchedule& by_default
 /// of it is what blocks wait for. Of more a launch takes 3 % less from memory, and up to 15 % more
 /// behind what writes it.
 bool may_fetch(const CudaSchedule& schedule, const CandidateInput& input) {
-  constexpr std::int64_t kMuch = 8 << 20; // bytes
-  const auto bytes = codegen::element_inputs(input.kernel) * codegen::widest_element(input.kernel);
+  constexpr std::int64_t kMuch = 8 << 20;                            // bytes
+  const std::int64_t bytes = codegen::bytes_of_inputs(input.kernel); // an element
   return codegen::lets_next_wait(schedule.dependent_launch) &&
-         input.elements < kMuch / std::max(bytes, 1) &&
+         input.elements < kMuch / std::max<std::int64_t>(bytes, 1) &&
          codegen::can_fetch(schedule, input.kernel, input.specialization);
 }
 
