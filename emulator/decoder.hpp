@@ -136,7 +136,7 @@ void decode_szext(Decoder&);
 
 // floating.cpp: the float halves of the above return a handler, or null if the type is none of
 // theirs; `step` and the modifiers are theirs to read.
-Handler float_add_sub(Decoder&, Type type, bool subtract);
+void decode_float_add_sub(Decoder&, Type type, bool subtract);
 Handler float_mul(Decoder&, Type type);
 Handler float_fma(Decoder&, Type type);
 Handler float_min_max(Decoder&, Type type, bool maximum);

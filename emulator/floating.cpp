@@ -66,6 +66,25 @@ struct Fma {
     return finish<F, Ftz, C>(F::fma(get<F, Ftz>(a), get<F, Ftz>(b), get<F, Ftz>(c)));
   }
 };
+
+/// Op of f32 whose first `Narrowed` operands are of 16 bits, widened.
+template <class Narrow, unsigned Narrowed, template <class, bool, Clamp> class Op>
+struct Mixed {
+  template <class F, bool Ftz, Clamp C>
+  struct Of {
+    static std::uint64_t widen(std::uint64_t bits) {
+      return F32::put(static_cast<float>(Narrow::get(bits)));
+    }
+    static std::uint64_t eval(std::uint64_t a, std::uint64_t b) {
+      return Op<F, Ftz, C>::eval(widen(a), b);
+    }
+    static std::uint64_t eval(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+      static_assert(Narrowed == 2);
+      return Op<F, Ftz, C>::eval(widen(a), widen(b), c);
+    }
+  };
+};
+
 template <class F, bool Ftz, Clamp>
 struct Div {
   static std::uint64_t eval(std::uint64_t a, std::uint64_t b) {
@@ -246,8 +265,33 @@ Type only_wide(Decoder& d, Type type) {
 
 } // namespace
 
-Handler float_add_sub(Decoder& d, Type type, bool subtract) {
-  return subtract ? arithmetic<2, Sub>(d, type) : arithmetic<2, Add>(d, type);
+/// The type of 16 bits of add.f32.f16 and the like (sm_100), `type` if there is none.
+Type take_narrow(Decoder& d, Type type) {
+  if (type != Type::f32)
+    return type;
+  const Type narrow = d.take("f16") ? Type::f16 : d.take("bf16") ? Type::bf16 : type;
+  if (narrow != type)
+    d.require(86, 100);
+  return narrow;
+}
+
+template <class Narrow>
+Handler mixed_add_sub(Decoder& d, bool subtract) {
+  return subtract ? arithmetic<2, Mixed<Narrow, 1, Sub>::template Of>(d, Type::f32)
+                  : arithmetic<2, Mixed<Narrow, 1, Add>::template Of>(d, Type::f32);
+}
+
+void decode_float_add_sub(Decoder& d, Type type, bool subtract) {
+  const Type first = take_narrow(d, type);
+  d.step.run = first == type
+                   ? (subtract ? arithmetic<2, Sub>(d, type) : arithmetic<2, Add>(d, type))
+               : first == Type::f16 ? mixed_add_sub<F16>(d, subtract)
+                                    : mixed_add_sub<BF16>(d, subtract);
+  d.finish();
+  d.expect_operands(3);
+  d.destination(type);
+  d.step.a = d.source(1, first);
+  d.step.b = d.source(2, type);
 }
 
 Handler float_mul(Decoder& d, Type type) {
@@ -297,9 +341,19 @@ Handler float_div(Decoder& d, Type type) {
 }
 
 void decode_fma(Decoder& d) {
-  const Type type = d.take_type();
-  d.step.run = float_fma(d, type);
-  d.same_type(3, type);
+  const Type type = d.take_type(), factors = take_narrow(d, type);
+  if (factors == type) {
+    d.step.run = float_fma(d, type);
+    return d.same_type(3, type);
+  }
+  d.step.run = factors == Type::f16 ? arithmetic<3, Mixed<F16, 2, Fma>::template Of>(d, Type::f32)
+                                    : arithmetic<3, Mixed<BF16, 2, Fma>::template Of>(d, Type::f32);
+  d.finish();
+  d.expect_operands(4);
+  d.destination(type);
+  d.step.a = d.source(1, factors);
+  d.step.b = d.source(2, factors);
+  d.step.c = d.source(3, type);
 }
 
 void decode_sqrt(Decoder& d) {

@@ -131,9 +131,9 @@ bool is_pair(Type type) {
 void decode_add_sub(Decoder& d) {
   const bool subtract = d.root() == "sub";
   const Type type = d.take_type();
-  if (is_float(type)) {
-    d.step.run = float_add_sub(d, type, subtract);
-  } else if (is_pair(type)) {
+  if (is_float(type))
+    return decode_float_add_sub(d, type, subtract);
+  if (is_pair(type)) {
     d.step.run =
         subtract ? binary<Packed<Sub<std::uint16_t>, 16>> : binary<Packed<Add<std::uint16_t>, 16>>;
   } else if (d.take("sat")) {

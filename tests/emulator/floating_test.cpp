@@ -24,6 +24,23 @@ constexpr std::uint64_t kTiny = 1; // the least subnormal
 
 } // namespace
 
+TEST_CASE("sums and products of f32 take their first operands of 16 bits") {
+  CHECK_CASES({
+      {"add.rn.f32.f16 %r0, %rs1, %r2;",
+       {{"%rs1", 0x3c01}, {"%r2", bits(1.0F)}},
+       "%r0",
+       bits(2 + 0x1p-10F)},
+      {"sub.rn.f32.bf16 %r0, %rs1, %r2;",
+       {{"%rs1", 0x3f81}, {"%r2", bits(3.0F)}},
+       "%r0",
+       bits(-2 + 0x1p-7F)},
+      {"fma.rn.f32.f16 %r0, %rs1, %rs2, %r2;",
+       {{"%rs1", 0x3c01}, {"%rs2", 0x3c01}, {"%r2", bits(-1 - 0x1p-9F)}},
+       "%r0",
+       bits(0x1p-20F)},
+  });
+}
+
 TEST_CASE("f32 arithmetic rounds once, to nearest even, and keeps subnormals") {
   CHECK_CASES({
       {"add.rn.f32 %r0, %r1, %r2;",
