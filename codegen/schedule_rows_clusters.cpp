@@ -39,10 +39,11 @@ std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t column
   // What compares columns with a number has more under way than is estimated.
   const bool compares = std::ranges::any_of(
       kernel_.nodes(), [](const ir::Node& node) { return node.op == ir::Op::col_index; });
-  if (fetches_long(columns, rows))
-    return with(8, wide > 4 * kLong || (rows <= 16 && plan_.reductions.size() == 1)
-                       ? wide / 8 / 64
-                       : wide / 8 / 32);
+  if (fetches_long(columns, rows)) {
+    const bool twice = plan_.reductions.size() > 1;
+    const bool many_each = wide > 4 * kLong || rows <= 16 || (twice && rows > 32);
+    return with(8, wide / 8 / (many_each ? 64 : 32));
+  }
   if (columns >= kLong) {
     if (8 * rows <= kMultiprocessors) // a multiprocessor for each block
       return with(8, 512);
@@ -85,7 +86,7 @@ std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t column
 /// Whether long rows are so few, and so many, that what each thread of the next launch loads comes
 /// from memory while this one runs, where blocks are large enough to leave it room (bf16 on an
 /// H200, 131072 columns: RMSNorm of 16 rows 4.0 us for 4.6, of 32 6.7 for 7.8, of 64 11.1 for 12.0;
-/// softmax 5.4 for 5.65, 7.5 for 8.8, 12.6 for 13.5, of 32x262144 15.8 for 19.6).
+/// softmax 5.3 for 5.65, 7.7 for 8.8, 11.9 for 13.8, of 32x262144 14.5 for 17.7).
 bool RowSchedules::fetches_long(std::int64_t columns, std::int64_t rows) const {
   constexpr std::int64_t kLeast = 8, kMost = 64;
   const bool twice = plan_.reductions.size() > 1;
