@@ -73,10 +73,11 @@ void Kernel::launch(Stream stream, std::span<const Arg> arguments,
                               options.workspace_bytes, state.name, bytes));
     if (bytes > 0 &&
         reinterpret_cast<std::uintptr_t>(options.workspace) % codegen::kWorkspaceAlignment != 0)
-      throw Error(ErrorCode::invalid_argument,
-                  fmt::format("the workspace is not aligned to {} bytes, as what the driver's "
-                              "allocators give is",
-                              codegen::kWorkspaceAlignment));
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("the workspace is at address {}, expected a multiple of {}, as what the "
+                      "driver's allocators give",
+                      options.workspace, codegen::kWorkspaceAlignment));
     call.workspace = options.workspace;
   }
   state.launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
