@@ -212,7 +212,9 @@ TEST_CASE(
   CHECK(lets_fetch("rms_norm", 64, 131'072) == 512);
   CHECK(lets_fetch("rms_norm", 128, 131'072) == 0);
   CHECK(lets_fetch("rms_norm", 32, 262'144) == 0);
-  CHECK(lets_fetch("softmax", 16, 131'072) == 512);
+  CHECK(lets_fetch("softmax", 16, 131'072) == 256);
+  CHECK(lets_fetch("softmax", 32, 131'072) == 512);
+  CHECK(lets_fetch("softmax", 64, 131'072) == 256);
   CHECK(lets_fetch("softmax", 16, 262'144) == 0);
   CHECK(lets_fetch("softmax", 32, 262'144) == 512);
   CHECK(lets_fetch("rms_norm_residual", 32, 131'072) == 0); // not measured
