@@ -314,9 +314,10 @@ void Parser::broadcast(ParamDecl& param) {
     param.broadcast = Broadcast::per_column_group;
     advance();
   }
-  if (has_groups(param.broadcast))
+  const bool grouped = has_groups(param.broadcast);
+  if (grouped)
     group(param);
-  expect(Symbol::right_bracket, fmt::format("'{}'", text));
+  expect(Symbol::right_bracket, grouped ? "the size of the group" : fmt::format("'{}'", text));
   if (param.kind != ParamKind::scalar) {
     if (param.broadcast == Broadcast::table && param.kind != ParamKind::in) {
       diagnostics_
