@@ -12,8 +12,10 @@ of an exponential. Ends with 77, which CTest takes for skipped, where there is n
 import argparse
 import sys
 
-from quantised_definitions import (hidden, inputs, int8_group, int8_row, normalised, per_group, per_group_e8m0,
-                                   per_row, saturated)
+from quantised_definitions import (hidden, inputs, int8_group, int8_norm, int8_per_block, int8_row,
+                                   int8_row_of_maximum, int8_row_without_floor, normalised, per_block, per_group,
+                                   per_group_divided, per_group_e8m0, per_group_ue8m0, per_row, per_row_divided,
+                                   per_row_without_floor, saturated)
 from quantised_packed import four_bits
 from quantised_runner import BYTE_FLOATS, F32, LARGEST, NAMES, TYPES, Runner, check, codes, compare, packed, same
 import ml_dtypes
@@ -65,7 +67,11 @@ def gated(run):
         for dtype in (ml_dtypes.bfloat16, np.float16):
             gate, up = inputs(rng, rows, columns, dtype)
             for rounded in (False, True):
-                gated_case(run, gate, up, hidden(run, gate, up, rounded), rounded)
+                h = hidden(run, gate, up, rounded)
+                gated_case(run, gate, up, h, rounded)
+                # Forms of one arithmetic each: one type in a shape is enough.
+                if rounded == (dtype == np.float16):
+                    engines(run, gate, up, h, rounded)
 
 
 def gated_case(run, gate, up, h, rounded):
@@ -99,6 +105,50 @@ def gated_case(run, gate, up, h, rounded):
             q = np.empty(h.shape, np.int8)
             run("swiglu_int8_group", [gate, up, q, scale], dict(bound, size=size))
             compare(f"int8 group {size} {what}", (q, scale), int8_group(h, size))
+
+
+def engines(run, gate, up, h, rounded):
+    """What other constants say: engines that divide by the scale, whose floors are others or none, and int8."""
+    rows, columns = h.shape
+    flag = "true" if rounded else "false"
+    bound = {"T": NAMES[gate.dtype], "round_activation": flag, "round_product": flag}
+    fp8 = dict(bound, Q="f8e4m3")
+    q, number, scale = np.empty(h.shape, TYPES["f8e4m3"]), np.empty(h.shape, np.int8), np.empty(rows, F32)
+    ones = np.ones(columns, F32)
+    what = f"{bound['T']} {rows}x{columns} rounded={flag}"
+    with np.errstate(all="ignore"):
+        run("swiglu_quantised_row", [gate, up, q, scale], dict(fp8, scaling=1))
+        compare(f"row, divided, {what}", (q, scale), per_row_divided(h, "f8e4m3"))
+        run("swiglu_quantised_row", [gate, up, q, scale], dict(fp8, scaling=1, ceiling_of_scale=1.5 / 448))
+        compare(f"row, divided, scale_ub, {what}", (q, scale), per_row_divided(h, "f8e4m3", 1.5))
+        run("swiglu_quantised_row", [gate, up, q, scale], dict(fp8, floor_of_scale=0))
+        compare(f"row, no floor, {what}", (q, scale), per_row_without_floor(h, "f8e4m3"))
+        run("swiglu_int8_row", [gate, up, ones, number, scale], dict(bound, scaling=2, floor_of_scale=0))
+        compare(f"int8 row, 127 / m, {what}", (number, scale), int8_row_of_maximum(h))
+        run("swiglu_int8_row", [gate, up, ones, number, scale], dict(bound, floor_of_scale=0))
+        compare(f"int8 row, no floor, {what}", (number, scale), int8_row_without_floor(h))
+        run("swiglu_quantised_row", [gate, up, number, scale],
+            dict(bound, Q="i8", largest=127, floor_of_scale=1e-10))
+        compare(f"row of i8, {what}", (number, scale), int8_row(h))
+        if columns % 16 == 0:
+            size = next(size for size in (128, 64, 32, 16) if columns % size == 0)
+            engine_groups(run, gate, up, h, dict(bound, size=size), f"in groups of {size}, {what}")
+
+
+def engine_groups(run, gate, up, h, bound, what):
+    size, fp8 = bound["size"], dict(bound, Q="f8e4m3")
+    q, number = np.empty(h.shape, TYPES["f8e4m3"]), np.empty(h.shape, np.int8)
+    scale = np.empty((len(h), h.shape[1] // size), F32)
+    power = np.empty(scale.shape, TYPES["e8m0"])
+    run("swiglu_quantised_group", [gate, up, q, scale], dict(fp8, scaling=1))
+    compare(f"divided {what}", (q, scale), per_group_divided(h, size, "f8e4m3"))
+    run("swiglu_quantised_group", [gate, up, q, scale], dict(fp8, scaling=1, floor_of_maximum=1 / 512))
+    compare(f"per block {what}", (q, scale), per_block(h, size, "f8e4m3"))
+    run("swiglu_quantised_group_e8m0", [gate, up, q, power], dict(fp8, floor_of_maximum=4.48e-8))
+    compare(f"UE8M0, floor of the scale, {what}", (q, power), per_group_ue8m0(h, size, "f8e4m3"))
+    floor = float(F32(127) * np.finfo(F32).eps)
+    run("swiglu_int8_group", [gate, up, number, scale], dict(bound, scaling=1, floor_of_maximum=floor))
+    compare(f"int8 per block {what}", (number, scale), int8_per_block(h, size))
 
 
 def static(run, gate, up, h, bound, what):
@@ -141,6 +191,8 @@ def norm_case(run, x, residual, weight, rounded):
     scale = np.empty(rows, F32)
     run(f"{name}_row", [*given, q, scale], bound)
     compare(what, (q, scale), per_row(y, "f8e4m3"))
+    if rounded == (residual is None):
+        norm_engines(run, name, given, y, bound, what)
     for size in (16, 128):
         if columns % size != 0:
             continue
@@ -149,6 +201,19 @@ def norm_case(run, x, residual, weight, rounded):
         compare(f"{what} in groups of {size}", (q, scale), per_group(y, size, "f8e4m3"))
     if residual is not None:
         check(same(total, a.astype(x.dtype)).all(), f"{what}: sum")
+
+
+def norm_engines(run, name, given, y, bound, what):
+    q, number, scale = np.empty(y.shape, TYPES["f8e4m3"]), np.empty(y.shape, np.int8), np.empty(len(y), F32)
+    run(f"{name}_row", [*given, q, scale], dict(bound, scaling=1, ceiling_of_scale=1.5 / 448))
+    compare(f"{what}, divided, scale_ub", (q, scale), per_row_divided(y, "f8e4m3", 1.5))
+    floor = float(np.finfo(F32).eps)
+    run(f"{name}_row", [*given, number, scale], dict(bound, Q="i8", largest=127, floor_of_scale=floor))
+    compare(f"{what}, int8", (number, scale), int8_norm(y))
+    if y.shape[1] % 128 == 0:
+        scale = np.empty((len(y), y.shape[1] // 128), F32)
+        run(f"{name}_group", [*given, q, scale], dict(bound, scaling=1, floor_of_maximum=1 / 512))
+        compare(f"{what}, per block", (q, scale), per_block(y, 128, "f8e4m3"))
 
 
 def dequantised(run):
@@ -184,6 +249,8 @@ def family(run):
         number, scale = np.empty(gate.shape, np.int8), np.empty(len(gate), F32)
         run("swiglu_int8_row", [gate, up, np.ones(gate.shape[1], F32), number, scale], dict(constants, T="f32"))
         check((np.abs(number * scale[:, None] - h) <= 0.501 * scale[:, None]).all(), f"family in int8: {name}")
+    run("swiglu_int8_row", [gate, up, np.ones(gate.shape[1], F32), number, scale], {"T": "f32", "activation": 3})
+    check(np.isnan(scale).all(), "an activation that is none is NaN")
 
 
 def factors(run):
@@ -202,13 +269,15 @@ def factors(run):
             smoothed = h * by_column
             for name, factor, product in (("weighted", by_row, weighted),
                                           ("smoothed", by_column, smoothed)):
-                q, scale = np.empty(gate.shape, TYPES["f8e4m3"]), np.empty(83, F32)
-                run(f"swiglu_quantised_row_{name}", [gate, up, factor, q, scale], bound)
-                compare(f"row {name} rounded={rounded}", (q, scale), per_row(product, "f8e4m3"))
-                scale = np.empty((83, 12), F32)
-                run(f"swiglu_quantised_group_{name}", [gate, up, factor, q, scale], bound)
-                compare(f"group {name} rounded={rounded}", (q, scale),
-                        per_group(product, 128, "f8e4m3"))
+                q = np.empty(gate.shape, TYPES["f8e4m3"])
+                for scaling, row, group in ((0, per_row, per_group), (1, per_row_divided, per_group_divided)):
+                    what, scaled = f"{name} rounded={rounded} scaling={scaling}", dict(bound, scaling=scaling)
+                    scale = np.empty(83, F32)
+                    run(f"swiglu_quantised_row_{name}", [gate, up, factor, q, scale], scaled)
+                    compare(f"row {what}", (q, scale), row(product, "f8e4m3"))
+                    scale = np.empty((83, 12), F32)
+                    run(f"swiglu_quantised_group_{name}", [gate, up, factor, q, scale], scaled)
+                    compare(f"group {what}", (q, scale), group(product, 128, "f8e4m3"))
                 power = np.empty((83, 12), TYPES["e8m0"])
                 run(f"swiglu_quantised_group_e8m0_{name}", [gate, up, factor, q, power], bound)
                 compare(f"e8m0 group {name} rounded={rounded}", (q, power),

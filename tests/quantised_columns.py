@@ -96,7 +96,7 @@ def column_case(run, gate, up, name, transposed):
 GRADIENT = """kernel gradient<T>(d_h: in T, gate: in T, up: in T, d_gate: out f32, d_up: out f32) {
   let x = f32(gate);
   let s = sigmoid(x);
-  d_gate = f32(d_h) * f32(up) * (s * (1 + x * (1 - s)));
+  d_gate = f32(d_h) * (s * (1 + x * (1 - s))) * f32(up);
   d_up = f32(d_h) * (x * s);
 }"""
 

@@ -50,14 +50,57 @@ def saturated(x, name):
 
 
 def per_row(h, name):
-    """vLLM, dynamic_per_token_scaled_fp8_quant."""
-    bound = F32(LARGEST[name])
-    scale = np.maximum(largest_of(h, -1) / bound, F32(1) / F32(bound * F32(512)))
+    """vLLM, dynamic_per_token_scaled_fp8_quant as it first was, with the reciprocal of the scale."""
+    scale = scale_of_row(h, name)
     return saturated(h * (F32(1) / scale), name), scale[..., 0]
+
+
+def per_row_divided(h, name, scale_ub=np.inf):
+    """vLLM, dynamic_per_token_scaled_fp8_quant as it is: scale_ub bounds the maximum, and h is divided."""
+    scale = scale_of_row(h, name, scale_ub)
+    return saturated(h / scale, name), scale[..., 0]
+
+
+def scale_of_row(h, name, scale_ub=np.inf):
+    bound = F32(LARGEST[name])
+    return np.maximum(np.minimum(largest_of(h, -1), F32(scale_ub)) / bound, F32(1) / F32(bound * F32(512)))
+
+
+def per_row_without_floor(h, name):
+    """SGLang, sgl_per_token_quant_fp8: a row of zeros has the scale 0."""
+    scale = largest_of(h, -1) / F32(LARGEST[name])
+    factor = np.where(scale == 0, F32(0), F32(1) / scale)
+    return saturated(h * factor, name), scale[..., 0]
 
 
 def groups(h, size):
     return h.reshape(h.shape[0], -1, size)
+
+
+def per_group_divided(h, size, name):
+    """vLLM, per_token_group_quant_8bit."""
+    scale = np.maximum(largest_of(groups(h, size), -1), F32(1e-10)) / F32(LARGEST[name])
+    return saturated(groups(h, size) / scale, name).reshape(h.shape), scale[..., 0]
+
+
+def per_block(h, size, name):
+    """vLLM, silu_and_mul_per_block_quant and rms_norm_per_block_quant: the floor is of the scale."""
+    bound = F32(LARGEST[name])
+    scale = np.maximum(largest_of(groups(h, size), -1) / bound, F32(1) / F32(bound * F32(512)))
+    return saturated(groups(h, size) / scale, name).reshape(h.shape), scale[..., 0]
+
+
+def int8_per_block(h, size):
+    """The same with a result of int8."""
+    scale = np.maximum(largest_of(groups(h, size), -1) / F32(127), np.finfo(F32).eps)
+    return to_int8(groups(h, size) / scale).reshape(h.shape), scale[..., 0]
+
+
+def per_group_ue8m0(h, size, name):
+    """vLLM, per_token_group_quant_8bit with UE8M0: 1e-10 is a floor of the scale before it is rounded up."""
+    scale = np.maximum(largest_of(groups(h, size), -1), F32(1e-10)) / F32(LARGEST[name])
+    power = power_above(np.maximum(scale, F32(1e-10))).view(ml_dtypes.float8_e8m0fnu)
+    return saturated(groups(h, size) / power.astype(F32), name).reshape(h.shape), power[..., 0]
 
 
 def per_group(h, size, name):
@@ -87,6 +130,25 @@ def per_group_e8m0(h, size, name):
 def int8_row(h):
     scale = np.maximum(largest_of(h, -1) / F32(127), F32(1e-10))
     return to_int8(h * (F32(1) / scale)), scale[..., 0]
+
+
+def int8_row_of_maximum(h):
+    """vLLM, dynamic_scaled_int8_quant: 127 / m, and no floor."""
+    m = largest_of(h, -1)
+    factor = np.where(m == 0, F32(0), F32(127) / m)
+    return to_int8(h * factor), (m / F32(127))[..., 0]
+
+
+def int8_row_without_floor(h):
+    """SGLang, sgl_per_token_quant_int8, but for a row of zeros, which is 0 * (1 / 0) there."""
+    scale = largest_of(h, -1) / F32(127)
+    return to_int8(h * (F32(1) / scale)), scale[..., 0]
+
+
+def int8_norm(y):
+    """vLLM, rms_norm_dynamic_per_token_quant with a result of int8."""
+    scale = np.maximum(largest_of(y, -1) / F32(127), np.finfo(F32).eps)
+    return to_int8(y * (F32(1) / scale)), scale[..., 0]
 
 
 def int8_group(h, size):

@@ -10,8 +10,8 @@ skipped, where there is no ml_dtypes.
 
 import sys
 
-from quantised_definitions import (hidden, inputs, int8_group, int8_row, mxfp4, nvfp4, per_group, per_group_e8m0,
-                                   per_row, saturated, unpacked)
+from quantised_definitions import (hidden, inputs, int8_group, int8_row, int8_row_of_maximum, mxfp4, nvfp4, per_group,
+                                   per_group_divided, per_group_e8m0, per_row, per_row_divided, saturated, unpacked)
 from quantised_runner import BYTE_FLOATS, F32, NAMES, TYPES, check, codes, compare, packed, run_parts, same
 import ml_dtypes
 import numpy as np
@@ -80,11 +80,17 @@ def experts(run, type_name):
             run("swiglu_quantised_row_experts", [gate, up, expert, limits, q, scale],
                 dict(bound, floor_of_scale=floor))
             selected(f"row {what}", (q, scale), per_row(h, type_name), counts)
+            run("swiglu_quantised_row_experts", [gate, up, expert, limits, q, scale],
+                dict(bound, floor_of_scale=floor, scaling=1))
+            selected(f"row, divided, {what}", (q, scale), per_row_divided(h, type_name), counts)
             for size in (32, 128):
                 q, scale = filled(h.shape, TYPES[type_name]), filled((rows, columns // size), F32)
                 run("swiglu_quantised_group_experts", [gate, up, expert, limits, q, scale],
                     dict(bound, size=size))
                 selected(f"group {size} {what}", (q, scale), per_group(h, size, type_name), counts)
+                run("swiglu_quantised_group_experts", [gate, up, expert, limits, q, scale],
+                    dict(bound, size=size, scaling=1))
+                selected(f"group {size}, divided, {what}", (q, scale), per_group_divided(h, size, type_name), counts)
                 q, power = filled(h.shape, TYPES[type_name]), filled(scale.shape, TYPES["e8m0"])
                 run("swiglu_quantised_group_e8m0_experts", [gate, up, expert, limits, q, power],
                     dict(bound, size=size))
@@ -119,6 +125,9 @@ def narrow(run):
             q, scale = filled(h.shape, np.int8), filled(rows, F32)
             run("swiglu_int8_row_experts", [gate, up, expert, limits, q, scale], bound)
             selected(f"int8 row {what}", (q, scale), int8_row(h), counts)
+            run("swiglu_int8_row_experts", [gate, up, expert, limits, q, scale],
+                dict(bound, scaling=2, floor_of_scale=0))
+            selected(f"int8 row, 127 / m, {what}", (q, scale), int8_row_of_maximum(h), counts)
             q, scale = filled(h.shape, np.int8), filled((rows, columns // 128), F32)
             run("swiglu_int8_group_experts", [gate, up, expert, limits, q, scale], bound)
             selected(f"int8 group {what}", (q, scale), int8_group(h, 128), counts)

@@ -5,14 +5,14 @@
 
 The kernels' own arithmetic is made visible by results of 32 bits with scales of 1, which a clamp of the
 largest number of f32 leaves as they are, and held to the derivative of the catalogue's forward kernel. MXFP8 by
-rows and by columns is held to quantised_columns.py's definition. Ends with 77, which CTest takes for skipped,
-where there is no ml_dtypes.
+rows and by columns is held to quantised_columns.py's definition. Of all nine kernels, what fits f32 does not
+overflow on the way. Ends with 77, which CTest takes for skipped, where there is no ml_dtypes.
 """
 
 import sys
 
 from quantised_columns import along_columns, column_outputs, edged_inputs, gradient_values, mxfp8_rows, row_outputs
-from quantised_runner import F32, LARGEST, NAMES, TYPES, check, compare, run_parts
+from quantised_runner import F32, LARGEST, NAMES, TYPES, check, codes, compare, packed, run_parts
 import ml_dtypes
 import numpy as np
 
@@ -66,5 +66,42 @@ def one_direction(run):
                         compare(f"gradient by columns {bound} {shape}", along, along_columns(h, 32, name))
 
 
+# Formats, their group, the type of its scale, and how many factors of 2 this is greater where d_h has 126 more.
+FORMATS = {"mxfp8": (32, "e8m0", 126), "mxfp4": (32, "e8m0", 126), "nvfp4": (16, "f8e4m3", 0)}
+
+
+def slope_first(run):
+    """docs/numbers.md, overflow on the way: d_h * up is beyond f32, d_h * slope * up is not. All that is done to d_h
+    is exact in powers of two, so codes are those of a d_h of 1, and so are scales, but for the power."""
+    rng = np.random.default_rng(53)
+    gate = rng.uniform(-9, -8, (32, 32)).astype(ml_dtypes.bfloat16)
+    up = np.full_like(gate, 6)
+    for form, (_, _, power) in FORMATS.items():
+        for suffix in ("", "_columns", "_both"):
+            for name in FAMILY if form == "mxfp8" else ("swiglu", "swiglu_gpt_oss"):
+                one, great = (written(run, form, suffix, FAMILY[name], exponent, gate, up) for exponent in (0, 126))
+                for index, (q, scale) in enumerate(zip(great[::2], great[1::2])):
+                    check((codes(q) == codes(one[2 * index])).all() and
+                          (codes(scale) == codes(one[2 * index + 1]) + power).all(),
+                          f"{form}{suffix} of {name}: output {index} overflows on the way")
+
+
+def written(run, form, suffix, constants, exponent, gate, up):
+    """Codes and scales, in turn, of d_h = 2^exponent; NVFP4's global scales make up for it."""
+    size, scale, _ = FORMATS[form]
+    bound = dict(constants, T="bf16")
+    if form == "mxfp8":
+        bound["Q"] = "f8e4m3"
+    outputs = []
+    for _ in ("gate", "up"):
+        for by_columns in {"": [False], "_columns": [True], "_both": [False, True]}[suffix]:
+            outputs.append(np.zeros((32, 32), TYPES["f8e4m3"]) if form == "mxfp8" else packed(32, 32))
+            outputs.append(np.zeros((32 // size, 32) if by_columns else (32, 32 // size), TYPES[scale]))
+    overall = [np.array([2.0 ** (15 - exponent)], F32)] * 2 if form == "nvfp4" else []
+    d_h = np.full_like(gate, 2.0 ** exponent)
+    run(f"swiglu_{form}{suffix}_gradient", [d_h, gate, up, *overall, *outputs], bound)
+    return outputs
+
+
 if __name__ == "__main__":
-    sys.exit(run_parts(__doc__, family, one_direction))
+    sys.exit(run_parts(__doc__, family, one_direction, slope_first))

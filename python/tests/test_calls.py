@@ -64,6 +64,8 @@ class Scales(unittest.TestCase):
     def test_another_layout_is_refused_by_name(self):
         with self.assertRaisesRegex(swage.Error, "'diagonal', expected one of row_major, column_major"):
             swage.scale_view("diagonal", 1, 1)
+        with self.assertRaisesRegex(swage.Error, "found -1 rows of 2 groups"):
+            swage.scale_view("row_major", -1, 2)
 
 
 class Calls(unittest.TestCase):

@@ -31,6 +31,17 @@ class Packed(unittest.TestCase):
         np.testing.assert_array_equal(y, np.tile(E2M1, (3, 2)))
         np.testing.assert_array_equal(swage.kernel(AGAIN)(q), q ^ 0x88)
 
+    def test_bytes_are_codes_of_eight_bits_where_the_kernel_has_such(self):
+        codes, scale = np.array([[0x38, 0xb8, 0x7e, 0x01]], np.uint8), np.array([[126, 129]], np.uint8)
+        kernel = swage.kernel("kernel k(q: in f8e4m3, s: in e8m0 [group 2], y: out f32, s_out: out e8m0 [group 2]) {"
+                              " y = f32(q) * f32(s); s_out = s; }")
+        y, copied = np.zeros((1, 4), np.float32), np.zeros((1, 2), np.uint8)
+        kernel(codes, scale, y, copied)
+        np.testing.assert_array_equal(y, [[0.5, -0.5, 448 * 4, 4 * 2.0**-9]])
+        np.testing.assert_array_equal(copied, scale)
+        with self.assertRaisesRegex(swage.Error, "'q' holds i8, expected f8e4m3; if its bytes are such codes"):
+            kernel(codes.view(np.int8), scale, y, copied)
+
     def test_bytes_that_are_given_are_written_and_no_others(self):
         memory = np.full((3, 20), 0xa5, np.uint8)
         swage.kernel(TO)(self.x, memory[:, 2:18])
