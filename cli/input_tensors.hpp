@@ -28,8 +28,8 @@ public:
   /// "tensor 'norm.weight' of a.safetensors for parameter 'w'": what `find` gives.
   std::string describe(std::string_view param) const;
   /// The bytes for a parameter of this shape. Throws Error(invalid_argument) where the tensor for
-  /// it has another type or shape. One of U8 is taken for codes of 8 bits, and with half the columns
-  /// for those of 4.
+  /// it has another type or shape. One of U8 is taken for codes of 8 bits, and with half the
+  /// columns for those of 4.
   std::span<const std::byte> entry(const ir::Param& param, const Shape& shape) const;
   /// Throws Error(invalid_argument) if a NAME is no tensor that the kernel reads.
   void check_names(const ir::Kernel& kernel) const;
