@@ -181,12 +181,15 @@ Shape shape_of_input(const ir::Kernel& kernel, const InputTensors& input) {
   refuse("no input of the kernel has the shape of its outputs; give it with --shape");
 }
 
-bool types_match(const ir::Kernel& kernel, const InputTensors& input, bool codes) {
+bool types_match(const ir::Kernel& kernel, const InputTensors& input, TensorTypes types) {
   return std::all_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
     if (!param.is_tensor() || !param.is_read())
       return true;
     const SafetensorsEntry* entry = input.find(param.name);
-    return entry != nullptr && (codes ? as_read(*entry, param.dtype) : *entry).dtype == param.dtype;
+    if (entry == nullptr)
+      return false;
+    const bool codes = types == TensorTypes::codes_too;
+    return (codes ? as_read(*entry, param.dtype) : *entry).dtype == param.dtype;
   });
 }
 

@@ -1,6 +1,7 @@
 // input_tensors.hpp -- the tensors of files that a run takes for its parameters.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <span>
@@ -53,8 +54,11 @@ private:
 /// which is read. Throws Error(invalid_argument) if there is none for it.
 Shape shape_of_input(const ir::Kernel& kernel, const InputTensors& input);
 
-/// Whether every parameter that is read has an entry of its type in the files; with `codes` of U8
-/// where it has such.
-bool types_match(const ir::Kernel& kernel, const InputTensors& input, bool codes);
+enum class TensorTypes : std::uint8_t {
+  as_said,   ///< as files name them
+  codes_too, ///< those of U8 may hold codes of 8 and 4 bits
+};
+/// Whether every parameter that is read has an entry of its type in the files.
+bool types_match(const ir::Kernel& kernel, const InputTensors& input, TensorTypes types);
 
 } // namespace swage::cli

@@ -1,6 +1,7 @@
 // run.cpp -- `swage run`: a kernel on a device, timed and verified.
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -36,13 +37,37 @@ std::vector<DType> all_types() {
   return types;
 }
 
+/// The same where tensors of U8 may hold codes. Throws where these fit several types, which -D has
+/// to tell apart.
+bool infer_codes(KernelText& text, const InputTensors& input) {
+  std::map<std::string, DType> types; // of the first choice that fits
+  const auto fits = [&](const ir::Kernel& kernel) {
+    return types_match(kernel, input, TensorTypes::codes_too);
+  };
+  const auto differs = [&](const ir::Kernel& kernel) {
+    if (!fits(kernel))
+      return false;
+    for (const ir::Param& param : kernel.params())
+      if (param.is_tensor() && param.is_read() &&
+          types.emplace(param.name, param.dtype).first->second != param.dtype)
+        throw Error(ErrorCode::invalid_argument,
+                    fmt::format("{} is U8, which may be codes of several types; bind the kernel's "
+                                "types with -D, as in -D S=e8m0",
+                                input.describe(param.name)));
+    return false;
+  };
+  infer_generics(text, all_types(), differs);
+  return !types.empty() && infer_generics(text, all_types(), fits);
+}
+
 /// Generics that -D leaves open follow the types of the input's tensors. Where no choice fits all
 /// of them, one that fits any or none lets the error name a tensor that does not.
 void infer_from_input(KernelText& text, const InputTensors& input) {
   if (unbound_generics(text).empty())
     return;
-  const auto all = [&](const ir::Kernel& kernel) { return types_match(kernel, input, false); };
-  const auto as_codes = [&](const ir::Kernel& kernel) { return types_match(kernel, input, true); };
+  const auto all = [&](const ir::Kernel& kernel) {
+    return types_match(kernel, input, TensorTypes::as_said);
+  };
   const auto any = [&](const ir::Kernel& kernel) {
     return std::any_of(kernel.params().begin(), kernel.params().end(), [&](const ir::Param& param) {
       const SafetensorsEntry* entry = param.is_tensor() ? input.find(param.name) : nullptr;
@@ -50,7 +75,7 @@ void infer_from_input(KernelText& text, const InputTensors& input) {
     });
   };
   const auto whatever = [](const ir::Kernel&) { return true; };
-  infer_generics(text, all_types(), all) || infer_generics(text, all_types(), as_codes) ||
+  infer_generics(text, all_types(), all) || infer_codes(text, input) ||
       infer_generics(text, all_types(), any) || infer_generics(text, all_types(), whatever);
 }
 

@@ -67,8 +67,8 @@ struct Fma {
   }
 };
 
-/// Op of f32 whose first `Narrowed` operands are of 16 bits, widened.
-template <class Narrow, unsigned Narrowed, template <class, bool, Clamp> class Op>
+/// Op of f32 whose operands but the last are of 16 bits, widened.
+template <class Narrow, template <class, bool, Clamp> class Op>
 struct Mixed {
   template <class F, bool Ftz, Clamp C>
   struct Of {
@@ -79,7 +79,6 @@ struct Mixed {
       return Op<F, Ftz, C>::eval(widen(a), b);
     }
     static std::uint64_t eval(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
-      static_assert(Narrowed == 2);
       return Op<F, Ftz, C>::eval(widen(a), widen(b), c);
     }
   };
@@ -263,8 +262,6 @@ Type only_wide(Decoder& d, Type type) {
   return type;
 }
 
-} // namespace
-
 /// The type of 16 bits of add.f32.f16 and the like (sm_100), `type` if there is none.
 Type take_narrow(Decoder& d, Type type) {
   if (type != Type::f32)
@@ -277,9 +274,11 @@ Type take_narrow(Decoder& d, Type type) {
 
 template <class Narrow>
 Handler mixed_add_sub(Decoder& d, bool subtract) {
-  return subtract ? arithmetic<2, Mixed<Narrow, 1, Sub>::template Of>(d, Type::f32)
-                  : arithmetic<2, Mixed<Narrow, 1, Add>::template Of>(d, Type::f32);
+  return subtract ? arithmetic<2, Mixed<Narrow, Sub>::template Of>(d, Type::f32)
+                  : arithmetic<2, Mixed<Narrow, Add>::template Of>(d, Type::f32);
 }
+
+} // namespace
 
 void decode_float_add_sub(Decoder& d, Type type, bool subtract) {
   const Type first = take_narrow(d, type);
@@ -346,8 +345,8 @@ void decode_fma(Decoder& d) {
     d.step.run = float_fma(d, type);
     return d.same_type(3, type);
   }
-  d.step.run = factors == Type::f16 ? arithmetic<3, Mixed<F16, 2, Fma>::template Of>(d, Type::f32)
-                                    : arithmetic<3, Mixed<BF16, 2, Fma>::template Of>(d, Type::f32);
+  d.step.run = factors == Type::f16 ? arithmetic<3, Mixed<F16, Fma>::template Of>(d, Type::f32)
+                                    : arithmetic<3, Mixed<BF16, Fma>::template Of>(d, Type::f32);
   d.finish();
   d.expect_operands(4);
   d.destination(type);

@@ -232,30 +232,49 @@ bool fits_column_groups(const Tensor& tensor, const Tensor& full, std::int64_t g
          leading_row_dims(tensor, rows_of(full) / group, columns_of(full)) > 0;
 }
 
-/// Whether a view has tiles of its own for each batch, which rows of the batch do not fill: rows
-/// are counted through all batches, so those of the second would lie in the padding of the first.
+/// The dimensions of `tensor` that make up the rows of a call, or the groups of rows.
+int row_dims_of(ir::Space space, const Tensor& tensor, const Tensor& full) {
+  switch (space.broadcast) {
+  case ir::Broadcast::per_row: return tensor.rank;
+  case ir::Broadcast::per_group:
+    return leading_row_dims(tensor, rows_of(full), columns_of(full) / space.group);
+  case ir::Broadcast::per_column_group:
+    return leading_row_dims(tensor, rows_of(full) / space.group, columns_of(full));
+  default: return 0;
+  }
+}
+
+/// Whether a view has padding of its own for each batch. Rows are counted through all batches, so
+/// those of the second would lie in the padding of the first. Two dimensions beside one that is as
+/// large as all batches are a tile of rows of all batches, of which there are so many by chance.
 bool pads_each_batch(ir::Space space, const Tensor& tensor, const Tensor& full) {
-  constexpr int kOfTiles = 4; // batches, tiles, and two within a tile
-  const bool by_group = space.broadcast == ir::Broadcast::per_group;
-  if (full.rank < 3 || tensor.rank < kOfTiles || tensor.shape[0] != full.shape[0] ||
-      full.shape[0] < 2 || !(by_group || space.broadcast == ir::Broadcast::per_row))
+  if (full.rank < 3 || tensor.rank < 2)
     return false;
-  const std::int64_t rows = rows_of(full);
-  const int row_dims =
-      by_group ? leading_row_dims(tensor, rows, columns_of(full) / space.group) : tensor.rank;
-  std::int64_t each = 1; // rows that a batch has room for
-  for (int i = 1; i < row_dims; ++i)
-    each *= tensor.shape[i];
-  return row_dims >= kOfTiles && rows % each != 0;
+  const std::int64_t batches = product(full, full.rank - 2), rows = rows_of(full);
+  const std::int64_t each = space.broadcast == ir::Broadcast::per_column_group ? space.group : 1;
+  if (batches < 2 || rows == 0)
+    return false;
+  const int row_dims = row_dims_of(space, tensor, full);
+  int dims = 0; // of the batches
+  for (std::int64_t leading = 1; leading < batches; ++dims)
+    if (dims == row_dims || __builtin_mul_overflow(leading, tensor.shape[dims], &leading) ||
+        (leading >= batches && leading != batches))
+      return false;
+  std::int64_t room = 1; // of a batch
+  for (int i = dims; i < row_dims; ++i)
+    if (__builtin_mul_overflow(room, tensor.shape[i], &room))
+      return false;
+  const bool tile = row_dims - dims == 2 && tensor.shape[dims] > 1 && tensor.shape[dims + 1] > 1;
+  return dims < row_dims && !tile && room != rows / batches / each;
 }
 
 [[noreturn]] void refuse_padded_batches(const Signature& signature, std::size_t param,
                                         const Tensor& tensor, const Tensor& full) {
-  refuse(fmt::format("tensor '{}' has shape {}, tiles of its own for each of {} batches, which "
-                     "their {} rows do not fill; launch once for each, or with as many rows as "
-                     "the tiles have",
-                     signature.names[param], shape_text(tensor), full.shape[0],
-                     rows_of(full) / full.shape[0]));
+  const std::int64_t batches = product(full, full.rank - 2);
+  refuse(fmt::format("tensor '{}' has shape {}, which has padding after the {} rows of each of {} "
+                     "batches, but rows are counted through all of them; launch once for each, or "
+                     "with as many rows as there is room for",
+                     signature.names[param], shape_text(tensor), rows_of(full) / batches, batches));
 }
 
 bool fits_shape(ir::Space space, const Tensor& tensor, const Tensor& full) {

@@ -123,12 +123,12 @@ private:
     const std::scoped_lock lock(mutex_);
     for (std::size_t s = 0; s < results_.size(); ++s)
       for (std::size_t i = 0; i < exact[s].size(); ++i)
-        if (is_written(s, i) && !is_another_time(s, row))
+        if (is_written(s, i) && !is_judged_already(s, row))
           judge(s, row, static_cast<std::int64_t>(i), exact[s][i], reach[s][i]);
   }
 
-  /// Whether rows after the first have the same values of a store.
-  bool is_another_time(std::size_t store, std::int64_t row) const {
+  /// Whether the values of a store are those that the first row was judged with.
+  bool is_judged_already(std::size_t store, std::int64_t row) const {
     return row > 0 && is_shared(kernel_.params()[kernel_.stores()[store].param].space());
   }
 

@@ -254,6 +254,35 @@ TEST_CASE("codes of eight and four bits are taken from tensors of U8") {
   CHECK(shape == cli::Shape{1, 8});
 }
 
+TEST_CASE("types that tensors of U8 leave open are asked for, and others are found") {
+  const TemporaryFolder folder;
+  const std::string kernel = folder.file("k.swg"), in = folder.file("in");
+  write_text(kernel, "kernel fixed<T>(q: in f4e2m1, x: in T, y: out T) { y = T(q) * x; }\n"
+                     "kernel open<S>(q: in f4e2m1, s: in S [row], y: out f32) { y = f32(q) * "
+                     "f32(s); }");
+  const std::byte codes[] = {std::byte{0x21}, std::byte{0x43}}, scales[] = {std::byte{127}};
+  const float numbers[] = {1, 2, 3, 4};
+  cli::write_safetensors(in, {{"q", u8, {1, 2}, codes},
+                              {"s", u8, {1}, scales},
+                              {"x", f32, {1, 4}, std::as_bytes(std::span(numbers))}});
+  const auto run = [&](std::initializer_list<std::string> more) {
+    std::vector<std::string> words{"run", kernel,     "--input", in,        "--device",
+                                   "cpu", "--repeat", "0",       "--verify"};
+    words.insert(words.end(), more);
+    return run_swage(words, {"SWAGE_CACHE_DIR="});
+  };
+  const Outcome fixed = run({"--kernel", "fixed"});
+  INFO(fixed.out << fixed.err);
+  CHECK(fixed.status == 0);
+  CHECK(fixed.out.find("T=f32") != std::string::npos);
+  const Outcome open = run({"--kernel", "open"});
+  INFO(open.out << open.err);
+  CHECK(open.status != 0);
+  CHECK(open.err.find("is U8, which may be codes of several types; bind the kernel's types with "
+                      "-D") != std::string::npos);
+  CHECK(run({"--kernel", "open", "-D", "S=e8m0"}).status == 0);
+}
+
 TEST_CASE("rows of a tensor of four bits are taken by number, where they are whole bytes") {
   const TemporaryFolder folder;
   const std::string kernel = folder.file("k.swg"), in = folder.file("in"), out = folder.file("out");

@@ -125,21 +125,37 @@ TEST_CASE("views that do not hold the scales of a call, or hold two in one place
         "most 5 are possible; make it contiguous");
 }
 
-TEST_CASE("tiles of a batch of its own that its rows do not fill are refused") {
-  float memory[8192] = {};
-  const Kernel kernel = Device::open("cpu").kernel(kGroups, "k");
-  const auto launch = [&](std::int64_t rows, std::initializer_list<std::int64_t> shape,
-                          std::initializer_list<std::int64_t> strides) {
+TEST_CASE("padding after the rows of each batch is refused") {
+  std::vector<float> memory(16'384);
+  const Device device = Device::open("cpu");
+  using Shape = std::initializer_list<std::int64_t>;
+  const auto launch = [&](const std::string& text, Shape full, Shape scales) {
+    const Tensor x(memory.data(), f32, full);
     return refusal([&] {
-      kernel.launch(
-          nullptr, {Tensor(memory, f32, {3, rows, 8}), Tensor(memory + 6144, f32, shape, strides)});
+      device.kernel(text, "k").launch(nullptr, {x, Tensor(memory.data() + 8192, f32, scales)});
     });
   };
-  CHECK_THAT(launch(100, {3, 1, 4, 32, 1, 4}, {512, 512, 4, 16, 512, 1}),
-             Catch::Matchers::Contains("shape [3, 1, 4, 32, 1, 4], tiles of its own for each of 3 "
-                                       "batches, which their 100 rows do not fill"));
-  CHECK(launch(128, {3, 1, 4, 32, 1, 4}, {512, 512, 4, 16, 512, 1}) == "");
-  CHECK(launch(100, {3, 4, 32, 1, 4}, {512, 4, 16, 512, 1}) == ""); // rows of all batches
+  const std::string rows = "kernel k(x: in f32, s: out f32 [row]) { s = row_sum(x); }";
+  const std::string columns =
+      "kernel k(x: in f32, s: out f32 [col group 2]) { s = col_group_max(x, 2); }";
+  CHECK(launch(kGroups, {3, 100, 8}, {3, 1, 4, 32, 1, 4}) ==
+        "tensor 's' has shape [3, 1, 4, 32, 1, 4], which has padding after the 100 rows of each of "
+        "3 batches, but rows are counted through all of them; launch once for each, or with as "
+        "many rows as there is room for");
+  const auto is_padded = Catch::Matchers::Contains("padding after the");
+  CHECK_THAT(launch(kGroups, {2, 2, 50, 8}, {4, 1, 2, 32, 1, 4}), is_padded);
+  CHECK_THAT(launch(kGroups, {1, 3, 100, 8}, {1, 3, 1, 4, 32, 1, 4}), is_padded);
+  CHECK_THAT(launch(kGroups, {3, 99, 8}, {3, 100, 2}), is_padded);
+  CHECK_THAT(launch(kGroups, {3, 100, 8}, {3, 1, 128, 1, 4}), is_padded);
+  CHECK_THAT(launch(rows, {3, 100, 8}, {3, 1, 4, 32}), is_padded);
+  CHECK_THAT(launch(columns, {3, 98, 8}, {3, 50, 8}), is_padded);
+  // With as many rows, of all batches, without rows, and without padding.
+  CHECK(launch(kGroups, {3, 128, 8}, {3, 1, 4, 32, 1, 4}) == "");
+  CHECK(launch(kGroups, {3, 100, 8}, {3, 4, 32, 1, 4}) == "");
+  CHECK(launch(kGroups, {2, 0, 3, 8}, {2, 0, 3, 2}) == "");
+  CHECK(launch(rows, {2, 0, 3, 8}, {2, 0, 3, 1}) == "");
+  CHECK(launch(rows, {2, 5, 3, 8}, {2, 5, 3, 1}) == "");
+  CHECK(launch(columns, {3, 98, 8}, {3, 49, 8}) == "");
 }
 
 TEST_CASE("what may be meant for columns is not taken for a tile that is padded") {
