@@ -58,8 +58,8 @@ SafetensorsEntry rows_of(const SafetensorsEntry& entry, const RowRange& range) {
   return part;
 }
 
-/// What the parameter makes of it: bytes that a file says are U8 hold the codes of any type of 8
-/// bits of its own, or two of 4 bits.
+/// What a parameter of this type makes of a tensor: U8 holds the codes of any float of 8 bits, or
+/// two of f4e2m1 in each byte.
 SafetensorsEntry as_read(SafetensorsEntry entry, DType type) {
   if (entry.dtype != DType::u8 || !is_float(type) || size_of(type) != 1)
     return entry;

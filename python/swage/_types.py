@@ -26,10 +26,9 @@ _TYPES = {
     "f4e2m1": ((17, 4), "float4_e2m1fn_x2"),
 }
 PACKED = "f4e2m1"  # two to a byte: what libraries count are bytes
-# Of which uint8 may hold the bytes:
-CODES = ("f8e4m3", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "e8m0", PACKED)
-# NumPy has these by ml_dtypes alone:
-EXTENSIONS = ("bf16", "f8e4m3", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "e8m0")
+_BYTE_FLOATS = ("f8e4m3", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "e8m0")
+CODES = (*_BYTE_FLOATS, PACKED)  # of which uint8 may hold the bytes
+EXTENSIONS = ("bf16", *_BYTE_FLOATS)  # that NumPy has by ml_dtypes alone
 FLOATS = ("f64", "f32", "f16", "bf16")  # that have gradients
 DLPACK = {name: dlpack for name, (dlpack, _) in _TYPES.items()}  # code and bits
 _BY_DLPACK = {dlpack: name for name, (dlpack, _) in _TYPES.items()}

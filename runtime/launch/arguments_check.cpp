@@ -217,21 +217,6 @@ std::int64_t rows_of(const Tensor& full) {
   return product(full, full.rank - 1);
 }
 
-bool fits_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
-  if (tensor.rank == 0)
-    return false;
-  const int leading = full.rank - 1;
-  const bool usual = tensor.shape[tensor.rank - 1] * group == columns_of(full) &&
-                     ((tensor.rank == full.rank && same_dims(tensor, full, leading)) ||
-                      (tensor.rank == 2 && tensor.shape[0] == rows_of(full)));
-  return usual || leading_row_dims(tensor, rows_of(full), columns_of(full) / group) > 0;
-}
-
-bool fits_column_groups(const Tensor& tensor, const Tensor& full, std::int64_t group) {
-  return has_usual_rows(tensor, full, group) ||
-         leading_row_dims(tensor, rows_of(full) / group, columns_of(full)) > 0;
-}
-
 /// The dimensions of `tensor` that make up the rows of a call, or the groups of rows.
 int row_dims_of(ir::Space space, const Tensor& tensor, const Tensor& full) {
   switch (space.broadcast) {
@@ -244,17 +229,33 @@ int row_dims_of(ir::Space space, const Tensor& tensor, const Tensor& full) {
   }
 }
 
+bool fits_groups(ir::Space space, const Tensor& tensor, const Tensor& full) {
+  if (tensor.rank == 0)
+    return false;
+  const int leading = full.rank - 1;
+  const bool usual = tensor.shape[tensor.rank - 1] * space.group == columns_of(full) &&
+                     ((tensor.rank == full.rank && same_dims(tensor, full, leading)) ||
+                      (tensor.rank == 2 && tensor.shape[0] == rows_of(full)));
+  return usual || row_dims_of(space, tensor, full) > 0;
+}
+
+bool fits_column_groups(ir::Space space, const Tensor& tensor, const Tensor& full) {
+  return has_usual_rows(tensor, full, space.group) || row_dims_of(space, tensor, full) > 0;
+}
+
 /// Whether a view has padding of its own for each batch. Rows are counted through all batches, so
 /// those of the second would lie in the padding of the first. Two dimensions beside one that is as
 /// large as all batches are a tile of rows of all batches, of which there are so many by chance.
 bool pads_each_batch(ir::Space space, const Tensor& tensor, const Tensor& full) {
   if (full.rank < 3 || tensor.rank < 2)
     return false;
+  const int row_dims = row_dims_of(space, tensor, full);
+  if (row_dims == 0)
+    return false;
   const std::int64_t batches = product(full, full.rank - 2), rows = rows_of(full);
   const std::int64_t each = space.broadcast == ir::Broadcast::per_column_group ? space.group : 1;
   if (batches < 2 || rows == 0)
     return false;
-  const int row_dims = row_dims_of(space, tensor, full);
   int dims = 0; // of the batches
   for (std::int64_t leading = 1; leading < batches; ++dims)
     if (dims == row_dims || __builtin_mul_overflow(leading, tensor.shape[dims], &leading) ||
@@ -279,8 +280,8 @@ bool pads_each_batch(ir::Space space, const Tensor& tensor, const Tensor& full) 
 
 bool fits_shape(ir::Space space, const Tensor& tensor, const Tensor& full) {
   switch (space.broadcast) {
-  case ir::Broadcast::per_group: return fits_groups(tensor, full, space.group);
-  case ir::Broadcast::per_column_group: return fits_column_groups(tensor, full, space.group);
+  case ir::Broadcast::per_group: return fits_groups(space, tensor, full);
+  case ir::Broadcast::per_column_group: return fits_column_groups(space, tensor, full);
   case ir::Broadcast::per_tensor: return has_one_value(tensor);
   case ir::Broadcast::table: return tensor.rank == 1;
   case ir::Broadcast::per_row: return fits_rows(tensor, full);
