@@ -11,6 +11,7 @@
 #include "codegen/compile.hpp"
 #include "codegen/host_level.hpp"
 #include "codegen/schedule.hpp"
+#include "codegen/steps.hpp"
 #include "ir/passes.hpp"
 #include "runtime/base/parallel.hpp"
 #include "runtime/embedded/image.hpp"
@@ -196,7 +197,15 @@ BuiltImage build_image(const std::vector<ir::Kernel>& kernels,
                        const std::vector<BuildTarget>& targets, const std::string& layouts,
                        BuildRecords& records, const Assembler& assembler) {
   Builder builder(assembler);
+  std::deque<ir::Kernel> compiled;
   for (const ir::Kernel& kernel : kernels) {
+    codegen::Steps steps = codegen::make_steps(kernel);
+    if (steps.steps.empty())
+      compiled.push_back(kernel);
+    for (codegen::Step& step : steps.steps)
+      compiled.push_back(std::move(step.kernel));
+  }
+  for (const ir::Kernel& kernel : compiled) {
     builder.add_kernel(kernel);
     for (const BuildTarget& target : targets) {
       for (const BuildRecords::Tuned& tuned :

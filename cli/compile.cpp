@@ -14,6 +14,7 @@
 #include "cli/parameters.hpp"
 #include "cli/verbs.hpp"
 #include "codegen/compile.hpp"
+#include "codegen/steps.hpp"
 #include "ir/passes.hpp"
 #include "runtime/device/assemble.hpp"
 
@@ -24,6 +25,7 @@ namespace {
 struct CompileOptions {
   KernelOptionsText kernel;
   std::string emit, arch, schedule, layout, output;
+  int step = 0; ///< of a kernel that is computed in steps; 0: all
 };
 
 /// Elements that the default schedule is chosen for: a size that memory, not the cache, holds.
@@ -97,13 +99,14 @@ struct Emitted {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
 };
 
-Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel) {
+Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel,
+                      const std::string& schedule_text) {
   const codegen::Target target = choose_target(options);
   const codegen::Emit form = parse_form(options.emit, target);
   const codegen::Specialization specialization = parse_layout(options.layout, kernel);
   codegen::Schedule schedule = codegen::default_schedule(kernel, specialization, target, kElements);
-  if (!options.schedule.empty())
-    schedule = codegen::parse_schedule(options.schedule, schedule, kernel);
+  if (!schedule_text.empty())
+    schedule = codegen::parse_schedule(schedule_text, schedule, kernel);
   codegen::check_schedule(schedule, kernel, specialization, target);
   std::string text = codegen::emit_text(kernel, specialization, schedule, target, form);
   if (options.emit == "cubin")
@@ -112,6 +115,30 @@ Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel) {
           {{"target", codegen::canonical(target)},
            {"specialization", codegen::canonical(specialization, kernel)},
            {"schedule", codegen::canonical(schedule)}}};
+}
+
+/// Of a kernel that is computed in steps: one of them, or one after the other.
+Emitted emit_steps(const CompileOptions& options, const std::vector<codegen::Step>& steps) {
+  const auto emit_step = [&](const codegen::Step& step) {
+    if (options.emit == "ir")
+      return Emitted{ir::print(step.kernel)};
+    return emit_compiled(options, step.kernel, step.of_columns ? "" : options.schedule);
+  };
+  if (options.step > 0)
+    return emit_step(steps[static_cast<std::size_t>(options.step) - 1]);
+  if (options.emit == "cubin")
+    throw Error(ErrorCode::invalid_argument,
+                fmt::format("the kernel is computed in {} steps, each a cubin; name one, as in "
+                            "--step 1",
+                            steps.size()));
+  Emitted all;
+  for (const codegen::Step& step : steps) {
+    Emitted each = emit_step(step);
+    all.text += each.text + (each.text.ends_with('\n') ? "" : "\n");
+    each.object["kernel"] = step.kernel.name();
+    all.object["steps"].push_back(std::move(each.object));
+  }
+  return all;
 }
 
 Emitted emit(const CompileOptions& options) {
@@ -123,10 +150,20 @@ Emitted emit(const CompileOptions& options) {
     result.text = text.text;
   } else {
     const ir::Kernel kernel = bind_kernel(text);
-    if (options.emit == "ir")
+    const codegen::Steps steps = codegen::make_steps(kernel);
+    const auto count = static_cast<int>(steps.steps.size());
+    if (options.step != 0 && (options.step < 0 || options.step > count))
+      throw Error(ErrorCode::invalid_argument,
+                  count == 0 ? fmt::format("--step {}: kernel '{}' is computed in one launch",
+                                           options.step, kernel.name())
+                             : fmt::format("--step {}: kernel '{}' is computed in {} steps",
+                                           options.step, kernel.name(), count));
+    if (count > 0 && (options.emit != "ir" || options.step > 0))
+      result = emit_steps(options, steps.steps);
+    else if (options.emit == "ir")
       result.text = ir::print(kernel);
     else
-      result = emit_compiled(options, kernel);
+      result = emit_compiled(options, kernel, options.schedule);
     object["operations"] = operation_count(kernel);
   }
   if (options.emit != "cubin" && !result.text.ends_with('\n'))
@@ -171,6 +208,9 @@ Action add_compile(CLI::App& app) {
                  "flat (default), rows, strided, align=N, index64, exact, aliased, columns=N, "
                  "columns<=N, transposed=OUTPUT, valid_rows=COUNTS")
       ->type_name("WORDS");
+  app.add_option("--step", options->step,
+                 "Of a kernel that is computed in several steps, this one alone, from 1 on")
+      ->type_name("N");
   app.add_option("-o,--output", options->output, "Write to a file")->type_name("FILE");
   return [options] { return compile(*options); };
 }

@@ -63,7 +63,7 @@ std::string facts_of(const RunResult& result, const ir::Kernel& kernel, bool col
   facts.add("shape", fmt::format("{}  ({} elements)", format_shape(result.shape),
                                  format_count(result.plan.elements())));
   if (result.plan.elements() > 0) {
-    facts.add("layout", codegen::canonical(result.plan.specialization, kernel));
+    facts.add("layout", codegen::canonical(result.plan.specialization, *result.plan.code));
     facts.add("schedule", codegen::canonical(result.plan.schedule));
   }
   facts.add("first call", format_seconds(result.first_call));
@@ -165,8 +165,9 @@ OrderedJson to_json(const RunResult& result, const ir::Kernel& kernel,
       {"in_cache", in_cache(result)}};
   // A call without elements has neither.
   if (result.plan.elements() > 0)
-    object.update({{"specialization", codegen::canonical(result.plan.specialization, kernel)},
-                   {"schedule", codegen::canonical(result.plan.schedule)}});
+    object.update(
+        {{"specialization", codegen::canonical(result.plan.specialization, *result.plan.code)},
+         {"schedule", codegen::canonical(result.plan.schedule)}});
   if (result.time)
     object.update({{"seconds", result.time->median},
                    {"seconds_low", result.time->low},

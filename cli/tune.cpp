@@ -14,6 +14,7 @@
 #include "cli/tune_shapes.hpp"
 #include "cli/verbs.hpp"
 #include "runtime/launch/inspect.hpp"
+#include "runtime/launch/step_calls.hpp"
 #include "runtime/tune/tuning_records.hpp"
 #include "runtime/verify/operands.hpp"
 
@@ -79,17 +80,34 @@ TuneRun tune_all(const TuneOptionsText& options) {
   run.records = options.dry_run ? "" : tune::tuning_records().path();
 
   const auto start = std::chrono::steady_clock::now();
-  tune::Tuner tuner(KernelAccess::state(kernel));
+  const KernelState& state = KernelAccess::state(kernel);
+  std::vector<tune::Tuner> tuners;
+  if (!state.has_steps())
+    tuners.emplace_back(state);
+  for (const auto& step : state.step_kernels)
+    tuners.emplace_back(*step);
   ProgressBar bar(run.measured);
   for (const Shape& shape : shapes) {
-    const PlainCall call(graph, shape);
-    const auto done = static_cast<double>(run.shapes.size());
-    wanted.progress = [&](double share, std::string_view what) {
-      bar.show((done + share) / static_cast<double>(shapes.size()),
-               fmt::format("{} {}", format_shape(shape), what));
+    const PlainCall plain(graph, shape);
+    const auto tune_one = [&](tune::Tuner& tuner, std::span<const Arg> arguments,
+                              const std::string& step) {
+      const auto done = static_cast<double>(run.shapes.size());
+      wanted.progress = [&](double share, std::string_view what) {
+        bar.show((done + share) / static_cast<double>(shapes.size() * tuners.size()),
+                 fmt::format("{} {}", format_shape(shape), what));
+      };
+      run.shapes.push_back(
+          {shape, step, options.dry_run ? tuner.plan(arguments) : tuner.tune(arguments, wanted)});
     };
-    run.shapes.push_back(
-        {shape, options.dry_run ? tuner.plan(call.arguments) : tuner.tune(call.arguments, wanted)});
+    if (!state.has_steps()) {
+      tune_one(tuners[0], plain.arguments, "");
+      continue;
+    }
+    launch::Call call;
+    state.classify(plain.arguments, call);
+    const launch::StepCalls steps(state, call, plain.arguments, nullptr);
+    for (std::size_t i = 0; i < tuners.size(); ++i)
+      tune_one(tuners[i], steps.all()[i]->arguments, steps.all()[i]->kernel.name);
   }
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return run;

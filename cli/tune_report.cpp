@@ -87,6 +87,10 @@ std::string occupancy_text(const tune::Occupancy& occupancy) {
       occupancy.local_bytes > 0 ? fmt::format(", {} B spilled", occupancy.local_bytes) : "");
 }
 
+std::string label_of(const TunedShape& tuned) {
+  return format_shape(tuned.shape) + (tuned.step.empty() ? "" : " " + tuned.step);
+}
+
 std::string candidate_table(const TunedShape& tuned, bool color) {
   const TuneReport& report = tuned.report;
   Table table(
@@ -98,7 +102,7 @@ std::string candidate_table(const TunedShape& tuned, bool color) {
          rounds > 0 ? format_seconds(tune::seconds_of(*candidate)) : "-", std::to_string(rounds),
          Cell(fate(*candidate, report), candidate->eliminated.empty() ? Tone::good : Tone::faint)});
   }
-  return fmt::format("\n{}: {} candidates, {} measured; {} rounds: {}\n", format_shape(tuned.shape),
+  return fmt::format("\n{}: {} candidates, {} measured; {} rounds: {}\n", label_of(tuned),
                      report.candidates.size(), report.measured, report.rounds, report.stopped) +
          table.render(color);
 }
@@ -107,12 +111,12 @@ std::string dry_text(const TuneRun& run, bool verbose, bool color) {
   Table table({{"shape"}, {"candidates", Align::right}, {"moved", Align::right}, {"default"}});
   std::string lists;
   for (const TunedShape& tuned : run.shapes) {
-    table.row({format_shape(tuned.shape), std::to_string(tuned.report.candidates.size()),
+    table.row({label_of(tuned), std::to_string(tuned.report.candidates.size()),
                format_bytes(tuned.report.bytes),
                codegen::canonical(tuned.report.default_schedule)});
     if (!verbose)
       continue;
-    lists += '\n' + format_shape(tuned.shape) + '\n';
+    lists += '\n' + label_of(tuned) + '\n';
     for (const Candidate& candidate : tuned.report.candidates)
       lists += "  " + codegen::canonical(candidate.schedule) + '\n';
   }
@@ -164,12 +168,15 @@ OrderedJson candidate_json(const Candidate& candidate) {
 
 OrderedJson shape_json(const TunedShape& tuned, bool measured) {
   const TuneReport& report = tuned.report;
-  OrderedJson object = {{"shape", tuned.shape},
-                        {"elements", report.rows * report.columns},
-                        {"bytes", report.bytes},
-                        {"specialization", report.key.specialization},
-                        {"size_class", report.key.size_class},
-                        {"default", {{"schedule", codegen::canonical(report.default_schedule)}}}};
+  OrderedJson object = {{"shape", tuned.shape}};
+  if (!tuned.step.empty())
+    object["step"] = tuned.step;
+  object.update(
+      OrderedJson{{"elements", report.rows * report.columns},
+                  {"bytes", report.bytes},
+                  {"specialization", report.key.specialization},
+                  {"size_class", report.key.size_class},
+                  {"default", {{"schedule", codegen::canonical(report.default_schedule)}}}});
   if (measured) {
     object["default"]["seconds"] = report.default_seconds;
     object.update(
@@ -226,7 +233,7 @@ std::string tune_text(const TuneRun& run, bool verbose, bool color) {
   std::string details;
   for (const TunedShape& tuned : run.shapes) {
     const TuneReport& report = tuned.report;
-    table.row({format_shape(tuned.shape) + mark(report), format_seconds(report.default_seconds),
+    table.row({label_of(tuned) + mark(report), format_seconds(report.default_seconds),
                format_seconds(report.seconds),
                report.improved ? Cell(percent(gain(report)), Tone::good) : Cell("-", Tone::faint),
                format_rate(rate(report)), roofline_share(report), percent(report.spread),

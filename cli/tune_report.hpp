@@ -16,6 +16,7 @@ namespace swage::cli {
 
 struct TunedShape {
   Shape shape;
+  std::string step; ///< the kernel of one, of a kernel that is computed in steps; else empty
   tune::TuneReport report;
 };
 

@@ -9,6 +9,7 @@
 
 #include "codegen/kept_values.hpp"
 #include "codegen/needed_nodes.hpp"
+#include "codegen/steps.hpp"
 #include "codegen/tile_plan.hpp"
 #include "ir/sum_order.hpp"
 #include "swage/error.hpp"
@@ -50,17 +51,6 @@ std::vector<std::uint32_t> group_sizes(const ir::Kernel& kernel, Broadcast kind)
 
 namespace {
 
-/// Whether a value needs a reduction along a row other than by way of a sum over rows.
-bool needs_row(const ir::Kernel& kernel, ir::NodeId root) {
-  const std::vector<bool> needed = needed_nodes(kernel, std::array{root}, [&](ir::NodeId id) {
-    return ir::info(kernel.node(id).op).form != OpForm::over_col;
-  });
-  for (ir::NodeId id = 0; id <= root; ++id)
-    if (needed[id] && ir::is_reduction(kernel.node(id).op))
-      return true;
-  return false;
-}
-
 std::size_t tensors_before(const ir::Kernel& kernel, std::uint32_t param) {
   return static_cast<std::size_t>(
       std::count_if(kernel.params().begin(), kernel.params().begin() + param,
@@ -69,34 +59,11 @@ std::size_t tensors_before(const ir::Kernel& kernel, std::uint32_t param) {
 
 /// `code` is what is missing: "CPU" or "CUDA".
 void check_both(const ir::Kernel& kernel, std::string_view code) {
-  const std::vector<bool> after = needs_column_sums(kernel);
-  const auto refuse_within_rows = [&] {
+  if (!runs_by_itself(kernel))
     refuse_unlowered(
-        kernel, "the result of col_sum within rows",
-        fmt::format("no {} code is made for yet: it can be stored [col] or [tensor]", code));
-  };
-  for (ir::NodeId id = 0; id < after.size(); ++id) {
-    const ir::Node& node = kernel.node(id);
-    if (node.op == ir::Op::constant)
-      continue;
-    if (ir::info(node.op).form == OpForm::over_col) {
-      if (after[node.args[0]])
-        refuse_within_rows();
-      continue;
-    }
-    const bool shared = is_shared(node.space.broadcast);
-    if (after[id] && (!shared || ir::is_reduction(node.op)))
-      refuse_within_rows();
-  }
-  for (const ir::Store& store : kernel.stores())
-    if (!is_shared(kernel.params()[store.param].broadcast) && after[store.node])
-      refuse_within_rows();
-    else if (is_shared(kernel.params()[store.param].broadcast) && needs_row(kernel, store.node))
-      refuse_unlowered(kernel,
-                       fmt::format("a reduction along a row in '{}', an output [{}]",
-                                   kernel.params()[store.param].name,
-                                   name_of(kernel.params()[store.param].space())),
-                       fmt::format("no {} code is made for yet", code));
+        kernel,
+        "the result of col_sum within rows, or reduces along the row what has one value a column",
+        "code is made for in steps: compile those that make_steps gives");
   if (const auto sizes = group_sizes(kernel, Broadcast::per_group); sizes.size() > 1)
     refuse_unlowered(
         kernel, fmt::format("groups of {} and of {} columns", sizes[0], sizes[1]),

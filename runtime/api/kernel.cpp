@@ -1,6 +1,7 @@
 // kernel.cpp -- the public C++ API: what a Kernel does.
 #include "runtime/launch/kernel.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
@@ -10,6 +11,8 @@
 #include "runtime/api/named_arguments.hpp"
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/planned_call.hpp"
+#include "runtime/launch/reach.hpp"
+#include "runtime/launch/step_calls.hpp"
 #include "runtime/tune/tuner.hpp"
 
 namespace swage {
@@ -19,9 +22,19 @@ using launch::Call;
 namespace {
 
 void prepare(const KernelState& state, const Call& call, std::span<const Arg> arguments,
+             const Tensor* counts = nullptr,
              KernelState::Memory memory = KernelState::Memory::of_call) {
   if (call.empty)
     return;
+  if (state.has_steps()) {
+    const DeviceState& device = *state.device;
+    if (device.is_cuda() && memory == KernelState::Memory::of_call)
+      launch::check_reachable(device, device::context_for(device, nullptr), state.signature, call);
+    const launch::StepCalls steps(state, call, arguments, counts);
+    for (const auto& step : steps.all())
+      prepare(step->kernel, step->call, step->arguments, step->valid_rows, memory);
+    return;
+  }
   const DeviceState& device = *state.device;
   const auto plan = [&] {
     state.plan_of(call, arguments, device::context_for(device, nullptr), nullptr, memory);
@@ -32,14 +45,23 @@ void prepare(const KernelState& state, const Call& call, std::span<const Arg> ar
     plan();
 }
 
+void launch_call(const KernelState& state, const Call& call, std::span<const Arg> arguments,
+                 const Tensor* counts, Stream stream) {
+  const auto handle = static_cast<cuda::StreamHandle>(stream.handle);
+  if (call.empty)
+    return;
+  if (state.has_steps()) [[unlikely]]
+    return launch::launch_steps(state, call, arguments, counts, handle);
+  state.launch(call, arguments, handle);
+}
+
 } // namespace
 
 void Kernel::launch(Stream stream, std::span<const Arg> arguments) const {
   const KernelState& state = KernelAccess::state(*this);
   Call call;
   state.classify(arguments, call);
-  if (!call.empty)
-    state.launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
+  launch_call(state, call, arguments, nullptr, stream);
 }
 
 namespace {
@@ -49,7 +71,11 @@ const Tensor* counts_of(const LaunchOptions& options) {
 }
 
 std::size_t workspace_of(const KernelState& state, const Call& call) {
-  if (call.empty || !state.after_rows)
+  if (call.empty)
+    return 0;
+  if (state.has_steps())
+    return state.device->is_cuda() ? static_cast<std::size_t>(launch::step_bytes(state, call)) : 0;
+  if (!state.after_rows)
     return 0;
   return static_cast<std::size_t>(
       codegen::cuda_workspace_bytes(*state.after_rows, call.rows, call.columns));
@@ -80,7 +106,7 @@ void Kernel::launch(Stream stream, std::span<const Arg> arguments,
                       options.workspace, codegen::kWorkspaceAlignment));
     call.workspace = options.workspace;
   }
-  state.launch(call, arguments, static_cast<cuda::StreamHandle>(stream.handle));
+  launch_call(state, call, arguments, counts_of(options), stream);
 }
 
 std::size_t Kernel::workspace_bytes(std::span<const Arg> arguments) const {
@@ -118,14 +144,14 @@ void Kernel::prepare(std::span<const ArgSpec> arguments) const {
   Call call;
   const std::vector<Arg> planned = launch::planned_arguments(state.signature, arguments);
   state.classify(planned, call);
-  swage::prepare(state, call, planned, KernelState::Memory::planned);
+  swage::prepare(state, call, planned, nullptr, KernelState::Memory::planned);
 }
 
 void Kernel::prepare(std::span<const Arg> arguments, const LaunchOptions& options) const {
   const KernelState& state = KernelAccess::state(*this);
   Call call;
   state.classify(arguments, call, counts_of(options));
-  swage::prepare(state, call, arguments);
+  swage::prepare(state, call, arguments, counts_of(options));
 }
 
 void Kernel::prepare(std::span<const ArgSpec> arguments, const LaunchOptions& options) const {
@@ -136,23 +162,42 @@ void Kernel::prepare(std::span<const ArgSpec> arguments, const LaunchOptions& op
   if (counts)
     counts->data = launch::planned_address();
   state.classify(planned, call, counts ? &*counts : nullptr);
-  swage::prepare(state, call, planned, KernelState::Memory::planned);
+  swage::prepare(state, call, planned, counts ? &*counts : nullptr, KernelState::Memory::planned);
 }
 
 TuneResult Kernel::tune(std::span<const Arg> arguments, const TuneOptions& options) const {
-  tune::Tuner tuner(KernelAccess::state(*this));
-  const tune::TuneReport report = tuner.tune(
-      arguments,
-      {.budget = options.budget_seconds, .force = options.force, .record = options.record});
-  return {codegen::canonical(report.best),
-          codegen::canonical(report.default_schedule),
-          report.seconds,
-          report.default_seconds,
-          report.spread,
-          report.bytes,
-          report.roofline,
-          report.measured,
-          report.improved};
+  const KernelState& state = KernelAccess::state(*this);
+  const auto tuned = [&](const KernelState& kernel, std::span<const Arg> of_kernel) -> TuneResult {
+    tune::Tuner tuner(kernel);
+    const tune::TuneReport report = tuner.tune(
+        of_kernel,
+        {.budget = options.budget_seconds, .force = options.force, .record = options.record});
+    return {codegen::canonical(report.best),
+            codegen::canonical(report.default_schedule),
+            report.seconds,
+            report.default_seconds,
+            report.spread,
+            report.bytes,
+            report.roofline,
+            report.measured,
+            report.improved};
+  };
+  if (!state.has_steps())
+    return tuned(state, arguments);
+  Call call;
+  state.classify(arguments, call);
+  const launch::StepCalls steps(state, call, arguments, nullptr);
+  TuneResult result = tuned(steps.all()[0]->kernel, steps.all()[0]->arguments);
+  result.bytes = launch::bytes_moved(state.signature, call);
+  for (const auto& step : steps.all().subspan(1)) {
+    const TuneResult next = tuned(step->kernel, step->arguments);
+    result.seconds += next.seconds;
+    result.default_seconds += next.default_seconds;
+    result.spread = std::max(result.spread, next.spread);
+    result.candidates += next.candidates;
+    result.improved |= next.improved;
+  }
+  return result;
 }
 
 const std::string& Kernel::name() const noexcept {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "codegen/steps.hpp"
 #include "ir/passes.hpp"
 #include "runtime/functions/load.hpp"
 #include "runtime/launch/planned_call.hpp"
@@ -56,12 +57,14 @@ Call contiguous_call(const Signature& signature, const DeviceState& device, std:
 
 } // namespace
 
-std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
-                                             const codegen::Target& target) {
-  const auto device = device_of(target);
+namespace {
+
+using Entries = std::map<base::Digest, store::CacheEntry>;
+
+void compile_ahead(const ir::Kernel& kernel, bool one_row,
+                   const std::shared_ptr<DeviceState>& device, Entries& entries) {
   const Signature signature(kernel);
   const std::string line = ir::canonical(kernel);
-  std::map<base::Digest, store::CacheEntry> entries;
   const auto compile_for = [&](std::int64_t rows, std::int64_t columns, std::int64_t alignment) {
     // Whole groups of both kinds.
     const auto whole = [](std::int64_t count, std::int64_t group) {
@@ -78,7 +81,7 @@ std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
       entries.emplace(digest, functions::compile_entry(request, std::move(key)));
   };
   for (int size_class = 0; size_class <= kLastSizeClass; ++size_class) {
-    const std::int64_t rows = std::int64_t{1} << size_class / 2;
+    const std::int64_t rows = one_row ? 1 : std::int64_t{1} << size_class / 2;
     std::int64_t columns = std::int64_t{1} << (size_class - size_class / 2);
     if (signature.packed) // of which there are two at least
       columns = std::max<std::int64_t>(columns, 2);
@@ -89,6 +92,19 @@ std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
       compile_for(rows | 1, uneven, alignment);
     }
   }
+}
+
+} // namespace
+
+std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
+                                             const codegen::Target& target) {
+  const auto device = device_of(target);
+  Entries entries;
+  const codegen::Steps steps = codegen::make_steps(kernel);
+  for (const codegen::Step& step : steps.steps)
+    compile_ahead(step.kernel, step.of_columns, device, entries);
+  if (steps.steps.empty())
+    compile_ahead(kernel, false, device, entries);
   std::vector<store::CacheEntry> result;
   for (auto& [digest, entry] : entries)
     result.push_back(std::move(entry));

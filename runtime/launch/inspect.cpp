@@ -2,10 +2,9 @@
 // of their own.
 #include "runtime/launch/inspect.hpp"
 
-#include <optional>
-
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/kernel.hpp"
+#include "runtime/launch/step_calls.hpp"
 
 namespace swage::launch {
 
@@ -25,42 +24,37 @@ CallDescription describe(const Kernel& kernel, std::span<const Arg> arguments,
   CallDescription result;
   if (call.empty)
     return result;
-  result.specialization = state.specialization_of(call);
-  result.schedule = state.schedule_of(call);
+  const auto describe_code = [&](const KernelState& of, const Call& of_code) {
+    result.code = &of.graph;
+    result.specialization = of.specialization_of(of_code);
+    result.schedule = of.schedule_of(of_code);
+  };
+  if (state.has_steps()) {
+    const StepCalls steps(state, call, arguments, valid_rows);
+    describe_code(steps.leading().kernel, steps.leading().call);
+  } else {
+    describe_code(state, call);
+  }
   result.rows = call.rows;
   result.columns = call.columns;
   result.bytes = bytes_moved(state.signature, call);
   return result;
 }
 
-namespace {
-
-/// A call and its plan with `schedule`; no plan for a call without elements.
-struct ScheduledCall {
-  Call call;
-  std::optional<LaunchPlan> plan;
-
-  ScheduledCall(const KernelState& state, const codegen::Schedule& schedule,
-                std::span<const Arg> arguments, const Tensor* valid_rows,
-                cuda::StreamHandle stream) {
-    state.classify(arguments, call, valid_rows);
-    if (call.empty)
-      return;
-    codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
-                            state.device->target);
-    plan = state.plan_with(schedule, call, device::context_for(*state.device, stream));
-  }
-};
-
-} // namespace
-
 void launch_with(const Kernel& kernel, const codegen::Schedule& schedule, Stream stream,
                  std::span<const Arg> arguments, const Tensor* valid_rows) {
   const KernelState& state = KernelAccess::state(kernel);
   const auto handle = static_cast<cuda::StreamHandle>(stream.handle);
-  const ScheduledCall scheduled(state, schedule, arguments, valid_rows, handle);
-  if (scheduled.plan)
-    state.launch(*scheduled.plan, scheduled.call, handle);
+  Call call;
+  state.classify(arguments, call, valid_rows);
+  if (call.empty)
+    return;
+  if (state.has_steps())
+    return launch_steps(state, call, arguments, valid_rows, handle, &schedule);
+  codegen::check_schedule(schedule, state.graph, state.specialization_of(call),
+                          state.device->target);
+  const cuda::ContextRef context = device::context_for(*state.device, handle);
+  state.launch(state.plan_with(schedule, call, context), call, handle);
 }
 
 } // namespace swage::launch

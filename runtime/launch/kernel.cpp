@@ -43,10 +43,14 @@ bool is_about_capture(const Error& error) {
 } // namespace
 
 KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, KernelOptions options,
-                         const launch::ScheduleSource* source)
+                         const launch::ScheduleSource* source, bool step)
     : device(std::move(on)), graph(std::move(kernel)), name(graph.name()),
       line(ir::canonical(graph)), schedule_text(std::move(options.schedule)), signature(graph),
-      schedules(source) {
+      schedules(source), steps(codegen::make_steps(graph)), is_step(step) {
+  for (const codegen::Step& each : steps.steps)
+    step_kernels.push_back(make_step(each.kernel));
+  if (has_steps())
+    return;
   codegen::check_lowered(graph, device->target);
   if (device->is_cuda() && !ir::is_elementwise(graph) && codegen::stores_after_rows(graph))
     after_rows = codegen::make_row_plan(graph);
@@ -60,6 +64,23 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
       usual.columns_at_most = 1; // whether a schedule holds a row is said when there is one
     codegen::check_schedule(codegen::parse_schedule(schedule_text, base, graph), graph, usual,
                             device->target);
+  }
+}
+
+/// The first one has the schedule that the kernel was made with, and so have others that may.
+std::unique_ptr<const KernelState> KernelState::make_step(const ir::Kernel& kernel) const {
+  const auto made = [&](const std::string& schedule) {
+    KernelOptions options;
+    options.schedule = schedule;
+    return std::make_unique<const KernelState>(device, kernel, std::move(options), schedules, true);
+  };
+  try {
+    return made(schedule_text);
+  } catch (const Error& error) {
+    if (step_kernels.empty() || schedule_text.empty() ||
+        error.code() != ErrorCode::invalid_argument)
+      throw;
+    return made("");
   }
 }
 
@@ -139,7 +160,7 @@ const LaunchPlan& KernelState::plan_of(const Call& call, std::span<const Arg> ar
   if (const LaunchPlan* plan = plans.find(key); plan && plan->is_for(context))
     return *plan;
   const ir::DefaultFloatEnvironment environment;
-  if (context && memory == Memory::of_call)
+  if (context && memory == Memory::of_call && !is_step)
     launch::check_reachable(*device, context, signature, call);
   std::optional<codegen::Schedule> schedule = schedule_elsewhere(*this, call);
   if (!schedule) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "codegen/steps.hpp"
 #include "ir/kernel.hpp"
 #include "runtime/device/device.hpp"
 #include "runtime/embedded/registry.hpp"
@@ -24,7 +25,7 @@ namespace swage {
 struct KernelState {
   /// `source` lives as long as the process; null: all have the default schedule.
   KernelState(std::shared_ptr<DeviceState> device, ir::Kernel kernel, KernelOptions options,
-              const launch::ScheduleSource* source);
+              const launch::ScheduleSource* source, bool is_step = false);
 
   const std::shared_ptr<DeviceState> device;
   const ir::Kernel graph;
@@ -34,6 +35,11 @@ struct KernelState {
   const launch::Signature signature;
   std::vector<Constant> constants; ///< told to whoever asks; empty for a kernel made of a graph
   const launch::ScheduleSource* const schedules;
+  /// Of a kernel that is computed in steps, see launch/step_calls.hpp: these, and a kernel for
+  /// each. Calls, schedules and plans are theirs alone then.
+  const codegen::Steps steps;
+  std::vector<std::unique_ptr<const KernelState>> step_kernels;
+  const bool is_step; ///< one of these: who launches it has looked at what it is given
   /// What a workspace depends on; empty where there is nothing to store when all rows are done.
   std::optional<codegen::RowPlan> after_rows;
   mutable launch::PlanTable<launch::PlanKey, launch::LaunchPlan> plans;
@@ -41,6 +47,8 @@ struct KernelState {
   /// so they stay as long as this kernel does, or their context.
   mutable std::mutex kept_mutex;
   mutable std::set<std::shared_ptr<const device::LoadedFunction>> kept;
+
+  bool has_steps() const noexcept { return !step_kernels.empty(); }
 
   void classify(std::span<const Arg> arguments, launch::Call& call,
                 const Tensor* valid_rows = nullptr) const {
@@ -80,6 +88,7 @@ struct KernelState {
               cuda::StreamHandle stream) const;
 
 private:
+  std::unique_ptr<const KernelState> make_step(const ir::Kernel& kernel) const;
   void launch_in_found_context(const launch::Call& call, std::span<const Arg> arguments,
                                cuda::StreamHandle stream) const;
 };

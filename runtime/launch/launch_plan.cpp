@@ -123,7 +123,8 @@ unsigned totals_grid(const Call& call) {
 /// Rows, then what is stored when all are done.
 cuda::Result launch_both(const LaunchPlan& plan, const Signature& signature, const Call& call,
                          cuda::StreamHandle stream) {
-  Workspace workspace(plan, call, stream);
+  Workspace workspace(call.workspace, static_cast<std::size_t>(workspace_bytes(plan, call)),
+                      plan.has_memory_pools, stream);
   if (workspace.result() != cuda::Result::success)
     return workspace.result();
   Prepared prepared(plan, signature, call, stream, workspace.data());

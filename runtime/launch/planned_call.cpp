@@ -69,4 +69,8 @@ void* planned_address() {
   return reinterpret_cast<void*>(std::uintptr_t{1} << 55); // below that of the first tensor
 }
 
+void* planned_memory() {
+  return reinterpret_cast<void*>(std::uintptr_t{1} << 54);
+}
+
 } // namespace swage::launch

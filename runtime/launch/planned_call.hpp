@@ -18,7 +18,9 @@ inline constexpr std::int64_t kMaxAlignment = 4096;
 /// the parameter.
 std::vector<Arg> planned_arguments(const Signature& signature, std::span<const ArgSpec> specs);
 
-/// An address for what a call has beside its arguments, apart from theirs.
+/// An address for what a call has beside its arguments, apart from theirs, and another for memory
+/// that it works in.
 void* planned_address();
+void* planned_memory();
 
 } // namespace swage::launch

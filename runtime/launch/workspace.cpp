@@ -1,17 +1,20 @@
-// workspace.cpp -- device memory between the two launches of one call.
+// workspace.cpp -- memory between the launches of one call.
 #include "runtime/launch/workspace.hpp"
+
+#include <cstdlib>
+#include <new>
 
 #include "runtime/cuda/objects.hpp"
 #include "swage/error.hpp"
 
 namespace swage::launch {
 
-Workspace::Workspace(const LaunchPlan& plan, const Call& call, cuda::StreamHandle stream)
-    : data_(call.workspace), stream_(stream) {
-  const auto bytes = static_cast<std::size_t>(workspace_bytes(plan, call));
+Workspace::Workspace(void* given, std::size_t bytes, bool has_memory_pools,
+                     cuda::StreamHandle stream)
+    : data_(given), stream_(stream) {
   if (data_ || bytes == 0)
     return;
-  in_order_ = plan.has_memory_pools;
+  in_order_ = has_memory_pools;
   if (!in_order_) {
     take_at_once(bytes);
     return;
@@ -47,6 +50,18 @@ Workspace::~Workspace() {
   cuda::driver().cuStreamSynchronize.raw(stream_);
   cuda::driver().cuMemFree_v2.raw(taken_);
   cuda::driver().cuThreadExchangeStreamCaptureMode.raw(&mode);
+}
+
+HostWorkspace::HostWorkspace(std::int64_t bytes) {
+  constexpr std::size_t kAlignment = 64;
+  const auto whole = (static_cast<std::size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
+  memory_.reset(std::aligned_alloc(kAlignment, whole));
+  if (!memory_)
+    throw std::bad_alloc();
+}
+
+void HostWorkspace::Free::operator()(void* memory) const noexcept {
+  std::free(memory);
 }
 
 } // namespace swage::launch

@@ -4,19 +4,22 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "runtime/base/clock.hpp"
 #include "runtime/base/statistics.hpp"
 #include "runtime/cuda/objects.hpp"
 #include "runtime/device/context_scope.hpp"
-#include "runtime/launch/kernel.hpp"
+#include "runtime/launch/step_calls.hpp"
+#include "runtime/launch/workspace.hpp"
 #include "swage/error.hpp"
 
 namespace swage::measure {
 
 namespace {
 
-/// Calls that are classified and compiled, launched one after another, round and round.
+/// Calls that are classified and compiled, launched one after another, round and round; each one
+/// launch, or one for each step.
 class Rotation {
 public:
   Rotation(const Kernel& kernel, std::span<const std::vector<Arg>> argument_sets,
@@ -28,14 +31,13 @@ public:
       if (call->empty)
         throw Error(ErrorCode::invalid_argument,
                     "a call without elements takes no time; pass at least one element");
-      if (schedule)
-        codegen::check_schedule(*schedule, state_.graph, state_.specialization_of(*call),
-                                state_.device->target);
-      plans_.push_back(state_.plan_with(schedule ? *schedule : state_.schedule_of(*call), *call,
-                                        device::context_for(*state_.device, nullptr)));
-      calls_.push_back(std::move(call));
+      std::vector<Launch>& launches = sets_.emplace_back();
+      if (state_.has_steps())
+        add_steps(launches, *call, arguments, schedule);
+      else
+        add(launches, state_, std::move(call), schedule);
     }
-    if (calls_.empty())
+    if (sets_.empty())
       throw Error(ErrorCode::invalid_argument, "there is nothing to time; pass arguments");
   }
 
@@ -43,36 +45,97 @@ public:
   /// part of their time. In the context of the calls.
   cuda::OwnedMemory take_workspace() {
     std::int64_t bytes = 0;
-    for (std::size_t i = 0; i < calls_.size(); ++i)
-      bytes = std::max(bytes, launch::workspace_bytes(plans_[i], *calls_[i]));
-    if (bytes == 0)
+    for_each([&](Launch& each) {
+      bytes = std::max(bytes, launch::workspace_bytes(each.plan, *each.call));
+    });
+    if (bytes == 0 || state_.has_steps())
       return {};
     cuda::OwnedMemory workspace = cuda::allocate(static_cast<std::size_t>(bytes));
-    for (auto& call : calls_)
-      call->workspace = reinterpret_cast<void*>(static_cast<std::uintptr_t>(workspace.get()));
+    for_each([&](Launch& each) { each.call->workspace = address_of(workspace); });
     return workspace;
   }
 
-  std::size_t size() const { return calls_.size(); }
+  std::size_t size() const { return sets_.size(); }
   const DeviceState& device() const { return *state_.device; }
   void launch(int count, cuda::StreamHandle stream) {
     for (int i = 0; i < count; ++i) {
-      state_.launch(plans_[next_], *calls_[next_], stream);
-      next_ = (next_ + 1) % calls_.size();
+      for (const Launch& each : sets_[next_])
+        each.kernel.launch(each.plan, *each.call, stream);
+      next_ = (next_ + 1) % sets_.size();
     }
   }
   void launch_bare(int count, cuda::StreamHandle stream) {
-    launch::launch_cuda_bare(plans_[0], state_.signature, *calls_[0], stream, count);
+    const int steps = static_cast<int>(sets_[0].size());
+    for (int i = 0; i < (steps == 1 ? 1 : count); ++i)
+      for (const Launch& each : sets_[0])
+        launch::launch_cuda_bare(each.plan, each.kernel.signature, *each.call, stream,
+                                 steps == 1 ? count : 1);
   }
   void run_bare(int count) {
     for (int i = 0; i < count; ++i)
-      launch::launch_host(plans_[0], state_.signature, *calls_[0]);
+      for (const Launch& each : sets_[0])
+        launch::launch_host(each.plan, each.kernel.signature, *each.call);
   }
 
 private:
+  struct Launch {
+    const KernelState& kernel;
+    std::unique_ptr<launch::Call> call;
+    launch::LaunchPlan plan;
+  };
+
+  static void* address_of(const cuda::OwnedMemory& memory) {
+    return reinterpret_cast<void*>(static_cast<std::uintptr_t>(memory.get()));
+  }
+
+  template <typename Visit>
+  void for_each(const Visit& visit) {
+    for (std::vector<Launch>& set : sets_)
+      for (Launch& each : set)
+        visit(each);
+  }
+
+  /// `schedule` null: the one that launches have.
+  static void add(std::vector<Launch>& launches, const KernelState& kernel,
+                  std::unique_ptr<launch::Call> call, const codegen::Schedule* schedule) {
+    if (schedule)
+      codegen::check_schedule(*schedule, kernel.graph, kernel.specialization_of(*call),
+                              kernel.device->target);
+    launch::LaunchPlan plan = kernel.plan_with(schedule ? *schedule : kernel.schedule_of(*call),
+                                               *call, device::context_for(*kernel.device, nullptr));
+    launches.push_back({kernel, std::move(call), std::move(plan)});
+  }
+
+  void add_steps(std::vector<Launch>& launches, const launch::Call& call,
+                 std::span<const Arg> arguments, const codegen::Schedule* schedule) {
+    const launch::StepCalls steps(state_, call, arguments, nullptr, step_memory(call));
+    for (const auto& step : steps.all()) {
+      if (step->call.empty)
+        continue;
+      const auto own = schedule ? std::optional(step->schedule_like(*schedule)) : std::nullopt;
+      add(launches, step->kernel, std::make_unique<launch::Call>(step->call),
+          own ? &*own : nullptr);
+    }
+  }
+
+  /// All calls, which come one after another, have the same where it is large enough.
+  void* step_memory(const launch::Call& call) {
+    const std::int64_t bytes = launch::step_bytes(state_, call);
+    if (!state_.device->is_cuda())
+      return host_memory_.emplace_back(bytes).data();
+    if (bytes > step_bytes_) {
+      const device::ContextScope scope(*state_.device);
+      step_memory_.push_back(cuda::allocate(static_cast<std::size_t>(bytes)));
+      step_bytes_ = bytes;
+    }
+    return address_of(step_memory_.back());
+  }
+
   const KernelState& state_;
-  std::vector<std::unique_ptr<launch::Call>> calls_;
-  std::vector<launch::LaunchPlan> plans_;
+  std::vector<std::vector<Launch>> sets_;
+  std::vector<cuda::OwnedMemory> step_memory_; ///< the last one is the largest
+  std::int64_t step_bytes_ = 0;
+  std::vector<launch::HostWorkspace> host_memory_;
   std::size_t next_ = 0;
 };
 

@@ -375,7 +375,7 @@ private:
       return kernel.launch(nullptr, arguments);
     const auto plan = launch::describe(kernel, arguments);
     const auto schedules =
-        codegen::all_schedules(kernel_, plan.specialization, launch::target(device_));
+        codegen::all_schedules(*plan.code, plan.specialization, launch::target(device_));
     const codegen::Schedule& schedule = random_.pick(schedules);
     schedule_ = codegen::canonical(schedule);
     launch::launch_with(kernel, schedule, nullptr, arguments);

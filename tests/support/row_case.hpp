@@ -163,7 +163,9 @@ public:
   /// Every schedule that is legal for this call.
   std::vector<codegen::Schedule> schedules() {
     const auto plan = launch::describe(kernel_, arguments(), counts());
-    return codegen::all_schedules(graph_, plan.specialization, launch::target(device_));
+    return plan.code
+               ? codegen::all_schedules(*plan.code, plan.specialization, launch::target(device_))
+               : std::vector<codegen::Schedule>{};
   }
 
   /// What is wrong after a launch; "" if nothing is. With `ulps` above 0 floats may be so far off.

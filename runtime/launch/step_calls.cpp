@@ -1,0 +1,131 @@
+// step_calls.cpp -- a call of a kernel that is computed in steps, as the calls of these.
+#include "runtime/launch/step_calls.hpp"
+
+#include <algorithm>
+
+#include "runtime/device/context_scope.hpp"
+#include "runtime/launch/planned_call.hpp"
+#include "runtime/launch/reach.hpp"
+#include "runtime/launch/workspace.hpp"
+#include "swage/error.hpp"
+
+namespace swage::launch {
+
+namespace {
+
+/// Of one row: `stride` apart, or all the same.
+Tensor row_of(void* data, DType type, std::int64_t columns, std::int64_t stride) {
+  return {data, type, {1, columns}, {0, stride}};
+}
+
+} // namespace
+
+StepCalls::StepCalls(const KernelState& kernel, const Call& call, std::span<const Arg> arguments,
+                     const Tensor* valid_rows, void* memory)
+    : kernel_(kernel), call_(call), arguments_(arguments),
+      memory_(static_cast<std::byte*>(memory ? memory : planned_memory())) {
+  const std::vector<codegen::Step>& steps = kernel.steps.steps;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    std::vector<Arg> of_step;
+    for (const codegen::StepSource& source : steps[i].sources)
+      of_step.push_back(argument(steps[i], source));
+    const Tensor* counts = steps[i].of_columns ? nullptr : valid_rows;
+    StepCall& made = *calls_.emplace_back(std::make_unique<StepCall>(
+        StepCall{*kernel.step_kernels[i], std::move(of_step), counts, {}}));
+    made.kernel.classify(made.arguments, made.call, counts);
+    made.call.workspace = memory_ + kernel.steps.bytes(call.columns);
+  }
+}
+
+Arg StepCalls::argument(const codegen::Step& step, const codegen::StepSource& source) const {
+  if (source.kind == codegen::StepSource::Kind::sum)
+    return sum_argument(step, source.index);
+  if (source.kind == codegen::StepSource::Kind::shape)
+    return row_of(memory_, DType::f32, call_.columns, 0);
+  const ParamInfo& param = kernel_.signature.params[source.index];
+  if (!step.of_columns || !param.is_tensor || param.broadcast == ir::Broadcast::table)
+    return arguments_[source.index];
+  const TensorCall& tensor = call_.tensors[param.tensor];
+  if (param.broadcast == ir::Broadcast::per_column)
+    return row_of(tensor.data, param.dtype, call_.columns, tensor.column_stride);
+  return Tensor(tensor.data, param.dtype, {1});
+}
+
+Arg StepCalls::sum_argument(const codegen::Step& step, std::size_t sum) const {
+  const codegen::StepSum& kind = kernel_.steps.sums[sum];
+  void* data = memory_ + kernel_.steps.offset(sum, call_.columns);
+  if (kind.for_all)
+    return Tensor(data, kind.type, {1});
+  return step.of_columns ? row_of(data, kind.type, call_.columns, 1)
+                         : Tensor(data, kind.type, {call_.columns});
+}
+
+codegen::Schedule StepCall::schedule_like(const codegen::Schedule& schedule) const {
+  try {
+    codegen::check_schedule(schedule, kernel.graph, kernel.specialization_of(call),
+                            kernel.device->target);
+    return schedule;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::invalid_argument)
+      throw;
+    return kernel.schedule_of(call);
+  }
+}
+
+std::int64_t step_bytes(const KernelState& kernel, const Call& call) noexcept {
+  std::int64_t within = 0;
+  for (std::size_t i = 0; i < kernel.step_kernels.size(); ++i)
+    if (const auto& plan = kernel.step_kernels[i]->after_rows)
+      within = std::max(within, codegen::cuda_workspace_bytes(*plan, call.rows, call.columns));
+  return kernel.steps.bytes(call.columns) + within;
+}
+
+namespace {
+
+void launch_all(const StepCalls& steps, const codegen::Schedule* schedule,
+                const cuda::ContextRef& context, cuda::StreamHandle stream) {
+  if (schedule) {
+    const StepCall& first = steps.leading();
+    codegen::check_schedule(*schedule, first.kernel.graph,
+                            first.kernel.specialization_of(first.call),
+                            first.kernel.device->target);
+  }
+  for (const auto& step : steps.all())
+    if (step->call.empty)
+      continue;
+    else if (schedule)
+      step->kernel.launch(
+          step->kernel.plan_with(step->schedule_like(*schedule), step->call, context), step->call,
+          stream);
+    else
+      step->kernel.launch(step->call, step->arguments, stream);
+}
+
+} // namespace
+
+void launch_steps(const KernelState& kernel, const Call& call, std::span<const Arg> arguments,
+                  const Tensor* valid_rows, cuda::StreamHandle stream,
+                  const codegen::Schedule* schedule) {
+  const DeviceState& device = *kernel.device;
+  const std::int64_t bytes = step_bytes(kernel, call);
+  if (!device.is_cuda()) {
+    const HostWorkspace memory(bytes);
+    return launch_all(StepCalls(kernel, call, arguments, valid_rows, memory.data()), schedule, {},
+                      stream);
+  }
+  device::with_live_context(device, [&] {
+    const cuda::ContextRef context = device::context_for(device, stream);
+    const device::ContextScope scope(context);
+    const Workspace workspace(call.workspace, static_cast<std::size_t>(bytes),
+                              device.has_memory_pools, stream);
+    if (workspace.result() != cuda::Result::success)
+      cuda::fail("cuMemAllocAsync", workspace.result());
+    const StepCalls calls(kernel, call, arguments, valid_rows, workspace.data());
+    if (const StepCall& first = *calls.all().front();
+        !first.kernel.plans.find(PlanLookup{first.call.key, context.handle}))
+      check_reachable(device, context, kernel.signature, call);
+    launch_all(calls, schedule, context, stream);
+  });
+}
+
+} // namespace swage::launch

@@ -1,0 +1,58 @@
+// step_calls.hpp -- a call of a kernel that is computed in steps, as the calls of these.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codegen/steps.hpp"
+#include "runtime/launch/kernel.hpp"
+
+namespace swage::launch {
+
+/// The call of one step. Refers to the step's kernel.
+struct StepCall {
+  const KernelState& kernel;
+  std::vector<Arg> arguments;
+  const Tensor* valid_rows; ///< null: all rows
+  Call call;
+
+  /// `schedule` if it is one that this call may have, else the one that its launches have.
+  codegen::Schedule schedule_like(const codegen::Schedule& schedule) const;
+};
+
+/// Refers to what it is made of.
+class StepCalls {
+public:
+  /// `call` is `arguments` and `valid_rows` as `kernel`, which has steps, classifies them, and
+  /// `memory` of workspace_bytes; null: addresses that nobody reads. Throws Error as classify does.
+  StepCalls(const KernelState& kernel, const Call& call, std::span<const Arg> arguments,
+            const Tensor* valid_rows, void* memory = nullptr);
+
+  /// In the order in which they are launched.
+  std::span<const std::unique_ptr<StepCall>> all() const noexcept { return calls_; }
+  /// The one that schedules are asked for: over the rows, if there is such a one.
+  const StepCall& leading() const noexcept { return *calls_.front(); }
+
+private:
+  Arg argument(const codegen::Step& step, const codegen::StepSource& source) const;
+  Arg sum_argument(const codegen::Step& step, std::size_t sum) const;
+
+  const KernelState& kernel_;
+  const Call& call_;
+  const std::span<const Arg> arguments_;
+  std::byte* const memory_;
+  std::vector<std::unique_ptr<StepCall>> calls_;
+};
+
+/// Device memory that a call of a kernel with steps takes beside its tensors: the sums that steps
+/// leave each other, and what sums over rows take within a step. On the CPU the first alone.
+std::int64_t step_bytes(const KernelState& kernel, const Call& call) noexcept;
+
+/// Launches the steps of a call, in its workspace or one that is taken for it. With `schedule` all
+/// that it is legal for have it; throws Error(invalid_argument) where it is not for the first.
+void launch_steps(const KernelState& kernel, const Call& call, std::span<const Arg> arguments,
+                  const Tensor* valid_rows, cuda::StreamHandle stream,
+                  const codegen::Schedule* schedule = nullptr);
+
+} // namespace swage::launch
