@@ -39,7 +39,8 @@ std::vector<Shape> shapes_of(const TuneOptionsText& options) {
 }
 
 /// Arguments of a contiguous call of `shape`. Tuning looks at addresses and never follows them, so
-/// these lead nowhere: each far from the others and aligned as allocations are.
+/// these lead nowhere: each far from the others, and from launch::planned_memory, and aligned as
+/// allocations are.
 struct PlainCall {
   std::vector<Tensor> tensors;
   std::vector<Arg> arguments;

@@ -2,11 +2,12 @@
 //
 // What a sum over rows gives is known when all rows are done. One kernel stores what is made of it
 // column by column, or once for all. Where rows need such a sum themselves, or where it is reduced
-// along the row again, there are steps, each a kernel of its own: first one over all rows for each
-// sum that another sum needs, then one that stores, and last, for outputs [col] and [tensor] that
-// reduce along the row, one over the columns alone. Steps leave each other nothing but sums over
-// rows, in their compute types; all else is computed anew, so no output is written before the last
-// step over the rows, and an input may be overwritten by it.
+// along the row again, a kernel is computed in steps, each a kernel of its own; and so it is where
+// groups of rows, which are computed tile by tile, need what is reduced along whole rows or over
+// them. Steps leave each other what they have reduced, in its compute type; all else is computed
+// anew. Steps that leave something come first, then the one that stores what rows have, last the
+// one that stores what there is one of for a column or for all. So what a kernel overwrites in
+// place is read by nothing after.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ namespace swage::codegen {
 struct StepSource {
   enum class Kind : std::uint8_t {
     param, ///< parameter `index` of the whole kernel
-    sum,   ///< Steps::sums[index]
-    shape, ///< nothing: it is not read, and has as many columns as the call
+    value, ///< Steps::values[index]
+    shape, ///< nothing: f32 that is not read, and has the shape of the call
   };
   Kind kind = Kind::param;
   std::uint32_t index = 0;
@@ -35,24 +36,27 @@ struct Step {
   bool of_columns = false;
 };
 
-/// A sum over rows that one step stores and others load.
-struct StepSum {
+/// What one step stores and others load: one value a column, a row, or for all.
+struct StepValue {
   DType type = DType::f32;
-  bool for_all = false; ///< one value, else one a column
+  ir::Broadcast broadcast = ir::Broadcast::per_column;
 };
 
 struct Steps {
   std::vector<Step> steps; ///< in the order in which they run; empty: the kernel runs by itself
-  std::vector<StepSum> sums;
+  std::vector<StepValue> values;
 
-  /// Bytes of the memory that sums are in for a call of so many columns, and where one begins in
-  /// it: at a multiple of kWorkspaceAlignment. The memory has some bytes whatever is in it.
-  std::int64_t bytes(std::int64_t columns) const noexcept { return offset(sums.size(), columns); }
-  std::int64_t offset(std::size_t sum, std::int64_t columns) const noexcept;
+  /// Bytes of the memory that values are in for a call of so many rows and columns, and where one
+  /// begins in it: at a multiple of kWorkspaceAlignment. There are some bytes in any case.
+  std::int64_t bytes(std::int64_t rows, std::int64_t columns) const noexcept {
+    return offset(values.size(), rows, columns);
+  }
+  std::int64_t offset(std::size_t value, std::int64_t rows, std::int64_t columns) const noexcept;
 };
 
 /// Whether one kernel does: no sum over rows is used within rows, and no output [col] or [tensor]
-/// is reduced along the row but by way of such a sum.
+/// is reduced along the row but by way of such a sum; beside groups of rows there is none of
+/// either.
 bool runs_by_itself(const ir::Kernel& kernel);
 
 /// The same kernel gives the same steps. Throws Error(unsupported) for a step with more than

@@ -91,11 +91,8 @@ void check_tiles(const ir::Kernel& kernel, const Target& target) {
     if (const OpForm form = ir::info(node.op).form;
         form == OpForm::over_row || form == OpForm::over_col)
       refuse_unlowered(kernel, ir::info(node.op).spelling,
-                       beside +
-                           (form == OpForm::over_row
-                                ? ", as a tile has a part of a row; store it [row] in a kernel "
-                                  "before this one, which takes it as an input [row]"
-                                : "; make it a kernel of its own"));
+                       beside + " that it needs; make what it needs of them a kernel of its own, "
+                                "before this one");
   for (const ir::Param& param : kernel.params())
     if (param.kind == ir::ParamKind::inout && param.broadcast == Broadcast::per_row)
       refuse_unlowered(kernel, fmt::format("'{}', an inout [row]", param.name),

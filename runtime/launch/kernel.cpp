@@ -46,7 +46,8 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
                          const launch::ScheduleSource* source, bool step)
     : device(std::move(on)), graph(std::move(kernel)), name(graph.name()),
       line(ir::canonical(graph)), schedule_text(std::move(options.schedule)), signature(graph),
-      schedules(source), steps(codegen::make_steps(graph)), is_step(step) {
+      schedules(source), steps(step ? codegen::Steps{} : codegen::make_steps(graph)),
+      is_step(step) {
   for (const codegen::Step& each : steps.steps)
     step_kernels.push_back(make_step(each.kernel));
   if (has_steps())

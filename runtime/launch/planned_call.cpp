@@ -70,7 +70,7 @@ void* planned_address() {
 }
 
 void* planned_memory() {
-  return reinterpret_cast<void*>(std::uintptr_t{1} << 54);
+  return reinterpret_cast<void*>((std::uintptr_t{1} << 55) + (std::uintptr_t{1} << 51));
 }
 
 } // namespace swage::launch

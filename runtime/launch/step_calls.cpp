@@ -33,15 +33,15 @@ StepCalls::StepCalls(const KernelState& kernel, const Call& call, std::span<cons
     StepCall& made = *calls_.emplace_back(std::make_unique<StepCall>(
         StepCall{*kernel.step_kernels[i], std::move(of_step), counts, {}}));
     made.kernel.classify(made.arguments, made.call, counts);
-    made.call.workspace = memory_ + kernel.steps.bytes(call.columns);
+    made.call.workspace = memory_ + kernel.steps.bytes(call.rows, call.columns);
   }
 }
 
 Arg StepCalls::argument(const codegen::Step& step, const codegen::StepSource& source) const {
-  if (source.kind == codegen::StepSource::Kind::sum)
-    return sum_argument(step, source.index);
+  if (source.kind == codegen::StepSource::Kind::value)
+    return value_argument(step, source.index);
   if (source.kind == codegen::StepSource::Kind::shape)
-    return row_of(memory_, DType::f32, call_.columns, 0);
+    return shape_argument(step);
   const ParamInfo& param = kernel_.signature.params[source.index];
   if (!step.of_columns || !param.is_tensor || param.broadcast == ir::Broadcast::table)
     return arguments_[source.index];
@@ -51,11 +51,24 @@ Arg StepCalls::argument(const codegen::Step& step, const codegen::StepSource& so
   return Tensor(tensor.data, param.dtype, {1});
 }
 
-Arg StepCalls::sum_argument(const codegen::Step& step, std::size_t sum) const {
-  const codegen::StepSum& kind = kernel_.steps.sums[sum];
-  void* data = memory_ + kernel_.steps.offset(sum, call_.columns);
-  if (kind.for_all)
+/// One value for all elements.
+Arg StepCalls::shape_argument(const codegen::Step& step) const {
+  if (step.of_columns)
+    return row_of(memory_, DType::f32, call_.columns, 0);
+  Tensor tensor = arguments_[kernel_.signature.tensors[kernel_.signature.shape_of]].tensor();
+  tensor.data = memory_;
+  tensor.dtype = DType::f32;
+  std::fill_n(tensor.strides, tensor.rank, 0);
+  return tensor;
+}
+
+Arg StepCalls::value_argument(const codegen::Step& step, std::size_t value) const {
+  const codegen::StepValue& kind = kernel_.steps.values[value];
+  void* data = memory_ + kernel_.steps.offset(value, call_.rows, call_.columns);
+  if (kind.broadcast == ir::Broadcast::per_tensor)
     return Tensor(data, kind.type, {1});
+  if (kind.broadcast == ir::Broadcast::per_row)
+    return Tensor(data, kind.type, {call_.rows});
   return step.of_columns ? row_of(data, kind.type, call_.columns, 1)
                          : Tensor(data, kind.type, {call_.columns});
 }
@@ -77,7 +90,7 @@ std::int64_t step_bytes(const KernelState& kernel, const Call& call) noexcept {
   for (std::size_t i = 0; i < kernel.step_kernels.size(); ++i)
     if (const auto& plan = kernel.step_kernels[i]->after_rows)
       within = std::max(within, codegen::cuda_workspace_bytes(*plan, call.rows, call.columns));
-  return kernel.steps.bytes(call.columns) + within;
+  return kernel.steps.bytes(call.rows, call.columns) + within;
 }
 
 namespace {

@@ -36,7 +36,8 @@ public:
 
 private:
   Arg argument(const codegen::Step& step, const codegen::StepSource& source) const;
-  Arg sum_argument(const codegen::Step& step, std::size_t sum) const;
+  Arg shape_argument(const codegen::Step& step) const;
+  Arg value_argument(const codegen::Step& step, std::size_t value) const;
 
   const KernelState& kernel_;
   const Call& call_;
@@ -45,8 +46,8 @@ private:
   std::vector<std::unique_ptr<StepCall>> calls_;
 };
 
-/// Device memory that a call of a kernel with steps takes beside its tensors: the sums that steps
-/// leave each other, and what sums over rows take within a step. On the CPU the first alone.
+/// Device memory that a call of a kernel with steps takes beside its tensors: what steps leave
+/// each other, and what sums over rows take within a step. On the CPU the first alone.
 std::int64_t step_bytes(const KernelState& kernel, const Call& call) noexcept;
 
 /// Launches the steps of a call, in its workspace or one that is taken for it. With `schedule` all

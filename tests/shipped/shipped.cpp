@@ -1,6 +1,7 @@
 // shipped.cpp -- a program that links the runtime without the compiler and carries its kernels:
 // every kind of call on the device named, right to a few ulp; what it does not carry is refused by
 // name; and no LLVM is in the process.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -101,9 +102,25 @@ void check_calls(const swage::Device& device) {
        swage::Tensor(y.data(), swage::f32, {kRows, kColumns}));
   const kernels::column_sums column_sums(device);
   column_sums(nullptr, input, 2.0, swage::Tensor(sums.data(), swage::f32, {kColumns}));
+  Memory shares(device, kRoom), top(device, 1);
+  const kernels::shares share(device);
+  share(nullptr, input, swage::Tensor(shares.data(), swage::f32, {kRows, kColumns}),
+        swage::Tensor(top.data(), swage::f32, {}));
   device.synchronize();
   y.read();
   sums.read();
+  shares.read();
+  top.read();
+  double most = 0;
+  for (std::int64_t c = 0; c < kColumns; ++c) {
+    double sum = 0;
+    for (std::int64_t r = 0; r < kRows; ++r)
+      sum += std::abs(double{x.values[r * kColumns + c]});
+    most = std::max(most, sum);
+    for (std::int64_t r = 0; r < kRows; ++r)
+      check(near(shares.values[r * kColumns + c], x.values[r * kColumns + c] / sum), "shares");
+  }
+  check(near(top.values[0], most), "the largest of sums over rows");
   for (std::int64_t r = 0; r < kRows; ++r) {
     double squares = 0;
     for (std::int64_t c = 0; c < kColumns; ++c)

@@ -65,8 +65,10 @@ struct RandomKernelOptions {
   bool over_rows = true;   ///< of these, also sums over rows, and outputs they are for
   bool places = false;     ///< also tables, an index of them, and the numbers of columns
   std::vector<std::uint32_t> groups = {1, 2, 3, 4, 8, 12}; ///< sizes; all divide 24
-  /// Rows of groups of rows; 0: none. With them nothing is reduced along rows or over all of them.
+  /// Rows of groups of rows; 0: none. With them nothing is reduced along rows or over all of them,
+  /// unless `rows_beside_groups`.
   std::uint32_t group_rows = 0;
+  bool rows_beside_groups = false;
   bool orderless = false;        ///< no sums of floats down groups of rows
   bool special_constants = true; ///< infinities, NaN, -0 and extremes among the constants
   ir::MathMode math = ir::MathMode::accurate;
@@ -172,7 +174,8 @@ private:
                                                 ir::Broadcast::per_group,
                                                 ir::Broadcast::per_tensor};
     param.broadcast = random_.pick(kSpaces);
-    if (options_.group_rows > 0 && (param.is_written() || random_.one_in(2)))
+    const bool any_space = options_.rows_beside_groups && random_.one_in(2);
+    if (options_.group_rows > 0 && !any_space && (param.is_written() || random_.one_in(2)))
       param.broadcast = random_.one_in(3) && !options_.groups.empty()
                             ? ir::Broadcast::per_group
                             : ir::Broadcast::per_column_group;
@@ -314,7 +317,9 @@ private:
     static constexpr ir::Op kOfGroups[] = {ir::Op::group_sum,     ir::Op::group_max,
                                            ir::Op::col_group_sum, ir::Op::col_group_max,
                                            ir::Op::col_group_sum, ir::Op::col_group_min};
-    ir::Op op = options_.group_rows > 0 ? random_.pick(kOfGroups) : random_.pick(kReductions);
+    const bool of_groups =
+        options_.group_rows > 0 && !(options_.rows_beside_groups && random_.one_in(2));
+    ir::Op op = of_groups ? random_.pick(kOfGroups) : random_.pick(kReductions);
     if (options_.groups.empty())
       op = op == ir::Op::group_sum   ? ir::Op::col_group_sum
            : op == ir::Op::group_max ? ir::Op::col_group_max

@@ -107,7 +107,8 @@ private:
     group_ = packed_ || tiles ? one_of(kOfPairs) : one_of(kColumns);
     RandomKernelOptions options;
     options.reductions = !apart;
-    options.over_rows = !tiles && random_.one_in(2);
+    options.rows_beside_groups = tiles && random_.one_in(3);
+    options.over_rows = (!tiles || options.rows_beside_groups) && random_.one_in(2);
     options.places = !apart && random_.one_in(3);
     options.group_rows = tiles ? static_cast<std::uint32_t>(rows_) : 0;
     options.groups = {static_cast<std::uint32_t>(group_)};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ir/source.hpp"
@@ -15,6 +16,11 @@ struct StepKernel {
   const char* text;
   const char* name = "";
   std::size_t steps = 2; ///< in which it is computed
+
+  /// Of three rows; rows are whole groups then.
+  bool has_groups_of_rows() const {
+    return std::string_view(text).find("[col group 3]") != std::string_view::npos;
+  }
 };
 
 inline const std::vector<StepKernel> kStepKernels = {
@@ -70,6 +76,20 @@ inline const std::vector<StepKernel> kStepKernels = {
      "  skip where id < 0; let a = f32(x) * scale[id]; let m = col_sum(a);"
      "  s = group_max(a - m, 4); y = T(a / (group_max(abs(a), 4) + 1) - m); c = m / row_max(m); }",
      "g", 3},
+    // Tiles that need whole rows, or what is over them, and outputs of columns beside them.
+    {"kernel g<T>(x: in T, y: out T, s: out f32 [col group 3]) {"
+     "  let a = f32(x) / (row_max(abs(f32(x))) + 1); let c = col_group_max(abs(a), 3);"
+     "  s = c; y = T(a / (c + 1)); }",
+     "g"},
+    {"kernel g<T>(x: inout T, c: inout f32 [col], t: inout f32 [tensor], r: out f32 [row],"
+     "  u: out f32 [col group 3], v: out f32 [group 4]) {"
+     "  let m = col_sum(f32(x)); let top = row_max(abs(f32(x) - m)) + row_max(c);"
+     "  let a = f32(x) / (top + 1) * t; u = col_group_sum(a, 3); v = group_max(a, 4); r = top;"
+     "  x = T(a - col_group_max(a, 3)); c = m + c * row_mean(c); t = row_sum(m); }",
+     "g", 5},
+    {"kernel g<T>(x: in T, y: out f32 [col group 3], n: out i64 [tensor], s: out f32 [col]) {"
+     "  y = col_group_max(f32(x), 3) + row_max(col_sum(f32(x))); n = 3; s = col_sum(f32(x)); }",
+     "g", 4},
 };
 
 } // namespace swage::test
