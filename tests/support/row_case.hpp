@@ -41,6 +41,7 @@ struct RowView {
 inline bool is_limit(const std::string& found) {
   return found.starts_with("refused: ") &&
          (found.find("overwritten in place") != found.npos ||
+          found.find("is read by several tiles") != found.npos ||
           found.find("more than 8 tensors whose rows or groups") != found.npos);
 }
 
