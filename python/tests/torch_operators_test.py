@@ -304,6 +304,24 @@ class Tensors(Seeded):
         found.sum().backward()
         torch.testing.assert_close(s.grad, x.detach().sum(-1).t())
 
+    def test_kernels_in_steps_have_gradients_and_compile(self):
+        norm = swage.torch.op("""
+            kernel batch_norm<T>(x: in T, w: in T [col], b: in T [col], y: out T) {
+              let n = col_sum(T(1)); let m = col_sum(x) / n; let v = col_sum((x - m) * (x - m)) / n;
+              y = (x - m) * rsqrt(v + 1e-5) * w + b;
+            }""")
+        generator = torch.Generator(DEVICE).manual_seed(3)
+        inputs = [torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+                  for shape in ([40, 6], [6], [6])]
+        d_y = torch.randn([40, 6], generator=generator, dtype=torch.float64)
+        peer = torch.nn.functional.batch_norm(inputs[0], None, None, *inputs[1:], training=True)
+        expected = torch.autograd.grad(peer, inputs, d_y)
+        for call in (norm, torch.compile(norm, fullgraph=True, backend="aot_eager")):
+            y = call(*inputs)
+            torch.testing.assert_close(y, peer, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(torch.autograd.grad(y, inputs, d_y), expected, rtol=1e-10, atol=1e-12)
+        self.assertTrue(torch.autograd.gradcheck(norm, inputs))
+
     def test_groups_of_another_size(self):
         x = torch.randn(2, 256)
         for size in (32, 128):
