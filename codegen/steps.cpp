@@ -52,43 +52,53 @@ bool needs_row(const ir::Kernel& kernel, NodeId root) {
 class Splitter {
 public:
   explicit Splitter(const ir::Kernel& kernel)
-      : kernel_(kernel), has_tiles_(rows_of_groups(kernel) > 0), rounds_(kernel.nodes().size(), 0) {
+      : kernel_(kernel), has_tiles_(rows_of_groups(kernel) > 0), rounds_(kernel.nodes().size(), 0),
+        reduces_row_(rounds_.size(), false), costs_row_(rounds_.size(), false),
+        left_(rounds_.size(), false), values_(rounds_.size(), 0) {
     for (NodeId id = 0; id < rounds_.size(); ++id) {
       const ir::Node& node = kernel.node(id);
-      for (int i = 0; i < arity(id); ++i)
-        rounds_[id] = std::max(rounds_[id], rounds_[node.args[static_cast<std::size_t>(i)]]);
-      rounds_[id] += is_left(id);
-      values_.push_back(result_.values.size());
-      if (is_left(id))
-        result_.values.push_back({node.type, node.space.broadcast});
+      reduces_row_[id] = is_along_row(node);
+      costs_row_[id] = reduces_row_[id] && kernel.node(node.args[0]).op != ir::Op::constant;
+      for (int i = 0; i < arity(id); ++i) {
+        const NodeId arg = node.args[static_cast<std::size_t>(i)];
+        rounds_[id] = std::max(rounds_[id], rounds_[arg]);
+        reduces_row_[id] = reduces_row_[id] || reduces_row_[arg];
+        costs_row_[id] = costs_row_[id] || costs_row_[arg];
+      }
+      if (is_over_rows(node)) {
+        ++rounds_[id];
+        reduces_row_[id] = costs_row_[id] = false;
+      }
     }
-    std::vector<NodeId> roots;
-    for (NodeId id = 0; id < rounds_.size(); ++id)
-      if (is_over_rows(kernel.node(id)))
-        roots.push_back(id);
-    for (const ir::Store& store : kernel.stores())
-      if (!is_stored_shared(kernel, store))
-        roots.push_back(store.node);
-    of_rows_ = needed_nodes(kernel, roots, [](NodeId) { return true; });
   }
 
+  /// From the last step to the first, for each says what those before it leave.
   Steps run() {
-    const bool has_columns = std::ranges::any_of(kernel_.stores(), [&](const ir::Store& store) {
-      return is_stored_shared(kernel_, store) && (has_tiles_ || needs_row(kernel_, store.node));
-    });
     const int last = last_round();
+    // All of them, for one may overwrite what another is made of.
+    const bool has_columns = std::ranges::any_of(kernel_.stores(), [&](const ir::Store& store) {
+      return is_stored_shared(kernel_, store) &&
+             (has_tiles_ || reduces_row_[store.node] || rounds_[store.node] <= last);
+    });
     std::vector<Root> of_rows, of_columns;
     for (const ir::Store& store : kernel_.stores())
       (has_columns && is_stored_shared(kernel_, store) ? of_columns : of_rows)
           .push_back({store.node, store.param});
-    for (int round = 0; round < last + has_tiles_; ++round)
-      add_steps(round, left_in(round));
-    // Rows of tiles reduce nothing; others leave what they do to the columns.
-    if (!has_tiles_ && has_columns)
-      for (const NodeId id : left_in(last))
-        of_rows.push_back({id, std::nullopt});
-    add_step(last + has_tiles_, of_rows, false);
-    add_step(last + 1, of_columns, true);
+    plan({last + 1, Kind::columns}, std::move(of_columns));
+    if (has_tiles_)
+      plan({last + 1, Kind::stores}, std::move(of_rows));
+    for (int round = last; round >= 0; --round) {
+      if (has_tiles_ || round < last)
+        plan({round + 1, Kind::columns}, left_of(round + 1, true));
+      std::vector<Root> roots = left_of(round + 1, false);
+      if (!has_tiles_ && round == last)
+        roots.insert(roots.begin(), of_rows.begin(), of_rows.end());
+      plan({round, !has_tiles_ && round == last ? Kind::stores : Kind::rows}, std::move(roots));
+    }
+    plan({0, Kind::columns}, left_of(0, true));
+    number_values();
+    for (auto planned = planned_.rbegin(); planned != planned_.rend(); ++planned)
+      add_step(*planned);
     return std::move(result_);
   }
 
@@ -98,72 +108,114 @@ private:
     NodeId node;
     std::optional<std::uint32_t> param;
   };
+  enum class Kind : std::uint8_t {
+    rows,    ///< leaves something that rows have, or sums over them
+    stores,  ///< stores what rows have
+    columns, ///< of one row
+  };
+  struct Place {
+    int round; ///< so many sums over rows after one another have been left, or what is made of them
+    Kind kind;
+  };
+  struct Planned {
+    Place place;
+    std::vector<Root> roots;
+    std::vector<bool> needed; ///< by node
+  };
 
   int arity(NodeId id) const { return ir::info(kernel_.node(id).op).arity; }
-  /// Whether a node is computed in one step and loaded in the others.
-  bool is_left(NodeId id) const {
-    const ir::Node& node = kernel_.node(id);
-    return is_over_rows(node) || (has_tiles_ && is_along_row(node));
-  }
-  /// Whether it is loaded by steps of this round: an earlier one has left it. Steps over the
-  /// columns reduce along their row themselves.
-  bool is_loaded(NodeId id, int round, bool of_columns) const {
-    return is_left(id) && rounds_[id] <= round && (!of_columns || is_over_rows(kernel_.node(id)));
-  }
-  bool is_of_columns(NodeId id) const {
-    return is_along_row(kernel_.node(id)) && is_shared(kernel_.node(id).space.broadcast);
+  bool is_shared_value(NodeId id) const { return is_shared(kernel_.node(id).space.broadcast); }
+
+  /// Whether a step at `place` loads a value that a step before has left. What is the same for all
+  /// rows is computed once where it takes a sum over rows or a reduction along the row; and tiles
+  /// reduce no row.
+  bool is_loaded(NodeId id, Place place) const {
+    const bool is_early = rounds_[id] <= place.round;
+    if (place.kind == Kind::columns)
+      return is_early && rounds_[id] > 0 && !reduces_row_[id] && is_shared_value(id);
+    const bool tiles = has_tiles_ && place.kind == Kind::stores;
+    const bool is_late_value = rounds_[id] > 0 || (tiles ? reduces_row_ : costs_row_)[id];
+    const bool counts_columns = reduces_row_[id] && !costs_row_[id] &&
+                                kernel_.node(id).space.broadcast == Broadcast::per_tensor;
+    if (counts_columns && !tiles) // rows know how many there are
+      return false;
+    if (is_shared_value(id))
+      return is_early && is_late_value;
+    return tiles && is_late_value && kernel_.node(id).space.broadcast == Broadcast::per_row;
   }
 
-  /// The last one that rows take part in; -1: none does.
+  /// The last round that rows take part in; -1: none.
   int last_round() const {
     int last = -1;
     for (NodeId id = 0; id < rounds_.size(); ++id)
-      if (is_left(id))
+      if (is_over_rows(kernel_.node(id)))
         last = std::max(last, rounds_[id] - 1);
+      else if (has_tiles_ && is_along_row(kernel_.node(id)))
+        last = std::max(last, rounds_[id]);
     for (const ir::Store& store : kernel_.stores())
       if (!is_stored_shared(kernel_, store) && !has_tiles_)
         last = std::max(last, rounds_[store.node]);
     return last;
   }
 
-  std::vector<NodeId> left_in(int round) const {
-    std::vector<NodeId> found;
-    for (NodeId id = 0; id < rounds_.size(); ++id)
-      if (is_left(id) && rounds_[id] == round + 1 && of_rows_[id])
-        found.push_back(id);
-    return found;
+  /// What is left of `round`, or before it by rows: that which reduces the row itself, or not.
+  std::vector<Root> left_of(int round, bool by_columns) const {
+    std::vector<Root> roots;
+    for (NodeId id = 0; id < left_.size(); ++id) {
+      const bool is_of_round = is_shared_value(id)
+                                   ? reduces_row_[id] == by_columns && rounds_[id] == round
+                                   : !by_columns && rounds_[id] == round - 1;
+      if (left_[id] && is_of_round)
+        roots.push_back({id, std::nullopt});
+    }
+    return roots;
   }
 
-  /// One over the rows, and one over the columns for what does not differ by row.
-  void add_steps(int round, const std::vector<NodeId>& left) {
-    std::vector<Root> of_rows, of_columns;
-    for (const NodeId id : left)
-      (is_of_columns(id) ? of_columns : of_rows).push_back({id, std::nullopt});
-    add_step(round, of_rows, false);
-    add_step(round, of_columns, true);
-  }
-
-  void add_step(int round, const std::vector<Root>& roots, bool of_columns) {
+  /// Nothing where `roots` is empty.
+  void plan(Place place, std::vector<Root> roots) {
     if (roots.empty())
       return;
-    const std::vector<bool> needed = needed_by(round, roots, of_columns);
+    std::vector<bool> needed(rounds_.size(), false);
+    for (const Root& root : roots)
+      needed[root.node] = true;
+    if (kernel_.skip() && place.kind != Kind::columns)
+      needed[*kernel_.skip()] = true;
+    for (auto id = static_cast<NodeId>(needed.size()); id-- > 0;) { // users before operands
+      const bool is_leaf = needed[id] && is_loaded(id, place);
+      left_[id] = left_[id] || is_leaf;
+      for (int i = 0; needed[id] && !is_leaf && i < arity(id); ++i)
+        needed[kernel_.node(id).args[static_cast<std::size_t>(i)]] = true;
+    }
+    planned_.push_back({place, std::move(roots), std::move(needed)});
+  }
+
+  void number_values() {
+    for (NodeId id = 0; id < left_.size(); ++id) {
+      values_[id] = result_.values.size();
+      if (left_[id])
+        result_.values.push_back({kernel_.node(id).type, kernel_.node(id).space.broadcast});
+    }
+  }
+
+  void add_step(const Planned& planned) {
+    const auto& [place, roots, needed] = planned;
     Step step;
-    step.of_columns = of_columns;
+    step.of_columns = place.kind == Kind::columns;
     std::vector<Param> params;
     const auto add = [&](Param param, StepSource source) {
       params.push_back(std::move(param));
       step.sources.push_back(source);
     };
     for (std::uint32_t p = 0; p < kernel_.params().size(); ++p)
-      if (auto param = used(p, needed, roots))
-        add(in_step(*std::move(param), of_columns), {StepSource::Kind::param, p});
+      if (auto param = used(p, planned))
+        add(in_step(*std::move(param), step.of_columns), {StepSource::Kind::param, p});
     for (NodeId id = 0; id < needed.size(); ++id)
-      if (needed[id] && is_loaded(id, round, of_columns))
-        add(in_step(value_param(id, ParamKind::in), of_columns), source_of(id));
+      if (needed[id] && is_loaded(id, place))
+        add(in_step(value_param(id, ParamKind::in), step.of_columns), source_of(id));
     for (const Root& root : roots)
       if (!root.param)
-        add(in_step(value_param(root.node, ParamKind::out), of_columns), source_of(root.node));
-    if (has_tiles_ && round > last_round() && !of_columns)
+        add(in_step(value_param(root.node, ParamKind::out), step.of_columns), source_of(root.node));
+    if (has_tiles_ && place.kind == Kind::stores)
       keep_tiles(needed, params, add);
     const bool is_shaped = std::ranges::any_of(params, [](const Param& param) {
       return param.is_tensor() && param.broadcast == Broadcast::none;
@@ -176,34 +228,20 @@ private:
                               "other steps among them, expected at most {}; split the kernel",
                               result_.steps.size() + 1, kernel_.name(), params.size(),
                               ir::kMaxParams));
-    step.kernel = build(round, roots, needed, step, params);
+    step.kernel = build(planned, step, params);
     result_.steps.push_back(std::move(step));
   }
 
-  /// By node; what is loaded are leaves.
-  std::vector<bool> needed_by(int round, const std::vector<Root>& roots, bool of_columns) const {
-    std::vector<bool> needed(rounds_.size(), false);
-    for (const Root& root : roots)
-      needed[root.node] = true;
-    if (kernel_.skip() && !of_columns)
-      needed[*kernel_.skip()] = true;
-    for (auto id = static_cast<NodeId>(needed.size()); id-- > 0;) // users before operands
-      for (int i = 0; needed[id] && !is_loaded(id, round, of_columns) && i < arity(id); ++i)
-        needed[kernel_.node(id).args[static_cast<std::size_t>(i)]] = true;
-    return needed;
-  }
-
   /// Parameter `p` as the step has it, which may read less of it than the kernel does.
-  std::optional<Param> used(std::uint32_t p, const std::vector<bool>& needed,
-                            const std::vector<Root>& roots) const {
+  std::optional<Param> used(std::uint32_t p, const Planned& planned) const {
     bool is_read = false;
-    for (NodeId id = 0; id < needed.size(); ++id) {
+    for (NodeId id = 0; id < planned.needed.size(); ++id) {
       const ir::Op op = kernel_.node(id).op;
-      is_read = is_read || (needed[id] && kernel_.node(id).param == p &&
+      is_read = is_read || (planned.needed[id] && kernel_.node(id).param == p &&
                             (op == ir::Op::load || op == ir::Op::scalar || op == ir::Op::lookup));
     }
     const bool is_stored =
-        std::ranges::any_of(roots, [&](const Root& root) { return root.param == p; });
+        std::ranges::any_of(planned.roots, [&](const Root& root) { return root.param == p; });
     if (!is_read && !is_stored)
       return std::nullopt;
     Param param = kernel_.params()[p];
@@ -254,8 +292,9 @@ private:
       }
   }
 
-  ir::Kernel build(int round, const std::vector<Root>& roots, const std::vector<bool>& needed,
-                   const Step& step, const std::vector<Param>& params) const {
+  ir::Kernel build(const Planned& planned, const Step& step,
+                   const std::vector<Param>& params) const {
+    const auto& [place, roots, needed] = planned;
     // Where they are among the parameters of the step.
     std::vector<std::uint32_t> of_param(kernel_.params().size()), of_value(result_.values.size());
     for (std::uint32_t p = 0; p < step.sources.size(); ++p)
@@ -271,8 +310,8 @@ private:
         continue;
       ir::Node node = kernel_.node(id);
       node.param = of_param[node.param];
-      made[id] = is_loaded(id, round, step.of_columns) ? builder.load(of_value[values_[id]])
-                                                       : ir::rebuild(builder, node, made);
+      made[id] = is_loaded(id, place) ? builder.load(of_value[values_[id]])
+                                      : ir::rebuild(builder, node, made);
     }
     if (kernel_.skip() && !step.of_columns)
       builder.skip(made[*kernel_.skip()]);
@@ -286,13 +325,21 @@ private:
 
   const ir::Kernel& kernel_;
   const bool has_tiles_;
-  std::vector<int> rounds_; ///< by node: how many that are left follow one another up to its value
-  std::vector<bool> of_rows_;       ///< by node: whether a step over the rows needs it
-  std::vector<std::size_t> values_; ///< by node: its number among Steps::values
+  std::vector<int> rounds_;       ///< by node: how many sums over rows follow one another up to it
+  std::vector<bool> reduces_row_; ///< by node: reduces along the row but by way of a sum over rows
+  std::vector<bool> costs_row_;   ///< by node: so, and more than the number of columns
+  std::vector<bool> left_;        ///< by node: one step leaves it to others
+  std::vector<std::size_t> values_; ///< by node that is left: its number among Steps::values
+  std::vector<Planned> planned_;    ///< the last one first
   Steps result_;
 };
 
 } // namespace
+
+std::size_t Steps::leading() const noexcept {
+  const auto found = std::ranges::find(steps, false, &Step::of_columns);
+  return found == steps.end() ? 0 : static_cast<std::size_t>(found - steps.begin());
+}
 
 std::int64_t Steps::offset(std::size_t value, std::int64_t rows,
                            std::int64_t columns) const noexcept {

@@ -46,6 +46,8 @@ struct Steps {
   std::vector<Step> steps; ///< in the order in which they run; empty: the kernel runs by itself
   std::vector<StepValue> values;
 
+  /// The step that schedules are asked for: the first over the rows, if there is such a one.
+  std::size_t leading() const noexcept;
   /// Bytes of the memory that values are in for a call of so many rows and columns, and where one
   /// begins in it: at a multiple of kWorkspaceAlignment. There are some bytes in any case.
   std::int64_t bytes(std::int64_t rows, std::int64_t columns) const noexcept {

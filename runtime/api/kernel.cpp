@@ -187,9 +187,11 @@ TuneResult Kernel::tune(std::span<const Arg> arguments, const TuneOptions& optio
   Call call;
   state.classify(arguments, call);
   const launch::StepCalls steps(state, call, arguments, nullptr);
-  TuneResult result = tuned(steps.all()[0]->kernel, steps.all()[0]->arguments);
+  TuneResult result = tuned(steps.leading().kernel, steps.leading().arguments);
   result.bytes = launch::bytes_moved(state.signature, call);
-  for (const auto& step : steps.all().subspan(1)) {
+  for (const auto& step : steps.all()) {
+    if (&*step == &steps.leading())
+      continue;
     const TuneResult next = tuned(step->kernel, step->arguments);
     result.seconds += next.seconds;
     result.default_seconds += next.default_seconds;

@@ -17,8 +17,8 @@ namespace swage::launch {
 const ir::Kernel& ir_kernel(const Kernel& kernel);
 const codegen::Target& target(const Device& device);
 
-/// How a launch of `arguments` is carried out. Of a kernel that is computed in steps the first one
-/// is described, and the sizes are those of the call.
+/// How a launch of `arguments` is carried out. Of a kernel that is computed in steps the leading
+/// one is described, and the sizes are those of the call.
 struct CallDescription {
   const ir::Kernel* code = nullptr; ///< what is compiled: the kernel, or its step
   codegen::Specialization specialization;

@@ -48,8 +48,8 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
       line(ir::canonical(graph)), schedule_text(std::move(options.schedule)), signature(graph),
       schedules(source), steps(step ? codegen::Steps{} : codegen::make_steps(graph)),
       is_step(step) {
-  for (const codegen::Step& each : steps.steps)
-    step_kernels.push_back(make_step(each.kernel));
+  for (std::size_t i = 0; i < steps.steps.size(); ++i)
+    step_kernels.push_back(make_step(i));
   if (has_steps())
     return;
   codegen::check_lowered(graph, device->target);
@@ -68,17 +68,18 @@ KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, Ker
   }
 }
 
-/// The first one has the schedule that the kernel was made with, and so have others that may.
-std::unique_ptr<const KernelState> KernelState::make_step(const ir::Kernel& kernel) const {
+/// The leading one has the schedule that the kernel was made with, and so have others that may.
+std::unique_ptr<const KernelState> KernelState::make_step(std::size_t number) const {
   const auto made = [&](const std::string& schedule) {
     KernelOptions options;
     options.schedule = schedule;
-    return std::make_unique<const KernelState>(device, kernel, std::move(options), schedules, true);
+    return std::make_unique<const KernelState>(device, steps.steps[number].kernel,
+                                               std::move(options), schedules, true);
   };
   try {
     return made(schedule_text);
   } catch (const Error& error) {
-    if (step_kernels.empty() || schedule_text.empty() ||
+    if (number == steps.leading() || schedule_text.empty() ||
         error.code() != ErrorCode::invalid_argument)
       throw;
     return made("");

@@ -88,7 +88,7 @@ struct KernelState {
               cuda::StreamHandle stream) const;
 
 private:
-  std::unique_ptr<const KernelState> make_step(const ir::Kernel& kernel) const;
+  std::unique_ptr<const KernelState> make_step(std::size_t number) const;
   void launch_in_found_context(const launch::Call& call, std::span<const Arg> arguments,
                                cuda::StreamHandle stream) const;
 };

@@ -98,10 +98,10 @@ namespace {
 void launch_all(const StepCalls& steps, const codegen::Schedule* schedule,
                 const cuda::ContextRef& context, cuda::StreamHandle stream) {
   if (schedule) {
-    const StepCall& first = steps.leading();
-    codegen::check_schedule(*schedule, first.kernel.graph,
-                            first.kernel.specialization_of(first.call),
-                            first.kernel.device->target);
+    const StepCall& leading = steps.leading();
+    codegen::check_schedule(*schedule, leading.kernel.graph,
+                            leading.kernel.specialization_of(leading.call),
+                            leading.kernel.device->target);
   }
   for (const auto& step : steps.all())
     if (step->call.empty)

@@ -31,8 +31,8 @@ public:
 
   /// In the order in which they are launched.
   std::span<const std::unique_ptr<StepCall>> all() const noexcept { return calls_; }
-  /// The one that schedules are asked for: over the rows, if there is such a one.
-  const StepCall& leading() const noexcept { return *calls_.front(); }
+  /// That of Steps::leading.
+  const StepCall& leading() const noexcept { return *calls_[kernel_.steps.leading()]; }
 
 private:
   Arg argument(const codegen::Step& step, const codegen::StepSource& source) const;
@@ -51,7 +51,8 @@ private:
 std::int64_t step_bytes(const KernelState& kernel, const Call& call) noexcept;
 
 /// Launches the steps of a call, in its workspace or one that is taken for it. With `schedule` all
-/// that it is legal for have it; throws Error(invalid_argument) where it is not for the first.
+/// that it is legal for have it; throws Error(invalid_argument) where it is not for the leading
+/// one.
 void launch_steps(const KernelState& kernel, const Call& call, std::span<const Arg> arguments,
                   const Tensor* valid_rows, cuda::StreamHandle stream,
                   const codegen::Schedule* schedule = nullptr);

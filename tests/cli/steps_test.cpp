@@ -41,27 +41,28 @@ TEST_CASE("compile gives all steps of a kernel, or one of them") {
   const Outcome all = steps.run("compile", {"--arch", "sm_90"});
   CHECK(all.status == 0);
   CHECK_THAT(all.out, Contains(".entry swage_backward_step1(") &&
-                          Contains(".entry swage_backward_step1_totals(") &&
-                          Contains(".entry swage_backward_step2("));
+                          Contains(".entry swage_backward_step2(") &&
+                          Contains(".entry swage_backward_step2_totals(") &&
+                          Contains(".entry swage_backward_step3("));
   const Outcome second = steps.run("compile", {"--arch", "sm_90", "--step", "2"});
   CHECK(second.status == 0);
   CHECK_THAT(second.out, Contains("swage_backward_step2(") && !Contains("swage_backward_step1("));
-  const Outcome ir = steps.run("compile", {"--emit", "ir", "--step", "2"});
+  const Outcome ir = steps.run("compile", {"--emit", "ir", "--step", "3"});
   CHECK_THAT(
       ir.out,
-      Contains("kernel backward_step2(w: in f32, d_w: out f32, left1: in f32, left2: in f32"));
+      Contains("kernel backward_step3(w: in f32, d_w: out f32, left2: in f32, left3: in f32"));
   CHECK_THAT(steps.run("compile", {"--emit", "ir"}).out, Contains("kernel backward("));
   const Json json = Json::parse(steps.run("compile", {"--arch", "sm_90", "--json"}).out);
-  REQUIRE(json["steps"].size() == 2);
+  REQUIRE(json["steps"].size() == 3);
   CHECK(json["steps"][1]["kernel"] == "backward_step2");
-  CHECK_THAT(steps.run("compile", {"--arch", "sm_90", "--step", "3"}).err,
-             Contains("--step 3: kernel 'backward' is computed in 2 steps"));
+  CHECK_THAT(steps.run("compile", {"--arch", "sm_90", "--step", "4"}).err,
+             Contains("--step 4: kernel 'backward' is computed in 3 steps"));
   CHECK_THAT(run_swage({"compile", "relu", "-D", "T=f32", "--step", "1"}).err,
              Contains("--step 1: kernel 'relu' is computed in one launch"));
   const Outcome cubin = steps.run("compile", {"--emit", "cubin", "-o", steps.file("a.cubin")},
                                   {"SWAGE_LIBCUDA_PATH=" SWAGE_FAKE_CUDA_LIBRARY});
   CHECK(cubin.status == 2);
-  CHECK_THAT(cubin.err, Contains("computed in 2 steps, each a cubin; name one, as in --step 1"));
+  CHECK_THAT(cubin.err, Contains("computed in 3 steps, each a cubin; name one, as in --step 1"));
   CHECK(steps
             .run("compile", {"--emit", "cubin", "--step", "2", "-o", steps.file("a.cubin")},
                  {"SWAGE_LIBCUDA_PATH=" SWAGE_FAKE_CUDA_LIBRARY})
@@ -84,10 +85,10 @@ TEST_CASE("steps are run, verified, timed and tuned like other kernels") {
                 {"SWAGE_LIBCUDA_PATH=" SWAGE_FAKE_CUDA_LIBRARY});
   CHECK(planned.status == 0);
   const Json shapes = Json::parse(planned.out)["shapes"];
-  REQUIRE(shapes.size() == 4);
+  REQUIRE(shapes.size() == 6);
   CHECK(shapes[0]["step"] == "backward_step1");
-  CHECK(shapes[3]["step"] == "backward_step2");
-  CHECK(shapes[3]["elements"] == 4096);
+  CHECK(shapes[5]["step"] == "backward_step3");
+  CHECK(shapes[5]["elements"] == 4096);
   const Outcome tuned =
       steps.run("tune", {"--shape", "8x500", "--device", "cpu", "--force", "--budget", "20ms"});
   CHECK(tuned.status == 0);

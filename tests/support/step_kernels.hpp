@@ -27,7 +27,7 @@ inline const std::vector<StepKernel> kStepKernels = {
     // Gradients of a weight that the kernel itself normalises.
     {"kernel f<T>(x: in T, w: in T [col], y: out T) { y = x * w / sqrt(row_mean(w * w)); }"
      "kernel g = grad f(x, w);",
-     "g"},
+     "g", 3},
     {"kernel f<T>(x: in T, c: in T [col], y: out T) { y = x * row_max(c); } kernel g = grad f(c);",
      "g"},
     {"kernel f<T>(x: in T, t: in T [tensor], y: out T) { y = row_sum(f32(t)) * x; }"
@@ -49,12 +49,12 @@ inline const std::vector<StepKernel> kStepKernels = {
     {"kernel g<T>(x: in T, w: in T [col], b: in T [col], y: out T, mean: out f32 [col]) {"
      "  let n = col_sum(f32(1)); let m = col_sum(x) / n; let v = col_sum((x - m) * (x - m)) / n;"
      "  mean = m; y = (x - m) / sqrt(v + 0.00001) * w + b; }",
-     "g", 3},
+     "g", 4},
     {"kernel f<T>(x: in T, w: in T [col], b: in T [col], y: out T) {"
      "  let n = col_sum(f32(1)); let m = col_sum(x) / n; let v = col_sum((x - m) * (x - m)) / n;"
      "  y = (x - m) / sqrt(v + 0.00001) * w + b; }"
      "kernel g = grad f(x, w, b);",
-     "g", 5},
+     "g", 6},
     // Outputs of every space, and what overwrites what it is made of.
     {"kernel g<T>(x: inout T, c: inout f32 [col], t: inout f32 [tensor], s: f32,"
      "  r: out f32 [row], n: out i64 [col], d: out f64 [tensor]) {"
