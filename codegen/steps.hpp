@@ -4,10 +4,11 @@
 // column by column, or once for all. Where rows need such a sum themselves, or where it is reduced
 // along the row again, a kernel is computed in steps, each a kernel of its own; and so it is where
 // groups of rows, which are computed tile by tile, need what is reduced along whole rows or over
-// them. Steps leave each other what they have reduced, in its compute type; all else is computed
-// anew. Steps that leave something come first, then the one that stores what rows have, last the
-// one that stores what there is one of for a column or for all. So what a kernel overwrites in
-// place is read by nothing after.
+// them. Steps leave each other what there is one of for a column or for all (for tiles, also for a
+// row) and takes such a reduction, in its compute type; all else is computed anew. Steps that leave
+// something come first, then the one that stores what rows have, last the one that stores what
+// there is one of for a column or for all, unless the one before can. So what a kernel overwrites
+// in place is read by nothing after.
 #pragma once
 
 #include <cstdint>
