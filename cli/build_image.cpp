@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "cli/build_layouts.hpp"
+#include "cli/layout.hpp"
 #include "codegen/compile.hpp"
 #include "codegen/host_level.hpp"
 #include "codegen/schedule.hpp"
@@ -197,23 +198,23 @@ BuiltImage build_image(const std::vector<ir::Kernel>& kernels,
                        const std::vector<BuildTarget>& targets, const std::string& layouts,
                        BuildRecords& records, const Assembler& assembler) {
   Builder builder(assembler);
-  std::deque<ir::Kernel> compiled;
-  for (const ir::Kernel& kernel : kernels) {
-    codegen::Steps steps = codegen::make_steps(kernel);
-    if (steps.steps.empty())
-      compiled.push_back(kernel);
-    for (codegen::Step& step : steps.steps)
-      compiled.push_back(std::move(step.kernel));
-  }
-  for (const ir::Kernel& kernel : compiled) {
+  std::deque<codegen::Steps> kept; // the builder looks at their kernels
+  const auto add = [&](const ir::Kernel& kernel, const std::string& layouts_of_kernel) {
     builder.add_kernel(kernel);
     for (const BuildTarget& target : targets) {
       for (const BuildRecords::Tuned& tuned :
            records.of(kernel, std::string(builder.line()), target.target))
         builder.add(target, tuned.specialization, tuned.schedules);
-      for (const Specialization& made : listed_layouts(layouts, kernel, target.target))
+      for (const Specialization& made : listed_layouts(layouts_of_kernel, kernel, target.target))
         builder.add(target, made, {});
     }
+  };
+  for (const ir::Kernel& kernel : kernels) {
+    const codegen::Steps& steps = kept.emplace_back(codegen::make_steps(kernel));
+    for (const codegen::Step& step : steps.steps)
+      add(step.kernel, layout_of_step(layouts, step));
+    if (steps.steps.empty())
+      add(kernel, layouts);
   }
   return builder.finish();
 }

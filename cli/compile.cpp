@@ -99,14 +99,22 @@ struct Emitted {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
 };
 
+/// `is_bound`: the kernel has the schedule asked for, or none.
 Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel,
-                      const std::string& schedule_text) {
+                      const std::string& layout, bool is_bound) {
   const codegen::Target target = choose_target(options);
   const codegen::Emit form = parse_form(options.emit, target);
-  const codegen::Specialization specialization = parse_layout(options.layout, kernel);
+  const codegen::Specialization specialization = parse_layout(layout, kernel);
   codegen::Schedule schedule = codegen::default_schedule(kernel, specialization, target, kElements);
-  if (!schedule_text.empty())
-    schedule = codegen::parse_schedule(schedule_text, schedule, kernel);
+  if (!options.schedule.empty())
+    try {
+      const codegen::Schedule asked = codegen::parse_schedule(options.schedule, schedule, kernel);
+      codegen::check_schedule(asked, kernel, specialization, target);
+      schedule = asked;
+    } catch (const Error& error) {
+      if (is_bound || error.code() != ErrorCode::invalid_argument)
+        throw;
+    }
   codegen::check_schedule(schedule, kernel, specialization, target);
   std::string text = codegen::emit_text(kernel, specialization, schedule, target, form);
   if (options.emit == "cubin")
@@ -118,11 +126,15 @@ Emitted emit_compiled(const CompileOptions& options, const ir::Kernel& kernel,
 }
 
 /// Of a kernel that is computed in steps: one of them, or one after the other.
-Emitted emit_steps(const CompileOptions& options, const std::vector<codegen::Step>& steps) {
+Emitted emit_steps(const CompileOptions& options, const codegen::Steps& all_steps) {
+  const std::vector<codegen::Step>& steps = all_steps.steps;
   const auto emit_step = [&](const codegen::Step& step) {
-    if (options.emit == "ir")
-      return Emitted{ir::print(step.kernel)};
-    return emit_compiled(options, step.kernel, step.of_columns ? "" : options.schedule);
+    Emitted emitted = options.emit == "ir" ? Emitted{ir::print(step.kernel)}
+                                           : emit_compiled(options, step.kernel,
+                                                           layout_of_step(options.layout, step),
+                                                           &step == &steps[all_steps.leading()]);
+    emitted.object["kernel"] = step.kernel.name();
+    return emitted;
   };
   if (options.step > 0)
     return emit_step(steps[static_cast<std::size_t>(options.step) - 1]);
@@ -135,7 +147,6 @@ Emitted emit_steps(const CompileOptions& options, const std::vector<codegen::Ste
   for (const codegen::Step& step : steps) {
     Emitted each = emit_step(step);
     all.text += each.text + (each.text.ends_with('\n') ? "" : "\n");
-    each.object["kernel"] = step.kernel.name();
     all.object["steps"].push_back(std::move(each.object));
   }
   return all;
@@ -147,6 +158,9 @@ Emitted emit(const CompileOptions& options) {
       {"kernel", text.kernel}, {"file", text.file}, {"bindings", format_bindings(text.bindings)}};
   Emitted result;
   if (options.emit == "source") {
+    if (options.step != 0)
+      throw Error(ErrorCode::invalid_argument,
+                  "--step is for what is compiled, and for --emit ir; a source has none");
     result.text = text.text;
   } else {
     const ir::Kernel kernel = bind_kernel(text);
@@ -159,11 +173,11 @@ Emitted emit(const CompileOptions& options) {
                              : fmt::format("--step {}: kernel '{}' is computed in {} steps",
                                            options.step, kernel.name(), count));
     if (count > 0 && (options.emit != "ir" || options.step > 0))
-      result = emit_steps(options, steps.steps);
+      result = emit_steps(options, steps);
     else if (options.emit == "ir")
       result.text = ir::print(kernel);
     else
-      result = emit_compiled(options, kernel, options.schedule);
+      result = emit_compiled(options, kernel, options.layout, true);
     object["operations"] = operation_count(kernel);
   }
   if (options.emit != "cubin" && !result.text.ends_with('\n'))

@@ -170,4 +170,26 @@ codegen::Specialization parse_layout(std::string_view text, const ir::Kernel& ke
   return result;
 }
 
+std::string layout_of_step(std::string_view text, const codegen::Step& step) {
+  const auto concerns = [&](std::string_view word) {
+    constexpr std::string_view kTransposed = "transposed=";
+    if (word.starts_with(kTransposed))
+      return std::ranges::any_of(step.kernel.params(), [&](const ir::Param& param) {
+        return param.name == word.substr(kTransposed.size());
+      });
+    return !step.of_columns || !(word.starts_with("valid_rows=") || word.starts_with("row=") ||
+                                 word.starts_with("group="));
+  };
+  std::string kept;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find_first_of(" ,;", at), text.size());
+    if (concerns(text.substr(at, end - at)))
+      kept += text.substr(at, end - at);
+    if (end < text.size())
+      kept += text[end];
+    at = end + 1;
+  }
+  return kept;
+}
+
 } // namespace swage::cli

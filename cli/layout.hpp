@@ -1,9 +1,11 @@
 // layout.hpp -- a specialization as it is written on the command line.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "codegen/specialization.hpp"
+#include "codegen/steps.hpp"
 #include "ir/kernel.hpp"
 
 namespace swage::cli {
@@ -18,5 +20,10 @@ namespace swage::cli {
 ///   aliased        inputs may also be written through another parameter
 /// Throws Error(invalid_argument) that names the words.
 codegen::Specialization parse_layout(std::string_view text, const ir::Kernel& kernel);
+
+/// `text` without the words that do not concern `step`, or that its calls do not have: a step over
+/// the columns has no counts of rows and no views of rows, and not every step has a tensor that is
+/// named.
+std::string layout_of_step(std::string_view text, const codegen::Step& step);
 
 } // namespace swage::cli

@@ -2,7 +2,6 @@
 #include "codegen/row_plan.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 
 #include <fmt/format.h>
@@ -60,10 +59,9 @@ std::size_t tensors_before(const ir::Kernel& kernel, std::uint32_t param) {
 /// `code` is what is missing: "CPU" or "CUDA".
 void check_both(const ir::Kernel& kernel, std::string_view code) {
   if (!runs_by_itself(kernel))
-    refuse_unlowered(
-        kernel,
-        "the result of col_sum within rows, or reduces along the row what has one value a column",
-        "code is made for in steps: compile those that make_steps gives");
+    throw Error(ErrorCode::unsupported,
+                fmt::format("kernel '{}' is computed in steps, which are compiled one by one",
+                            kernel.name()));
   if (const auto sizes = group_sizes(kernel, Broadcast::per_group); sizes.size() > 1)
     refuse_unlowered(
         kernel, fmt::format("groups of {} and of {} columns", sizes[0], sizes[1]),

@@ -11,6 +11,7 @@
 #include "codegen/needed_nodes.hpp"
 #include "codegen/row_plan.hpp"
 #include "codegen/tile_plan.hpp"
+#include "ir/accuracy.hpp"
 #include "ir/passes.hpp"
 #include "ir/rebuild.hpp"
 #include "swage/error.hpp"
@@ -54,7 +55,7 @@ public:
   explicit Splitter(const ir::Kernel& kernel)
       : kernel_(kernel), has_tiles_(rows_of_groups(kernel) > 0), rounds_(kernel.nodes().size(), 0),
         reduces_row_(rounds_.size(), false), costs_row_(rounds_.size(), false),
-        left_(rounds_.size(), false), values_(rounds_.size(), 0) {
+        is_full_(rounds_.size(), false), left_(rounds_.size(), false), values_(rounds_.size(), 0) {
     for (NodeId id = 0; id < rounds_.size(); ++id) {
       const ir::Node& node = kernel.node(id);
       reduces_row_[id] = is_along_row(node);
@@ -97,6 +98,7 @@ public:
     }
     plan({0, Kind::columns}, left_of(0, true));
     number_values();
+    find_shared_functions();
     for (auto planned = planned_.rbegin(); planned != planned_.rend(); ++planned)
       add_step(*planned);
     return std::move(result_);
@@ -141,7 +143,9 @@ private:
       return false;
     if (is_shared_value(id))
       return is_early && is_late_value;
-    return tiles && is_late_value && kernel_.node(id).space.broadcast == Broadcast::per_row;
+    // Tiles combine what a row has with sums themselves.
+    return tiles && rounds_[id] < place.round && reduces_row_[id] &&
+           kernel_.node(id).space.broadcast == Broadcast::per_row;
   }
 
   /// The last round that rows take part in; -1: none.
@@ -191,9 +195,32 @@ private:
 
   void number_values() {
     for (NodeId id = 0; id < left_.size(); ++id) {
+      const auto is_root = [&](const Planned& planned) {
+        return std::ranges::any_of(
+            planned.roots, [&](const Root& root) { return root.node == id && !root.param; });
+      };
+      if (std::ranges::count_if(planned_, is_root) != left_[id])
+        throw Error(
+            ErrorCode::internal,
+            fmt::format("the steps of kernel '{}' leave node {} not once; this is a defect in "
+                        "swage, please report it",
+                        kernel_.name(), id));
       values_[id] = result_.values.size();
       if (left_[id])
         result_.values.push_back({kernel_.node(id).type, kernel_.node(id).space.broadcast});
+    }
+  }
+
+  /// Functions that several steps compute, or that the whole kernel owes full accuracy: they have
+  /// the same bits everywhere, whatever a step makes of them.
+  void find_shared_functions() {
+    const std::vector<ir::Accuracy> owed = ir::accuracies(kernel_);
+    for (NodeId id = 0; id < owed.size(); ++id) {
+      const auto computing = std::ranges::count_if(planned_, [&](const Planned& planned) {
+        return planned.needed[id] && !is_loaded(id, planned.place);
+      });
+      is_full_[id] = ir::is_approximate(kernel_.node(id).op) &&
+                     (computing > 1 || owed[id] == ir::Accuracy::full);
     }
   }
 
@@ -308,6 +335,8 @@ private:
     for (NodeId id = 0; id < needed.size(); ++id) {
       if (!needed[id])
         continue;
+      if (is_full_[id] && !is_loaded(id, place))
+        builder.owe_full_accuracy();
       ir::Node node = kernel_.node(id);
       node.param = of_param[node.param];
       made[id] = is_loaded(id, place) ? builder.load(of_value[values_[id]])
@@ -328,6 +357,7 @@ private:
   std::vector<int> rounds_;       ///< by node: how many sums over rows follow one another up to it
   std::vector<bool> reduces_row_; ///< by node: reduces along the row but by way of a sum over rows
   std::vector<bool> costs_row_;   ///< by node: so, and more than the number of columns
+  std::vector<bool> is_full_;     ///< by node: a function that owes full accuracy in every step
   std::vector<bool> left_;        ///< by node: one step leaves it to others
   std::vector<std::size_t> values_; ///< by node that is left: its number among Steps::values
   std::vector<Planned> planned_;    ///< the last one first

@@ -91,8 +91,8 @@ void check_tiles(const ir::Kernel& kernel, const Target& target) {
     if (const OpForm form = ir::info(node.op).form;
         form == OpForm::over_row || form == OpForm::over_col)
       refuse_unlowered(kernel, ir::info(node.op).spelling,
-                       beside + " that it needs; make what it needs of them a kernel of its own, "
-                                "before this one");
+                       beside + " where it needs what these have; reduce what does not, or make "
+                                "it a kernel of its own");
   for (const ir::Param& param : kernel.params())
     if (param.kind == ir::ParamKind::inout && param.broadcast == Broadcast::per_row)
       refuse_unlowered(kernel, fmt::format("'{}', an inout [row]", param.name),

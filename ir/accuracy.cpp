@@ -65,7 +65,7 @@ bool is_approximate(Op op) noexcept {
 std::vector<Accuracy> accuracies(const Kernel& kernel) {
   const std::size_t count = kernel.nodes().size();
   const std::vector<bool> positive = never_negative(kernel);
-  std::vector<Accuracy> owed(count, Accuracy::half);
+  std::vector<Accuracy> owed(count, kernel.owes_full_accuracy() ? Accuracy::full : Accuracy::half);
   for (const Store& store : kernel.stores())
     if (!is_half(kernel.params()[store.param].dtype))
       owed[store.node] = Accuracy::full;

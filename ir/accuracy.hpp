@@ -23,7 +23,8 @@ enum class Accuracy : std::uint8_t {
 ///   or bool or to e8m0 or f4e2m1, the sign operand of copysign, the exponent of pow;
 /// - the end of a domain: the operand of sqrt, rsqrt, log, log2 or log1p, unless its sign is known.
 /// Half is enough for what only reaches such stores without one of these. Errors add up, so a
-/// kernel of more than eight such functions owes full accuracy to all of them. Linear in the size
+/// kernel of more than eight such functions owes full accuracy to all of them, and so does one that
+/// says it (Kernel::owes_full_accuracy). Linear in the size
 /// of the kernel.
 std::vector<Accuracy> accuracies(const Kernel& kernel);
 

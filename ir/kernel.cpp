@@ -243,6 +243,7 @@ Kernel KernelBuilder::build() && {
   Kernel kernel;
   kernel.name_ = std::move(name_);
   kernel.math_ = math_;
+  kernel.owes_full_accuracy_ = owes_full_accuracy_;
   std::vector<NodeId> stored(params_.size(), 0);
   std::vector<int> count(params_.size(), 0);
   for (const Store& store : stores_) {

@@ -105,6 +105,9 @@ public:
   /// which it holds are neither read, but for these, nor written. The nodes up to it are those that
   /// it is made of. Absent: none are skipped.
   std::optional<NodeId> skip() const noexcept { return skip_; }
+  /// Whether every value owes full accuracy, whatever is stored (ir/accuracy.hpp): of a part of a
+  /// kernel, whose other parts compute some of the same values. No text says so.
+  bool owes_full_accuracy() const noexcept { return owes_full_accuracy_; }
 
   friend bool operator==(const Kernel&, const Kernel&) = default;
 
@@ -116,6 +119,7 @@ private:
   std::vector<Node> nodes_;
   std::vector<Store> stores_;
   std::optional<NodeId> skip_;
+  bool owes_full_accuracy_ = false;
 };
 
 /// Builds a kernel node by node, merging equal nodes as they are made. Types are the caller's duty
@@ -147,6 +151,7 @@ public:
   void store(std::uint32_t param, NodeId value);
   /// Rows for which `condition` holds are skipped; at most once. False skips none, and is dropped.
   void skip(NodeId condition);
+  void owe_full_accuracy() { owes_full_accuracy_ = true; }
 
   const Node& node(NodeId id) const noexcept { return nodes_[id]; }
   std::size_t size() const noexcept { return nodes_.size(); }
@@ -168,6 +173,7 @@ private:
   std::unordered_map<Node, NodeId, NodeHash> index_;
   std::vector<Store> stores_;
   std::optional<NodeId> skip_;
+  bool owes_full_accuracy_ = false;
 };
 
 /// Whether two elements of some tensor of `kernel` share a byte: whoever stores one stores both,

@@ -258,7 +258,8 @@ std::string head_of(const Kernel& kernel, std::size_t width) {
 
 std::string print(const Kernel& kernel) {
   const DefaultFloatEnvironment environment;
-  std::string text = head_of(kernel, kLine);
+  std::string text = kernel.owes_full_accuracy() ? "// Every value is owed full accuracy.\n" : "";
+  text += head_of(kernel, kLine);
   for (const std::string& line : Printer(kernel).statements())
     text.append("\n  ").append(line);
   text += "\n}\n";
@@ -267,7 +268,8 @@ std::string print(const Kernel& kernel) {
 
 std::string canonical(const Kernel& kernel) {
   const DefaultFloatEnvironment environment;
-  std::string text = head_of(kernel, std::string::npos);
+  std::string text = kernel.owes_full_accuracy() ? "full " : "";
+  text += head_of(kernel, std::string::npos);
   for (const std::string& line : Printer(kernel).statements())
     text.append(" ").append(line);
   text += " }";

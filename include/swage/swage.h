@@ -326,8 +326,8 @@ SWAGE_EXPORT swage_status swage_kernel_launch_with(const swage_kernel* kernel, v
                                                    const swage_launch_options* options);
 
 /* Bytes of device memory that launching these arguments may need beside them: for sums over rows,
- * whose parts wait there for a second launch. A function of the shape alone; 0 for kernels without
- * such sums, and on the CPU. Compiles nothing. */
+ * whose parts wait there for a second launch, and for what the steps of a kernel leave each other.
+ * A function of the shape alone; 0 for kernels with neither, and on the CPU. Compiles nothing. */
 SWAGE_EXPORT swage_status swage_kernel_workspace_bytes(const swage_kernel* kernel,
                                                        const swage_arg* args, size_t count,
                                                        size_t* bytes);
@@ -388,6 +388,8 @@ typedef struct swage_tune_result {
   double bytes_per_second; /* that memory gave in the same run; 0 if not known */
   int32_t candidates;      /* schedules measured */
   int32_t improved;        /* the winner beat the default by more than the noise */
+  /* Of a kernel that is computed in steps: the schedules of the step that goes over the rows first,
+   * the sum of all times, and whether any step gained. */
 } swage_tune_result;
 
 /* Finds the fastest schedule for calls like this one by measurement, on buffers of its own: the

@@ -215,7 +215,8 @@ private:
 /// How Kernel::tune searches.
 struct TuneOptions {
   /// Seconds to spend on measuring, all candidates being compiled before; 0: 2 on the CPU; on CUDA
-  /// 0.4, or what 0.48 leave after compiling as many as 0.3 are enough for.
+  /// 0.4, or what 0.48 leave after compiling as many as 0.3 are enough for. Steps of a kernel share
+  /// a budget that is given; 0 is for each of them.
   double budget_seconds = 0;
   bool force = false; ///< measure however noisy the device is
   bool record = true; ///< keep the result in the tuning records, for this and other processes
@@ -233,6 +234,8 @@ struct TuneResult {
   double bytes_per_second = 0; ///< that memory gave in the same run; 0 if not known
   int candidates = 0;          ///< schedules measured
   bool improved = false;       ///< the winner beat the default by more than the noise
+  // Of a kernel that is computed in steps: the schedules of the step that goes over the rows first,
+  // the sum of all times, and whether any step gained.
 };
 
 /// A kernel bound to a device. A cheap handle: copies share the compiled code. Every member may be
@@ -264,8 +267,9 @@ public:
   void launch(Stream stream, std::span<const Arg> arguments, const LaunchOptions& options) const;
 
   /// Bytes of device memory that launching `arguments` may need beside them: for sums over rows,
-  /// whose parts wait there for a second launch. A function of the shape alone, whatever the
-  /// schedule; 0 for kernels without such sums, and on the CPU. Compiles nothing.
+  /// whose parts wait there for a second launch, and for what the steps of a kernel leave each
+  /// other (docs/language.md, "Where it runs"). A function of the shape alone, whatever the
+  /// schedule; 0 for kernels with neither, and on the CPU. Compiles nothing.
   std::size_t workspace_bytes(std::span<const Arg> arguments) const;
   std::size_t workspace_bytes(std::initializer_list<Arg> arguments) const {
     return workspace_bytes(std::span<const Arg>(arguments.begin(), arguments.size()));

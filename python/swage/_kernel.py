@@ -108,7 +108,7 @@ class Kernel:
             the current one of the library of the first array.
         valid_rows=: an array of int32 or int64 on the device: rows at or beyond the count are
             neither read nor written. One count, or one for each batch of [batches, rows, columns].
-        workspace=: CUDA: an array of at least `workspace_bytes` bytes for sums over rows.
+        workspace=: CUDA: an array of at least `workspace_bytes` bytes for sums over rows and steps.
         (A parameter of the kernel that has one of these names takes its place.)
 
         On the CPU the work is done on return; on CUDA it is launched. Raises Error that names the

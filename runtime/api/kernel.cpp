@@ -11,7 +11,6 @@
 #include "runtime/api/named_arguments.hpp"
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/planned_call.hpp"
-#include "runtime/launch/reach.hpp"
 #include "runtime/launch/step_calls.hpp"
 #include "runtime/tune/tuner.hpp"
 
@@ -27,12 +26,7 @@ void prepare(const KernelState& state, const Call& call, std::span<const Arg> ar
   if (call.empty)
     return;
   if (state.has_steps()) {
-    const DeviceState& device = *state.device;
-    if (device.is_cuda() && memory == KernelState::Memory::of_call)
-      launch::check_reachable(device, device::context_for(device, nullptr), state.signature, call);
-    const launch::StepCalls steps(state, call, arguments, counts);
-    for (const auto& step : steps.all())
-      prepare(step->kernel, step->call, step->arguments, step->valid_rows, memory);
+    launch::prepare_steps(state, call, arguments, counts, memory == KernelState::Memory::of_call);
     return;
   }
   const DeviceState& device = *state.device;
@@ -167,11 +161,14 @@ void Kernel::prepare(std::span<const ArgSpec> arguments, const LaunchOptions& op
 
 TuneResult Kernel::tune(std::span<const Arg> arguments, const TuneOptions& options) const {
   const KernelState& state = KernelAccess::state(*this);
+  // A budget is for all steps.
+  const auto searches = static_cast<double>(std::max<std::size_t>(state.step_kernels.size(), 1));
   const auto tuned = [&](const KernelState& kernel, std::span<const Arg> of_kernel) -> TuneResult {
     tune::Tuner tuner(kernel);
-    const tune::TuneReport report = tuner.tune(
-        of_kernel,
-        {.budget = options.budget_seconds, .force = options.force, .record = options.record});
+    const tune::TuneReport report =
+        tuner.tune(of_kernel, {.budget = options.budget_seconds / searches,
+                               .force = options.force,
+                               .record = options.record});
     return {codegen::canonical(report.best),
             codegen::canonical(report.default_schedule),
             report.seconds,

@@ -45,23 +45,23 @@ std::vector<std::int64_t> shape_of(const ParamInfo& param, std::int64_t rows,
 }
 
 /// A call with contiguous tensors of rows x columns elements that are aligned to `alignment` bytes.
+/// `step` null: of a kernel that runs by itself.
 Call contiguous_call(const Signature& signature, const DeviceState& device, std::int64_t rows,
-                     std::int64_t columns, std::int64_t alignment) {
+                     std::int64_t columns, std::int64_t alignment, const codegen::Step* step) {
   std::vector<ArgSpec> specs;
   for (const ParamInfo& param : signature.params)
     specs.push_back({param.dtype, shape_of(param, rows, columns), {}, alignment});
+  for (std::size_t p = 0; step && p < specs.size(); ++p)
+    if (step->sources[p].kind == codegen::StepSource::Kind::shape)
+      specs[p].strides = {0, 0}; // one value for all
   Call call;
   classify(signature, planned_arguments(signature, specs), device.limits, call);
   return call;
 }
 
-} // namespace
-
-namespace {
-
 using Entries = std::map<base::Digest, store::CacheEntry>;
 
-void compile_ahead(const ir::Kernel& kernel, bool one_row,
+void compile_ahead(const ir::Kernel& kernel, const codegen::Step* step,
                    const std::shared_ptr<DeviceState>& device, Entries& entries) {
   const Signature signature(kernel);
   const std::string line = ir::canonical(kernel);
@@ -71,7 +71,7 @@ void compile_ahead(const ir::Kernel& kernel, bool one_row,
       return group > 0 ? (count + group - 1) / group * group : count;
     };
     const Call call = contiguous_call(signature, *device, whole(rows, signature.group_rows),
-                                      whole(columns, signature.group), alignment);
+                                      whole(columns, signature.group), alignment, step);
     const auto specialization = call.key.specialization(static_cast<int>(signature.tensors.size()));
     const auto schedule = choose_schedule(kernel, specialization, call.key, *device, {});
     const functions::CompileRequest request{kernel, line, specialization, schedule, *device};
@@ -81,7 +81,7 @@ void compile_ahead(const ir::Kernel& kernel, bool one_row,
       entries.emplace(digest, functions::compile_entry(request, std::move(key)));
   };
   for (int size_class = 0; size_class <= kLastSizeClass; ++size_class) {
-    const std::int64_t rows = one_row ? 1 : std::int64_t{1} << size_class / 2;
+    const std::int64_t rows = step && step->of_columns ? 1 : std::int64_t{1} << size_class / 2;
     std::int64_t columns = std::int64_t{1} << (size_class - size_class / 2);
     if (signature.packed) // of which there are two at least
       columns = std::max<std::int64_t>(columns, 2);
@@ -102,9 +102,9 @@ std::vector<store::CacheEntry> compile_ahead(const ir::Kernel& kernel,
   Entries entries;
   const codegen::Steps steps = codegen::make_steps(kernel);
   for (const codegen::Step& step : steps.steps)
-    compile_ahead(step.kernel, step.of_columns, device, entries);
+    compile_ahead(step.kernel, &step, device, entries);
   if (steps.steps.empty())
-    compile_ahead(kernel, false, device, entries);
+    compile_ahead(kernel, nullptr, device, entries);
   std::vector<store::CacheEntry> result;
   for (auto& [digest, entry] : entries)
     result.push_back(std::move(entry));

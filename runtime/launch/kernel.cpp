@@ -43,11 +43,11 @@ bool is_about_capture(const Error& error) {
 } // namespace
 
 KernelState::KernelState(std::shared_ptr<DeviceState> on, ir::Kernel kernel, KernelOptions options,
-                         const launch::ScheduleSource* source, bool step)
+                         const launch::ScheduleSource* source, bool of_step)
     : device(std::move(on)), graph(std::move(kernel)), name(graph.name()),
       line(ir::canonical(graph)), schedule_text(std::move(options.schedule)), signature(graph),
-      schedules(source), steps(step ? codegen::Steps{} : codegen::make_steps(graph)),
-      is_step(step) {
+      schedules(source), steps(of_step ? codegen::Steps{} : codegen::make_steps(graph)),
+      is_step(of_step) {
   for (std::size_t i = 0; i < steps.steps.size(); ++i)
     step_kernels.push_back(make_step(i));
   if (has_steps())
@@ -79,8 +79,10 @@ std::unique_ptr<const KernelState> KernelState::make_step(std::size_t number) co
   try {
     return made(schedule_text);
   } catch (const Error& error) {
-    if (number == steps.leading() || schedule_text.empty() ||
-        error.code() != ErrorCode::invalid_argument)
+    if (error.code() != ErrorCode::invalid_argument)
+      throw Error(error.code(), fmt::format("{}; it is step {} of {} of kernel '{}'", error.what(),
+                                            number + 1, steps.steps.size(), name));
+    if (number == steps.leading() || schedule_text.empty())
       throw;
     return made("");
   }

@@ -25,7 +25,7 @@ namespace swage {
 struct KernelState {
   /// `source` lives as long as the process; null: all have the default schedule.
   KernelState(std::shared_ptr<DeviceState> device, ir::Kernel kernel, KernelOptions options,
-              const launch::ScheduleSource* source, bool is_step = false);
+              const launch::ScheduleSource* source, bool of_step = false);
 
   const std::shared_ptr<DeviceState> device;
   const ir::Kernel graph;

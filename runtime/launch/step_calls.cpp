@@ -2,6 +2,7 @@
 #include "runtime/launch/step_calls.hpp"
 
 #include <algorithm>
+#include <exception>
 
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/planned_call.hpp"
@@ -73,6 +74,14 @@ Arg StepCalls::value_argument(const codegen::Step& step, std::size_t value) cons
                          : Tensor(data, kind.type, {call_.columns});
 }
 
+/// Where the first one has no plan yet, as KernelState::plan_of asks for a kernel.
+void StepCalls::check_reachable(const cuda::ContextRef& context) const {
+  const StepCall& first = *calls_.front();
+  const LaunchPlan* plan = first.kernel.plans.find(PlanLookup{first.call.key, context.handle});
+  if (!plan || !plan->is_for(context))
+    launch::check_reachable(*kernel_.device, context, kernel_.signature, call_);
+}
+
 codegen::Schedule StepCall::schedule_like(const codegen::Schedule& schedule) const {
   try {
     codegen::check_schedule(schedule, kernel.graph, kernel.specialization_of(call),
@@ -95,24 +104,41 @@ std::int64_t step_bytes(const KernelState& kernel, const Call& call) noexcept {
 
 namespace {
 
-void launch_all(const StepCalls& steps, const codegen::Schedule* schedule,
-                const cuda::ContextRef& context, cuda::StreamHandle stream) {
-  if (schedule) {
-    const StepCall& leading = steps.leading();
-    codegen::check_schedule(*schedule, leading.kernel.graph,
-                            leading.kernel.specialization_of(leading.call),
-                            leading.kernel.device->target);
+/// Steps with their plans, so that nothing is launched where one has none.
+class PlannedSteps {
+public:
+  PlannedSteps(const StepCalls& steps, const codegen::Schedule* schedule,
+               const cuda::ContextRef& context, cuda::StreamHandle stream)
+      : steps_(steps.all()) {
+    own_.reserve(steps_.size());
+    if (schedule) {
+      const StepCall& leading = steps.leading();
+      codegen::check_schedule(*schedule, leading.kernel.graph,
+                              leading.kernel.specialization_of(leading.call),
+                              leading.kernel.device->target);
+    }
+    for (const auto& step : steps_) {
+      const LaunchPlan* plan = nullptr;
+      if (!step->call.empty && schedule)
+        plan = &own_.emplace_back(
+            step->kernel.plan_with(step->schedule_like(*schedule), step->call, context));
+      else if (!step->call.empty)
+        plan = &step->kernel.plan_of(step->call, step->arguments, context, stream);
+      plans_.push_back(plan);
+    }
   }
-  for (const auto& step : steps.all())
-    if (step->call.empty)
-      continue;
-    else if (schedule)
-      step->kernel.launch(
-          step->kernel.plan_with(step->schedule_like(*schedule), step->call, context), step->call,
-          stream);
-    else
-      step->kernel.launch(step->call, step->arguments, stream);
-}
+
+  void launch(cuda::StreamHandle stream) const {
+    for (std::size_t i = 0; i < steps_.size(); ++i)
+      if (plans_[i])
+        steps_[i]->kernel.launch(*plans_[i], steps_[i]->call, stream);
+  }
+
+private:
+  std::span<const std::unique_ptr<StepCall>> steps_;
+  std::vector<LaunchPlan> own_; ///< with a schedule that is not that of launches
+  std::vector<const LaunchPlan*> plans_;
+};
 
 } // namespace
 
@@ -123,9 +149,10 @@ void launch_steps(const KernelState& kernel, const Call& call, std::span<const A
   const std::int64_t bytes = step_bytes(kernel, call);
   if (!device.is_cuda()) {
     const HostWorkspace memory(bytes);
-    return launch_all(StepCalls(kernel, call, arguments, valid_rows, memory.data()), schedule, {},
-                      stream);
+    const StepCalls calls(kernel, call, arguments, valid_rows, memory.data());
+    return PlannedSteps(calls, schedule, {}, stream).launch(stream);
   }
+  std::exception_ptr failure; // of a launch: what ran before it must not run again
   device::with_live_context(device, [&] {
     const cuda::ContextRef context = device::context_for(device, stream);
     const device::ContextScope scope(context);
@@ -134,11 +161,32 @@ void launch_steps(const KernelState& kernel, const Call& call, std::span<const A
     if (workspace.result() != cuda::Result::success)
       cuda::fail("cuMemAllocAsync", workspace.result());
     const StepCalls calls(kernel, call, arguments, valid_rows, workspace.data());
-    if (const StepCall& first = *calls.all().front();
-        !first.kernel.plans.find(PlanLookup{first.call.key, context.handle}))
-      check_reachable(device, context, kernel.signature, call);
-    launch_all(calls, schedule, context, stream);
+    calls.check_reachable(context);
+    const PlannedSteps planned(calls, schedule, context, stream);
+    try {
+      planned.launch(stream);
+    } catch (...) {
+      failure = std::current_exception();
+    }
   });
+  if (failure)
+    std::rethrow_exception(failure);
+}
+
+void prepare_steps(const KernelState& kernel, const Call& call, std::span<const Arg> arguments,
+                   const Tensor* valid_rows, bool has_memory) {
+  const DeviceState& device = *kernel.device;
+  const StepCalls calls(kernel, call, arguments, valid_rows);
+  const auto plan = [&] {
+    const cuda::ContextRef context = device::context_for(device, nullptr);
+    if (device.is_cuda() && has_memory)
+      calls.check_reachable(context);
+    PlannedSteps(calls, nullptr, context, nullptr);
+  };
+  if (device.is_cuda())
+    device::with_live_context(device, plan);
+  else
+    plan();
 }
 
 } // namespace swage::launch

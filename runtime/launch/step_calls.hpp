@@ -33,6 +33,9 @@ public:
   std::span<const std::unique_ptr<StepCall>> all() const noexcept { return calls_; }
   /// That of Steps::leading.
   const StepCall& leading() const noexcept { return *calls_[kernel_.steps.leading()]; }
+  /// Throws Error(invalid_argument) for memory of the call that kernels cannot reach; looked at
+  /// when a kind of call is new in `context`.
+  void check_reachable(const cuda::ContextRef& context) const;
 
 private:
   Arg argument(const codegen::Step& step, const codegen::StepSource& source) const;
@@ -50,11 +53,17 @@ private:
 /// each other, and what sums over rows take within a step. On the CPU the first alone.
 std::int64_t step_bytes(const KernelState& kernel, const Call& call) noexcept;
 
-/// Launches the steps of a call, in its workspace or one that is taken for it. With `schedule` all
+/// Launches the steps of a call, in its workspace or one that is taken for it: all or, where one of
+/// them is refused, none. With `schedule` all
 /// that it is legal for have it; throws Error(invalid_argument) where it is not for the leading
 /// one.
 void launch_steps(const KernelState& kernel, const Call& call, std::span<const Arg> arguments,
                   const Tensor* valid_rows, cuda::StreamHandle stream,
                   const codegen::Schedule* schedule = nullptr);
+
+/// Compiles, loads and tunes what launches of the call need; `has_memory`: its addresses are those
+/// of tensors.
+void prepare_steps(const KernelState& kernel, const Call& call, std::span<const Arg> arguments,
+                   const Tensor* valid_rows, bool has_memory);
 
 } // namespace swage::launch

@@ -102,6 +102,18 @@ TEST_CASE("steps lie in the cache one by one, and are compiled ahead for the cal
                                    "--arch", "host", "--arch", "sm_90"},
                                   {"SWAGE_CACHE_DIR="});
   CHECK(ahead.status == 0);
+  // One whose first step reads no element, and so is told the shape by a tensor of one value.
+  swage::test::write_text(steps.file("c.swg"), "kernel counted(x: in f32, r: in f32 [row], y: out "
+                                               "f32) { y = x - col_sum(r); }\n");
+  const std::string counted = steps.file("counted.swgc");
+  CHECK(run_swage({"cache", "export", counted, "--kernel", steps.file("c.swg"), "--arch", "host"},
+                  {"SWAGE_CACHE_DIR="})
+            .status == 0);
+  const Outcome shaped = run_swage(
+      {"run", steps.file("c.swg"), "--shape", "128x128", "--device", "cpu", "--repeat", "0"},
+      {"SWAGE_CACHE_DIR=", "SWAGE_CACHE_BUNDLE=" + counted, "SWAGE_LOG=debug",
+       "SWAGE_TUNING_DIR="});
+  CHECK_THAT(shaped.err, Contains("counted_step1") && !Contains("miss"));
   const Outcome ran =
       steps.run("run", {"--shape", "128x128", "--device", "cpu", "--repeat", "0"},
                 {"SWAGE_CACHE_DIR=", "SWAGE_CACHE_BUNDLE=" + bundle, "SWAGE_LOG=debug"});

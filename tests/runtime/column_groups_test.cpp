@@ -192,7 +192,7 @@ TEST_CASE("what has no code beside groups of rows is refused when the kernel is 
       "kernel k(x: in f32, r: in f32 [row], y: out f32, s: out f32 [col group 4]";
   CHECK_THAT(made(head + ") { s = col_group_max(x, 4); y = row_sum(x / col_group_max(x, 4)); }"),
              ContainsSubstring("uses row_sum, which no CPU code is made for yet beside groups of "
-                               "rows that it needs; make what it needs of them a kernel"));
+                               "rows where it needs what these have"));
   CHECK_THAT(made(head + ", c: out f32 [col]) { let m = col_group_max(x, 4); s = m; y = x; "
                          "c = col_sum(x / m); }"),
              ContainsSubstring("uses col_sum, which no CPU code is made for yet beside"));

@@ -440,8 +440,7 @@ TEST_CASE("what has no code yet is refused by name when the kernel is made") {
         "kernel 'k' uses 'g', an inout [group 2], which no CUDA code is made for yet; it runs on "
         "the CPU, device 'cpu'");
   CHECK(compiled("kernel k(x: in f32, y: out f32) { y = x * col_sum(x); }") ==
-        "kernel 'k' uses the result of col_sum within rows, or reduces along the row what has one "
-        "value a column, which code is made for in steps: compile those that make_steps gives");
+        "kernel 'k' is computed in steps, which are compiled one by one");
   CHECK(compiled("kernel k(x: in f32, y: out f32) { y = group_sum(x, 2) + group_sum(x, 3); }") ==
         "kernel 'k' uses groups of 2 and of 3 columns, which no CUDA code is made for yet: one "
         "kernel has groups of one size");

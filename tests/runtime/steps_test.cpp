@@ -1,4 +1,6 @@
 // steps_test.cpp -- kernels that are computed in steps on the CPU: the evaluator's bits.
+#include <algorithm>
+
 #include "codegen/steps.hpp"
 #include "ir/passes.hpp"
 #include "runtime/launch/inspect.hpp"
@@ -124,4 +126,33 @@ TEST_CASE("steps with more parameters than a kernel may have are refused") {
                cpu().kernel("kernel k(" + params + "y: out f32) { y = x0" + sums + "; }", "");
              }),
              ContainsSubstring("step 1 of kernel 'k' takes 66 tensors and scalars"));
+}
+
+TEST_CASE("a function has the same bits in every step that computes it") {
+  // Of one row a sum over rows is its term, and the largest of a row is one of it.
+  for (const char* function : {"exp(x)", "sigmoid(x)", "tanh(x)", "x * sigmoid(x)", "1 / (x + 3)"})
+    for (const DType type : {bf16, f16}) {
+      INFO(function);
+      const std::string f = function;
+      std::vector<std::uint16_t> x(64), y(64, 1);
+      for (std::size_t i = 0; i < x.size(); ++i)
+        x[i] = static_cast<std::uint16_t>(0x3400 + 11 * i);
+      cpu()
+          .kernel("kernel k<T>(x: in T, y: out T) { let e = " + f + "; y = e - col_sum(e); }", "",
+                  {{"T", type}})
+          .launch(nullptr, {Tensor(x.data(), type, {1, 64}), Tensor(y.data(), type, {1, 64})});
+      CHECK(y == std::vector<std::uint16_t>(64, 0));
+      std::vector<float> most(64, 1);
+      cpu()
+          .kernel("kernel k<T>(x: in T, y: out T, s: out f32 [col group 3]) { let e = " + f +
+                      "; y = e - row_max(e); s = col_group_max(e, 3); }",
+                  "", {{"T", type}})
+          .launch(nullptr, {Tensor(x.data(), type, {3, 16}), Tensor(y.data(), type, {3, 16}),
+                            Tensor(most.data(), f32, {1, 16})});
+      for (std::size_t row = 0; row < 3; ++row) // the largest is among them, and none is above it
+        CHECK(std::ranges::count_if(&y[16 * row], &y[16 * row] + 16,
+                                    [](std::uint16_t bits) { return bits == 0; }) >= 1);
+      for (std::size_t i = 0; i < 48; ++i)
+        CHECK((y[i] == 0 || y[i] >= 0x8000));
+    }
 }

@@ -90,6 +90,10 @@ inline const std::vector<StepKernel> kStepKernels = {
     {"kernel g<T>(x: in T, y: out f32 [col group 3], n: out i64 [tensor], s: out f32 [col]) {"
      "  y = col_group_max(f32(x), 3) + row_max(col_sum(f32(x))); n = 3; s = col_sum(f32(x)); }",
      "g", 4},
+    {"kernel g<T>(x: in T, r: in f32 [row], y: out T, s: out f32 [col group 3]) {"
+     "  let q = row_max(abs(f32(x))) / (col_sum(row_sum(f32(x * x))) + 1) + r * col_sum(r);"
+     "  let a = f32(x) * q; s = col_group_max(a, 3); y = T(a); }",
+     "g"},
 };
 
 } // namespace swage::test
