@@ -255,7 +255,9 @@ private:
                               "other steps among them, expected at most {}; split the kernel",
                               result_.steps.size() + 1, kernel_.name(), params.size(),
                               ir::kMaxParams));
-    step.kernel = build(planned, step, params);
+    step.kernel = build(planned, step, params, false);
+    if (approximates(planned, step))
+      step.kernel = build(planned, step, params, true);
     result_.steps.push_back(std::move(step));
   }
 
@@ -319,8 +321,33 @@ private:
       }
   }
 
-  ir::Kernel build(const Planned& planned, const Step& step,
-                   const std::vector<Param>& params) const {
+  /// Whether the kernel of `step` has half accuracy for a function that owes full accuracy.
+  bool approximates(const Planned& planned, const Step& step) const {
+    const std::vector<ir::Accuracy> owed = ir::accuracies(step.kernel);
+    std::vector<NodeId> in_step(planned.needed.size(), 0);
+    if (kernel_.skip() && step.kernel.skip())
+      in_step[*kernel_.skip()] = *step.kernel.skip();
+    for (const Root& root : planned.roots)
+      for (const ir::Store& store : step.kernel.stores()) {
+        const StepSource& source = step.sources[store.param];
+        if (root.param
+                ? source.kind == StepSource::Kind::param && source.index == *root.param
+                : source.kind == StepSource::Kind::value && source.index == values_[root.node])
+          in_step[root.node] = store.node;
+      }
+    for (auto id = static_cast<NodeId>(in_step.size()); id-- > 0;) { // users before operands
+      if (!planned.needed[id] || is_loaded(id, planned.place))
+        continue;
+      if (is_full_[id] && owed[in_step[id]] == ir::Accuracy::half)
+        return true;
+      for (std::size_t i = 0; i < static_cast<std::size_t>(arity(id)); ++i)
+        in_step[kernel_.node(id).args[i]] = step.kernel.node(in_step[id]).args[i];
+    }
+    return false;
+  }
+
+  ir::Kernel build(const Planned& planned, const Step& step, const std::vector<Param>& params,
+                   bool owes_full_accuracy) const {
     const auto& [place, roots, needed] = planned;
     // Where they are among the parameters of the step.
     std::vector<std::uint32_t> of_param(kernel_.params().size()), of_value(result_.values.size());
@@ -335,13 +362,13 @@ private:
     for (NodeId id = 0; id < needed.size(); ++id) {
       if (!needed[id])
         continue;
-      if (is_full_[id] && !is_loaded(id, place))
-        builder.owe_full_accuracy();
       ir::Node node = kernel_.node(id);
       node.param = of_param[node.param];
       made[id] = is_loaded(id, place) ? builder.load(of_value[values_[id]])
                                       : ir::rebuild(builder, node, made);
     }
+    if (owes_full_accuracy)
+      builder.owe_full_accuracy();
     if (kernel_.skip() && !step.of_columns)
       builder.skip(made[*kernel_.skip()]);
     for (const Root& root : roots)
