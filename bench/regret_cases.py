@@ -80,8 +80,12 @@ def row_grid():
     cases += [Case(*key) for key in itertools.product(
         ("residual", "layer_norm"), ("bf16",), (16, 128, 2048), (4096, 14336))]
     cases += [Case(kind, "bf16", rows, columns) for kind in ("rms_norm", "softmax")
-              for rows, columns in ((1, 131072), (8, 131072), (64, 131072), (16, 262144))]
+              for rows, columns in ((1, 131072), (8, 131072), (32, 131072), (64, 131072), (128, 131072),
+                                    (16, 65536), (64, 65536), (1, 262144), (16, 262144), (64, 262144))]
     return cases + [
+        Case("residual", "bf16", 16, 131072),
+        Case("layer_norm", "bf16", 64, 131072),
+        Case("softmax", "f32", 64, 131072),
         Case("rms_norm", "f32", 2048, 4096),
         Case("softmax", "f32", 2048, 8192),
         Case("rms_norm", "bf16", 65536, 256),
@@ -98,11 +102,11 @@ def row_grid():
 def clusters(columns, size):
     """Blocks that have a long row together, and hold it."""
     return [f"threads={row} row={row} bytes={size_of_access} accesses={accesses} grid={blocks} "
-            f"dependent={dependent} resident=1024"
+            f"dependent={dependent} resident={768 if row == 256 else 1024}"
             for row, blocks, size_of_access, dependent in itertools.product(
-                (512, 1024), (2, 4, 8), (8, 16), ("1", "2", "3", "2 fetch=1"))
-            if (accesses := -(-columns * size // (row * blocks * size_of_access))) *
-            size_of_access // size <= 64]
+                (128, 256, 512, 1024), (4, 8, 16), (8, 16), ("1", "3", "2 fetch=1"))
+            if (accesses := -(-columns * size // (row * blocks * size_of_access))) <= 16 and
+            16 <= accesses * size_of_access // size <= 64]
 
 
 def fixed(case):

@@ -29,6 +29,11 @@ inline bool in_clusters(const ir::Kernel& kernel, const CudaSchedule& schedule) 
   return schedule.row_threads > 0 && row_blocks(schedule) > 1 && !computes_columns_apart(kernel);
 }
 
+/// Blocks of a cluster, at most. More than kPortableCluster need a device that has them, which a
+/// function is told before it is launched (CUDA programming guide, "Thread block clusters").
+inline constexpr int kMostOfCluster = 16;
+inline constexpr int kPortableCluster = 8;
+
 /// The PTX version of what they give each other values by, st.async.
 inline constexpr int kClusterPtx = 81;
 

@@ -69,7 +69,12 @@ private:
   /// How rows are split over clusters of blocks: long ones, and shorter ones where they are few.
   std::optional<Split> usual_split(std::int64_t columns, std::int64_t rows) const;
   bool has_pairs_ahead(std::int64_t columns, std::int64_t rows) const;
-  bool fetches_long(std::int64_t columns, std::int64_t rows) const;
+  /// Over sixteen of them, which hold it: long rows of H100s and H200s.
+  std::optional<CudaSchedule> usual_of_sixteen(std::int64_t columns, std::int64_t rows) const;
+  std::int64_t rows_of_sixteen(std::int64_t row_bytes) const;
+  int resident_of_sixteen(int threads, std::int64_t rows, bool is_full) const;
+  int access_of_long(bool narrow) const;
+  bool compares() const;
   /// Over these blocks; none where there is no such split, or they do not hold the row.
   std::optional<CudaSchedule> usual_of_blocks(std::int64_t columns, std::int64_t rows) const;
   /// Where columns are computed apart: parts of a row as blocks of their own. None where the row is

@@ -36,19 +36,11 @@ std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t column
     return Split{static_cast<int>(blocks),
                  static_cast<int>(std::clamp<std::int64_t>(threads, 128, 1024))};
   };
-  // What compares columns with a number has more under way than is estimated.
-  const bool compares = std::ranges::any_of(
-      kernel_.nodes(), [](const ir::Node& node) { return node.op == ir::Op::col_index; });
-  if (fetches_long(columns, rows)) {
-    const bool twice = plan_.reductions.size() > 1;
-    const bool many_each = wide > 4 * kLong || rows <= 16 || (twice && rows > 32);
-    return with(8, wide / 8 / (many_each ? 64 : 32));
-  }
   if (columns >= kLong) {
     if (8 * rows <= kMultiprocessors) // a multiprocessor for each block
       return with(8, 512);
     const bool two_each = 8 * rows <= 2 * kMultiprocessors && wide <= 4 * kLong;
-    return with(8, wide / 8 / (compares || two_each ? 32 : 64));
+    return with(8, wide / 8 / (compares() || two_each ? 32 : 64));
   }
   const std::int64_t few_blocks = std::clamp<std::int64_t>(wide / 16 / 128, 1, 8);
   if (are_busy()) {
@@ -78,23 +70,9 @@ std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t column
   if (rows <= kMultiprocessors && plan_.reductions.size() == 1)
     return with(2, wide / 16 / 2);
   if (plan_.reductions.size() > 1 && !has_columns_to_load() &&
-      (rows <= kRowsOfTwo || (!compares && widest_element(kernel_) <= 2)))
+      (rows <= kRowsOfTwo || (!compares() && widest_element(kernel_) <= 2)))
     return with(2, wide / (rows <= kRowsOfTwo ? 32 : 64) / 2);
   return std::nullopt;
-}
-
-/// Whether long rows are so few, and so many, that what each thread of the next launch loads comes
-/// from memory while this one runs, where blocks are large enough to leave it room (bf16 on an
-/// H200, 131072 columns: RMSNorm of 16 rows 4.0 us for 4.6, of 32 6.7 for 7.8, of 64 11.1 for 12.0;
-/// softmax 5.3 for 5.65, 7.7 for 8.8, 11.9 for 13.8, of 32x262144 14.5 for 17.7).
-bool RowSchedules::fetches_long(std::int64_t columns, std::int64_t rows) const {
-  constexpr std::int64_t kLeast = 8, kMost = 64;
-  const bool twice = plan_.reductions.size() > 1;
-  return target_.sm == 90 && columns > 2 * kLong &&
-         columns <= (twice && rows > 2 * kLeast ? 8 : 4) * kLong && rows > kLeast &&
-         rows <= kMost && element_inputs(kernel_) == 1 && widest_element(kernel_) <= 2 &&
-         !plan_.after_rows && !plan_.apart && !plan_.reductions.empty() &&
-         specialization_.valid_rows == ValidRows::all && !kernel_.skip();
 }
 
 /// Whether two inputs of very many rows are loaded ahead, by clusters.
@@ -109,6 +87,94 @@ bool RowSchedules::has_pairs_ahead(std::int64_t columns, std::int64_t rows) cons
          !stores_codes();
 }
 
+/// Whether columns are compared with a number, which has more under way than is estimated.
+bool RowSchedules::compares() const {
+  return std::ranges::any_of(kernel_.nodes(),
+                             [](const ir::Node& node) { return node.op == ir::Op::col_index; });
+}
+
+/// The most rows that sixteen blocks each are worth it for; 0 for none. An H200 has no room for 16
+/// clusters of eight blocks with a multiprocessor each, nor for 32 with half of one: there are 15
+/// and 31. The one left has its blocks where others are, and half as much of a row waits for half
+/// as long (bf16, sixteen and eight blocks: RMSNorm of 16, 32, 64x262144 6.5, 11.3 and 21.1 us for
+/// 7.8, 12.6 and 21.8, softmax 7.2, 11.8 and 20.2 for 10.4, 14.4 and 23.7, of 1 and 512 rows 3.2
+/// and 133 for 5.2 and 143, its gradient of 64x262144 26.7 for 37.1; 64x65536 5.8 and 5.9 for 8.4
+/// and 7.5. 128x65536 and 8x131072 are slower in sixteen).
+std::int64_t RowSchedules::rows_of_sixteen(std::int64_t row_bytes) const {
+  constexpr std::int64_t kKilobyte = 1024, kAll = std::int64_t{1} << 62;
+  const bool twice = plan_.reductions.size() > 1;
+  if (row_bytes >= 512 * kKilobyte || (row_bytes >= 256 * kKilobyte && twice))
+    return kAll;
+  return row_bytes >= 128 * kKilobyte ? 64 : row_bytes >= 64 * kKilobyte ? 16 : 0;
+}
+
+// A thread has 128 bytes of a row, and half of that where rows are few, where threads of the last
+// runs have nothing, or what little there is of each waits less beside that of others.
+std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
+                                                           std::int64_t rows) const {
+  constexpr std::int64_t kFewRows = 4, kSomeRows = 8, kManyRows = 64, kLarge = 512 << 10;
+  if (target_.sm != 90 || columns < kLong || plan_.after_rows || plan_.apart ||
+      plan_.reductions.empty() || specialization_.valid_rows != ValidRows::all || kernel_.skip())
+    return std::nullopt;
+  const auto wide = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(columns)));
+  const std::int64_t bytes = wide * held_bits_;
+  const bool few = rows <= kFewRows;
+  // Other rows than powers of two are up to twice as many in their size class.
+  const bool some = !few && rows <= kSomeRows && (is_power(columns) || rows < kSomeRows);
+  if (rows > rows_of_sixteen(bytes) || (some && bytes < kLarge))
+    return std::nullopt;
+  const bool twice = plan_.reductions.size() > 1;
+  const bool full = 8 * columns > 7 * wide;
+  const bool narrow = held_bits_ <= 2 && full && (twice || 2 * rows <= kManyRows) && !compares();
+  const bool halves = few || (bytes < kLarge && (!full || (held_bits_ > 2 && rows <= kManyRows)));
+  CudaSchedule schedule;
+  schedule.access_bytes = access_of_long(narrow);
+  schedule.dependent_launch = DependentLaunch::after_wait;
+  schedule.waves = kMostOfCluster;
+  const int vector = vector_elements(schedule, kernel_);
+  const std::int64_t each = !halves ? 128 : access(16) < schedule.access_bytes ? 32 : 64;
+  const std::int64_t wanted = bytes / schedule.waves / each;
+  // Of 512 threads two have room on a multiprocessor, so that half of a GPC has it for all.
+  for (auto threads = static_cast<int>(std::clamp<std::int64_t>(wanted, 128, 512)); threads <= 1024;
+       threads *= 2)
+    for (int accesses = 1; accesses <= 16 && accesses * vector <= 64; accesses *= 2) {
+      schedule.threads = schedule.row_threads = threads;
+      schedule.accesses = accesses;
+      if (!is_held(schedule) || !is_legal(schedule))
+        continue;
+      schedule.resident =
+          resident_of_sixteen(threads, rows, threads * 128 <= bytes / schedule.waves);
+      while (schedule.resident > threads &&
+             registers(schedule) > kRegisters / schedule.resident + kSpilled)
+        schedule.resident -= 256;
+      if (schedule.resident < threads || !fits(schedule, kSpilled))
+        continue;
+      schedule.fetch = rows <= kManyRows && can_fetch(schedule, kernel_, specialization_);
+      return schedule;
+    }
+  return std::nullopt;
+}
+
+/// Threads that a multiprocessor has room for: those of as many blocks as there are for each, or of
+/// one more, for more crowd on some; and four of 256 threads where waits are more than loads.
+int RowSchedules::resident_of_sixteen(int threads, std::int64_t rows, bool is_full) const {
+  const bool waits = plan_.reductions.size() > 1 && !has_columns_to_load();
+  if (threads > 256 || rows <= 4 || (!compares() && (rows > 64 || !is_full)))
+    return 1024;
+  if (rows <= 16 || compares())
+    return 768;
+  if (threads > 128)
+    return waits ? 1024 : 768;
+  return rows <= 32 && specialization_.columns_known ? 512 : 768;
+}
+
+/// Bytes of the accesses to long rows. Where columns lie at odd places those are narrow, which
+/// gains little for kernels that compare them (cross entropy of 16x50257 4.5 us for 9.0).
+int RowSchedules::access_of_long(bool narrow) const {
+  const int bytes = access(narrow ? kOfOneBlock : 16);
+  return compares() ? std::max(bytes, 8) : bytes;
+}
+
 // Where a row is reduced more than once, narrow accesses (softmax of 131072 and 262144 columns, 16
 // to 512 rows: up to 11 % less time; RMSNorm up to 9 % more).
 std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
@@ -116,17 +182,18 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
   constexpr std::int64_t kFewBlocks = 24;
   constexpr int kResidentOfPairs = 1280;
   const bool is_long = columns >= kLong;
+  if (const auto found = usual_of_sixteen(columns, rows))
+    return found;
   const auto split = usual_split(columns, rows);
   if (target_.sm < 90 || !split)
     return std::nullopt;
   CudaSchedule schedule;
   const bool narrow = (plan_.reductions.size() > 1 || !is_long) && plan_.group == 0;
-  schedule.access_bytes = access(narrow ? kOfOneBlock : 16);
+  schedule.access_bytes = is_long ? access_of_long(narrow) : access(narrow ? kOfOneBlock : 16);
   schedule.dependent_launch = usual_dependent(target_);
   schedule.waves = split->blocks;
   const int vector = vector_elements(schedule, kernel_);
-  const bool columns_ahead =
-      are_few(rows) && has_much_to_load_ahead(columns) && !fetches_long(columns, rows);
+  const bool columns_ahead = are_few(rows) && has_much_to_load_ahead(columns);
   for (int threads = split->threads; threads <= 1024; threads *= 2)
     for (int accesses = 1; accesses <= 16 && accesses * vector <= 64; accesses *= 2) {
       schedule.threads = schedule.row_threads = threads;
@@ -167,10 +234,6 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
                               (are_busy() && 4 * count * threads >= kThreadsOfAll &&
                                5 * count * threads <= 4 * kThreadsOfAll)))
         schedule.dependent_launch = DependentLaunch::after_wait;
-      if (fetches_long(columns, rows)) {
-        schedule.dependent_launch = DependentLaunch::after_wait;
-        schedule.fetch = can_fetch(schedule, kernel_, specialization_);
-      }
       return schedule;
     }
   return std::nullopt;

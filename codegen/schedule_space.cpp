@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "codegen/row_geometry.hpp"
 #include "codegen/schedule_parts.hpp"
 #include "codegen/schedule_rows.hpp"
 #include "codegen/schedule_tiles.hpp"
@@ -175,7 +176,7 @@ std::vector<Schedule> RowSchedules::all() const {
           schedule.accesses = accesses;
           if (plan_.apart && threads == row && threads >= 128 && split(schedule))
             add(std::exchange(schedule, split_over(schedule, 0)));
-          for (int blocks = 2; blocks <= 8 && !plan_.apart; blocks *= 2)
+          for (int blocks = 2; blocks <= kMostOfCluster && !plan_.apart; blocks *= 2)
             if (is_worth_splitting(schedule, blocks))
               add(split_over(schedule, blocks));
           if (is_held(schedule)) {

@@ -52,7 +52,8 @@ void run(const emulator::Program& program, emulator::LaunchConfig config, Contex
   }
 }
 
-void check_shape(const LaunchParameters& launch, const emulator::Kernel& kernel) {
+void check_shape(const LaunchParameters& launch, const Function& function) {
+  const emulator::Kernel& kernel = function.program->kernel;
   constexpr unsigned kGridLimits[] = {2147483647, 65535, 65535};
   constexpr unsigned kBlockLimits[] = {1024, 1024, 64};
   std::uint64_t threads = 1;
@@ -62,7 +63,8 @@ void check_shape(const LaunchParameters& launch, const emulator::Kernel& kernel)
     threads *= launch.block[i];
   }
   require(threads <= 1024);
-  require(launch.grid[0] % kernel.cluster == 0 && kernel.cluster <= 8);
+  require(launch.grid[0] % kernel.cluster == 0 &&
+          kernel.cluster <= (function.has_large_clusters ? 16 : 8));
   if (const auto& exact = kernel.required_threads)
     require(std::equal(exact->begin(), exact->end(), launch.block));
   if (const auto& most = kernel.maximum_threads)
@@ -115,7 +117,7 @@ void launch_kernel(const LaunchParameters& launch, Function* handle, void** para
   Stream& stream = find_stream(launch.stream);
   Context* const context = stream.context;
   require(context == &current && context == function.module->context, Result::invalid_handle);
-  check_shape(launch, function.program->kernel);
+  check_shape(launch, function);
   require(launch.shared_bytes + function.program->shared_bytes <=
           static_cast<std::size_t>(function.max_dynamic_shared));
   emulator::LaunchConfig config;

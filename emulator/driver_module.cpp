@@ -252,6 +252,7 @@ FAKE_CUDA_EXPORT int cuFuncGetAttribute(int* value, int id, Function* handle) {
     case 5: *value = static_cast<int>(function.module->ptx_version); break;
     case 6: *value = static_cast<int>(function.module->context->device->architecture); break;
     case 8: *value = function.max_dynamic_shared; break;
+    case 11: *value = static_cast<int>(function.program->kernel.cluster); break;
     default: require(id > 0 && id < 16); *value = 0;
     }
   });
@@ -261,6 +262,8 @@ FAKE_CUDA_EXPORT int cuFuncSetAttribute(Function* handle, int id, int value) {
   return call("cuFuncSetAttribute", kContext, [&] {
     Function& function = find_function(handle);
     require(id == 8 || id == 9 || id >= 11);
+    if (id == 14)
+      function.has_large_clusters = value != 0;
     if (id != 8)
       return;
     require(value >= 0 && value <= 232448);

@@ -84,6 +84,7 @@ struct Function {
   const emulator::Program* program = nullptr;
   bool loaded = false; ///< its code is on the device, as modules load lazily
   int max_dynamic_shared = 48 * 1024;
+  bool has_large_clusters = false; ///< of more blocks than every device has in one
 };
 
 struct Module {

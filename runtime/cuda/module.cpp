@@ -81,6 +81,12 @@ Function LoadedModule::function(const std::string& entry, CodeFacts* facts) cons
   driver().cuFuncGetAttribute(&found.local_bytes, FunctionAttribute::local_bytes, function);
   if (facts)
     *facts = found;
+  // More blocks than every device with clusters can have in one have to be asked for.
+  constexpr int kPortableCluster = 8;
+  int cluster = 0;
+  driver().cuFuncGetAttribute(&cluster, FunctionAttribute::required_cluster_width, function);
+  if (cluster > kPortableCluster)
+    driver().cuFuncSetAttribute(function, FunctionAttribute::non_portable_cluster_size_allowed, 1);
   return function;
 }
 

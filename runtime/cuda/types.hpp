@@ -76,7 +76,13 @@ enum class PointerAttribute : int {
 
 inline constexpr unsigned kMemoryTypeDevice = 2;
 
-enum class FunctionAttribute : int { max_threads_per_block = 0, local_bytes = 3, registers = 4 };
+enum class FunctionAttribute : int {
+  max_threads_per_block = 0,
+  local_bytes = 3,
+  registers = 4,
+  required_cluster_width = 11,
+  non_portable_cluster_size_allowed = 14,
+};
 
 enum class JitOption : int {
   info_log_buffer = 3,

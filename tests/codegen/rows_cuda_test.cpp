@@ -481,6 +481,13 @@ TEST_CASE("a row over several blocks is a cluster, whose blocks share what they 
   CHECK(count(code, "ld.global.v4.b32") == 2);
   CHECK(count(code, "shared::cluster.b32") == 0);
   CHECK(count(code, ".local") == 0);
+  const std::string sixteen = ptx(catalogue("softmax", bf16), 131'072,
+                                  "threads=256 row=256 grid=16 accesses=4 resident=1024");
+  CHECK(count(sixteen, ".reqnctapercluster 16") == 1);
+  CHECK(count(sixteen, ".minnctapersm 4") == 1);
+  CHECK(count(sixteen, "], 64;") == 2); // a value of each of sixteen blocks
+  CHECK(count(sixteen, "st.async") == 2);
+  CHECK(count(sixteen, ".local") == 0);
   // What is of one stage meets once, in the block too.
   const ir::Kernel both = ir::load_kernel(
       {"kernel k(x: in bf16, y: out bf16) { y = x - row_sum(x) * row_max(x); }"}, "", {});

@@ -115,6 +115,29 @@ TEST_CASE("a launch that the kernel does not allow is refused at once") {
   CHECK(session.download<unsigned>(arguments.data, 1).front() == 1);
 }
 
+TEST_CASE("more than eight blocks of a cluster have to be asked for") {
+  Session session;
+  const auto launch = [](Handle function) {
+    return call("cuLaunchKernel", function, 16U, 1U, 1U, 32U, 1U, 1U, 0U, Handle{},
+                static_cast<void**>(nullptr), static_cast<void**>(nullptr));
+  };
+  const auto function = [&](const char* blocks) {
+    return session.function(std::string(".version 8.1\n.target sm_90\n.address_size 64\n"
+                                        ".visible .entry k() .explicitcluster "
+                                        ".reqnctapercluster ") +
+                                blocks + " { ret; }",
+                            "k");
+  };
+  CHECK(launch(function("8")) == 0);
+  Handle sixteen = function("16");
+  int width = 0;
+  CHECK(call("cuFuncGetAttribute", &width, 11, sixteen) == 0);
+  CHECK(width == 16);
+  CHECK(launch(sixteen) == 1);
+  CHECK(call("cuFuncSetAttribute", sixteen, 14, 1) == 0);
+  CHECK(launch(sixteen) == 0);
+}
+
 TEST_CASE("bad PTX is refused with a log that names the line") {
   Session session;
   char log[512] = "untouched";

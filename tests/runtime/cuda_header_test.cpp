@@ -72,6 +72,9 @@ SAME_VALUE(kMemoryTypeDevice, CU_MEMORYTYPE_DEVICE);
 SAME_VALUE(FunctionAttribute::max_threads_per_block, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
 SAME_VALUE(FunctionAttribute::local_bytes, CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES);
 SAME_VALUE(FunctionAttribute::registers, CU_FUNC_ATTRIBUTE_NUM_REGS);
+SAME_VALUE(FunctionAttribute::required_cluster_width, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH);
+SAME_VALUE(FunctionAttribute::non_portable_cluster_size_allowed,
+           CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED);
 SAME_VALUE(JitOption::info_log_buffer, CU_JIT_INFO_LOG_BUFFER);
 SAME_VALUE(JitOption::info_log_bytes, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES);
 SAME_VALUE(JitOption::error_log_buffer, CU_JIT_ERROR_LOG_BUFFER);
