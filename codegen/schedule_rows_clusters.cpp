@@ -134,8 +134,9 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
   const int vector = vector_elements(schedule, kernel_);
   const std::int64_t each = !halves ? 128 : access(16) < schedule.access_bytes ? 32 : 64;
   const std::int64_t wanted = bytes / schedule.waves / each;
-  // Of 512 threads two have room on a multiprocessor, so that half of a GPC has it for all.
-  for (auto threads = static_cast<int>(std::clamp<std::int64_t>(wanted, 128, 512)); threads <= 1024;
+  // Two blocks have room on a multiprocessor, so that eight of them have it for a cluster: some
+  // devices have no more in one place.
+  for (auto threads = static_cast<int>(std::clamp<std::int64_t>(wanted, 128, 512)); threads <= 512;
        threads *= 2)
     for (int accesses = 1; accesses <= 16 && accesses * vector <= 64; accesses *= 2) {
       schedule.threads = schedule.row_threads = threads;
@@ -144,10 +145,12 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
         continue;
       schedule.resident =
           resident_of_sixteen(threads, rows, threads * 128 <= bytes / schedule.waves);
-      while (schedule.resident > threads &&
-             registers(schedule) > kRegisters / schedule.resident + kSpilled)
+      const auto spills = [&] {
+        return registers(schedule) > kRegisters / schedule.resident + kSpilled;
+      };
+      while (schedule.resident > 2 * threads && spills())
         schedule.resident -= 256;
-      if (schedule.resident < threads || !fits(schedule, kSpilled))
+      if (spills())
         continue;
       schedule.fetch = rows <= kManyRows && can_fetch(schedule, kernel_, specialization_);
       return schedule;

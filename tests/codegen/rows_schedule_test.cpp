@@ -306,6 +306,20 @@ TEST_CASE("sixteen blocks have a long row of few, and of any number where it is 
   CHECK(std::get<CudaSchedule>(default_schedule(busy, of_columns(busy, 262'144), cuda_target(90),
                                                 64 * 262'144))
             .resident == 3 * 256); // takes more registers
+  // Eight multiprocessors have room for all of them.
+  const ir::Kernel wide = ir::load_kernel(
+      {"kernel k(a: in f64, b: in f64, y: out f64) { y = a * b - row_mean(a); }"}, "", {});
+  const ir::Kernel codes = bound("rms_norm_quantised_row", {{"T", f32}, {"Q", DType::f8e4m3}});
+  int found = 0;
+  for (const ir::Kernel* one : {&wide, &codes, &busy})
+    for (const std::int64_t columns : {32'768, 65'536, 100'000, 131'072, 262'144, 1'048'576})
+      for (const std::int64_t rows : {1, 16, 64, 1000}) {
+        const auto schedule = std::get<CudaSchedule>(
+            default_schedule(*one, of_columns(*one, columns), cuda_target(90), rows * columns));
+        CHECK((schedule.waves < 16 || schedule.resident >= 2 * schedule.threads));
+        found += schedule.waves == 16;
+      }
+  CHECK(found > 20);
   const ir::Kernel kernel = catalogue("softmax", bf16);
   for (const int sm : {100, 120}) // nothing was measured there
     CHECK(std::get<CudaSchedule>(
