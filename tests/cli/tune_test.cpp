@@ -131,10 +131,10 @@ TEST_CASE("clusters are for drivers of CUDA 12.1 and newer, others have none by 
                            {"SWAGE_LIBCUDA_PATH=" SWAGE_FAKE_CUDA_LIBRARY, version,
                             "SWAGE_TUNING_DIR=", "SWAGE_CACHE_DIR="});
   };
-  CHECK_THAT(planned("SWAGE_FAKE_CUDA_VERSION=12010").out, Contains("grid=8"));
+  CHECK_THAT(planned("SWAGE_FAKE_CUDA_VERSION=12010").out, Contains("grid=16"));
   const test::Outcome older = planned("SWAGE_FAKE_CUDA_VERSION=12000");
   CHECK(older.status == 0);
-  CHECK_THAT(older.out, Contains("grid=once") && !Contains("grid=8"));
+  CHECK_THAT(older.out, Contains("grid=once") && !Contains("grid=16") && !Contains("grid=8"));
 }
 
 TEST_CASE("floats of 8 bits are converted on sm_89 by drivers of CUDA 12.0, too") {
