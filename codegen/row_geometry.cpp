@@ -18,10 +18,6 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 
-std::int64_t bit_ceil(std::int64_t value) {
-  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
-}
-
 /// Whether there is a reduction along the rows of `kernel` whose order shows.
 bool reduces_in_order(const ir::Kernel& kernel) {
   return std::ranges::any_of(kernel.nodes(), [](const ir::Node& node) {

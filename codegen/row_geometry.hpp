@@ -10,6 +10,7 @@
 // it: chunk k is step k.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <optional>
 
@@ -18,6 +19,11 @@
 #include "ir/sum_order.hpp"
 
 namespace swage::codegen {
+
+/// The least power of two that is no less than `value`, which is 1 or more.
+inline std::int64_t bit_ceil(std::int64_t value) noexcept {
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
+}
 
 /// Blocks that a row is split over: `grid` of a schedule of rows.
 inline int row_blocks(const CudaSchedule& schedule) noexcept {
@@ -29,10 +35,11 @@ inline bool in_clusters(const ir::Kernel& kernel, const CudaSchedule& schedule) 
   return schedule.row_threads > 0 && row_blocks(schedule) > 1 && !computes_columns_apart(kernel);
 }
 
-/// Blocks of a cluster, at most. More than kPortableCluster need a device that has them, which a
-/// function is told before it is launched (CUDA programming guide, "Thread block clusters").
+/// Blocks of a cluster, at most. Devices with clusters have eight in any case; for more a function
+/// asks before it is launched (CUDA programming guide, "Thread block clusters").
 inline constexpr int kMostOfCluster = 16;
-inline constexpr int kPortableCluster = 8;
+/// Columns of a row that several blocks have, however many rows there are.
+inline constexpr std::int64_t kLongRow = 32'768;
 
 /// The PTX version of what they give each other values by, st.async.
 inline constexpr int kClusterPtx = 81;

@@ -1,7 +1,6 @@
 // schedule_fetch.cpp -- what a launch fetches before it waits: which schedules can, and do by
 // default.
 #include <algorithm>
-#include <bit>
 
 #include <fmt/format.h>
 
@@ -74,9 +73,6 @@ void fetch_early(CudaSchedule& schedule, const ir::Kernel& kernel,
     return;
   const std::int64_t bytes = bytes_of_inputs(kernel); // an element
   // Calls of a size class have the elements of its smallest; a power of two of rows is likely.
-  const auto bit_ceil = [](std::int64_t value) {
-    return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(value)));
-  };
   const std::int64_t columns = std::max<std::int64_t>(specialization.columns_at_most, 1);
   const std::int64_t likely =
       by_element ? bit_ceil(elements + 1)

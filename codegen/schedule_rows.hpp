@@ -75,6 +75,8 @@ private:
   int resident_of_sixteen(int threads, std::int64_t rows, bool is_full) const;
   int access_of_long(bool narrow) const;
   bool compares() const;
+  /// What a row is reduced to is reduced again.
+  bool is_reduced_twice() const { return plan_.reductions.size() > 1; }
   /// Over these blocks; none where there is no such split, or they do not hold the row.
   std::optional<CudaSchedule> usual_of_blocks(std::int64_t columns, std::int64_t rows) const;
   /// Where columns are computed apart: parts of a row as blocks of their own. None where the row is

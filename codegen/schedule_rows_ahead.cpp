@@ -60,7 +60,7 @@ bool RowSchedules::leaves_room(const CudaSchedule& schedule, std::int64_t column
            (room >= kResidentOfAll || !one_wave || !few_elements || is_power(columns));
   if (element_inputs(kernel_) > 1 && one_wave)
     return false;
-  if (plan_.reductions.size() > 1)
+  if (is_reduced_twice())
     return blocks >= 4 && (is_power(columns) || schedule.threads == kSmall);
   return blocks >= 3 &&
          (is_power(columns) || !few_elements || (rows <= kRowsOfOdd && room >= kResidentOfAll));

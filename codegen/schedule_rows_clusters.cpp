@@ -1,6 +1,5 @@
 // schedule_rows_clusters.cpp -- which rows are split over clusters of blocks by default, and how.
 #include <algorithm>
-#include <bit>
 
 #include "codegen/row_geometry.hpp"
 #include "codegen/schedule_parts.hpp"
@@ -11,7 +10,8 @@ namespace swage::codegen {
 
 namespace {
 
-constexpr std::int64_t kLong = 32'768; ///< columns of a row that several blocks have
+/// Of rows that sixteen blocks have each.
+constexpr std::int64_t kFewLongRows = 4, kManyLongRows = 64, kLargeRow = 512 << 10; // bytes
 
 } // namespace
 
@@ -31,15 +31,15 @@ std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t column
                                                              std::int64_t rows) const {
   constexpr std::int64_t kMedium = 8192;
   constexpr std::int64_t kFewRows = 64, kRowsOfTwo = 4 * kMultiprocessors;
-  const auto wide = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(columns)));
+  const std::int64_t wide = bit_ceil(columns);
   const auto with = [&](std::int64_t blocks, std::int64_t threads) {
     return Split{static_cast<int>(blocks),
                  static_cast<int>(std::clamp<std::int64_t>(threads, 128, 1024))};
   };
-  if (columns >= kLong) {
+  if (columns >= kLongRow) {
     if (8 * rows <= kMultiprocessors) // a multiprocessor for each block
       return with(8, 512);
-    const bool two_each = 8 * rows <= 2 * kMultiprocessors && wide <= 4 * kLong;
+    const bool two_each = 8 * rows <= 2 * kMultiprocessors && wide <= 4 * kLongRow;
     return with(8, wide / 8 / (compares() || two_each ? 32 : 64));
   }
   const std::int64_t few_blocks = std::clamp<std::int64_t>(wide / 16 / 128, 1, 8);
@@ -69,7 +69,7 @@ std::optional<RowSchedules::Split> RowSchedules::usual_split(std::int64_t column
     return std::nullopt;
   if (rows <= kMultiprocessors && plan_.reductions.size() == 1)
     return with(2, wide / 16 / 2);
-  if (plan_.reductions.size() > 1 && !has_columns_to_load() &&
+  if (is_reduced_twice() && !has_columns_to_load() &&
       (rows <= kRowsOfTwo || (!compares() && widest_element(kernel_) <= 2)))
     return with(2, wide / (rows <= kRowsOfTwo ? 32 : 64) / 2);
   return std::nullopt;
@@ -81,7 +81,7 @@ bool RowSchedules::has_pairs_ahead(std::int64_t columns, std::int64_t rows) cons
   constexpr std::int64_t kWide = 16'384;
   const bool comes_out =
       has_columns_to_load() ? is_multiple(columns, ir::kSumLanes) : columns <= kWide;
-  return columns >= kColumns && columns < kLong && comes_out && rows * columns >= kElements &&
+  return columns >= kColumns && columns < kLongRow && comes_out && rows * columns >= kElements &&
          widest_element(kernel_) <= 2 && bytes_a_column(kernel_) <= 2 &&
          element_inputs(kernel_) > 1 && plan_.reductions.size() == 1 && !plan_.after_rows &&
          !stores_codes();
@@ -101,32 +101,35 @@ bool RowSchedules::compares() const {
 /// and 133 for 5.2 and 143, its gradient of 64x262144 26.7 for 37.1; 64x65536 5.8 and 5.9 for 8.4
 /// and 7.5. 128x65536 and 8x131072 are slower in sixteen).
 std::int64_t RowSchedules::rows_of_sixteen(std::int64_t row_bytes) const {
-  constexpr std::int64_t kKilobyte = 1024, kAll = std::int64_t{1} << 62;
-  const bool twice = plan_.reductions.size() > 1;
-  if (row_bytes >= 512 * kKilobyte || (row_bytes >= 256 * kKilobyte && twice))
+  constexpr std::int64_t kAll = std::int64_t{1} << 62;
+  if (row_bytes >= kLargeRow || (row_bytes >= kLargeRow / 2 && is_reduced_twice()))
     return kAll;
-  return row_bytes >= 128 * kKilobyte ? 64 : row_bytes >= 64 * kKilobyte ? 16 : 0;
+  return row_bytes >= kLargeRow / 4 ? kManyLongRows : row_bytes >= kLargeRow / 8 ? 16 : 0;
 }
 
 // A thread has 128 bytes of a row, and half of that where rows are few, where threads of the last
 // runs have nothing, or what little there is of each waits less beside that of others.
 std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
                                                            std::int64_t rows) const {
-  constexpr std::int64_t kFewRows = 4, kSomeRows = 8, kManyRows = 64, kLarge = 512 << 10;
-  if (target_.sm != 90 || columns < kLong || plan_.after_rows || plan_.apart ||
-      plan_.reductions.empty() || specialization_.valid_rows != ValidRows::all || kernel_.skip())
+  constexpr std::int64_t kSomeRows = 8;
+  constexpr int kMostThreads = 512, kMostEach = 64; // columns
+  if (target_.sm != 90 || columns < kLongRow ||
+      columns > std::int64_t{kMostOfCluster} * kMostThreads * kMostEach || plan_.after_rows ||
+      plan_.apart || plan_.reductions.empty() || specialization_.valid_rows != ValidRows::all ||
+      kernel_.skip())
     return std::nullopt;
-  const auto wide = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(columns)));
+  const std::int64_t wide = bit_ceil(columns);
   const std::int64_t bytes = wide * held_bits_;
-  const bool few = rows <= kFewRows;
+  const bool few = rows <= kFewLongRows;
   // Other rows than powers of two are up to twice as many in their size class.
   const bool some = !few && rows <= kSomeRows && (is_power(columns) || rows < kSomeRows);
-  if (rows > rows_of_sixteen(bytes) || (some && bytes < kLarge))
+  if (rows > rows_of_sixteen(bytes) || (some && bytes < kLargeRow))
     return std::nullopt;
-  const bool twice = plan_.reductions.size() > 1;
   const bool full = 8 * columns > 7 * wide;
-  const bool narrow = held_bits_ <= 2 && full && (twice || 2 * rows <= kManyRows) && !compares();
-  const bool halves = few || (bytes < kLarge && (!full || (held_bits_ > 2 && rows <= kManyRows)));
+  const bool narrow =
+      held_bits_ <= 2 && full && (is_reduced_twice() || 2 * rows <= kManyLongRows) && !compares();
+  const bool halves =
+      few || (bytes < kLargeRow && (!full || (held_bits_ > 2 && rows <= kManyLongRows)));
   CudaSchedule schedule;
   schedule.access_bytes = access_of_long(narrow);
   schedule.dependent_launch = DependentLaunch::after_wait;
@@ -136,9 +139,9 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
   const std::int64_t wanted = bytes / schedule.waves / each;
   // Two blocks have room on a multiprocessor, so that eight of them have it for a cluster: some
   // devices have no more in one place.
-  for (auto threads = static_cast<int>(std::clamp<std::int64_t>(wanted, 128, 512)); threads <= 512;
-       threads *= 2)
-    for (int accesses = 1; accesses <= 16 && accesses * vector <= 64; accesses *= 2) {
+  for (auto threads = static_cast<int>(std::clamp<std::int64_t>(wanted, 128, kMostThreads));
+       threads <= kMostThreads; threads *= 2)
+    for (int accesses = 1; accesses <= 16 && accesses * vector <= kMostEach; accesses *= 2) {
       schedule.threads = schedule.row_threads = threads;
       schedule.accesses = accesses;
       if (!is_held(schedule) || !is_legal(schedule))
@@ -152,7 +155,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
         schedule.resident -= 256;
       if (spills())
         continue;
-      schedule.fetch = rows <= kManyRows && can_fetch(schedule, kernel_, specialization_);
+      schedule.fetch = rows <= kManyLongRows && can_fetch(schedule, kernel_, specialization_);
       return schedule;
     }
   return std::nullopt;
@@ -161,8 +164,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
 /// Threads that a multiprocessor has room for: those of as many blocks as there are for each, or of
 /// one more, for more crowd on some; and four of 256 threads where waits are more than loads.
 int RowSchedules::resident_of_sixteen(int threads, std::int64_t rows, bool is_full) const {
-  const bool waits = plan_.reductions.size() > 1 && !has_columns_to_load();
-  if (threads > 256 || rows <= 4 || (!compares() && (rows > 64 || !is_full)))
+  const bool waits = is_reduced_twice() && !has_columns_to_load();
+  if (threads > 256 || rows <= kFewLongRows || (!compares() && (rows > kManyLongRows || !is_full)))
     return 1024;
   if (rows <= 16 || compares())
     return 768;
@@ -184,14 +187,14 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
                                                           std::int64_t rows) const {
   constexpr std::int64_t kFewBlocks = 24;
   constexpr int kResidentOfPairs = 1280;
-  const bool is_long = columns >= kLong;
+  const bool is_long = columns >= kLongRow;
   if (const auto found = usual_of_sixteen(columns, rows))
     return found;
   const auto split = usual_split(columns, rows);
   if (target_.sm < 90 || !split)
     return std::nullopt;
   CudaSchedule schedule;
-  const bool narrow = (plan_.reductions.size() > 1 || !is_long) && plan_.group == 0;
+  const bool narrow = (is_reduced_twice() || !is_long) && plan_.group == 0;
   schedule.access_bytes = is_long ? access_of_long(narrow) : access(narrow ? kOfOneBlock : 16);
   schedule.dependent_launch = usual_dependent(target_);
   schedule.waves = split->blocks;
@@ -229,11 +232,11 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
       // 4.8, softmax 5.0 for 5.4).
       const bool fill = is_long ? 2 * count > kMultiprocessors : count > 2 * kMultiprocessors;
       const bool one_wave = count <= 2 * kMultiprocessors;
-      if (fill && (is_long ? one_wave || plan_.reductions.size() > 1 : schedule.waves == 8))
+      if (fill && (is_long ? one_wave || is_reduced_twice() : schedule.waves == 8))
         schedule.dependent_launch = DependentLaunch::at_end;
       else if (is_long ? !fill && (count > kFewBlocks || !schedule.ahead)
                        : count > kFewBlocks &&
-                             (schedule.waves == 8 || (one_wave && plan_.reductions.size() > 1) ||
+                             (schedule.waves == 8 || (one_wave && is_reduced_twice()) ||
                               (are_busy() && 4 * count * threads >= kThreadsOfAll &&
                                5 * count * threads <= 4 * kThreadsOfAll)))
         schedule.dependent_launch = DependentLaunch::after_wait;

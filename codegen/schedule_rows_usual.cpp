@@ -1,6 +1,5 @@
 // schedule_rows_usual.cpp -- the default CUDA schedule of kernels that work row by row.
 #include <algorithm>
-#include <bit>
 
 #include "codegen/row_geometry.hpp"
 #include "codegen/schedule_parts.hpp"
@@ -30,7 +29,7 @@ bool RowSchedules::are_busy() const {
 /// 8192x4096 41.7 for 43.7, with 256 threads a row, and 16x14336 with eight clustered blocks of
 /// 256 2.12, of 128 2.50).
 std::int64_t RowSchedules::threads_of_busy(std::int64_t columns, std::int64_t rows) const {
-  const auto wide = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(columns)));
+  const std::int64_t wide = bit_ceil(columns);
   const std::int64_t each = rows * (wide / 8) <= kThreadsOfAll / 2 ? 8
                             : rows * (wide / 16) <= kThreadsOfAll  ? 16
                                                                    : 32;
@@ -53,14 +52,12 @@ int RowSchedules::usual_row_threads(std::int64_t columns, std::int64_t rows) con
                    (are_few(rows) && !(loads_columns_of_many() && has_much_to_load_ahead(columns)));
   const int vector = std::max(access(kOfOneBlock) / widest_element(kernel_), 1);
   const std::int64_t accesses = (columns + vector - 1) / vector;
-  const auto of = [&](std::int64_t each) {
-    return std::bit_ceil(static_cast<std::uint64_t>((accesses + each - 1) / each));
-  };
+  const auto of = [&](std::int64_t each) { return bit_ceil((accesses + each - 1) / each); };
   if (are_busy() && columns >= 2048) // more of them are clusters, where there are such
     return static_cast<int>(std::min<std::int64_t>(threads_of_busy(columns, rows), 512));
   const std::uint64_t held = of(few ? 8 : std::max(16 / std::max(element_inputs(kernel_), 1), 1));
   const std::uint64_t usual = std::min<std::uint64_t>(of(4), 256);
-  if ((stores_codes() || (plan_.reductions.size() > 1 && has_columns_to_load())) && rows > many &&
+  if ((stores_codes() || (is_reduced_twice() && has_columns_to_load())) && rows > many &&
       usual >= 128 && is_multiple(columns, ir::kSumLanes))
     return static_cast<int>(std::clamp<std::uint64_t>(held, 128, 1024));
   return static_cast<int>(std::clamp<std::uint64_t>(std::max(usual, held), 4, 1024));
@@ -107,8 +104,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_strands(std::int64_t columns,
   const int vector = std::max(schedule.access_bytes / widest_element(kernel_), 1);
   const std::int64_t accesses = (columns + vector - 1) / vector;
   const int least = plan_.group > 0 ? 32 : 4;
-  const auto wanted = static_cast<int>(
-      std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(accesses, 1))));
+  const auto wanted = static_cast<int>(bit_ceil(std::max<std::int64_t>(accesses, 1)));
   for (int row = std::clamp(wanted, least, kMostRowThreads); row <= 1024; row *= 2)
     for (const bool ahead : {true, false})
       for (const int held : {1, 2, 4, 8, 16}) {
@@ -137,7 +133,7 @@ int RowSchedules::usual_bytes(int row, std::int64_t columns, std::int64_t rows) 
   constexpr int kMostOfWide = 256, kFewElements = 32;
   const int bytes = access(kOfOneBlock);
   const int lanes = row * std::max(bytes / widest_element(kernel_), 1);
-  if (are_few(rows) && plan_.reductions.size() > 1 && lanes == 2 * ir::kSumLanes &&
+  if (are_few(rows) && is_reduced_twice() && lanes == 2 * ir::kSumLanes &&
       !(stores_codes() && specialization_.columns_known) && bytes / 2 >= least_access(kernel_))
     return bytes / 2;
   if (!stores_codes() || are_busy() || plan_.reductions.empty())
@@ -185,7 +181,7 @@ CudaSchedule RowSchedules::usual(std::int64_t elements) const {
   constexpr std::int64_t kMostElements = std::int64_t{1} << 50; // products of rows are compared
   const std::int64_t least = std::max<std::int64_t>(std::min(elements, kMostElements) / bound, 1);
   // Calls of a size class have the elements of its smallest; a power of two of rows is likely.
-  const auto rows = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(least)));
+  const std::int64_t rows = bit_ceil(least);
   if (const auto found = usual_of_parts(bound, rows, least))
     return *found;
   if (const auto found =

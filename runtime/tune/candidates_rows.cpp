@@ -138,8 +138,7 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
   if (schedule.waves > 0 && by_default.waves > 0 && by_default.access_bytes == kFull &&
       2 * schedule.access_bytes == kFull)
     return elements == codegen::thread_elements(by_default, input.kernel) ? 1 : -1;
-  constexpr std::int64_t kLong = 32'768;
-  if (schedule.waves > codegen::kPortableCluster && !apart && columns < kLong)
+  if (schedule.waves == codegen::kMostOfCluster && columns < codegen::kLongRow)
     return -1;
   // Rows at odd places, which have narrow ones, may gain from wider ones where they are busy
   // (cross entropy of 512x50257 67 us for 98).
