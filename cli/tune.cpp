@@ -106,9 +106,9 @@ TuneRun tune_all(const TuneOptionsText& options) {
     }
     launch::Call call;
     state.classify(plain.arguments, call);
-    const launch::StepCalls steps(state, call, plain.arguments, nullptr);
+    const launch::StepCalls steps({state, call, plain.arguments, nullptr});
     for (std::size_t i = 0; i < tuners.size(); ++i)
-      tune_one(tuners[i], steps.all()[i]->arguments, steps.all()[i]->kernel.name);
+      tune_one(tuners[i], steps.all()[i]->arguments.span(), steps.all()[i]->kernel.name);
   }
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return run;

@@ -9,28 +9,28 @@
 
 namespace swage::api {
 
+namespace {
+
+Arg to_argument(const swage_arg& arg, std::size_t i, const DeviceInfo& device) {
+  switch (arg.kind) {
+  case SWAGE_ARG_TENSOR: return to_tensor(arg.value.tensor, i, device);
+  case SWAGE_ARG_REAL: return arg.value.real;
+  case SWAGE_ARG_INTEGER: return arg.value.integer;
+  }
+  throw Error(ErrorCode::invalid_argument,
+              "argument " + std::to_string(i) + ": its kind is none of swage_arg_kind");
+}
+
+} // namespace
+
 Arguments::Arguments(const swage_arg* args, std::size_t count, const DeviceInfo& device)
-    : count_(count) {
+    : list_(count) {
   if (count > 0)
     require(args, "args");
   if (count > ir::kMaxParams)
     throw Error(ErrorCode::invalid_argument, "more arguments than any kernel has parameters");
   for (std::size_t i = 0; i < count; ++i)
-    add(args[i], i, device);
-}
-
-void Arguments::add(const swage_arg& arg, std::size_t i, const DeviceInfo& device) {
-  void* place = args_ + i * sizeof(Arg);
-  switch (arg.kind) {
-  case SWAGE_ARG_TENSOR: {
-    new (place) Arg(to_tensor(arg.value.tensor, i, device));
-    return;
-  }
-  case SWAGE_ARG_REAL: new (place) Arg(arg.value.real); return;
-  case SWAGE_ARG_INTEGER: new (place) Arg(arg.value.integer); return;
-  }
-  throw Error(ErrorCode::invalid_argument,
-              "argument " + std::to_string(i) + ": its kind is none of swage_arg_kind");
+    list_.put(i, to_argument(args[i], i, device));
 }
 
 std::vector<ArgSpec> to_specs(std::span<const Parameter> parameters, const swage_arg_spec* specs,

@@ -2,11 +2,10 @@
 #pragma once
 
 #include <cstddef>
-#include <new>
 #include <span>
 #include <vector>
 
-#include "ir/kernel.hpp"
+#include "runtime/launch/argument_list.hpp"
 #include "swage/swage.h"
 #include "swage/swage.hpp"
 
@@ -17,16 +16,10 @@ class Arguments {
 public:
   /// Throws Error(invalid_argument).
   Arguments(const swage_arg* args, std::size_t count, const DeviceInfo& device);
-  std::span<const Arg> span() const noexcept {
-    return {std::launder(reinterpret_cast<const Arg*>(args_)), count_};
-  }
+  std::span<const Arg> span() const noexcept { return list_.span(); }
 
 private:
-  void add(const swage_arg& arg, std::size_t i, const DeviceInfo& device);
-
-  // Raw storage, for an Arg has no empty value. It is trivially destructible.
-  alignas(Arg) std::byte args_[ir::kMaxParams * sizeof(Arg)];
-  std::size_t count_;
+  launch::ArgumentList list_;
 };
 
 /// What the specs describe for a kernel with these parameters. The specs lie `size` bytes apart, as

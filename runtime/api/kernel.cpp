@@ -10,6 +10,7 @@
 #include "ir/passes.hpp"
 #include "runtime/api/named_arguments.hpp"
 #include "runtime/device/context_scope.hpp"
+#include "runtime/launch/launch_steps.hpp"
 #include "runtime/launch/planned_call.hpp"
 #include "runtime/launch/step_calls.hpp"
 #include "runtime/tune/tuner.hpp"
@@ -183,13 +184,13 @@ TuneResult Kernel::tune(std::span<const Arg> arguments, const TuneOptions& optio
     return tuned(state, arguments);
   Call call;
   state.classify(arguments, call);
-  const launch::StepCalls steps(state, call, arguments, nullptr);
-  TuneResult result = tuned(steps.leading().kernel, steps.leading().arguments);
+  const launch::StepCalls steps({state, call, arguments, nullptr});
+  TuneResult result = tuned(steps.leading().kernel, steps.leading().arguments.span());
   result.bytes = launch::bytes_moved(state.signature, call);
   for (const auto& step : steps.all()) {
     if (&*step == &steps.leading())
       continue;
-    const TuneResult next = tuned(step->kernel, step->arguments);
+    const TuneResult next = tuned(step->kernel, step->arguments.span());
     result.seconds += next.seconds;
     result.default_seconds += next.default_seconds;
     result.spread = std::max(result.spread, next.spread);

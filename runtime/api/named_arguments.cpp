@@ -2,17 +2,13 @@
 #include "runtime/api/named_arguments.hpp"
 
 #include <algorithm>
-#include <new>
 #include <string>
-#include <type_traits>
 
 #include <fmt/format.h>
 
 #include "swage/error.hpp"
 
 namespace swage::api {
-
-static_assert(std::is_trivially_destructible_v<Arg>);
 
 namespace {
 
@@ -33,7 +29,7 @@ std::string list_of(const launch::Signature& signature) {
 
 NamedArguments::NamedArguments(const launch::Signature& signature,
                                std::span<const NamedArg> arguments)
-    : count_(signature.names.size()) {
+    : list_(signature.names.size()) {
   for (const NamedArg& argument : arguments)
     take(signature, argument.name, argument.value);
   check_all_given(signature);
@@ -41,7 +37,7 @@ NamedArguments::NamedArguments(const launch::Signature& signature,
 
 NamedArguments::NamedArguments(const launch::Signature& signature, const char* const* names,
                                std::span<const Arg> arguments)
-    : count_(signature.names.size()) {
+    : list_(signature.names.size()) {
   for (std::size_t i = 0; i < arguments.size(); ++i)
     take(signature, names[i], arguments[i]);
   check_all_given(signature);
@@ -56,17 +52,13 @@ void NamedArguments::take(const launch::Signature& signature, std::string_view n
   if ((given_ >> place & 1) != 0)
     refuse(signature, fmt::format("parameter '{}' was given twice", name));
   given_ |= std::uint64_t{1} << place;
-  new (args_ + place * sizeof(Arg)) Arg(argument);
+  list_.put(place, argument);
 }
 
 void NamedArguments::check_all_given(const launch::Signature& signature) const {
-  for (std::size_t i = 0; i < count_; ++i)
+  for (std::size_t i = 0; i < signature.names.size(); ++i)
     if ((given_ >> i & 1) == 0)
       refuse(signature, fmt::format("parameter '{}' was not given", signature.names[i]));
-}
-
-std::span<const Arg> NamedArguments::span() const noexcept {
-  return {std::launder(reinterpret_cast<const Arg*>(args_)), count_};
 }
 
 } // namespace swage::api

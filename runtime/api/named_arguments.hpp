@@ -1,11 +1,11 @@
 // named_arguments.hpp -- arguments given by name, in the order of a kernel's parameters.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
+#include "runtime/launch/argument_list.hpp"
 #include "runtime/launch/signature.hpp"
 #include "swage/swage.hpp"
 
@@ -20,15 +20,14 @@ public:
   NamedArguments(const launch::Signature& signature, const char* const* names,
                  std::span<const Arg> arguments);
 
-  std::span<const Arg> span() const noexcept;
+  std::span<const Arg> span() const noexcept { return list_.span(); }
 
 private:
   void take(const launch::Signature& signature, std::string_view name, const Arg& argument);
   void check_all_given(const launch::Signature& signature) const;
 
-  std::size_t count_;
+  launch::ArgumentList list_;
   std::uint64_t given_ = 0; ///< a bit a parameter; there are at most 64
-  alignas(Arg) std::byte args_[ir::kMaxParams * sizeof(Arg)]; ///< an Arg has no empty value
 };
 
 } // namespace swage::api

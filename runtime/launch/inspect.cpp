@@ -4,6 +4,7 @@
 
 #include "runtime/device/context_scope.hpp"
 #include "runtime/launch/kernel.hpp"
+#include "runtime/launch/launch_steps.hpp"
 #include "runtime/launch/step_calls.hpp"
 
 namespace swage::launch {
@@ -30,7 +31,7 @@ CallDescription describe(const Kernel& kernel, std::span<const Arg> arguments,
     result.schedule = of.schedule_of(of_code);
   };
   if (state.has_steps()) {
-    const StepCalls steps(state, call, arguments, valid_rows);
+    const StepCalls steps({state, call, arguments, valid_rows});
     describe_code(steps.leading().kernel, steps.leading().call);
   } else {
     describe_code(state, call);

@@ -13,6 +13,7 @@
 #include "ir/passes.hpp"
 #include "runtime/device/context_scope.hpp"
 #include "runtime/functions/function_cache.hpp"
+#include "runtime/launch/context_guess.hpp"
 #include "runtime/launch/reach.hpp"
 #include "runtime/launch/schedule_choice.hpp"
 #include "swage/error.hpp"
@@ -211,38 +212,6 @@ void KernelState::launch(const LaunchPlan& plan, const Call& call,
     cuda::fail("cuLaunchKernelEx", again);
 }
 
-namespace {
-
-/// What a thread takes its current context to be. Asking before every launch would cost a driver
-/// call each time, so a launch is tried as if the context were the one of last time, and the driver
-/// says if it is not.
-struct ContextGuess {
-  cuda::Context handle = nullptr;
-  /// The last stream that turned out to be of a context other than the current one.
-  cuda::StreamHandle foreign_stream = nullptr;
-  /// Launches left that ask first: a thread that has changed its context is likely to do so again.
-  int watched = 0;
-};
-constexpr int kWatched = 64;
-
-/// Of this thread. A thread that goes from device to device keeps one guess for each.
-ContextGuess& guess_of(const DeviceState& device) noexcept {
-  constexpr std::size_t kDevices = 16; // more of them share
-  thread_local ContextGuess guesses[kDevices];
-  return guesses[static_cast<std::size_t>(device.ordinal) % kDevices];
-}
-
-void watch(ContextGuess& guess, cuda::Context current) noexcept {
-  if (guess.handle == current) {
-    guess.watched = std::max(0, guess.watched - 1);
-    return;
-  }
-  guess.watched = guess.handle ? kWatched : 0;
-  guess.handle = current;
-}
-
-} // namespace
-
 void KernelState::launch(const Call& call, std::span<const Arg> arguments,
                          cuda::StreamHandle stream) const {
   if (!device->is_cuda()) {
@@ -250,14 +219,9 @@ void KernelState::launch(const Call& call, std::span<const Arg> arguments,
     return launch::launch_host(plan ? *plan : plan_of(call, arguments, {}, stream), signature,
                                call);
   }
-  ContextGuess& guess = guess_of(*device);
-  if (guess.watched > 0) [[unlikely]] {
-    cuda::Context current = nullptr;
-    cuda::driver().cuCtxGetCurrent(&current);
-    watch(guess, current);
-  }
-  const LaunchPlan* plan = plans.find(PlanLookup{call.key, guess.handle});
-  if (plan && !plan->is_stale() && (!stream || stream != guess.foreign_stream)) [[likely]] {
+  launch::ContextGuess& guess = launch::ContextGuess::of(*device);
+  const LaunchPlan* plan = plans.find(PlanLookup{call.key, guess.handle()});
+  if (plan && !plan->is_stale() && guess.may_have(stream)) [[likely]] {
     const cuda::Result result = launch_cuda(*plan, signature, call, stream);
     if (result == cuda::Result::success) [[likely]]
       return;
@@ -271,13 +235,9 @@ void KernelState::launch(const Call& call, std::span<const Arg> arguments,
 /// was reset since.
 void KernelState::launch_in_found_context(const Call& call, std::span<const Arg> arguments,
                                           cuda::StreamHandle stream) const {
-  ContextGuess& guess = guess_of(*device);
-  cuda::Context current = nullptr;
-  cuda::driver().cuCtxGetCurrent(&current);
-  watch(guess, current);
+  launch::ContextGuess& guess = launch::ContextGuess::of(*device);
   device::with_live_context(*device, [&] {
-    const cuda::ContextRef context = device::context_for(*device, stream);
-    guess.foreign_stream = context.handle == current ? nullptr : stream;
+    const cuda::ContextRef context = guess.find(*device, stream);
     const LaunchPlan& plan = plan_of(call, arguments, context, stream);
     const device::ContextScope scope(context);
     const cuda::Result result = launch_cuda(plan, signature, call, stream);

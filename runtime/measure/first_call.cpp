@@ -38,7 +38,7 @@ public:
       add(state_, std::move(call));
       return;
     }
-    const launch::StepCalls steps(state_, *call, arguments, nullptr, step_memory(*call));
+    const launch::StepCalls steps({state_, *call, arguments, nullptr, step_memory(*call)});
     for (const auto& step : steps.all())
       add(step->kernel, std::make_unique<launch::Call>(step->call));
   }

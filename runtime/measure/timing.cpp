@@ -108,7 +108,7 @@ private:
 
   void add_steps(std::vector<Launch>& launches, const launch::Call& call,
                  std::span<const Arg> arguments, const codegen::Schedule* schedule) {
-    const launch::StepCalls steps(state_, call, arguments, nullptr, step_memory(call));
+    const launch::StepCalls steps({state_, call, arguments, nullptr, step_memory(call)});
     for (const auto& step : steps.all()) {
       if (step->call.empty)
         continue;

@@ -79,6 +79,29 @@ TEST_CASE("a kernel runs again after its context was reset, with code that is lo
   }
 }
 
+TEST_CASE("steps run again after their context was reset, and none twice") {
+  const Device device = gpu(kDevice);
+  const Kernel kernel = device.kernel("kernel rest(x: in f32, y: out f32) {"
+                                      " y = x - col_sum(x) / col_sum(f32(1)); }",
+                                      "");
+  const Cleared cleared;
+  cuCtxSetCurrent(primary());
+  for (const bool retained : {true, false, false, true}) {
+    for (int launch = 0; launch < 2; ++launch) {
+      const DeviceArray x(device, counting(60)), y(device, std::vector<float>(60));
+      kernel.launch(nullptr,
+                    {Tensor(x.tensor().data, f32, {5, 12}), Tensor(y.tensor().data, f32, {5, 12})});
+      device.synchronize();
+      const std::vector<float> found = y.get();
+      for (int i = 0; i < 60; ++i)
+        REQUIRE(found[static_cast<std::size_t>(i)] == static_cast<float>(i / 12 - 2) * 12);
+    }
+    REQUIRE(cuDevicePrimaryCtxReset_v2(kDevice) == 0);
+    if (retained)
+      cuCtxSetCurrent(primary());
+  }
+}
+
 TEST_CASE("a launch on a stream of before a reset is an error, and others go on") {
   const Device device = gpu(kDevice);
   const Kernel kernel = device.kernel("kernel old(x: in f32, y: out f32) { y = x * 8; }", "");

@@ -41,10 +41,11 @@ using namespace swage::test;
 
 namespace {
 
-int launches = 0;
+int launches = 0, taken = 0, given_back = 0;
 cuda::Function runnable = nullptr; ///< if not null, the one that the current context can run
 
-/// Puts a launch that does nothing in the driver's place, so that what is counted is Swage's own.
+/// Puts launches that do nothing, and memory that nobody reads, in the driver's place, so that what
+/// is counted is Swage's own.
 class SilentLaunches {
 public:
   SilentLaunches() : driver_(*cuda::loaded_driver), before_(cuda::loaded_driver) {
@@ -53,6 +54,15 @@ public:
       ++launches;
       return runnable && function != runnable ? cuda::Result::invalid_handle
                                               : cuda::Result::success;
+    };
+    driver_.cuMemAllocAsync.raw = [](cuda::DevicePointer* memory, std::size_t, cuda::StreamHandle) {
+      ++taken;
+      *memory = cuda::DevicePointer{1} << 40;
+      return cuda::Result::success;
+    };
+    driver_.cuMemFreeAsync.raw = [](cuda::DevicePointer, cuda::StreamHandle) {
+      ++given_back;
+      return cuda::Result::success;
     };
     cuda::loaded_driver = &driver_;
   }
@@ -107,6 +117,36 @@ TEST_CASE("a warm launch is one driver call and no allocation") {
     const Tensor x(g.data, f32, {2, 4, 8, 8}, {256, 1, 32, 4}),
         y(out.data, f32, {2, 4, 8, 8}, {256, 1, 32, 4});
     check_warm(kernel, {x, 2.5, y});
+  }
+}
+
+TEST_CASE("a warm launch of a kernel in steps is a driver call a launch and no allocation") {
+  const Device device = gpu();
+  const CurrentDevice current(0);
+  const Kernel centred = device.kernel("kernel c(x: in f32, y: out f32) {"
+                                       " y = x - col_sum(x) / col_sum(f32(1)); }",
+                                       "");
+  const DeviceArray x(device, counting(4096)), y(device, std::vector<float>(4096));
+  const std::vector<Arg> arguments{Tensor(x.tensor().data, f32, {64, 64}),
+                                   Tensor(y.tensor().data, f32, {64, 64})};
+  const Buffer memory = device.allocate(centred.workspace_bytes(arguments));
+  LaunchOptions brought;
+  brought.workspace = memory.data();
+  brought.workspace_bytes = memory.size();
+  for (const LaunchOptions& options : {LaunchOptions{}, brought}) {
+    centred.launch(nullptr, arguments, options);
+    const SilentLaunches silent;
+    swage_fake_cuda_reset();
+    launches = taken = given_back = allocations = 0;
+    counting_allocations = true;
+    for (int i = 0; i < 10; ++i)
+      centred.launch(nullptr, arguments, options);
+    counting_allocations = false;
+    CHECK(launches == 10 * 3); // strands of the sums, what is made of them, rows
+    CHECK(taken == (options.workspace ? 0 : 10));
+    CHECK(given_back == taken);
+    CHECK(calls(nullptr) == 0); // of any other entry point
+    CHECK(allocations == 0);
   }
 }
 
