@@ -11,7 +11,9 @@ namespace swage::codegen {
 namespace {
 
 /// Of rows that sixteen blocks have each.
-constexpr std::int64_t kFewLongRows = 4, kManyLongRows = 64, kLargeRow = 512 << 10; // bytes
+constexpr std::int64_t kFewLongRows = 4, kSomeLongRows = 32, kManyLongRows = 64;
+constexpr std::int64_t kLargeRow = 512 << 10; // bytes
+constexpr int kCrowded = 1280;                ///< threads that a multiprocessor has room for
 
 } // namespace
 
@@ -108,7 +110,11 @@ std::int64_t RowSchedules::rows_of_sixteen(std::int64_t row_bytes) const {
 }
 
 // A thread has 128 bytes of a row, and half of that where rows are few, where threads of the last
-// runs have nothing, or what little there is of each waits less beside that of others.
+// runs have nothing, or what little there is of each waits less beside that of others. Where there
+// is nothing but the row to load, the narrowest accesses (bf16, us on an H200 for what wider ones
+// of half as many threads take: softmax of 16 and 32x131072 4.19 and 5.95 for 4.65 and 6.25, its
+// gradient 4.58 and 7.69 for 4.92 and 7.92, that of 16, 32 and 64x65536 2.80, 4.13 and 7.35 for
+// 3.40, 4.56 and 7.90; with weights they gain nothing, nor does softmax of 64 rows).
 std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
                                                            std::int64_t rows) const {
   constexpr std::int64_t kSomeRows = 8;
@@ -128,10 +134,20 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
   const bool full = 8 * columns > 7 * wide;
   const bool narrow =
       held_bits_ <= 2 && full && (is_reduced_twice() || 2 * rows <= kManyLongRows) && !compares();
+  const bool alone = full && !few && !has_columns_to_load() && !compares();
+  const bool waits = alone && held_bits_ <= 2 && is_reduced_twice() && bytes == kLargeRow / 2 &&
+                     rows < kManyLongRows;
+  const bool pairs = alone && held_bits_ == 4 && widest_element(kernel_) <= 2 &&
+                     !is_reduced_twice() &&
+                     (bytes < kLargeRow ? is_power(columns) && rows <= kManyLongRows
+                                        : bytes == kLargeRow && rows < kManyLongRows);
+  const bool crowds = waits || (pairs && bytes < kLargeRow && rows >= kSomeLongRows);
   const bool halves =
-      few || (bytes < kLargeRow && (!full || (held_bits_ > 2 && rows <= kManyLongRows)));
+      few || crowds ||
+      (bytes < kLargeRow && !pairs && (!full || (held_bits_ > 2 && rows <= kManyLongRows)));
   CudaSchedule schedule;
-  schedule.access_bytes = access_of_long(narrow);
+  schedule.access_bytes =
+      pairs || (waits && is_power(columns)) ? access(2) : access_of_long(narrow);
   schedule.dependent_launch = DependentLaunch::after_wait;
   schedule.waves = kMostOfCluster;
   const int vector = vector_elements(schedule, kernel_);
@@ -147,7 +163,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
       if (!is_held(schedule) || !is_legal(schedule))
         continue;
       schedule.resident =
-          resident_of_sixteen(threads, rows, threads * 128 <= bytes / schedule.waves);
+          crowds ? kCrowded
+                 : resident_of_sixteen(threads, rows, threads * 128 <= bytes / schedule.waves);
       const auto spills = [&] {
         return registers(schedule) > kRegisters / schedule.resident + kSpilled;
       };
@@ -171,7 +188,7 @@ int RowSchedules::resident_of_sixteen(int threads, std::int64_t rows, bool is_fu
     return 768;
   if (threads > 128)
     return waits ? 1024 : 768;
-  return rows <= 32 && specialization_.columns_known ? 512 : 768;
+  return rows <= kSomeLongRows && specialization_.columns_known ? 512 : 768;
 }
 
 /// Bytes of the accesses to long rows. Where columns lie at odd places those are narrow, which
@@ -186,7 +203,6 @@ int RowSchedules::access_of_long(bool narrow) const {
 std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
                                                           std::int64_t rows) const {
   constexpr std::int64_t kFewBlocks = 24;
-  constexpr int kResidentOfPairs = 1280;
   const bool is_long = columns >= kLongRow;
   if (const auto found = usual_of_sixteen(columns, rows))
     return found;
@@ -218,7 +234,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
       if (is_small && !has_large_function() &&
           (has_pairs_ahead(columns, rows) || loads_row_ahead(columns, rows))) {
         schedule.ahead = true;
-        schedule.resident = kResidentOfPairs;
+        schedule.resident = kCrowded;
         return schedule;
       }
       schedule.ahead = columns_ahead; // which `registers` counts
