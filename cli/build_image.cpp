@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include "cli/layout.hpp"
 #include "codegen/compile.hpp"
 #include "codegen/host_level.hpp"
+#include "codegen/row_geometry.hpp"
 #include "codegen/schedule.hpp"
 #include "codegen/steps.hpp"
 #include "ir/passes.hpp"
@@ -72,6 +74,8 @@ public:
 private:
   void add(const BuildTarget& target, const Specialization& specialization,
            const std::map<int, std::string>& tuned, bool streaming);
+  std::optional<Run> portable(const Run& run, const BuildTarget& target,
+                              const Specialization& specialization) const;
   std::vector<Run> runs(const BuildTarget& target, const Specialization& specialization,
                         const std::map<int, std::string>& tuned, bool streaming) const;
   std::string_view keep(std::string text) { return texts_.emplace_back(std::move(text)); }
@@ -104,11 +108,31 @@ std::vector<Run> Builder::runs(const BuildTarget& target, const Specialization& 
   return result;
 }
 
+/// A run for GPUs that take the code and have smaller clusters, where `run` has larger ones.
+std::optional<Run> Builder::portable(const Run& run, const BuildTarget& target,
+                                     const Specialization& specialization) const {
+  const auto* cuda = std::get_if<codegen::CudaSchedule>(&run.schedule);
+  if (!cuda || !codegen::in_clusters(*kernel_, *cuda) ||
+      codegen::row_blocks(*cuda) <= codegen::kPortableCluster)
+    return std::nullopt;
+  codegen::Target smaller = target.target;
+  smaller.cluster = codegen::kPortableCluster;
+  return Run{
+      run.first, run.last,
+      codegen::default_schedule(*kernel_, specialization, smaller, std::int64_t{1} << run.first)};
+}
+
 void Builder::add(const BuildTarget& target, const Specialization& specialization,
                   const std::map<int, std::string>& tuned, bool streaming) {
   const std::size_t kernel = image_.kernels.size() - 1;
   const std::string_view text = keep(codegen::canonical(specialization, *kernel_));
+  std::vector<Run> all;
   for (const Run& run : runs(target, specialization, tuned, streaming)) {
+    all.push_back(run); // of two that serve the first is taken
+    if (auto smaller = portable(run, target, specialization))
+      all.push_back(*std::move(smaller));
+  }
+  for (const Run& run : all) {
     const auto [found, fresh] = numbers_.try_emplace(
         {kernel, target.name, std::string(text), codegen::code_line(run.schedule)},
         static_cast<std::uint32_t>(jobs_.size()));

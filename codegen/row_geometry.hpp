@@ -35,8 +35,8 @@ inline bool in_clusters(const ir::Kernel& kernel, const CudaSchedule& schedule) 
   return schedule.row_threads > 0 && row_blocks(schedule) > 1 && !computes_columns_apart(kernel);
 }
 
-/// Blocks of a cluster, at most. Devices with clusters have eight in any case; for more a function
-/// asks before it is launched (CUDA programming guide, "Thread block clusters").
+/// Blocks of a cluster on any GPU, at most; see Target::cluster. For more than kPortableCluster a
+/// function asks before it is launched (CUDA programming guide, "Thread block clusters").
 inline constexpr int kMostOfCluster = 16;
 /// Columns of a row that several blocks have, however many rows there are.
 inline constexpr std::int64_t kLongRow = 32'768;

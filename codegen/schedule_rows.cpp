@@ -41,11 +41,16 @@ void RowSchedules::check(const CudaSchedule& schedule) const {
         fmt::format("row={} is not a power of two from 2 to 1024 that divides threads={}", row,
                     schedule.threads));
   const int blocks = schedule.waves;
-  const int most_blocks = plan_.apart ? kMostParts : kMostOfCluster;
+  const int most_blocks = plan_.apart           ? kMostParts
+                          : target_.cluster > 0 ? target_.cluster
+                                                : kMostOfCluster; // refused below
   const bool is_odd = !plan_.apart && !std::has_single_bit(static_cast<unsigned>(blocks));
   if (blocks != 0 && (blocks < 2 || blocks > most_blocks || is_odd))
     refuse_schedule(fmt::format("grid={} is neither 'once' nor {} blocks a row, which '{}' takes",
-                                blocks, plan_.apart ? "from 2 to 64" : "2, 4, 8 or 16",
+                                blocks,
+                                plan_.apart                     ? "from 2 to 64"
+                                : most_blocks == kMostOfCluster ? "2, 4, 8 or 16"
+                                                                : "2, 4 or 8",
                                 kernel_.name()));
   if (blocks > 1 && !plan_.apart && target_.sm < 90)
     refuse_schedule(fmt::format("grid={} makes clusters of blocks, which need sm_90 or later; the "

@@ -69,8 +69,12 @@ private:
   /// How rows are split over clusters of blocks: long ones, and shorter ones where they are few.
   std::optional<Split> usual_split(std::int64_t columns, std::int64_t rows) const;
   bool has_pairs_ahead(std::int64_t columns, std::int64_t rows) const;
-  /// Over sixteen of them, which hold it: long rows of H100s and H200s.
-  std::optional<CudaSchedule> usual_of_sixteen(std::int64_t columns, std::int64_t rows) const;
+  /// Over sixteen of them, which hold it: long rows of H100s and H200s. `anyway`: so many rows that
+  /// eight were faster, if these had room for one.
+  std::optional<CudaSchedule> usual_of_sixteen(std::int64_t columns, std::int64_t rows,
+                                               bool anyway) const;
+  bool held_by_sixteen(CudaSchedule& schedule, std::int64_t bytes, std::int64_t each,
+                       std::int64_t rows, bool crowds) const;
   std::int64_t rows_of_sixteen(std::int64_t row_bytes) const;
   int resident_of_sixteen(int threads, std::int64_t rows, bool is_full) const;
   int access_of_long(bool narrow) const;

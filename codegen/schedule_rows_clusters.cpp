@@ -13,7 +13,10 @@ namespace {
 /// Of rows that sixteen blocks have each.
 constexpr std::int64_t kFewLongRows = 4, kSomeLongRows = 32, kManyLongRows = 64;
 constexpr std::int64_t kLargeRow = 512 << 10; // bytes
-constexpr int kCrowded = 1280;                ///< threads that a multiprocessor has room for
+constexpr std::int64_t kOfThread = 128;       // bytes
+constexpr int kMostThreads = 512;
+constexpr int kMostEach = 64;  ///< columns
+constexpr int kCrowded = 1280; ///< threads that a multiprocessor has room for
 
 } // namespace
 
@@ -115,11 +118,10 @@ std::int64_t RowSchedules::rows_of_sixteen(std::int64_t row_bytes) const {
 // of half as many threads take: softmax of 16 and 32x131072 4.19 and 5.95 for 4.65 and 6.25, its
 // gradient 4.58 and 7.69 for 4.92 and 7.92, that of 16, 32 and 64x65536 2.80, 4.13 and 7.35 for
 // 3.40, 4.56 and 7.90; with weights they gain nothing, nor does softmax of 64 rows).
-std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
-                                                           std::int64_t rows) const {
+std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns, std::int64_t rows,
+                                                           bool anyway) const {
   constexpr std::int64_t kSomeRows = 8;
-  constexpr int kMostThreads = 512, kMostEach = 64; // columns
-  if (target_.sm != 90 || columns < kLongRow ||
+  if (target_.sm != 90 || target_.cluster < kMostOfCluster || columns < kLongRow ||
       columns > std::int64_t{kMostOfCluster} * kMostThreads * kMostEach || plan_.after_rows ||
       plan_.apart || plan_.reductions.empty() || specialization_.valid_rows != ValidRows::all ||
       kernel_.skip())
@@ -127,35 +129,46 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
   const std::int64_t wide = bit_ceil(columns);
   const std::int64_t bytes = wide * held_bits_;
   const bool few = rows <= kFewLongRows;
-  // Other rows than powers of two are up to twice as many in their size class.
-  const bool some = !few && rows <= kSomeRows && (is_power(columns) || rows < kSomeRows);
-  if (rows > rows_of_sixteen(bytes) || (some && bytes < kLargeRow))
-    return std::nullopt;
   const bool full = 8 * columns > 7 * wide;
-  const bool narrow =
-      held_bits_ <= 2 && full && (is_reduced_twice() || 2 * rows <= kManyLongRows) && !compares();
   const bool alone = full && !few && !has_columns_to_load() && !compares();
   const bool waits = alone && held_bits_ <= 2 && is_reduced_twice() && bytes == kLargeRow / 2 &&
                      rows < kManyLongRows;
+  const bool some = rows == kSomeRows && is_power(columns) && bytes < kLargeRow && !waits;
+  if (!anyway && (some || rows > rows_of_sixteen(bytes)))
+    return std::nullopt;
   const bool pairs = alone && held_bits_ == 4 && widest_element(kernel_) <= 2 &&
                      !is_reduced_twice() &&
                      (bytes < kLargeRow ? is_power(columns) && rows <= kManyLongRows
                                         : bytes == kLargeRow && rows < kManyLongRows);
-  const bool crowds = waits || (pairs && bytes < kLargeRow && rows >= kSomeLongRows);
+  const bool crowds =
+      (waits && rows > kSomeRows) || (pairs && bytes < kLargeRow && rows >= kSomeLongRows);
   const bool halves =
-      few || crowds ||
+      few || waits || crowds ||
       (bytes < kLargeRow && !pairs && (!full || (held_bits_ > 2 && rows <= kManyLongRows)));
+  const bool narrow =
+      held_bits_ <= 2 && full && (is_reduced_twice() || 2 * rows <= kManyLongRows) && !compares();
   CudaSchedule schedule;
   schedule.access_bytes =
-      pairs || (waits && is_power(columns)) ? access(2) : access_of_long(narrow);
+      pairs || (waits && crowds && is_power(columns)) ? access(2) : access_of_long(narrow);
   schedule.dependent_launch = DependentLaunch::after_wait;
   schedule.waves = kMostOfCluster;
+  const std::int64_t half = access(16) < schedule.access_bytes ? 32 : 64;
+  for (const std::int64_t each : {halves ? half : kOfThread, kOfThread})
+    if (held_by_sixteen(schedule, bytes / schedule.waves, each, rows, crowds)) {
+      schedule.fetch = rows <= kManyLongRows && can_fetch(schedule, kernel_, specialization_);
+      return schedule;
+    }
+  return std::nullopt;
+}
+
+/// Gives each thread of a schedule so many of a block's bytes of a row, or fewer where the
+/// assembler would spill.
+bool RowSchedules::held_by_sixteen(CudaSchedule& schedule, std::int64_t bytes, std::int64_t each,
+                                   std::int64_t rows, bool crowds) const {
   const int vector = vector_elements(schedule, kernel_);
-  const std::int64_t each = !halves ? 128 : access(16) < schedule.access_bytes ? 32 : 64;
-  const std::int64_t wanted = bytes / schedule.waves / each;
   // Two blocks have room on a multiprocessor, so that eight of them have it for a cluster: some
   // devices have no more in one place.
-  for (auto threads = static_cast<int>(std::clamp<std::int64_t>(wanted, 128, kMostThreads));
+  for (auto threads = static_cast<int>(std::clamp<std::int64_t>(bytes / each, 128, kMostThreads));
        threads <= kMostThreads; threads *= 2)
     for (int accesses = 1; accesses <= 16 && accesses * vector <= kMostEach; accesses *= 2) {
       schedule.threads = schedule.row_threads = threads;
@@ -163,19 +176,17 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
       if (!is_held(schedule) || !is_legal(schedule))
         continue;
       schedule.resident =
-          crowds ? kCrowded
-                 : resident_of_sixteen(threads, rows, threads * 128 <= bytes / schedule.waves);
+          crowds ? kCrowded : resident_of_sixteen(threads, rows, threads * kOfThread <= bytes);
       const auto spills = [&] {
-        return registers(schedule) > kRegisters / schedule.resident + kSpilled;
+        constexpr int kMost = 255;
+        return registers(schedule) > std::min(kRegisters / schedule.resident, kMost) + kSpilled;
       };
       while (schedule.resident > 2 * threads && spills())
         schedule.resident -= 256;
-      if (spills())
-        continue;
-      schedule.fetch = rows <= kManyLongRows && can_fetch(schedule, kernel_, specialization_);
-      return schedule;
+      if (!spills())
+        return true;
     }
-  return std::nullopt;
+  return false;
 }
 
 /// Threads that a multiprocessor has room for: those of as many blocks as there are for each, or of
@@ -204,7 +215,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
                                                           std::int64_t rows) const {
   constexpr std::int64_t kFewBlocks = 24;
   const bool is_long = columns >= kLongRow;
-  if (const auto found = usual_of_sixteen(columns, rows))
+  if (const auto found = usual_of_sixteen(columns, rows, false))
     return found;
   const auto split = usual_split(columns, rows);
   if (target_.sm < 90 || !split)
@@ -258,7 +269,7 @@ std::optional<CudaSchedule> RowSchedules::usual_of_blocks(std::int64_t columns,
         schedule.dependent_launch = DependentLaunch::after_wait;
       return schedule;
     }
-  return std::nullopt;
+  return usual_of_sixteen(columns, rows, true); // of what eight have no room for
 }
 
 } // namespace swage::codegen

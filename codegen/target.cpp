@@ -11,17 +11,28 @@ namespace swage::codegen {
 
 namespace {
 
-/// An architecture, the lowest PTX version that knows it (PTX ISA, release notes), and the threads
-/// that one of its multiprocessors holds (CUDA programming guide, compute capabilities).
+/// An architecture, the lowest PTX version that knows it (PTX ISA, release notes), the threads that
+/// one of its multiprocessors holds (CUDA programming guide, compute capabilities), and the blocks
+/// of its largest cluster (tuning guides of Hopper and Blackwell; sixteen where they say so).
 struct Architecture {
   int sm;
   int ptx;
   int resident;
+  int cluster;
 };
 constexpr Architecture kArchitectures[] = {
-    {75, 63, 1024},  {80, 70, 2048},  {86, 71, 1536},  {87, 74, 1536},
-    {88, 90, 1536},  {89, 78, 1536},  {90, 78, 2048},  {100, 86, 2048},
-    {103, 88, 2048}, {110, 90, 1536}, {120, 87, 1536}, {121, 88, 1536},
+    {75, 63, 1024, 0},
+    {80, 70, 2048, 0},
+    {86, 71, 1536, 0},
+    {87, 74, 1536, 0},
+    {88, 90, 1536, 0},
+    {89, 78, 1536, 0},
+    {90, 78, 2048, 16},
+    {100, 86, 2048, 16},
+    {103, 88, 2048, 16},
+    {110, 90, 1536, kPortableCluster},
+    {120, 87, 1536, kPortableCluster},
+    {121, 88, 1536, kPortableCluster},
 };
 
 constexpr auto kArchitectureNumbers = [] {
@@ -51,6 +62,7 @@ Target cuda_target(int sm) {
   target.kind = Target::Kind::cuda;
   target.sm = best->sm;
   target.ptx = best->ptx;
+  target.cluster = best->cluster;
   target.fma = true;
   return target;
 }
@@ -61,8 +73,10 @@ Target within_ptx(const Target& target, int newest) {
   Target older = target;
   older.ptx = newest;
   for (const Architecture& architecture : kArchitectures)
-    if (architecture.sm <= target.sm && architecture.ptx <= newest)
+    if (architecture.sm <= target.sm && architecture.ptx <= newest) {
       older.sm = architecture.sm;
+      older.cluster = architecture.cluster;
+    }
   return older;
 }
 

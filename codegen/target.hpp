@@ -18,6 +18,7 @@ struct Target {
   int sm = 0;         ///< compute capability times ten: 75, 80, 86, 89, 90, 100, 120
   int ptx = 0;        ///< PTX ISA version times ten: 63 is 6.3; the lowest that serves
   int newest_ptx = 0; ///< that the driver at hand takes, where it is too old for clusters; 0: any
+  int cluster = 0;    ///< blocks of the largest cluster; 0 where there are none
 
   // host
   std::string triple;   ///< "x86_64-unknown-linux-gnu"
@@ -31,6 +32,9 @@ struct Target {
 
 /// The architectures that PTX is promised for, ascending: 75 80 86 87 88 89 90 100 103 110 120 121.
 std::span<const int> cuda_architectures() noexcept;
+
+/// Blocks that a cluster has on every GPU that has clusters.
+inline constexpr int kPortableCluster = 8;
 
 /// A CUDA target. `sm` above the newest known one compiles for the newest known at or below it
 /// (PTX runs forward). Throws Error(unsupported) below 75.

@@ -63,8 +63,11 @@ void check_shape(const LaunchParameters& launch, const Function& function) {
     threads *= launch.block[i];
   }
   require(threads <= 1024);
-  require(launch.grid[0] % kernel.cluster == 0 &&
-          kernel.cluster <= (function.has_large_clusters ? 16 : 8));
+  require(launch.grid[0] % kernel.cluster == 0);
+  constexpr unsigned kOfAnyDevice = 8;
+  const unsigned largest = function.module->context->device->cluster;
+  require(kernel.cluster <= (function.has_large_clusters ? largest : kOfAnyDevice),
+          Result::invalid_cluster_size);
   if (const auto& exact = kernel.required_threads)
     require(std::equal(exact->begin(), exact->end(), launch.block));
   if (const auto& most = kernel.maximum_threads)

@@ -92,6 +92,11 @@ State::State() {
     auto device = std::make_unique<Device>();
     device->ordinal = i;
     device->architecture = architectures[std::min<std::size_t>(i, architectures.size() - 1)];
+    const unsigned sm = device->architecture;
+    const std::string cluster = environment("SWAGE_FAKE_CUDA_CLUSTER", "");
+    device->cluster = !cluster.empty() ? static_cast<unsigned>(std::atoi(cluster.c_str()))
+                      : sm == 90 || sm == 100 || sm == 103 ? 16
+                                                           : 8;
     device->total_memory = 150754820096; // an H200's
     devices.push_back(std::move(device));
   }

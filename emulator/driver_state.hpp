@@ -32,6 +32,7 @@ struct Module;
 struct Device {
   int ordinal = 0;
   unsigned architecture = 90; ///< 90 for compute capability 9.0
+  unsigned cluster = 16;      ///< blocks of the largest one that may be asked for
   std::size_t total_memory = 0;
   std::size_t used_memory = 0;
   emulator::Memory memory; ///< what its kernels may touch

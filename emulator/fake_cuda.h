@@ -8,6 +8,8 @@
  * Environment, read when the library is first called:
  *   SWAGE_FAKE_CUDA_DEVICES  devices present (1)
  *   SWAGE_FAKE_CUDA_SM       compute capability of each (90); several, one a device: 90,100
+ *   SWAGE_FAKE_CUDA_CLUSTER  blocks of the largest cluster that may be asked for (16 of sm_90, 100
+ *                            and 103, 8 of others)
  *   SWAGE_FAKE_CUDA_POOLS    0: a device without memory pools (1)
  *   SWAGE_FAKE_CUDA_VERSION  what cuDriverGetVersion says (13000)
  *   SWAGE_FAKE_CUDA_FAIL     call:result pairs that fail, comma-separated: cuModuleLoadDataEx:209

@@ -112,7 +112,12 @@ std::string describe(Result result) {
 void fail(const char* function, Result result) {
   const ErrorCode code =
       result == Result::out_of_memory ? ErrorCode::out_of_memory : ErrorCode::driver;
-  throw Error(code, fmt::format("{} failed: {}", function, describe(result)), {},
+  const char* advice =
+      result == Result::invalid_cluster_size
+          ? "; this device has no room for clusters of so many blocks: make the kernel with a "
+            "schedule of fewer (grid=8, or grid=once for none)"
+          : "";
+  throw Error(code, fmt::format("{} failed: {}{}", function, describe(result), advice), {},
               static_cast<int>(result));
 }
 

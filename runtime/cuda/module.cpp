@@ -83,10 +83,18 @@ Function LoadedModule::function(const std::string& entry, CodeFacts* facts) cons
     *facts = found;
   // More blocks than every device with clusters can have in one have to be asked for.
   constexpr int kPortableCluster = 8;
-  int cluster = 0;
-  driver().cuFuncGetAttribute(&cluster, FunctionAttribute::required_cluster_width, function);
-  if (cluster > kPortableCluster)
-    driver().cuFuncSetAttribute(function, FunctionAttribute::non_portable_cluster_size_allowed, 1);
+  int cluster = 0; // what a driver that does not know clusters leaves
+  driver().cuFuncGetAttribute.raw(&cluster, FunctionAttribute::required_cluster_width, function);
+  if (cluster <= kPortableCluster)
+    return function;
+  const Result result = driver().cuFuncSetAttribute.raw(
+      function, FunctionAttribute::non_portable_cluster_size_allowed, 1);
+  if (result != Result::success)
+    throw Error(ErrorCode::unsupported,
+                fmt::format("the driver refuses clusters of {} blocks on this device ({}); make "
+                            "the kernel with a schedule of grid={}",
+                            cluster, describe(result), kPortableCluster),
+                {}, static_cast<int>(result));
   return function;
 }
 

@@ -54,6 +54,7 @@ enum class Result : int {
   stream_capture_isolation = 905,
   stream_capture_implicit = 906,
   stream_capture_wrong_thread = 908,
+  invalid_cluster_size = 912,
 };
 
 enum class DeviceAttribute : int {

@@ -100,6 +100,7 @@ std::optional<codegen::Schedule> schedule_of(const ImageVariant& variant, const 
     codegen::Target known = target_named(code.target);
     if (code.cubin.empty()) // else the driver is not asked to read the text
       known.newest_ptx = wanted.target.newest_ptx;
+    known.cluster = wanted.target.cluster; // of what runs it, which may have smaller ones
     codegen::check_schedule(schedule, wanted.kernel, made, known);
     return schedule; // keys that are younger than the line are as in the schedule by default
   } catch (const Error&) {

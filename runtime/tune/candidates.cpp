@@ -6,6 +6,7 @@
 #include <set>
 
 #include "codegen/compiler.hpp"
+#include "codegen/row_geometry.hpp"
 #include "codegen/row_plan.hpp"
 #include "codegen/schedule_parts.hpp"
 #include "codegen/tile_plan.hpp"
@@ -91,6 +92,14 @@ bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
   if (schedule.waves > 0)
     return items <= std::int64_t{schedule.waves} * input.compute_units * block;
   return schedule.threads > 64 && schedule.threads / 2 * schedule.accesses >= items;
+}
+
+/// Whether both are the same clusters, whose registers depend on the rows, too.
+bool has_blocks_of(const CudaSchedule& schedule, const CudaSchedule& by_default,
+                   const CandidateInput& input) {
+  return codegen::in_clusters(input.kernel, by_default) && schedule.waves == by_default.waves &&
+         schedule.threads == by_default.threads && schedule.accesses == by_default.accesses &&
+         schedule.access_bytes == by_default.access_bytes && schedule.ahead == by_default.ahead;
 }
 
 /// Cache policies and kinds of launch are tried of the default, which has registers of its own.
@@ -252,7 +261,7 @@ std::vector<Schedule> candidates(const CandidateInput& given, const Schedule& by
        codegen::compiler()->all_schedules(input.kernel, input.specialization, input.target)) {
     int rank = -1;
     auto* cuda = std::get_if<CudaSchedule>(&schedule);
-    if (cuda && codegen::reduces_groups(input.kernel))
+    if (cuda && (codegen::reduces_groups(input.kernel) || has_blocks_of(*cuda, usual, input)))
       take_registers(*cuda, usual);
     if (cuda) {
       take_room(*cuda, usual, input);

@@ -302,8 +302,18 @@ TEST_CASE("sixteen blocks have a long row of few, and of any number where it is 
   CHECK(usual("rms_norm", 64, 114'688).threads == 256); // a part of a power of two
   // As many blocks on a multiprocessor as there are for it, or one more.
   CHECK(usual("softmax", 16, 262'144).resident == 3 * 256);
-  CHECK(usual("softmax", 32, 131'072).resident == 4 * 128);
+  CHECK(usual("rms_norm", 32, 131'072).resident == 4 * 128);
   CHECK(usual("softmax", 64, 262'144).resident == 4 * 256);
+  // Narrow accesses and more threads where there is nothing but the row to load.
+  for (const std::int64_t rows : {16, 32}) {
+    CHECK(usual("softmax", rows, 131'072).access_bytes == 4);
+    CHECK(usual("softmax", rows, 131'072).threads == 256);
+    CHECK(usual("softmax", rows, 131'072).resident == 5 * 256);
+    CHECK(usual("softmax_backward", rows, 131'072).access_bytes == 4);
+    CHECK(usual("layer_norm", rows, 131'072).access_bytes == 8);
+  }
+  CHECK(usual("softmax", 8, 131'072).waves == 16);
+  CHECK(usual("softmax", 64, 131'072).access_bytes == 8);
   const ir::Kernel busy = bound("cross_entropy", {{"T", bf16}, {"L", f32}});
   CHECK(std::get<CudaSchedule>(default_schedule(busy, of_columns(busy, 262'144), cuda_target(90),
                                                 64 * 262'144))
@@ -327,6 +337,48 @@ TEST_CASE("sixteen blocks have a long row of few, and of any number where it is 
     CHECK(std::get<CudaSchedule>(
               default_schedule(kernel, of_columns(kernel, 131'072), cuda_target(sm), 16 * 131'072))
               .waves == 8);
+}
+
+TEST_CASE("no number of long rows of several inputs falls to one block between others that have "
+          "sixteen") {
+  const ir::Kernel four = ir::load_kernel(
+      {"kernel k(a: in bf16, b: in bf16, c: in bf16, d: in bf16, w: in bf16 [col], y: out bf16) {"
+       " let s = a * b + c * d; y = s * w * rsqrt(row_mean(s * s)); }"},
+      "", {});
+  for (const std::int64_t columns : {32'768, 65'535, 65'536})
+    for (const std::int64_t rows : {1, 2, 4, 5, 8, 9, 16, 17, 64, 1000}) {
+      INFO(rows << 'x' << columns);
+      CHECK(std::get<CudaSchedule>(
+                default_schedule(four, of_columns(four, columns), cuda_target(90), rows * columns))
+                .waves >= 8);
+    }
+}
+
+TEST_CASE("a GPU has clusters of as many blocks as it takes") {
+  const ir::Kernel kernel = catalogue("softmax", bf16);
+  const Specialization specialization = of_columns(kernel, 131'072);
+  const auto waves = [&](const Target& target) {
+    return std::get<CudaSchedule>(default_schedule(kernel, specialization, target, 16 * 131'072))
+        .waves;
+  };
+  const auto most = [&](const Target& target) {
+    int found = 0;
+    for (const Schedule& each : all_schedules(kernel, specialization, target))
+      found = std::max(found, std::get<CudaSchedule>(each).waves);
+    return found;
+  };
+  Target target = cuda_target(90);
+  const Schedule sixteen = default_schedule(kernel, specialization, target, 16 * 131'072);
+  CHECK(waves(target) == 16);
+  CHECK(most(target) == 16);
+  CHECK(most(cuda_target(100)) == 16);
+  target.cluster = kPortableCluster;
+  CHECK(waves(target) == 8);
+  for (const Target& smaller : {target, cuda_target(110), cuda_target(120)}) {
+    CHECK(most(smaller) == 8);
+    CHECK_THROWS_WITH(check_schedule(sixteen, kernel, specialization, smaller),
+                      ContainsSubstring("grid=16 is neither 'once' nor 2, 4 or 8 blocks a row"));
+  }
 }
 
 TEST_CASE("a driver that does not know how clusters give each other values has none") {

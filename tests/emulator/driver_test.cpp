@@ -133,7 +133,7 @@ TEST_CASE("more than eight blocks of a cluster have to be asked for") {
   int width = 0;
   CHECK(call("cuFuncGetAttribute", &width, 11, sixteen) == 0);
   CHECK(width == 16);
-  CHECK(launch(sixteen) == 1);
+  CHECK(launch(sixteen) == +Result::invalid_cluster_size);
   CHECK(call("cuFuncSetAttribute", sixteen, 14, 1) == 0);
   CHECK(launch(sixteen) == 0);
 }

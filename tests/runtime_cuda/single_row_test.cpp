@@ -124,6 +124,39 @@ TEST_CASE("an image's cluster that is text alone is passed over where the driver
   CHECK_FALSE(found("", 80));
 }
 
+TEST_CASE("of an image's code a GPU whose clusters are smaller takes what has smaller ones") {
+  const Device device = gpu();
+  const Kernel kernel =
+      kernel_with(device, "kernel shipped_sixteen(x: in f32, y: out f32) { y = x - row_max(x); }",
+                  "threads=256 row=256 bytes=16 accesses=1 grid=16 resident=1024");
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
+  const std::string line = ir::canonical(graph);
+  const DeviceArray x(device, counting(16384)), y(device, counting(16384));
+  const std::vector<Arg> arguments{Tensor(x.tensor().data, f32, {1, 16384}),
+                                   Tensor(y.tensor().data, f32, {1, 16384})};
+  const launch::CallDescription call = launch::describe(kernel, arguments);
+  const std::string known = codegen::canonical(call.specialization, graph),
+                    sixteen = codegen::canonical(call.schedule);
+  std::string eight = sixteen;
+  eight.replace(eight.find("grid=16"), 7, "grid=8");
+  eight.replace(eight.find("accesses=1"), 10, "accesses=2");
+  embedded::Image image;
+  image.kernels = {{graph.name(), line}};
+  image.codes = {{"sm_90", "of_sixteen", true, false, false, "text", "", ""},
+                 {"sm_90", "of_eight", true, false, false, "text", "", ""}};
+  image.variants = {{0, 0, 0, 40, known, sixteen}, {0, 1, 0, 40, known, eight}};
+  const RegisteredImage registered(embedded::encode(image));
+  const auto found = [&](int sm) {
+    const auto code =
+        embedded::find({graph, line, call.specialization, codegen::cuda_target(sm), 14});
+    return code ? code->entry_symbol : "";
+  };
+  CHECK(found(90) == "of_sixteen");
+  CHECK(found(100) == "of_sixteen");
+  CHECK(found(110) == "of_eight");
+  CHECK(found(120) == "of_eight");
+}
+
 TEST_CASE("sums over rows take one launch and no memory where a call has one row that is held") {
   const Device device = gpu();
   const Kernel held = kernel_with(device, text_of("held"), kHeld);
