@@ -22,6 +22,15 @@ elseif(SWAGE_SANITIZE)
   target_link_options(swage_options INTERFACE -fsanitize=address,undefined)
 endif()
 
+# swage_unity(TARGET FILE...) has files of a target compiled together, where SWAGE_UNITY asks for it; but
+# those named, which have names in common with others beside them.
+function(swage_unity target)
+  if(SWAGE_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON)
+    set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
+endfunction()
+
 # One target a folder: swage_folder(ir LINKS ...) makes swage_ir of every source file beside it, and
 # in the folders below that FOLDERS names.
 function(swage_folder name)

@@ -7,7 +7,7 @@ shape=
 [ "${1:-}" = --shape ] && shape=${2:?usage: scripts/demo.sh [--shape ROWSxCOLUMNS]}
 
 scripts/setup.sh
-scripts/build.sh release swage_cli
+SWAGE_UNITY=ON scripts/build.sh release swage_cli
 swage=build/release/swage
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -18,6 +18,7 @@ for option in "$@"; do
   esac
 done
 
+export SWAGE_UNITY=ON
 scripts/setup.sh
 if [ -n "$with_torch" ]; then # waits for the network, while the build does not
   torch_answer=$(mktemp)
