@@ -130,13 +130,13 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
   const std::int64_t bytes = wide * held_bits_;
   const bool few = rows <= kFewLongRows;
   const bool full = 8 * columns > 7 * wide;
-  const bool alone = full && !few && !has_columns_to_load() && !compares();
-  const bool waits = alone && held_bits_ <= 2 && is_reduced_twice() && bytes == kLargeRow / 2 &&
-                     rows < kManyLongRows;
+  const bool alone = !few && !has_columns_to_load() && !compares();
+  const bool waits = alone && 8 * columns >= 7 * wide && held_bits_ <= 2 && is_reduced_twice() &&
+                     bytes == kLargeRow / 2 && rows < kManyLongRows;
   const bool some = rows == kSomeRows && is_power(columns) && bytes < kLargeRow && !waits;
   if (!anyway && (some || rows > rows_of_sixteen(bytes)))
     return std::nullopt;
-  const bool pairs = alone && held_bits_ == 4 && widest_element(kernel_) <= 2 &&
+  const bool pairs = alone && full && held_bits_ == 4 && widest_element(kernel_) <= 2 &&
                      !is_reduced_twice() &&
                      (bytes < kLargeRow ? is_power(columns) && rows <= kManyLongRows
                                         : bytes == kLargeRow && rows < kManyLongRows);
@@ -145,8 +145,8 @@ std::optional<CudaSchedule> RowSchedules::usual_of_sixteen(std::int64_t columns,
   const bool halves =
       few || waits || crowds ||
       (bytes < kLargeRow && !pairs && (!full || (held_bits_ > 2 && rows <= kManyLongRows)));
-  const bool narrow =
-      held_bits_ <= 2 && full && (is_reduced_twice() || 2 * rows <= kManyLongRows) && !compares();
+  const bool narrow = waits || (held_bits_ <= 2 && full && !compares() &&
+                                (is_reduced_twice() || 2 * rows <= kManyLongRows));
   CudaSchedule schedule;
   schedule.access_bytes =
       pairs || (waits && crowds && is_power(columns)) ? access(2) : access_of_long(narrow);
