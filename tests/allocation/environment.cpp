@@ -6,7 +6,7 @@ namespace {
 
 [[maybe_unused]] const bool configured = [] {
   setenv("SWAGE_CACHE_DIR", "", 0);
-  setenv("SWAGE_LIBCUDA_PATH", SWAGE_FAKE_CUDA_LIBRARY, 0);
+  setenv("SWAGE_LIBCUDA_PATH", SWAGE_FAKE_CUDA_LIBRARY, 1); // which has the memory of the test, too
   // Nobody reads what the tuner times: of its grids the double runs one block.
   setenv("SWAGE_FAKE_CUDA_BUDGET", "1000", 0);
   return true;
