@@ -94,14 +94,6 @@ bool is_idle(const CudaSchedule& schedule, const CandidateInput& input) {
   return schedule.threads > 64 && schedule.threads / 2 * schedule.accesses >= items;
 }
 
-/// Whether both are the same clusters, whose registers depend on the rows, too.
-bool has_blocks_of(const CudaSchedule& schedule, const CudaSchedule& by_default,
-                   const CandidateInput& input) {
-  return codegen::in_clusters(input.kernel, by_default) && schedule.waves == by_default.waves &&
-         schedule.threads == by_default.threads && schedule.accesses == by_default.accesses &&
-         schedule.access_bytes == by_default.access_bytes && schedule.ahead == by_default.ahead;
-}
-
 /// Cache policies and kinds of launch are tried of the default, which has registers of its own.
 void take_registers(CudaSchedule& schedule, const CudaSchedule& by_default) {
   if (!usual_policy(schedule, by_default) ||
@@ -261,7 +253,9 @@ std::vector<Schedule> candidates(const CandidateInput& given, const Schedule& by
        codegen::compiler()->all_schedules(input.kernel, input.specialization, input.target)) {
     int rank = -1;
     auto* cuda = std::get_if<CudaSchedule>(&schedule);
-    if (cuda && (codegen::reduces_groups(input.kernel) || has_blocks_of(*cuda, usual, input)))
+    // Registers of clusters depend on the rows, too.
+    if (cuda && (codegen::reduces_groups(input.kernel) ||
+                 (codegen::in_clusters(input.kernel, usual) && has_geometry_of(*cuda, usual))))
       take_registers(*cuda, usual);
     if (cuda) {
       take_room(*cuda, usual, input);

@@ -63,6 +63,12 @@ CudaSchedule toggled(CudaSchedule schedule) {
 
 } // namespace
 
+bool has_geometry_of(const CudaSchedule& schedule, const CudaSchedule& other) {
+  return schedule.row_threads == other.row_threads && schedule.threads == other.threads &&
+         schedule.access_bytes == other.access_bytes && schedule.accesses == other.accesses &&
+         schedule.ahead == other.ahead && schedule.waves == other.waves;
+}
+
 bool leaves_soon(const CudaSchedule& schedule, const CandidateInput& input) {
   constexpr std::int64_t kManyRows = 1024;
   return schedule.row_threads == 32 && schedule.threads == 128 && schedule.access_bytes == 16 &&
@@ -75,11 +81,7 @@ int place_rows(const CudaSchedule& schedule, const CudaSchedule& by_default,
                const CandidateInput& input) {
   const auto geometry = codegen::make_row_geometry(input.kernel, input.specialization, schedule);
   const auto usual = codegen::make_row_geometry(input.kernel, input.specialization, by_default);
-  const bool same = schedule.row_threads == by_default.row_threads &&
-                    schedule.threads == by_default.threads &&
-                    schedule.access_bytes == by_default.access_bytes &&
-                    schedule.accesses == by_default.accesses &&
-                    schedule.ahead == by_default.ahead && schedule.waves == by_default.waves;
+  const bool same = has_geometry_of(schedule, by_default);
   const bool apart = codegen::computes_columns_apart(input.kernel);
   // How launches that wait get in the way of a cluster, which needs room for all of its blocks at
   // once, another geometry does not tell.

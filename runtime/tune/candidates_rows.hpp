@@ -12,6 +12,9 @@ inline bool usual_policy(const codegen::CudaSchedule& schedule,
   return schedule.load == by_default.load && schedule.store == by_default.store;
 }
 
+/// Whether rows lie over threads and blocks, and are loaded, alike.
+bool has_geometry_of(const codegen::CudaSchedule& schedule, const codegen::CudaSchedule& other);
+
 /// A warp each may have many rows whose tensors leave the cache soon (RMSNorm and LayerNorm of
 /// 2048x4096 on an H200, 1 and 4 % less time than what the rest of the search finds).
 bool leaves_soon(const codegen::CudaSchedule& schedule, const CandidateInput& input);

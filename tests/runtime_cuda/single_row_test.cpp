@@ -94,30 +94,44 @@ std::string image_of(const Device& device, const std::string& text, const char* 
   return embedded::encode(image);
 }
 
+/// A call of one row that is reduced by a cluster, and what an image says of it.
+struct ClusterCall {
+  Kernel kernel;
+  const ir::Kernel& graph = launch::ir_kernel(kernel);
+  std::string line = ir::canonical(graph);
+  launch::CallDescription call;
+  std::string known = codegen::canonical(call.specialization, graph),
+              laid = codegen::canonical(call.schedule);
+
+  ClusterCall(const Device& device, const std::string& name, const std::string& grid,
+              std::int64_t columns)
+      : kernel(kernel_with(
+            device, "kernel " + name + "(x: in f32, y: out f32) { y = x - row_max(x); }",
+            ("threads=256 row=256 bytes=16 accesses=1 resident=1024 grid=" + grid).c_str())),
+        call(described(device, columns)) {}
+
+  launch::CallDescription described(const Device& device, std::int64_t columns) const {
+    const DeviceArray x(device, counting(static_cast<int>(columns))),
+        y(device, counting(static_cast<int>(columns)));
+    return launch::describe(kernel, std::vector<Arg>{Tensor(x.tensor().data, f32, {1, columns}),
+                                                     Tensor(y.tensor().data, f32, {1, columns})});
+  }
+};
+
 } // namespace
 
 TEST_CASE("an image's cluster that is text alone is passed over where the driver cannot read it") {
   const Device device = gpu();
-  const Kernel kernel =
-      kernel_with(device, "kernel shipped_cluster(x: in f32, y: out f32) { y = x - row_max(x); }",
-                  "threads=256 row=256 bytes=16 accesses=1 grid=2 resident=1024");
-  const ir::Kernel& graph = launch::ir_kernel(kernel);
-  const std::string line = ir::canonical(graph);
-  const DeviceArray x(device, counting(2048)), y(device, counting(2048));
-  const std::vector<Arg> arguments{Tensor(x.tensor().data, f32, {1, 2048}),
-                                   Tensor(y.tensor().data, f32, {1, 2048})};
-  const launch::CallDescription call = launch::describe(kernel, arguments);
+  const ClusterCall of(device, "shipped_cluster", "2", 2048);
   codegen::Target target = launch::target(device);
   const auto found = [&](const char* cubin, int newest_ptx) {
-    const std::string known = codegen::canonical(call.specialization, graph),
-                      laid = codegen::canonical(call.schedule);
     embedded::Image image;
-    image.kernels = {{graph.name(), line}};
+    image.kernels = {{of.graph.name(), of.line}};
     image.codes = {{"sm_90", "entry", true, false, false, "text", cubin, ""}};
-    image.variants = {{0, 0, 0, 40, known, laid}};
+    image.variants = {{0, 0, 0, 40, of.known, of.laid}};
     const RegisteredImage registered(embedded::encode(image));
     target.newest_ptx = newest_ptx;
-    return embedded::find({graph, line, call.specialization, target, 11}).has_value();
+    return embedded::find({of.graph, of.line, of.call.specialization, target, 11}).has_value();
   };
   CHECK(found("", 0));
   CHECK(found("machine code", 80));
@@ -126,29 +140,19 @@ TEST_CASE("an image's cluster that is text alone is passed over where the driver
 
 TEST_CASE("of an image's code a GPU whose clusters are smaller takes what has smaller ones") {
   const Device device = gpu();
-  const Kernel kernel =
-      kernel_with(device, "kernel shipped_sixteen(x: in f32, y: out f32) { y = x - row_max(x); }",
-                  "threads=256 row=256 bytes=16 accesses=1 grid=16 resident=1024");
-  const ir::Kernel& graph = launch::ir_kernel(kernel);
-  const std::string line = ir::canonical(graph);
-  const DeviceArray x(device, counting(16384)), y(device, counting(16384));
-  const std::vector<Arg> arguments{Tensor(x.tensor().data, f32, {1, 16384}),
-                                   Tensor(y.tensor().data, f32, {1, 16384})};
-  const launch::CallDescription call = launch::describe(kernel, arguments);
-  const std::string known = codegen::canonical(call.specialization, graph),
-                    sixteen = codegen::canonical(call.schedule);
-  std::string eight = sixteen;
+  const ClusterCall of(device, "shipped_sixteen", "16", 16384);
+  std::string eight = of.laid;
   eight.replace(eight.find("grid=16"), 7, "grid=8");
   eight.replace(eight.find("accesses=1"), 10, "accesses=2");
   embedded::Image image;
-  image.kernels = {{graph.name(), line}};
+  image.kernels = {{of.graph.name(), of.line}};
   image.codes = {{"sm_90", "of_sixteen", true, false, false, "text", "", ""},
                  {"sm_90", "of_eight", true, false, false, "text", "", ""}};
-  image.variants = {{0, 0, 0, 40, known, sixteen}, {0, 1, 0, 40, known, eight}};
+  image.variants = {{0, 0, 0, 40, of.known, of.laid}, {0, 1, 0, 40, of.known, eight}};
   const RegisteredImage registered(embedded::encode(image));
   const auto found = [&](int sm) {
     const auto code =
-        embedded::find({graph, line, call.specialization, codegen::cuda_target(sm), 14});
+        embedded::find({of.graph, of.line, of.call.specialization, codegen::cuda_target(sm), 14});
     return code ? code->entry_symbol : "";
   };
   CHECK(found(90) == "of_sixteen");
